@@ -1,0 +1,53 @@
+# make demo: set up and run the whole pipeline on config.yaml.   make test: the tests.   make help: the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint lock ask clean
+
+help:           ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
+
+setup: .venv/.runtime  ## a virtual environment with the pinned packages of envs/runtime.lock
+
+# Torch comes first and by itself: pip then takes the build that this machine is configured for.
+.venv/.runtime: envs/runtime.lock
+	@echo "setting up .venv from envs/runtime.lock (some minutes, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/runtime.lock
+	@$(BIN)/python -c 'import site, pathlib; pathlib.Path(site.getsitepackages()[0], "stemma.pth").write_text("$(CURDIR)\n")'
+	@touch $@
+
+.venv/.dev: .venv/.runtime envs/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/dev.lock
+	@touch $@
+
+demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
+	$(BIN)/snakemake
+	@$(BIN)/snakemake --quiet all -- report && $(BIN)/python -m stemma summary
+
+test: .venv/.dev  ## the tests (under 15 minutes on two cores)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/.dev  ## the slow ones too
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python tests/lint_workflow.py
+
+lock: setup     ## resolve envs/*.in anew into envs/*.lock
+	$(BIN)/pip install --quiet pip-tools
+	cd envs && for name in runtime dev; do \
+	  ../$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate -o $$name.lock $$name.in && \
+	  sed -i -e '/^torch==/,/[^\\]$$/d' $$name.lock; done
+
+ask: setup      ## answer PROMPT with the quantized model: make ask PROMPT="What is an algorithm?"
+	@$(BIN)/python scripts/deploy/generate.py --help >/dev/null
+
+clean:          ## remove what the current config builds; the store keeps it
+	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name .store -exec rm -rf {} +

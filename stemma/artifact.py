@@ -1,0 +1,133 @@
+"""Artifacts at their declared paths: a file, or a directory that its `manifest.json` lists.
+
+A manifest holds sorted relative names, sizes and SHA-256 digests, so its own digest stands for the whole directory.
+For each artifact a pointer under results/.records/ names the record that made it and the bytes it must have; that is
+how an edit is noticed. Knows nothing of rules or keys' contents.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stemma import digest
+from stemma.digest import read_json, write_atomically
+from stemma.errors import StemmaError
+from stemma.store import Store
+
+MANIFEST = "manifest.json"
+POINTERS = Path("results/.records")
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What stands at a path: its digest, the action that made it, which output of that action, the record's digest."""
+
+    sha256: str
+    action: str
+    output: str
+    position: int
+    record: str
+    expected: str
+
+
+def is_directory(path: Path) -> bool:
+    """Is this declared path a directory's manifest?"""
+    return path.name == MANIFEST
+
+
+def argument(path: Path) -> Path:
+    """What a script gets for a declared path: the directory for a manifest, else the file itself."""
+    return path.parent if is_directory(path) else path
+
+
+def pointer_path(path: Path) -> Path:
+    """Where the pointer of a declared path lies: results/.records/, mirroring results/."""
+    inside = path.relative_to("results") if path.is_relative_to("results") else Path(str(path).lstrip("/"))
+    return POINTERS / f"{inside}.json"
+
+
+def read_pointer(path: Path) -> Pointer | None:
+    """The pointer of a declared path, if it has one."""
+    value = read_json(pointer_path(path))
+    return Pointer(**value) if value and value.keys() == Pointer.__dataclass_fields__.keys() else None
+
+
+def write_pointer(path: Path, pointer: Pointer) -> None:
+    """Say what stands at a declared path."""
+    write_atomically(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
+
+
+def manifest_of(directory: Path) -> bytes:
+    """The manifest of a directory's files as they are now."""
+    files = [
+        {"path": str(file.relative_to(directory)), "size": file.stat().st_size, "sha256": digest.of_file(file)}
+        for file in digest.files_below(directory)
+        if file != directory / MANIFEST
+    ]
+    return (json.dumps({"files": files}, indent=1) + "\n").encode()
+
+
+def listed(manifest: Path) -> dict[str, str]:
+    """Relative name -> SHA-256 of the files that a manifest lists."""
+    return {entry["path"]: entry["sha256"] for entry in json.loads(manifest.read_bytes())["files"]}
+
+
+def verify(path: Path) -> Pointer:
+    """Check that an artifact has, byte for byte, what its record states. Raises StemmaError that names the file."""
+    pointer = read_pointer(path)
+    remedy = f"delete {path} and run again: it comes back from the store or is built anew"
+    if pointer is None:
+        raise StemmaError(f"{path} has no record, so nobody knows what it was made from; {remedy}")
+    check_file(path, pointer.sha256, remedy)
+    if not is_directory(path):
+        return pointer
+    files = listed(path)
+    for name, sha256 in files.items():
+        check_file(path.parent / name, sha256, remedy)
+    for found in digest.files_below(path.parent):
+        name = str(found.relative_to(path.parent))
+        if name not in files and name != MANIFEST and not found.name.startswith("."):
+            raise StemmaError(f"{found} is not listed in {path}; move it away, or {remedy}")
+    return pointer
+
+
+def check_file(path: Path, sha256: str, remedy: str) -> None:
+    """Raise a StemmaError unless the file is there with this digest."""
+    if not path.is_file():
+        raise StemmaError(f"{path} is missing; {remedy}")
+    found = digest.of_file(path)
+    if found != sha256:
+        raise StemmaError(
+            f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]}); {remedy}"
+        )
+
+
+def absorb(store: Store, built: Path) -> str:
+    """Move what a job built (a file, or a directory to be listed) into the store; returns the artifact's digest."""
+    if built.is_dir():
+        manifest = manifest_of(built)
+        for file in digest.files_below(built):
+            store.add(file)
+        return store.add_bytes(manifest)
+    return store.add(built)
+
+
+def restorable(store: Store, path: Path, sha256: str) -> bool:
+    """Does the store hold, undamaged, all that this artifact consists of?"""
+    if not store.is_sound(sha256):
+        return False
+    if not is_directory(path):
+        return True
+    return all(store.is_sound(member) for member in set(listed(store.object_path(sha256)).values()))
+
+
+def restore(store: Store, path: Path, sha256: str) -> None:
+    """Put the artifact at its declared path; a directory's manifest comes last, what it does not list goes."""
+    if is_directory(path):
+        files = listed(store.object_path(sha256))
+        for found in digest.files_below(path.parent):
+            if str(found.relative_to(path.parent)) not in files and not found.name.endswith(".tmp"):
+                found.unlink(missing_ok=True)
+        for name, member in files.items():
+            store.link(member, path.parent / name)
+    store.link(sha256, path)

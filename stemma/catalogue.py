@@ -1,0 +1,119 @@
+"""What stands in results/ now, with its records: the common ground of summary and report.
+
+Reads pointers and records only; never opens an artifact's content, except its size and what a page shows inline.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma import artifact
+from stemma.artifact import POINTERS, Pointer
+from stemma.record import external, inputs_of, metrics_of, usage_of
+from stemma.store import Store
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact that the current config has built."""
+
+    path: Path
+    pointer: Pointer
+    record: dict
+
+    @property
+    def target(self) -> str:
+        """Its name for people: the directory of a manifest, else the file."""
+        return str(artifact.argument(self.path))
+
+    @property
+    def rule(self) -> str:
+        """The rule that made it."""
+        return external(self.record)["rule"]
+
+    @property
+    def stage(self) -> str:
+        """The stage: the folder of its script."""
+        return Path(external(self.record)["script"]).parent.name
+
+    @property
+    def params(self) -> dict:
+        """The parameters it was made with."""
+        return external(self.record)["params"]
+
+    @property
+    def metrics(self) -> dict:
+        """What its script returned."""
+        return metrics_of(self.record)
+
+    @property
+    def usage(self) -> dict:
+        """Seconds, CPU seconds, peak memory of the job that made it."""
+        return usage_of(self.record)
+
+    @property
+    def inputs(self) -> list[dict]:
+        """Resolved inputs and sources."""
+        return inputs_of(self.record)
+
+    @property
+    def size(self) -> int:
+        """Bytes: of the file, or of all files that the manifest lists."""
+        if not artifact.is_directory(self.path):
+            return self.path.stat().st_size
+        return sum(entry["size"] for entry in json.loads(self.path.read_bytes())["files"])
+
+
+def current(store: Store) -> list[Artifact]:
+    """Every artifact in results/ that has a pointer and a record, parents before children."""
+    found: dict[str, Artifact] = {}
+    for file in sorted(POINTERS.rglob("*.json")):
+        path = Path("results") / file.relative_to(POINTERS).with_suffix("")
+        pointer = artifact.read_pointer(path) if path.is_file() else None
+        record = store.read_record(pointer.action) if pointer else None
+        if record:
+            found[str(path)] = Artifact(path, pointer, record)
+    ordered: dict[str, Artifact] = {}
+    for path in found:
+        place(path, found, ordered)
+    return list(ordered.values())
+
+
+def place(path: str, found: dict[str, Artifact], ordered: dict[str, Artifact]) -> None:
+    """Append an artifact after all that it was made from."""
+    waiting = [path]
+    while waiting:
+        name = waiting[-1]
+        parents = [item["name"] for item in found[name].inputs if item["name"] in found]
+        missing = [parent for parent in parents if parent not in ordered and parent not in waiting]
+        if missing:
+            waiting += missing
+            continue
+        ordered.setdefault(waiting.pop(), found[name])
+
+
+def figure(artifacts: list[Artifact], target: str, key: str) -> object:
+    """A metric by its dotted key, e.g. `validation.bits_per_byte`; None where target or key is missing."""
+    for item in artifacts:
+        if item.target == target or str(item.path) == target:
+            value: object = item.metrics
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            return value
+    return None
+
+
+def short(value: object) -> str:
+    """A figure as people read it: thousands separated, four significant digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def size_text(size: float) -> str:
+    """Bytes in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,128 @@
+"""The child process that executes a script: its output goes to the log, its progress to the terminal, its cost is measured.
+
+A child never outlives the build it belongs to: it is killed when the runner is told to stop, when the runner dies, and
+when the snakemake process named in STEMMA_PARENT is gone.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma.errors import StemmaError
+from stemma.store import is_alive
+
+PROGRESS = "… "
+ERROR = "error: "
+PR_SET_PDEATHSIG = 1
+PARENT = "STEMMA_PARENT"
+FULL = "No space left on device"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script returned and what it cost; memory is the peak resident set of its largest process."""
+
+    metrics: dict
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+def run_script(script: Path, arguments: list[str], environment: dict[str, str], log: Path, target: str) -> Result:
+    """Run a script to its end. Raises StemmaError with its own error line, or with what killed it, and the log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with log.open("w") as file:
+        child = subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        watch(child)
+        printed: list[str] = []
+        reader = threading.Thread(target=lambda: printed.extend(child.stdout), daemon=True)
+        reader.start()
+        last = ""
+        for line in child.stderr:
+            file.write(line)
+            file.flush()
+            last = line.strip() or last
+            if line.startswith(PROGRESS):
+                print(f"  {target}  {line.removeprefix(PROGRESS).rstrip()}", file=sys.stderr, flush=True)
+        reader.join()
+        file.writelines(printed)
+        status = child.wait()
+    if status:
+        raise StemmaError(explain(status, last, log))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Result(metrics_in(printed, script), round(cpu, 3), after.ru_maxrss * 1024)
+
+
+def metrics_in(printed: list[str], script: Path) -> dict:
+    """The last line a script prints is its result."""
+    try:
+        return json.loads(printed[-1])
+    except (IndexError, ValueError):
+        raise StemmaError(f"{script} printed no result; end it with `command(main)` from llm/command.py") from None
+
+
+def explain(status: int, last: str, log: Path) -> str:
+    """Why a script failed, in one line."""
+    if last.startswith(ERROR):
+        return last.removeprefix(ERROR)
+    if status == -signal.SIGKILL:
+        return f"the script was killed (SIGKILL; perhaps for want of memory); the log is {log}"
+    if status < 0:
+        return f"the script was ended by {signal.Signals(-status).name}; the log is {log}"
+    if FULL in last:
+        return f"no space left on the device; free some and run again, nothing is lost ({log})"
+    return f"{last or 'no message'} (exit status {status}; the log is {log})"
+
+
+def die_with_parent() -> None:
+    """In the child, before it executes: ask the kernel for SIGKILL when the runner dies (Linux; elsewhere nothing)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def watch(child: subprocess.Popen) -> None:
+    """Pass SIGTERM and SIGINT on to the child's whole group; end it when the snakemake that asked for it is gone."""
+
+    def stop(number: int, frame: object) -> None:
+        kill_group(child)
+        sys.exit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+    parent = int(os.environ.get(PARENT, 0))
+    if not parent:
+        return
+
+    def poll() -> None:
+        while child.poll() is None:
+            if not is_alive(parent):
+                kill_group(child)
+                os._exit(1)
+            threading.Event().wait(0.5)
+
+    threading.Thread(target=poll, daemon=True).start()
+
+
+def kill_group(child: subprocess.Popen) -> None:
+    """SIGKILL to the child and all that it started."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)

@@ -1,0 +1,184 @@
+"""Run one job through the store: verify inputs, compute the action key, serve a hit or run the script, keep the record.
+
+`python -m stemma run SCRIPT --rule ... --input name=path ... --output name=path ... --params JSON` is what every rule's
+shell line calls. The script itself runs in a child process that sees only its own arguments.
+"""
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from stemma import artifact, digest, numeric
+from stemma.artifact import Pointer
+from stemma.child import run_script
+from stemma.closure import Closure, closure_of
+from stemma.digest import StatCache
+from stemma.errors import StemmaError
+from stemma.record import Input, Job, Outcome, action_key, environment_lock, statement
+from stemma.store import Store
+
+SOURCES = Path("results/.records/sources.json")
+
+
+def run_job(job: Job, store: Store, root: Path, log: Path) -> None:
+    """Make the job's outputs stand at their paths, as a hit or by running its script. Raises StemmaError."""
+    begun = time.monotonic()
+    closure = closure_of(Path(job.script), root)
+    inputs = resolve_inputs(job)
+    numeric_class = numeric.class_of(closure, job.numeric)
+    key = action_key(closure, job.params, inputs, numeric_class)
+    record = store.read_record(key)
+    hit = record is not None and all_restorable(store, job, record)
+    if not hit:
+        record = build(job, store, root, log, closure, inputs, numeric_class, key)
+    publish(store, job, key, record)
+    report(job, "hit" if hit else "run", time.monotonic() - begun)
+
+
+def resolve_inputs(job: Job) -> list[Input]:
+    """Digest of every input: artifacts are verified against their records, sources are measured."""
+    found = []
+    for name, paths in sorted(job.inputs.items()):
+        for path in paths:
+            pointer = artifact.verify(Path(path))
+            found.append(Input(name, path, pointer.sha256, pointer.record))
+    cache = StatCache(SOURCES)
+    for name, paths in sorted(job.sources.items()):
+        found += [Input(name, path, cache.digest(Path(path)), None) for path in paths]
+    cache.save()
+    return found
+
+
+def subjects_of(record: dict) -> dict[str, list[str]]:
+    """Output argument -> digests, in the order in which the rule declares them."""
+    found: dict[str, list[str]] = {}
+    for subject in record["subject"]:
+        found.setdefault(subject["annotations"]["output"], []).append(subject["digest"]["sha256"])
+    return found
+
+
+def all_restorable(store: Store, job: Job, record: dict) -> bool:
+    """Can every output of the job be served from the store?"""
+    subjects = subjects_of(record)
+    if {name: len(paths) for name, paths in job.outputs.items()} != {n: len(d) for n, d in subjects.items()}:
+        return False
+    return all(
+        artifact.restorable(store, Path(path), sha256)
+        for name, paths in job.outputs.items()
+        for path, sha256 in zip(paths, subjects[name], strict=True)
+    )
+
+
+def build(
+    job: Job, store: Store, root: Path, log: Path, closure: Closure, inputs: list[Input], numeric_class: str, key: str
+) -> dict:
+    """Run the script in a workspace of the store, take its outputs in, write the record and return it."""
+    workspace = store.workspace()
+    try:
+        staged = stage(job, workspace)
+        arguments = script_arguments(job, staged)
+        started, clock = utc_now(), time.monotonic()
+        result = run_script(root / job.script, arguments, environment(job, root), log, describe(job))
+        outcome = Outcome(
+            started,
+            utc_now(),
+            round(time.monotonic() - clock, 3),
+            result.cpu_seconds,
+            result.peak_memory_bytes,
+            result.metrics,
+        )
+        for paths in staged.values():
+            for path in paths:
+                if path.is_dir() and not any(path.iterdir()) or not path.exists():
+                    raise StemmaError(f"{job.script} ended well but wrote no {path.name}; see {log}")
+        outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in staged.items()}
+        lock = store.add_bytes(digest.canonical(environment_lock()))
+        record = statement(job, closure, key, numeric_class, inputs, outputs, outcome, lock, root)
+        store.write_record(key, digest.canonical(record))
+        return record
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def stage(job: Job, workspace: Path) -> dict[str, list[Path]]:
+    """A place in the workspace for every output: an empty directory for a manifest, a name to write to for a file."""
+    staged: dict[str, list[Path]] = {}
+    for name, paths in job.outputs.items():
+        for number, path in enumerate(map(Path, paths)):
+            place = workspace / name / str(number)
+            place.mkdir(parents=True)
+            staged.setdefault(name, []).append(place if artifact.is_directory(path) else place / path.name)
+    return staged
+
+
+def script_arguments(job: Job, staged: dict[str, list[Path]]) -> list[str]:
+    """The script's command line: the same options a person would type."""
+    values = {name: [str(artifact.argument(Path(path))) for path in paths] for name, paths in job.inputs.items()}
+    for name, paths in job.sources.items():
+        values.setdefault(name, []).extend(paths)
+    values |= {name: [str(path) for path in paths] for name, paths in staged.items()}
+    for name, value in job.params.items():
+        if value is not None:
+            values[name] = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+    arguments = []
+    for name, texts in values.items():
+        option = f"--{name.replace('_', '-')}"
+        # `--name=value` for one value, so that a value may begin with a dash.
+        arguments += [f"{option}={texts[0]}"] if len(texts) == 1 else [option, *texts]
+    return arguments
+
+
+def environment(job: Job, root: Path) -> dict[str, str]:
+    """Variables that fix what a process would else take from its surroundings."""
+    threads = str(job.threads)
+    return numeric.environment(job.numeric) | {
+        "PYTHONPATH": str(root),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "POLARS_MAX_THREADS": threads,
+        "RAYON_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "MPLBACKEND": "svg",
+    }
+
+
+def publish(store: Store, job: Job, key: str, record: dict) -> None:
+    """Link the outputs to their declared paths, each with its pointer."""
+    sha256_of_record = digest.of_file(store.record_path(key))
+    subjects = subjects_of(record)
+    for name, paths in job.outputs.items():
+        for position, path in enumerate(map(Path, paths)):
+            sha256 = subjects[name][position]
+            artifact.restore(store, path, sha256)
+            artifact.write_pointer(path, Pointer(sha256, key, name, position, sha256_of_record, job.expected))
+
+
+def describe(job: Job) -> str:
+    """What the person who waits calls this job: the place of its first output."""
+    return str(artifact.argument(Path(next(iter(job.outputs.values()))[0])))
+
+
+def stage_of(job: Job) -> str:
+    """The stage, from the script's path scripts/<stage>/<rule>.py."""
+    return Path(job.script).parent.name
+
+
+def report(job: Job, how: str, seconds: float) -> None:
+    """One line per job: stage, rule, target, hit or run, seconds."""
+    more = sum(map(len, job.outputs.values())) - 1
+    target = describe(job) + (f" +{more}" if more else "")
+    print(f"{stage_of(job):<12} {job.rule:<15} {target:<42} {how}  {seconds:6.1f} s", file=sys.stderr, flush=True)
+
+
+def utc_now() -> str:
+    """The time as RFC 3339, in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,42 @@
+"""Keep the terminal to one line per job and one line per error, when the profile asks Snakemake to be quiet.
+
+The runner speaks for each job (stemma/run.py); Snakemake's frames about the same thing stay in its log file.
+"""
+
+import logging
+import re
+
+NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
+KEPT = ("Nothing to be done",)
+FRAME = re.compile(r"\w*(Error|Exception)( in (file|rule) .*)?:|Error:|Wildcards:")
+LABEL = re.compile(r"^(\w*(Error|Exception): )+")
+
+
+def quiet_terminal() -> None:
+    """Filter Snakemake's stream handlers; its log file in .snakemake/log keeps everything."""
+    for handler in logging.getLogger("snakemake.logging").handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(one_line)
+
+
+def one_line(record: logging.LogRecord) -> bool:
+    """Drop what the runner has said already; turn an error into `error: what, where, what to do`."""
+    text = record.getMessage()
+    if record.levelno < logging.WARNING:
+        return text.startswith(KEPT)
+    if any(noise in text for noise in NOISE):
+        return False
+    if record.levelno >= logging.ERROR:
+        record.msg, record.args = f"error: {essence(text)}", ()
+    return True
+
+
+def essence(text: str) -> str:
+    """An exception's message alone: without its class, the place in the Snakefile and the frames around it."""
+    lines = []
+    for line in map(str.strip, text.strip().splitlines()):
+        if line.startswith(('File "', "Traceback")):
+            break
+        if line and not FRAME.fullmatch(line):
+            lines.append(LABEL.sub("", line))
+    return " ".join(lines)

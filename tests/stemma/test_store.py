@@ -1,0 +1,123 @@
+"""The store is valid at any instant, and never serves a byte it cannot vouch for."""
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemma import artifact, digest
+from stemma.errors import StemmaError
+from stemma.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def stored(store: Store, data: bytes) -> str:
+    file = store.workspace() / "file"
+    file.write_bytes(data)
+    return store.add(file)
+
+
+def test_add_and_link(store, tmp_path):
+    sha256 = stored(store, b"abc")
+    assert sha256 == digest.of_bytes(b"abc")
+    target = tmp_path / "deep/out.bin"
+    store.link(sha256, target)
+    store.link(sha256, target)
+    assert target.read_bytes() == b"abc"
+    assert not target.stat().st_mode & 0o222
+
+
+def test_flipped_bit_is_found_before_use(store):
+    sha256 = stored(store, b"abc")
+    store.object_path(sha256).chmod(0o644)
+    store.object_path(sha256).write_bytes(b"abb")
+    assert not store.is_sound(sha256)
+    assert not store.object_path(sha256).exists()
+    assert stored(store, b"abc") == sha256
+    assert store.is_sound(sha256)
+
+
+def test_copy_where_links_are_impossible(store, tmp_path, monkeypatch):
+    sha256 = stored(store, b"abc")
+
+    def refuse(self, target):
+        raise OSError(errno.EXDEV, "cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    store.link(sha256, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"abc"
+    assert not (tmp_path / "copy").samefile(store.object_path(sha256))
+
+
+def test_racing_writers_leave_one_sound_object(store):
+    def write():
+        for _ in range(20):
+            stored(store, b"the same bytes")
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.is_sound(digest.of_bytes(b"the same bytes"))
+
+
+def test_truncated_record_is_no_record(store):
+    store.write_record("ab" * 32, b'{"subject": []}')
+    assert store.read_record("ab" * 32) == {"subject": []}
+    file = store.record_path("ab" * 32)
+    file.chmod(0o644)
+    file.write_bytes(b'{"subj')
+    assert store.read_record("ab" * 32) is None
+
+
+def test_workspaces_of_dead_processes_are_swept(store):
+    pid = os.fork()
+    if pid == 0:
+        (store.workspace() / "left").write_text("behind")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    kept = store.workspace()
+    assert [path.name for path in (store.path / "tmp").iterdir()] == [kept.name]
+
+
+@given(
+    st.dictionaries(
+        st.text("abc/", min_size=1, max_size=6).filter(lambda n: "//" not in n and n.strip("/") == n),
+        st.binary(max_size=20),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_directory_round_trip(tmp_path_factory, files):
+    root = tmp_path_factory.mktemp("round")
+    names = {name for name in files if not any(other.startswith(f"{name}/") for other in files)}
+    store, built = Store(root / "store"), root / "store/tmp/built"
+    for name in names:
+        (built / name).parent.mkdir(parents=True, exist_ok=True)
+        (built / name).write_bytes(files[name])
+    sha256 = artifact.absorb(store, built)
+    target = root / "out/manifest.json"
+    (root / "out").mkdir()
+    (root / "out/stale").write_text("left from before")
+    assert artifact.restorable(store, target, sha256)
+    artifact.restore(store, target, sha256)
+    assert {n: (root / "out" / n).read_bytes() for n in names} == {n: files[n] for n in names}
+    assert not (root / "out/stale").exists()
+    assert digest.of_bytes(artifact.manifest_of(root / "out")) == sha256
+
+
+def test_missing_record_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("results").mkdir()
+    Path("results/x.txt").write_text("x")
+    with pytest.raises(StemmaError, match="results/x.txt has no record"):
+        artifact.verify(Path("results/x.txt"))

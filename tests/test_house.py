@@ -1,0 +1,100 @@
+"""The house in order: rules match scripts, imports flow one way, nothing hides from the closure."""
+
+import ast
+import inspect
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
+SOURCES = [file for top in ("llm", "kernels", "scripts", "stemma") for file in sorted((ROOT / top).rglob("*.py"))]
+ORDER = {"scripts": {"scripts", "llm"}, "llm": {"llm", "kernels"}, "kernels": {"kernels"}, "stemma": {"stemma"}}
+SECTIONS = ("input", "output", "params", "log", "benchmark", "threads", "resources", "shell")
+RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
+
+
+def rules() -> dict[str, tuple[Path, str]]:
+    """Rule name -> (file, body) of every rule that runs a script."""
+    found = {}
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for match in RULE.finditer(file.read_text()):
+            if "stemma run" in match[2]:
+                found[match[1]] = (file, match[2])
+    return found
+
+
+def imported(file: Path) -> set[str]:
+    """Top-level names that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("name", rules())
+def test_rule_and_signature_agree(name):
+    """The names of a rule's inputs, outputs and params are the arguments of its script's main."""
+    file, body = rules()[name]
+    script = re.search(r"stemma run (\S+)", body)[1].replace("{rule}", name)
+    assert Path(script).stem == name, "a script is called after its rule"
+    declared = set()
+    for section in ("input", "output", "params"):
+        part = re.search(rf"^    {section}:\n((?:        .*\n)+)", body, re.MULTILINE)
+        declared |= set(re.findall(r"^        (\w+)=", part[1], re.MULTILINE)) if part else set()
+    arguments = inspect.signature(runpy.run_path(str(ROOT / script))["main"]).parameters
+    required = {n for n, a in arguments.items() if a.default is inspect.Parameter.empty}
+    assert declared <= arguments.keys(), f"{file.name}: {declared - arguments.keys()} unknown to {script}"
+    assert required <= declared, f"{file.name}: {required - declared} of {script} not given"
+
+
+@pytest.mark.parametrize("name", rules())
+def test_sections_stand_in_one_order(name):
+    body = rules()[name][1]
+    found = re.findall(r"^    (\w+):", body, re.MULTILINE)
+    assert found == [section for section in SECTIONS if section in found]
+    assert {"output", "log", "benchmark", "threads", "resources", "shell"} <= set(found)
+
+
+def test_every_script_has_its_rule():
+    named = {re.search(r"stemma run (\S+)", body)[1].replace("{rule}", name) for name, (_, body) in rules().items()}
+    assert named == {str(script.relative_to(ROOT)) for script in SCRIPTS}
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_imports_flow_one_way(file):
+    top = file.relative_to(ROOT).parts[0]
+    ours = imported(file) & {"stemma", "llm", "kernels", "scripts", "rules", "tests"}
+    assert ours <= ORDER[top]
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in SOURCES if "stemma" not in f.parts], ids=lambda f: str(f.relative_to(ROOT))
+)
+def test_nothing_hides_from_the_closure(file):
+    """Dynamic imports and evaluated code would be dependencies that no key holds."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        called = node.func if isinstance(node, ast.Call) else None
+        name = getattr(called, "id", None) or ""
+        if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "importlib":
+            name = f"importlib.{called.attr}"
+        assert name not in ("__import__", "exec", "eval", "importlib.import_module"), f"{file}:{node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in SOURCES if f.name == "__init__.py"], ids=lambda f: str(f.relative_to(ROOT))
+)
+def test_package_files_stay_empty(file):
+    assert file.read_text() == ""
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_files_stay_readable(file):
+    lines = file.read_text().splitlines()
+    assert len(lines) <= 320, "split it: a file has 50 to 300 lines"
+    assert not lines or lines[0].startswith('"""'), "a module says what it does, and what not"
