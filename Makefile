@@ -36,8 +36,8 @@ test-all: .venv/.dev  ## the slow ones too
 lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/python tests/lint_workflow.py
+	$(BIN)/snakefmt --no-sort --check Snakefile rules
+	$(BIN)/python .ci/lint_workflow.py
 
 lock: setup     ## resolve envs/*.in anew into envs/*.lock
 	$(BIN)/pip install --quiet pip-tools

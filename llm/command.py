@@ -43,12 +43,13 @@ def parser(main: Callable[..., dict]) -> argparse.ArgumentParser:
     )
     hints = typing.get_type_hints(main)
     for name, argument in inspect.signature(main).parameters.items():
-        kind = without_none(hints[name])
+        hint = hints[name]
+        kind = without_none(hint)
         required = argument.default is inspect.Parameter.empty
         result.add_argument(
             f"--{name.replace('_', '-')}",
             dest=name,
-            type=reader(kind),
+            type=reader(kind) if hint is kind else optional(reader(kind)),
             nargs="*" if kind == list[Path] else None,
             required=required,
             default=None if required else argument.default,
@@ -63,6 +64,11 @@ def without_none(hint: object) -> object:
     if isinstance(hint, types.UnionType):
         return next(kind for kind in hint.__args__ if kind is not type(None))
     return hint
+
+
+def optional(read: Callable[[str], object]) -> Callable[[str], object]:
+    """The text `null` means None where None is allowed."""
+    return lambda text: None if text == "null" else read(text)
 
 
 def reader(kind: object) -> Callable[[str], object]:

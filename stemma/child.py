@@ -1,4 +1,4 @@
-"""The child process that executes a script: its output goes to the log, its progress to the terminal, its cost is measured.
+"""The child process that executes a script: output to the log, progress to the terminal, its cost measured.
 
 A child never outlives the build it belongs to: it is killed when the runner is told to stop, when the runner dies, and
 when the snakemake process named in STEMMA_PARENT is gone.

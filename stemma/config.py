@@ -13,7 +13,7 @@ from stemma.errors import StemmaError
 
 
 def check(config: dict, schema: Path) -> None:
-    """Raise StemmaError for the first thing in `config` that the schema (YAML) forbids; set missing defaults in place."""
+    """Raise StemmaError for the first thing in `config` that the schema (YAML) forbids; set defaults in place."""
     rules = yaml.safe_load(schema.read_text())
     fill(config, rules, rules)
     errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda error: error.json_path)

@@ -67,7 +67,7 @@ class Store:
         return sha256
 
     def link(self, sha256: str, target: Path) -> None:
-        """Put the object at `target` in one step: shared blocks where the file system can, else hard link, else copy."""
+        """Put the object at `target` in one step: a reflink where the file system can, else hard link or copy."""
         source = self.object_path(sha256)
         if target.exists() and target.samefile(source):
             return

@@ -9,7 +9,7 @@ PAGE = Path("results/report/index.html")
 
 
 def print_summary(store: Store, targets: list[str], figures: list[str], hints: list[str]) -> None:
-    """`targets` are the artifacts to list (all, if none is named), `figures` are `label=target:metric`, `hints` lines."""
+    """`targets`: the artifacts to list (none: all); `figures`: `label=target:metric`; `hints`: lines."""
     artifacts = current(store)
     shown = [item for item in artifacts if not targets or item.target in targets]
     print("\nArtifacts")

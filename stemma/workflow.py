@@ -19,13 +19,15 @@ from snakemake.settings.enums import Quietness
 from snakemake.shell import shell
 
 from stemma import digest, numeric
-from stemma.closure import closure_of
+from stemma.closure import Closure, closure_of
 from stemma.digest import StatCache
 from stemma.errors import StemmaError
 from stemma.run import SOURCES
 from stemma.terse import quiet_terminal
 
+ENGINE = "python -m stemma "
 COMMAND = re.compile(r"python -m stemma run (\S+)")
+NO_CODE = Closure({}, {}, {})  # of a view, which the engine itself writes: only its inputs make it stale
 OWN = ("key", "flags")
 
 
@@ -38,6 +40,8 @@ def attach(workflow, *, store: str, mode: str) -> None:
     for rule in workflow.rules:
         if script_of(rule):
             rule.set_params(key=key_param(keys, rule), flags=flags_param(keys, rule, store, mode))
+        elif ENGINE in (rule.shellcmd or ""):
+            rule.set_params(key=key_param(keys, rule))
     python = shlex.quote(str(Path(sys.executable).parent))
     shell.prefix(
         f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "
@@ -79,7 +83,7 @@ def flags_param(keys: "Keys", rule, store: str, mode: str) -> Callable:
             "--threads",
             threads,
             "--log",
-            str(rule.log[0]).format(**values),
+            rule.expand_log(values)[0],
         ]
         options += ["--wildcards", json.dumps(values), "--params", json.dumps(keys.params(rule, values))]
         for name, path in named(input):
@@ -115,7 +119,8 @@ class Keys:
         """The expected key of the job that `rule` with `wildcards` is."""
         place = (rule.name, tuple(sorted(wildcards.items())))
         if place not in self.known:
-            closure = closure_of(Path(script_of(rule)), self.root)
+            script = script_of(rule)
+            closure = closure_of(Path(script), self.root) if script else NO_CODE
             inputs: dict[str, list[str]] = {}
             for name, path in named(rule.expand_input(wildcards)[0]):
                 inputs.setdefault(name, []).append(self.of_path(path))

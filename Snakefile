@@ -1,0 +1,93 @@
+# Raw text in, a served language model out. Each stage's rules are in rules/, each rule's script in scripts/<stage>/.
+# `snakemake` builds everything; a named target below, or any file's path, builds that and what it needs.
+from pathlib import Path
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.train.schedule import checkpoint_steps
+from stemma.config import check
+from stemma.errors import StemmaError
+from stemma.workflow import attach
+
+HOUSE = Path(workflow.basedir)
+
+
+configfile: HOUSE / "config.yaml"
+
+
+try:
+    check(config, HOUSE / "rules/schema.yaml")
+    ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
+    STEPS = checkpoint_steps(config["pretrain"])
+    if missing := set(config["corpus"]) - set(config["sources"]):
+        raise InputError(f"config: corpus: {min(missing)} is not defined under sources; define it or take it out")
+except (StemmaError, InputError) as error:
+    raise WorkflowError(str(error)) from None
+
+SOURCES = config["corpus"]
+
+
+wildcard_constraints:
+    source=r"[\w.-]+",
+    step=r"\d+",
+
+
+include: "rules/collect.smk"
+include: "rules/process.smk"
+include: "rules/tokenize.smk"
+include: "rules/architecture.smk"
+include: "rules/pretrain.smk"
+include: "rules/align.smk"
+include: "rules/package.smk"
+include: "rules/deploy.smk"
+include: "rules/provenance.smk"
+
+
+# The names to ask for. Those not here are rules: clean_shards tokenizer token_shards model_config serve_benchmark report.
+rule all:
+    default_target: True
+    input:
+        rules.report.input,
+        rules.report.output,
+
+
+rule raw:
+    input:
+        [f"results/raw/{source}/manifest.json" for source in SOURCES],
+
+
+rule checkpoints:
+    input:
+        [f"results/pretrain/step-{step}/manifest.json" for step in STEPS],
+        "results/pretrain/loss.svg",
+
+
+rule adapters:
+    input:
+        [f"results/align/{method}/manifest.json" for method in ("sft", "reward", "dpo")],
+
+
+rule models:
+    input:
+        [f"results/models/{stage}/manifest.json" for stage in ("base", "sft", "dpo")],
+
+
+rule quantized:
+    input:
+        [f"results/quantized/{method}/manifest.json" for method in config["quantize"]["methods"]],
+
+
+localrules:
+    all,
+    raw,
+    checkpoints,
+    adapters,
+    models,
+    quantized,
+
+
+onsuccess:
+    shell(SUMMARY)
+
+
+attach(workflow, store=config["store"], mode=config["numeric"])

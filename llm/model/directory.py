@@ -1,0 +1,70 @@
+"""Reads and writes a model as a Hugging Face directory: config and weights, not tokenizer or adapters."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM
+
+
+def load_config(path: Path) -> ModelConfig:
+    """The ModelConfig of a `config.json`. InputError if it is missing, broken or of another family."""
+    try:
+        return ModelConfig.from_hf(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; a model directory holds config.json and model.safetensors") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); build it again") from error
+
+
+def load_model(directory: Path, dtype: torch.dtype = torch.float32) -> CausalLM:
+    """The CausalLM of a directory with config.json and model.safetensors, weights cast to `dtype`, in eval mode."""
+    model = empty_model(load_config(Path(directory) / "config.json"))
+    load_weights(model, Path(directory) / "model.safetensors", dtype)
+    return model.eval()
+
+
+def empty_model(config: ModelConfig) -> CausalLM:
+    """A CausalLM whose weights take no memory until they are loaded."""
+    with torch.device("meta"):
+        return CausalLM(config)
+
+
+def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Replaces the model's weights by those of a safetensors file. InputError names what is missing or misshapen."""
+    weights = read_tensors(path)
+    expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    if model.config.tie_embeddings:
+        weights.pop("lm_head.weight", None)  # some writers store the tied matrix twice
+    for name in sorted(expected.keys() | weights.keys()):
+        if name not in weights:
+            raise InputError(f"{path} lacks {name}; it does not belong to this config.json")
+        if name not in expected:
+            raise InputError(f"{path} has {name}, which config.json does not; it does not belong to this config.json")
+        if tuple(weights[name].shape) != expected[name]:
+            raise InputError(
+                f"{path}: {name} has shape {tuple(weights[name].shape)}, config.json wants {expected[name]}"
+            )
+    model.load_state_dict({name: weight.to(dtype) for name, weight in weights.items()}, assign=True)
+    model.requires_grad_(True)
+
+
+def save_weights(model: CausalLM, path: Path) -> None:
+    """Writes the state dict, in its own dtypes, as safetensors: equal weights give equal bytes."""
+    tensors = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file. InputError if it is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; a model directory holds config.json and model.safetensors") from error
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); build it again") from error

@@ -1,0 +1,88 @@
+"""Symmetric round-to-nearest quantization of a weight matrix, per output channel or per group of inputs.
+
+W is approximated by q * scale, q whole numbers of `bits` bits. No calibration data, no error compensation (GPTQ), no
+rescaling of channels (AWQ): those produce the same QuantizedWeight by other means.
+
+Legend: N outputs, K inputs, G groups of K / G inputs each (one group: per channel).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from llm.errors import InputError
+
+PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
+
+
+@dataclass(frozen=True)
+class QuantizedWeight:
+    """`q_NK` int8 in [-2^(bits-1), 2^(bits-1) - 1]; `scale_NG` in the weight's dtype."""
+
+    q_NK: torch.Tensor
+    scale_NG: torch.Tensor
+    bits: int
+
+    def dequantized(self) -> torch.Tensor:
+        """[N, K] q * scale, in scale's dtype."""
+        return expand(self.scale_NG, self.q_NK.shape[1]) * self.q_NK
+
+
+def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) -> QuantizedWeight:
+    """Round to nearest. `group_size` inputs share a scale; None: all of a row.
+
+    8 bits: scale = max|W| / 127, q in [-127, 127]. Fewer: scale = max|W| / (2^(bits-1) - 1/2), so that all 2^bits
+    levels are used. Either way |W - q scale| <= scale / 2. A group of zeros has scale 1. Ties round to even.
+    """
+    n_out, n_in = weight_NK.shape
+    size = group_size or n_in
+    if n_in % size:
+        raise InputError(f"a weight of {n_in} inputs has no whole number of groups of {size}; see fitting_group_size")
+    if not torch.isfinite(weight_NK).all():
+        raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
+    w_NGS = weight_NK.unflatten(1, (n_in // size, size))
+    largest_NG = w_NGS.abs().amax(-1)
+    top = 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5
+    scale_NG = torch.where(largest_NG > 0, largest_NG / top, torch.ones_like(largest_NG))
+    limit = 2 ** (bits - 1)
+    q_NGS = torch.round(w_NGS / scale_NG[..., None]).clamp(-limit, limit - 1)
+    return QuantizedWeight(q_NGS.to(torch.int8).flatten(1), scale_NG, bits)
+
+
+def fitting_group_size(wanted: int | None, widths: list[int]) -> int | None:
+    """The group size for layers of these input widths, one for the whole model because the format states only one.
+
+    `wanted` where it divides them all; else the largest power of two below it that does, if that is at least 32;
+    else their largest common divisor not above `wanted`. None (per channel) stays None.
+    """
+    if wanted is None:
+        return None
+    if wanted < 1:
+        raise InputError(f"group_size: {wanted} is not positive; null means one scale per output channel")
+    common = math.gcd(*widths)
+    divisors = [size for size in range(1, min(wanted, common) + 1) if common % size == 0]
+    powers = [size for size in divisors if size & (size - 1) == 0 and size >= PREFERRED_GROUP]
+    return divisors[-1] if divisors[-1] == wanted or not powers else powers[-1]
+
+
+def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[str, float]:
+    """How far the approximation is off, beside what rounding uniformly would give.
+
+    `max_in_scales` <= 0.5 and `rms_in_scales` near 1/sqrt(12) = 0.289 by theory; `max`, `mean` absolute errors in the
+    weight's unit; `relative`: |W - W'| / |W| in the Frobenius norm.
+    """
+    error_NK = (weight_NK.double() - quantized.dequantized().double()).abs()
+    in_scales_NK = error_NK / expand(quantized.scale_NG, weight_NK.shape[1]).double()
+    return {
+        "max": error_NK.max().item(),
+        "mean": error_NK.mean().item(),
+        "max_in_scales": in_scales_NK.max().item(),
+        "rms_in_scales": in_scales_NK.square().mean().sqrt().item(),
+        "relative": (error_NK.norm() / weight_NK.double().norm().clamp(min=1e-30)).item(),
+    }
+
+
+def expand(scale_NG: torch.Tensor, n_in: int) -> torch.Tensor:
+    """[N, G] -> [N, K]: every input's scale."""
+    return scale_NG.repeat_interleave(n_in // scale_NG.shape[1], dim=1)

@@ -1,0 +1,90 @@
+"""HTML pages to text: one document per page, the main content without navigation, with the page's <title>.
+
+Where a page marks its content (<main>, <article>, MediaWiki's and Sphinx's containers), that element's text is taken
+without what is known to be navigation; elsewhere resiliparse (Bevendorff et al., ECIR 2018) guesses the main content,
+and when it finds none the whole page's text is taken.
+"""
+
+from collections.abc import Iterator
+
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import DOMNode, HTMLTree
+
+from llm.text.archive import Archive
+from llm.text.decode import decode
+from llm.text.documents import Document, Report
+
+INCLUDE = ["**/*.html", "**/*.htm", "**/*.xhtml"]
+CONTENT = ["main", "[role=main]", "#mw-content-text", "article", "div.body"]
+NAVIGATION = [
+    "nav",
+    "header",
+    "footer",
+    "aside",
+    "script",
+    "style",
+    "noscript",
+    "form",
+    "[role=navigation]",
+    "[hidden]",
+    ".toc",
+    "#toc",
+    ".navbar",
+    ".t-navbar",
+    ".nv",
+    ".navbox",
+    ".navigation",
+    ".related",
+    ".sphinxsidebar",
+    ".sidebar",
+    ".breadcrumb",
+    ".breadcrumbs",
+    ".headerlink",
+    ".editsection",
+    ".mw-editsection",
+    ".noprint",
+    ".catlinks",
+    ".printfooter",
+    ".t-page-template",
+]
+OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
+
+
+def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
+    """One document per page."""
+    for name in names:
+        tree = HTMLTree.parse(decode(archive.read(name), report, html=True))
+        heading, title, text = first_heading(tree), tree.title, main_text(tree)
+        if heading and text.strip() and heading not in text[:500]:  # a page's content is often marked without it
+            text = f"{heading}\n\n{text}"
+        yield Document(text, title or heading, name)
+
+
+def first_heading(tree: HTMLTree) -> str:
+    found = tree.body.query_selector("h1") if tree.body is not None else None
+    return " ".join(found.text.split()) if found is not None else ""
+
+
+def main_text(tree: HTMLTree) -> str:
+    """The page's main content as text."""
+    root = content(tree)
+    if root is not None:
+        for selector in NAVIGATION:
+            for node in root.query_selector_all(selector):
+                node.decompose()
+        text = extract_plain_text(root.html, main_content=False, **OPTIONS)
+        if text.strip():
+            return text
+    text = extract_plain_text(tree, main_content=True, **OPTIONS)
+    return text if text.strip() else extract_plain_text(tree, main_content=False, **OPTIONS)
+
+
+def content(tree: HTMLTree) -> DOMNode | None:
+    """The one element that the page itself marks as its content; several of a kind mark none."""
+    if tree.body is None:
+        return None
+    for selector in CONTENT:
+        found = tree.body.query_selector_all(selector)
+        if len(found) == 1:
+            return found[0]
+    return None

@@ -1,0 +1,170 @@
+"""Decompression of untrusted data: streams that stop with one clear line at a bomb and at truncated data."""
+
+import bz2
+import contextlib
+import errno
+import gzip
+import io
+import lzma
+import os
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from llm.errors import InputError
+
+CHUNK = 1 << 20
+# what Python's decoders were seen to raise on damaged data (the last four: zipfile)
+DAMAGE = (
+    EOFError,
+    OSError,
+    lzma.LZMAError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold. The ratio (bytes held per byte of the archive) only counts beyond `ratio_from` bytes,
+    where a bomb begins to cost: text in xz reaches 50."""
+
+    members: int = 500_000
+    total: int = 64 << 30
+    ratio: int = 200
+    ratio_from: int = 256 << 20
+
+
+LIMITS = Limits()
+
+
+@contextlib.contextmanager
+def damage_is_input_error(label: str) -> Iterator[None]:
+    """Whatever the decoders raise on truncated or damaged data becomes one clear line."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk, not the data
+        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{label}: truncated or damaged archive ({problem}); fetch it again") from error
+
+
+def compression(head: bytes) -> str:
+    """gz, bz2, xz or '' by the first bytes."""
+    magics = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ": "xz"}
+    return next((kind for magic, kind in magics.items() if head.startswith(magic)), "")
+
+
+def decompressed(file: BinaryIO, label: str, limits: Limits) -> BinaryIO:
+    """`file`, decompressed if its first bytes say so, and cut off with an InputError where a bomb begins."""
+    head = file.read(6)
+    file.seek(0)
+    kind = compression(head)
+    if not kind:
+        return file
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    reader = {"gz": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind]
+    inner = reader(file) if kind != "gz" else gzip.GzipFile(fileobj=file)
+    return io.BufferedReader(Guarded(inner, file, label, size, limits), CHUNK)
+
+
+def checked(file: BinaryIO, label: str) -> BinaryIO:
+    """`file`, its reads raising InputError where a decoder finds damage."""
+    return io.BufferedReader(Checked(file, label), CHUNK)
+
+
+class Checked(io.RawIOBase):
+    """Passes reads on and makes a decoder's errors clear."""
+
+    def __init__(self, inner: BinaryIO, label: str) -> None:
+        self.inner, self.label = inner, label
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:
+        with damage_is_input_error(self.label):
+            data = self.inner.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self.inner.close()
+        super().close()
+
+
+class Guarded(io.RawIOBase):
+    """A decompressing stream that counts what comes out of it, checks the limits and closes its source."""
+
+    def __init__(self, inner: BinaryIO, source: BinaryIO, label: str, size: int, limits: Limits) -> None:
+        self.inner, self.source, self.label, self.size, self.limits, self.total = inner, source, label, size, limits, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:
+        data = self.inner.read(len(buffer))
+        buffer[: len(data)] = data
+        self.total += len(data)
+        check_total(self.total, self.size, self.label, self.limits)
+        return len(data)
+
+    def close(self) -> None:
+        self.inner.close()
+        super().close()
+
+
+def pour(source: BinaryIO, target: BinaryIO, label: str, size: int, limits: Limits) -> None:
+    """Copy all of `source`, which came from `size` packed bytes, into `target`, within the limits."""
+    total = 0
+    while chunk := source.read(CHUNK):
+        total += len(chunk)
+        check_total(total, size, label, limits)
+        target.write(chunk)
+    target.seek(0)
+
+
+class Part(io.RawIOBase):
+    """Bytes [begin, begin + length) of a file, read as a file."""
+
+    def __init__(self, file: BinaryIO, begin: int, length: int) -> None:
+        self.file, self.begin, self.length, self.position = file, begin, length, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.length}[whence]
+        return self.position
+
+    def readinto(self, buffer: bytearray) -> int:
+        self.file.seek(self.begin + self.position)
+        data = self.file.read(min(len(buffer), max(0, self.length - self.position)))
+        buffer[: len(data)] = data
+        self.position += len(data)
+        return len(data)
+
+
+def check_count(number: int, label: str, limits: Limits) -> None:
+    if number >= limits.members:
+        raise InputError(f"{label}: more than {limits.members:,} members; refusing the archive")
+
+
+def check_total(total: int, size: int, label: str, limits: Limits) -> None:
+    if total > limits.total or (total > limits.ratio_from and total > limits.ratio * size):
+        raise InputError(f"{label}: {size:,} bytes unpack to more than {total:,}: a decompression bomb; refusing it")

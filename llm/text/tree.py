@@ -1,0 +1,38 @@
+"""A directory tree whose files are the files of other trees. Copies bytes only where a hard link cannot be made."""
+
+import os
+import shutil
+from pathlib import Path
+
+from llm.errors import InputError
+
+
+def link_trees(directories: list[Path], target: Path) -> None:
+    """Link each directory as target/<its name>. Two of one name: InputError."""
+    names = [directory.name for directory in directories]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"two directories are named {min(twice)!r}: rename one of the sources")
+    for directory in directories:
+        link_tree(directory, target / directory.name)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Make `target` hold every regular file below `source` under the same name, in the order of names.
+
+    Hard links; a copy where the file system refuses one (another device, too many links, not permitted).
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.is_dir():
+            link_tree(path, target / path.name)
+        else:
+            link(path, target / path.name)
+
+
+def link(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)

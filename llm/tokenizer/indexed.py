@@ -1,0 +1,103 @@
+"""Token shards in Megatron's indexed format: `<name>.bin` (ids end to end), `<name>.idx` (where each document lies).
+
+Byte for byte what megatron.core's IndexedDatasetBuilder writes with one sequence per document, and read without it
+(and without torch). Does not tokenize, shuffle or batch.
+
+.idx: magic, version u64 = 1, dtype code u8, sequences N u64, documents + 1 u64, lengths i32[N] (tokens), byte offsets
+i64[N], document boundaries i64[N + 1]; all little-endian.
+"""
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from llm.errors import InputError
+
+MAGIC = b"MMIDIDX\x00\x00"
+HEADER = struct.Struct("<9sQBQQ")
+DTYPE_OF_CODE = {4: np.dtype("<i4"), 8: np.dtype("<u2")}
+CODE_OF_DTYPE = {dtype: code for code, dtype in DTYPE_OF_CODE.items()}
+
+
+class IndexedTokens:
+    """Documents of token ids, memory-mapped and read-only.
+
+    `tokens` is the whole .bin as one array, `offsets` (int64, N + 1) says where each document begins and ends in it,
+    `lengths` (int64, N) how many tokens each has, its [EOS] included.
+    """
+
+    def __init__(self, path_without_suffix: Path):
+        bin_path, idx_path = files(path_without_suffix)
+        dtype, self.lengths = read_index(idx_path)
+        self.offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths, dtype=np.int64)])
+        expected = int(self.offsets[-1]) * dtype.itemsize
+        if not bin_path.exists() or bin_path.stat().st_size != expected:
+            found = bin_path.stat().st_size if bin_path.exists() else "no file"
+            raise InputError(f"{bin_path}: {idx_path.name} promises {expected} bytes, found {found}; tokenize again")
+        # An empty file cannot be mapped: a source may well have no validation documents.
+        self.tokens = np.memmap(bin_path, dtype=dtype, mode="r") if expected else np.zeros(0, dtype)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Document `index` as a read-only view of its ids, [EOS] last."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"document {index} of {len(self)}")
+        index %= len(self)
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+
+
+def write_indexed(path_without_suffix: Path, documents: Iterable[np.ndarray], dtype: np.dtype | type) -> int:
+    """Write `documents`, one id array each, as they come; returns the number of tokens. Memory: the lengths only.
+
+    Raises InputError for an id that `dtype` (uint16 or int32) cannot hold.
+    """
+    dtype = np.dtype(dtype).newbyteorder("<")
+    limit = np.iinfo(dtype).max
+    bin_path, idx_path = files(path_without_suffix)
+    lengths: list[int] = []
+    with bin_path.open("wb") as stream:
+        for document in documents:
+            ids = np.asarray(document)
+            if ids.size and not (ids.min() >= 0 and ids.max() <= limit):
+                raise InputError(f"{bin_path}: document {len(lengths)} has token ids outside 0 ... {limit} ({dtype})")
+            if ids.size > np.iinfo(np.int32).max:
+                raise InputError(f"{bin_path}: document {len(lengths)} has {ids.size} tokens, at most 2**31 - 1 fit")
+            stream.write(ids.astype(dtype).tobytes())
+            lengths.append(ids.size)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    with idx_path.open("wb") as stream:
+        stream.write(HEADER.pack(MAGIC, 1, CODE_OF_DTYPE[dtype], len(lengths), len(lengths) + 1))
+        stream.write(np.array(lengths, "<i4").tobytes())
+        stream.write((offsets[:-1] * dtype.itemsize).astype("<i8").tobytes())
+        stream.write(np.arange(len(lengths) + 1, dtype="<i8").tobytes())
+    return int(offsets[-1])
+
+
+def read_index(path: Path) -> tuple[np.dtype, np.ndarray]:
+    """The ids' dtype and the documents' lengths (int64). Raises InputError when `path` is not such an index."""
+    if not path.exists():
+        raise InputError(f"{path}: no such token index; build the token shards first")
+    data = path.read_bytes()
+    if len(data) < HEADER.size or data[: len(MAGIC)] != MAGIC:
+        raise InputError(f"{path}: not a Megatron token index (bad header)")
+    _, version, code, sequences, boundaries = HEADER.unpack_from(data)
+    if version != 1 or code not in DTYPE_OF_CODE:
+        raise InputError(f"{path}: index version {version} with dtype code {code} is not readable here")
+    if len(data) != HEADER.size + 12 * sequences + 8 * boundaries:
+        raise InputError(f"{path}: truncated, {len(data)} bytes do not hold {sequences} sequences; tokenize again")
+    return DTYPE_OF_CODE[code], np.frombuffer(data, "<i4", sequences, HEADER.size).astype(np.int64)
+
+
+def token_dtype(vocab_size: int) -> type:
+    """uint16 where Megatron chooses it (`DType.optimal_dtype`), else int32."""
+    return np.uint16 if vocab_size < 65500 else np.int32
+
+
+def files(path_without_suffix: Path) -> tuple[Path, Path]:
+    """`train` -> `train.bin`, `train.idx`; a dot in the name is kept."""
+    path = Path(path_without_suffix)
+    return path.with_name(path.name + ".bin"), path.with_name(path.name + ".idx")

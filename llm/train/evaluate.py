@@ -1,0 +1,53 @@
+"""Validation in bits per byte: comparable between tokenizers, unlike loss per token.
+
+bits per byte = sum over all tokens, each document's [EOS] included, of -log2 p(token | up to T tokens before it),
+divided by the utf-8 bytes of the text. Every token is predicted once, in windows that do not overlap, so a token sees
+T / 2 others on average. A sample estimates a source's bits from its mean bits per token.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from llm.model.transformer import CausalLM
+from llm.train.data import ValidationSet
+from llm.train.loss import token_losses
+
+WINDOWS_PER_BATCH = 32
+
+
+def bits_per_byte(model: CausalLM, validation: ValidationSet, limit: int | None, dtype: torch.dtype) -> dict:
+    """{"bpb", "by_domain": {domain: bpb}, "tokens": evaluated}; `limit` is the number of tokens per source, None all."""
+    bits: dict[str, float] = {}
+    size: dict[str, int] = {}
+    evaluated = 0
+    for source, meta in validation.metas.items():
+        windows = validation.windows(source, model.config.context_length, model.config.eos_id, limit)
+        nats, tokens = window_losses(model, windows, dtype)
+        domain, held_out = meta["domain"], meta["validation"]
+        bits[domain] = bits.get(domain, 0.0) + nats / tokens * held_out["tokens"] / math.log(2)
+        size[domain] = size.get(domain, 0) + held_out["bytes"]
+        evaluated += tokens
+    return {
+        "bpb": sum(bits.values()) / sum(size.values()),
+        "by_domain": {domain: bits[domain] / size[domain] for domain in sorted(bits)},
+        "tokens": evaluated,
+    }
+
+
+def window_losses(model: CausalLM, windows: list[np.ndarray], dtype: torch.dtype) -> tuple[float, int]:
+    """Sum of -ln p over the targets of `windows` (T + 1 tokens each, shorter ones come last) and their number."""
+    nats, tokens = 0.0, 0
+    full = [window for window in windows if len(window) == len(windows[0])]
+    batches = [full[start : start + WINDOWS_PER_BATCH] for start in range(0, len(full), WINDOWS_PER_BATCH)]
+    batches += [[window] for window in windows[len(full) :]]
+    with torch.no_grad():
+        for batch in batches:
+            tokens_BT = torch.from_numpy(np.stack(batch))
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                hidden_BTD = model.hidden(tokens_BT[:, :-1])
+            losses = token_losses(hidden_BTD.flatten(0, 1).to(dtype), model.output_weight, tokens_BT[:, 1:].flatten())
+            nats += float(losses.double().sum())
+            tokens += losses.numel()
+    return nats, tokens

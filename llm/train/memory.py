@@ -1,0 +1,20 @@
+"""Keeps freed memory in the process. Changes no result, only speed.
+
+A training step frees and asks again for the same tens of megabytes many times. By default glibc gives blocks of this
+size back to the kernel each time and then pays for every page again: measured, half of the step and more.
+"""
+
+import ctypes
+import platform
+
+# malloc.h; see mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+def keep_freed_memory() -> None:
+    """Serve large blocks from the heap and never shrink it. Does nothing on a C library other than glibc."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,0 +1,72 @@
+from llm.train.schedule import checkpoint_steps, schedule_of_segment, validation_of_segment
+
+STEPS = checkpoint_steps(config["pretrain"])
+START = dict(zip(STEPS, [0, *STEPS]))
+
+
+rule ngram_baseline:
+    input:
+        tokens="results/tokens/manifest.json",
+        model="results/tokenizer/tokenizer.model",
+    output:
+        report="results/pretrain/ngram.json",
+    log:
+        "results/logs/ngram_baseline.log",
+    benchmark:
+        "results/benchmarks/ngram_baseline.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    shell:
+        "python -m stemma run scripts/pretrain/ngram_baseline.py {params.flags}"
+
+
+rule pretrain:
+    input:
+        config="results/model/config.json",
+        tokens="results/tokens/manifest.json",
+        plan="results/mix/plan.parquet",
+        previous=lambda w: [
+            f"results/pretrain/step-{step}/manifest.json" for step in STEPS if step == START[int(w.step)]
+        ],
+    output:
+        checkpoint="results/pretrain/step-{step}/manifest.json",
+    params:
+        start=lambda w: START[int(w.step)],
+        stop=lambda w: int(w.step),
+        batch_size=config["pretrain"]["batch_size"],
+        optimizer=config["pretrain"]["optimizer"],
+        learning_rate=config["pretrain"]["learning_rate"],
+        matrix_learning_rate=config["pretrain"]["matrix_learning_rate"],
+        weight_decay=config["pretrain"]["weight_decay"],
+        clip_norm=config["pretrain"]["clip_norm"],
+        schedule=lambda w: schedule_of_segment(config["pretrain"], int(w.step)),
+        dtype=config["pretrain"]["dtype"],
+        validation_tokens=lambda w: validation_of_segment(config["pretrain"], int(w.step)),
+        seed=config["seed"],
+    log:
+        "results/logs/pretrain/{step}.log",
+    benchmark:
+        "results/benchmarks/pretrain/{step}.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/pretrain/pretrain.py {params.flags}"
+
+
+rule loss_plot:
+    input:
+        checkpoints=[f"results/pretrain/step-{step}/manifest.json" for step in STEPS],
+        ngram="results/pretrain/ngram.json",
+    output:
+        plot="results/pretrain/loss.svg",
+    log:
+        "results/logs/loss_plot.log",
+    benchmark:
+        "results/benchmarks/loss_plot.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/pretrain/loss_plot.py {params.flags}"

@@ -1,0 +1,102 @@
+rule annotate:
+    input:
+        documents="results/raw/{source}/manifest.json",
+    output:
+        annotations="results/annotated/{source}/manifest.json",
+    params:
+        permutations=config["process"]["minhash"]["permutations"],
+        shingle_words=config["process"]["minhash"]["shingle_words"],
+        seed=config["seed"],
+    log:
+        "results/logs/annotate/{source}.log",
+    benchmark:
+        "results/benchmarks/annotate/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/annotate.py {params.flags}"
+
+
+rule deduplicate:
+    input:
+        documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
+        annotations=[f"results/annotated/{source}/manifest.json" for source in SOURCES],
+    output:
+        duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
+    params:
+        bands=config["process"]["duplicates"]["bands"],
+        rows=config["process"]["duplicates"]["rows"],
+        threshold=config["process"]["duplicates"]["threshold"],
+        max_bucket=config["process"]["duplicates"]["max_bucket"],
+        shingle_words=config["process"]["minhash"]["shingle_words"],
+    log:
+        "results/logs/deduplicate.log",
+    benchmark:
+        "results/benchmarks/deduplicate.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/process/deduplicate.py {params.flags}"
+
+
+rule clean:
+    input:
+        documents="results/raw/{source}/manifest.json",
+        annotations="results/annotated/{source}/manifest.json",
+        duplicates="results/duplicates/{source}.parquet",
+    output:
+        shards="results/clean/{source}/manifest.json",
+    params:
+        thresholds=config["process"]["thresholds"],
+        overrides=lambda w: config["process"]["overrides"].get(config["sources"][w.source]["domain"], {}),
+        pii=config["process"]["pii"],
+        validation_fraction=config["process"]["validation_fraction"],
+        seed=config["seed"],
+    log:
+        "results/logs/clean/{source}.log",
+    benchmark:
+        "results/benchmarks/clean/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/clean.py {params.flags}"
+
+
+rule clean_shards:
+    input:
+        shards=[f"results/clean/{source}/manifest.json" for source in SOURCES],
+    output:
+        clean="results/clean/manifest.json",
+    log:
+        "results/logs/clean_shards.log",
+    benchmark:
+        "results/benchmarks/clean_shards.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/process/clean_shards.py {params.flags}"
+
+
+rule mix:
+    input:
+        clean="results/clean/manifest.json",
+    output:
+        plan="results/mix/plan.parquet",
+        report="results/mix/report.json",
+    params:
+        weights=config["process"]["mix"]["weights"],
+        bytes=config["process"]["mix"]["bytes"],
+        seed=config["seed"],
+    log:
+        "results/logs/mix.log",
+    benchmark:
+        "results/benchmarks/mix.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/process/mix.py {params.flags}"

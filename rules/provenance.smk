@@ -1,0 +1,70 @@
+# The page and the closing account of a run, derived from records. They state times, so they are views of the artifacts
+# and no artifacts themselves: they have no record, and are written anew whenever an artifact changes.
+from shlex import quote
+
+LAST = f"results/pretrain/step-{STEPS[-1]}"
+MAIN = [
+    "results/clean",
+    "results/tokenizer/vocab.json",
+    "results/tokens",
+    "results/model/config.json",
+    LAST,
+    *(f"results/align/{method}" for method in ("sft", "reward", "dpo")),
+    *(f"results/models/{stage}" for stage in ("base", "sft", "dpo")),
+    *(f"results/quantized/{method}" for method in config["quantize"]["methods"]),
+    "results/serve/benchmark.json",
+    "results/serve/answers.json",
+]
+FIGURES = {
+    "documents for training": "results/clean:splits.train.documents",
+    "documents for validation": "results/clean:splits.validation.documents",
+    "training tokens": "results/tokens:train.tokens",
+    "parameters": "results/model/config.json:parameters.total",
+    "validation bits per byte": f"{LAST}:val_bpb",
+    "... of a Kneser-Ney trigram": "results/pretrain/ngram.json:trigram",
+    "... of a Kneser-Ney bigram": "results/pretrain/ngram.json:bigram",
+    "... of a unigram": "results/pretrain/ngram.json:unigram",
+    "training tokens per second": f"{LAST}:tokens_per_second",
+}
+HINTS = [
+    'make ask PROMPT="What is an algorithm?"',
+    "python -m stemma show results/models/dpo/manifest.json   (the record of an artifact)",
+    "your own text: README.md, five lines of yaml",
+]
+FIGURE_OPTIONS = " ".join(f"--figure {quote(f'{label}={place}')}" for label, place in FIGURES.items())
+SUMMARY = " ".join(
+    [
+        f"python -m stemma summary --store {quote(config['store'])}",
+        *(f"--target {target}" for target in MAIN),
+        FIGURE_OPTIONS,
+        *(f"--hint {quote(hint)}" for hint in HINTS),
+    ]
+)
+
+
+rule report:
+    input:
+        raw=[f"results/raw/{source}/manifest.json" for source in SOURCES],
+        annotated=[f"results/annotated/{source}/manifest.json" for source in SOURCES],
+        duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
+        clean=[f"results/clean/{source}/manifest.json" for source in SOURCES],
+        tokens=[f"results/tokens/{source}/manifest.json" for source in SOURCES],
+        mix="results/mix/report.json",
+        checkpoints=[f"results/pretrain/step-{step}/manifest.json" for step in STEPS],
+        plots="results/pretrain/loss.svg",
+        data=["results/align/instructions/manifest.json", "results/align/preferences/manifest.json"],
+        main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],
+    output:
+        page="results/report/index.html",
+    params:
+        store=config["store"],
+        figures=FIGURE_OPTIONS,
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=300,
+    shell:
+        "python -m stemma report {output.page} --store {params.store} {params.figures}"

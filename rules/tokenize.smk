@@ -1,0 +1,58 @@
+rule tokenizer:
+    input:
+        clean="results/clean/manifest.json",
+        plan="results/mix/plan.parquet",
+    output:
+        model="results/tokenizer/tokenizer.model",
+        vocab="results/tokenizer/vocab.json",
+        merges="results/tokenizer/merges.txt",
+        tokenizer="results/tokenizer/tokenizer.json",
+        tokenizer_config="results/tokenizer/tokenizer_config.json",
+    params:
+        vocab_size=config["tokenizer"]["vocab_size"],
+        sample_bytes=config["tokenizer"]["sample_bytes"],
+        character_coverage=config["tokenizer"]["character_coverage"],
+    log:
+        "results/logs/tokenizer.log",
+    benchmark:
+        "results/benchmarks/tokenizer.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/tokenize/tokenizer.py {params.flags}"
+
+
+rule encode:
+    input:
+        shards="results/clean/{source}/manifest.json",
+        model="results/tokenizer/tokenizer.model",
+    output:
+        tokens="results/tokens/{source}/manifest.json",
+    params:
+        source=lambda wildcards: wildcards.source,
+    log:
+        "results/logs/encode/{source}.log",
+    benchmark:
+        "results/benchmarks/encode/{source}.tsv"
+    threads: 2
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/tokenize/encode.py {params.flags}"
+
+
+rule token_shards:
+    input:
+        shards=[f"results/tokens/{source}/manifest.json" for source in SOURCES],
+    output:
+        tokens="results/tokens/manifest.json",
+    log:
+        "results/logs/token_shards.log",
+    benchmark:
+        "results/benchmarks/token_shards.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/tokenize/token_shards.py {params.flags}"

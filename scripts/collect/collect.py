@@ -1,0 +1,42 @@
+"""Extract one source's archive (or the user's own files) into raw documents. Does not filter by quality."""
+
+from pathlib import Path
+
+from llm.command import command
+from llm.text.collect import Recipe, collect
+
+
+def main(
+    archive: Path,
+    documents: Path,
+    *,
+    source: str,
+    origin: str,
+    file: str,
+    format: str,
+    include: list,
+    exclude: list,
+    column: str,
+    domain: str,
+    license: str,
+) -> dict:
+    """archive: a fetched archive, or the user's file or directory. documents: an empty directory to fill with parquet
+    shards. origin: begins every document's url. file: the name of the one member if the archive is a plain file.
+    include, exclude: globs over member names ([]: what the format usually is). column: the text's column (jsonl and
+    parquet). Returns {"documents", "bytes", "shards", "members", "skipped", "decoded"}."""
+    recipe = Recipe(
+        source=source,
+        origin=origin,
+        file=file,
+        format=format,
+        include=include,
+        exclude=exclude,
+        column=column,
+        domain=domain,
+        license=license,
+    )
+    return collect(archive, documents, recipe)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,47 @@
+"""Answer prompts with a model directory, quantized or not. Each prompt is a conversation of one turn.
+
+By hand: python scripts/deploy/generate.py --quantized results/quantized/int8 --prompts '["What is an algorithm?"]' \
+    --answers /dev/stdout
+"""
+
+import json
+from pathlib import Path
+
+from llm.command import command
+from llm.errors import InputError
+from llm.quantize.model import load_any
+from llm.serve.generate import generate
+from llm.tokenizer.chat import encode_chat
+from llm.tokenizer.load import Tokenizer
+
+
+def main(
+    quantized: Path, answers: Path, *, prompts: list, max_new_tokens: int = 64, temperature: float = 0.0,
+    top_k: int = 0, top_p: float = 1.0, seed: int = 0,
+) -> dict:
+    """quantized: model directory. answers: JSON file to write, [{prompt, answer, tokens, ended}]. prompts: JSON list of
+    strings. Temperature 0 is greedy; top_k 0 and top_p 1 restrict nothing."""
+    if not prompts or not all(isinstance(prompt, str) and prompt for prompt in prompts):
+        raise InputError('prompts: give a JSON list of texts, such as ["What is an algorithm?"]')
+    tokenizer = Tokenizer(quantized / "tokenizer.model")
+    conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    asked = [encode_chat(tokenizer, messages, add_generation_prompt=True)[0] for messages in conversations]
+    completions = generate(
+        load_any(quantized), asked, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+        seed=seed, stop_ids=[tokenizer.eos],
+    )
+    result = [
+        {"prompt": prompt, "answer": tokenizer.decode(ids), "tokens": len(ids), "ended": ids[-1] == tokenizer.eos}
+        for prompt, ids in zip(prompts, completions, strict=True)
+    ]
+    answers.write_text(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    return {
+        "prompts": len(result),
+        "new_tokens": sum(answer["tokens"] for answer in result),
+        "ended": sum(answer["ended"] for answer in result),
+        "distinct_answers": len({answer["answer"] for answer in result}),
+    }
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,75 @@
+"""Quantize a model's linear layers by rounding to nearest and write them packed. Measures what it costs."""
+
+from pathlib import Path
+
+import torch
+
+from llm.command import command
+from llm.model.directory import load_model
+from llm.model.package import (
+    WEIGHTS_NAME,
+    copy_files,
+    directory_bytes,
+    read_config,
+    tokenizer_files_of,
+    write_configs,
+)
+from llm.model.transformer import CausalLM
+from llm.progress import progress
+from llm.quantize.model import load_quantized, quantize_model, quantized_config, save_quantized
+from llm.quantize.rtn import fitting_group_size, quantize_weight, weight_error
+from llm.train.data import ValidationSet
+from llm.train.evaluate import bits_per_byte
+
+
+def main(
+    model: Path, tokens: Path, quantized: Path, *, bits: int, group_size: int | None, validation_tokens: int | None
+) -> dict:
+    """model: Hugging Face directory. tokens: token shards with validation documents. quantized: empty directory to
+    fill. group_size: inputs that share a scale, null for one scale per output channel (made smaller where it does not
+    divide the layers' widths). validation_tokens: how many of each source to score before and after, null for all."""
+    original = load_model(model)
+    config = read_config(model)
+    shape = original.config
+    size = fitting_group_size(group_size, [shape.d_model, shape.n_heads * shape.d_head, shape.d_ff])
+    written = quantized_config(config, bits, size)
+    weights = quantize_model(original, lambda _, weight: quantize_weight(weight, bits, size))
+    write_configs(quantized, written)
+    save_quantized(original, weights, quantized / WEIGHTS_NAME)
+    copy_files(tokenizer_files_of(model), quantized)
+    validation = ValidationSet(tokens)
+    before, after = (quality(each, validation, validation_tokens) for each in (original, load_quantized(quantized)))
+    progress(f"{bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
+    errors = {name: weight_error(original.get_submodule(name).weight.detach(), weights[name]) for name in weights}
+    dense_bytes = sum(weight.q_NK.numel() * 4 for weight in weights.values())
+    packed_bytes = sum(weight.q_NK.numel() * bits // 8 + weight.scale_NG.numel() * 4 for weight in weights.values())
+    return {
+        "bits": bits,
+        "group_size": size,
+        "bytes_before": directory_bytes(model),
+        "bytes_after": directory_bytes(quantized),
+        "quantized_layers_bytes_before": dense_bytes,
+        "quantized_layers_bytes_after": packed_bytes,
+        "before": before,
+        "after": after,
+        "perplexity_change": after["perplexity"] / before["perplexity"] - 1,
+        "largest_error_in_scales": max(error["max_in_scales"] for error in errors.values()),
+        "error_bound_in_scales": 0.5,
+        "weight_error": errors,
+    }
+
+
+def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> dict:
+    """{"bits_per_byte", "perplexity" per token, "tokens" scored}, in fp32."""
+    result = bits_per_byte(model, validation, limit, torch.float32)
+    held_out = [meta["validation"] for meta in validation.metas.values()]
+    bytes_per_token = sum(counts["bytes"] for counts in held_out) / sum(counts["tokens"] for counts in held_out)
+    return {
+        "bits_per_byte": result["bpb"],
+        "perplexity": 2 ** (result["bpb"] * bytes_per_token),
+        "tokens": result["tokens"],
+    }
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,48 @@
+"""Load-test a quantized model: mixed requests, greedy, batch 1 and larger, with and without the key-value cache."""
+
+import json
+from pathlib import Path
+
+from llm.command import command
+from llm.progress import progress
+from llm.quantize.model import load_any
+from llm.serve.benchmark import Workload, facts, timed
+from llm.serve.generate import StaticEngine
+
+
+def main(
+    quantized: Path, benchmark: Path, *, requests: int, prompt_tokens: list, new_tokens: list, batch_size: int,
+    uncached_requests: int, seed: int,
+) -> dict:
+    """quantized: model directory. benchmark: JSON file for what every run repeats. prompt_tokens, new_tokens: [least,
+    most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""
+    model = load_any(quantized)
+    workload = Workload(requests, tuple(prompt_tokens), tuple(new_tokens), seed).requests(model.config)
+    StaticEngine(model, 2).run(workload[:2])  # first calls allocate and choose kernels
+    runs = {}
+    for size in (1, batch_size):
+        runs[size] = timed(StaticEngine(model, size), workload)
+        progress(f"batch {size}  {runs[size].measured()['tokens_per_s']:,.0f} tokens/s")
+    few = workload[:uncached_requests]
+    cached = timed(StaticEngine(model, 1), few)
+    uncached = timed(StaticEngine(model, 1, use_cache=False), few)
+    weight = model.model.embed_tokens.weight
+    result = facts(model.config, workload, runs, weight.element_size())
+    result["without_cache"] = {
+        "requests": len(few),
+        "requests_equal_to_cached": sum(a == b for a, b in zip(uncached.completions, cached.completions, strict=True)),
+    }
+    benchmark.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    return {
+        "batch_1": runs[1].measured(),
+        f"batch_{batch_size}": runs[batch_size].measured(),
+        "few_cached": cached.measured(),
+        "few_uncached": uncached.measured(),
+        "cache_speedup": uncached.measured()["wall_s"] / cached.measured()["wall_s"],
+        "batch_speedup": runs[1].measured()["wall_s"] / runs[batch_size].measured()["wall_s"],
+        "new_tokens": runs[1].new_tokens,
+    }
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,29 @@
+"""Fold a LoRA adapter into its base model: W + alpha/r B A, written as a Hugging Face directory."""
+
+from pathlib import Path
+
+from llm.align.lora import load_adapter, lora_layers, merge_lora
+from llm.command import command
+from llm.model.directory import load_model
+from llm.model.package import directory_bytes, read_config, tokenizer_files_of, write_directory
+
+
+def main(base: Path, adapter: Path, hf: Path) -> dict:
+    """base: Hugging Face directory. adapter: PEFT directory made on it. hf: empty directory to fill.
+
+    Returns how far each kind of matrix moved: |W' - W| / |W| in the Frobenius norm, the largest over the layers."""
+    model = load_model(base)
+    load_adapter(model, adapter)
+    before = {name: layer.base.weight.detach().clone() for name, layer in lora_layers(model).items()}
+    merge_lora(model)
+    moved: dict[str, float] = {}
+    for name, weight in before.items():
+        kind = name.rsplit(".", 1)[-1]
+        change = (model.get_submodule(name).weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
+        moved[kind] = max(moved.get(kind, 0.0), change.item())
+    write_directory(hf, read_config(base), model, tokenizer_files_of(base))
+    return {"merged_matrices": len(before), "weight_bytes": directory_bytes(hf), "largest_relative_change": moved}
+
+
+if __name__ == "__main__":
+    command(main)

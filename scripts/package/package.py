@@ -1,0 +1,38 @@
+"""Put a checkpoint, its architecture and its tokenizer into one Hugging Face directory. Changes no weight."""
+
+from pathlib import Path
+
+from llm.command import command
+from llm.model.config import parameter_counts
+from llm.model.directory import load_config, load_weights
+from llm.model.package import (
+    WEIGHTS_NAME,
+    check_vocabulary,
+    directory_bytes,
+    inventory,
+    read_config,
+    write_directory,
+)
+from llm.model.transformer import CausalLM
+
+
+def main(
+    config: Path, checkpoint: Path, model: Path, vocab: Path, merges: Path, tokenizer: Path, tokenizer_config: Path,
+    hf: Path,
+) -> dict:
+    """config: config.json. checkpoint: directory with model.safetensors (fp32). model, vocab, merges, tokenizer,
+    tokenizer_config: the tokenizer's files. hf: empty directory to fill. Returns the inventory of parameters."""
+    architecture = load_config(config)
+    check_vocabulary(architecture, vocab)
+    weights = CausalLM(architecture)
+    load_weights(weights, checkpoint / WEIGHTS_NAME)
+    write_directory(hf, read_config(config.parent), weights, [model, vocab, merges, tokenizer, tokenizer_config])
+    return {
+        "parameters": parameter_counts(architecture)["total"],
+        "weight_bytes": directory_bytes(hf),
+        "inventory": inventory(architecture, weights.state_dict()),
+    }
+
+
+if __name__ == "__main__":
+    command(main)

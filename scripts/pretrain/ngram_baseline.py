@@ -1,0 +1,53 @@
+"""Bits per byte of n-gram models on the validation tokens: what a trained model must beat. Trains no network."""
+
+import json
+from pathlib import Path
+
+from llm.command import command
+from llm.errors import InputError
+from llm.ngram import train
+from llm.progress import progress
+from llm.tokenizer.indexed import IndexedTokens
+from llm.tokenizer.load import Tokenizer
+
+ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}
+DIGITS = 6  # of bits per byte: the last bits of a logarithm differ between processors
+
+
+def main(tokens: Path, model: Path, report: Path) -> dict:
+    """tokens: directory of all token shards. model: tokenizer.model. report: JSON to write. Returns the metrics."""
+    metas = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(tokens.glob("*/meta.json"))]
+    vocab_size = Tokenizer(model).vocab_size
+    shards = {
+        split: [IndexedTokens(tokens / meta["source"] / split) for meta in metas] for split in ("train", "validation")
+    }
+    size = sum(meta["validation"]["bytes"] for meta in metas)
+    if not size:
+        raise InputError("the validation split is empty: raise the validation share or add text")
+    documents = [shard[i] for shard in shards["train"] for i in range(len(shard))]
+    result: dict = {
+        "tokens": sum(meta["validation"]["tokens"] for meta in metas),
+        "bytes": size,
+        "train_tokens": sum(meta["train"]["tokens"] for meta in metas),
+        "per_domain": {},
+    }
+    domains = sorted({meta["domain"] for meta in metas if meta["validation"]["bytes"]})
+    bytes_of = {d: sum(m["validation"]["bytes"] for m in metas if m["domain"] == d) for d in domains}
+    for name, order in ORDERS.items():
+        language_model = train(documents, order, vocab_size)
+        bits = dict.fromkeys(domains, 0.0)
+        for meta, shard in zip(metas, shards["validation"], strict=True):
+            if len(shard):
+                bits[meta["domain"]] += language_model.bits([shard[i] for i in range(len(shard))])
+        result[name] = round(sum(bits.values()) / size, DIGITS)
+        for domain in domains:
+            result["per_domain"].setdefault(domain, {"bytes": bytes_of[domain]})[name] = round(
+                bits[domain] / bytes_of[domain], DIGITS
+            )
+        progress(f"{name}: {result[name]:.3f} bits per byte")
+    report.write_text(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    return result
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,49 @@
+"""Train the tokenizer on the beginning of the sampling plan and write it in every format. Encodes no shards."""
+
+import time
+from pathlib import Path
+
+from llm.command import command
+from llm.tokenizer.documents import planned_texts
+from llm.tokenizer.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
+from llm.tokenizer.load import Tokenizer, threads_given
+from llm.tokenizer.train import train
+
+SAMPLE = 1 << 20  # bytes, to state bytes per token
+
+
+def main(
+    clean: Path,
+    plan: Path,
+    model: Path,
+    vocab: Path,
+    merges: Path,
+    tokenizer: Path,
+    tokenizer_config: Path,
+    *,
+    vocab_size: int,
+    sample_bytes: int,
+    character_coverage: float = 0.9995,
+) -> dict:
+    """clean: directory of all clean sources. plan: sampling plan. The other paths are written. Returns the metrics."""
+    started = time.perf_counter()
+    model.write_bytes(
+        train(planned_texts(clean, plan, sample_bytes), vocab_size=vocab_size, character_coverage=character_coverage)
+    )
+    trained = time.perf_counter() - started
+    trained_model = Tokenizer(model)
+    write_vocab(trained_model, vocab)
+    write_merges(trained_model, merges)
+    write_tokenizer_json(trained_model, tokenizer)
+    write_tokenizer_config(tokenizer_config)
+    sample = list(planned_texts(clean, plan, SAMPLE))
+    encoded = trained_model.encode_arrays(sample, threads_given())
+    return {
+        "vocab_size": trained_model.vocab_size,
+        "bytes_per_token": sum(len(text.encode()) for text in sample) / sum(len(ids) for ids in encoded),
+        "training_seconds": trained,
+    }
+
+
+if __name__ == "__main__":
+    command(main)

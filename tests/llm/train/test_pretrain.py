@@ -1,0 +1,161 @@
+"""Segments of training: 20 + 20 steps are 40, one thread is two, and what goes wrong is said in one line."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.tokenizer.indexed import write_indexed
+from scripts.pretrain.pretrain import main
+
+ROOT = Path(__file__).resolve().parents[3]
+MODEL = ModelConfig(64, 32, 2, 4, 2, 8, 64, 32)
+COMMON = {
+    "batch_size": 8,
+    "optimizer": "muon",
+    "learning_rate": 0.01,
+    "matrix_learning_rate": 0.02,
+    "weight_decay": 0.1,
+    "clip_norm": 1.0,
+    "schedule": {"kind": "wsd", "warmup_steps": 5, "decay_from": 20, "steps": 40, "final_fraction": 0.0},
+    "dtype": "bfloat16",
+    "validation_tokens": None,
+    "seed": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A text of a 64-token alphabet in which each token follows from the one before, with noise."""
+    directory = tmp_path_factory.mktemp("inputs")
+    generator = np.random.Generator(np.random.PCG64(0))
+    for source in ("a", "b"):
+        (directory / "tokens" / source).mkdir(parents=True)
+        sizes = {}
+        for split, count in (("train", 60), ("validation", 6)):
+            documents = []
+            for _ in range(count):
+                noise = generator.random(100) < 0.2
+                steps = np.where(noise, generator.integers(0, 56, 100), 7)
+                documents.append(np.append(8 + np.cumsum(steps) % 56, 2))
+            write_indexed(directory / "tokens" / source / split, documents, np.uint16)
+            sizes[split] = {"documents": count, "bytes": 100 * count, "tokens": 101 * count}
+        meta = {"source": source, "domain": source.upper(), **sizes}
+        (directory / "tokens" / source / "meta.json").write_text(json.dumps(meta))
+    rows = [(source, document) for document in range(60) for source in ("a", "b")]
+    schema = {"source": pl.String, "document": pl.UInt32}
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory / "plan.parquet")
+    (directory / "config.json").write_text(json.dumps(MODEL.to_hf()))
+    return {
+        "config": directory / "config.json",
+        "tokens": directory / "tokens",
+        "plan": directory / "plan.parquet",
+    }
+
+
+def run(inputs: dict, checkpoint: Path, start: int, stop: int, previous: Path | None = None, **changes) -> dict:
+    checkpoint.mkdir()
+    return main(**inputs, checkpoint=checkpoint, previous=previous, start=start, stop=stop, **(COMMON | changes))
+
+
+def digests(directory: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())}
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_twenty_and_twenty_are_forty(inputs: dict, tmp_path: Path, optimizer: str, dtype: str) -> None:
+    changes = {"optimizer": optimizer, "dtype": dtype}
+    whole = run(inputs, tmp_path / "whole", 0, 40, **changes)
+    run(inputs, tmp_path / "half", 0, 20, **changes)
+    resumed = run(inputs, tmp_path / "rest", 20, 40, tmp_path / "half", **changes)
+    lines = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "rest")]
+    assert lines[0][20:] == lines[1]
+    expected, found = digests(tmp_path / "whole"), digests(tmp_path / "rest")
+    assert expected.keys() == {"model.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl"}
+    assert {name: digest for name, digest in found.items() if name != "metrics.jsonl"} == {
+        name: digest for name, digest in expected.items() if name != "metrics.jsonl"
+    }
+    assert resumed["val_bpb"] == whole["val_bpb"]
+    assert resumed["tokens_seen"] == 40 * 8 * 32
+
+
+def test_it_learns(inputs: dict, tmp_path: Path) -> None:
+    """A byte of this text is a token: uniform 6 bits; knowing the rule leaves 0.2 * log2(56) + H(0.2) = 1.88."""
+    metrics = run(inputs, tmp_path / "checkpoint", 0, 40)
+    assert metrics["val_bpb"] < 4.5
+    assert set(metrics["val_bpb_by_domain"]) == {"A", "B"}
+    assert metrics["validation_tokens"] == 2 * 6 * 101
+    last = json.loads((tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 40
+    assert last["val_bpb"] == metrics["val_bpb"]
+    assert last["lr"] == 0.0
+
+
+def test_threads_do_not_change_bytes(inputs: dict, tmp_path: Path) -> None:
+    """In processes of their own: a thread count cannot be changed for good within one."""
+    options = {**inputs, **COMMON, "start": 0, "stop": 5}
+    arguments = []
+    for key, value in options.items():
+        text = str(value) if isinstance(value, Path | str) else json.dumps(value)
+        arguments += [f"--{key.replace('_', '-')}", text]
+    found = []
+    for threads in ("1", "2"):
+        directory = tmp_path / threads
+        directory.mkdir()
+        subprocess.run(
+            [sys.executable, "scripts/pretrain/pretrain.py", *arguments, "--checkpoint", str(directory)],
+            cwd=ROOT,
+            env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads, "PATH": "/usr/bin:/bin"},
+            check=True,
+            capture_output=True,
+        )
+        found.append(digests(directory))
+    assert found[0] == found[1]
+
+
+def test_divergence_is_said_in_one_line(inputs: dict, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pretraining diverged at step \d+: .*lower pretrain.learning_rate") as caught:
+        run(inputs, tmp_path / "checkpoint", 0, 40, learning_rate=1e30)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_previous_checkpoint_is_refused(inputs: dict, tmp_path: Path) -> None:
+    run(inputs, tmp_path / "five", 0, 5)
+    with pytest.raises(InputError, match="is of step 5, but this segment starts at step 10"):
+        run(inputs, tmp_path / "a", 10, 15, tmp_path / "five")
+    with pytest.raises(InputError, match=r"has no adamw.model.layers.*another optimizer"):
+        run(inputs, tmp_path / "b", 5, 10, tmp_path / "five", optimizer="adamw")
+    (tmp_path / "five/optimizer.safetensors").write_bytes(b"broken")
+    with pytest.raises(InputError, match="optimizer.safetensors cannot be read"):
+        run(inputs, tmp_path / "c", 5, 10, tmp_path / "five")
+
+
+def test_bits_per_byte_equals_a_plain_sum(inputs: dict, tmp_path: Path) -> None:
+    """Against transformers on the saved weights, window by window."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from llm.model.directory import read_tensors
+    from llm.train.data import ValidationSet
+
+    metrics = run(inputs, tmp_path / "checkpoint", 0, 10, dtype="float32")
+    theirs = LlamaForCausalLM(LlamaConfig(**MODEL.to_hf())).eval()
+    theirs.load_state_dict(read_tensors(tmp_path / "checkpoint/model.safetensors"), strict=False)
+    validation = ValidationSet(inputs["tokens"])
+    bits = 0.0
+    for source in validation.tokens:
+        stream = torch.tensor([2, *validation.tokens[source].tolist()])
+        for start in range(0, len(stream) - 1, 32):
+            window = stream[None, start : start + 33]
+            with torch.no_grad():
+                logits = theirs(window[:, :-1]).logits.log_softmax(-1)
+            bits -= logits.gather(-1, window[:, 1:, None]).sum().item() / np.log(2)
+    assert metrics["val_bpb"] == pytest.approx(bits / (2 * 6 * 100), rel=1e-5)
