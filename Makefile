@@ -1,6 +1,8 @@
 # make demo: set up and run the whole pipeline on config.yaml.   make test: the tests.   make help: the rest.
 PYTHON ?= python3
 BIN := .venv/bin
+PROMPT ?= What is an algorithm?
+export PROMPT
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint lock ask clean
 
@@ -25,7 +27,6 @@ setup: .venv/.runtime  ## a virtual environment with the pinned packages of envs
 
 demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
 	$(BIN)/snakemake
-	@$(BIN)/snakemake --quiet all -- report && $(BIN)/python -m stemma summary
 
 test: .venv/.dev  ## the tests (under 15 minutes on two cores)
 	$(BIN)/python -m pytest -m "not slow"
@@ -47,7 +48,11 @@ lock: setup     ## resolve envs/*.in anew into envs/*.lock
 	  sed -i -e '/^torch==/,/[^\\]$$/d' $$name.lock; done
 
 ask: setup      ## answer PROMPT with the quantized model: make ask PROMPT="What is an algorithm?"
-	@$(BIN)/python scripts/deploy/generate.py --help >/dev/null
+	@test -f results/quantized/int8/manifest.json || { echo "error: there is no model yet; run make demo first"; exit 2; }
+	@answers=$$(mktemp) && $(BIN)/python scripts/deploy/generate.py --quantized results/quantized/int8 \
+	  --prompts "$$($(BIN)/python -c 'import json, os; print(json.dumps([os.environ["PROMPT"]]))')" \
+	  --answers $$answers >/dev/null && $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[0]["answer"])' \
+	  $$answers; status=$$?; rm -f $$answers; exit $$status
 
 clean:          ## remove what the current config builds; the store keeps it
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name .store -exec rm -rf {} +

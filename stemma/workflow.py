@@ -28,11 +28,12 @@ from stemma.terse import quiet_terminal
 ENGINE = "python -m stemma "
 COMMAND = re.compile(r"python -m stemma run (\S+)")
 NO_CODE = Closure({}, {}, {})  # of a view, which the engine itself writes: only its inputs make it stale
+LOCK = Path(".snakemake/stemma.lock")
 OWN = ("key", "flags")
 
 
 def attach(workflow, *, store: str, mode: str) -> None:
-    """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; take the build's lock."""
+    """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; lock before jobs start."""
     if Quietness.RULES in (workflow.output_settings.quiet or ()):
         quiet_terminal()
     root = Path(workflow.basedir)
@@ -47,8 +48,8 @@ def attach(workflow, *, store: str, mode: str) -> None:
         f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "
         f"STEMMA_PARENT={os.getpid()}; "
     )
-    if workflow.is_main_process and not workflow.dryrun:
-        take_lock(Path(".snakemake/stemma.lock"))
+    if workflow.is_main_process:
+        workflow.onstart(lambda log: take_lock(LOCK))
 
 
 def script_of(rule) -> str | None:

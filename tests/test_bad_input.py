@@ -161,11 +161,9 @@ def test_vocabulary_larger_than_the_corpus_supports(tmp_path):
         (texts / f"{number}.txt").write_text(f"Part {number}. " + PROSE * (5 + number))
     overlay = source(path=str(texts)) | {
         "tokenizer": {"vocab_size": 30000},
-        "process": {"thresholds": {name: None for name in []}, "overrides": {"books": {}}, "validation_fraction": 0.1},
+        "process": {"thresholds": dict.fromkeys([]), "overrides": {"books": {}}, "validation_fraction": 0.1},
     }
-    overlay["process"]["overrides"]["books"] = {
-        name: None for name in yaml.safe_load((ROOT / "config.yaml").read_text())["process"]["thresholds"]
-    }
+    overlay["process"]["overrides"]["books"] = dict.fromkeys(yaml.safe_load((ROOT / "config.yaml").read_text())["process"]["thresholds"])
     overlay["process"]["duplicates"] = {"threshold": 1.0}
     line = error_of(snakemake(tmp_path, overlay, "tokenizer"))
     assert "tokenizer.vocab_size" in line

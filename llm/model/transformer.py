@@ -155,9 +155,7 @@ def attend(
 ) -> torch.Tensor:
     """softmax(q k^T / sqrt(H)) v -> [B, N, T, H]; causal where `visible_BTS` is None, which means S = T."""
     if visible_BTS is not None:
-        return F.scaled_dot_product_attention(
-            q_BNTH, k_BKSH, v_BKSH, attn_mask=visible_BTS[:, None], enable_gqa=True
-        )
+        return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, attn_mask=visible_BTS[:, None], enable_gqa=True)
     if q_BNTH.is_cpu and q_BNTH.shape[2] <= PLAIN_ATTENTION_TOKENS:
         return attend_plainly(q_BNTH, k_BKSH, v_BKSH)
     return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, is_causal=True, enable_gqa=True)

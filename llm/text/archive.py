@@ -97,11 +97,11 @@ def open_file(
         return open_zip(file, stack, label=label, wanted=wanted, limits=limits, size=size)
     if is_tar(decompressed(file, label, limits)):
         file.seek(0)
-        plain = file
         if compression(head):
-            plain = stack.enter_context(tempfile.TemporaryFile())
+            plain = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
             pour(decompressed(file, label, limits), plain, label, size, limits)
-        return open_tar(plain, stack, label=label, wanted=wanted, limits=limits, size=size)
+            file = plain
+        return open_tar(file, stack, label=label, wanted=wanted, limits=limits, size=size)
     return Archive(label, [name], [], lambda _: open_path(path), limits)
 
 

@@ -55,7 +55,9 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
     for name in names:
         tree = HTMLTree.parse(decode(archive.read(name), report, html=True))
         heading, title, text = first_heading(tree), tree.title, main_text(tree)
-        if heading and text.strip() and heading not in text[:500]:  # a page's content is often marked without it
+        if (
+            heading and text.strip() and heading not in map(str.strip, text[:500].split("\n"))
+        ):  # a page's content is often marked without it
             text = f"{heading}\n\n{text}"
         yield Document(text, title or heading, name)
 

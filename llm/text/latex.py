@@ -131,7 +131,7 @@ def plain_commands(text: str) -> str:
     text = text.replace("~", " ").replace("``", "“").replace("''", "”").replace("---", "—").replace("--", "–")
     text = re.sub(r"[{}]", "", text)
     text = re.sub(r"[ \t]+([,.;])", r"\1", re.sub(r"[ \t]{2,}", " ", text))
-    return re.sub(r"^[ \t]+", "", text, flags=re.MULTILINE)
+    return re.sub(r"^[ \t]+|[ \t]+$", "", text, flags=re.MULTILINE)
 
 
 def accented(match: re.Match) -> str:

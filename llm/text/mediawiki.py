@@ -75,6 +75,7 @@ def prose(wikitext: str) -> str:
     text = re.sub(r"^[*#:;]+[ \t]*", lambda match: "- " if match[0][0] in "*#" else "", text, flags=re.MULTILINE)
     text = re.sub(r"\(\s*[;,:]\s*", "(", text)  # what stripped templates leave behind
     text = re.sub(r"[ \t]*\((?:\s|[;,])*\)", "", text)
+    text = re.sub(r"[;,][ \t]*\)", ")", text)
     text = re.sub(r"[ \t]+([,.;:)])(?=\s|$)", r"\1", text)
     text = re.sub(r"[ \t]{2,}", " ", text)
     text = re.sub(r"^-?[ \t]*$", "", text, flags=re.MULTILINE)

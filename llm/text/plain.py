@@ -46,7 +46,7 @@ def parts(text: str, name: str, title: str | None = None) -> Iterator[Document]:
     title = title or found_title(text, name)
     pieces = split(text)
     for number, piece in enumerate(pieces, 1):
-        heading = HEADING.match(piece.lstrip("\n"))
+        heading = HEADING.match(piece.lstrip("\n")) if len(pieces) > 1 else None
         label = f"{title}: {heading[0].strip()}" if heading else title
         yield Document(piece, label, name if len(pieces) == 1 else f"{name}#{number}")
 

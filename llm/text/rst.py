@@ -58,7 +58,7 @@ def prose(source: str) -> str:
     text = ROLE.sub(role, text)
     text = re.sub(r"`([^`<]+?)\s*<[^`>]+>`_{1,2}", r"\1", text)
     text = re.sub(r"(?<!`)`([^`\n]+)`_{1,2}", r"\1", text)
-    return re.sub(r"\n[ ]*(?:\n[ ]*){2,}(?=\S)", "\n\n", re.sub(r"[ ]+$", "", text, flags=re.MULTILINE)).strip("\n")
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ ]+$", "", text, flags=re.MULTILINE)).strip("\n")
 
 
 def after_options(lines: list[str], index: int, kept: list[str], directive: re.Match) -> int:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -41,6 +41,8 @@ def parquet(archive: Archive, names: list[str], report: Report, *, column: str) 
             frame = pl.read_parquet(io.BytesIO(archive.read(name)))
         except pl.exceptions.PolarsError as error:
             raise InputError(f"{label}: not a readable parquet file ({str(error).splitlines()[0]})") from error
+        if column not in frame.columns:
+            raise InputError(missing(label, column, frame.columns))
         kept = [name for name in (column, "title", "url") if name in frame.columns]
         for number, row in enumerate(frame.select(kept).iter_rows(named=True), 1):
             yield from document(row, column, f"{name}#{number}", label, report)
@@ -48,8 +50,7 @@ def parquet(archive: Archive, names: list[str], report: Report, *, column: str) 
 
 def document(row: object, column: str, part: str, label: str, report: Report) -> Iterator[Document]:
     if not isinstance(row, dict) or column not in row:
-        there = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-        raise InputError(f"{label}: no column '{column}' (there is: {there}); name the text's column with column:")
+        raise InputError(missing(label, column, row if isinstance(row, dict) else [type(row).__name__]))
     if row[column] is None:
         report.skipped["empty"] += 1
         return
@@ -63,3 +64,7 @@ def document(row: object, column: str, part: str, label: str, report: Report) ->
         title if isinstance(title, str) else None,
         f"{part} {url}" if isinstance(url, str) and url else part,
     )
+
+
+def missing(label: str, column: str, there: Iterable[str]) -> str:
+    return f"{label}: no column '{column}' (there is: {', '.join(there)}); name the text's column with column:"

@@ -18,7 +18,7 @@ WINDOWS_PER_BATCH = 32
 
 
 def bits_per_byte(model: CausalLM, validation: ValidationSet, limit: int | None, dtype: torch.dtype) -> dict:
-    """{"bpb", "by_domain": {domain: bpb}, "tokens": evaluated}; `limit` is the number of tokens per source, None all."""
+    """{"bpb", "by_domain": {domain: bpb}, "tokens": evaluated}; `limit` is the number of tokens per source or None."""
     bits: dict[str, float] = {}
     size: dict[str, int] = {}
     evaluated = 0

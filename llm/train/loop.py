@@ -1,4 +1,4 @@
-"""One segment of pretraining: from a checkpoint, or from nothing, to the next checkpoint. Single process, CPU or GPU-less.
+"""One segment of pretraining: from a checkpoint, or from nothing, to the next checkpoint. Single process, CPU.
 
 The next-token objective, bf16 autocast over fp32 weights, clipping, warm-up and decay. Everything that a step computes
 depends on the weights, the optimizer's state and the step's number, so that 20 + 20 steps equal 40 bit for bit.
@@ -36,7 +36,13 @@ class StepMetrics:
 
 
 def train(
-    model: CausalLM, optimizer: Optimizer, stream: TokenStream, start: int, stop: int, batch_size: int, schedule: dict,
+    model: CausalLM,
+    optimizer: Optimizer,
+    stream: TokenStream,
+    start: int,
+    stop: int,
+    batch_size: int,
+    schedule: dict,
     dtype: torch.dtype,
 ) -> Iterator[StepMetrics]:
     """Updates number start + 1 ... stop, one item each. InputError on a loss or gradient that is not finite."""

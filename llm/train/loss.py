@@ -1,4 +1,4 @@
-"""The output layer and its cross-entropy as one operation that never holds all logits, with the gradient in the forward.
+"""Output layer and cross-entropy as one operation that never holds all logits, with the gradient in the forward.
 
 Legend: M positions (batch times tokens), C positions of a chunk, D d_model, V vocabulary.
 The idea is Liger's and Apple's Cut Cross-Entropy's (Wijmans et al. 2024): since the loss is the last thing computed,

@@ -48,7 +48,9 @@ def draw_loss(history: list[dict], ngram: dict, path: Path) -> None:
         axes.plot(*zip(*validated, strict=True), "o-", color="#c0392b", markersize=5, label="validation")
         for name in BASELINES:
             axes.axhline(ngram[name], color="#7f8c8d", linewidth=0.9, linestyle="--")
-            axes.annotate(f"{name} {ngram[name]:.2f}", (steps[-1], ngram[name]), ha="right", va="bottom", color="#555555")
+            axes.annotate(
+                f"{name} {ngram[name]:.2f}", (steps[-1], ngram[name]), ha="right", va="bottom", color="#555555"
+            )
         step, bits = validated[-1]
         axes.annotate(f"{bits:.3f}", (step, bits), (-4, -12), textcoords="offset points", ha="right", color="#c0392b")
         axes.set_xlabel("step")

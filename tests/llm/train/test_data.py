@@ -46,13 +46,10 @@ def test_an_epoch_is_the_plan_cut_into_windows(shards: tuple[Path, Path]) -> Non
     rows = stream.batch(0, stream.windows)
     assert rows.dtype == torch.int64
     assert rows.shape == (stream.windows, 9)
-    directory, plan = shards
-    table = pl.read_parquet(plan).rows()
+    table = pl.read_parquet(shards[1]).rows()
     begins = {"books": np.cumsum((0, *LENGTHS["books"])), "code": np.cumsum((0, *LENGTHS["code"]))}
     offset = {"books": 10, "code": 10 + 2 * sum(LENGTHS["books"])}
-    joined = np.concatenate(
-        [offset[s] + np.arange(begins[s][d], begins[s][d] + LENGTHS[s][d]) for s, d in table]
-    )
+    joined = np.concatenate([offset[s] + np.arange(begins[s][d], begins[s][d] + LENGTHS[s][d]) for s, d in table])
     expected = {tuple(joined[start : start + 9]) for start in range(0, 8 * stream.windows, 8)}
     assert {tuple(row) for row in rows.tolist()} == expected
 

@@ -1,0 +1,27 @@
+"""What every alignment method begins with: the model to adapt, and the tokenizer that lies beside its weights."""
+
+from pathlib import Path
+
+from llm.errors import InputError
+from llm.model.directory import load_model
+from llm.model.transformer import CausalLM
+from llm.tokenizer.load import Tokenizer
+
+
+def load_base(directory: Path, max_tokens: int) -> tuple[CausalLM, Tokenizer]:
+    """The fp32 model of a Hugging Face directory and its tokenizer.model.
+
+    Raises InputError where they do not belong together or `max_tokens` exceeds the model's context.
+    """
+    model = load_model(directory)
+    tokenizer = Tokenizer(directory / "tokenizer.model")
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise InputError(
+            f"{directory}: tokenizer.model has {tokenizer.vocab_size} tokens, the model {model.config.vocab_size}; "
+            "build the model directory again"
+        )
+    if not 2 <= max_tokens <= model.config.context_length:
+        raise InputError(
+            f"align.max_tokens: {max_tokens} is not within 2 and the context_length {model.config.context_length}"
+        )
+    return model, tokenizer

@@ -1,0 +1,279 @@
+"""Instruction pairs derived from the clean documents: a question by template, the answer as its author wrote it.
+
+Kinds: `definition` (a dictionary's entry for its headword), `passage` (a titled page's first paragraph), `docstring`
+(a Python function -> what it does), `function` (what it does -> the function), `continuation` (a paragraph's beginning
+-> the rest of it: any prose gives that, also a corpus without titles and code). Nothing is generated and
+nobody was asked: the questions are templates, chosen by a hash of the pair's id. Limits are in
+characters: there is no tokenizer here.
+"""
+
+import ast
+import hashlib
+import re
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from llm.errors import InputError
+
+QUESTIONS = {
+    "definition": [
+        'What does "{title}" mean?',
+        'Define "{title}".',
+        'What is the meaning of "{title}"?',
+        'Give a definition of "{title}".',
+    ],
+    "passage": [
+        "What is {title}?",
+        "Tell me about {title}.",
+        "Write an introduction to {title}.",
+        "What can you say about {title}?",
+    ],
+    "docstring": [
+        "What does this function do?\n\n{code}",
+        "Write a docstring for this function:\n\n{code}",
+        "Explain this Python function in a sentence or two.\n\n{code}",
+    ],
+    "function": [
+        "Write the Python function {signature}\n{summary}",
+        "Implement this in Python: {signature}\n{summary}",
+        "{summary}\nComplete the Python function {signature}",
+    ],
+    "continuation": [
+        "Continue this text:\n\n{beginning}",
+        "How does this go on?\n\n{beginning}",
+        "Complete the paragraph:\n\n{beginning}",
+    ],
+}
+TITLED = ("definition", "passage")
+PROSE = ("definition", "passage", "continuation")  # their questions are English, so is what they ask about
+EVERYWHERE = "*"
+COLUMNS = ["id", "text", "title", "source"]
+OVERSAMPLE = 3  # documents read per pair wanted: not every document yields one
+CATEGORY = re.compile(r"^<[^<>]{1,40}> ")
+SITE = re.compile(r" [-|–—] [^-|–—]+$")  # "strlen - cppreference.com"
+SENTENCE_END = re.compile(r"(?<![\s.(][A-Za-z])[.!?][\"')\]”’]*(?=\s|$)")  # not after one letter: "J. Random", "e.g."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Characters: an answer shorter than `min_answer` or a prompt longer than `max_prompt` gives no pair."""
+
+    min_answer: int
+    max_answer: int
+    max_prompt: int
+
+
+@dataclass(frozen=True)
+class Document:
+    id: str
+    text: str
+    title: str
+    source: str
+
+
+def instruction_pairs(
+    clean: Path, split: str, kinds: dict[str, list[str]], counts: dict[str, int], limits: Limits,
+    languages: list[str], seed: int,
+) -> list[dict]:
+    """Pairs of one split, at most counts[kind] of each kind, spread over the documents by a hash of (seed, id).
+
+    kinds: for each kind the sources or domains it is derived from, or ["*"]: all. Raises InputError on an unknown kind.
+    Returns rows {"id", "source", "kind", "messages"} in the order kind, hash.
+    """
+    unknown = sorted(set(kinds) - set(DERIVE))
+    if unknown:
+        raise InputError(f"align.instructions.kinds: unknown kind {unknown[0]!r}; known are {', '.join(DERIVE)}")
+    uncounted = sorted(set(kinds) - set(counts))
+    if uncounted:
+        raise InputError(f"align.instructions: kind {uncounted[0]!r} has no count for the {split} split; add one")
+    rows = []
+    for kind in sorted(kinds):
+        taken = []
+        for document in documents(clean, split, kind, kinds[kind], OVERSAMPLE * counts[kind], languages, seed):
+            taken += DERIVE[kind](document, limits)
+            if len(taken) >= counts[kind]:
+                break
+        rows += taken[: counts[kind]]
+    return rows
+
+
+def documents(
+    clean: Path, split: str, kind: str, origins: list[str], count: int, languages: list[str], seed: int
+) -> list[Document]:
+    """The `count` documents of the split and origins with the smallest hashes of (seed, kind, id), in that order."""
+    parts = sorted(clean.glob("*/part-*.parquet"))
+    if not parts:
+        raise InputError(f"{clean} holds no <source>/part-*.parquet: build the target clean_shards first")
+    wanted = pl.col("split") == split
+    if EVERYWHERE not in origins:
+        wanted &= pl.col("source").is_in(origins) | pl.col("domain").is_in(origins)
+    if kind in TITLED:
+        wanted &= pl.col("title").is_not_null()
+    if kind in PROSE:
+        wanted &= pl.col("language").is_in(languages)
+    keyed = [
+        (order(seed, kind, name), name, part)
+        for part in parts
+        for name in pl.scan_parquet(part).filter(wanted).select("id").collect()["id"]
+    ]
+    chosen = sorted(keyed)[:count]
+    found = {}
+    for part in sorted({part for _, _, part in chosen}):
+        names = [name for _, name, where in chosen if where == part]
+        frame = pl.scan_parquet(part).filter(pl.col("id").is_in(names)).select(COLUMNS).collect()
+        found |= {row["id"]: Document(**{**row, "title": row["title"] or ""}) for row in frame.iter_rows(named=True)}
+    return [found[name] for _, name, _ in chosen]
+
+
+def order(*parts: object) -> bytes:
+    """A stable hash to sort by."""
+    return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
+
+
+def pair(document: Document, kind: str, part: str, answer: str, limits: Limits, **fields: str) -> list[dict]:
+    """The finished row, or nothing if it breaks a limit."""
+    name = f"{document.id}#{kind}{part}"
+    choices = QUESTIONS[kind]
+    question = choices[int.from_bytes(order("question", name)) % len(choices)].format(**fields)
+    if not limits.min_answer <= len(answer) <= limits.max_answer or len(question) > limits.max_prompt:
+        return []
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return [{"id": name, "source": document.source, "kind": kind, "messages": messages}]
+
+
+def definition(document: Document, limits: Limits) -> list[dict]:
+    """A dictionary entry: its first paragraph that is more than a part of speech, without a category in brackets."""
+    title, paragraphs = opened(document)
+    for paragraph in paragraphs:
+        text = CATEGORY.sub("", unwrap(paragraph))
+        if len(text) >= limits.min_answer:
+            return pair(document, "definition", "", opening(text, limits), limits, title=title)
+    return []
+
+
+def passage(document: Document, limits: Limits) -> list[dict]:
+    """A page's first paragraph that is prose: long enough, ends like a sentence, more letters than anything else."""
+    title, paragraphs = opened(document)
+    title = SITE.sub("", title)
+    for paragraph in paragraphs:
+        text = unwrap(paragraph)
+        if len(text) >= limits.min_answer and SENTENCE_END.search(text[-3:]) and mostly_letters(text):
+            return pair(document, "passage", "", opening(text, limits), limits, title=title)
+    return []
+
+
+def continuation(document: Document, limits: Limits) -> list[dict]:
+    """The first paragraph of prose that is long enough to be cut in two at a sentence's end near its middle."""
+    for paragraph in re.split(r"\n\s*\n", document.text):
+        text = unwrap(paragraph)
+        if len(text) < 3 * limits.min_answer or not mostly_letters(text):
+            continue
+        text = opening(text, limits)
+        ends = [match.end() for match in SENTENCE_END.finditer(text[:-1])]
+        if ends:
+            middle = nearest(ends, len(text) / 2)
+            answer = text[middle:].strip()
+            return pair(document, "continuation", "", answer, limits, beginning=text[:middle])
+    return []
+
+
+def nearest(positions: list[int], wanted: float) -> int:
+    """The position that is closest to the one wanted; of two the first."""
+    return min(positions, key=lambda position: abs(position - wanted))
+
+
+def opened(document: Document) -> tuple[str, list[str]]:
+    """The title and the paragraphs under it.
+
+    A first line that the title begins with is the title itself, without a site's name behind it.
+    """
+    title, text = document.title.strip(), document.text.lstrip()
+    first, _, rest = text.partition("\n")
+    if first.strip() and title.casefold().startswith(first.strip().casefold()):
+        title, text = first.strip(), rest
+    return title, re.split(r"\n\s*\n", text)
+
+
+def unwrap(text: str) -> str:
+    """Hard-wrapped lines as one line, runs of white space as one space."""
+    return " ".join(text.split())
+
+
+def opening(text: str, limits: Limits) -> str:
+    """As many whole sentences from the start as fit max_answer; empty if not even one does."""
+    if len(text) <= limits.max_answer:
+        return text
+    ends = [match.end() for match in SENTENCE_END.finditer(text, 0, limits.max_answer)]
+    return text[: ends[-1]] if ends else ""
+
+
+def mostly_letters(text: str) -> bool:
+    """At least three quarters letters and spaces: prose, not a table or a listing."""
+    return sum(character.isalpha() or character == " " for character in text) >= 0.75 * len(text)
+
+
+def docstring(document: Document, limits: Limits) -> list[dict]:
+    """For each documented function: its code without the docstring -> the docstring's first paragraph."""
+    rows = []
+    for function in functions(document.text):
+        rows += pair(document, "docstring", f":{function.name}", function.summary, limits, code=function.code)
+    return rows
+
+
+def function(document: Document, limits: Limits) -> list[dict]:
+    """For each documented function: its signature and summary -> its code without the docstring."""
+    rows = []
+    for found in functions(document.text):
+        fields = {"signature": found.signature, "summary": found.summary}
+        rows += pair(document, "function", f":{found.name}", found.code, limits, **fields)
+    return rows
+
+
+@dataclass(frozen=True)
+class Function:
+    """name with its line for uniqueness; code without docstring, dedented; summary: the docstring's first paragraph."""
+
+    name: str
+    signature: str
+    code: str
+    summary: str
+
+
+def functions(text: str) -> Iterator[Function]:
+    """Documented functions of a Python file, in order; nothing if the text is not Python that this version parses."""
+    if "def " not in text or ('"""' not in text and "'''" not in text):
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in other people's code
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return  # another language, another Python, or a text that only looks like code
+    lines = text.split("\n")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and len(node.body) > 1 and ast.get_docstring(node):
+            yield read_function(node, lines)
+
+
+def read_function(node: ast.FunctionDef, lines: list[str]) -> Function:
+    """Cut one function out of its file. Decorators are left behind."""
+    first, last = node.body[0].lineno - 1, node.body[0].end_lineno
+    kept = lines[node.lineno - 1 : first] + lines[last : node.end_lineno]
+    code = textwrap.dedent("\n".join(line.rstrip() for line in kept)).strip("\n")
+    signature = " ".join(" ".join(lines[node.lineno - 1 : first]).split()).removeprefix("def ").rstrip(":")
+    summary = unwrap(re.split(r"\n\s*\n", ast.get_docstring(node).strip())[0])
+    return Function(f"{node.name}@{node.lineno}", signature, code, summary)
+
+
+DERIVE: dict[str, Callable[[Document, Limits], list[dict]]] = {
+    "continuation": continuation,
+    "definition": definition,
+    "docstring": docstring,
+    "function": function,
+    "passage": passage,
+}

@@ -1,0 +1,203 @@
+"""Low-rank adapters (LoRA) around a CausalLM's linear layers: add, switch off, merge, save and load in PEFT's format.
+
+y = x W^T + (alpha / r) x A^T B^T, with A (r, d_in) random and B (d_out, r) zero, so that a fresh adapter changes
+nothing (Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1). The model's own file knows nothing of this:
+layers are replaced from outside. No dropout, no rank patterns, no DoRA; an adapter that asks for those is refused.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from llm.errors import InputError
+
+PREFIX = "base_model.model."
+CONFIG_NAME = "adapter_config.json"
+WEIGHTS_NAME = "adapter_model.safetensors"
+UNSUPPORTED = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "fan_in_fan_out", "lora_bias",
+               "layers_to_transform", "trainable_token_indices", "target_parameters", "exclude_modules")
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """r: rank; alpha: the update is scaled by alpha / r; target_modules: last names of the layers, e.g. "q_proj"."""
+
+    r: int
+    alpha: float
+    target_modules: tuple[str, ...]
+
+
+class LoraLinear(nn.Module):
+    """A frozen nn.Linear plus a low-rank update; `enabled` switches the update on and off."""
+
+    def __init__(self, base: nn.Linear, r: int, alpha: float) -> None:
+        super().__init__()
+        self.base = base
+        self.scale = alpha / r
+        self.enabled = True
+        self.lora_A = nn.Parameter(base.weight.new_zeros(r, base.in_features))
+        self.lora_B = nn.Parameter(base.weight.new_zeros(base.out_features, r))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.base(x)
+        if not self.enabled:
+            return y
+        return y + self.scale * F.linear(F.linear(x, self.lora_A), self.lora_B)
+
+
+def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> list[nn.Parameter]:
+    """Freeze `model`, wrap its target layers in place and return the new parameters in the model's order.
+
+    A is drawn from `seed` as PEFT draws it (Kaiming uniform with a = sqrt(5), hence U(-1/sqrt(d_in), 1/sqrt(d_in))).
+    Raises InputError where r, alpha or a name in target_modules does not fit the model.
+    """
+    if config.r < 1 or config.alpha <= 0:
+        raise InputError(f"LoRA needs r >= 1 and alpha > 0, not r={config.r} and alpha={config.alpha}: see align.lora")
+    model.requires_grad_(False)
+    generator = torch.Generator().manual_seed(seed)
+    wrapped = [wrap(model, name, config, generator) for name in target_names(model, config.target_modules)]
+    return [parameter for layer in wrapped for parameter in (layer.lora_A, layer.lora_B)]
+
+
+def target_names(model: nn.Module, target_modules: tuple[str, ...]) -> list[str]:
+    """Dotted names of the nn.Linear layers whose last name is in `target_modules`, in the model's order."""
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    known = {name.rsplit(".", 1)[-1] for name in linear}
+    unknown = sorted(set(target_modules) - known)
+    if unknown or not target_modules:
+        raise InputError(
+            f"LoRA target_modules {unknown or 'is empty'}: no such linear layer in the model; "
+            f"choose among {', '.join(sorted(known))}"
+        )
+    return [name for name in linear if name.rsplit(".", 1)[-1] in target_modules]
+
+
+def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Generator) -> LoraLinear:
+    """Replace the layer `name` of `model` by its LoraLinear."""
+    base = model.get_submodule(name)
+    layer = LoraLinear(base, config.r, config.alpha)
+    bound = base.in_features**-0.5
+    values = torch.rand(config.r, base.in_features, generator=generator) * (2 * bound) - bound
+    layer.lora_A.data.copy_(values)
+    replace(model, name, layer)
+    return layer
+
+
+def replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Put `module` in the place of the submodule `name`."""
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, module)
+
+
+def lora_layers(model: nn.Module) -> dict[str, LoraLinear]:
+    """Every LoraLinear of `model` by its dotted name, in the model's order."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoraLinear)}
+
+
+@contextmanager
+def adapter_off(model: nn.Module) -> Iterator[None]:
+    """Inside, `model` computes what it did before the adapter: DPO's reference policy."""
+    layers = list(lora_layers(model).values())
+    for layer in layers:
+        layer.enabled = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enabled = True
+
+
+@torch.no_grad()
+def merge_lora(model: nn.Module) -> None:
+    """Add every update to its weight, W + (alpha / r) B A, and put the plain linear layers back."""
+    for name, layer in lora_layers(model).items():
+        update = layer.lora_B.double() @ layer.lora_A.double() * layer.scale
+        layer.base.weight.copy_(layer.base.weight.double() + update)
+        replace(model, name, layer.base)
+
+
+def save_adapter(
+    model: nn.Module,
+    config: LoraConfig,
+    directory: Path,
+    *,
+    base: str,
+    task_type: str = "CAUSAL_LM",
+    extra: dict[str, Tensor] | None = None,
+) -> None:
+    """Write adapter_config.json and adapter_model.safetensors as PEFT reads them.
+
+    base: base_model_name_or_path, relative to the adapter. task_type: CAUSAL_LM or SEQ_CLS. extra: whole weights of
+    newly trained modules by name ("score.weight"), declared in modules_to_save.
+    """
+    extra = extra or {}
+    tensors = {name: tensor.detach().float().contiguous().clone() for name, tensor in extra.items()}
+    for name, layer in lora_layers(model).items():
+        tensors[f"{name}.lora_A.weight"] = layer.lora_A.detach().float().contiguous()
+        tensors[f"{name}.lora_B.weight"] = layer.lora_B.detach().float().contiguous()
+    written = {
+        "base_model_name_or_path": base,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": config.alpha,
+        "lora_dropout": 0.0,
+        "modules_to_save": sorted({name.split(".")[0] for name in extra}) or None,
+        "peft_type": "LORA",
+        "r": config.r,
+        "target_modules": sorted(config.target_modules),
+        "task_type": task_type,
+    }
+    save_file({PREFIX + name: tensors[name] for name in sorted(tensors)}, directory / WEIGHTS_NAME, {"format": "pt"})
+    (directory / CONFIG_NAME).write_text(json.dumps(written, indent=2, sort_keys=True) + "\n")
+
+
+def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:
+    """Wrap `model` with the adapter in `directory` (PEFT's format); return its other weights by name ("score.weight").
+
+    Raises InputError where a file is missing, the adapter uses what this file does not do, or shapes disagree.
+    """
+    config = read_adapter_config(directory)
+    path = directory / WEIGHTS_NAME
+    if not path.is_file():
+        raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
+    tensors = {name.removeprefix(PREFIX): tensor for name, tensor in load_file(path).items()}
+    add_lora(model, config, seed=0)
+    for name, layer in lora_layers(model).items():
+        for part in ("lora_A", "lora_B"):
+            fill(getattr(layer, part), tensors.pop(f"{name}.{part}.weight", None), f"{name}.{part}.weight", path)
+    stray = sorted(name for name in tensors if ".lora_" in name)
+    if stray:
+        raise InputError(f"{path}: {stray[0]} has no layer in this model: is it the base that the adapter was made on?")
+    return tensors
+
+
+def read_adapter_config(directory: Path) -> LoraConfig:
+    """The adapter's r, alpha and target_modules; InputError if it is no plain LoRA."""
+    path = directory / CONFIG_NAME
+    if not path.is_file():
+        raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
+    values = json.loads(path.read_text())
+    used = [key for key in UNSUPPORTED if values.get(key)]
+    if values.get("peft_type") != "LORA" or used or not isinstance(values.get("target_modules"), list):
+        raise InputError(f"{path}: only plain LoRA with a list of target_modules can be read, not {used or values}")
+    return LoraConfig(values["r"], values["lora_alpha"], tuple(values["target_modules"]))
+
+
+@torch.no_grad()
+def fill(parameter: nn.Parameter, tensor: Tensor | None, name: str, path: Path) -> None:
+    """Copy `tensor` into `parameter`, or say why not."""
+    if tensor is None or tensor.shape != parameter.shape:
+        found = "nothing" if tensor is None else tuple(tensor.shape)
+        raise InputError(
+            f"{path}: {name} should be {tuple(parameter.shape)}, found {found}: was the adapter made on another model?"
+        )
+    parameter.copy_(tensor)

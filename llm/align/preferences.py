@@ -1,0 +1,117 @@
+"""Preference pairs derived from instruction pairs: the reference answer against a spoilt one. Derived, not human.
+
+Kinds, named for what is wrong with the rejected answer:
+  irrelevant   another prompt's answer, of the same kind and nearest in length     (length control: equal by choice)
+  shuffled     the answer's own words in a random order                           (length control: equal exactly)
+  repetitive   the answer's first words over and over, to the answer's length     (length control: equal exactly)
+  truncated    the answer cut off in the middle of a sentence                     (shorter)
+  rambling     the answer followed by another prompt's answer                     (longer)
+`truncated` and `rambling` are equally many, so that "longer is better" and "shorter is better" both end near one half:
+whatever beats `length_rule` has looked at the words.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from llm.align.instructions import order
+from llm.errors import InputError
+
+NEIGHBOURS = 8  # an irrelevant answer is one of this many that are nearest in length
+PHRASE_WORDS = 4
+
+
+def preference_pairs(instructions: list[dict], counts: dict[str, int], max_answer: int, seed: int) -> list[dict]:
+    """Rows {"id", "prompt", "chosen", "rejected", "kind"}, at most counts[kind] of each kind, in the order kind, hash.
+
+    A prompt may serve several kinds. An answer too short to be spoilt is passed over. Raises InputError on an unknown
+    kind, and where there are fewer than two instructions to take other answers from.
+    """
+    unknown = sorted(set(counts) - set(SPOIL))
+    if unknown:
+        raise InputError(f"align.preferences.counts: unknown kind {unknown[0]!r}; known are {', '.join(SPOIL)}")
+    if len(instructions) < 2:
+        raise InputError(f"{len(instructions)} instruction pairs are too few: loosen align.instructions")
+    others = Others(instructions)
+    rows = []
+    for kind in sorted(counts):
+        taken = []
+        for item in sorted(instructions, key=lambda item, kind=kind: order(seed, kind, item["id"])):
+            if len(taken) == counts[kind]:
+                break
+            chosen = answer_of(item)
+            random = np.random.Generator(np.random.PCG64(int.from_bytes(order(seed, "spoil", kind, item["id"]))))
+            rejected = SPOIL[kind](item, others, random)
+            if rejected and rejected != chosen and len(rejected) <= max_answer:
+                prompt = item["messages"][0]["content"]
+                row = {"id": f"{item['id']}/{kind}", "prompt": prompt, "chosen": chosen, "rejected": rejected}
+                taken.append(row | {"kind": kind})
+        rows += taken
+    return rows
+
+
+class Others:
+    """Finds other items' answers: by kind, sorted by length."""
+
+    def __init__(self, instructions: list[dict]) -> None:
+        self.by_kind: dict[str, list[dict]] = {}
+        for item in sorted(instructions, key=lambda item: (len(answer_of(item)), item["id"])):
+            self.by_kind.setdefault(item["kind"], []).append(item)
+        self.place = {item["id"]: index for items in self.by_kind.values() for index, item in enumerate(items)}
+
+    def near(self, item: dict, random: np.random.Generator) -> str:
+        """An answer of the same kind about as long as the item's own; empty if the kind has no other."""
+        items, place = self.by_kind[item["kind"]], self.place[item["id"]]
+        first = min(max(0, place - NEIGHBOURS // 2), max(0, len(items) - NEIGHBOURS - 1))
+        window = [index for index in range(first, min(first + NEIGHBOURS + 1, len(items))) if index != place]
+        return answer_of(items[window[random.integers(len(window))]]) if window else ""
+
+    def any(self, item: dict, random: np.random.Generator) -> str:
+        """An answer of the same kind, of any length; empty if the kind has no other."""
+        items, place = self.by_kind[item["kind"]], self.place[item["id"]]
+        if len(items) < 2:
+            return ""
+        index = random.integers(len(items) - 1)
+        return answer_of(items[index + (index >= place)])
+
+
+def answer_of(item: dict) -> str:
+    """The assistant's answer of an instruction pair."""
+    return item["messages"][1]["content"]
+
+
+def irrelevant(item: dict, others: Others, random: np.random.Generator) -> str:
+    return others.near(item, random)
+
+
+def shuffled(item: dict, others: Others, random: np.random.Generator) -> str:
+    words = answer_of(item).split(" ")
+    return " ".join(words[i] for i in random.permutation(len(words))) if len(words) > 3 else ""
+
+
+def repetitive(item: dict, others: Others, random: np.random.Generator) -> str:
+    words = answer_of(item).split(" ")
+    if len(words) < 2 * PHRASE_WORDS:
+        return ""
+    phrase, length = " ".join(words[:PHRASE_WORDS]) + " ", len(answer_of(item))
+    return (phrase * (length // len(phrase) + 1))[:length]
+
+
+def truncated(item: dict, others: Others, random: np.random.Generator) -> str:
+    words = answer_of(item).split(" ")
+    kept = int(len(words) * random.uniform(0.3, 0.7))
+    return " ".join(words[:kept]).rstrip(".!?;,: ") if len(words) > 5 else ""
+
+
+def rambling(item: dict, others: Others, random: np.random.Generator) -> str:
+    other = others.any(item, random)
+    return f"{answer_of(item)} {other}" if other else ""
+
+
+SPOIL: dict[str, Callable[[dict, Others, np.random.Generator], str]] = {
+    "irrelevant": irrelevant,
+    "rambling": rambling,
+    "repetitive": repetitive,
+    "shuffled": shuffled,
+    "truncated": truncated,
+}

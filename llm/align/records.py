@@ -1,0 +1,56 @@
+"""JSON Lines in and out, config slices as dataclasses, and the length rule: what data and training scripts share.
+
+Imports no torch, so that scripts which only derive data stay free of it.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from llm.errors import InputError
+
+T = TypeVar("T")
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """The objects of a JSON Lines file; InputError where it is missing, empty or not JSON."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing: it should hold one JSON object a line")
+    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
+    try:
+        rows = [json.loads(line) for line in lines if line.strip()]
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON Lines ({error}): write one JSON object a line") from error
+    if not rows:
+        raise InputError(f"{path} holds no line: loosen align.instructions so that the sources yield pairs")
+    return rows
+
+
+def write_jsonl(path: Path, rows: list[dict]) -> None:
+    """One object a line, keys sorted."""
+    text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+
+
+def from_dict(kind: type[T], values: dict, where: str) -> T:
+    """The dataclass `kind` of a config slice; InputError names `where` and the key that is missing or unknown."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise InputError(f"{where}.{unknown[0]}: unknown key; known are {', '.join(fields)}")
+    missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
+    if missing:
+        raise InputError(f"{where}.{missing[0]} is missing")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def length_rule(lengths: list[tuple[int, int]]) -> dict:
+    """What a judge who sees only the lengths (chosen, rejected) would reach, a tie counting one half.
+
+    `longer_wins` prefers the longer answer, `shorter_wins` the shorter; `best` is the better of the two.
+    """
+    if not lengths:
+        return {"longer_wins": 0.5, "shorter_wins": 0.5, "best": 0.5}
+    longer = sum(0.5 if chosen == rejected else float(chosen > rejected) for chosen, rejected in lengths) / len(lengths)
+    return {"longer_wins": longer, "shorter_wins": 1 - longer, "best": max(longer, 1 - longer)}

@@ -1,0 +1,121 @@
+"""A reward model: the aligned model's hidden state at the last token, projected to one number (Bradley-Terry).
+
+loss = -log sigmoid(r(prompt, chosen) - r(prompt, rejected)) (Ouyang et al. 2022, equation 1). The body learns through
+a LoRA adapter, the projection `score` (1, d_model) from zero; both load in PEFT as a LlamaForSequenceClassification
+with one label. No normalisation of rewards here: whoever uses them in reinforcement learning does that.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llm.align.batches import Batch, Pair, collate, evaluation_order, training_order
+from llm.align.loop import Schedule, autocast, mean, mean_by, train
+from llm.align.lora import LoraConfig, add_lora, load_adapter, save_adapter
+from llm.align.records import length_rule
+from llm.errors import InputError
+from llm.model.transformer import CausalLM
+
+EVALUATION_BATCH = 32
+
+
+class RewardModel(nn.Module):
+    """CausalLM without its output layer, and `score`, which starts at zero: at first every answer is worth the same."""
+
+    def __init__(self, model: CausalLM) -> None:
+        super().__init__()
+        self.model = model
+        self.score = nn.Linear(model.config.d_model, 1, bias=False)
+        nn.init.zeros_(self.score.weight)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Rewards, fp32 [B]: from the hidden state (after the final norm) of each sequence's last real token."""
+        x_BTD = self.model.hidden(batch.tokens_BT)
+        x_BD = x_BTD[torch.arange(len(batch.length_B)), batch.length_B - 1]
+        return self.score(x_BD).squeeze(-1).float()
+
+
+def load_reward_model(model: CausalLM, adapter: Path) -> RewardModel:
+    """The reward model of an adapter directory that `reward` wrote, on the `model` it was trained on."""
+    rest = load_adapter(model, adapter)
+    result = RewardModel(model)
+    if set(rest) != {"score.weight"} or rest["score.weight"].shape != result.score.weight.shape:
+        raise InputError(f"{adapter}: no reward adapter of this model: score.weight is missing or of another size")
+    result.score.weight.data.copy_(rest["score.weight"])
+    return result.eval()
+
+
+def reward(
+    model: CausalLM,
+    training: list[Pair],
+    validation: list[Pair],
+    adapter: Path,
+    *,
+    base: str,
+    lora: LoraConfig,
+    schedule: Schedule,
+    seed: int,
+    bf16: bool,
+) -> dict:
+    """Train on `training`, write the adapter to `adapter`, return the accuracy on `validation` (held-out prompts)."""
+    parameters = add_lora(model, lora, seed)
+    judge = RewardModel(model)
+    parameters.append(judge.score.weight)
+    losses = steps(judge, training, schedule, seed)
+    metrics = train(parameters, losses, schedule, adapter / "history.jsonl", "reward", bf16)
+    extra = {"score.weight": judge.score.weight}
+    save_adapter(model, lora, adapter, base=base, task_type="SEQ_CLS", extra=extra)
+    return metrics | {"trainable_parameters": sum(p.numel() for p in parameters)} | evaluate(judge, validation, bf16)
+
+
+def steps(
+    judge: RewardModel, pairs: list[Pair], schedule: Schedule, seed: int
+) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
+    """The loss of each step, as `train` wants it."""
+    for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
+        yield lambda chosen=chosen: loss_and_accuracy(judge, [pairs[i] for i in chosen])
+
+
+def loss_and_accuracy(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, dict[str, float]]:
+    """The Bradley-Terry loss of a batch, and how many of its pairs are in the right order."""
+    chosen_B, rejected_B = pair_rewards(judge, pairs)
+    return bradley_terry(chosen_B, rejected_B), {"accuracy": (chosen_B > rejected_B).float().mean().item()}
+
+
+def bradley_terry(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:
+    """mean of -log sigmoid(chosen - rejected)."""
+    return -F.logsigmoid(chosen_B - rejected_B).mean()
+
+
+def pair_rewards(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, Tensor]:
+    """Rewards of the chosen and the rejected sides, [B] each, in one pass of 2 B rows."""
+    examples = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+    reward_B = judge(collate(examples, judge.model.config.pad_id))
+    return reward_B[: len(pairs)], reward_B[len(pairs) :]
+
+
+def pair_lengths(pairs: list[Pair]) -> list[int]:
+    """Tokens of each pair's longer side."""
+    return [max(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]
+
+
+@torch.no_grad()
+def evaluate(judge: RewardModel, pairs: list[Pair], bf16: bool) -> dict:
+    """Held-out accuracy, in all and by kind, its loss, and what a rule that sees only token counts would reach."""
+    kinds, hits, losses = [], [], []
+    for chosen in evaluation_order(pair_lengths(pairs), EVALUATION_BATCH):
+        with autocast(bf16):
+            chosen_B, rejected_B = pair_rewards(judge, [pairs[i] for i in chosen])
+        hits += (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).tolist()  # a tie is half a hit
+        losses += (-F.logsigmoid(chosen_B - rejected_B)).tolist()
+        kinds += [pairs[i].kind for i in chosen]
+    return {
+        "held_out_pairs": len(pairs),
+        "held_out_loss": mean(losses),
+        "held_out_accuracy": mean(hits),
+        "held_out_accuracy_by_kind": mean_by(kinds, hits),
+        "length_rule": length_rule([(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]),
+    }

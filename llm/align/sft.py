@@ -1,0 +1,78 @@
+"""Supervised fine-tuning of a LoRA adapter: cross-entropy on response tokens only; prompt and padding are masked.
+
+No packing of several conversations into one sequence, no full fine-tuning.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from llm.align.batches import Example, collate, evaluation_order, training_order
+from llm.align.likelihood import response_lengths, response_log_probs, response_logits
+from llm.align.loop import Schedule, autocast, mean_by, train
+from llm.align.lora import LoraConfig, add_lora, save_adapter
+from llm.model.transformer import CausalLM
+from llm.progress import progress
+
+EVALUATION_BATCH = 32
+
+
+def sft(
+    model: CausalLM,
+    training: list[Example],
+    validation: list[Example],
+    adapter: Path,
+    *,
+    base: str,
+    lora: LoraConfig,
+    schedule: Schedule,
+    seed: int,
+    bf16: bool,
+) -> dict:
+    """Train an adapter on `training`, write it to `adapter`, return the losses on `validation` before and after."""
+    parameters = add_lora(model, lora, seed)
+    before, _ = evaluate(model, validation, bf16)
+    progress(f"sft: validation loss {before:.3f} before training")
+    losses = steps(model, training, schedule, seed)
+    metrics = train(parameters, losses, schedule, adapter / "history.jsonl", "sft", bf16)
+    after, by_kind = evaluate(model, validation, bf16)
+    save_adapter(model, lora, adapter, base=base)
+    return metrics | {
+        "trainable_parameters": sum(parameter.numel() for parameter in parameters),
+        "validation_loss_before": before,
+        "validation_loss_after": after,
+        "validation_loss_after_by_kind": by_kind,
+    }
+
+
+def steps(
+    model: CausalLM, examples: list[Example], schedule: Schedule, seed: int
+) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
+    """The loss of each step, as `train` wants it."""
+    lengths = [len(example.ids) for example in examples]
+    for chosen in training_order(lengths, schedule.batch, seed, schedule.steps):
+        yield lambda chosen=chosen: (response_loss(model, [examples[i] for i in chosen]), {})
+
+
+def response_loss(model: CausalLM, examples: list[Example]) -> Tensor:
+    """-log p per response token, averaged over all response tokens of the batch (nats)."""
+    return F.cross_entropy(*response_logits(model, collate(examples, model.config.pad_id)))
+
+
+@torch.no_grad()
+def evaluate(model: CausalLM, examples: list[Example], bf16: bool) -> tuple[float, dict[str, float]]:
+    """Mean -log p per response token over all `examples`, and for each kind (there: mean over examples). Nats."""
+    total, tokens, kinds, per_token = 0.0, 0, [], []
+    for chosen in evaluation_order([len(example.ids) for example in examples], EVALUATION_BATCH):
+        batch = collate([examples[i] for i in chosen], model.config.pad_id)
+        with autocast(bf16):
+            log_prob_B = response_log_probs(model, batch).double()
+        length_B = response_lengths(batch)
+        total -= log_prob_B.sum().item()
+        tokens += int(length_B.sum())
+        per_token += (-log_prob_B / length_B).tolist()
+        kinds += [examples[i].kind for i in chosen]
+    return total / tokens, mean_by(kinds, per_token)

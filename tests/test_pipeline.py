@@ -1,0 +1,131 @@
+"""The whole road on presets/tiny.yaml, by the real Snakemake: golden digests, two builds, kill -9, the store, the tools.
+
+Golden digests stand in tests/golden.json; `python -m tests.golden DIRECTORY` writes them from a build that was looked at.
+"""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stemma import numeric
+from tests.golden import GOLDEN, ROOT, digests, is_trained
+from tests.stemma.conftest import jobs
+
+
+def command(directory: Path, *arguments: str) -> list[str]:
+    """Snakemake on the tiny preset in another directory."""
+    return [
+        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile",
+        str(ROOT / "profiles/default"), "--directory", str(directory), "--cores", "2", "--configfile",
+        str(ROOT / "presets/tiny.yaml"), *arguments,
+    ]  # fmt: skip
+
+
+def build(directory: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run it to its end; it must succeed."""
+    done = subprocess.run(command(directory, *arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """One build of everything, from nothing."""
+    directory = tmp_path_factory.mktemp("first")
+    done = build(directory)
+    assert {how for _, how in jobs(done)} == {"run"}
+    assert "Key figures" in done.stdout
+    return directory
+
+
+def test_golden_digests(built):
+    """Up to token shards and config.json every machine gives these bytes; trained artifacts do so in class `portable`."""
+    golden = json.loads(GOLDEN.read_text())
+    found = digests(built)
+    assert found.keys() == golden["sha256"].keys()
+    wrong = sorted(name for name, sha256 in found.items() if sha256 != golden["sha256"][name])
+    exact = [name for name in wrong if not is_trained(name)]
+    assert not exact, "these bytes depend on no processor: either the change meant them to differ, or it broke something"
+    if wrong and numeric.instruction_set() != golden["processor"]:
+        pytest.skip(
+            f"trained artifacts differ from the golden ones, first {wrong[0]}: this processor "
+            f"({numeric.instruction_set()}) is not the one they were made on ({golden['processor']})"
+        )
+    assert not wrong, "trained artifacts changed on the processor of the golden digests"
+
+
+def test_second_run_does_nothing(built):
+    done = build(built)
+    assert jobs(done) == []
+    assert "Nothing to be done" in done.stderr
+
+
+def test_killed_again_and_again_then_equal(built, tmp_path):
+    """Another directory, kill -9 at random moments, the same command again: the same bytes."""
+    chance = random.Random(1)
+    for _ in range(3):
+        process = subprocess.Popen(command(tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(4, 16))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    build(tmp_path)
+    assert digests(tmp_path) == digests(built)
+
+
+def test_results_come_back_from_the_store(built):
+    before = digests(built)
+    for path in (built / "results").iterdir():
+        if path.name != ".store":
+            shutil.rmtree(path)
+    assert {how for _, how in jobs(build(built))} == {"hit"}
+    assert digests(built) == before
+
+
+def test_transformers_and_peft_load_what_came_out(built):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from llm.model.directory import load_model
+
+    models = built / "results/models"
+    tokenizer = AutoTokenizer.from_pretrained(models / "dpo")
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What is an algorithm?"}], add_generation_prompt=True, return_tensors="pt",
+        return_dict=False,
+    )  # fmt: skip
+    with torch.no_grad():
+        theirs = AutoModelForCausalLM.from_pretrained(models / "dpo", dtype=torch.float32)(ids).logits
+        torch.testing.assert_close(load_model(models / "dpo")(ids), theirs, rtol=1e-5, atol=1e-5)
+        base = AutoModelForCausalLM.from_pretrained(models / "sft", dtype=torch.float32)
+        adapted = PeftModel.from_pretrained(base, built / "results/align/dpo")(ids).logits
+    torch.testing.assert_close(adapted, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_no_near_duplicate_of_validation_in_training(built):
+    """Exact Jaccard similarity of all pairs across the split, by brute force over shared shingles."""
+    import polars as pl
+
+    def shingles(text: str) -> frozenset:
+        words = text.lower().split()
+        return frozenset(zip(*(words[i:] for i in range(5)), strict=False))
+
+    table = pl.concat([pl.read_parquet(f) for f in sorted((built / "results/clean").glob("*/part-*.parquet"))])
+    train = [shingles(text) for text in table.filter(pl.col("split") == "train")["text"]]
+    holders: dict[tuple, list[int]] = {}
+    for number, found in enumerate(train):
+        for shingle in found:
+            holders.setdefault(shingle, []).append(number)
+    validation = [shingles(text) for text in table.filter(pl.col("split") == "validation")["text"]]
+    assert validation
+    for found in validation:
+        near = {number for shingle in found for number in holders.get(shingle, ())}
+        for number in near:
+            assert len(found & train[number]) / len(found | train[number]) < 0.85
