@@ -7,9 +7,11 @@ from llm.model.config import ModelConfig
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
 from stemma.errors import StemmaError
+from stemma.terse import be_terse
 from stemma.workflow import attach
 
 HOUSE = Path(workflow.basedir)
+be_terse(workflow)
 
 
 configfile: HOUSE / "config.yaml"

@@ -48,7 +48,7 @@ rule pretrain:
         "results/logs/pretrain/{step}.log",
     benchmark:
         "results/benchmarks/pretrain/{step}.tsv"
-    threads: 2
+    threads: 1  # of products this small, a second thread gives nothing and loses much on a busy machine
     resources:
         mem_mb=2000,
     shell:

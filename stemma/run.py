@@ -180,6 +180,7 @@ def environment(job: Job, root: Path) -> dict[str, str]:
         "POLARS_MAX_THREADS": threads,
         "RAYON_NUM_THREADS": threads,
         "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "MPLBACKEND": "svg",

@@ -6,14 +6,18 @@ The runner speaks for each job (stemma/run.py); Snakemake's frames about the sam
 import logging
 import re
 
+from snakemake.settings.enums import Quietness
+
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
 KEPT = ("Nothing to be done",)
 FRAME = re.compile(r"\w*(Error|Exception)( in (file|rule) .*)?:|Error:|Wildcards:")
 LABEL = re.compile(r"^(\w*(Error|Exception): )+")
 
 
-def quiet_terminal() -> None:
-    """Filter Snakemake's stream handlers; its log file in .snakemake/log keeps everything."""
+def be_terse(workflow) -> None:
+    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules; .snakemake/log keeps everything."""
+    if Quietness.RULES not in (workflow.output_settings.quiet or ()):
+        return
     for handler in logging.getLogger("snakemake.logging").handlers:
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(one_line)

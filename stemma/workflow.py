@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.enums import Quietness
 from snakemake.shell import shell
 
 from stemma import digest, numeric
@@ -23,7 +22,6 @@ from stemma.closure import Closure, closure_of
 from stemma.digest import StatCache
 from stemma.errors import StemmaError
 from stemma.run import SOURCES
-from stemma.terse import quiet_terminal
 
 ENGINE = "python -m stemma "
 COMMAND = re.compile(r"python -m stemma run (\S+)")
@@ -34,8 +32,6 @@ OWN = ("key", "flags")
 
 def attach(workflow, *, store: str, mode: str) -> None:
     """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; lock before jobs start."""
-    if Quietness.RULES in (workflow.output_settings.quiet or ()):
-        quiet_terminal()
     root = Path(workflow.basedir)
     keys = Keys(workflow.rules, root, mode)
     for rule in workflow.rules:

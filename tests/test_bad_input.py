@@ -24,9 +24,28 @@ def snakemake(directory: Path, overlay: dict, *targets: str) -> subprocess.Compl
     config = directory / "overlay.yaml"
     config.write_text(yaml.safe_dump(overlay))
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--profile", ROOT / "profiles/default",
-         "--directory", directory, "--cores", "2", "--configfile", ROOT / "presets/tiny.yaml", config, "--", *targets],
-        capture_output=True, text=True, check=False, cwd=directory,
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            ROOT / "Snakefile",
+            "--profile",
+            ROOT / "profiles/default",
+            "--directory",
+            directory,
+            "--cores",
+            "2",
+            "--configfile",
+            ROOT / "presets/tiny.yaml",
+            config,
+            "--",
+            *targets,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
     )
 
 
@@ -43,7 +62,7 @@ def error_of(done: subprocess.CompletedProcess) -> str:
     ("overlay", "message"),
     [
         ({"proces": {}}, r"proces: unknown key; did you mean process\?"),
-        ({"process": {"validation_fractoin": 0.1}}, r"process.validation_fractoin: unknown key; did you mean validation_fraction\?"),
+        ({"process": {"mnihash": {}}}, r"process.mnihash: unknown key; did you mean minhash\?"),
         ({"process": {"validation_fraction": "some"}}, "process.validation_fraction: 'some' is not of type number"),
         ({"numeric": "fast"}, "numeric: 'fast' is not one of native, portable"),
         ({"model": {"d_model": 65}}, "model.d_model.*65.*n_heads"),
@@ -141,8 +160,11 @@ def test_empty_and_undecodable_documents_are_counted_and_the_rest_is_kept(tmp_pa
     done = snakemake(tmp_path, source(path=str(texts)), "raw")
     assert done.returncode == 0, done.stderr
     record = subprocess.run(
-        [sys.executable, "-m", "stemma", "show", "results/raw/mine/manifest.json"], cwd=tmp_path, capture_output=True,
-        text=True, check=True,
+        [sys.executable, "-m", "stemma", "show", "results/raw/mine/manifest.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert '"empty": 1' in record
     assert '"skipped"' in record
@@ -159,12 +181,11 @@ def test_vocabulary_larger_than_the_corpus_supports(tmp_path):
     texts.mkdir()
     for number in range(40):
         (texts / f"{number}.txt").write_text(f"Part {number}. " + PROSE * (5 + number))
+    lifted = dict.fromkeys(yaml.safe_load((ROOT / "config.yaml").read_text())["process"]["thresholds"])
     overlay = source(path=str(texts)) | {
         "tokenizer": {"vocab_size": 30000},
-        "process": {"thresholds": dict.fromkeys([]), "overrides": {"books": {}}, "validation_fraction": 0.1},
+        "process": {"overrides": {"books": lifted}, "validation_fraction": 0.1, "duplicates": {"threshold": 1.0}},
     }
-    overlay["process"]["overrides"]["books"] = dict.fromkeys(yaml.safe_load((ROOT / "config.yaml").read_text())["process"]["thresholds"])
-    overlay["process"]["duplicates"] = {"threshold": 1.0}
     line = error_of(snakemake(tmp_path, overlay, "tokenizer"))
     assert "tokenizer.vocab_size" in line
     assert "30000" in line
@@ -182,7 +203,7 @@ def test_full_disk_loses_nothing(tmp_path):
     (texts / "a.txt").write_bytes(os.urandom(700_000).hex().encode())
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", disk], check=False, capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", disk], check=False)
     if mounted.returncode:
         pytest.skip("this sandbox allows no mount")
     try:

@@ -1,6 +1,6 @@
-"""The whole road on presets/tiny.yaml, by the real Snakemake: golden digests, two builds, kill -9, the store, the tools.
+"""The whole road on presets/tiny.yaml, by the real Snakemake: golden digests, two builds, kill -9, store, tools.
 
-Golden digests stand in tests/golden.json; `python -m tests.golden DIRECTORY` writes them from a build that was looked at.
+Golden digests stand in tests/golden.json; `python -m tests.golden DIRECTORY` writes them from a build.
 """
 
 import json
@@ -46,13 +46,13 @@ def built(tmp_path_factory) -> Path:
 
 
 def test_golden_digests(built):
-    """Up to token shards and config.json every machine gives these bytes; trained artifacts do so in class `portable`."""
+    """Up to token shards and config.json on every machine; trained artifacts too, in the class `portable`."""
     golden = json.loads(GOLDEN.read_text())
     found = digests(built)
     assert found.keys() == golden["sha256"].keys()
     wrong = sorted(name for name, sha256 in found.items() if sha256 != golden["sha256"][name])
     exact = [name for name in wrong if not is_trained(name)]
-    assert not exact, "these bytes depend on no processor: either the change meant them to differ, or it broke something"
+    assert not exact, "no processor changes these bytes: the change meant them to differ, or broke something"
     if wrong and numeric.instruction_set() != golden["processor"]:
         pytest.skip(
             f"trained artifacts differ from the golden ones, first {wrong[0]}: this processor "

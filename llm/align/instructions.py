@@ -77,8 +77,13 @@ class Document:
 
 
 def instruction_pairs(
-    clean: Path, split: str, kinds: dict[str, list[str]], counts: dict[str, int], limits: Limits,
-    languages: list[str], seed: int,
+    clean: Path,
+    split: str,
+    kinds: dict[str, list[str]],
+    counts: dict[str, int],
+    limits: Limits,
+    languages: list[str],
+    seed: int,
 ) -> list[dict]:
     """Pairs of one split, at most counts[kind] of each kind, spread over the documents by a hash of (seed, id).
 

@@ -21,8 +21,18 @@ from llm.errors import InputError
 PREFIX = "base_model.model."
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
-UNSUPPORTED = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "fan_in_fan_out", "lora_bias",
-               "layers_to_transform", "trainable_token_indices", "target_parameters", "exclude_modules")
+UNSUPPORTED = (
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "use_dora",
+    "fan_in_fan_out",
+    "lora_bias",
+    "layers_to_transform",
+    "trainable_token_indices",
+    "target_parameters",
+    "exclude_modules",
+)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,15 @@ from llm.tokenizer.load import Tokenizer
 
 
 def main(
-    quantized: Path, answers: Path, *, prompts: list, max_new_tokens: int = 64, temperature: float = 0.0,
-    top_k: int = 0, top_p: float = 1.0, seed: int = 0,
+    quantized: Path,
+    answers: Path,
+    *,
+    prompts: list,
+    max_new_tokens: int = 64,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
 ) -> dict:
     """quantized: model directory. answers: JSON file to write, [{prompt, answer, tokens, ended}]. prompts: JSON list of
     strings. Temperature 0 is greedy; top_k 0 and top_p 1 restrict nothing."""
@@ -27,8 +34,14 @@ def main(
     conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
     asked = [encode_chat(tokenizer, messages, add_generation_prompt=True)[0] for messages in conversations]
     completions = generate(
-        load_any(quantized), asked, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-        seed=seed, stop_ids=[tokenizer.eos],
+        load_any(quantized),
+        asked,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop_ids=[tokenizer.eos],
     )
     result = [
         {"prompt": prompt, "answer": tokenizer.decode(ids), "tokens": len(ids), "ended": ids[-1] == tokenizer.eos}

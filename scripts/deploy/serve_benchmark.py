@@ -11,8 +11,15 @@ from llm.serve.generate import StaticEngine
 
 
 def main(
-    quantized: Path, benchmark: Path, *, requests: int, prompt_tokens: list, new_tokens: list, batch_size: int,
-    uncached_requests: int, seed: int,
+    quantized: Path,
+    benchmark: Path,
+    *,
+    requests: int,
+    prompt_tokens: list,
+    new_tokens: list,
+    batch_size: int,
+    uncached_requests: int,
+    seed: int,
 ) -> dict:
     """quantized: model directory. benchmark: JSON file for what every run repeats. prompt_tokens, new_tokens: [least,
     most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""

@@ -17,7 +17,13 @@ from llm.model.transformer import CausalLM
 
 
 def main(
-    config: Path, checkpoint: Path, model: Path, vocab: Path, merges: Path, tokenizer: Path, tokenizer_config: Path,
+    config: Path,
+    checkpoint: Path,
+    model: Path,
+    vocab: Path,
+    merges: Path,
+    tokenizer: Path,
+    tokenizer_config: Path,
     hf: Path,
 ) -> dict:
     """config: config.json. checkpoint: directory with model.safetensors (fp32). model, vocab, merges, tokenizer,

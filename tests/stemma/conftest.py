@@ -39,7 +39,10 @@ FILES = {
     "config.yaml": "times: 2\nnumeric: native\nunused: 1\n",
     "text.txt": "hello\n",
     "Snakefile": """
+from stemma.terse import be_terse
 from stemma.workflow import attach
+
+be_terse(workflow)
 
 configfile: "config.yaml"
 

@@ -1,0 +1,147 @@
+"""The five scripts one after the other on a small clean directory and a random model: as the rules call them."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from llm.align.lora import load_adapter
+from llm.align.reward import load_reward_model
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.model.directory import load_model, save_weights
+from llm.model.transformer import CausalLM, initialise
+from scripts.align import dpo, instructions, preferences, reward, sft
+
+LORA = {"r": 4, "alpha": 8, "target_modules": ["q_proj", "down_proj"]}
+SCHEDULE = {"steps": 4, "batch": 4, "lr": 0.01, "warmup": 1}
+COUNTS = {"irrelevant": 10, "shuffled": 5, "repetitive": 5, "truncated": 5, "rambling": 5}
+TRAINING = {"lora": LORA, "schedule": SCHEDULE, "max_tokens": 128, "bf16": False, "seed": 0}
+METHODS = {"sft": sft, "reward": reward, "dpo": dpo}
+
+
+def derive(directory: Path) -> None:
+    """directory/clean -> directory/instructions -> directory/preferences"""
+    (directory / "instructions").mkdir()
+    (directory / "preferences").mkdir()
+    directory_metrics = instructions.main(
+        directory / "clean",
+        directory / "instructions",
+        kinds={"definition": ["dict"]},
+        train_counts={"definition": 60},
+        validation_counts={"definition": 20},
+        limits={"min_answer": 20, "max_answer": 200, "max_prompt": 200},
+        languages=["en"],
+        seed=0,
+    )
+    assert directory_metrics["train"]["by_kind"] == {"definition": 60}
+    metrics = preferences.main(
+        directory / "instructions",
+        directory / "preferences",
+        train_counts=COUNTS,
+        validation_counts=COUNTS,
+        max_answer=300,
+        seed=0,
+    )
+    assert metrics["validation"]["pairs"] == 30 and metrics["validation"]["length_rule"]["best"] < 0.7
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, tokenizer_files) -> Path:
+    """A directory with clean/, base/ (a random model), instructions/ and preferences/."""
+    directory = tmp_path_factory.mktemp("align")
+    rows = [
+        {
+            "id": f"dict/{n:08}",
+            "text": f"term{n}\n\nTerm {n} is said of a thing that has {n} parts, {'and more, ' * (n % 5)}in order.\n",
+            "title": f"term{n}",
+            "source": "dict",
+            "domain": "encyclopedic",
+            "language": "en",
+            "split": "validation" if n % 4 == 0 else "train",
+        }
+        for n in range(100)
+    ]
+    (directory / "clean" / "dict").mkdir(parents=True)
+    pl.DataFrame(rows).write_parquet(directory / "clean" / "dict" / "part-00000.parquet")
+    base = directory / "base"
+    base.mkdir()
+    config = ModelConfig(400, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=64, context_length=256)
+    (base / "config.json").write_text(json.dumps(config.to_hf()))
+    save_weights(initialise(CausalLM(config), 0), base / "model.safetensors")
+    (base / "tokenizer.model").write_bytes(tokenizer_files["model"].read_bytes())
+    derive(directory)
+    return directory
+
+
+def train(method: str, work: Path, adapter: Path, **changes: object) -> dict:
+    adapter.mkdir(parents=True)
+    extra = {"beta": 0.1} if method == "dpo" else {}
+    data = work / ("instructions" if method == "sft" else "preferences")
+    return METHODS[method].main(work / "base", data, adapter, **{**TRAINING, **extra, **changes})
+
+
+def test_deriving_twice_gives_the_same_bytes(work, tmp_path):
+    (tmp_path / "clean").symlink_to(work / "clean")
+    derive(tmp_path)
+    for file in ("instructions/train.jsonl", "instructions/validation.jsonl", "preferences/train.jsonl"):
+        assert (tmp_path / file).read_bytes() == (work / file).read_bytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_script_leaves_an_adapter_and_returns_json(method, work, tmp_path):
+    metrics = json.loads(json.dumps(train(method, work, tmp_path / method)))
+    assert metrics["steps"] == 4 and metrics["examples"] > 0
+    written = json.loads((tmp_path / method / "adapter_config.json").read_text())
+    assert written["base_model_name_or_path"] == ("../../models/base" if method == "sft" else "../../models/sft")
+    model = load_model(work / "base")
+    if method == "reward":
+        assert written["task_type"] == "SEQ_CLS" and written["modules_to_save"] == ["score"]
+        load_reward_model(model, tmp_path / method)
+        return
+    load_adapter(model, tmp_path / method)
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(work / "base"), tmp_path / method)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_tokens": 1000}, "max_tokens"),
+        ({"schedule": SCHEDULE | {"setps": 3}}, r"align.sft.schedule.setps: unknown key"),
+        ({"schedule": {"steps": 3}}, "align.sft.schedule.batch is missing"),
+        ({"lora": LORA | {"target_modules": ["c_attn"]}}, "c_attn"),
+        ({"schedule": SCHEDULE | {"batch": 1000}}, "do not fill one batch of 1000"),
+    ],
+)
+def test_bad_params_are_named(changes, message, work, tmp_path):
+    with pytest.raises(InputError, match=message):
+        train("sft", work, tmp_path / "sft", **changes)
+
+
+def test_sources_that_yield_nothing_are_named(work, tmp_path):
+    with pytest.raises(InputError, match="no instruction pair in the train split"):
+        instructions.main(
+            work / "clean",
+            tmp_path,
+            kinds={"docstring": ["code"]},
+            train_counts={"docstring": 5},
+            validation_counts={"docstring": 5},
+            limits={"min_answer": 20, "max_answer": 200, "max_prompt": 200},
+            languages=["en"],
+            seed=0,
+        )
+
+
+def test_a_preference_stage_that_yields_nothing_is_named(work, tmp_path):
+    with pytest.raises(InputError, match="no preference pair"):
+        preferences.main(
+            work / "instructions",
+            tmp_path,
+            train_counts={"shuffled": 5},
+            validation_counts={"shuffled": 5},
+            max_answer=3,
+            seed=0,
+        )
