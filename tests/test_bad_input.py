@@ -125,7 +125,7 @@ def test_zip_bomb(tmp_path):
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("a.txt", b"0" * 300_000_000)
     line = error_of(snakemake(tmp_path, url_source(tmp_path, "a.zip", buffer.getvalue()), "raw"))
-    assert "a.txt" in line
+    assert "decompression bomb" in line
 
 
 def test_source_that_yields_nothing(tmp_path):
@@ -200,7 +200,7 @@ def test_full_disk_loses_nothing(tmp_path):
     """On a file system that is full the build says so in one line; with room again it completes."""
     texts = tmp_path / "texts"
     texts.mkdir()
-    (texts / "a.txt").write_bytes(os.urandom(700_000).hex().encode())
+    (texts / "a.txt").write_bytes(os.urandom(3_000_000).hex().encode())
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", disk], check=False)
