@@ -58,7 +58,7 @@ rule sft:
         "results/logs/sft.log",
     benchmark:
         "results/benchmarks/sft.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=2000,
     shell:
@@ -81,7 +81,7 @@ rule reward:
         "results/logs/reward.log",
     benchmark:
         "results/benchmarks/reward.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=2000,
     shell:
@@ -105,7 +105,7 @@ rule dpo:
         "results/logs/dpo.log",
     benchmark:
         "results/benchmarks/dpo.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=2000,
     shell:
