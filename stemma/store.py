@@ -125,11 +125,12 @@ def reflink(source: Path, target: Path) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Does a process with this id run on this host?"""
+    """Does a process with this id run on this host? A zombie does not, though containers without an init keep it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
