@@ -6,6 +6,7 @@ how an edit is noticed. Knows nothing of rules or keys' contents.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,10 +58,10 @@ def write_pointer(path: Path, pointer: Pointer) -> None:
     write_atomically(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
 
 
-def manifest_of(directory: Path) -> bytes:
-    """The manifest of a directory's files as they are now."""
+def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_file) -> bytes:
+    """The manifest of a directory's files as they are now; `sha256_of` is called once for each, and may move it."""
     files = [
-        {"path": str(file.relative_to(directory)), "size": file.stat().st_size, "sha256": digest.of_file(file)}
+        {"path": str(file.relative_to(directory)), "size": file.stat().st_size, "sha256": sha256_of(file)}
         for file in digest.files_below(directory)
         if file != directory / MANIFEST
     ]
@@ -105,10 +106,7 @@ def check_file(path: Path, sha256: str, remedy: str) -> None:
 def absorb(store: Store, built: Path) -> str:
     """Move what a job built (a file, or a directory to be listed) into the store; returns the artifact's digest."""
     if built.is_dir():
-        manifest = manifest_of(built)
-        for file in digest.files_below(built):
-            store.add(file)
-        return store.add_bytes(manifest)
+        return store.add_bytes(manifest_of(built, store.add))
     return store.add(built)
 
 

@@ -8,6 +8,8 @@ import json
 import shutil
 import sys
 import time
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact, digest, numeric
@@ -22,22 +24,49 @@ from stemma.store import Store
 SOURCES = Path("results/.records/sources.json")
 
 
+@dataclass(frozen=True)
+class Action:
+    """A job with all that its key is made of, and where its result is kept."""
+
+    job: Job
+    store: Store
+    root: Path
+    closure: Closure
+    inputs: list[Input]
+    numeric_class: str
+
+    @cached_property
+    def key(self) -> str:
+        """What the store answers to."""
+        return action_key(self.closure, self.job.params, self.inputs, self.numeric_class)
+
+    def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
+        """Write the record of outputs that are in the store, and return it."""
+        lock = self.store.add_bytes(digest.canonical(environment_lock()))
+        record = statement(
+            self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, lock, self.root
+        )
+        self.store.write_record(self.key, digest.canonical(record))
+        return record
+
+
 def run_job(job: Job, store: Store, root: Path, log: Path) -> None:
     """Make the job's outputs stand at their paths, as a hit or by running its script. Raises StemmaError."""
     begun = time.monotonic()
     closure = closure_of(Path(job.script), root)
-    inputs = resolve_inputs(job)
-    numeric_class = numeric.class_of(closure, job.numeric)
-    key = action_key(closure, job.params, inputs, numeric_class)
-    record = store.read_record(key)
-    hit = record is not None and all_restorable(store, job, record)
-    if not hit and is_pinned_and_stored(store, job):
-        record = record_pinned(job, store, root, closure, inputs, numeric_class, key)
-        hit = True
-    if not hit:
-        record = build(job, store, root, log, closure, inputs, numeric_class, key)
-    publish(store, job, key, record)
-    report(job, "hit" if hit else "run", time.monotonic() - begun)
+    action = Action(job, store, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
+    record = stored_record(action)
+    how = "hit" if record else "run"
+    publish(store, job, action.key, record or build(action, log))
+    report(job, how, time.monotonic() - begun)
+
+
+def stored_record(action: Action) -> dict | None:
+    """The record of this action if the store can serve all its outputs; None where the script has to run."""
+    record = action.store.read_record(action.key)
+    if record is not None and all_restorable(action.store, action.job, record):
+        return record
+    return record_pinned(action) if is_pinned_and_stored(action.store, action.job) else None
 
 
 def resolve_inputs(job: Job) -> list[Input]:
@@ -82,38 +111,16 @@ def is_pinned_and_stored(store: Store, job: Job) -> bool:
     return bool(pin) and len(paths) == 1 and not artifact.is_directory(paths[0]) and store.is_sound(pin)
 
 
-def record_pinned(
-    job: Job, store: Store, root: Path, closure: Closure, inputs: list[Input], numeric_class: str, key: str
-) -> dict:
+def record_pinned(action: Action) -> dict:
     """Write and return the record of a pinned file that the store holds already."""
     now = utc_now()
-    outputs = {name: [job.params["sha256"]] for name in job.outputs}
-    outcome = Outcome(now, now, 0.0, 0.0, 0, {"from": "the store, by its sha256"})
-    return keep(job, store, root, closure, inputs, numeric_class, key, outputs, outcome)
+    outputs = {name: [action.job.params["sha256"]] for name in action.job.outputs}
+    return action.keep(outputs, Outcome(now, now, 0.0, 0.0, 0, {"from": "the store, by its sha256"}))
 
 
-def keep(
-    job: Job,
-    store: Store,
-    root: Path,
-    closure: Closure,
-    inputs: list[Input],
-    numeric_class: str,
-    key: str,
-    outputs: dict[str, list[str]],
-    outcome: Outcome,
-) -> dict:
-    """Write the record of outputs that are in the store, and return it."""
-    lock = store.add_bytes(digest.canonical(environment_lock()))
-    record = statement(job, closure, key, numeric_class, inputs, outputs, outcome, lock, root)
-    store.write_record(key, digest.canonical(record))
-    return record
-
-
-def build(
-    job: Job, store: Store, root: Path, log: Path, closure: Closure, inputs: list[Input], numeric_class: str, key: str
-) -> dict:
+def build(action: Action, log: Path) -> dict:
     """Run the script in a workspace of the store, take its outputs in, write the record and return it."""
+    job, store, root = action.job, action.store, action.root
     workspace = store.workspace()
     try:
         staged = stage(job, workspace)
@@ -133,7 +140,7 @@ def build(
                 if path.is_dir() and not any(path.iterdir()) or not path.exists():
                     raise StemmaError(f"{job.script} ended well but wrote no {path.name}; see {log}")
         outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in staged.items()}
-        return keep(job, store, root, closure, inputs, numeric_class, key, outputs, outcome)
+        return action.keep(outputs, outcome)
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
 
