@@ -7,6 +7,7 @@ from llm.model.config import ModelConfig
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
 from stemma.errors import StemmaError
+from stemma.settings import Settings
 from stemma.terse import be_terse
 from stemma.workflow import attach
 
@@ -92,4 +93,13 @@ onsuccess:
     shell(SUMMARY)
 
 
-attach(workflow, store=config["store"], mode=config["numeric"])
+attach(
+    workflow,
+    Settings(
+        store=config["store"],
+        shared=config["shared_store"],
+        key=config["signing"]["key"],
+        trusted=tuple(config["signing"]["trusted"]),
+        numeric=config["numeric"],
+    ),
+)

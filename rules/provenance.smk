@@ -34,7 +34,7 @@ HINTS = [
 FIGURE_OPTIONS = " ".join(f"--figure {quote(f'{label}={place}')}" for label, place in FIGURES.items())
 SUMMARY = " ".join(
     [
-        f"python -m stemma summary --store {quote(config['store'])}",
+        "python -m stemma summary",
         *(f"--target {target}" for target in MAIN),
         FIGURE_OPTIONS,
         *(f"--hint {quote(hint)}" for hint in HINTS),
@@ -57,7 +57,6 @@ rule report:
     output:
         page="results/report/index.html",
     params:
-        store=config["store"],
         figures=FIGURE_OPTIONS,
     log:
         "results/logs/report.log",
@@ -67,4 +66,4 @@ rule report:
     resources:
         mem_mb=300,
     shell:
-        "python -m stemma report {output.page} --store {params.store} {params.figures}"
+        "python -m stemma report {output.page} {params.figures}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stemma import artifact
 from stemma.artifact import POINTERS, Pointer
+from stemma.errors import StemmaError
 from stemma.record import external, inputs_of, metrics_of, usage_of
 from stemma.store import Store
 
@@ -77,6 +78,16 @@ def current(store: Store) -> list[Artifact]:
     for path in found:
         place(path, found, ordered)
     return list(ordered.values())
+
+
+def artifact_at(path: Path, store: Store) -> Artifact:
+    """The artifact at a path, the directory of a manifest will do. Raises StemmaError where nothing was built."""
+    for candidate in (path, path / artifact.MANIFEST):
+        pointer = artifact.read_pointer(candidate)
+        record = store.read_record(pointer.action) if pointer else None
+        if record:
+            return Artifact(candidate, pointer, record)
+    raise StemmaError(f"{path} has no record here; build it first: snakemake {path}")
 
 
 def place(path: str, found: dict[str, Artifact], ordered: dict[str, Artifact]) -> None:

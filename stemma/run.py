@@ -17,8 +17,10 @@ from stemma.artifact import Pointer
 from stemma.child import run_script
 from stemma.closure import Closure, closure_of
 from stemma.digest import StatCache
+from stemma.envelope import Keyring, fault, opened, seal
 from stemma.errors import StemmaError
 from stemma.record import Input, Job, Outcome, action_key, environment_lock, statement
+from stemma.settings import Settings
 from stemma.store import Store
 
 SOURCES = Path("results/.records/sources.json")
@@ -30,6 +32,7 @@ class Action:
 
     job: Job
     store: Store
+    keyring: Keyring
     root: Path
     closure: Closure
     inputs: list[Input]
@@ -46,15 +49,17 @@ class Action:
         record = statement(
             self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, lock, self.root
         )
-        self.store.write_record(self.key, digest.canonical(record))
+        self.store.write_record(self.key, seal(digest.canonical(record), self.keyring))
         return record
 
 
-def run_job(job: Job, store: Store, root: Path, log: Path) -> None:
+def run_job(job: Job, settings: Settings, root: Path, log: Path) -> None:
     """Make the job's outputs stand at their paths, as a hit or by running its script. Raises StemmaError."""
     begun = time.monotonic()
     closure = closure_of(Path(job.script), root)
-    action = Action(job, store, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
+    store = Store.of(settings)
+    keyring = Keyring(Path(settings.key), tuple(map(Path, settings.trusted)))
+    action = Action(job, store, keyring, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
     record = stored_record(action)
     how = "hit" if record else "run"
     publish(store, job, action.key, record or build(action, log))
@@ -63,9 +68,11 @@ def run_job(job: Job, store: Store, root: Path, log: Path) -> None:
 
 def stored_record(action: Action) -> dict | None:
     """The record of this action if the store can serve all its outputs; None where the script has to run."""
-    record = action.store.read_record(action.key)
-    if record is not None and all_restorable(action.store, action.job, record):
-        return record
+    envelope = action.store.read_envelope(action.key)
+    if envelope and fault(envelope, action.keyring) is None:
+        record = opened(envelope)
+        if all_restorable(action.store, action.job, record):
+            return record
     return record_pinned(action) if is_pinned_and_stored(action.store, action.job) else None
 
 

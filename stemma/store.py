@@ -17,7 +17,9 @@ import tempfile
 from pathlib import Path
 
 from stemma import digest
-from stemma.digest import read_json, write_atomically
+from stemma.digest import write_atomically
+from stemma.envelope import opened
+from stemma.settings import Settings
 
 FICLONE = 0x40049409  # ioctl of <linux/fs.h>: share the blocks of another file, copy on write
 
@@ -28,6 +30,11 @@ class Store:
     def __init__(self, path: Path):
         self.path = path
         self.prefix = f"{socket.gethostname()}-"
+
+    @staticmethod
+    def of(settings: Settings) -> "Store":
+        """The store of a run."""
+        return Store(Path(settings.store))
 
     def object_path(self, sha256: str) -> Path:
         """Where the object with this digest lies, if it does."""
@@ -79,13 +86,21 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def read_record(self, key: str) -> dict | None:
-        """The record of an action; None where there is none or it is not whole."""
-        return read_json(self.record_path(key))
+    def read_envelope(self, key: str) -> bytes | None:
+        """The signed record of an action, as it was written; None where there is none."""
+        try:
+            return self.record_path(key).read_bytes()
+        except FileNotFoundError:
+            return None
 
-    def write_record(self, key: str, data: bytes) -> None:
-        """Publish a record; its objects must be in the store already."""
-        write_atomically(self.record_path(key), data, mode=0o444)
+    def read_record(self, key: str) -> dict | None:
+        """The record of an action, its signature not looked at; None where there is none or it is not whole."""
+        envelope = self.read_envelope(key)
+        return opened(envelope) if envelope else None
+
+    def write_record(self, key: str, envelope: bytes) -> None:
+        """Publish a signed record; its objects must be in the store already."""
+        write_atomically(self.record_path(key), envelope, mode=0o444)
 
     def workspace(self) -> Path:
         """A fresh directory to build in, on the store's file system. Removes what dead jobs of this host left."""

@@ -22,6 +22,7 @@ from stemma.closure import Closure, closure_of
 from stemma.digest import StatCache
 from stemma.errors import StemmaError
 from stemma.run import SOURCES
+from stemma.settings import Settings
 
 ENGINE = "python -m stemma "
 COMMAND = re.compile(r"python -m stemma run (\S+)")
@@ -30,13 +31,13 @@ LOCK = Path(".snakemake/stemma.lock")
 OWN = ("key", "flags")
 
 
-def attach(workflow, *, store: str, mode: str) -> None:
+def attach(workflow, settings: Settings) -> None:
     """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; lock before jobs start."""
     root = Path(workflow.basedir)
-    keys = Keys(workflow.rules, root, mode)
+    keys = Keys(workflow.rules, root, settings.numeric)
     for rule in workflow.rules:
         if script_of(rule):
-            rule.set_params(key=key_param(keys, rule), flags=flags_param(keys, rule, store, mode))
+            rule.set_params(key=key_param(keys, rule), flags=flags_param(keys, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, rule))
     python = shlex.quote(str(Path(sys.executable).parent))
@@ -45,7 +46,7 @@ def attach(workflow, *, store: str, mode: str) -> None:
         f"STEMMA_PARENT={os.getpid()}; "
     )
     if workflow.is_main_process:
-        workflow.onstart(lambda log: take_lock(LOCK))
+        workflow.onstart(lambda log: begin(settings))
 
 
 def script_of(rule) -> str | None:
@@ -63,7 +64,7 @@ def key_param(keys: "Keys", rule) -> Callable:
     return key
 
 
-def flags_param(keys: "Keys", rule, store: str, mode: str) -> Callable:
+def flags_param(keys: "Keys", rule, settings: Settings) -> Callable:
     """The rendered options of `python -m stemma run`."""
 
     def flags(wildcards, input, output, threads):
@@ -73,10 +74,8 @@ def flags_param(keys: "Keys", rule, store: str, mode: str) -> Callable:
             rule.name,
             "--expected",
             keys.expected(rule, values),
-            "--store",
-            store,
-            "--numeric",
-            mode,
+            "--settings",
+            settings.to_json(),
             "--threads",
             threads,
             "--log",
@@ -173,6 +172,12 @@ def plain_errors(function: Callable, *arguments):
         return function(*arguments)
     except StemmaError as error:
         raise WorkflowError(str(error)) from None
+
+
+def begin(settings: Settings) -> None:
+    """What the main process does before the first job: hold the directory, remember how to answer questions."""
+    take_lock(LOCK)
+    settings.save()
 
 
 def take_lock(path: Path) -> None:

@@ -39,6 +39,7 @@ FILES = {
     "config.yaml": "times: 2\nnumeric: native\nunused: 1\n",
     "text.txt": "hello\n",
     "Snakefile": """
+from stemma.settings import Settings
 from stemma.terse import be_terse
 from stemma.workflow import attach
 
@@ -82,7 +83,7 @@ rule third:
     shell:
         "python -m stemma run scripts/s/{rule}.py {params.flags}"
 
-attach(workflow, store="results/.store", mode=config["numeric"])
+attach(workflow, Settings(key="key.pem", numeric=config["numeric"]))
 """,
 }
 

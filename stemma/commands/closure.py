@@ -1,0 +1,23 @@
+"""Print what a script's result depends on in code: modules, data files, distributions."""
+
+import argparse
+from pathlib import Path
+
+from stemma.closure import closure_of
+from stemma.settings import ROOT
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The script."""
+    parser.add_argument("script", type=Path, help="scripts/<stage>/<rule>.py")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """One line each: digest or version, and name."""
+    script = parsed.script.resolve()
+    closure = closure_of(script.relative_to(ROOT) if script.is_relative_to(ROOT) else parsed.script, ROOT)
+    for name, sha256 in {**closure.modules, **closure.data_files}.items():
+        print(f"{sha256[:12]}  {name}")
+    for name, version in closure.distributions.items():
+        print(f"{'':12}  {name}=={version}")
+    print(f"{closure.key[:12]}  (the whole)")

@@ -1,0 +1,49 @@
+"""Run one job through the store (what a rule's shell line calls)."""
+
+import argparse
+import json
+from pathlib import Path
+
+from stemma.record import Job
+from stemma.run import describe, run_job
+from stemma.settings import ROOT, Settings
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What stemma/workflow.py renders."""
+    parser.add_argument("script")
+    for name in ("rule", "expected", "log"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--settings", type=Settings.of_json, required=True, metavar="JSON")
+    parser.add_argument("--threads", type=int, required=True)
+    for name in ("wildcards", "params"):
+        parser.add_argument(f"--{name}", type=json.loads, default={}, metavar="JSON")
+    for name in ("input", "source", "output"):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="NAME=PATH")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """See stemma/run.py."""
+    job = Job(
+        parsed.rule,
+        parsed.script,
+        parsed.wildcards,
+        parsed.params,
+        paired(parsed.input),
+        paired(parsed.source),
+        paired(parsed.output),
+        parsed.expected,
+        parsed.settings.numeric,
+        parsed.threads,
+    )
+    parsed.what = f"{job.rule} {describe(job)}: "
+    run_job(job, parsed.settings, ROOT, Path(parsed.log))
+
+
+def paired(options: list[str]) -> dict[str, list[str]]:
+    """["name=path", ...] -> {"name": ["path", ...]}, in the order given."""
+    found: dict[str, list[str]] = {}
+    for option in options:
+        name, _, path = option.partition("=")
+        found.setdefault(name, []).append(path)
+    return found

@@ -1,0 +1,20 @@
+"""Print the record of an artifact: what it was made from, how, when, at what cost."""
+
+import argparse
+import json
+from pathlib import Path
+
+from stemma.catalogue import artifact_at
+from stemma.settings import Settings
+from stemma.store import Store
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The artifact."""
+    parser.add_argument("target", type=Path, help="its path, e.g. results/models/dpo/manifest.json, or the directory")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """The record as indented JSON."""
+    item = artifact_at(parsed.target, Store.of(Settings.here()))
+    print(json.dumps(item.record, indent=2, ensure_ascii=False))

@@ -1,0 +1,164 @@
+"""DSSE: a record in an envelope that is signed with ed25519 (https://github.com/secure-systems-lab/dsse, v1.0.2).
+
+The envelope is one JSON object: the payload in base64, its type, and signatures over the pre-authentication encoding of
+both. Keys are PEM files. A key's id is the SHA-256 of its public key in DER. Does not say what a record holds.
+"""
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemma import digest
+from stemma.errors import StemmaError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """One's own private key, and the files of the public keys that are trusted beside it."""
+
+    private: Path
+    trusted: tuple[Path, ...] = ()
+
+    @cached_property
+    def signer(self) -> "Ed25519PrivateKey":
+        """The private key; made on first use, readable by its owner alone."""
+        path = self.private.expanduser()
+        if not path.exists():
+            make_key(path)
+        return load_private(path)
+
+    @cached_property
+    def public(self) -> dict[str, "Ed25519PublicKey"]:
+        """Key id -> public key, of every key whose signature counts."""
+        own = self.signer.public_key()
+        found = {key_id(own): own}
+        for path in self.trusted:
+            key = load_public(path.expanduser())
+            found[key_id(key)] = key
+        return found
+
+
+def seal(payload: bytes, keyring: Keyring) -> bytes:
+    """The signed envelope of some bytes, as one line of JSON. ed25519 is deterministic: same payload, same envelope."""
+    signature = keyring.signer.sign(encoded(payload))
+    envelope = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": [{"keyid": key_id(keyring.signer.public_key()), "sig": base64.b64encode(signature).decode()}],
+    }
+    return digest.canonical(envelope)
+
+
+def opened(envelope: bytes) -> dict | None:
+    """The payload as a JSON object, its signature not looked at; None where the envelope is not whole."""
+    try:
+        value = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def fault(envelope: bytes, keyring: Keyring) -> str | None:
+    """Why an envelope must not be believed, in a few words; None if it is whole and a trusted key has signed it."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        value = json.loads(envelope)
+        payload = base64.b64decode(value["payload"], validate=True)
+        signatures = [(item["keyid"], base64.b64decode(item["sig"], validate=True)) for item in value["signatures"]]
+    except (ValueError, KeyError, TypeError):
+        return "is not a whole DSSE envelope"
+    if value.get("payloadType") != PAYLOAD_TYPE or opened(envelope) is None:
+        return f"does not hold an in-toto statement ({PAYLOAD_TYPE})"
+    known = [(keyring.public[name], signature) for name, signature in signatures if name in keyring.public]
+    if not known:
+        names = ", ".join(name[:12] for name, _ in signatures) or "nobody"
+        return f"is signed by {names}, whom this run does not trust; add that public key to signing.trusted if you do"
+    for key, signature in known:
+        try:
+            key.verify(signature, encoded(payload))
+            return None
+        except InvalidSignature:
+            continue
+    return "has a signature that does not fit: it, or what it signs, was changed"
+
+
+def encoded(payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding: what is signed."""
+    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+
+
+def key_id(key: "Ed25519PublicKey") -> str:
+    """Hex SHA-256 of the public key's SubjectPublicKeyInfo in DER."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return digest.of_bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def public_pem(key: "Ed25519PublicKey") -> bytes:
+    """The public key as PEM, to publish."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def make_key(path: Path) -> None:
+    """Write a new private key (PKCS #8 PEM, mode 0600). Of two processes that try, the first one's key stays."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)  # unlike rename it never replaces a key that somebody has signed with
+        except FileExistsError:
+            return
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_private(path: Path) -> "Ed25519PrivateKey":
+    """Read a private key. Raises StemmaError that names the file."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise StemmaError(
+            f"signing.key: {path} cannot be read as a private key ({error}); move it away or mend it"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StemmaError(f"signing.key: {path} is not an ed25519 key; make one, or name a path where one can be made")
+    return key
+
+
+def load_public(path: Path) -> "Ed25519PublicKey":
+    """Read a public key. Raises StemmaError that names the file."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StemmaError(
+            f"signing.trusted: {path} cannot be read as a public key ({error}); correct the path"
+        ) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise StemmaError(f"signing.trusted: {path} is not an ed25519 public key; take it out or replace it")
+    return key

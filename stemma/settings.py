@@ -1,0 +1,47 @@
+"""Where the engine keeps things for a run: the stores, the signing key, whom to trust, the numeric mode.
+
+The Snakefile makes them from the config. Every job gets them on its command line; the last build's stand in
+results/.records/settings.json, so that a question asked in the same directory needs no options.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from stemma.digest import read_json, write_atomically
+
+ROOT = Path(os.environ.get("STEMMA_ROOT", Path(__file__).resolve().parent.parent))  # of the repository
+SETTINGS = Path("results/.records/settings.json")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`shared`: a second store, a directory or s3://bucket/prefix. `key`: the private key, made on first use.
+    `trusted`: files of public keys (PEM) whose records count beside one's own. `numeric`: see stemma/numeric.py."""
+
+    store: str = "results/.store"
+    shared: str | None = None
+    key: str = "~/.config/stemma/key.pem"
+    trusted: tuple[str, ...] = ()
+    numeric: str = "native"
+
+    @staticmethod
+    def of_json(text: str | bytes) -> "Settings":
+        """Inverse of to_json; keys that are missing take their default."""
+        value = json.loads(text)
+        known = {field.name: value[field.name] for field in fields(Settings) if field.name in value}
+        return Settings(**known | {"trusted": tuple(known.get("trusted", ()))})
+
+    @staticmethod
+    def here() -> "Settings":
+        """Those of the last build in this directory; the defaults where there was none."""
+        return Settings.of_json(json.dumps(read_json(SETTINGS) or {}))
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def save(self) -> None:
+        """Remember them for questions."""
+        write_atomically(SETTINGS, self.to_json().encode())
