@@ -40,12 +40,11 @@ lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/snakefmt --no-sort --check Snakefile rules
 	$(BIN)/python .ci/lint_workflow.py
 
-lock: setup     ## resolve envs/*.in anew into envs/*.lock
-	$(BIN)/pip install --quiet pip-tools
+lock: setup     ## resolve envs/*.in anew into envs/*.lock (FIND_LINKS: a folder with a CPU build of torch)
+	$(BIN)/pip install --quiet uv
 	cd envs && for name in runtime dev; do \
-	  ../$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	    --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate -o $$name.lock $$name.in && \
-	  sed -i -e '/^torch==/,/[^\\]$$/d' $$name.lock; done
+	  ../$(BIN)/uv pip compile --quiet --python ../$(BIN)/python $${FIND_LINKS:+--find-links $$FIND_LINKS} \
+	    --generate-hashes --no-emit-package torch --no-header --no-annotate -o $$name.lock $$name.in; done
 
 ask: setup      ## answer PROMPT with the quantized model: make ask PROMPT="What is an algorithm?"
 	@test -f results/quantized/int8/manifest.json || { echo "error: there is no model yet; run make demo first"; exit 2; }
