@@ -16,12 +16,14 @@ from stemma.errors import StemmaError
 from stemma.store import Store
 
 MANIFEST = "manifest.json"
+SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside its manifest and not in it
 POINTERS = Path("results/.records")
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """What stands at a path: its digest, the action that made it, which output of that action, the record's digest."""
+    """What stands at a path: its digest, the action that made it and which of its outputs it is, the record's digest,
+    the expected key and the config under which it was put there."""
 
     sha256: str
     action: str
@@ -29,6 +31,7 @@ class Pointer:
     position: int
     record: str
     expected: str
+    config: str
 
 
 def is_directory(path: Path) -> bool:
@@ -87,7 +90,7 @@ def verify(path: Path) -> Pointer:
         check_file(path.parent / name, sha256, remedy)
     for found in digest.files_below(path.parent):
         name = str(found.relative_to(path.parent))
-        if name not in files and name != MANIFEST and not found.name.startswith("."):
+        if name not in files and name not in (MANIFEST, SIGNATURE) and not found.name.startswith("."):
             raise StemmaError(f"{found} is not listed in {path}; move it away, or {remedy}")
     return pointer
 

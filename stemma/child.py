@@ -22,6 +22,7 @@ PROGRESS = "… "
 ERROR = "error: "
 PR_SET_PDEATHSIG = 1
 PARENT = "STEMMA_PARENT"
+GUARD = Path(__file__).with_name("guard.py")
 FULL = "No space left on device"
 
 
@@ -34,13 +35,18 @@ class Result:
     peak_memory_bytes: int
 
 
-def run_script(script: Path, arguments: list[str], environment: dict[str, str], log: Path, target: str) -> Result:
-    """Run a script to its end. Raises StemmaError with its own error line, or with what killed it, and the log."""
+def run_script(
+    script: Path, arguments: list[str], policy: dict, environment: dict[str, str], log: Path, target: str
+) -> Result:
+    """Run a script to its end under the guard's policy.
+
+    Raises StemmaError with the script's own error line, or with what killed it, and the log.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with log.open("w") as file:
         child = subprocess.Popen(
-            [sys.executable, str(script), *arguments],
+            [sys.executable, str(GUARD), json.dumps(policy), str(script), *arguments],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from stemma.errors import StemmaError
 
+SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
+
 
 def of_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""

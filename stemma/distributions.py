@@ -1,7 +1,9 @@
 """From the name in an import statement to the installed distribution and its version. Imports nothing it names."""
 
+import sys
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 
 @cache
@@ -14,7 +16,7 @@ def version_of(module: str) -> tuple[str, str]:
         return normal(module), metadata.version(module)
     except metadata.PackageNotFoundError:
         pass
-    names = providers().get(module)
+    names = declared().get(module) or providers().get(module)
     if not names:
         return normal(module), "absent"
     name = sorted(names)[0]
@@ -22,14 +24,20 @@ def version_of(module: str) -> tuple[str, str]:
 
 
 @cache
+def declared() -> dict[str, list[str]]:
+    """Top-level module -> distributions, as far as they say so themselves in top_level.txt (cheap, not complete)."""
+    found: dict[str, list[str]] = {}
+    for folder in sys.path:
+        for file in Path(folder).glob("*.dist-info/top_level.txt"):
+            for module in file.read_text().split():
+                found.setdefault(module, []).append(file.parent.name.partition("-")[0])
+    return found
+
+
+@cache
 def providers() -> dict[str, list[str]]:
-    """Top-level module -> distributions, read from the installed metadata (slow: only for names that differ)."""
+    """Top-level module -> distributions, read from every list of installed files (slow, complete)."""
     return dict(metadata.packages_distributions())
-
-
-def lock() -> dict[str, str]:
-    """Every installed distribution with its version: the whole environment, for the record."""
-    return dict(sorted((normal(d.metadata["Name"]), d.version) for d in metadata.distributions()))
 
 
 def normal(name: str) -> str:

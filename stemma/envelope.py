@@ -17,6 +17,7 @@ from stemma.errors import StemmaError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
@@ -50,10 +51,15 @@ class Keyring:
 def seal(payload: bytes, keyring: Keyring) -> bytes:
     """The signed envelope of some bytes, as one line of JSON. ed25519 is deterministic: same payload, same envelope."""
     signature = keyring.signer.sign(encoded(payload))
+    return spelled(payload, PAYLOAD_TYPE, [(key_id(keyring.signer.public_key()), signature)])
+
+
+def spelled(payload: bytes, kind: str, signatures: list[tuple[str, bytes]]) -> bytes:
+    """The one text of an envelope: canonical JSON, signatures as (key id, bytes)."""
     envelope = {
         "payload": base64.b64encode(payload).decode(),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"keyid": key_id(keyring.signer.public_key()), "sig": base64.b64encode(signature).decode()}],
+        "payloadType": kind,
+        "signatures": [{"keyid": name, "sig": base64.b64encode(sig).decode()} for name, sig in signatures],
     }
     return digest.canonical(envelope)
 
@@ -74,10 +80,13 @@ def fault(envelope: bytes, keyring: Keyring) -> str | None:
     try:
         value = json.loads(envelope)
         payload = base64.b64decode(value["payload"], validate=True)
-        signatures = [(item["keyid"], base64.b64decode(item["sig"], validate=True)) for item in value["signatures"]]
+        signatures = [(str(s["keyid"]), base64.b64decode(s["sig"], validate=True)) for s in value["signatures"]]
     except (ValueError, KeyError, TypeError):
         return "is not a whole DSSE envelope"
-    if value.get("payloadType") != PAYLOAD_TYPE or opened(envelope) is None:
+    # Base64 has spare bits and JSON spare spaces: only the one spelling that `seal` writes counts.
+    if envelope != spelled(payload, value.get("payloadType"), signatures):
+        return "is not a DSSE envelope as it was written"
+    if value["payloadType"] != PAYLOAD_TYPE or opened(envelope) is None:
         return f"does not hold an in-toto statement ({PAYLOAD_TYPE})"
     known = [(keyring.public[name], signature) for name, signature in signatures if name in keyring.public]
     if not known:
@@ -104,7 +113,7 @@ def key_id(key: "Ed25519PublicKey") -> str:
     return digest.of_bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
-def public_pem(key: "Ed25519PublicKey") -> bytes:
+def public_pem(key: "PublicKeyTypes") -> bytes:
     """The public key as PEM, to publish."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -112,11 +121,17 @@ def public_pem(key: "Ed25519PublicKey") -> bytes:
 
 
 def make_key(path: Path) -> None:
-    """Write a new private key (PKCS #8 PEM, mode 0600). Of two processes that try, the first one's key stays."""
+    """Write a new ed25519 key."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    write_key(path, Ed25519PrivateKey.generate())
+
+
+def write_key(path: Path, key: "PrivateKeyTypes") -> None:
+    """Write a new private key (PKCS #8 PEM, mode 0600). Of two processes that try, the first one's key stays."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -2,24 +2,29 @@
 
 It says what was made (subjects), from what (inputs with their own records, code, environment), how (parameters,
 numeric class, threads), when, at what cost, and with what result (metrics). It is written once and never changed.
-Does not decide what is stale and does not touch artifacts.
+docs/records.md describes it, schemas/record.json checks it. Fields that SLSA does not have bear the prefix `stemma_`,
+as its rules for extensions ask. Does not decide what is stale and does not touch artifacts.
 """
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from stemma import digest
+from stemma import digest, numeric
 from stemma.closure import Closure
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:stemma:rule:v1"
 BUILDER = "urn:stemma:engine:v1"
+SCHEMA = Path(__file__).with_name("schemas") / "record.json"
+USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+LOCAL_URL = re.compile(r"file://\S*/(?=[^/\s]+)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What happened when the script ran."""
+    """What happened when the script ran, and the variables that its process was given."""
 
     started: str
     finished: str
@@ -58,6 +63,7 @@ class Outcome:
     cpu_seconds: float
     peak_memory_bytes: int
     metrics: dict = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def action_key(closure: Closure, params: dict, inputs: list[Input], numeric_class: str) -> str:
@@ -76,10 +82,11 @@ def statement(
     inputs: list[Input],
     outputs: dict[str, list[str]],
     outcome: Outcome,
-    environment: str,
+    objects: dict[str, str],
     root: Path,
 ) -> dict:
-    """The record. `outputs` are the digests in the order of job.outputs; `environment` the digest of the lock."""
+    """The record. `outputs` are the digests in the order of job.outputs; `objects` those of the stored `environment`
+    (the lock) and `closure` (its parts, function by function)."""
     subjects = [
         {"name": path, "digest": {"sha256": sha256}, "annotations": {"output": name}}
         for name, paths in job.outputs.items()
@@ -96,46 +103,48 @@ def statement(
                     "rule": job.rule,
                     "script": job.script,
                     "wildcards": job.wildcards,
-                    "params": job.params,
+                    "params": public(job.params),
                 },
                 "internalParameters": {
+                    "seed": job.params.get("seed"),
                     "numeric": numeric_class,
+                    "device": outcome.metrics.get("device", "cpu"),
                     "threads": job.threads,
+                    "environment": {n: v for n, v in outcome.environment.items() if not v.startswith("/")},
                     "distributions": closure.distributions,
                     "python": platform.python_version(),
                 },
-                "resolvedDependencies": dependencies(closure, inputs, environment, root),
+                "resolvedDependencies": dependencies(closure, inputs, objects, root),
             },
             "runDetails": {
                 "builder": {"id": BUILDER},
-                "metadata": {"invocationId": key, "startedOn": outcome.started, "finishedOn": outcome.finished},
+                "metadata": {
+                    "invocationId": f"{key}/{outcome.started}",
+                    "startedOn": outcome.started,
+                    "finishedOn": outcome.finished,
+                },
                 "stemma_keys": {"action": key, "expected": job.expected, "closure": closure.key},
                 "stemma_usage": {
                     "seconds": outcome.seconds,
                     "cpu_seconds": outcome.cpu_seconds,
+                    "gpu_seconds": outcome.metrics.get("gpu_seconds"),
                     "peak_memory_bytes": outcome.peak_memory_bytes,
                     "host": host_class(),
-                    "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+                    **slurm(),
                 },
-                "stemma_metrics": outcome.metrics,
+                "stemma_metrics": public(outcome.metrics),
             },
         },
     }
 
 
-def dependencies(closure: Closure, inputs: list[Input], environment: str, root: Path) -> list[dict]:
+def dependencies(closure: Closure, inputs: list[Input], objects: dict[str, str], root: Path) -> list[dict]:
     """Inputs, code, environment and the state of the checkout, each with its digest."""
-    found = [
-        {
-            "name": item.path,
-            "digest": {"sha256": item.sha256},
-            "annotations": {"kind": "input" if item.record else "source", "argument": item.name, "record": item.record},
-        }
-        for item in inputs
-    ]
-    for kind, files in (("module", closure.modules), ("data", closure.data_files)):
-        found += [{"name": n, "digest": {"sha256": d}, "annotations": {"kind": kind}} for n, d in files.items()]
-    found.append({"name": "environment", "digest": {"sha256": environment}, "annotations": {"kind": "environment"}})
+    found = [of_source(item) if item.record is None else of_input(item) for item in inputs]
+    for name, meaning in closure.modules.items():
+        found.append(depends(name, closure.files[name], "module", meaning=meaning))
+    found += [depends(name, sha256, "data") for name, sha256 in closure.data_files.items()]
+    found += [depends(name, sha256, name) for name, sha256 in sorted(objects.items())]
     commit, diff = checkout(root)
     if commit:
         found.append(
@@ -146,6 +155,44 @@ def dependencies(closure: Closure, inputs: list[Input], environment: str, root: 
             }
         )
     return found
+
+
+def depends(name: str, sha256: str, kind: str, **annotations: object) -> dict:
+    """One resolved dependency: a ResourceDescriptor of in-toto."""
+    return {"name": name, "digest": {"sha256": sha256}, "annotations": {"kind": kind, **annotations}}
+
+
+def of_input(item: Input) -> dict:
+    """An artifact that was consumed, chained to the record that made it."""
+    return depends(item.path, item.sha256, "input", argument=item.name, record=item.record)
+
+
+def of_source(item: Input) -> dict:
+    """A file or tree from outside the workflow."""
+    name = shown(item.path)
+    form = "tree" if Path(item.path).is_dir() else "file"
+    outside = os.path.relpath(item.path).startswith("..")
+    return depends(name, item.sha256, "source", argument=item.name, form=form, outside=outside)
+
+
+def shown(path: str) -> str:
+    """What a record calls a source: its path in the run's directory; of one elsewhere its last component, no more."""
+    relative = Path(os.path.relpath(path))
+    return relative.name if ".." in relative.parts else str(relative)
+
+
+def public(value: object) -> object:
+    """A value as a record may show it: URLs without user and password, no path of this machine's home or directory."""
+    if isinstance(value, dict):
+        return {name: public(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [public(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    text = LOCAL_URL.sub("file:", USER_INFO.sub("", value))
+    text = text.replace(f"{Path.cwd()}/", "./")
+    home = os.environ.get("HOME", "")
+    return text.replace(f"{home}/", "~/") if len(home) > 1 else text
 
 
 def checkout(root: Path) -> tuple[str | None, str | None]:
@@ -169,7 +216,20 @@ def git(root: Path, *arguments: str) -> bytes | None:
 @cache
 def host_class() -> dict:
     """The kind of machine, without its name."""
-    return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "processor": numeric.instruction_set(),
+        "cpus": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+
+
+def slurm() -> dict:
+    """Id and attempt of the Slurm job: its first run and every requeue count. None of both outside Slurm."""
+    job = os.environ.get("SLURM_JOB_ID")
+    attempt = 1 + int(os.environ.get("SLURM_RESTART_COUNT", 0)) if job else None
+    return {"slurm_job_id": job, "slurm_attempt": attempt}
 
 
 def environment_lock() -> dict[str, str]:
@@ -193,6 +253,11 @@ def inputs_of(record: dict) -> list[dict]:
     return [item for item in found if item["annotations"]["kind"] in ("input", "source")]
 
 
+def action_of(record: dict) -> str:
+    """The action key that a record answers."""
+    return record["predicate"]["runDetails"]["stemma_keys"]["action"]
+
+
 def metrics_of(record: dict) -> dict:
     """What the script returned."""
     return record["predicate"]["runDetails"]["stemma_metrics"]
@@ -201,3 +266,11 @@ def metrics_of(record: dict) -> dict:
 def usage_of(record: dict) -> dict:
     """Seconds, CPU seconds, peak memory, host."""
     return record["predicate"]["runDetails"]["stemma_usage"]
+
+
+def subjects_of(record: dict) -> dict[str, list[str]]:
+    """Output argument -> digests, in the order in which the rule declares them."""
+    found: dict[str, list[str]] = {}
+    for subject in record["subject"]:
+        found.setdefault(subject["annotations"]["output"], []).append(subject["digest"]["sha256"])
+    return found

@@ -16,14 +16,12 @@ from stemma import artifact, digest, numeric
 from stemma.artifact import Pointer
 from stemma.child import run_script
 from stemma.closure import Closure, closure_of
-from stemma.digest import StatCache
+from stemma.digest import SOURCES, StatCache
 from stemma.envelope import Keyring, fault, opened, seal
 from stemma.errors import StemmaError
-from stemma.record import Input, Job, Outcome, action_key, environment_lock, statement
+from stemma.record import Input, Job, Outcome, action_key, action_of, environment_lock, statement, subjects_of
 from stemma.settings import Settings
 from stemma.store import Store
-
-SOURCES = Path("results/.records/sources.json")
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,17 @@ class Action:
         return action_key(self.closure, self.job.params, self.inputs, self.numeric_class)
 
     def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
-        """Write the record of outputs that are in the store, and return it."""
-        lock = self.store.add_bytes(digest.canonical(environment_lock()))
+        """Write the record of outputs that are in the store, and return it. Where the same was made before, and its
+        bytes were lost since, the first record stays: the records of its descendants name it by its digest."""
+        known = trusted_record(self)
+        if known and subjects_of(known) == outputs:
+            return known
+        objects = {
+            "environment": self.store.add_bytes(digest.canonical(environment_lock())),
+            "closure": self.store.add_bytes(self.closure.description),
+        }
         record = statement(
-            self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, lock, self.root
+            self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, objects, self.root
         )
         self.store.write_record(self.key, seal(digest.canonical(record), self.keyring))
         return record
@@ -62,18 +67,25 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> None:
     action = Action(job, store, keyring, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
     record = stored_record(action)
     how = "hit" if record else "run"
-    publish(store, job, action.key, record or build(action, log))
+    publish(action, record or build(action, log), settings.config)
     report(job, how, time.monotonic() - begun)
 
 
 def stored_record(action: Action) -> dict | None:
     """The record of this action if the store can serve all its outputs; None where the script has to run."""
-    envelope = action.store.read_envelope(action.key)
-    if envelope and fault(envelope, action.keyring) is None:
-        record = opened(envelope)
-        if all_restorable(action.store, action.job, record):
-            return record
+    record = trusted_record(action)
+    if record and all_restorable(action.store, action.job, record):
+        return record
     return record_pinned(action) if is_pinned_and_stored(action.store, action.job) else None
+
+
+def trusted_record(action: Action) -> dict | None:
+    """The record of this action, if there is one that a trusted key has signed and that answers this very action."""
+    envelope = action.store.read_envelope(action.key)
+    if envelope is None or fault(envelope, action.keyring):
+        return None
+    record = opened(envelope)
+    return record if action_of(record) == action.key else None
 
 
 def resolve_inputs(job: Job) -> list[Input]:
@@ -87,14 +99,6 @@ def resolve_inputs(job: Job) -> list[Input]:
     for name, paths in sorted(job.sources.items()):
         found += [Input(name, path, cache.digest(Path(path)), None) for path in paths]
     cache.save()
-    return found
-
-
-def subjects_of(record: dict) -> dict[str, list[str]]:
-    """Output argument -> digests, in the order in which the rule declares them."""
-    found: dict[str, list[str]] = {}
-    for subject in record["subject"]:
-        found.setdefault(subject["annotations"]["output"], []).append(subject["digest"]["sha256"])
     return found
 
 
@@ -132,8 +136,16 @@ def build(action: Action, log: Path) -> dict:
     try:
         staged = stage(job, workspace)
         arguments = script_arguments(job, staged)
+        variables = environment(job, root, workspace)
         started, clock = utc_now(), time.monotonic()
-        result = run_script(root / job.script, arguments, environment(job, root), log, describe(job))
+        result = run_script(
+            root / job.script,
+            arguments,
+            policy(action, workspace),
+            variables,
+            log,
+            describe(job),
+        )
         outcome = Outcome(
             started,
             utc_now(),
@@ -141,6 +153,7 @@ def build(action: Action, log: Path) -> dict:
             result.cpu_seconds,
             result.peak_memory_bytes,
             result.metrics,
+            variables,
         )
         for paths in staged.values():
             for path in paths:
@@ -179,11 +192,24 @@ def script_arguments(job: Job, staged: dict[str, list[Path]]) -> list[str]:
     return arguments
 
 
-def environment(job: Job, root: Path) -> dict[str, str]:
+def policy(action: Action, workspace: Path) -> dict:
+    """What the script may open here, for stemma/guard.py: its code, its inputs, its workspace, nothing else."""
+    closure, root = action.closure, action.root
+    inputs = [artifact.argument(Path(item.path)) for item in action.inputs]
+    return {
+        "zones": [str(root), str(Path.cwd())],
+        "files": [str(root / name) for name in (*closure.modules, *closure.data_files)],
+        "trees": [sys.prefix, sys.base_prefix, *(str(path.absolute()) for path in (*inputs, workspace))],
+        "network": closure.network,
+    }
+
+
+def environment(job: Job, root: Path, workspace: Path) -> dict[str, str]:
     """Variables that fix what a process would else take from its surroundings."""
     threads = str(job.threads)
     return numeric.environment(job.numeric) | {
         "PYTHONPATH": str(root),
+        "TMPDIR": str(workspace.absolute()),
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "TZ": "UTC",
@@ -201,15 +227,16 @@ def environment(job: Job, root: Path) -> dict[str, str]:
     }
 
 
-def publish(store: Store, job: Job, key: str, record: dict) -> None:
+def publish(action: Action, record: dict, config: str) -> None:
     """Link the outputs to their declared paths, each with its pointer."""
+    job, store, key = action.job, action.store, action.key
     sha256_of_record = digest.of_file(store.record_path(key))
     subjects = subjects_of(record)
     for name, paths in job.outputs.items():
         for position, path in enumerate(map(Path, paths)):
             sha256 = subjects[name][position]
             artifact.restore(store, path, sha256)
-            artifact.write_pointer(path, Pointer(sha256, key, name, position, sha256_of_record, job.expected))
+            artifact.write_pointer(path, Pointer(sha256, key, name, position, sha256_of_record, job.expected, config))
 
 
 def describe(job: Job) -> str:

@@ -18,13 +18,15 @@ SETTINGS = Path("results/.records/settings.json")
 @dataclass(frozen=True)
 class Settings:
     """`shared`: a second store, a directory or s3://bucket/prefix. `key`: the private key, made on first use.
-    `trusted`: files of public keys (PEM) whose records count beside one's own. `numeric`: see stemma/numeric.py."""
+    `trusted`: files of public keys (PEM) whose records count beside one's own. `numeric`: see stemma/numeric.py.
+    `config`: digest of the run's config (canonical JSON, an object of the store): what `why` compares with."""
 
     store: str = "results/.store"
     shared: str | None = None
     key: str = "~/.config/stemma/key.pem"
     trusted: tuple[str, ...] = ()
     numeric: str = "native"
+    config: str = ""
 
     @staticmethod
     def of_json(text: str | bytes) -> "Settings":

@@ -1,39 +1,50 @@
 """The seam between Snakemake and the engine: gives every rule its expected key and its script's arguments.
 
 `attach(workflow, ...)` is called once, at the end of a Snakefile. It adds two params to each rule whose shell line runs
-`python -m stemma run`: `key`, which takes only wildcards and so takes part in Snakemake's params trigger, and `flags`,
-which is derived from the job and is not compared. Nothing is executed or written here.
+`python -m stemma run`: `key`, which takes only wildcards and is what makes a target stale, and `flags`, which is
+derived from the job and is not compared. Nothing is executed or written here before the first job starts.
 """
 
 import fcntl
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.shell import shell
 
-from stemma import digest, numeric
-from stemma.closure import Closure, closure_of
-from stemma.digest import StatCache
+from stemma import digest
+from stemma.closure import reader_of
 from stemma.errors import StemmaError
-from stemma.run import SOURCES
+from stemma.foresight import Foresight
+from stemma.judgement import judge_staleness, judge_submission
+from stemma.keys import Keys, named, script_of
 from stemma.settings import Settings
+from stemma.store import Store
 
 ENGINE = "python -m stemma "
-COMMAND = re.compile(r"python -m stemma run (\S+)")
-NO_CODE = Closure({}, {}, {})  # of a view, which the engine itself writes: only its inputs make it stale
 LOCK = Path(".snakemake/stemma.lock")
-OWN = ("key", "flags")
+CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
 
 
-def attach(workflow, settings: Settings) -> None:
+@dataclass(frozen=True)
+class Attached:
+    """What a workflow was given: its keys, its settings, its config as canonical JSON."""
+
+    keys: Keys
+    settings: Settings
+    config: bytes
+
+
+def attach(workflow, settings: Settings) -> Attached:
     """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; lock before jobs start."""
     root = Path(workflow.basedir)
+    config = digest.canonical(workflow.globals["config"])
+    settings = replace(settings, config=digest.of_bytes(config))
     keys = Keys(workflow.rules, root, settings.numeric)
     for rule in workflow.rules:
         if script_of(rule):
@@ -45,17 +56,15 @@ def attach(workflow, settings: Settings) -> None:
         f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "
         f"STEMMA_PARENT={os.getpid()}; "
     )
+    workflow.attached = Attached(keys, settings, config)
     if workflow.is_main_process:
-        workflow.onstart(lambda log: begin(settings))
+        judge_staleness(keys)
+        judge_submission(workflow, Foresight(keys, Store.of(settings)))
+        workflow.onstart(lambda log: begin(workflow.attached))
+    return workflow.attached
 
 
-def script_of(rule) -> str | None:
-    """scripts/<stage>/<rule>.py of a rule whose shell line runs it through the engine; None for any other rule."""
-    found = COMMAND.search(rule.shellcmd or "")
-    return found.group(1).replace("{rule}", rule.name) if found else None
-
-
-def key_param(keys: "Keys", rule) -> Callable:
+def key_param(keys: Keys, rule) -> Callable:
     """The param that Snakemake compares: it changes exactly when the target's expected key does."""
 
     def key(wildcards):
@@ -64,7 +73,7 @@ def key_param(keys: "Keys", rule) -> Callable:
     return key
 
 
-def flags_param(keys: "Keys", rule, settings: Settings) -> Callable:
+def flags_param(keys: Keys, rule, settings: Settings) -> Callable:
     """The rendered options of `python -m stemma run`."""
 
     def flags(wildcards, input, output, threads):
@@ -91,81 +100,6 @@ def flags_param(keys: "Keys", rule, settings: Settings) -> Callable:
     return flags
 
 
-class Keys:
-    """Expected keys of a workflow's targets, memoised for one parse.
-
-    expected(target) = H(closure of its script, its params, expected keys of its inputs or digests of sources, mode).
-    """
-
-    def __init__(self, rules, root: Path, mode: str):
-        self.root = root
-        self.mode = mode
-        self.known: dict[tuple, str] = {}
-        self.exact = {}
-        self.patterns = []
-        self.sources = StatCache(SOURCES)
-        for rule in rules:
-            for output in rule.output:
-                if rule.has_wildcards():
-                    self.patterns.append((output, rule))
-                else:
-                    self.exact[str(output)] = rule
-
-    def expected(self, rule, wildcards: dict[str, str]) -> str:
-        """The expected key of the job that `rule` with `wildcards` is."""
-        place = (rule.name, tuple(sorted(wildcards.items())))
-        if place not in self.known:
-            script = script_of(rule)
-            closure = closure_of(Path(script), self.root) if script else NO_CODE
-            inputs: dict[str, list[str]] = {}
-            for name, path in named(rule.expand_input(wildcards)[0]):
-                inputs.setdefault(name, []).append(self.of_path(path))
-            parts = [closure.key, self.params(rule, wildcards), inputs, numeric.mode_of(closure, self.mode)]
-            self.known[place] = digest.of_value(parts)
-        return self.known[place]
-
-    def of_path(self, path: str) -> str:
-        """Expected key of an artifact, content digest of a source."""
-        found = self.producer(path)
-        return self.expected(*found) if found else self.sources.digest(Path(path))
-
-    def producer(self, path: str):
-        """(rule, wildcards) that makes a path; None for a source."""
-        if path in self.exact:
-            return self.exact[path], {}
-        for output, rule in self.patterns:
-            match = output.match(path)
-            if match:
-                return rule, match.groupdict()
-        return None
-
-    def params(self, rule, wildcards: dict[str, str]) -> dict:
-        """The rule's own params, evaluated: the slice of the config that its script gets."""
-        found = {}
-        for name, value in rule.params.items():
-            if name not in OWN:
-                found[name] = value(Plain(wildcards)) if callable(value) else value
-        return found
-
-
-class Plain:
-    """Wildcards as attributes, for a rule's params functions."""
-
-    def __init__(self, values: dict[str, str]):
-        self.__dict__.update(values)
-
-
-def named(files) -> list[tuple[str, str]]:
-    """(name, path) of every file of a job's input or output, lists flattened. Every file must have a name."""
-    found = []
-    for name, value in files._allitems():
-        if name is None:
-            raise WorkflowError(f"{value} needs a name: it is an argument of the script's main()")
-        values = [value] if isinstance(value, str) else list(value)
-        found += [(name, str(path)) for path in values]
-    return found
-
-
 def plain_errors(function: Callable, *arguments):
     """Let a StemmaError reach the user as Snakemake's own kind of error."""
     try:
@@ -174,10 +108,14 @@ def plain_errors(function: Callable, *arguments):
         raise WorkflowError(str(error)) from None
 
 
-def begin(settings: Settings) -> None:
-    """What the main process does before the first job: hold the directory, remember how to answer questions."""
+def begin(attached: Attached) -> None:
+    """What the main process does before the first job: hold the directory, remember what later questions need."""
     take_lock(LOCK)
-    settings.save()
+    Store.of(attached.settings).add_bytes(attached.config)
+    digest.write_atomically(CONFIG, attached.config)
+    attached.settings.save()
+    attached.keys.sources.save()
+    reader_of(attached.keys.root).save()
 
 
 def take_lock(path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from llm.errors import InputError
 from llm.progress import progress
 
+NETWORK = True  # what comes is pinned by its SHA-256
 TIMEOUT_S = 60
 ATTEMPTS = 3
 CHUNK = 1 << 20

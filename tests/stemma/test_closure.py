@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stemma.closure import closure_of, read_module
+from stemma.closure import closure_of, first_party, reader_of
 from stemma.errors import StemmaError
 
 
@@ -14,7 +14,8 @@ def closure(root: Path, files: dict[str, str], script: str = "scripts/s/x.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     closure_of.cache_clear()
-    read_module.cache_clear()
+    reader_of.cache_clear()
+    first_party.cache_clear()
     return closure_of(Path(script), root)
 
 

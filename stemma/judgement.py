@@ -1,0 +1,64 @@
+"""Where the engine's judgement takes the place of Snakemake's: is a job stale, and must it be submitted.
+
+Snakemake remembers params in .snakemake/metadata and forgets them when that is deleted; the engine's pointers say what
+stands at each path and under which expected key it was put there, so they are asked instead. On a cluster, a job whose
+result the store holds already is served on the head node when its turn comes: nothing is submitted for it.
+
+These are the only places that reach into Snakemake's classes (9.27); tests/stemma/test_judgement.py holds them.
+"""
+
+from pathlib import Path
+
+from snakemake.dag import DAG
+from snakemake.jobs import Job
+from snakemake.persistence import ParamsChange, PersistenceBase
+
+from stemma import artifact
+from stemma.foresight import Foresight
+from stemma.keys import Keys, script_of
+
+SERVED = "_stemma_served_here"
+
+
+def judge_staleness(keys: Keys) -> None:
+    """A job of the engine is stale if a pointer of its outputs does not hold its expected key."""
+    has_metadata, has_outdated = PersistenceBase.has_metadata, PersistenceBase.has_outdated_metadata
+    params_changed = PersistenceBase.params_changed
+
+    def engine_params_changed(persistence, job, file=None):
+        if not script_of(job.rule):
+            return params_changed(persistence, job, file)
+        expected = keys.expected(job.rule, job.wildcards_dict)
+        old = {path: artifact.read_pointer(Path(path)) for path in ([file] if file is not None else job.output)}
+        stale = {path: pointer for path, pointer in old.items() if pointer is None or pointer.expected != expected}
+        return ParamsChange(
+            only_old={pointer.expected for pointer in stale.values() if pointer},
+            only_new={expected} if stale else set(),
+            files=set(stale),
+        )
+
+    PersistenceBase.has_metadata = lambda p, job: bool(script_of(job.rule)) or has_metadata(p, job)
+    PersistenceBase.has_outdated_metadata = lambda p, job: not script_of(job.rule) and has_outdated(p, job)
+    PersistenceBase.params_changed = engine_params_changed
+
+
+def is_held(job, foresight: Foresight) -> bool:
+    """Is this a job of the engine whose result the store has?"""
+    return bool(script_of(job.rule)) and foresight.holds(job.rule, job.wildcards_dict)
+
+
+def judge_submission(workflow, foresight: Foresight) -> None:
+    """When a job's turn comes and the store holds its result, or those of a whole group, it runs on this machine."""
+    register_running, is_local = DAG.register_running, Job.is_local.fget
+
+    def engine_register_running(dag, jobs):
+        for job in jobs:
+            members = list(job.jobs) if job.is_group() else [job]
+            if not workflow.local_exec and all(is_held(member, foresight) for member in members):
+                for member in members:
+                    setattr(member, SERVED, True)
+                    member._resources = None  # they were evaluated for another machine
+        return register_running(dag, jobs)
+
+    DAG.register_running = engine_register_running
+    Job.is_local = property(lambda job: getattr(job, SERVED, False) or is_local(job))
