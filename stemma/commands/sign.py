@@ -1,0 +1,19 @@
+"""Sign a model directory: writes model.sig, which OpenSSF Model Signing's own verifier checks."""
+
+import argparse
+from pathlib import Path
+
+from stemma import artifact
+from stemma.settings import Settings
+from stemma.signature import sign
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The model."""
+    parser.add_argument("manifest", type=Path, help="its manifest, e.g. results/models/dpo/manifest.json")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """Only what stands as it was recorded is signed."""
+    artifact.verify(parsed.manifest)
+    sign(artifact.argument(parsed.manifest), Settings.here())

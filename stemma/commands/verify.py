@@ -1,0 +1,51 @@
+"""Check signatures, digests and the chain of records, of one artifact with its ancestors or of all that stands here.
+
+Exit status 0: all is as recorded. 1: something was edited, forged, damaged or lost; each such thing is one line.
+What is merely out of date (an edited source, a parent that was built anew) is mentioned and changes nothing.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from stemma.settings import Settings
+from stemma.verify import Findings, verify
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What to check, and how to say it."""
+    parser.add_argument(
+        "target", nargs="*", type=Path, help="artifacts, e.g. results/models/dpo; none: all of results/"
+    )
+    parser.add_argument("--json", action="store_true", help="the findings as one JSON object")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """See stemma/verify.py."""
+    findings = verify(Settings.here(), parsed.target)
+    print(as_json(findings) if parsed.json else as_text(findings))
+    if findings.faults:
+        sys.exit(1)
+
+
+def as_json(findings: Findings) -> str:
+    """For programs."""
+    return json.dumps(
+        {
+            "verified": not findings.faults,
+            "artifacts": len(findings.artifacts),
+            "records": len(findings.records),
+            "keys": sorted(findings.keys),
+            "faults": findings.faults,
+            "stale": findings.stale,
+        }
+    )
+
+
+def as_text(findings: Findings) -> str:
+    """For people: each fault and each note is a line; the last line counts."""
+    lines = [f"fault: {text}" for text in findings.faults] + [f"stale: {text}" for text in findings.stale]
+    number = len(findings.faults)
+    verdict = f"{number} fault{'' if number == 1 else 's'} among" if number else "verified"
+    return "\n".join([*lines, f"{verdict} {findings.counts}"])

@@ -1,0 +1,269 @@
+"""Is everything in results/ what its records state, and are the records what a trusted key has signed?
+
+Walks from artifacts to the raw bytes: the file's bytes, the pointer, the signed record, and for each input the record
+that the child names by digest, and that record's own parents (a Merkle chain). A fault is a forgery or a damage. What
+was honestly made and is out of date since (a source was edited, a parent was built anew) is stale: a note and no fault.
+Changes nothing, and does not say how to build again: `python -m stemma why` does.
+"""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from stemma import artifact, digest, signature
+from stemma.artifact import MANIFEST, POINTERS, SIGNATURE, Pointer
+from stemma.envelope import Keyring, fault, opened
+from stemma.errors import StemmaError
+from stemma.record import SCHEMA, action_of, inputs_of
+from stemma.settings import Settings
+from stemma.store import Store
+
+
+def verify(settings: Settings, targets: list[Path]) -> "Findings":
+    """Check the targets with all their ancestors, or everything in results/. StemmaError: no such artifact."""
+    verifier = Verifier(settings)
+    for path in [found for target in targets for found in declared(target)] or standing():
+        verifier.walk(path)
+    return verifier.findings
+
+
+def declared(target: Path) -> list[Path]:
+    """The artifact that somebody means by a path: a file, or a directory by its manifest."""
+    for path in (target / MANIFEST, target):
+        if artifact.pointer_path(path).is_file():
+            return [path]
+    raise StemmaError(f"{target} has no record here; build it first: snakemake {target}")
+
+
+def standing() -> list[Path]:
+    """Every path in results/ that has a pointer and a file."""
+    paths = (Path("results") / file.relative_to(POINTERS).with_suffix("") for file in POINTERS.rglob("*.json"))
+    return sorted(path for path in paths if path.is_file())
+
+
+@dataclass
+class Findings:
+    """What was looked at, and what is wrong with it. `keys`: ids of the keys that signed the records."""
+
+    artifacts: set[str] = field(default_factory=set)
+    records: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> str:
+        """44 artifacts, 44 records, 1 key"""
+        numbers = {"artifact": self.artifacts, "record": self.records, "key": self.keys}
+        return ", ".join(f"{len(found):,} {name}{'' if len(found) == 1 else 's'}" for name, found in numbers.items())
+
+
+class Verifier:
+    """One walk: each file is hashed once, each record checked once, however many names and children it has."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.store = Store.of(settings)
+        self.keyring = Keyring(Path(settings.key), tuple(map(Path, settings.trusted)))
+        self.findings = Findings()
+        self.hashes: dict[tuple[int, int], str] = {}
+        self.sound: dict[str, dict | None] = {}  # digest of an envelope -> its record, None where it cannot be believed
+        self.objects: set[str] = set()
+        self.linked: set[str] = set()  # envelopes whose own parents are looked at already
+
+    def walk(self, path: Path) -> None:
+        """An artifact, then its parents as they stand, then theirs; and the chain of records behind them."""
+        waiting = [path]
+        while waiting:
+            path = waiting.pop()
+            if str(path) in self.findings.artifacts:
+                continue
+            self.findings.artifacts.add(str(path))
+            record = self.artifact(path)
+            if record is None:
+                continue
+            self.chain(path, record)
+            for item in inputs_of(record):
+                parent = Path(item["name"])
+                if item["annotations"]["kind"] == "source":
+                    self.source(path, item)
+                elif not parent.is_file():
+                    self.note(f"{parent} is gone; {path} was made from it")
+                else:
+                    waiting.append(parent)
+                    pointer = artifact.read_pointer(parent)
+                    if pointer and pointer.sha256 != item["digest"]["sha256"]:
+                        self.note(f"{path} was made from other bytes of {parent} than stand there now")
+
+    def artifact(self, path: Path) -> dict | None:
+        """Check one artifact against its pointer and its record; returns the record if there is one to trust."""
+        pointer = artifact.read_pointer(path)
+        if pointer is None:
+            return self.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
+        self.content(path, pointer)
+        record = self.record_of(path, pointer)
+        if record is None:
+            return None
+        made = [s["digest"]["sha256"] for s in record["subject"] if s["annotations"]["output"] == pointer.output]
+        if made[pointer.position : pointer.position + 1] != [pointer.sha256]:
+            return self.blame(
+                f"{path}: its pointer {artifact.pointer_path(path)} states bytes that its record does not"
+            )
+        return record
+
+    def content(self, path: Path, pointer: Pointer) -> None:
+        """The file, and all files that a manifest lists, have the bytes that are recorded."""
+        if not self.has(path, pointer.sha256) or not artifact.is_directory(path):
+            return
+        files = artifact.listed(path)
+        for name, sha256 in files.items():
+            self.has(path.parent / name, sha256)
+        for found in digest.files_below(path.parent):
+            name = str(found.relative_to(path.parent))
+            if name == SIGNATURE:
+                wrong = signature.fault(path.parent, {**files, MANIFEST: pointer.sha256}, self.settings)
+                if wrong:
+                    self.blame(f"{found} {wrong}")
+            elif name not in files and name != MANIFEST:
+                self.blame(f"{found} is not listed in {path}")
+
+    def has(self, path: Path, sha256: str) -> bool:
+        """Has the file this digest? If not, it is named."""
+        if not path.is_file():
+            self.blame(f"{path} is missing")
+            return False
+        found = self.hash(path)
+        if found != sha256:
+            self.blame(f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]})")
+        return found == sha256
+
+    def hash(self, path: Path) -> str:
+        """SHA-256 of a file; one that is hard-linked in many places is read once."""
+        stat = path.stat()
+        place = (stat.st_dev, stat.st_ino)
+        if place not in self.hashes:
+            self.hashes[place] = digest.of_file(path)
+        return self.hashes[place]
+
+    def record_of(self, path: Path, pointer: Pointer) -> dict | None:
+        """The record that a pointer names, if it is that very one and can be believed."""
+        place = self.store.record_path(pointer.action)
+        envelope = self.store.read_envelope(pointer.action)
+        if envelope is None:
+            return self.blame(f"{path}: its record {place} is missing")
+        record = self.believed(envelope, f"{path}: its record {place}")
+        if record is None:
+            return None
+        if action_of(record) != pointer.action:
+            return self.blame(f"{path}: its record {place} is that of another action, {action_of(record)[:12]}")
+        if digest.of_bytes(envelope) != pointer.record:
+            return self.blame(
+                f"{path}: its record {place} is signed, but not the one that made it "
+                f"(sha256 {digest.of_bytes(envelope)[:12]}, then {pointer.record[:12]})"
+            )
+        return record
+
+    def believed(self, envelope: bytes, what: str) -> dict | None:
+        """The record in an envelope if signature, schema and stored objects are in order; else it is named, once."""
+        sha256 = digest.of_bytes(envelope)
+        if sha256 in self.sound:
+            return self.sound[sha256]
+        self.sound[sha256] = None
+        wrong = fault(envelope, self.keyring)
+        if wrong:
+            return self.blame(f"{what} {wrong}")
+        record = opened(envelope)
+        mistake = next(iter(sorted(self.schema.iter_errors(record), key=lambda error: error.json_path)), None)
+        if mistake:
+            return self.blame(f"{what} does not keep to the schema: {mistake.json_path}: {mistake.message[:200]}")
+        self.findings.records.add(sha256)
+        signers = {item["keyid"] for item in json.loads(envelope)["signatures"]}
+        self.findings.keys |= signers & self.keyring.public.keys()
+        for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            if item["annotations"]["kind"] in ("environment", "closure"):
+                self.object(item["digest"]["sha256"], item["name"], what)
+        self.sound[sha256] = record
+        return record
+
+    @cached_property
+    def schema(self):
+        """The validator of records; its library is loaded only here, never in a job."""
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(json.loads(SCHEMA.read_bytes()))
+
+    def object(self, sha256: str, name: str, what: str) -> None:
+        """Something that a record refers to is in the store, undamaged."""
+        if sha256 in self.objects:
+            return
+        self.objects.add(sha256)
+        path = self.store.object_path(sha256)
+        if not path.is_file() or self.hash(path) != sha256:
+            self.blame(f"{what} refers to the {name} {path}, which is missing or damaged")
+
+    def chain(self, path: Path, record: dict) -> None:
+        """Every record that a record descends from is there, believed, and made the bytes that its child consumed."""
+        waiting = [(str(path), record)]
+        while waiting:
+            child, record = waiting.pop()
+            for item in inputs_of(record):
+                if item["annotations"]["kind"] == "source":
+                    continue
+                parent = self.parent(child, item)
+                if parent and (link := item["annotations"]["record"]) not in self.linked:
+                    self.linked.add(link)
+                    waiting.append((f"{item['name']} ({link[:12]})", parent))
+
+    def parent(self, child: str, item: dict) -> dict | None:
+        """The record that a child names as its input's. Silent where the artifact at that path is blamed for it."""
+        name, sha256, link = item["name"], item["digest"]["sha256"], item["annotations"]["record"]
+        if link not in self.sound:
+            pointer = artifact.read_pointer(Path(name))
+            envelope = self.envelope(link, pointer)
+            if envelope is None:
+                if pointer is None or pointer.record != link:
+                    self.blame(f"{child}: the record {link[:12]} of its input {name} is missing, or was changed since")
+                return None
+            self.believed(envelope, f"{name}: its record {link[:12]}")
+        record = self.sound[link]
+        if record and sha256 not in {subject["digest"]["sha256"] for subject in record["subject"]}:
+            return self.blame(f"{child}: its input {name} ({sha256[:12]}) was not made by the record that it names")
+        return record
+
+    def envelope(self, link: str, pointer: Pointer | None) -> bytes | None:
+        """The envelope with this digest: mostly the pointer's, else looked for among all records."""
+        envelope = self.store.read_envelope(pointer.action) if pointer and pointer.record == link else None
+        if envelope and digest.of_bytes(envelope) == link:
+            return envelope
+        file = self.by_digest.get(link)
+        return file.read_bytes() if file else None
+
+    @cached_property
+    def by_digest(self) -> dict[str, Path]:
+        """Every record file of the store by its digest; read only where a record is not the one that stands."""
+        return {digest.of_file(file): file for file in (self.store.path / "records").glob("*/*.json")}
+
+    def source(self, path: Path, item: dict) -> None:
+        """A source in this directory still has the bytes that were read; one elsewhere is not looked for."""
+        if item["annotations"]["outside"]:
+            return
+        name = Path(item["name"])
+        if not name.exists():
+            self.note(f"source {name} is gone; {path} was made from it")
+        elif self.hash_tree(name) != item["digest"]["sha256"]:
+            self.note(f"source {name} was changed since {path} was made from it")
+
+    def hash_tree(self, path: Path) -> str:
+        """Digest of a source as the engine takes it."""
+        return self.hash(path) if path.is_file() else digest.of_tree(path)
+
+    def blame(self, fault: str) -> None:
+        """A fault, in one line."""
+        if fault not in self.findings.faults:
+            self.findings.faults.append(fault)
+
+    def note(self, text: str) -> None:
+        """Something out of date, in one line."""
+        if text not in self.findings.stale:
+            self.findings.stale.append(text)
