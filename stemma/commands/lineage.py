@@ -1,0 +1,29 @@
+"""Print what an artifact was made from, down to the raw bytes."""
+
+import argparse
+
+from stemma import tree
+from stemma.index import Index
+from stemma.lineage import ancestors
+from stemma.settings import Settings
+from stemma.store import Store
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The artifact and the form of the answer."""
+    parser.add_argument("target", help="an artifact, its directory, a file inside it, or a SHA-256 (8 digits do)")
+    forms(parser)
+
+
+def forms(parser: argparse.ArgumentParser) -> None:
+    """Text, JSON or Graphviz; what is here now or all records."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const=tree.as_json, help="nodes and edges")
+    form.add_argument("--dot", dest="form", action="store_const", const=tree.dot, help="for Graphviz: | dot -Tsvg")
+    parser.add_argument("--all", action="store_true", help="look among all records of the store, not only in results/")
+    parser.set_defaults(form=tree.text)
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """See stemma/lineage.py."""
+    print(parsed.form(ancestors(Index(Store.of(Settings.here())), parsed.target, parsed.all)))

@@ -1,0 +1,24 @@
+"""Print every artifact that descends from a file, a digest or a source."""
+
+import argparse
+
+from stemma.commands.lineage import forms
+from stemma.index import Index
+from stemma.lineage import descendants
+from stemma.settings import Settings
+from stemma.store import Store
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What to look for and the form of the answer."""
+    parser.add_argument(
+        "word",
+        metavar="FILE|DIGEST|SOURCE",
+        help="an artifact, a file inside one, a code or data file, a source's file or name, or a SHA-256 (8 digits do)",
+    )
+    forms(parser)
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """See stemma/lineage.py."""
+    print(parsed.form(descendants(Index(Store.of(Settings.here())), parsed.word, parsed.all)))
