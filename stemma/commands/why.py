@@ -1,0 +1,71 @@
+"""Say why a target is stale: what would run, what changed in each job, how long it took before.
+
+    python -m stemma why results/models/dpo/manifest.json
+    python -m stemma why results/clean/manifest.json --after 'process.thresholds.words.min=50'
+
+Takes --configfile and --config as snakemake does, and --after for a change not yet made. Exit status 0 either way.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from stemma.settings import ROOT
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What to explain, under which config."""
+    parser.add_argument("target", help="a path that a rule makes, or the directory of a manifest")
+    parser.add_argument("--after", action="append", default=[], metavar="KEY=VALUE", help="a config key, dotted")
+    parser.add_argument("--configfile", nargs="+", default=[], type=Path, help="as for snakemake")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    parser.add_argument("--snakefile", type=Path, help="default: the one here, else the repository's")
+    parser.add_argument("--json", action="store_true", help="the chain as a JSON list")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """See stemma/why.py."""
+    from stemma.load import load, overrides
+    from stemma.store import Store
+    from stemma.why import Inquiry
+
+    snakefile = parsed.snakefile or (Path("Snakefile") if Path("Snakefile").is_file() else ROOT / "Snakefile")
+    attached = load(snakefile, parsed.configfile, overrides([*parsed.config, *parsed.after]))
+    inquiry = Inquiry(attached.keys, Store.of(attached.settings), json.loads(attached.config))
+    chain = inquiry.chain(parsed.target)
+    print(json.dumps([asdict(stale) for stale in chain]) if parsed.json else as_text(parsed.target, chain))
+
+
+def as_text(target: str, chain: list) -> str:
+    """For people: a job, then its changes, each on a line."""
+    if not chain:
+        return f"{target} is up to date"
+    known = [stale.seconds for stale in chain if stale.seconds is not None]
+    unknown = len(chain) - len(known)
+    more = f", and {unknown} never timed" if unknown else ""
+    lines = [f"{target} is stale: {len(chain)} jobs, at most {sum(known):.1f} s of work as timed before{more}"]
+    for stale in chain:
+        took = f"{stale.seconds:.1f} s" if stale.seconds is not None else "never timed"
+        lines.append(f"{stale.target}  {stale.rule}  ({took})")
+        lines += [f"    {line(change)}" for change in stale.changes]
+        if stale.waits_for:
+            others = f" and {len(stale.waits_for) - 3} more" if len(stale.waits_for) > 3 else ""
+            lines.append(f"    after {', '.join(stale.waits_for[:3])}{others}")
+    return "\n".join(lines)
+
+
+def line(change) -> str:
+    """config process.thresholds.words.min: 50 -> 80"""
+    if change.old is None and change.new is None:
+        return f"{change.what}: {change.name}"
+    old, new = (short(value) for value in (change.old, change.new))
+    return f"{change.what} {change.name}: {old} -> {new}"
+
+
+def short(value: object) -> str:
+    """A value in at most 60 characters; a digest in 12."""
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
+        return text[:12]
+    return text if len(text) <= 60 else f"{text[:57]}..."

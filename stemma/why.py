@@ -1,0 +1,167 @@
+"""Why is a target stale: the chain of jobs that would run, and for each the field that changed, old and new.
+
+Compares what the workflow wants now with what the pointers and records say was built. Executes nothing. What it cannot
+tell beforehand is whether a rebuilt artifact will have equal bytes, after which all that follows are hits.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stemma import artifact, numeric
+from stemma.closure import Closure, closure_of
+from stemma.digest import read_json
+from stemma.errors import StemmaError
+from stemma.keys import Keys, named, script_of
+from stemma.record import external, inputs_of, public, usage_of
+from stemma.store import Store
+
+
+@dataclass
+class Change:
+    """One field that differs: `what` it is (config, param, code, package, source, input ...), its name, old and new."""
+
+    what: str
+    name: str
+    old: object = None
+    new: object = None
+
+
+@dataclass
+class Stale:
+    """A job that would run: its target, its own changes, the stale targets it waits for, the seconds it took before."""
+
+    target: str
+    rule: str
+    changes: list[Change] = field(default_factory=list)
+    waits_for: list[str] = field(default_factory=list)
+    seconds: float | None = None
+
+
+class Inquiry:
+    """Answers for one workflow, one store and the config that the workflow has now."""
+
+    def __init__(self, keys: Keys, store: Store, config: dict):
+        self.keys = keys
+        self.store = store
+        self.config = config
+        self.stale: dict[tuple, Stale | None] = {}
+
+    def chain(self, path: str) -> list[Stale]:
+        """The stale jobs that a target needs, ancestors first. Raises StemmaError for a path that no rule makes."""
+        producer = self.keys.producer(path) or self.keys.producer(f"{path}/{artifact.MANIFEST}")
+        if producer is None:
+            raise StemmaError(f"{path} is made by no rule of this workflow; name a file below results/")
+        self.visit(*producer)
+        return [stale for stale in self.stale.values() if stale]
+
+    def visit(self, rule, wildcards: dict[str, str]) -> Stale | None:
+        """Judge a job after its parents."""
+        place = (rule.name, tuple(sorted(wildcards.items())))
+        if place in self.stale:
+            return self.stale[place]
+        waits_for = []
+        for _, path in named(rule.expand_input(wildcards)[0]):
+            producer = self.keys.producer(path)
+            parent = self.visit(*producer) if producer else None
+            if parent and parent.target not in waits_for:
+                waits_for.append(parent.target)
+        self.stale[place] = self.judge(rule, wildcards, waits_for)
+        return self.stale[place]
+
+    def judge(self, rule, wildcards: dict[str, str], waits_for: list[str]) -> Stale | None:
+        """The job as stale, with what changed; None where all it gives stands as it should."""
+        outputs = [Path(path) for _, path in named(rule.expand_output(wildcards)[0])]
+        target = str(artifact.argument(outputs[0]))
+        if not script_of(rule):  # a view has no record: it follows its inputs
+            missing = [Change("missing", str(path)) for path in outputs if not path.exists()]
+            return Stale(target, rule.name, missing, waits_for) if missing or waits_for else None
+        pointers = [artifact.read_pointer(path) for path in outputs]
+        missing = [path for path, pointer in zip(outputs, pointers, strict=True) if not pointer or not path.exists()]
+        expected = self.keys.expected(rule, wildcards)
+        if not missing and all(pointer.expected == expected for pointer in pointers):
+            return None
+        stale = Stale(target, rule.name, waits_for=waits_for)
+        pointer = next(filter(None, pointers), None)
+        record = self.store.read_record(pointer.action) if pointer else None
+        if record is None:
+            stale.changes = [Change("never built", target)]
+            return stale
+        stale.seconds = usage_of(record)["seconds"]
+        stale.changes = self.changes(rule, wildcards, record, self.config_of(pointer))
+        stale.changes += [Change("missing", str(path)) for path in missing]
+        return stale
+
+    def changes(self, rule, wildcards: dict[str, str], record: dict, config: dict) -> list[Change]:
+        """What differs between the job as it is wanted and the record of what was built."""
+        closure = closure_of(Path(script_of(rule)), self.keys.root)
+        params = differing(external(record)["params"], public(self.keys.params(rule, wildcards)))
+        changed = differing(config, self.config)
+        found = [named_in_config(change, changed) for change in params]
+        if record["predicate"]["runDetails"]["stemma_keys"]["closure"] != closure.key:
+            found += code_changes(self.description(record), json.loads(closure.description))
+        found += mode_changes(record, closure, self.keys.mode)
+        old = {item["name"]: item for item in inputs_of(record)}
+        new = [path for _, path in named(rule.expand_input(wildcards)[0])]
+        found += [Change("input", name, "was one", "is none") for name in old if name not in new]
+        for path in new:
+            if path not in old:
+                found.append(Change("input", path, "was none", "is one"))
+            elif not self.keys.producer(path) and self.keys.of_path(path) != old[path]["digest"]["sha256"]:
+                found.append(Change("source", path, old[path]["digest"]["sha256"], self.keys.of_path(path)))
+        return found
+
+    def description(self, record: dict) -> dict:
+        """The closure that a record was made with, function by function; empty where the store has lost it."""
+        for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            if item["annotations"]["kind"] == "closure":
+                return read_json(self.store.object_path(item["digest"]["sha256"])) or {}
+        return {}
+
+    def config_of(self, pointer: artifact.Pointer) -> dict:
+        """The config under which an artifact was put in its place; empty where the store has lost it."""
+        return read_json(self.store.object_path(pointer.config)) or {}
+
+
+def differing(old: object, new: object, name: str = "") -> list[Change]:
+    """The leaves in which two JSON values differ, by dotted name; lists are leaves."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in [*old, *(key for key in new if key not in old)]:
+            found += differing(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+        return found
+    return [] if old == new else [Change("param", name, old, new)]
+
+
+def named_in_config(change: Change, config: list[Change]) -> Change:
+    """A changed param under the name of the config key that made it, where one changed in the same way."""
+    for candidate in config:
+        same = (candidate.old, candidate.new) == (change.old, change.new)
+        if same and candidate.name.split(".")[-1] == change.name.split(".")[-1]:
+            return Change("config", candidate.name, change.old, change.new)
+    return change
+
+
+def code_changes(old: dict, new: dict) -> list[Change]:
+    """Functions, data files and package versions that differ between two descriptions of a closure."""
+    if not old:
+        return [Change("code", "changed; the store has no description of the old one any more")]
+    found = []
+    for module in sorted({*old["parts"], *new["parts"]}):
+        before, after = old["parts"].get(module), new["parts"].get(module)
+        if before is None or after is None:
+            found.append(Change("code", module, before and "in the closure", after and "in the closure"))
+            continue
+        for change in differing({"": before}, {"": after}):
+            found.append(Change("code", f"{module}: {change.name.removeprefix('.')}", change.old, change.new))
+    for what, section in (("data file", "data_files"), ("package", "distributions")):
+        found += [Change(what, change.name, change.old, change.new) for change in differing(old[section], new[section])]
+    found += [Change("package", "python", c.old, c.new) for c in differing(old["python"], new["python"])]
+    return found
+
+
+def mode_changes(record: dict, closure: Closure, mode: str) -> list[Change]:
+    """The numeric mode, where it differs."""
+    old = record["predicate"]["buildDefinition"]["internalParameters"]["numeric"].split()[0]
+    new = numeric.mode_of(closure, mode)
+    return [] if old == new else [Change("config", "numeric", old, new)]

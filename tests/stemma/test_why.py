@@ -1,0 +1,100 @@
+"""Why is it stale: the field that changed, old and new, along the whole chain; in a toy that was really built."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from stemma.errors import StemmaError
+from stemma.load import overrides
+from stemma.why import Change, differing, named_in_config
+from tests.stemma.conftest import Toy
+
+
+def why(toy: Toy, *arguments: str) -> subprocess.CompletedProcess:
+    """The command, in the toy's directory."""
+    command = [sys.executable, "-m", "stemma", "why", *arguments]
+    return subprocess.run(command, cwd=toy.path, capture_output=True, text=True, env=toy.environment, check=False)
+
+
+def chain(toy: Toy, *arguments: str) -> dict[str, dict]:
+    """Rule -> what is said of it."""
+    done = why(toy, "results/final.txt", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return {stale["rule"]: stale for stale in json.loads(done.stdout)}
+
+
+def changes(stale: dict) -> list[tuple]:
+    return [(change["what"], change["name"], change["old"], change["new"]) for change in stale["changes"]]
+
+
+def test_nothing_is_stale_after_a_build(built: Toy):
+    assert why(built, "results/final.txt").stdout == "results/final.txt is up to date\n"
+
+
+def test_change_not_yet_made_names_the_config_key_and_the_time(built: Toy):
+    found = chain(built, "--after", "times=5")
+    assert list(found) == ["first", "second", "third"]
+    assert changes(found["first"]) == [("config", "times", 2, 5)]
+    assert changes(found["second"]) == changes(found["third"]) == []
+    assert found["third"]["waits_for"] == ["results/joined.txt"]
+    assert all(stale["seconds"] >= 0 for stale in found.values())
+    text = why(built, "results/final.txt", "--after", "times=5").stdout
+    assert "3 jobs" in text
+    assert "config times: 2 -> 5" in text
+    assert built.build() == [], "asking changes nothing"
+
+
+def test_changed_code_names_module_and_function(built: Toy):
+    built.replace("llm/deep/low.py", "text.upper()", "text.lower()")
+    found = chain(built)
+    assert list(found) == ["first", "second", "third"]
+    [(what, name, old, new)] = changes(found["first"])
+    assert (what, name) == ("code", "llm/deep/low.py: shout")
+    assert old != new
+    assert changes(found["second"]) == []
+
+
+def test_changed_source_and_missing_artifact(built: Toy):
+    (built.path / "text.txt").write_text("other\n")
+    [(what, name, _, _)] = changes(chain(built)["first"])
+    assert (what, name) == ("source", "text.txt")
+    built.build()
+    (built.path / "results/joined.txt").unlink()
+    found = chain(built)
+    assert changes(found["second"]) == [("missing", "results/joined.txt", None, None)]
+
+
+def test_failed_rebuild_leaves_every_descendant_stale(built: Toy):
+    built.replace("llm/deep/low.py", "return text.upper()", "raise ValueError('broken')")
+    assert built.snakemake().returncode != 0
+    assert list(chain(built)) == ["first", "second", "third"]
+
+
+def test_never_built(toy: Toy):
+    found = chain(toy)
+    assert changes(found["first"]) == [("never built", "results/parts", None, None)]
+
+
+@pytest.mark.parametrize("arguments", [["results/nonsense.txt"], ["results/final.txt", "--after", "times"]])
+def test_bad_question_is_one_line(built: Toy, arguments: list[str]):
+    done = why(built, *arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+
+
+def test_params_take_the_name_of_their_config_key():
+    config = differing({"process": {"limits": {"words": 50, "lines": 3}}}, {"process": {"limits": {"words": 80}}})
+    assert Change("param", "process.limits.lines", 3, None) in config
+    named = named_in_config(Change("param", "limits.words", 50, 80), config)
+    assert named == Change("config", "process.limits.words", 50, 80)
+    other = Change("param", "words", 50, 90)
+    assert named_in_config(other, config) is other
+
+
+def test_overrides_nest_and_are_typed():
+    assert overrides(["a.b=5", "a.c=[x, y]", "d=text"]) == {"a": {"b": 5, "c": ["x", "y"]}, "d": "text"}
+    with pytest.raises(StemmaError, match="KEY=VALUE"):
+        overrides(["a"])
