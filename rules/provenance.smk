@@ -15,28 +15,16 @@ MAIN = [
     "results/serve/benchmark.json",
     "results/serve/answers.json",
 ]
-FIGURES = {
-    "documents for training": "results/clean:splits.train.documents",
-    "documents for validation": "results/clean:splits.validation.documents",
-    "training tokens": "results/tokens:train.tokens",
-    "parameters": "results/model/config.json:parameters.total",
-    "validation bits per byte": f"{LAST}:val_bpb",
-    "... of a Kneser-Ney trigram": "results/pretrain/ngram.json:trigram",
-    "... of a Kneser-Ney bigram": "results/pretrain/ngram.json:bigram",
-    "... of a unigram": "results/pretrain/ngram.json:unigram",
-    "training tokens per second": f"{LAST}:tokens_per_second",
-}
+POSTER = str(HOUSE / "rules/poster.yaml")  # what the page shows, and the summary's figures
 HINTS = [
     'make ask PROMPT="What is an algorithm?"',
     "python -m stemma show results/models/dpo/manifest.json   (the record of an artifact)",
     "your own text: README.md, five lines of yaml",
 ]
-FIGURE_OPTIONS = " ".join(f"--figure {quote(f'{label}={place}')}" for label, place in FIGURES.items())
 SUMMARY = " ".join(
     [
-        "python -m stemma summary",
+        f"python -m stemma summary --poster {quote(POSTER)}",
         *(f"--target {target}" for target in MAIN),
-        FIGURE_OPTIONS,
         *(f"--hint {quote(hint)}" for hint in HINTS),
     ]
 )
@@ -44,6 +32,7 @@ SUMMARY = " ".join(
 
 rule report:
     input:
+        poster=POSTER,
         raw=[f"results/raw/{source}/manifest.json" for source in SOURCES],
         annotated=[f"results/annotated/{source}/manifest.json" for source in SOURCES],
         duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
@@ -56,8 +45,7 @@ rule report:
         main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],
     output:
         page="results/report/index.html",
-    params:
-        figures=FIGURE_OPTIONS,
+        public=["results/report/records.pem", "results/report/models.pem"],
     log:
         "results/logs/report.log",
     benchmark:
@@ -66,4 +54,4 @@ rule report:
     resources:
         mem_mb=300,
     shell:
-        "python -m stemma report {output.page} {params.figures}"
+        "python -m stemma keys results/report && python -m stemma report {input.poster:q} {output.page}"

@@ -3,12 +3,13 @@
 Reads pointers and records only; never opens an artifact's content, except its size and what a page shows inline.
 """
 
-import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact
 from stemma.artifact import POINTERS, Pointer
+from stemma.digest import read_json
 from stemma.errors import StemmaError
 from stemma.record import external, inputs_of, metrics_of, usage_of
 from stemma.store import Store
@@ -58,11 +59,21 @@ class Artifact:
         return inputs_of(self.record)
 
     @property
+    def is_directory(self) -> bool:
+        """Is it a directory, listed by a manifest?"""
+        return artifact.is_directory(self.path)
+
+    @cached_property
+    def files(self) -> list[dict]:
+        """Its files, each with path, size, sha256: of a directory what its manifest lists (none if it is not whole)."""
+        if self.is_directory:
+            return (read_json(self.path) or {}).get("files", [])
+        return [{"path": self.path.name, "size": self.path.stat().st_size, "sha256": self.pointer.sha256}]
+
+    @property
     def size(self) -> int:
         """Bytes: of the file, or of all files that the manifest lists."""
-        if not artifact.is_directory(self.path):
-            return self.path.stat().st_size
-        return sum(entry["size"] for entry in json.loads(self.path.read_bytes())["files"])
+        return sum(entry["size"] for entry in self.files)
 
 
 def current(store: Store) -> list[Artifact]:
@@ -101,17 +112,6 @@ def place(path: str, found: dict[str, Artifact], ordered: dict[str, Artifact]) -
             waiting += missing
             continue
         ordered.setdefault(waiting.pop(), found[name])
-
-
-def figure(artifacts: list[Artifact], target: str, key: str) -> object:
-    """A metric by its dotted key, e.g. `validation.bits_per_byte`; None where target or key is missing."""
-    for item in artifacts:
-        if item.target == target or str(item.path) == target:
-            value: object = item.metrics
-            for part in key.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            return value
-    return None
 
 
 def short(value: object) -> str:

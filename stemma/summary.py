@@ -2,26 +2,22 @@
 
 from pathlib import Path
 
-from stemma.catalogue import current, figure, short, size_text
+from stemma.catalogue import current, size_text
+from stemma.report.poster import load
+from stemma.report.values import figures
 from stemma.store import Store
 
 PAGE = Path("results/report/index.html")
 
 
-def print_summary(store: Store, targets: list[str], figures: list[str], hints: list[str]) -> None:
-    """`targets`: the artifacts to list (none: all); `figures`: `label=target:metric`; `hints`: lines."""
+def print_summary(store: Store, poster: Path | None, targets: list[str], hints: list[str]) -> None:
+    """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines."""
     artifacts = current(store)
     shown = [item for item in artifacts if not targets or item.target in targets]
     print("\nArtifacts")
     for item in shown:
         print(f"  {item.target:<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
-    lines = []
-    for text in figures:
-        label, _, place = text.partition("=")
-        target, _, key = place.partition(":")
-        value = figure(artifacts, target, key)
-        if value is not None:
-            lines.append(f"  {label:<44} {short(value)}")
+    lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, load(poster).headline)] if poster else []
     if lines:
         print("\nKey figures", *lines, sep="\n")
     if PAGE.is_file():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stemma import numeric
+from tests.browser import CHROMIUM, SIZES, THEMES, examine
 from tests.golden import GOLDEN, ROOT, digests, is_trained
 from tests.stemma.conftest import jobs
 
@@ -59,6 +60,22 @@ def test_golden_digests(built):
             f"({numeric.instruction_set()}) is not the one they were made on ({golden['processor']})"
         )
     assert not wrong, "trained artifacts changed on the processor of the golden digests"
+
+
+def test_all_of_it_verifies(built):
+    done = subprocess.run(
+        [sys.executable, "-m", "stemma", "verify", "--json"], cwd=built, capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)
+    assert (found["verified"], found["faults"], found["stale"]) == (True, [], [])
+    assert found["artifacts"] == len(digests(built))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to open the page with")
+@pytest.mark.parametrize(("theme", "width"), zip(THEMES, SIZES, strict=False))
+def test_report_in_a_browser(built, theme, width):
+    """Every block opens by mouse and by keyboard, the console is silent, nothing overflows, contrast is enough."""
+    assert examine(built / "results/report/index.html", theme, width) >= 30
 
 
 def test_second_run_does_nothing(built):

@@ -1,0 +1,59 @@
+"""Who descends from whom among the artifacts that stand here: the lists and small trees that a page shows.
+
+From records' inputs alone. What it does not do: look at other configs' artifacts, for which `python -m stemma lineage`
+and `used-by` read every record.
+"""
+
+from dataclasses import dataclass
+
+from stemma.catalogue import Artifact
+
+LINES = 40  # of a tree; a page shows the beginning, the command all
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a tree: how deep, what, and whether it was shown above with what hangs on it."""
+
+    depth: int
+    name: str
+    again: bool
+
+
+class Family:
+    """Parents and children by declared path."""
+
+    def __init__(self, artifacts: list[Artifact]):
+        self.parents: dict[str, list[str]] = {}
+        self.children: dict[str, list[str]] = {}
+        for item in artifacts:
+            names = list(dict.fromkeys(one["name"] for one in item.inputs))
+            self.parents[str(item.path)] = names
+            for name in names:
+                self.children.setdefault(name, []).append(str(item.path))
+
+    def ancestors(self, path: str) -> tuple[list[Line], int]:
+        """(the tree above, down to its sources; how many lines were left out)."""
+        return tree(path, self.parents)
+
+    def descendants(self, path: str) -> tuple[list[Line], int]:
+        """(the tree of all made from it; how many lines were left out)."""
+        return tree(path, self.children)
+
+
+def tree(root: str, edges: dict[str, list[str]]) -> tuple[list[Line], int]:
+    """Depth first, each name unfolded where it comes first."""
+    lines: list[Line] = []
+    seen: set[str] = set()
+    waiting = [(1, name) for name in reversed(edges.get(root, []))]
+    count = 0
+    while waiting:
+        depth, name = waiting.pop()
+        again = name in seen and bool(edges.get(name))
+        count += 1
+        if len(lines) < LINES:
+            lines.append(Line(depth, name, again))
+        if name not in seen:
+            seen.add(name)
+            waiting += [(depth + 1, inner) for inner in reversed(edges.get(name, []))]
+    return lines, count - len(lines)

@@ -1,0 +1,192 @@
+"""The page of a run: a poster filled from records, with a register of every artifact. One HTML file, no network.
+
+Every text is escaped by the template engine; style and script are allowed by digest alone (Content-Security-Policy), so
+nothing in a document, a name or a record can act on the page. The same records and artifacts give the same bytes.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma import digest
+from stemma.catalogue import Artifact, current, short, size_text
+from stemma.errors import StemmaError
+from stemma.report import poster as description
+from stemma.report.family import Family, Line
+from stemma.report.values import figures, rows, seconds
+from stemma.settings import Settings
+from stemma.store import Store
+from stemma.verify import Verifier
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+RECORDS = 1_500_000  # bytes of records on a page; after that it names the command that prints one
+ENTRIES = 500  # artifacts in the register; the poster's figures count all
+IMAGE = 300_000  # bytes of an SVG artifact that is shown
+
+
+@dataclass
+class Entry:
+    """An artifact as the register shows it."""
+
+    item: Artifact
+    id: str
+    fault: str | None
+    above: tuple[list[Line], int]
+    below: tuple[list[Line], int]
+    children: list[str]
+    siblings: list[str]
+    record: str | None
+    image: str | None
+    find: str
+
+
+def write_report(settings: Settings, description_file: Path, page: Path) -> None:
+    """Write the page that a poster's description makes of what stands in results/."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    poster = description.load(description_file)
+    artifacts = current(Store.of(settings))
+    faults = faults_of(settings, artifacts)
+    readable = {item.path for item in artifacts if faults[item.path] is None}
+    stages = [
+        (stage, [description.filled(stage, block, artifacts, readable) for block in stage.blocks])
+        for stage in poster.stages
+    ]
+    named = {item.path for _, blocks in stages for filled in blocks for item in filled.artifacts}
+    for stage, blocks in stages:
+        add_rest(stage, blocks, [item for item in artifacts if item.path not in named])
+    entries = register(artifacts, faults)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"short": short, "size": size_text, "rows": rows, "seconds": seconds, "svg": Markup}
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    text = environment.get_template("report.html").render(
+        poster=poster,
+        stages=stages,
+        entries=entries,
+        total=len(artifacts),
+        faulty=sum(fault is not None for fault in faults.values()),
+        places={str(entry.item.path): entry for entry in entries},
+        headline=figures(artifacts, poster.headline),
+        reference=compared(artifacts, poster.reference),
+        flows=[figures(artifacts, stage.flow) for stage in poster.stages],
+        usage=usage(artifacts),
+        beside=[name for name in BESIDE if (page.parent / name).is_file()],
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
+    )
+    digest.write_atomically(page, text.encode())
+
+
+BESIDE = ("records.pem", "models.pem", "ro-crate-metadata.json", "croissant.json")  # of the page, linked where they are
+
+
+def faults_of(settings: Settings, artifacts: list[Artifact]) -> dict[Path, str | None]:
+    """What is wrong with each artifact, its record or the records behind it, as `verify` says it; None: nothing."""
+    verifier = Verifier(settings)
+    found: dict[Path, str | None] = {}
+    for item in artifacts:
+        before = len(verifier.findings.faults)
+        record = verifier.artifact(item.path)
+        if record:
+            verifier.chain(item.path, record)
+        news = [fault.removeprefix(f"{item.path}: ") for fault in verifier.findings.faults[before:]]
+        found[item.path] = "; ".join(news) or (None if record else "its record cannot be believed, as named above")
+    return found
+
+
+def add_rest(stage: description.Stage, blocks: list[description.Filled], nameless: list[Artifact]) -> None:
+    """What a stage built and no block names gets a block of its own, so that nothing is hidden."""
+    rest = [item for item in nameless if item.stage == stage.folder]
+    if rest:
+        block = description.Block("MORE", "Also built", "What this stage made besides")
+        counted = [("artifacts", short(len(rest))), ("size", size_text(sum(item.size for item in rest)))]
+        blocks.append(description.Filled(block, f"{stage.folder}-more", rest, counted, [], []))
+
+
+def register(artifacts: list[Artifact], faults: dict[Path, str | None]) -> list[Entry]:
+    """The artifacts with their families and records: the first ENTRIES, before all others those that are at fault."""
+    family = Family(artifacts)
+    together: dict[str, list[str]] = {}
+    for item in artifacts:
+        together.setdefault(item.pointer.action, []).append(str(item.path))
+    kept = {item.path for item in sorted(artifacts, key=lambda item: faults[item.path] is None)[:ENTRIES]}
+    shown: set[str] = set()
+    left = RECORDS
+    entries = []
+    for item in artifacts:
+        if item.path not in kept:
+            continue
+        path = str(item.path)
+        siblings = [other for other in together[item.pointer.action] if other != path]
+        text = None
+        if item.pointer.action not in shown:
+            text = json.dumps(item.record, indent=1, ensure_ascii=False)
+            left -= len(text)
+            shown.add(item.pointer.action)
+        entries.append(
+            Entry(
+                item,
+                f"a-{digest.of_bytes(path.encode())[:12]}",
+                faults[item.path],
+                family.ancestors(path),
+                family.descendants(path),
+                family.children.get(path, []),
+                siblings,
+                text if left >= 0 else None,
+                image(item) if faults[item.path] is None else None,
+                " ".join([path, item.rule, item.stage, item.pointer.sha256, *words(item.params)]).lower(),
+            )
+        )
+    return entries
+
+
+def words(params: object) -> list[str]:
+    """The short texts among an artifact's params: its source, its licence, its domain."""
+    if isinstance(params, dict):
+        return [word for value in params.values() for word in words(value)]
+    return [params] if isinstance(params, str) and len(params) < 80 else []
+
+
+def image(item: Artifact) -> str | None:
+    """An SVG artifact as a data URI: as an image, nothing inside it can act on the page. None for anything else."""
+    if item.path.suffix != ".svg" or item.size > IMAGE:
+        return None
+    return "data:image/svg+xml;base64," + base64.b64encode(item.path.read_bytes()).decode()
+
+
+def compared(artifacts: list[Artifact], reference: dict) -> dict:
+    """This run's figures beside those of another."""
+    if not reference:
+        return {}
+    pairs = [(figures(artifacts, [row]), row["beside"]) for row in reference["rows"]]
+    return {**reference, "rows": [(found[0][0], found[0][1], beside) for found, beside in pairs if found]}
+
+
+def usage(artifacts: list[Artifact]) -> dict:
+    """What all jobs cost: each once, however many outputs it has."""
+    jobs = list({item.pointer.action: item.usage for item in artifacts}.values())
+    return {
+        "jobs": len(jobs),
+        "seconds": sum(job["seconds"] for job in jobs),
+        "cpu": sum(job["cpu_seconds"] for job in jobs),
+        "peak": max((job["peak_memory_bytes"] for job in jobs), default=0),
+        "size": sum(item.size for item in artifacts),
+    }
+
+
+def source_hash(text: str) -> str:
+    """How a Content-Security-Policy names an inline style or script."""
+    if "</" in text:
+        raise StemmaError("stemma/templates: a style or script must not hold '</'; it would end itself")
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,219 @@
+"""A poster: stages, their blocks, and what each block shows of a run. Described in YAML, filled from artifacts.
+
+`load` reads the description, `filled` puts a run's figures, plots and samples into it. An unknown key is refused by
+name. Which stages, blocks and metrics there are stands in the description alone (rules/poster.yaml).
+"""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from stemma.catalogue import Artifact
+from stemma.errors import StemmaError
+from stemma.report.plot import Level, Series, chart
+from stemma.report.samples import first_rows, series_of
+from stemma.report.values import at, chosen, figures, gathered, is_number, listed, shown
+
+BARS = 16  # of a chart; the rest is summed up in one
+TABLE = 40  # rows
+
+
+@dataclass
+class Block:
+    """One thing that a stage does. `of`, `where`, `unless` choose its artifacts, see values.chosen."""
+
+    tag: str
+    title: str
+    line: str
+    text: str = ""
+    formula: str = ""
+    of: list[str] = field(default_factory=list)
+    where: dict = field(default_factory=dict)
+    unless: dict = field(default_factory=dict)
+    figures: list[dict] = field(default_factory=list)
+    plots: list[dict] = field(default_factory=list)
+    samples: list[dict] = field(default_factory=list)
+
+
+@dataclass
+class Stage:
+    """A step of the pipeline; `folder` is that of its scripts, `flow` the figures on the arrow that leaves it."""
+
+    folder: str
+    name: str
+    title: str
+    line: str
+    badge: str
+    blocks: list[Block]
+    flow: list[dict] = field(default_factory=list)
+
+
+@dataclass
+class Poster:
+    """The whole. `headline` stands at the top and in the summary, `reference` compares with figures from elsewhere."""
+
+    title: str
+    subtitle: str
+    stages: list[Stage]
+    headline: list[dict] = field(default_factory=list)
+    reference: dict = field(default_factory=dict)
+
+
+@dataclass
+class Filled:
+    """A block with what a run gave."""
+
+    block: Block
+    id: str
+    artifacts: list[Artifact]
+    figures: list[tuple[str, str]]
+    plots: list[dict]
+    samples: list[dict]
+
+
+def load(file: Path) -> Poster:
+    """Read a description. Raises StemmaError for a file or a key that is wrong."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise StemmaError(f"{file}: not a poster ({error}); see rules/poster.yaml") from error
+    poster = made(Poster, value, str(file))
+    poster.stages = [made(Stage, stage, f"{file}: stages") for stage in poster.stages]
+    for stage in poster.stages:
+        stage.blocks = [made(Block, block, f"{file}: {stage.folder}") for block in stage.blocks]
+    return poster
+
+
+def made(kind: type, value: object, place: str):
+    """A dataclass from a mapping with exactly its keys."""
+    if not isinstance(value, dict):
+        raise StemmaError(f"{place}: {value!r} is no mapping; a {kind.__name__.lower()} is one")
+    known = {one.name for one in fields(kind)}
+    if unknown := sorted(value.keys() - known):
+        raise StemmaError(f"{place}: unknown key {unknown[0]}; known here: {', '.join(sorted(known))}")
+    try:
+        return kind(**value)
+    except TypeError as error:
+        raise StemmaError(f"{place}: {error}; add it") from None
+
+
+def choice(block: Block) -> dict:
+    """What chooses a block's artifacts, as a spec that values.chosen understands."""
+    return {"of": block.of, "where": block.where, "unless": block.unless}
+
+
+def filled(stage: Stage, block: Block, artifacts: list[Artifact], readable: set[Path]) -> Filled:
+    """A block with this run's figures, plots and samples; only `readable` artifacts are opened."""
+    opened = [item for item in artifacts if item.path in readable]
+    default = choice(block)
+    plots = [plot for spec in block.plots for plot in drawn(opened, with_default(spec, default))]
+    return Filled(
+        block,
+        f"{stage.folder}-{block.tag.lower()}",
+        chosen(artifacts, default),
+        figures(artifacts, block.figures, default),
+        plots,
+        [sample for spec in block.samples for sample in sampled(opened, with_default(spec, default))],
+    )
+
+
+def with_default(spec: dict, default: dict) -> dict:
+    """A spec that says nothing of its artifacts means those of its block."""
+    return spec if "of" in spec else {**default, **spec}
+
+
+def drawn(artifacts: list[Artifact], spec: dict) -> list[dict]:
+    """The plots of one spec, by its kind; with `each`, one for every artifact. None where the records hold nothing."""
+    kinds = {"curve": curve, "bars": bars, "table": table}
+    if spec.get("kind") not in kinds:
+        raise StemmaError(f"poster: plot {spec.get('title')!r}: kind must be one of {', '.join(kinds)}")
+    if not spec.get("each"):
+        plot = kinds[spec["kind"]](artifacts, spec)
+        return [plot] if plot else []
+    found = []
+    for item in chosen(artifacts, spec):
+        plot = kinds[spec["kind"]]([item], spec)
+        found += [{**plot, "title": f"{spec['title']}: {item.path.parent.name}"}] if plot else []
+    return found
+
+
+def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
+    """Lines: of a JSON lines file's keys (`file`, `x`, `y`), or one point for each artifact (`x`, `y` paths)."""
+    found = []
+    for entry in spec["series"]:
+        one = {**{key: spec[key] for key in ("of", "where", "unless") if key in spec}, **entry}
+        points = []
+        for item in chosen(artifacts, one):
+            if "file" in one:
+                points += series_of(item, one["file"], one["x"], one["y"])
+            else:
+                points += list(zip(at(item, one["x"]), at(item, one["y"]), strict=False))
+        points = [(x, y) for x, y in points if is_number(x) and is_number(y)]
+        found += [Series(one["label"], points)] if points else []
+    if not found:
+        return None
+    levels = []
+    for entry in spec.get("levels", []):
+        value = gathered(chosen(artifacts, entry), entry["value"], "last")
+        levels += [Level(entry["label"], value)] if is_number(value) else []
+    svg = chart(spec["title"], found, levels, spec.get("x", "step"), spec.get("y", ""))
+    legend = [(one.label, shown(one.points[-1][1], "number"), "line") for one in found]
+    legend += [(level.label, shown(level.y, "number"), "level") for level in levels]
+    return {"kind": "curve", "title": spec["title"], "svg": svg, "legend": legend}
+
+
+def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
+    """Bars of a mapping of numbers, summed over artifacts (`field`: of its entries), or one by each artifact (`by`)."""
+    found: dict[str, float] = {}
+    for item in chosen(artifacts, spec):
+        for value in at(item, spec["value"]):
+            if "by" in spec:
+                pairs = [(str(name), value) for name in at(item, spec["by"])[:1]]
+            else:
+                pairs = value.items() if isinstance(value, dict) else []
+            for name, number in pairs:
+                inner = number.get(spec["field"]) if "field" in spec and isinstance(number, dict) else number
+                if is_number(inner):
+                    found[name] = found.get(name, 0) + inner
+    if not found:
+        return None
+    ordered = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+    if len(ordered) > BARS:
+        rest = ordered[BARS - 1 :]
+        ordered = [*ordered[: BARS - 1], (f"{len(rest)} more", sum(number for _, number in rest))]
+    longest = max(abs(number) for _, number in ordered) or 1
+    kind = spec.get("as", "number")
+    rows = [(name, shown(number, kind), round(abs(number) / longest * 100, 1)) for name, number in ordered]
+    return {"kind": "bars", "title": spec["title"], "rows": rows}
+
+
+def table(artifacts: list[Artifact], spec: dict) -> dict | None:
+    """A row for each artifact (`by` names it), or for each entry of a mapping of mappings (`value`); `rows`: which."""
+    columns = spec["columns"]
+    names = [column["label"] for column in columns]
+    found = []
+    for item in chosen(artifacts, spec):
+        if "by" in spec:
+            cells = [gathered([item], column["value"], column.get("how", "last")) for column in columns]
+            found.append((gathered([item], spec["by"], "last"), cells))
+            continue
+        for value in at(item, spec["value"]):
+            wanted = spec.get("rows", list(value))
+            found += [(name, [value[name].get(c["value"]) for c in columns]) for name in wanted if name in value]
+    if not found:
+        return None
+    rows = [
+        (str(name), ["" if v is None else shown(v, c.get("as", "number")) for v, c in zip(cells, columns, strict=True)])
+        for name, cells in found[:TABLE]
+    ]
+    return {"kind": "table", "title": spec["title"], "columns": names, "rows": rows}
+
+
+def sampled(artifacts: list[Artifact], spec: dict) -> list[dict]:
+    """The first rows of at most `artifacts` (3) of the chosen."""
+    found = []
+    for item in chosen(artifacts, spec)[: spec.get("artifacts", 3)]:
+        rows = first_rows(item, spec.get("file"), listed(spec.get("columns", [])), spec.get("rows", 2))
+        found += [{"title": spec.get("title", "Samples"), "item": item, "rows": rows}] if rows else []
+    return found

@@ -1,0 +1,67 @@
+"""The first rows of an artifact's file, as short texts: parquet, JSON lines, JSON, plain text.
+
+Reads no more of a file than its beginning. What it does not do: escape (the template does), or know what rows mean.
+"""
+
+import json
+from itertools import islice
+from pathlib import Path
+
+from stemma.catalogue import Artifact
+from stemma.report.values import content
+
+TEXT = 700  # characters of one value
+
+
+def file_of(item: Artifact, pattern: str | None) -> Path | None:
+    """The artifact's own file, or the first in its directory that matches; None where there is none."""
+    if not item.is_directory:
+        return item.path
+    return next(iter(sorted(item.path.parent.glob(pattern or "*"))), None)
+
+
+def first_rows(item: Artifact, pattern: str | None, columns: list[str], count: int) -> list[list[tuple[str, str]]]:
+    """The first `count` rows as (column, text); `columns` (none: all) that a row has, in that order."""
+    file = file_of(item, pattern)
+    if file is None:
+        return []
+    rows = list(islice(records(item, file), count))
+    return [
+        [(name, clipped(row[name])) for name in (columns or row) if row.get(name) not in (None, "")] for row in rows
+    ]
+
+
+def records(item: Artifact, file: Path):
+    """The rows of a file as dicts."""
+    if file.suffix == ".parquet":
+        import polars
+
+        yield from polars.scan_parquet(file).head(100).collect().iter_rows(named=True)
+    elif file.suffix == ".jsonl":
+        with file.open(encoding="utf-8") as lines:
+            yield from (json.loads(line) for line in lines)
+    elif file.suffix == ".json":
+        value = content(item)
+        if isinstance(value, dict):
+            yield from ({"name": name, "value": inner} for name, inner in value.items())
+        else:
+            yield from value or []
+    else:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            yield from ({"line": line.rstrip("\n")} for line in lines)
+
+
+def series_of(item: Artifact, pattern: str, x: str, y: str) -> list[tuple[float, float]]:
+    """The points of a JSON lines file: two of its keys, rows that lack one left out."""
+    file = file_of(item, pattern)
+    if file is None or file.suffix != ".jsonl":
+        return []
+    with file.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [(row[x], row[y]) for row in rows if x in row and y in row]
+
+
+def clipped(value: object) -> str:
+    """A value's text, cut where it is long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= TEXT else f"{text[:TEXT].rstrip()} … ({len(text):,} characters)"

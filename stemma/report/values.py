@@ -1,0 +1,169 @@
+"""What a poster says of artifacts becomes figures: choose them by target, read values by path, gather, format.
+
+A value's path begins with where it stands: `metrics.`, `params.` and `usage.` are in the record, `json.` is the
+artifact itself where it is a JSON file, `size` and `target` are its own. `*` stands for every key. A value that no
+record holds makes no figure. What it does not do: know any metric's name or meaning.
+"""
+
+import json
+import math
+import re
+
+from stemma.catalogue import Artifact, short, size_text
+from stemma.errors import StemmaError
+
+JSON_LIMIT = 2_000_000  # bytes of an artifact that is read for one of its values
+GATHERED = {
+    "sum": math.fsum,
+    "max": max,
+    "min": min,
+    "mean": lambda numbers: math.fsum(numbers) / len(numbers),
+}
+
+
+def chosen(artifacts: list[Artifact], spec: dict) -> list[Artifact]:
+    """Those whose target matches a pattern of `of` (`*` stays in one folder) and that `where`, `unless` let through.
+
+    In the order of their names, numbers by value: step-500 comes before step-1000.
+    """
+    patterns = [re.compile(re.escape(text).replace(r"\*", "[^/]*")) for text in listed(spec["of"])]
+    found = [item for item in artifacts if any(pattern.fullmatch(item.target) for pattern in patterns)]
+    for path, wanted in spec.get("where", {}).items():
+        found = [item for item in found if any(value in listed(wanted) for value in at(item, path))]
+    for path, unwanted in spec.get("unless", {}).items():
+        found = [item for item in found if not any(value in listed(unwanted) for value in at(item, path))]
+    return sorted(found, key=lambda item: natural(item.target))
+
+
+def natural(text: str) -> list:
+    """A sort key that counts: step-500 < step-1000."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]
+
+
+def listed(value: object) -> list:
+    """A list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def at(item: Artifact, path: str) -> list:
+    """All values of an artifact at a path, missing ones left out."""
+    root, *keys = path.split(".")
+    values = [root_of(item, root)]
+    for key in keys:
+        values = [inner for value in values if isinstance(value, dict) for inner in step(value, key)]
+    return [value for value in values if value is not None]
+
+
+def step(value: dict, key: str) -> list:
+    """One step down: a key, or every key."""
+    return list(value.values()) if key == "*" else [value[key]] if key in value else []
+
+
+def root_of(item: Artifact, root: str) -> object:
+    """Where a path begins."""
+    if root in ("metrics", "params", "usage", "size", "target"):
+        return getattr(item, root)
+    if root == "json":
+        return content(item)
+    raise StemmaError(f"poster: a value's path begins with metrics, params, usage, json, size or target, not {root!r}")
+
+
+def content(item: Artifact) -> object:
+    """What a JSON artifact holds; None for anything else, or if it is large or not whole."""
+    if item.path.suffix != ".json" or item.is_directory or item.size > JSON_LIMIT:
+        return None
+    try:
+        return json.loads(item.path.read_bytes())
+    except ValueError:
+        return None
+
+
+def gathered(items: list[Artifact], path: str, how: str) -> object:
+    """One value over several artifacts, None where there is none.
+
+    `last`; `count` of artifacts; `distinct`: how many values, `list`: which; or a number of GATHERED.
+    """
+    if how == "count":
+        return len(items) or None
+    values = [value for item in items for value in at(item, path)]
+    if not values:
+        return None
+    if how == "last":
+        return values[-1]
+    if how == "distinct":
+        return len({short(value) for value in values})
+    if how == "list":
+        return ", ".join(sorted({short(value) for value in values}, key=natural))
+    numbers = [value for value in values if is_number(value)]
+    if how not in GATHERED:
+        raise StemmaError(
+            f"poster: {how!r} is no way to gather values; use last, count, distinct, list, {', '.join(GATHERED)}"
+        )
+    total = GATHERED[how](numbers) if numbers else None
+    return int(total) if total is not None and all(isinstance(n, int) for n in numbers) and how != "mean" else total
+
+
+def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
+    """(label, text) of one figure: `value` gathered by `how`, divided by `over` if given, shown `as` its kind."""
+    items = chosen(artifacts, spec)
+    how = spec.get("how", "last")
+    value = gathered(items, spec.get("value", "size"), how)
+    if value is not None and "over" in spec:
+        whole = gathered(items, spec["over"], how)
+        value = value / whole if whole else None
+    if value is None:
+        return None
+    unit = f"\N{NO-BREAK SPACE}{spec['unit']}" if "unit" in spec else ""
+    return spec["label"], shown(value, spec.get("as", "number")) + unit
+
+
+def figures(artifacts: list[Artifact], specs: list[dict], default: dict | None = None) -> list[tuple[str, str]]:
+    """Those figures of a list that the records hold; `default` chooses the artifacts where a figure does not."""
+    found = [figure(artifacts, spec if "of" in spec else {**(default or {}), **spec}) for spec in specs]
+    return [item for item in found if item]
+
+
+def shown(value: object, kind: str) -> str:
+    """A value as people read it."""
+    if not is_number(value):
+        return (" × " if kind == "shape" else ", ").join(map(short, value)) if isinstance(value, list) else short(value)
+    if kind == "bytes":
+        return size_text(value)
+    if kind == "percent":
+        return f"{100 * value:.1f} %"
+    if kind == "seconds":
+        return seconds(value)
+    return short(value)
+
+
+def seconds(value: float) -> str:
+    """A duration: 0.3 s, 12 s, 3 min 5 s, 2 h 7 min."""
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def is_number(value: object) -> bool:
+    """A finite number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def rows(value: object, prefix: str = "", limit: int = 80) -> list[tuple[str, str]]:
+    """Nested values as flat (name, text) rows: {"a": {"b": 1}} -> ("a.b", "1"); at most `limit`, then how many more."""
+    found = list(flat(value, prefix))
+    more = [("…", f"{len(found) - limit:,} more, in the record")] if len(found) > limit else []
+    return found[:limit] + more
+
+
+def flat(value: object, prefix: str):
+    """The rows of `rows`, all of them."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from flat(inner, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(value, list):
+        yield prefix, ", ".join(map(short, value))
+    else:
+        yield prefix, short(value)

@@ -1,0 +1,76 @@
+"""The page in a real browser, headless Chromium: every block by mouse and by keyboard, light and dark, narrow and wide.
+
+The browser is Debian's; tests/browser.py looks at any page, tests/test_pipeline.py gives it that of the tiny run.
+"""
+
+import pytest
+
+from tests.browser import CHROMIUM, SIZES, THEMES, examine, opened
+from tests.stemma.hostile import page_of, prepared
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return page_of(prepared(tmp_path_factory.mktemp("browser")))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", SIZES)
+def test_every_block(page, theme, width):
+    assert examine(page, theme, width) == 4
+
+
+def test_search_by_keyboard(page):
+    with opened(page, "light", 1600) as tab:
+        tab.keyboard.press("/")
+        assert tab.evaluate("document.activeElement.id") == "query"
+        tab.keyboard.type("joined")
+        assert tab.locator("#count").inner_text() == "2 found"
+        assert tab.locator("#found a").all_inner_texts() == ["Joined", "results/joined.txt"]
+        tab.keyboard.press("ArrowDown")
+        tab.keyboard.press("ArrowDown")
+        tab.keyboard.press("Enter")
+        assert tab.locator("#sheet h3").inner_text() == "results/joined.txt"
+        tab.keyboard.press("Escape")
+        assert not tab.locator("#sheet").is_visible()
+        assert tab.locator(".entry > article").count() == 3, "the sheet gave its article back"
+        tab.keyboard.press("/")
+        tab.keyboard.type("no such thing")
+        assert tab.locator("#count").inner_text() == "0 found"
+        tab.keyboard.press("Escape")
+        assert tab.locator("#query").input_value() == ""
+
+
+def test_lineage_links_walk_and_back_returns(page):
+    with opened(page, "light", 1600) as tab:
+        tab.locator("#t-whole > summary").click()
+        tab.locator("#t-whole .artifacts a", has_text="results/final.txt").first.click()
+        assert tab.locator("#sheet h3").inner_text() == "results/final.txt"
+        tab.locator("#sheet .tree a", has_text="results/joined.txt").first.click()
+        assert tab.locator("#sheet h3").inner_text() == "results/joined.txt"
+        tab.go_back()
+        tab.wait_for_function("document.querySelector('#sheet h3').textContent === 'results/final.txt'")
+        tab.locator("#sheet .record summary").click()
+        assert "in-toto.io/Statement/v1" in tab.locator("#sheet .record pre").inner_text()
+        tab.locator("#close").click()
+        tab.locator("#t-whole .artifacts a", has_text="results/final.txt").first.click()
+        assert tab.locator("#sheet").is_visible(), "the same link opens it again"
+
+
+def test_arrow_keys_move_between_blocks(page):
+    with opened(page, "light", 1600) as tab:
+        tab.locator("#s-parts > summary").focus()
+        for key, place in (("ArrowRight", "s-joined"), ("ArrowDown", "t-whole"), ("ArrowUp", "s-parts")):
+            tab.keyboard.press(key)
+            assert tab.evaluate("document.activeElement.parentElement.id") == place
+
+
+def test_without_script_the_page_reads(page):
+    with opened(page, "light", 400, script=False) as tab:
+        assert not tab.locator("#search").is_visible()
+        tab.locator("#s-joined > summary").click()
+        assert tab.locator("#s-joined .panel").is_visible()
+        tab.locator("#s-joined .artifacts a").first.click()
+        assert tab.locator(".entry article h3", has_text="results/joined.txt").is_visible()
