@@ -5,9 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from stemma.errors import StemmaError
-
-FULL_DISK = 28  # errno.ENOSPC
+from stemma.errors import StemmaError, refusal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,16 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
     except StemmaError as error:
         print(f"error: {getattr(parsed, 'what', '')}{error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno != FULL_DISK:
-            raise
-        print(
-            f"error: no space left on the device ({error.filename}); free some and run again, nothing is lost",
-            file=sys.stderr,
-        )
-        return 2
     except BrokenPipeError:  # `... | head`
         return 0
+    except OSError as error:
+        line = refusal(error)
+        if line is None:
+            raise
+        print(f"error: {getattr(parsed, 'what', '')}{line}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -15,8 +15,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemma.errors import StemmaError
-from stemma.store import is_alive
+from stemma.errors import StemmaError, no_space
+from stemma.files import is_alive
 
 PROGRESS = "… "
 ERROR = "error: "
@@ -94,7 +94,7 @@ def explain(status: int, last: str, log: Path) -> str:
     if status < 0:
         return f"the script was ended by {signal.Signals(-status).name}; the log is {log}"
     if FULL in last:
-        return f"no space left on the device; free some and run again, nothing is lost ({log})"
+        return no_space(f"the log is {log}")
     return f"{last or 'no message'} (exit status {status}; the log is {log})"
 
 

@@ -1,4 +1,28 @@
-"""What the engine says when it cannot go on."""
+"""What the engine says when it cannot go on, and how it warns when it can."""
+
+import errno
+import sys
+
+
+def no_space(where: str | None = None) -> str:
+    """The line for a full disk."""
+    place = f" ({where})" if where else ""
+    return f"no space left on the device{place}; free some and run again, nothing is lost"
+
+
+def refusal(error: OSError) -> str | None:
+    """The line for what a file system refuses; None for an error that only a mistake in the program explains."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_space(error.filename)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        place = error.filename or "a file"
+        return f"{place}: {error.strerror.lower()}; make it writable, or name another directory in the config"
+    return None
+
+
+def warn(text: str) -> None:
+    """One line about something that a build survives."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 class StemmaError(Exception):

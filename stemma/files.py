@@ -60,23 +60,49 @@ def move(source: Path, target: Path) -> None:
     source.replace(target)
 
 
+def move_to_free(source: Path, target: Path) -> None:
+    """The same, but what is there already stays: raises FileExistsError. Also between two processes, also on NFS."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.chmod(0o444)
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        if target.exists():  # no links here: then the last of two racing processes wins
+            raise FileExistsError(errno.EEXIST, "is there already", str(target)) from None
+        source.replace(target)
+
+
+@contextlib.contextmanager
+def where_writable() -> Iterator[None]:
+    """For what is good to have done: skip it where the file system allows no writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+
+
 @contextlib.contextmanager
 def scratch_file(parent: Path) -> Iterator[Path]:
     """A path for a file that is to be renamed away; whatever still lies there at the end is removed."""
-    directory = scratch_directory(parent)
-    try:
+    with scratch_directory(parent) as directory:
         yield directory / "file"
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
-def scratch_directory(parent: Path) -> Path:
-    """A fresh directory. Removes what dead processes of this host left beside it."""
+@contextlib.contextmanager
+def scratch_directory(parent: Path) -> Iterator[Path]:
+    """A fresh directory, removed at the end. Removes what dead processes of this host left beside it."""
     parent.mkdir(parents=True, exist_ok=True)
     for old in parent.iterdir():
         if owner_is_dead(old.name):
             shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{socket.gethostname()}-{os.getpid()}-", dir=parent))
+    directory = Path(tempfile.mkdtemp(prefix=f"{socket.gethostname()}-{os.getpid()}-", dir=parent))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def owner_is_dead(name: str) -> bool:

@@ -5,57 +5,24 @@ shell line calls. The script itself runs in a child process that sees only its o
 """
 
 import json
-import shutil
 import sys
 import time
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact, digest, numeric
+from stemma.action import Action, is_whole, stored_record, utc_now
 from stemma.artifact import Pointer
 from stemma.child import run_script
-from stemma.closure import Closure, closure_of
+from stemma.closure import closure_of
 from stemma.digest import SOURCES, StatCache
-from stemma.envelope import Keyring, fault, opened, seal
+from stemma.envelope import Keyring
 from stemma.errors import StemmaError
-from stemma.record import Input, Job, Outcome, action_key, action_of, environment_lock, statement, subjects_of
+from stemma.record import Input, Job, Outcome, subjects_of
 from stemma.settings import Settings
 from stemma.store import Store
+from stemma.writeback import write_back
 
-
-@dataclass(frozen=True)
-class Action:
-    """A job with all that its key is made of, and where its result is kept."""
-
-    job: Job
-    store: Store
-    keyring: Keyring
-    root: Path
-    closure: Closure
-    inputs: list[Input]
-    numeric_class: str
-
-    @cached_property
-    def key(self) -> str:
-        """What the store answers to."""
-        return action_key(self.closure, self.job.params, self.inputs, self.numeric_class)
-
-    def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
-        """Write the record of outputs that are in the store, and return it. Where the same was made before, and its
-        bytes were lost since, the first record stays: the records of its descendants name it by its digest."""
-        known = trusted_record(self)
-        if known and subjects_of(known) == outputs:
-            return known
-        objects = {
-            "environment": self.store.add_bytes(digest.canonical(environment_lock())),
-            "closure": self.store.add_bytes(self.closure.description),
-        }
-        record = statement(
-            self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, objects, self.root
-        )
-        self.store.write_record(self.key, seal(digest.canonical(record), self.keyring))
-        return record
+ATTEMPTS = 3
 
 
 def run_job(job: Job, settings: Settings, root: Path, log: Path) -> None:
@@ -65,27 +32,43 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> None:
     store = Store.of(settings)
     keyring = Keyring(Path(settings.key), tuple(map(Path, settings.trusted)))
     action = Action(job, store, keyring, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
-    record = stored_record(action)
-    how = "hit" if record else "run"
-    publish(action, record or build(action, log), settings.config)
-    report(job, how, time.monotonic() - begun)
+    store.register(artifact.POINTERS)
+    record, ran = settle(action, settings.config, log)
+    write_back(store, action.key, record, action.trusted, ran)
+    report(job, "run" if ran else "hit", time.monotonic() - begun)
 
 
-def stored_record(action: Action) -> dict | None:
-    """The record of this action if the store can serve all its outputs; None where the script has to run."""
-    record = trusted_record(action)
-    if record and all_restorable(action.store, action.job, record):
-        return record
-    return record_pinned(action) if is_pinned_and_stored(action.store, action.job) else None
+def settle(action: Action, config: str, log: Path) -> tuple[dict, bool]:
+    """Serve the action or run it, and put its outputs in place: its record, and whether it ran.
+
+    A gc at the same time may take what was not yet in use; that shows afterwards, and then the job is done again.
+    """
+    ran = False
+    for _ in range(ATTEMPTS):
+        record = stored_record(action)
+        if record:
+            if put_in_place(action, record, config):
+                return record, ran
+            continue
+        ran = True
+        with action.store.workspace() as workspace:
+            record = build(action, workspace, log)
+            if put_in_place(action, record, config):
+                return record, ran
+    raise StemmaError(
+        f"{action.store.path} loses files as fast as they are put in; let nothing else clean it, then run again"
+    )
 
 
-def trusted_record(action: Action) -> dict | None:
-    """The record of this action, if there is one that a trusted key has signed and that answers this very action."""
-    envelope = action.store.read_envelope(action.key)
-    if envelope is None or fault(envelope, action.keyring):
-        return None
-    record = opened(envelope)
-    return record if action_of(record) == action.key else None
+def put_in_place(action: Action, record: dict, config: str) -> bool:
+    """Publish, and see afterwards that all is still in the store."""
+    try:
+        publish(action, record, config)
+    except FileNotFoundError:
+        if is_whole(action, record):
+            raise
+        return False
+    return is_whole(action, record)
 
 
 def resolve_inputs(job: Job) -> list[Input]:
@@ -102,67 +85,30 @@ def resolve_inputs(job: Job) -> list[Input]:
     return found
 
 
-def all_restorable(store: Store, job: Job, record: dict) -> bool:
-    """Can every output of the job be served from the store?"""
-    subjects = subjects_of(record)
-    if {name: len(paths) for name, paths in job.outputs.items()} != {n: len(d) for n, d in subjects.items()}:
-        return False
-    return all(
-        artifact.restorable(store, Path(path), sha256)
-        for name, paths in job.outputs.items()
-        for path, sha256 in zip(paths, subjects[name], strict=True)
-    )
-
-
-def is_pinned_and_stored(store: Store, job: Job) -> bool:
-    """Is the job's one file known beforehand by its `sha256` param, and here? Then nothing needs to be fetched again,
-    whatever has changed in the code that would fetch it."""
-    paths = [Path(path) for paths in job.outputs.values() for path in paths]
-    pin = job.params.get("sha256")
-    return bool(pin) and len(paths) == 1 and not artifact.is_directory(paths[0]) and store.is_sound(pin)
-
-
-def record_pinned(action: Action) -> dict:
-    """Write and return the record of a pinned file that the store holds already."""
-    now = utc_now()
-    outputs = {name: [action.job.params["sha256"]] for name in action.job.outputs}
-    return action.keep(outputs, Outcome(now, now, 0.0, 0.0, 0, {"from": "the store, by its sha256"}))
-
-
-def build(action: Action, log: Path) -> dict:
+def build(action: Action, workspace: Path, log: Path) -> dict:
     """Run the script in a workspace of the store, take its outputs in, write the record and return it."""
     job, store, root = action.job, action.store, action.root
-    workspace = store.workspace()
-    try:
-        staged = stage(job, workspace)
-        arguments = script_arguments(job, staged)
-        variables = environment(job, root, workspace)
-        started, clock = utc_now(), time.monotonic()
-        result = run_script(
-            root / job.script,
-            arguments,
-            policy(action, workspace),
-            variables,
-            log,
-            describe(job),
-        )
-        outcome = Outcome(
-            started,
-            utc_now(),
-            round(time.monotonic() - clock, 3),
-            result.cpu_seconds,
-            result.peak_memory_bytes,
-            result.metrics,
-            variables,
-        )
-        for paths in staged.values():
-            for path in paths:
-                if path.is_dir() and not any(path.iterdir()) or not path.exists():
-                    raise StemmaError(f"{job.script} ended well but wrote no {path.name}; see {log}")
-        outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in staged.items()}
-        return action.keep(outputs, outcome)
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+    staged = stage(job, workspace)
+    arguments = script_arguments(job, staged)
+    variables = environment(job, root, workspace)
+    started, clock = utc_now(), time.monotonic()
+    permitted = policy(action, workspace)
+    result = run_script(root / job.script, arguments, permitted, variables, log, describe(job))
+    outcome = Outcome(
+        started,
+        utc_now(),
+        round(time.monotonic() - clock, 3),
+        result.cpu_seconds,
+        result.peak_memory_bytes,
+        result.metrics,
+        variables,
+    )
+    for paths in staged.values():
+        for path in paths:
+            if path.is_dir() and not any(path.iterdir()) or not path.exists():
+                raise StemmaError(f"{job.script} ended well but wrote no {path.name}; see {log}")
+    outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in staged.items()}
+    return action.keep(outputs, outcome)
 
 
 def stage(job: Job, workspace: Path) -> dict[str, list[Path]]:
@@ -254,8 +200,3 @@ def report(job: Job, how: str, seconds: float) -> None:
     more = sum(map(len, job.outputs.values())) - 1
     target = describe(job) + (f" +{more}" if more else "")
     print(f"{stage_of(job):<12} {job.rule:<15} {target:<42} {how}  {seconds:6.1f} s", file=sys.stderr, flush=True)
-
-
-def utc_now() -> str:
-    """The time as RFC 3339, in UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

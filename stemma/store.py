@@ -2,75 +2,108 @@
 
     objects/ab/cdef...      read-only files
     records/ab/cdef....json what one job made, see stemma/record.py; it is also the action cache's entry
+    roots/                  links to the pointers of every directory that builds with this store, see stemma/gc.py
     tmp/<host>-<pid>-.../   where a job writes before its outputs are known
 
-Everything enters by rename, so at any instant the store is valid; what a killed job leaves in tmp is swept by the next.
-The store does not know paths in results/, rules or keys' meaning.
+Everything enters by rename and nothing leaves but through gc, so at any instant the store is valid; what a killed job
+leaves in tmp is swept by the next. What is missing or damaged is looked for in the shared store, where there is one.
+The store does not know paths in results/, rules or keys' meaning, nor whom to trust.
 """
 
+import contextlib
 import errno
-import fcntl
 import os
-import shutil
-import socket
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 from stemma import digest
-from stemma.digest import write_atomically
 from stemma.envelope import opened
+from stemma.errors import warn
+from stemma.files import move, move_to_free, place, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
+from stemma.shared import Shared, Unavailable, shared_of
 
-FICLONE = 0x40049409  # ioctl of <linux/fs.h>: share the blocks of another file, copy on write
+Answer = TypeVar("Answer")
 
 
 class Store:
-    """A store in one directory, made on first use."""
+    """A store in one directory, made on first use; `shared` stands behind it. `damaged`: the objects of the shared
+    store that were found to have other bytes than their names state."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, shared: Shared | None = None):
         self.path = path
-        self.prefix = f"{socket.gethostname()}-"
+        self.shared = shared
+        self.damaged: set[str] = set()
 
     @staticmethod
     def of(settings: Settings) -> "Store":
         """The store of a run."""
-        return Store(Path(settings.store))
+        return Store(Path(settings.store), shared_of(settings.shared))
 
     def object_path(self, sha256: str) -> Path:
         """Where the object with this digest lies, if it does."""
-        return self.path / "objects" / sha256[:2] / sha256[2:]
+        return self.path / object_name(sha256)
 
     def record_path(self, key: str) -> Path:
         """Where the record with this action key lies, if it does."""
-        return self.path / "records" / key[:2] / f"{key[2:]}.json"
+        return self.path / record_name(key)
 
     def is_sound(self, sha256: str) -> bool:
-        """Is the object here with the bytes its name states? A damaged one is removed, so that it is made again."""
-        path = self.object_path(sha256)
-        if not path.is_file():
+        """Can the object be served, from here or through the shared store, with the bytes its name states?"""
+        return self.holds(sha256) or self.fetch(sha256)
+
+    def holds(self, sha256: str) -> bool:
+        """Is the object here with the bytes its name states? A damaged one counts as none, until it is replaced."""
+        try:
+            return digest.of_file(self.object_path(sha256)) == sha256
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EIO):
+                raise
             return False
-        if digest.of_file(path) == sha256:
+
+    def fetch(self, sha256: str) -> bool:
+        """Bring the object from the shared store. It enters only after its bytes were found to be the right ones."""
+        if self.shared is None:
+            return False
+        name, place = object_name(sha256), self.shared.place
+        with scratch_file(self.path / "tmp") as temporary:
+            if not self.through(lambda shared: shared.fetch(name, temporary), False):
+                return False
+            if digest.of_file(temporary) != sha256:
+                self.damaged.add(sha256)
+                warn(f"{place}/{name} is damaged: it is not used, and what is built instead replaces it")
+                return False
+            move(temporary, self.object_path(sha256))
             return True
-        path.unlink(missing_ok=True)
-        return False
+
+    def through(self, ask: Callable[[Shared], Answer], otherwise: Answer) -> Answer:
+        """Ask the shared store. If it cannot be used that is said once, and the process goes on without it."""
+        if self.shared is None:
+            return otherwise
+        try:
+            return ask(self.shared)
+        except Unavailable as error:
+            warn(f"the shared store {self.shared.place} cannot be used ({error}); going on without it")
+            self.shared = None
+            return otherwise
 
     def add(self, path: Path) -> str:
         """Move a file of this file system into the store and return its digest; hashing is the only reading."""
         sha256 = digest.of_file(path)
-        target = self.object_path(sha256)
-        if self.is_sound(sha256):
+        if self.holds(sha256):
             path.unlink()
-            return sha256
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o444)
-        path.replace(target)
+        else:
+            move(path, self.object_path(sha256))
         return sha256
 
     def add_bytes(self, data: bytes) -> str:
         """Store some bytes and return their digest."""
         sha256 = digest.of_bytes(data)
-        if not self.is_sound(sha256):
-            write_atomically(self.object_path(sha256), data, mode=0o444)
+        if not self.holds(sha256):
+            self.write(self.object_path(sha256), data, move)
         return sha256
 
     def link(self, sha256: str, target: Path) -> None:
@@ -86,66 +119,89 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def read_envelope(self, key: str) -> bytes | None:
-        """The signed record of an action, as it was written; None where there is none."""
+    def envelopes(self, key: str) -> Iterator[bytes]:
+        """Every signed record there is of an action, the own store's first. The caller decides which one to believe,
+        and keeps it with write_record: nothing from the shared store is installed unseen."""
+        own = self.own_envelope(key)
+        if own is not None:
+            yield own
+        other = self.shared_envelope(key)
+        if other is not None and other != own:
+            yield other
+
+    def own_envelope(self, key: str) -> bytes | None:
+        """The signed record that this store has of an action."""
         try:
             return self.record_path(key).read_bytes()
         except FileNotFoundError:
             return None
 
+    def shared_envelope(self, key: str) -> bytes | None:
+        """The signed record that the shared store has of an action."""
+        if self.shared is None:
+            return None
+        with tempfile.TemporaryDirectory() as directory:
+            temporary = Path(directory, "record")
+            found = self.through(lambda shared: shared.fetch(record_name(key), temporary), False)
+            return temporary.read_bytes() if found else None
+
+    def read_envelope(self, key: str) -> bytes | None:
+        """The signed record of an action, as it was written; None where there is none."""
+        return next(self.envelopes(key), None)
+
     def read_record(self, key: str) -> dict | None:
-        """The record of an action, its signature not looked at; None where there is none or it is not whole."""
-        envelope = self.read_envelope(key)
-        return opened(envelope) if envelope else None
+        """The record of an action, its signature not looked at; None where there is none that is whole."""
+        return next(filter(None, map(opened, self.envelopes(key))), None)
 
     def write_record(self, key: str, envelope: bytes) -> None:
-        """Publish a signed record; its objects must be in the store already."""
-        write_atomically(self.record_path(key), envelope, mode=0o444)
+        """Keep a signed record; its objects must be in the store already. Whether it is new or used again, its file's
+        time is that of its last use, by which gc keeps within a budget."""
+        if self.own_envelope(key) != envelope:
+            self.write(self.record_path(key), envelope, move)
+            return
+        with where_writable():  # it may be another user's, or of a store that only serves
+            os.utime(self.record_path(key))
 
-    def workspace(self) -> Path:
-        """A fresh directory to build in, on the store's file system. Removes what dead jobs of this host left."""
-        parent = self.path / "tmp"
-        parent.mkdir(parents=True, exist_ok=True)
-        for old in parent.glob(f"{self.prefix}*"):
-            if not is_alive(int(old.name.removeprefix(self.prefix).split("-")[0])):
-                shutil.rmtree(old, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=f"{self.prefix}{os.getpid()}-", dir=parent))
-
-
-def place(source: Path, target: Path) -> None:
-    """Make `target` have the bytes of `source` as cheaply as the file system allows."""
-    if reflink(source, target):
-        target.chmod(0o444)
-        return
-    target.unlink(missing_ok=True)
-    try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-            raise
-        shutil.copyfile(source, target)
-        target.chmod(0o444)
-
-
-def reflink(source: Path, target: Path) -> bool:
-    """Clone a file copy-on-write; False where the file system cannot."""
-    with source.open("rb") as origin, target.open("wb") as clone:
+    def write_first_record(self, key: str, envelope: bytes) -> bool:
+        """Keep a signed record unless there is one, whatever that is worth: then False. Of two the second is told."""
         try:
-            fcntl.ioctl(clone.fileno(), FICLONE, origin.fileno())
-        except OSError as error:
-            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENOSYS):
-                return False
-            raise
-    return True
-
-
-def is_alive(pid: int) -> bool:
-    """Does a process with this id run on this host? A zombie does not, though containers without an init keep it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+            self.write(self.record_path(key), envelope, move_to_free)
+        except FileExistsError:
+            return False
         return True
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+    def write(self, path: Path, data: bytes, enter: Callable[[Path, Path], None]) -> None:
+        """A file of the store is there with all its bytes or not at all, also after the machine stops."""
+        with scratch_file(self.path / "tmp") as temporary:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            enter(temporary, path)
+
+    def workspace(self) -> AbstractContextManager[Path]:
+        """A fresh directory to build in, on the store's file system. Removes what dead jobs of this host left.
+
+        While it is there gc leaves alone what enters the store.
+        """
+        return scratch_directory(self.path / "tmp")
+
+    def register(self, pointers: Path) -> None:
+        """Remember a directory of pointers: what they name is in use, whoever runs gc on this store."""
+        target = pointers.absolute()
+        link = self.path / "roots" / digest.of_bytes(os.fsencode(target))[:16]
+        if link.is_symlink():
+            return
+        with where_writable(), contextlib.suppress(FileExistsError):  # what cannot be written, gc cannot empty either
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
+
+
+def object_name(sha256: str) -> str:
+    """The name of an object, in either store."""
+    return f"objects/{sha256[:2]}/{sha256[2:]}"
+
+
+def record_name(key: str) -> str:
+    """The name of a record, in either store."""
+    return f"records/{key[:2]}/{key[2:]}.json"

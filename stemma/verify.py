@@ -17,7 +17,7 @@ from stemma.envelope import Keyring, fault, opened
 from stemma.errors import StemmaError
 from stemma.record import SCHEMA, action_of, inputs_of
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.store import Store, object_name
 
 
 def verify(settings: Settings, targets: list[Path]) -> "Findings":
@@ -199,7 +199,8 @@ class Verifier:
             return
         self.objects.add(sha256)
         path = self.store.object_path(sha256)
-        if not path.is_file() or self.hash(path) != sha256:
+        here = path.is_file() and self.hash(path) == sha256
+        if not here and not self.store.through(lambda shared: shared.has(object_name(sha256)), False):
             self.blame(f"{what} refers to the {name} {path}, which is missing or damaged")
 
     def chain(self, path: Path, record: dict) -> None:
@@ -236,13 +237,20 @@ class Verifier:
         envelope = self.store.read_envelope(pointer.action) if pointer and pointer.record == link else None
         if envelope and digest.of_bytes(envelope) == link:
             return envelope
-        file = self.by_digest.get(link)
-        return file.read_bytes() if file else None
+        return self.by_digest.get(link) or self.by_digest_shared.get(link)
 
     @cached_property
-    def by_digest(self) -> dict[str, Path]:
-        """Every record file of the store by its digest; read only where a record is not the one that stands."""
-        return {digest.of_file(file): file for file in (self.store.path / "records").glob("*/*.json")}
+    def by_digest(self) -> dict[str, bytes]:
+        """Every envelope of the store by its digest; read only where a record is not the one that stands."""
+        files = (self.store.path / "records").glob("*/*.json")
+        return {digest.of_bytes(envelope): envelope for envelope in map(Path.read_bytes, files)}
+
+    @cached_property
+    def by_digest_shared(self) -> dict[str, bytes]:
+        """The same of the shared store, where there is one: an ancestor's record may never have been needed here."""
+        names = self.store.through(lambda shared: list(shared.names("records/")), [])
+        keys = (name.removeprefix("records/").removesuffix(".json").replace("/", "") for name in names)
+        return {digest.of_bytes(envelope): envelope for envelope in map(self.store.shared_envelope, keys) if envelope}
 
     def source(self, path: Path, item: dict) -> None:
         """A source in this directory still has the bytes that were read; one elsewhere is not looked for."""

@@ -143,20 +143,33 @@ def jobs(done: subprocess.CompletedProcess) -> list[tuple[str, str]]:
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     """A fresh toy, nothing built."""
-    for name, text in FILES.items():
-        file = tmp_path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    for name in ("command", "errors", "progress"):
-        (tmp_path / f"llm/{name}.py").write_text((REPOSITORY / f"llm/{name}.py").read_text())
-    return Toy(tmp_path)
+    return planted(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory) -> Path:
+    """Where a toy was built, to be copied."""
+    toy = planted(tmp_path_factory.mktemp("built"))
+    assert toy.build() == ALL_RUN
+    return toy.path
 
 
 @pytest.fixture
-def built(toy: Toy) -> Toy:
-    """A toy, all built."""
-    assert toy.build() == ALL_RUN
-    return toy
+def built(tmp_path: Path, built_once: Path) -> Toy:
+    """A toy, all built: a copy, with its hard links and times."""
+    subprocess.run(["cp", "-a", f"{built_once}/.", tmp_path], check=True)
+    return Toy(tmp_path)
+
+
+def planted(path: Path) -> Toy:
+    """The toy's files, written."""
+    for name, text in FILES.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    for name in ("command", "errors", "progress"):
+        (path / f"llm/{name}.py").write_text((REPOSITORY / f"llm/{name}.py").read_text())
+    return Toy(path)
 
 
 ALL_RUN = [("first", "run"), ("second", "run"), ("third", "run")]

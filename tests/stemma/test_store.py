@@ -21,9 +21,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def stored(store: Store, data: bytes) -> str:
-    file = store.workspace() / "file"
-    file.write_bytes(data)
-    return store.add(file)
+    with store.workspace() as workspace:
+        file = workspace / "file"
+        file.write_bytes(data)
+        return store.add(file)
 
 
 def test_add_and_link(store, tmp_path):
@@ -41,7 +42,6 @@ def test_flipped_bit_is_found_before_use(store):
     store.object_path(sha256).chmod(0o644)
     store.object_path(sha256).write_bytes(b"abb")
     assert not store.is_sound(sha256)
-    assert not store.object_path(sha256).exists()
     assert stored(store, b"abc") == sha256
     assert store.is_sound(sha256)
 
@@ -83,11 +83,14 @@ def test_truncated_record_is_no_record(store):
 def test_workspaces_of_dead_processes_are_swept(store):
     pid = os.fork()
     if pid == 0:
-        (store.workspace() / "left").write_text("behind")
-        os._exit(0)
+        with store.workspace() as workspace:
+            (workspace / "left").write_text("behind")
+            os._exit(0)
     os.waitpid(pid, 0)
-    kept = store.workspace()
-    assert [path.name for path in (store.path / "tmp").iterdir()] == [kept.name]
+    assert len(list((store.path / "tmp").iterdir())) == 1
+    with store.workspace() as kept:
+        assert [path.name for path in (store.path / "tmp").iterdir()] == [kept.name]
+    assert list((store.path / "tmp").iterdir()) == []
 
 
 @given(

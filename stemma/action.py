@@ -1,0 +1,132 @@
+"""An action: a job with all that its key is made of, and what the store answers to it.
+
+Decides which record is believed and served. Runs nothing and puts nothing into results/; that is stemma/run.py.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stemma import artifact, digest
+from stemma.closure import Closure
+from stemma.envelope import Keyring, fault, opened, seal
+from stemma.record import Input, Job, Outcome, action_key, action_of, environment_lock, statement, subjects_of
+from stemma.store import Store
+from stemma.writeback import outputs_of, surroundings_of
+
+
+@dataclass(frozen=True)
+class Action:
+    """A job with all that its key is made of, and where its result is kept."""
+
+    job: Job
+    store: Store
+    keyring: Keyring
+    root: Path
+    closure: Closure
+    inputs: list[Input]
+    numeric_class: str
+
+    @cached_property
+    def key(self) -> str:
+        """What the store answers to."""
+        return action_key(self.closure, self.job.params, self.inputs, self.numeric_class)
+
+    def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
+        """Write the record of outputs that are in the store, and return it. Where the same was made before, and its
+        bytes were lost since, the first record stays: the records of its descendants name it by its digest."""
+        known = self.known(outputs)
+        if known:
+            return known
+        objects = {
+            "environment": self.store.add_bytes(digest.canonical(environment_lock())),
+            "closure": self.store.add_bytes(self.closure.description),
+        }
+        record = statement(
+            self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, objects, self.root
+        )
+        envelope = seal(digest.canonical(record), self.keyring)
+        if not self.store.write_first_record(self.key, envelope):
+            known = self.known(outputs)  # by a job that ran at the same time and was faster
+            if known:
+                return known
+            self.store.write_record(self.key, envelope)
+        return record
+
+    def records(self) -> Iterator[tuple[bytes, dict]]:
+        """The records of this action that may be believed, each with its envelope; those of the own store first."""
+        for envelope in self.store.envelopes(self.key):
+            record = self.trusted(envelope)
+            if record:
+                yield envelope, record
+
+    def trusted(self, envelope: bytes) -> dict | None:
+        """The record in an envelope if a trusted key has signed it and it answers this very action."""
+        record = None if fault(envelope, self.keyring) else opened(envelope)
+        return record if record and action_of(record) == self.key else None
+
+    def known(self, outputs: dict[str, list[str]]) -> dict | None:
+        """The record that states these outputs already, kept in the own store from now on."""
+        for envelope, record in self.records():
+            if subjects_of(record) == outputs:
+                self.adopt(envelope, record)
+                return record
+        return None
+
+    def adopt(self, envelope: bytes, record: dict) -> None:
+        """Use a record, wherever it comes from: from now on it is in the own store, with what it names."""
+        for sha256 in surroundings_of(record):
+            self.store.is_sound(sha256)
+        self.store.write_record(self.key, envelope)
+
+
+def stored_record(action: Action) -> dict | None:
+    """The record of this action if the store can serve all its outputs; None where the script has to run."""
+    for envelope, record in action.records():
+        if all_restorable(action.store, action.job, record):
+            action.adopt(envelope, record)
+            return record
+    return record_pinned(action) if is_pinned_and_stored(action.store, action.job) else None
+
+
+def all_restorable(store: Store, job: Job, record: dict) -> bool:
+    """Can every output of the job be served from the store?"""
+    subjects = subjects_of(record)
+    if {name: len(paths) for name, paths in job.outputs.items()} != {n: len(d) for n, d in subjects.items()}:
+        return False
+    try:
+        return all(
+            artifact.restorable(store, Path(path), sha256)
+            for name, paths in job.outputs.items()
+            for path, sha256 in zip(paths, subjects[name], strict=True)
+        )
+    except FileNotFoundError:  # a gc took a manifest between the look at it and its reading
+        return False
+
+
+def is_pinned_and_stored(store: Store, job: Job) -> bool:
+    """Is the job's one file known beforehand by its `sha256` param, and here? Then nothing needs to be fetched again,
+    whatever has changed in the code that would fetch it."""
+    paths = [Path(path) for paths in job.outputs.values() for path in paths]
+    pin = job.params.get("sha256")
+    return bool(pin) and len(paths) == 1 and not artifact.is_directory(paths[0]) and store.is_sound(pin)
+
+
+def record_pinned(action: Action) -> dict:
+    """Write and return the record of a pinned file that the store holds already."""
+    now = utc_now()
+    outputs = {name: [action.job.params["sha256"]] for name in action.job.outputs}
+    return action.keep(outputs, Outcome(now, now, 0.0, 0.0, 0, {"from": "the store, by its sha256"}))
+
+
+def is_whole(action: Action, record: dict) -> bool:
+    """Are the record and all that the job made (still) in the store?"""
+    paths = [action.store.record_path(action.key), *map(action.store.object_path, outputs_of(action.store, record))]
+    return all(path.exists() for path in paths)
+
+
+def utc_now() -> str:
+    """The time as RFC 3339, in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
