@@ -89,15 +89,19 @@ class Index:
 
     def take_records(self) -> None:
         """Index the records not seen yet; forget those that are gone."""
-        known = {action: (number, stamp) for number, action, stamp in self.rows("SELECT id, action, stamp FROM record")}
+        rows = self.rows("SELECT action, id, stamp, sha256 FROM record")
+        known = {action: row for action, *row in rows}
         for found in record_files(self.store):
-            number, stamp = known.pop(found.name, (None, None))
+            number, stamp, sha256 = known.pop(found.name, (None, None, None))
             if stamp == found.stamp:
                 continue
-            if number is not None:
+            envelope = bytes_of(found)
+            if envelope is None or number is None or digest.of_bytes(envelope) != sha256:
                 self.forget_record(number)
-            self.add_record(found)
-        for number, _ in known.values():
+                self.add_record(found, envelope)
+            else:  # a record's time is that of its last use: only the stamp is new
+                self.tables.execute("UPDATE record SET stamp = ? WHERE id = ?", (found.stamp, number))
+        for number, _, _ in known.values():
             self.forget_record(number)
 
     def take_pointers(self) -> None:
@@ -114,7 +118,9 @@ class Index:
         self.tables.executemany("DELETE FROM pointer WHERE path = ?", [(name,) for name in known])
 
     def take_manifests(self) -> None:
-        """What the directories consist of, for every manifest that the store holds and that was not read yet."""
+        """What the directories consist of, for every manifest that a record names and that was not read yet."""
+        for table, column in (("member", "manifest"), ("manifest", "sha256")):
+            self.tables.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sha256 FROM subject)")
         for (sha256,) in self.rows(
             "SELECT DISTINCT sha256 FROM subject WHERE (path = ?1 OR path LIKE '%/' || ?1)"
             " AND sha256 NOT IN (SELECT sha256 FROM manifest)", MANIFEST,
@@ -125,11 +131,9 @@ class Index:
                 rows = [(sha256, path, member) for path, member in members]
                 self.tables.executemany("INSERT INTO member VALUES (?, ?, ?)", rows)
 
-    def add_record(self, found: Found) -> None:
-        """One record's rows. One that cannot be read gets an empty row, so that it is not opened at every question."""
-        try:
-            envelope = Path(found.path).read_bytes()
-        except FileNotFoundError:  # taken away since the directory was listed
+    def add_record(self, found: Found, envelope: bytes | None) -> None:
+        """One record's rows. One that is not whole gets an empty row, so that it is not parsed at every question."""
+        if envelope is None:
             return
         columns = "INSERT INTO record (action, stamp, sha256, rule, script, finished, seconds, origin, code) VALUES"
         record = opened(envelope)
@@ -157,8 +161,10 @@ class Index:
         self.tables.executemany("INSERT INTO code_file VALUES (?, ?, ?)", [(number, *file) for file in files])
         return number
 
-    def forget_record(self, number: int) -> None:
-        """Take a record's rows out."""
+    def forget_record(self, number: int | None) -> None:
+        """Take a record's rows out, if it has any."""
+        if number is None:
+            return
         for table in OF_RECORD:
             self.tables.execute(f"DELETE FROM {table} WHERE record = ?", (number,))
         self.tables.execute("DELETE FROM record WHERE id = ?", (number,))
@@ -230,6 +236,14 @@ def found(entry: os.DirEntry, name: str) -> Iterator[Found]:
     with contextlib.suppress(FileNotFoundError):
         stat = entry.stat()
         yield Found(name, entry.path, f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ino}")
+
+
+def bytes_of(found: Found) -> bytes | None:
+    """The file's bytes; None where it was taken away since its directory was listed."""
+    try:
+        return Path(found.path).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def members_of(store: Store, sha256: str) -> list[tuple[str, str]] | None:
