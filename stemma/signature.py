@@ -62,6 +62,11 @@ def sign(directory: Path, settings: Settings) -> Path:
     return target
 
 
+def payload_of(file: Path) -> bytes:
+    """The in-toto statement that a signature file signs. ValueError, KeyError or TypeError if it is not whole."""
+    return base64.b64decode(json.loads(file.read_bytes())["dsseEnvelope"]["payload"], validate=True)
+
+
 def fault(directory: Path, files: dict[str, str], settings: Settings) -> str | None:
     """What is wrong with a directory's signature, None if nothing; `files`: name -> SHA-256, as they should be."""
     from cryptography.exceptions import InvalidSignature
@@ -69,8 +74,8 @@ def fault(directory: Path, files: dict[str, str], settings: Settings) -> str | N
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
+        payload = payload_of(directory / SIGNATURE)
         envelope = json.loads((directory / SIGNATURE).read_bytes())["dsseEnvelope"]
-        payload = base64.b64decode(envelope["payload"], validate=True)
         signed = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
         signer(settings).public_key().verify(signed, encoded(payload), ECDSA(SHA256()))
         resources = json.loads(payload)["predicate"]["resources"]
