@@ -73,11 +73,13 @@ rule adapters:
 rule models:
     input:
         [f"results/models/{stage}/manifest.json" for stage in ("base", "sft", "dpo")],
+        SIGNED["models"],
 
 
 rule quantized:
     input:
         [f"results/quantized/{method}/manifest.json" for method in config["quantize"]["methods"]],
+        SIGNED["quantized"],
 
 
 localrules:

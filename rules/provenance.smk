@@ -15,6 +15,10 @@ MAIN = [
     "results/serve/benchmark.json",
     "results/serve/answers.json",
 ]
+SIGNED = {
+    "models": [f"results/models/{stage}/model.sig" for stage in ("base", "sft", "dpo")],
+    "quantized": [f"results/quantized/{method}/model.sig" for method in config["quantize"]["methods"]],
+}
 POSTER = str(HOUSE / "rules/poster.yaml")  # what the page shows, and the summary's figures
 HINTS = [
     'make ask PROMPT="What is an algorithm?"',
@@ -42,6 +46,7 @@ rule report:
         checkpoints=[f"results/pretrain/step-{step}/manifest.json" for step in STEPS],
         plots="results/pretrain/loss.svg",
         data=["results/align/instructions/manifest.json", "results/align/preferences/manifest.json"],
+        signatures=[signature for signatures in SIGNED.values() for signature in signatures],
         main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],
     output:
         page="results/report/index.html",
@@ -55,3 +60,22 @@ rule report:
         mem_mb=300,
     shell:
         "python -m stemma keys results/report && python -m stemma report {input.poster:q} {output.page}"
+
+
+# A view like the page: ECDSA signatures are randomised, so model.sig has no record and stands in no manifest.
+rule model_signature:
+    input:
+        manifest="results/{model}/manifest.json",
+    output:
+        signature="results/{model}/model.sig",
+    log:
+        "results/logs/model_signature/{model}.log",
+    benchmark:
+        "results/benchmarks/model_signature/{model}.tsv"
+    wildcard_constraints:
+        model=r"(models|quantized)/[\w-]+",
+    threads: 1
+    resources:
+        mem_mb=300,
+    shell:
+        "python -m stemma sign {input.manifest}"

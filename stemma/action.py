@@ -12,7 +12,17 @@ from pathlib import Path
 from stemma import artifact, digest
 from stemma.closure import Closure
 from stemma.envelope import Keyring, fault, opened, seal
-from stemma.record import Input, Job, Outcome, action_key, action_of, environment_lock, statement, subjects_of
+from stemma.record import (
+    Input,
+    Job,
+    Outcome,
+    action_key,
+    action_of,
+    environment_lock,
+    inputs_of,
+    statement,
+    subjects_of,
+)
 from stemma.store import Store
 from stemma.writeback import outputs_of, surroundings_of
 
@@ -40,20 +50,38 @@ class Action:
         known = self.known(outputs)
         if known:
             return known
-        objects = {
-            "environment": self.store.add_bytes(digest.canonical(environment_lock())),
-            "closure": self.store.add_bytes(self.closure.description),
-        }
         record = statement(
-            self.job, self.closure, self.key, self.numeric_class, self.inputs, outputs, outcome, objects, self.root
+            self.job,
+            self.closure,
+            self.key,
+            self.numeric_class,
+            self.inputs,
+            outputs,
+            outcome,
+            self.surroundings(),
+            self.root,
         )
         envelope = seal(digest.canonical(record), self.keyring)
         if not self.store.write_first_record(self.key, envelope):
-            known = self.known(outputs)  # by a job that ran at the same time and was faster
+            known = self.served()  # of a job that ran at the same time and was faster: its result is both's
             if known:
                 return known
             self.store.write_record(self.key, envelope)
         return record
+
+    def surroundings(self) -> dict[str, str]:
+        """Store the descriptions of what the job runs in: their digests by name."""
+        return {
+            "environment": self.store.add_bytes(digest.canonical(environment_lock())),
+            "closure": self.store.add_bytes(self.closure.description),
+        }
+
+    def served(self) -> dict | None:
+        """The record whose outputs the store can serve, kept in the own store from now on."""
+        for envelope, record in self.records():
+            if all_restorable(self.store, self.job, record):
+                return self.adopt(envelope, record)
+        return None
 
     def records(self) -> Iterator[tuple[bytes, dict]]:
         """The records of this action that may be believed, each with its envelope; those of the own store first."""
@@ -71,24 +99,41 @@ class Action:
         """The record that states these outputs already, kept in the own store from now on."""
         for envelope, record in self.records():
             if subjects_of(record) == outputs:
-                self.adopt(envelope, record)
-                return record
+                return self.adopt(envelope, record)
         return None
 
-    def adopt(self, envelope: bytes, record: dict) -> None:
-        """Use a record, wherever it comes from: from now on it is in the own store, with what it names."""
-        for sha256 in surroundings_of(record):
-            self.store.is_sound(sha256)
+    def adopt(self, envelope: bytes, record: dict) -> dict:
+        """Use a record, wherever it comes from: from now on it is in the own store, with what it names. Returns it."""
+        damaged = [sha256 for sha256 in surroundings_of(record) if not self.store.is_sound(sha256)]
+        if damaged:
+            self.surroundings()  # mostly the same as then, and so what was damaged is whole again
+        if self.relink(record):
+            envelope = seal(digest.canonical(record), self.keyring)
         self.store.write_record(self.key, envelope)
+        return record
+
+    def relink(self, record: dict) -> bool:
+        """Let a record name the records that its inputs have now, where the ones that it names are lost: a damaged
+        record is replaced by that of a second run, and gave equal bytes, or this were no hit."""
+        now = {item.sha256: item.record for item in self.inputs if item.record}
+        lost = [item for item in inputs_of(record) if self.has_lost(item["annotations"].get("record"), now)]
+        for item in lost:
+            item["annotations"]["record"] = now[item["digest"]["sha256"]]
+        return bool(lost)
+
+    def has_lost(self, link: str | None, now: dict[str, str]) -> bool:
+        """Is the record with this digest nowhere any more? Where the store is shared others may have it."""
+        if link is None or link in now.values() or self.store.shared is not None:
+            return False
+        return not self.store.has_envelope(link)
 
 
 def stored_record(action: Action) -> dict | None:
     """The record of this action if the store can serve all its outputs; None where the script has to run."""
-    for envelope, record in action.records():
-        if all_restorable(action.store, action.job, record):
-            action.adopt(envelope, record)
-            return record
-    return record_pinned(action) if is_pinned_and_stored(action.store, action.job) else None
+    record = action.served()
+    if record is None and is_pinned_and_stored(action.store, action.job):
+        return record_pinned(action)
+    return record
 
 
 def all_restorable(store: Store, job: Job, record: dict) -> bool:

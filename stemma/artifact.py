@@ -13,6 +13,7 @@ from pathlib import Path
 from stemma import digest
 from stemma.digest import read_json, write_atomically
 from stemma.errors import StemmaError
+from stemma.files import is_abandoned
 from stemma.store import Store
 
 MANIFEST = "manifest.json"
@@ -123,11 +124,15 @@ def restorable(store: Store, path: Path, sha256: str) -> bool:
 
 
 def restore(store: Store, path: Path, sha256: str) -> None:
-    """Put the artifact at its declared path; a directory's manifest comes last, what it does not list goes."""
+    """Put the artifact at its declared path; a directory's manifest comes last, what it does not list goes. So does
+    what a job left that was killed while it did the same."""
+    for found in path.parent.glob(".*~*"):
+        if is_abandoned(found):
+            found.unlink(missing_ok=True)
     if is_directory(path):
         files = listed(store.object_path(sha256))
         for found in digest.files_below(path.parent):
-            if str(found.relative_to(path.parent)) not in files and not found.name.endswith(".tmp"):
+            if str(found.relative_to(path.parent)) not in files:
                 found.unlink(missing_ok=True)
         for name, member in files.items():
             store.link(member, path.parent / name)

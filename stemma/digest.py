@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stemma.errors import StemmaError
+from stemma.files import beside
 
 SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
 
@@ -98,7 +99,7 @@ def read_json(path: Path) -> dict | None:
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """The file is there with all its bytes or not at all, at whatever instant the process or the machine stops."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = beside(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)

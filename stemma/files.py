@@ -105,8 +105,19 @@ def scratch_directory(parent: Path) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def beside(target: Path) -> Path:
+    """A name in the target's directory for what is to be renamed to it; hidden, and this process's own."""
+    return target.with_name(f".{target.name}~{socket.gethostname()}-{os.getpid()}-tmp")
+
+
+def is_abandoned(path: Path) -> bool:
+    """Does a name of `beside` stand there whose process died before it could rename?"""
+    hidden, mark, owner = path.name.rpartition("~")
+    return bool(mark) and hidden.startswith(".") and owner_is_dead(owner)
+
+
 def owner_is_dead(name: str) -> bool:
-    """Is this the scratch directory of a process of this host that runs no more? Of other hosts nobody can say."""
+    """Does a scratch name belong to a process of this host that runs no more? Of other hosts nobody can say."""
     host, _, rest = name.rpartition("-")[0].rpartition("-")
     return host == socket.gethostname() and rest.isdigit() and not is_alive(int(rest))
 

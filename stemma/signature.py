@@ -7,13 +7,13 @@ records. ECDSA is randomised: `model.sig` is no artifact and no manifest lists i
 
 import base64
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemma.artifact import SIGNATURE
 from stemma.envelope import encoded, write_key
 from stemma.errors import StemmaError
+from stemma.files import beside
 from stemma.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def sign(directory: Path, settings: Settings) -> Path:
     signer(settings)
     target = directory / SIGNATURE
     target.unlink(missing_ok=True)
-    temporary = directory / f".{SIGNATURE}.{os.getpid()}.tmp"
-    rules = hashing.Config().set_ignored_paths(paths=[SIGNATURE, temporary.name], ignore_git_paths=False)
+    # Beside the directory: a job that reads it meanwhile would take it for a file that no manifest lists.
+    temporary = beside(directory)
+    rules = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
     config = signing.Config().use_elliptic_key_signer(private_key=key_path(settings)).set_hashing_config(rules)
     try:
         config.sign(directory, temporary)

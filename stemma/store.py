@@ -22,7 +22,7 @@ from typing import TypeVar
 from stemma import digest
 from stemma.envelope import opened
 from stemma.errors import warn
-from stemma.files import move, move_to_free, place, scratch_directory, scratch_file, where_writable
+from stemma.files import beside, move, move_to_free, place, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
 from stemma.shared import Shared, Unavailable, shared_of
 
@@ -112,7 +112,7 @@ class Store:
         if target.exists() and target.samefile(source):
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary = beside(target)
         try:
             place(source, temporary)
             temporary.replace(target)
@@ -152,6 +152,10 @@ class Store:
     def read_record(self, key: str) -> dict | None:
         """The record of an action, its signature not looked at; None where there is none that is whole."""
         return next(filter(None, map(opened, self.envelopes(key))), None)
+
+    def has_envelope(self, sha256: str) -> bool:
+        """Is there a record here whose envelope has this digest? Reads them all: for the rare case."""
+        return any(digest.of_file(file) == sha256 for file in (self.path / "records").glob("*/*.json"))
 
     def write_record(self, key: str, envelope: bytes) -> None:
         """Keep a signed record; its objects must be in the store already. Whether it is new or used again, its file's
