@@ -330,8 +330,8 @@ def test_clock_set_back_or_forward(half, tmp_path, moment):
     check_store(yard.store, yard.keyring)
     check_pointers(yard)
     after = yard.digests()
-    yard.gc("--budget", "1GB")
-    yard.gc()
+    yard.ask("gc", "--budget", "1GB")
+    yard.ask("gc")
     assert yard.build() == ["hit"] * 3
     yard.times = 2
     assert yard.build() == ["run"] * 3

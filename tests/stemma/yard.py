@@ -14,7 +14,7 @@ from stemma.run import run_job
 from stemma.settings import Settings
 from stemma.store import Store
 from stemma.writeback import objects_of
-from tests.stemma.conftest import FILES, REPOSITORY
+from tests.stemma.conftest import REPOSITORY, planted
 
 RULES = ("first", "second", "third")
 OUTPUTS = {
@@ -113,8 +113,8 @@ class Yard:
             if not {".store", ".records", "logs"} & set(file.relative_to(folder).parts)
         }
 
-    def gc(self, *options: str, name: str = "gc") -> str:
-        """What `python -m stemma gc` prints."""
+    def ask(self, name: str, *options: str) -> str:
+        """What a command of the engine prints."""
         (self.path / "results/.records/settings.json").write_text(self.settings.to_json())
         done = subprocess.run(
             [sys.executable, "-m", "stemma", name, *options],
@@ -130,12 +130,7 @@ class Yard:
 
 def make_yard(path: Path, **settings) -> Yard:
     """A fresh yard, nothing built."""
-    for name, text in FILES.items():
-        file = path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    for name in ("command", "errors", "progress"):
-        (path / f"llm/{name}.py").write_text((REPOSITORY / f"llm/{name}.py").read_text())
+    planted(path)
     return Yard(path, Settings(**{"key": "key.pem"} | settings))
 
 
