@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint lock ask clean
+.PHONY: help setup validators demo test test-all lint lock ask clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -25,13 +25,22 @@ setup: .venv/.runtime  ## a virtual environment with the pinned packages of envs
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/dev.lock
 	@touch $@
 
+# Independent readers of what a run says about itself; they pin other versions than the pipeline does.
+.venv/validators/.done: .venv/.runtime envs/validators.lock
+	$(PYTHON) -m venv .venv/validators
+	.venv/validators/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/validators.lock
+	.venv/validators/bin/python envs/contexts.py .venv/validators/contexts
+	@touch $@
+
+validators: .venv/validators/.done  ## roc-validator, runcrate, mlcroissant in an environment of their own, for the tests
+
 demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
 	$(BIN)/snakemake
 
-test: .venv/.dev  ## the tests (under 15 minutes on two cores)
+test: .venv/.dev validators  ## the tests (under 15 minutes on two cores)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: .venv/.dev  ## the slow ones too
+test-all: .venv/.dev validators  ## the slow ones too
 	$(BIN)/python -m pytest
 
 lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
@@ -42,7 +51,7 @@ lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
 
 lock: setup     ## resolve envs/*.in anew into envs/*.lock (FIND_LINKS: a folder with a CPU build of torch)
 	$(BIN)/pip install --quiet uv
-	cd envs && for name in runtime dev; do \
+	cd envs && for name in runtime dev validators; do \
 	  ../$(BIN)/uv pip compile --quiet --python ../$(BIN)/python $${FIND_LINKS:+--find-links $$FIND_LINKS} \
 	    --generate-hashes --no-emit-package torch --no-header --no-annotate -o $$name.lock $$name.in; done
 

@@ -81,6 +81,22 @@ rule clean_shards:
         "python -m stemma run scripts/process/clean_shards.py {params.flags}"
 
 
+rule croissant:
+    input:
+        clean="results/clean/manifest.json",
+    output:
+        croissant="results/clean.croissant.json",
+    log:
+        "results/logs/croissant.log",
+    benchmark:
+        "results/benchmarks/croissant.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/process/croissant.py {params.flags}"
+
+
 rule mix:
     input:
         clean="results/clean/manifest.json",

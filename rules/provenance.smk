@@ -5,6 +5,7 @@ from shlex import quote
 LAST = f"results/pretrain/step-{STEPS[-1]}"
 MAIN = [
     "results/clean",
+    "results/clean.croissant.json",
     "results/tokenizer/vocab.json",
     "results/tokens",
     "results/model/config.json",
@@ -50,7 +51,10 @@ rule report:
         main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],
     output:
         page="results/report/index.html",
+        crate="results/report/ro-crate-metadata.json",
         public=["results/report/records.pem", "results/report/models.pem"],
+    params:
+        workflow=[str(HOUSE / "Snakefile"), *sorted(map(str, (HOUSE / "rules").glob("*.smk")))],
     log:
         "results/logs/report.log",
     benchmark:
@@ -59,7 +63,9 @@ rule report:
     resources:
         mem_mb=300,
     shell:
-        "python -m stemma keys results/report && python -m stemma report {input.poster:q} {output.page}"
+        "python -m stemma keys results/report"
+        " && python -m stemma crate results/report {params.workflow:q}"
+        " && python -m stemma report {input.poster:q} {output.page}"
 
 
 # A view like the page: ECDSA signatures are randomised, so model.sig has no record and stands in no manifest.

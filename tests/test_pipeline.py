@@ -5,12 +5,10 @@ Golden digests stand in tests/golden.json; `python -m tests.golden DIRECTORY` wr
 
 import json
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -21,16 +19,10 @@ from tests.golden import GOLDEN, digests, is_trained
 from tests.stemma.conftest import jobs
 
 
-@pytest.fixture
-def built(tiny: Path) -> Path:
-    """One build of everything, from nothing."""
-    return tiny
-
-
-def test_golden_digests(built):
+def test_golden_digests(tiny):
     """Up to token shards and config.json on every machine; trained artifacts too, in the class `portable`."""
     golden = json.loads(GOLDEN.read_text())
-    found = digests(built)
+    found = digests(tiny)
     assert found.keys() == golden["sha256"].keys()
     wrong = sorted(name for name, sha256 in found.items() if sha256 != golden["sha256"][name])
     exact = [name for name in wrong if not is_trained(name)]
@@ -43,29 +35,29 @@ def test_golden_digests(built):
     assert not wrong, "trained artifacts changed on the processor of the golden digests"
 
 
-def test_all_of_it_verifies(built):
+def test_all_of_it_verifies(tiny):
     done = subprocess.run(
-        [sys.executable, "-m", "stemma", "verify", "--json"], cwd=built, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "stemma", "verify", "--json"], cwd=tiny, capture_output=True, text=True, check=False
     )
     found = json.loads(done.stdout)
     assert (found["verified"], found["faults"], found["stale"]) == (True, [], [])
-    assert found["artifacts"] == len(digests(built))
+    assert found["artifacts"] == len(digests(tiny))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to open the page with")
 @pytest.mark.parametrize(("theme", "width"), zip(THEMES, SIZES, strict=False))
-def test_report_in_a_browser(built, theme, width):
+def test_report_in_a_browser(tiny, theme, width):
     """Every block opens by mouse and by keyboard, the console is silent, nothing overflows, contrast is enough."""
-    assert examine(built / "results/report/index.html", theme, width) >= 30
+    assert examine(tiny / "results/report/index.html", theme, width) >= 30
 
 
-def test_second_run_does_nothing(built):
-    done = build(built)
+def test_second_run_does_nothing(tiny):
+    done = build(tiny)
     assert jobs(done) == []
     assert "Nothing to be done" in done.stderr
 
 
-def test_killed_again_and_again_then_equal(built, tmp_path):
+def test_killed_again_and_again_then_equal(tiny, tmp_path):
     """Another directory, kill -9 at random moments, the same command again: the same bytes."""
     chance = random.Random(1)
     for _ in range(3):
@@ -74,36 +66,36 @@ def test_killed_again_and_again_then_equal(built, tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     build(tmp_path)
-    assert digests(tmp_path) == digests(built)
+    assert digests(tmp_path) == digests(tiny)
 
 
-def test_rebuild_from_nothing_is_equal(built):
-    """The engine's own check: a clean directory, an empty store, every ancestor of the last artifact built again."""
+def test_rebuild_from_nothing_is_equal(tiny):
+    """The engine's own check: a clean directory, an empty store, every ancestor of the last artifact tiny again."""
     done = subprocess.run(
         [sys.executable, "-m", "stemma", "rebuild", "results/serve/answers.json", "results/quantized/int8"],
-        cwd=built, capture_output=True, text=True, check=False,
+        cwd=tiny, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith(" artifacts built again, all equal")
+    assert done.stdout.splitlines()[-1].endswith(" artifacts tiny again, all equal")
 
 
-def test_results_come_back_from_the_store(built):
-    before = digests(built)
-    for path in (built / "results").iterdir():
+def test_results_come_back_from_the_store(tiny):
+    before = digests(tiny)
+    for path in (tiny / "results").iterdir():
         if path.name != ".store":
-            shutil.rmtree(path)
-    assert {how for _, how in jobs(build(built))} == {"hit"}
-    assert digests(built) == before
+            subprocess.run(["rm", "-r", path], check=True)
+    assert {how for _, how in jobs(build(tiny))} == {"hit"}
+    assert digests(tiny) == before
 
 
-def test_transformers_and_peft_load_what_came_out(built):
+def test_transformers_and_peft_load_what_came_out(tiny):
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from llm.model.directory import load_model
 
-    models = built / "results/models"
+    models = tiny / "results/models"
     tokenizer = AutoTokenizer.from_pretrained(models / "dpo")
     ids = tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is an algorithm?"}], add_generation_prompt=True, return_tensors="pt",
@@ -113,11 +105,11 @@ def test_transformers_and_peft_load_what_came_out(built):
         theirs = AutoModelForCausalLM.from_pretrained(models / "dpo", dtype=torch.float32)(ids).logits
         torch.testing.assert_close(load_model(models / "dpo")(ids), theirs, rtol=1e-5, atol=1e-5)
         base = AutoModelForCausalLM.from_pretrained(models / "sft", dtype=torch.float32)
-        adapted = PeftModel.from_pretrained(base, built / "results/align/dpo")(ids).logits
+        adapted = PeftModel.from_pretrained(base, tiny / "results/align/dpo")(ids).logits
     torch.testing.assert_close(adapted, theirs, rtol=1e-4, atol=1e-4)
 
 
-def test_no_near_duplicate_of_validation_in_training(built):
+def test_no_near_duplicate_of_validation_in_training(tiny):
     """Exact Jaccard similarity of all pairs across the split, by brute force over shared shingles."""
     import polars as pl
 
@@ -125,7 +117,7 @@ def test_no_near_duplicate_of_validation_in_training(built):
         words = text.lower().split()
         return frozenset(zip(*(words[i:] for i in range(5)), strict=False))
 
-    table = pl.concat([pl.read_parquet(f) for f in sorted((built / "results/clean").glob("*/part-*.parquet"))])
+    table = pl.concat([pl.read_parquet(f) for f in sorted((tiny / "results/clean").glob("*/part-*.parquet"))])
     train = [shingles(text) for text in table.filter(pl.col("split") == "train")["text"]]
     holders: dict[tuple, list[int]] = {}
     for number, found in enumerate(train):

@@ -88,7 +88,8 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
     digest.write_atomically(page, text.encode())
 
 
-BESIDE = ("records.pem", "models.pem", "ro-crate-metadata.json", "croissant.json")  # of the page, linked where they are
+# Linked from the page where they are.
+BESIDE = ("records.pem", "models.pem", "ro-crate-metadata.json", "../clean.croissant.json")
 
 
 def faults_of(settings: Settings, artifacts: list[Artifact]) -> dict[Path, str | None]:

@@ -1,0 +1,19 @@
+"""Write the run as a Provenance Run Crate (RO-Crate) from its records."""
+
+import argparse
+from pathlib import Path
+
+from stemma.crate.write import write_crate
+from stemma.settings import Settings
+from stemma.store import Store
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Where to write, and the workflow's files."""
+    parser.add_argument("root", type=Path, help="the crate's directory; ro-crate-metadata.json goes there")
+    parser.add_argument("workflow", type=Path, nargs="+", help="the Snakefile, then the files it includes")
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """See stemma/crate/write.py."""
+    write_crate(Store.of(Settings.here()), parsed.root, parsed.workflow)
