@@ -15,12 +15,13 @@ from snakemake.persistence import ParamsChange, PersistenceBase
 
 from stemma import artifact
 from stemma.foresight import Foresight
-from stemma.keys import Keys, script_of
+from stemma.keys import Keys
+from stemma.rules import RulePlan, script_of
 
 SERVED = "_stemma_served_here"
 
 
-def judge_staleness(keys: Keys) -> None:
+def judge_staleness(keys: Keys, plan: RulePlan) -> None:
     """A job of the engine is stale if a pointer of its outputs does not hold its expected key."""
     has_metadata, has_outdated = PersistenceBase.has_metadata, PersistenceBase.has_outdated_metadata
     params_changed = PersistenceBase.params_changed
@@ -28,7 +29,7 @@ def judge_staleness(keys: Keys) -> None:
     def engine_params_changed(persistence, job, file=None):
         if not script_of(job.rule):
             return params_changed(persistence, job, file)
-        expected = keys.expected(job.rule, job.wildcards_dict)
+        expected = keys.expected(plan.job(job.rule, job.wildcards_dict))
         old = {path: artifact.read_pointer(Path(path)) for path in ([file] if file is not None else job.output)}
         stale = {path: pointer for path, pointer in old.items() if pointer is None or pointer.expected != expected}
         return ParamsChange(
@@ -42,19 +43,19 @@ def judge_staleness(keys: Keys) -> None:
     PersistenceBase.params_changed = engine_params_changed
 
 
-def is_held(job, foresight: Foresight) -> bool:
+def is_held(job, foresight: Foresight, plan: RulePlan) -> bool:
     """Is this a job of the engine whose result the store has?"""
-    return bool(script_of(job.rule)) and foresight.holds(job.rule, job.wildcards_dict)
+    return bool(script_of(job.rule)) and foresight.holds(plan.job(job.rule, job.wildcards_dict))
 
 
-def judge_submission(workflow, foresight: Foresight) -> None:
+def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
     """When a job's turn comes and the store holds its result, or those of a whole group, it runs on this machine."""
     register_running, is_local = DAG.register_running, Job.is_local.fget
 
     def engine_register_running(dag, jobs):
         for job in jobs:
             members = list(job.jobs) if job.is_group() else [job]
-            if not workflow.local_exec and all(is_held(member, foresight) for member in members):
+            if not workflow.local_exec and all(is_held(member, foresight, plan) for member in members):
                 for member in members:
                     setattr(member, SERVED, True)
                     member._resources = None  # they were evaluated for another machine

@@ -64,6 +64,11 @@ class Store:
                 raise
             return False
 
+    def has(self, sha256: str) -> bool:
+        """Is there an object of this name, here or in the shared store? Nothing is hashed."""
+        name = object_name(sha256)
+        return (self.path / name).is_file() or self.through(lambda shared: shared.has(name), False)
+
     def fetch(self, sha256: str) -> bool:
         """Bring the object from the shared store. It enters only after its bytes were found to be the right ones."""
         if self.shared is None:

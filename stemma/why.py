@@ -5,16 +5,44 @@ tell beforehand is whether a rebuilt artifact will have equal bytes, after which
 """
 
 import json
+import statistics
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact, numeric
-from stemma.closure import Closure, closure_of
+from stemma.call import Call
+from stemma.closure import Closure
 from stemma.digest import read_json
 from stemma.errors import StemmaError
-from stemma.keys import Keys, named, script_of
+from stemma.index import Index
+from stemma.keys import Keys
+from stemma.plan import Plan, Wanted, kept_plan
 from stemma.record import external, inputs_of, public, usage_of
+from stemma.settings import Settings
 from stemma.store import Store
+
+
+def ask(call: Call, target: str) -> "list[Stale]":
+    """The stale jobs that a target needs: by the plan of the last build, else by the workflow as it is now."""
+    plan, settings = kept_plan(call), Settings.here()
+    store, root = Store.of(settings), Path(call.snakefile).resolve().parent
+    config = read_json(store.object_path(settings.config))
+    job = plan and config and job_at(plan, target)
+    if job:
+        return Inquiry(Keys(plan, root, settings.numeric), store, config).chain(job)
+    from stemma.load import load  # Snakemake takes a second to load
+
+    attached = load(call)
+    job = job_at(attached.keys.plan, target)
+    if job is None:
+        raise StemmaError(f"{target} is made by no rule of this workflow; name a file below results/")
+    return Inquiry(attached.keys, Store.of(attached.settings), json.loads(attached.config)).chain(job)
+
+
+def job_at(plan: Plan, target: str) -> Wanted | None:
+    """The job that makes a path, or the manifest of a directory."""
+    return plan.maker(target) or plan.maker(f"{target}/{artifact.MANIFEST}")
 
 
 @dataclass
@@ -29,13 +57,15 @@ class Change:
 
 @dataclass
 class Stale:
-    """A job that would run: its target, its own changes, the stale targets it waits for, the seconds it took before."""
+    """A job that would run: its target, its own changes, the stale targets it waits for, the seconds it took before;
+    `estimated`: or those that other jobs of its rule took."""
 
     target: str
     rule: str
     changes: list[Change] = field(default_factory=list)
     waits_for: list[str] = field(default_factory=list)
     seconds: float | None = None
+    estimated: bool = False
 
 
 class Inquiry:
@@ -45,69 +75,77 @@ class Inquiry:
         self.keys = keys
         self.store = store
         self.config = config
-        self.stale: dict[tuple, Stale | None] = {}
+        self.plan = keys.plan
+        self.stale: dict[str, Stale | None] = {}
 
-    def chain(self, path: str) -> list[Stale]:
-        """The stale jobs that a target needs, ancestors first. Raises StemmaError for a path that no rule makes."""
-        producer = self.keys.producer(path) or self.keys.producer(f"{path}/{artifact.MANIFEST}")
-        if producer is None:
-            raise StemmaError(f"{path} is made by no rule of this workflow; name a file below results/")
-        self.visit(*producer)
+    def chain(self, job: Wanted) -> list[Stale]:
+        """The stale jobs that a job needs and is, ancestors first."""
+        self.visit(job)
         return [stale for stale in self.stale.values() if stale]
 
-    def visit(self, rule, wildcards: dict[str, str]) -> Stale | None:
+    def visit(self, job: Wanted) -> Stale | None:
         """Judge a job after its parents."""
-        place = (rule.name, tuple(sorted(wildcards.items())))
-        if place in self.stale:
-            return self.stale[place]
+        if job.place in self.stale:
+            return self.stale[job.place]
         waits_for = []
-        for _, path in named(rule.expand_input(wildcards)[0]):
-            producer = self.keys.producer(path)
-            parent = self.visit(*producer) if producer else None
+        for _, path in job.inputs:
+            maker = self.plan.maker(path)
+            parent = self.visit(maker) if maker else None
             if parent and parent.target not in waits_for:
                 waits_for.append(parent.target)
-        self.stale[place] = self.judge(rule, wildcards, waits_for)
-        return self.stale[place]
+        self.stale[job.place] = self.judge(job, waits_for)
+        return self.stale[job.place]
 
-    def judge(self, rule, wildcards: dict[str, str], waits_for: list[str]) -> Stale | None:
+    def judge(self, job: Wanted, waits_for: list[str]) -> Stale | None:
         """The job as stale, with what changed; None where all it gives stands as it should."""
-        outputs = [Path(path) for _, path in named(rule.expand_output(wildcards)[0])]
+        outputs = [Path(path) for _, path in job.outputs]
         target = str(artifact.argument(outputs[0]))
-        if not script_of(rule):  # a view has no record: it follows its inputs
+        if not job.script:  # a view has no record: it follows its inputs
             missing = [Change("missing", str(path)) for path in outputs if not path.exists()]
-            return Stale(target, rule.name, missing, waits_for) if missing or waits_for else None
+            return Stale(target, job.rule, missing, waits_for) if missing or waits_for else None
         pointers = [artifact.read_pointer(path) for path in outputs]
         missing = [path for path, pointer in zip(outputs, pointers, strict=True) if not pointer or not path.exists()]
-        expected = self.keys.expected(rule, wildcards)
+        expected = self.keys.expected(job)
         if not missing and all(pointer.expected == expected for pointer in pointers):
             return None
-        stale = Stale(target, rule.name, waits_for=waits_for)
+        stale = Stale(target, job.rule, waits_for=waits_for)
         pointer = next(filter(None, pointers), None)
         record = self.store.read_record(pointer.action) if pointer else None
         if record is None:
             stale.changes = [Change("never built", target)]
+            stale.seconds, stale.estimated = self.usual(job.rule), True
             return stale
         stale.seconds = usage_of(record)["seconds"]
-        stale.changes = self.changes(rule, wildcards, record, self.config_of(pointer))
+        stale.changes = self.changes(job, record, self.config_of(pointer))
         stale.changes += [Change("missing", str(path)) for path in missing]
         return stale
 
-    def changes(self, rule, wildcards: dict[str, str], record: dict, config: dict) -> list[Change]:
+    def usual(self, rule: str) -> float | None:
+        """The median of the seconds that the rule's other jobs took; None where none is recorded."""
+        durations = self.index.durations(rule)
+        return statistics.median(durations) if durations else None
+
+    @cached_property
+    def index(self) -> Index:
+        """All records of the store."""
+        return Index(self.store)
+
+    def changes(self, job: Wanted, record: dict, config: dict) -> list[Change]:
         """What differs between the job as it is wanted and the record of what was built."""
-        closure = closure_of(Path(script_of(rule)), self.keys.root)
-        params = differing(external(record)["params"], public(self.keys.params(rule, wildcards)))
+        closure = self.keys.closure(job)
+        params = differing(external(record)["params"], public(job.params))
         changed = differing(config, self.config)
         found = [named_in_config(change, changed) for change in params]
         if record["predicate"]["runDetails"]["stemma_keys"]["closure"] != closure.key:
             found += code_changes(self.description(record), json.loads(closure.description))
         found += mode_changes(record, closure, self.keys.mode)
         old = {item["name"]: item for item in inputs_of(record)}
-        new = [path for _, path in named(rule.expand_input(wildcards)[0])]
+        new = [path for _, path in job.inputs]
         found += [Change("input", name, "was one", "is none") for name in old if name not in new]
         for path in new:
             if path not in old:
                 found.append(Change("input", path, "was none", "is one"))
-            elif not self.keys.producer(path) and self.keys.of_path(path) != old[path]["digest"]["sha256"]:
+            elif not self.plan.maker(path) and self.keys.of_path(path) != old[path]["digest"]["sha256"]:
                 found.append(Change("source", path, old[path]["digest"]["sha256"], self.keys.of_path(path)))
         return found
 

@@ -18,11 +18,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.shell import shell
 
 from stemma import digest
+from stemma.call import Call, spelled
 from stemma.closure import reader_of
 from stemma.errors import StemmaError
 from stemma.foresight import Foresight
 from stemma.judgement import judge_staleness, judge_submission
-from stemma.keys import Keys, named, script_of
+from stemma.keys import Keys
+from stemma.plan import keep
+from stemma.rules import RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
 
@@ -33,11 +36,17 @@ CONFIG = Path("results/.records/config.json")  # the config of the last build, a
 
 @dataclass(frozen=True)
 class Attached:
-    """What a workflow was given: its keys, its settings, its config as canonical JSON."""
+    """What a workflow was given: its keys, its settings, its config as canonical JSON; how it was read, from what."""
 
     keys: Keys
     settings: Settings
     config: bytes
+    call: Call
+    files: list[Path]
+
+    def keep_plan(self) -> None:
+        """Keep the jobs whose keys were asked for, see stemma/plan.py."""
+        keep(self.call, self.files, [job for job, _ in self.keys.known.values()])
 
 
 def attach(workflow, settings: Settings) -> Attached:
@@ -45,44 +54,50 @@ def attach(workflow, settings: Settings) -> Attached:
     root = Path(workflow.basedir)
     config = digest.canonical(workflow.globals["config"])
     settings = replace(settings, config=digest.of_bytes(config))
-    keys = Keys(workflow.rules, root, settings.numeric)
+    plan = RulePlan(workflow.rules)
+    keys = Keys(plan, root, settings.numeric)
     for rule in workflow.rules:
         if script_of(rule):
-            rule.set_params(key=key_param(keys, rule), flags=flags_param(keys, rule, settings))
+            rule.set_params(key=key_param(keys, plan, rule), flags=flags_param(keys, plan, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
-            rule.set_params(key=key_param(keys, rule))
+            rule.set_params(key=key_param(keys, plan, rule))
     python = shlex.quote(str(Path(sys.executable).parent))
     shell.prefix(
         f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "
         f"STEMMA_PARENT={os.getpid()}; "
     )
-    workflow.attached = Attached(keys, settings, config)
+    read = workflow.config_settings
+    call = Call.of(Path(workflow.main_snakefile), map(Path, read.configfiles), read.config)
+    files = [Path(file.get_path_or_uri(secret_free=True)) for file in workflow.included]
+    files = [Path(spelled(file)) for file in (*files, *map(Path, workflow.configfiles)) if file.is_file()]
+    workflow.attached = Attached(keys, settings, config, call, files)
     if workflow.is_main_process:
-        judge_staleness(keys)
-        judge_submission(workflow, Foresight(keys, Store.of(settings)))
+        judge_staleness(keys, plan)
+        judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
         workflow.onstart(lambda log: begin(workflow.attached))
     return workflow.attached
 
 
-def key_param(keys: Keys, rule) -> Callable:
+def key_param(keys: Keys, plan: RulePlan, rule) -> Callable:
     """The param that Snakemake compares: it changes exactly when the target's expected key does."""
 
     def key(wildcards):
-        return plain_errors(keys.expected, rule, dict(wildcards.items()))
+        return plain_errors(lambda: keys.expected(plan.job(rule, dict(wildcards.items()))))
 
     return key
 
 
-def flags_param(keys: Keys, rule, settings: Settings) -> Callable:
+def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callable:
     """The rendered options of `python -m stemma run`."""
 
     def flags(wildcards, input, output, threads):
         values = dict(wildcards.items())
+        job = plan.job(rule, values)
         options = [
             "--rule",
             rule.name,
             "--expected",
-            keys.expected(rule, values),
+            keys.expected(job),
             "--settings",
             settings.to_json(),
             "--threads",
@@ -90,9 +105,9 @@ def flags_param(keys: Keys, rule, settings: Settings) -> Callable:
             "--log",
             rule.expand_log(values)[0],
         ]
-        options += ["--wildcards", json.dumps(values), "--params", json.dumps(keys.params(rule, values))]
+        options += ["--wildcards", json.dumps(values), "--params", json.dumps(job.params)]
         for name, path in named(input):
-            options += ["--input" if keys.producer(path) else "--source", f"{name}={path}"]
+            options += ["--input" if plan.maker(path) else "--source", f"{name}={path}"]
         for name, path in named(output):
             options += ["--output", f"{name}={path}"]
         return shlex.join(map(str, options))
@@ -100,10 +115,10 @@ def flags_param(keys: Keys, rule, settings: Settings) -> Callable:
     return flags
 
 
-def plain_errors(function: Callable, *arguments):
+def plain_errors(function: Callable[[], str]) -> str:
     """Let a StemmaError reach the user as Snakemake's own kind of error."""
     try:
-        return function(*arguments)
+        return function()
     except StemmaError as error:
         raise WorkflowError(str(error)) from None
 
@@ -115,6 +130,7 @@ def begin(attached: Attached) -> None:
     digest.write_atomically(CONFIG, attached.config)
     attached.settings.save()
     attached.keys.sources.save()
+    attached.keep_plan()
     reader_of(attached.keys.root).save()
 
 

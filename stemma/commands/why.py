@@ -3,15 +3,17 @@
     python -m stemma why results/models/dpo/manifest.json
     python -m stemma why results/clean/manifest.json --after 'process.thresholds.words.min=50'
 
-Takes --configfile and --config as snakemake does, and --after for a change not yet made. Exit status 0 either way.
+Without options the workflow is called as the last build here called it; --snakefile, --configfile and --config say
+otherwise, as for snakemake. --after is for a change not yet made. Exit status 0 either way.
 """
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from stemma.settings import ROOT
+from stemma.call import Call, merged, overrides
+from stemma.plan import last_call
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -20,21 +22,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", action="append", default=[], metavar="KEY=VALUE", help="a config key, dotted")
     parser.add_argument("--configfile", nargs="+", default=[], type=Path, help="as for snakemake")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
-    parser.add_argument("--snakefile", type=Path, help="default: the one here, else the repository's")
+    parser.add_argument("--snakefile", type=Path, help="as for snakemake")
     parser.add_argument("--json", action="store_true", help="the chain as a JSON list")
 
 
 def handle(parsed: argparse.Namespace) -> None:
     """See stemma/why.py."""
-    from stemma.load import load, overrides
-    from stemma.store import Store
-    from stemma.why import Inquiry
+    from stemma.why import ask
 
-    snakefile = parsed.snakefile or (Path("Snakefile") if Path("Snakefile").is_file() else ROOT / "Snakefile")
-    attached = load(snakefile, parsed.configfile, overrides([*parsed.config, *parsed.after]))
-    inquiry = Inquiry(attached.keys, Store.of(attached.settings), json.loads(attached.config))
-    chain = inquiry.chain(parsed.target)
+    chain = ask(call_of(parsed), parsed.target)
     print(json.dumps([asdict(stale) for stale in chain]) if parsed.json else as_text(parsed.target, chain))
+
+
+def call_of(parsed: argparse.Namespace) -> Call:
+    """How the workflow is called: as the options say, without any as for the last build here."""
+    last = None if parsed.configfile or parsed.config or parsed.snakefile else last_call()
+    call = last or Call.of(parsed.snakefile, parsed.configfile, overrides(parsed.config))
+    return replace(call, config=merged(call.config, overrides(parsed.after)))
 
 
 def as_text(target: str, chain: list) -> str:
@@ -47,6 +51,7 @@ def as_text(target: str, chain: list) -> str:
     lines = [f"{target} is stale: {len(chain)} jobs, at most {sum(known):.1f} s of work as timed before{more}"]
     for stale in chain:
         took = f"{stale.seconds:.1f} s" if stale.seconds is not None else "never timed"
+        took += " as others of its rule" * (stale.estimated and stale.seconds is not None)
         lines.append(f"{stale.target}  {stale.rule}  ({took})")
         lines += [f"    {line(change)}" for change in stale.changes]
         if stale.waits_for:

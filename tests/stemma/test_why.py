@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from stemma.call import overrides
 from stemma.errors import StemmaError
-from stemma.load import overrides
 from stemma.why import Change, differing, named_in_config
 from tests.stemma.conftest import Toy
 
@@ -75,6 +75,58 @@ def test_failed_rebuild_leaves_every_descendant_stale(built: Toy):
 def test_never_built(toy: Toy):
     found = chain(toy)
     assert changes(found["first"]) == [("never built", "results/parts", None, None)]
+    assert (found["first"]["seconds"], "never timed" in why(toy, "results/final.txt").stdout) == (None, True)
+
+
+def test_never_built_here_is_timed_by_others_of_its_rule(built: Toy):
+    before = chain(built, "--after", "times=5")["first"]["seconds"]
+    (built.path / "results/.records/parts/manifest.json.json").unlink()
+    found = chain(built)["first"]
+    assert (found["seconds"], found["estimated"]) == (before, True)
+    assert "as others of its rule" in why(built, "results/final.txt").stdout
+
+
+CHANGES = {
+    "nothing": lambda toy: None,
+    "a source": lambda toy: (toy.path / "text.txt").write_text("other\n"),
+    "deep code": lambda toy: toy.replace("llm/deep/low.py", "upper", "lower"),
+    "a deleted output": lambda toy: (toy.path / "results/joined.txt").unlink(),
+    "the config file": lambda toy: toy.replace("config.yaml", "times: 2", "times: 4"),
+    "the Snakefile": lambda toy: toy.replace("Snakefile", "times=config", "more=1, times=config"),
+    "a comment in the Snakefile": lambda toy: toy.replace("Snakefile", "rule all", "# new\nrule all"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_kept_plan_answers_as_the_workflow_does(toy: Toy, change: str):
+    """Before and after a change: asked by what the last build kept, and by reading the workflow anew."""
+    toy.build()
+    CHANGES[change](toy)
+    kept = why(toy, "results/final.txt", "--json")
+    (toy.path / "results/.records/plan.json").unlink()
+    anew = why(toy, "results/final.txt", "--json")
+    assert (kept.stdout, kept.returncode) == (anew.stdout, 0)
+    assert (kept.stdout == "[]\n") == (change in ("nothing", "a comment in the Snakefile"))
+
+
+def test_snakemake_is_loaded_only_where_the_workflow_was_changed(toy: Toy):
+    toy.build()
+    asked = ["why", "results/final.txt"]
+    code = f"import sys; from stemma.__main__ import main; main({asked}); print('snakemake.workflow' in sys.modules)"
+
+    def loads() -> str:
+        done = subprocess.run([sys.executable, "-c", code], cwd=toy.path, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1]
+
+    assert loads() == "False"
+    toy.replace("Snakefile", "rule all", "# new\nrule all")
+    assert loads() == "True"
+
+
+def test_without_options_it_is_asked_as_the_last_build_was_called(toy: Toy):
+    toy.build("--config", "times=3")
+    assert chain(toy) == {}
+    assert changes(chain(toy, "--config", "times=2")["first"]) == [("config", "times", 3, 2)]
 
 
 @pytest.mark.parametrize("arguments", [["results/nonsense.txt"], ["results/final.txt", "--after", "times"]])

@@ -1,0 +1,79 @@
+"""A plan made of Snakemake's rules: the job behind a path, its files and its script's params. Executes nothing."""
+
+import re
+
+from snakemake.exceptions import WorkflowError
+
+from stemma.plan import Wanted
+
+COMMAND = re.compile(r"python -m stemma run (\S+)")
+OWN = ("key", "flags")
+
+
+class RulePlan:
+    """Of one workflow, memoised for one parse."""
+
+    def __init__(self, rules):
+        self.jobs: dict[tuple, Wanted] = {}
+        self.exact = {}
+        self.patterns = []
+        for rule in rules:
+            for output in rule.output:
+                if rule.has_wildcards():
+                    self.patterns.append((output, rule))
+                else:
+                    self.exact[str(output)] = rule
+
+    def maker(self, path: str) -> Wanted | None:
+        """The job that makes a path; None for a source."""
+        if path in self.exact:
+            return self.job(self.exact[path], {})
+        for output, rule in self.patterns:
+            match = output.match(path)
+            if match:
+                return self.job(rule, match.groupdict())
+        return None
+
+    def job(self, rule, wildcards: dict[str, str]) -> Wanted:
+        """The job that `rule` with `wildcards` is."""
+        place = (rule.name, tuple(sorted(wildcards.items())))
+        if place not in self.jobs:
+            files = (rule.expand_input(wildcards)[0], rule.expand_output(wildcards)[0])
+            script = script_of(rule)
+            inputs, outputs = (named(some, needed=bool(script)) for some in files)
+            self.jobs[place] = Wanted(rule.name, script, params_of(rule, wildcards), inputs, outputs)
+        return self.jobs[place]
+
+
+def script_of(rule) -> str | None:
+    """scripts/<stage>/<rule>.py of a rule whose shell line runs it through the engine; None for any other rule."""
+    found = COMMAND.search(rule.shellcmd or "")
+    return found.group(1).replace("{rule}", rule.name) if found else None
+
+
+def params_of(rule, wildcards: dict[str, str]) -> dict:
+    """The rule's own params, evaluated: the slice of the config that its script gets."""
+    found = {}
+    for name, value in rule.params.items():
+        if name not in OWN:
+            found[name] = value(Plain(wildcards)) if callable(value) else value
+    return found
+
+
+class Plain:
+    """Wildcards as attributes, for a rule's params functions."""
+
+    def __init__(self, values: dict[str, str]):
+        self.__dict__.update(values)
+
+
+def named(files, needed: bool = True) -> tuple[tuple[str, str], ...]:
+    """(name, path) of every file of a job's input or output, lists flattened. Raises WorkflowError where a name is
+    `needed` and missing."""
+    found = []
+    for name, value in files._allitems():
+        if name is None and needed:
+            raise WorkflowError(f"{value} needs a name: it is an argument of the script's main()")
+        values = [value] if isinstance(value, str) else list(value)
+        found += [(name or "", str(path)) for path in values]
+    return tuple(found)
