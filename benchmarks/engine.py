@@ -42,11 +42,12 @@ rule {name}:
 KEYS = """
 import json, time
 from pathlib import Path
+from stemma.call import Call
 from stemma.closure import reader_of
 from stemma.load import load
-attached = load(Path({snakefile!r}), [], {{}})
+attached = load(Call.of(Path({snakefile!r}), [], {{}}))
 keys = attached.keys
-workflow = next(iter(keys.exact.values())).workflow
+workflow = next(iter(keys.plan.exact.values())).workflow
 paths = [str(path) for path in workflow.get_rule(workflow.default_target).expand_input({{}})[0]]
 begun = time.process_time()
 for path in paths:
@@ -54,6 +55,16 @@ for path in paths:
 cost = time.process_time() - begun
 reader_of(keys.root).save()
 print(json.dumps([cost, len(keys.known)]))
+"""
+
+
+KEEP = """
+from stemma.call import Call
+from stemma.load import load
+attached = load(Call.of(None, [], {{}}))
+for number in range({count}):
+    attached.keys.of_path({last!r}.replace("NUMBER", f"{{number:04}}"))
+attached.keep_plan()
 """
 
 
@@ -171,12 +182,16 @@ def questions(directory: Path, count: int) -> None:
         found = median(lambda _, words=words, status=status: cost_of(  # noqa: B023
             ["sh", "-c", '"$@"' + status, "sh", *stemma, *words], directory), 5)  # fmt: skip
         say(what, f"{found.wall:.2f} s wall", "at most 1")
-    write_snakefile(directory, count)
+    write_snakefile(directory)
+    last = records.path_of(len(records.SCRIPTS) - 1, 0).replace("0000", "NUMBER")
+    cost_of([sys.executable, "-c", KEEP.format(count=count, last=last)], directory)  # as a build does when it begins
     found = median(lambda _: cost_of([*stemma, "why", middle], directory), 5)
-    say("why of the last artifact of a shard", f"{found.wall:.2f} s wall", "at most 1")
+    say(f"why of the last artifact of a shard, of {10 * count:,} jobs", f"{found.wall:.2f} s wall", "at most 1")
+    found = median(lambda _: cost_of([*stemma, "why", middle, "--after", "a=1"], directory), 3)
+    say("the same with --after: Snakemake reads the workflow", f"{found.wall:.2f} s wall")
 
 
-def write_snakefile(directory: Path, count: int) -> None:
+def write_snakefile(directory: Path) -> None:
     """The workflow that the synthesised records are of, for `why`."""
     parts = ["from stemma.settings import Settings\nfrom stemma.workflow import attach\n"]
     for stage, script in enumerate(records.SCRIPTS):

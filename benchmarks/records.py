@@ -6,6 +6,7 @@ scripts do not run, and what is the same for all (installed distributions, git's
 
 import contextlib
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def synthesise(directory: Path, shards: int) -> None:
     with contextlib.chdir(directory):
         settings = Settings(key="key.pem")
         store, keyring = Store.of(settings), Keyring(Path(settings.key))
-        settings.save()
+        replace(settings, config=store.add_bytes(digest.canonical({}))).save()
         for stage in range(len(SCRIPTS)):
             for shard in range(shards):
                 action = action_of(store, keyring, stage, shard, shards)

@@ -27,8 +27,8 @@ def ask(call: Call, target: str) -> "list[Stale]":
     """The stale jobs that a target needs: by the plan of the last build, else by the workflow as it is now."""
     plan, settings = kept_plan(call), Settings.here()
     store, root = Store.of(settings), Path(call.snakefile).resolve().parent
-    config = read_json(store.object_path(settings.config))
-    job = plan and config and job_at(plan, target)
+    config = read_json(store.object_path(settings.config)) if plan else None
+    job = job_at(plan, target) if plan and config is not None else None
     if job:
         return Inquiry(Keys(plan, root, settings.numeric), store, config).chain(job)
     from stemma.load import load  # Snakemake takes a second to load
