@@ -18,6 +18,6 @@ def command(directory: Path, *arguments: str) -> list[str]:
 
 def build(directory: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run it to its end; it must succeed."""
-    done = subprocess.run(command(directory, *arguments), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(directory, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done

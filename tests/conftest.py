@@ -8,6 +8,14 @@ from tests.build import build
 from tests.stemma.conftest import jobs
 
 
+@pytest.fixture(autouse=True)
+def stays():
+    """A test that leaves the directory it began in would lead the next one astray."""
+    before = Path.cwd()
+    yield
+    assert Path.cwd() == before
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     """One build of everything, from nothing. Leave it as it is, or bring it back."""

@@ -32,12 +32,6 @@ if "stemma" in sys.orig_argv and "second" in sys.orig_argv and os.path.exists("k
 """
 
 
-@pytest.fixture(autouse=True)
-def here(monkeypatch):
-    """Checks change the directory; come back."""
-    monkeypatch.chdir(Path.cwd())
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Yard:
     """A yard that was built twice and never disturbed: with times 2, then 3."""

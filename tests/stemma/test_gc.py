@@ -1,12 +1,12 @@
 """gc takes what nobody uses, and nothing else: not beside running jobs, not from another directory, not by mistake."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +18,6 @@ from stemma.store import Store
 from tests.stemma.yard import RULES, Yard, check_pointers, check_store, make_yard
 
 GB = 10**9
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch):
-    """Checks change the directory; come back."""
-    monkeypatch.chdir(Path.cwd())
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +47,14 @@ def shift(store: Store, seconds: float) -> None:
 
 def planned(yard: Yard, budget: int | None = None) -> gc.Plan:
     """gc's plan in the yard's directory, without a process of its own."""
-    os.chdir(yard.path)
-    return gc.plan(yard.store, budget)
+    with contextlib.chdir(yard.path):
+        return gc.plan(yard.store, budget)
+
+
+def collected(yard: Yard, plan: gc.Plan) -> gc.Plan:
+    """gc's work in the yard's directory."""
+    with contextlib.chdir(yard.path):
+        return gc.collect(yard.store, plan)
 
 
 def count(yard: Yard) -> tuple[int, int]:
@@ -131,8 +131,7 @@ def test_what_comes_into_use_meanwhile_is_put_back(yard):
     plan = planned(yard)
     assert len(plan.records_going) == 6
     assert rebuilt(yard, 2) == ["hit"] * 3
-    os.chdir(yard.path)
-    went = gc.collect(yard.store, plan)
+    went = collected(yard, plan)
     assert len(went.records_going) == 3
     check_store(yard.store, yard.keyring)
     check_pointers(yard)
@@ -147,13 +146,11 @@ def test_beside_jobs(yard):
         for rule in RULES:
             job = yard.start(rule)
             while job.poll() is None:
-                os.chdir(yard.path)
-                gc.collect(yard.store, gc.plan(yard.store))
+                collected(yard, planned(yard))
             assert job.returncode == 0, job.stderr.read()
             job.communicate()
         check_pointers(yard)
-    os.chdir(yard.path)
-    gc.collect(yard.store, gc.plan(yard.store))
+    collected(yard, planned(yard))
     check_store(yard.store, yard.keyring)
     assert yard.build() == ["hit"] * 3
 

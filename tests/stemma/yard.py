@@ -1,5 +1,6 @@
 """The toy's three scripts run by the engine's own command line, without Snakemake: for tests of many single jobs."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -157,7 +158,7 @@ def check_store(store: Store, keyring: Keyring) -> None:
 
 def check_pointers(yard: Yard) -> None:
     """What stands in results/ is what its records state."""
-    for _, path in OUTPUTS.values():
-        os.chdir(yard.path)
-        pointer = artifact.verify(Path(path))
-        assert digest.of_file(yard.store.record_path(pointer.action)) == pointer.record
+    with contextlib.chdir(yard.path):
+        for _, path in OUTPUTS.values():
+            pointer = artifact.verify(Path(path))
+            assert digest.of_file(yard.store.record_path(pointer.action)) == pointer.record
