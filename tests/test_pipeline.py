@@ -70,13 +70,13 @@ def test_killed_again_and_again_then_equal(tiny, tmp_path):
 
 
 def test_rebuild_from_nothing_is_equal(tiny):
-    """The engine's own check: a clean directory, an empty store, every ancestor of the last artifact tiny again."""
+    """The engine's own check: a clean directory, an empty store, every ancestor of the last artifact built again."""
     done = subprocess.run(
         [sys.executable, "-m", "stemma", "rebuild", "results/serve/answers.json", "results/quantized/int8"],
         cwd=tiny, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith(" artifacts tiny again, all equal")
+    assert done.stdout.splitlines()[-1].endswith(" artifacts built again, all equal")
 
 
 def test_results_come_back_from_the_store(tiny):

@@ -18,7 +18,7 @@ def cluster(toy: Toy) -> tuple[subprocess.CompletedProcess, list[str]]:
     submit.chmod(0o755)
     done = toy.snakemake(
         "--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit), "--jobs", "2",
-        "--latency-wait", "1",
+        "--latency-wait", "1", "--seconds-between-status-checks", "1",
     )  # fmt: skip
     lines = log.read_text().splitlines() if log.exists() else []
     return done, [line.split('"')[3] for line in lines]
