@@ -5,6 +5,7 @@ shell line calls. The script itself runs in a child process that sees only its o
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -91,9 +92,11 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
     staged = stage(job, workspace)
     arguments = script_arguments(job, staged)
     variables = environment(job, root, workspace)
+    compiled = compiled_code(action)
     started, clock = utc_now(), time.monotonic()
-    permitted = policy(action, workspace)
-    result = run_script(root / job.script, arguments, permitted, variables, log, describe(job))
+    permitted = policy(action, workspace, compiled)
+    cached = variables | {"NUMBA_CACHE_DIR": str(compiled)}  # what the result does not depend on: not in the record
+    result = run_script(root / job.script, arguments, permitted, cached, log, describe(job))
     outcome = Outcome(
         started,
         utc_now(),
@@ -138,14 +141,21 @@ def script_arguments(job: Job, staged: dict[str, list[Path]]) -> list[str]:
     return arguments
 
 
-def policy(action: Action, workspace: Path) -> dict:
-    """What the script may open here, for stemma/guard.py: its code, its inputs, its workspace, nothing else."""
+def compiled_code(action: Action) -> Path:
+    """Where numba may keep what it compiles for a later run of the same closure. It looks at a function's own file only
+    to see whether that is stale, so code that calls changed code would stay as it was under any other name."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base.absolute() / "stemma" / "numba" / action.closure.key
+
+
+def policy(action: Action, workspace: Path, compiled: Path) -> dict:
+    """What the script may open here, for stemma/guard.py: its code, compiled or not, its inputs, its workspace."""
     closure, root = action.closure, action.root
     inputs = [artifact.argument(Path(item.path)) for item in action.inputs]
     return {
         "zones": [str(root), str(Path.cwd())],
         "files": [str(root / name) for name in (*closure.modules, *closure.data_files)],
-        "trees": [sys.prefix, sys.base_prefix, *(str(path.absolute()) for path in (*inputs, workspace))],
+        "trees": [sys.prefix, sys.base_prefix, *(str(path.absolute()) for path in (*inputs, workspace, compiled))],
         "network": closure.network,
     }
 

@@ -1,11 +1,19 @@
 """What tests of several files share: one build of presets/tiny.yaml, which takes a minute."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.build import build
 from tests.stemma.conftest import jobs
+
+# Before a kernel is imported: compiled code is kept under a name that changes with any of it (kernels/jit.py).
+HOUSE = Path(__file__).resolve().parents[1]
+CODE = hashlib.sha256(b"".join(file.read_bytes() for file in sorted((HOUSE / "kernels").glob("*.py")))).hexdigest()
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ["NUMBA_CACHE_DIR"] = str(CACHE / "stemma" / "numba" / f"tests-{CODE[:16]}")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -239,6 +240,30 @@ def test_full_disk_under_snakemakes_own_directory(toy: Toy, half):
         assert yard.digests() == half.digests()
         check_store(yard.store, yard.keyring)
         assert toy.build() == []
+
+
+def test_full_disk_in_a_rebuild_is_taken_up_again(toy: Toy):
+    """A stale job runs out of disk: it and what follows are stale until there is room, though their files look whole."""
+    with tmpfs(toy.path / "results", "1m") as results:
+        assert toy.build() == ALL_RUN
+        toy.replace("llm/deep/low.py", "upper", "title")
+        fill(results, 4)
+        done = toy.snakemake()
+        assert done.returncode != 0
+        assert "no space left on the device" in done.stderr
+        assert toy.read("results/parts/a.txt").startswith("HELLO"), "the old artifact stands until the new one is whole"
+        (results / "filler").unlink()
+        assert stale(toy) == ["first", "second", "third"]
+        assert toy.build() == ALL_RUN
+        assert toy.read("results/parts/a.txt").startswith("Hello")
+        assert toy.build() == []
+
+
+def stale(toy: Toy) -> list[str]:
+    """The rules that a dry run would run, in its order."""
+    done = toy.snakemake("--dry-run", "--quiet", "none")
+    assert done.returncode == 0, done.stderr
+    return re.findall(r"^rule (\w+):", done.stdout + done.stderr, re.MULTILINE)
 
 
 def test_flipped_bit_in_every_object(half, tmp_path):
