@@ -4,6 +4,7 @@ from pathlib import Path
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.text.sources import reference_sources
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
 from stemma.errors import StemmaError
@@ -24,6 +25,7 @@ try:
     STEPS = checkpoint_steps(config["pretrain"])
     if missing := set(config["corpus"]) - set(config["sources"]):
         raise InputError(f"config: corpus: {min(missing)} is not defined under sources; define it or take it out")
+    REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -36,6 +38,7 @@ wildcard_constraints:
 
 
 include: "rules/collect.smk"
+include: "rules/reference.smk"
 include: "rules/process.smk"
 include: "rules/tokenize.smk"
 include: "rules/architecture.smk"

@@ -1,9 +1,9 @@
 """Perplexity of documents by word n-gram models of the curated sources: training, files, scoring.
 
 Words are those of kernels/words.py: lower case, digits as 0, punctuation apart. A document is one sequence from <s> to
-</s>, whatever its lines. perplexity = 10 ** (-sum of log10 p / (n_words + 1)), the end counted as a word and <s> not: what KenLM's
-`perplexity()` gives for the normalised text as one sentence. Words outside the vocabulary are <unk>; where the
-vocabulary was cut, <unk> was seen, and its probability is divided by the number of words that it stands for.
+</s>, whatever its lines. perplexity = 10 ** (-sum of log10 p / (n_words + 1)), the end counted as a word and <s> not:
+what KenLM's `perplexity()` gives for the normalised text as one sentence. Words outside the vocabulary are <unk>; where
+the vocabulary was cut, <unk> was seen, and its probability is divided by the number of words that it stands for.
 """
 
 import json
@@ -96,7 +96,7 @@ def divide_unknown(model: KneserNey, types: int) -> None:
 
 
 def entries(model: KneserNey) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """By order: each n-gram's first id and the place of the rest in the order below, log10 p and log10 back-off (f32)."""
+    """By order: each n-gram's first id, the place of the rest in the order below, log10 p and log10 back-off (f32)."""
     for n, level in enumerate(model.levels):
         first = (level.keys & np.uint64((1 << BITS) - 1)).astype(np.int64)
         with np.errstate(divide="ignore"):
