@@ -4,7 +4,7 @@ def raw(names):
 
 rule perplexity_model:
     input:
-        curated=raw(REFERENCE["quality"][0]),
+        curated=raw(REFERENCE["curated"]),
     output:
         model="results/reference/perplexity/manifest.json",
     params:
@@ -23,27 +23,48 @@ rule perplexity_model:
         "python -m stemma run scripts/process/perplexity_model.py {params.flags}"
 
 
-rule classifier:
+rule quality_model:
     input:
-        positive=lambda w: raw(REFERENCE[w.name][0]),
-        negative=lambda w: raw(REFERENCE[w.name][1]),
+        curated=raw(REFERENCE["curated"]),
+        raw=raw(REFERENCE["raw"]),
     output:
-        model="results/reference/{name}/manifest.json",
+        model="results/reference/quality/manifest.json",
     params:
-        window=lambda w: {"quality": 128, "toxicity": 16}[w.name],
         sample_bytes=config["process"]["reference"]["sample_bytes"],
         seed=config["seed"],
     log:
-        "results/logs/classifier/{name}.log",
+        "results/logs/quality_model.log",
     benchmark:
-        "results/benchmarks/classifier/{name}.tsv"
-    wildcard_constraints:
-        name="quality|toxicity",
+        "results/benchmarks/quality_model.tsv"
     threads: 1
     resources:
         mem_mb=1000,
     shell:
-        "python -m stemma run scripts/process/classifier.py {params.flags}"
+        "python -m stemma run scripts/process/quality_model.py {params.flags}"
+
+
+rule toxicity_model:
+    input:
+        archive=REFERENCE["archive"],
+    output:
+        model="results/reference/toxicity/manifest.json",
+    params:
+        source=REFERENCE["labels"]["source"],
+        file=REFERENCE["labels"]["file"],
+        include=REFERENCE["labels"]["include"],
+        text=REFERENCE["labels"]["text"],
+        label=REFERENCE["labels"]["label"],
+        sample_bytes=config["process"]["reference"]["sample_bytes"],
+        seed=config["seed"],
+    log:
+        "results/logs/toxicity_model.log",
+    benchmark:
+        "results/benchmarks/toxicity_model.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/toxicity_model.py {params.flags}"
 
 
 rule score:

@@ -6,18 +6,20 @@ kernels/linear.py; each half of the documents is judged by the model of the othe
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from kernels.linear import scores, train, windows
-from llm.text.reference import HALVES, hashed, sample
+from llm.text.reference import HALVES, hashed
 
 BITS = 18  # 262,144 weights: 1 MiB, which stays in the second-level cache
 EPOCHS = 4
-RATE = 0.5
+RATE = 1.0
 DIGITS = 5  # of weights and probabilities
 
 
@@ -39,50 +41,41 @@ class Examples:
     labels: np.ndarray
 
 
-def build(
-    positive: list[Path], negative: list[Path], directory: Path, *, window: int, sample_bytes: int, seed: int
-) -> dict:
+def build(labelled: Iterable[tuple[int, pl.DataFrame]], directory: Path, *, window: int, seed: int) -> dict:
     """Train both models and write them: model.safetensors, meta.json. Returns the metrics, from documents that the
-    models judging them have not read. sample_bytes: of each class at most.
+    models judging them have not read.
 
-    Where a class has no words in one of the halves nothing can be trained: meta.json says so and no model is written.
+    labelled: class and documents (half, text), chunk by chunk; window: words; seed: of the order of training. Where a
+    class has no words in one of the halves nothing can be trained: meta.json says so and no model is written.
     """
-    examples, size = read_examples(positive, negative, sample_bytes) if positive and negative else ([], [0, 0])
-    meta: dict = {"window": window, "trained": bool(examples) and all(map(has_both_classes, examples))}
+    examples, size = read_examples(labelled)
+    meta: dict = {"window": window, "trained": all(map(has_both_classes, examples))}
     if meta["trained"]:
         models = [fit(examples[1 - half], window, seed) for half in HALVES]
-        save_file(
-            {f"weights.{h}": model.weights for h, model in enumerate(models)}
-            | {"bias": np.array([model.bias for model in models])},
-            directory / "model.safetensors",
-        )
+        tensors = {f"weights.{half}": models[half].weights for half in HALVES}
+        save_file(tensors | {"bias": np.array([model.bias for model in models])}, directory / "model.safetensors")
         meta |= evaluate(models, examples) | {"positive_bytes": size[1], "negative_bytes": size[0]}
     (directory / "meta.json").write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return meta
 
 
-def read_examples(positive: list[Path], negative: list[Path], sample_bytes: int) -> tuple[list[Examples], list[int]]:
+def read_examples(labelled: Iterable[tuple[int, pl.DataFrame]]) -> tuple[list[Examples], list[int]]:
     """The documents of both halves, and the bytes of each class."""
-    words: tuple[list, ...] = ([], [])
-    lengths: tuple[list, ...] = ([], [])
-    labels: tuple[list, ...] = ([], [])
+    parts: list[list[Examples]] = [[], []]
     size = [0, 0]
-    for label, sources in enumerate((negative, positive)):
-        for frame in sample(sources, sample_bytes):
-            for half in HALVES:
-                own, borders, _, data = hashed(frame.filter(half=half)["text"])
-                words[half].append(own.copy())
-                lengths[half].append(np.diff(borders))
-                labels[half].append(np.full(len(borders) - 1, float(label)))
-                size[label] += len(data)
-    return [
-        Examples(
-            np.concatenate(words[half]),
-            np.concatenate([[0], np.cumsum(np.concatenate(lengths[half]))]).astype(np.int64),
-            np.concatenate(labels[half]),
-        )
-        for half in HALVES
-    ], size
+    for label, frame in labelled:
+        for half in HALVES:
+            words, borders, _, data = hashed(frame.filter(half=half)["text"])
+            parts[half].append(Examples(words.copy(), np.diff(borders), np.full(len(borders) - 1, float(label))))
+            size[label] += len(data)
+    return [joined(some) for some in parts], size
+
+
+def joined(parts: list[Examples]) -> Examples:
+    """One after the other; the parts have lengths instead of borders."""
+    lengths = np.concatenate([np.zeros(1, np.int64), *(part.borders for part in parts)])
+    words = np.concatenate([np.zeros(0, np.uint64), *(part.words for part in parts)])
+    return Examples(words, np.cumsum(lengths), np.concatenate([np.zeros(0), *(part.labels for part in parts)]))
 
 
 def has_both_classes(examples: Examples) -> bool:

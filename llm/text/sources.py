@@ -1,5 +1,5 @@
-"""The config's sources: where one comes from, what its documents' urls begin with, what the reference models learn from.
-Reads and fetches nothing."""
+"""The config's sources: where one comes from, what its documents' urls begin with, and what the reference models learn
+from. Reads and fetches nothing."""
 
 import urllib.parse
 from pathlib import PurePath
@@ -44,22 +44,29 @@ def file_of(name: str, source: dict) -> str:
     return source.get("file") or (PurePath(place).name if kind_of(name, source) in ("path", "url") else "")
 
 
-def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict[str, tuple[list[str], list[str]]]:
-    """For quality and toxicity the sources of the positive and of the negative documents (process.reference).
+def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict:
+    """What the reference models learn from (process.reference): {"curated", "raw": names of sources; "archive": [the
+    file with labelled examples] or []; "labels": how to read it}.
 
-    For quality only sources of the corpus count, so that a corpus of one's own needs none of the default's. An unknown
-    name, or one on both sides: InputError.
+    Of curated and raw only those in the corpus count, so that a corpus of one's own needs none of the default's. An
+    unknown name, or one that is both curated and raw: InputError.
     """
-    toxicity = reference["toxicity"] or {"toxic": [], "harmless": []}
-    curated, raw = reference["curated"], reference["raw"]
-    for key, names in (("curated", curated), ("raw", raw or []), *(("toxicity." + k, v) for k, v in toxicity.items())):
+    curated, raw, toxicity = reference["curated"], reference["raw"], reference["toxicity"]
+    named = {"curated": curated, "raw": raw or [], "toxicity.source": [toxicity["source"]] if toxicity else []}
+    for key, names in named.items():
         if unknown := sorted(set(names) - set(sources)):
             raise InputError(f"config: process.reference.{key}: {unknown[0]} is not defined under sources")
-    for both in (set(curated) & set(raw or []), set(toxicity["toxic"]) & set(toxicity["harmless"])):
-        if both:
-            raise InputError(f"config: process.reference: {min(both)} cannot be an example of both classes")
-    others = [name for name in corpus if name not in curated] if raw is None else [n for n in corpus if n in raw]
-    return {
-        "quality": ([name for name in corpus if name in curated], others),
-        "toxicity": (toxicity["toxic"], toxicity["harmless"]),
+    if both := sorted(set(curated) & set(raw or [])):
+        raise InputError(f"config: process.reference: {both[0]} cannot be both curated and raw")
+    result = {
+        "curated": [name for name in corpus if name in curated],
+        "raw": [name for name in corpus if name in (set(corpus) - set(curated) if raw is None else raw)],
+        "archive": [],
+        "labels": {"source": "", "file": "", "include": [], "text": "", "label": ""},
     }
+    if toxicity:
+        name = toxicity["source"]
+        source = sources[name]
+        result["archive"] = [source.get("path") or f"results/fetched/{name}/archive"]
+        result["labels"] = toxicity | {"file": file_of(name, source), "include": source.get("include", [])}
+    return result
