@@ -49,7 +49,8 @@ def test_takes_so_many_bytes_of_each_label(tmp_path: Path) -> None:
         (b"label,text\n2,what\n", {}, "line 2: column 'label' is to be 0 or 1"),
         (b"label,text\n1\n", {}, None),
         (b"label,text\n1,\xff\xfe\n", {}, "not CSV in UTF-8"),
-        (b"", {}, r"there is: nothing"),
+        (b"", {}, "is empty"),
+        (b"\n", {}, "there is: nothing"),
     ],
 )
 def test_bad_files(tmp_path: Path, data: bytes, options: dict, message: str | None) -> None:
@@ -62,9 +63,8 @@ def test_bad_files(tmp_path: Path, data: bytes, options: dict, message: str | No
 
 
 def test_toxicity_is_learned_from_them(tmp_path: Path) -> None:
-    rows = [
-        f"{i % 2},{'you idiot' if i % 2 else 'thank you'} number{chr(97 + i % 26)} {'x' * (i % 7)}" for i in range(400)
-    ]
+    said = ("thank you", "you idiot")
+    rows = [f"{i % 2},{said[i % 2]} number{chr(97 + i % 26)} {'x' * (i % 7)}" for i in range(400)]
     (tmp_path / "a.csv").write_text("\n".join(["label,text", *rows]))
     (tmp_path / "model").mkdir()
     meta = toxicity_model(tmp_path / "model", tmp_path / "a.csv", **OPTIONS, sample_bytes=1 << 20, seed=1)

@@ -16,27 +16,8 @@ from llm.text.reference import hashed, sample
 from scripts.process.perplexity_model import main as perplexity_model
 from tests.llm.test_ngram import SlowKneserNey
 
-WORDS = tuple(
-    [
-        "the",
-        "of",
-        "a",
-        "cat",
-        "dog",
-        "sat",
-        "ran",
-        "on",
-        "mat,",
-        "and.",
-        "then",
-        "it",
-        "was",
-        "1998",
-        "Ärger",
-        "“so”",
-        "日本",
-    ]
-)
+SENTENCE = "the of a cat dog sat ran on mat, and. then it was 1998 Ärger “so” 日本"
+WORDS = SENTENCE.split()
 OPTIONS = {"order": 3, "vocabulary": 1000, "sample_bytes": 1 << 20, "prune": False}
 
 
