@@ -60,7 +60,10 @@ def test_each_document_has_the_scores_of_the_other_halfs_models(tmp_path: Path, 
         assert row["toxicity"] == classifier.judge(loaded[2][half], words, borders)[0, 1]
     assert table[:60]["quality"].mean() > 0.7 > 0.3 > table[62:]["quality"].mean()
     assert metrics["documents"] == len(texts)
-    assert metrics["quantiles"]["quality"]["0.5"] == pytest.approx(table["quality"].quantile(0.5, "nearest"), abs=1e-4)
+    assert metrics["median"]["quality"] == pytest.approx(table["quality"].quantile(0.5, "nearest"), abs=1e-4)
+    assert metrics["histogram"]["quality"]["from 0.9"] == (table["quality"] >= 0.9).sum()
+    assert metrics["histogram"]["perplexity"]["50 to 100"] == table["perplexity"].is_between(50, 100, "left").sum()
+    assert [sum(counts.values()) for counts in metrics["histogram"].values()] == [len(texts) - 1] * 3
 
 
 def test_shards_change_no_score(tmp_path: Path, models: list[Path]) -> None:
@@ -78,4 +81,4 @@ def test_without_models_scores_are_null(tmp_path: Path) -> None:
     table, metrics = scored(tmp_path, ["some text", "more text"], models)
     assert table.select(SCORES).null_count().row(0) == (2, 2, 2)
     assert table.schema == pl.Schema({"id": pl.String} | dict.fromkeys(SCORES, pl.Float64))
-    assert metrics["quantiles"] == {}
+    assert metrics["median"] == metrics["histogram"] == {}
