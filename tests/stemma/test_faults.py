@@ -243,7 +243,7 @@ def test_full_disk_under_snakemakes_own_directory(toy: Toy, half):
 
 
 def test_full_disk_in_a_rebuild_is_taken_up_again(toy: Toy):
-    """A stale job runs out of disk: it and what follows stay stale until there is room, though their files look whole."""
+    """A stale job runs out of disk: it and what follows stay stale until there is room, whole as their files look."""
     with tmpfs(toy.path / "results", "1m") as results:
         assert toy.build() == ALL_RUN
         toy.replace("llm/deep/low.py", "upper", "title")
