@@ -45,7 +45,7 @@ demo: setup     ## set up and run the main job: raw text in, a quantized, aligne
 	$(BIN)/snakemake
 
 test: .venv/.dev validators  ## the tests (under 15 minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: .venv/.dev validators  ## the slow ones too
 	$(BIN)/python -m pytest
