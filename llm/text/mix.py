@@ -80,8 +80,9 @@ def tiers_of(documents: pl.DataFrame, tiers: list[Tier], seed: int) -> list[tupl
     found, begin = [], 0
     for tier in tiers:
         end = int(np.searchsorted(before, float(exactly(tier.top_fraction) * int(size.sum()))))
-        found.append((tier, documents[np.sort(order[begin : max(begin, end)])]))
-        begin = max(begin, end)
+        end = len(order) if tier is tiers[-1] else end
+        found.append((tier, documents[np.sort(order[begin:end])]))
+        begin = end
     return found
 
 

@@ -60,9 +60,11 @@ def asked_bytes(
         raise InputError(
             f"process.mix: epochs say how much is read, and so do {'weights' if weights else 'bytes'}; take one of them out"
         )
+    if not sum(worth.values()):
+        raise InputError("process.mix.quality: the factors leave nothing to read; give a larger one")
     if not epochs:
         share = shares(weights, worth)
-        return Asked(apportion(share, budget or round(sum(worth.values()))), share)
+        return Asked(apportion(share, budget or max(1, round(sum(worth.values())))), share)
     check("epochs", epochs, worth)
     asked = {name: exactly(epochs.get(name, 1)) * size for name, size in worth.items()}
     total = sum(asked.values())
