@@ -1,8 +1,8 @@
 """How much of a document stands in an evaluation set: the share of its n-grams of words that the set's items hold.
 
 As GPT-3 found its overlap (Brown et al. 2020, appendix C): 13 words, lower case, no punctuation; to the bit in
-kernels/contamination.py. An item shorter than that counts as a whole, if it has at least `min_words` words: shorter ones
-stand everywhere. What happens to a document is `clean`'s to say. No text of a set or of a document leaves this module.
+kernels/contamination.py. An item shorter than that counts as a whole, if it has at least `min_words` words: shorter
+ones stand everywhere. What happens to a document is for `clean` to say. No text leaves this module.
 """
 
 from collections.abc import Iterable

@@ -12,8 +12,8 @@ from llm.text.tree import link_trees
 
 
 def main(documents: list[Path], shards: list[Path], clean: Path) -> dict:
-    """documents, shards: each source's directories of raw and of clean shards, in one order. clean: empty directory, gets
-    <source>/ of links. A source whose documents are not all kept or dropped by name: InputError."""
+    """documents, shards: each source's directories of raw and of clean shards, in one order. clean: empty directory to
+    fill with <source>/ of links. A source whose documents are not all kept or dropped by name: InputError."""
     link_trees(shards, clean)
     totals: dict[str, dict[str, Counter]] = {"domains": {}, "splits": {}}
     dropped: Counter[str] = Counter()

@@ -9,6 +9,8 @@ from llm.progress import progress
 from llm.text.contamination import Search, evaluation_grams
 from llm.text.shards import parts, read, write
 
+CHUNK = 8 << 20  # bytes of text compared at once
+
 
 def main(
     documents: Path, evaluations: list[Path], contamination: Path, *, ngram: int, min_words: int, min_hits: int
@@ -22,8 +24,10 @@ def main(
     n_bytes = 0
     for path in parts(documents):
         shard = read(path, ["id", "text"])
-        tables.append(pl.concat([shard.select("id"), search.of(shard["text"])], how="horizontal"))
-        n_bytes += int(shard["text"].str.len_bytes().cast(pl.Int64).sum())
+        sizes = shard["text"].str.len_bytes().cast(pl.Int64)
+        for chunk in shard.with_columns(chunk=sizes.cum_sum() // CHUNK).partition_by("chunk", maintain_order=True):
+            tables.append(pl.concat([chunk.select("id"), search.of(chunk["text"])], how="horizontal"))
+        n_bytes += int(sizes.sum())
         progress(f"compared {n_bytes / 1e6:.1f} MB, {search.contaminated:,} documents contaminated")
     table = pl.concat(tables)
     write(table, contamination)
