@@ -12,6 +12,7 @@ from kernels.jit import jit
 
 EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.text.pii.KINDS
 
+AT = 64
 DIGIT, UPPER, LETTER, HEX, LOCAL, GAP = 1, 2, 4, 8, 16, 32
 CLASS = np.zeros(256, dtype=np.uint8)
 for members, bit in (
@@ -37,7 +38,12 @@ def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
     data u8 [n_bytes]: the documents' UTF-8 one after the other; offsets i64 [n_documents + 1]: where each begins.
     """
-    return scan(data, offsets)
+    found = np.empty((1024 + len(data) // 256, 3), dtype=np.int64)
+    n = scan(data, offsets, found)
+    if n > len(found):  # rare: a text of numbers
+        found = np.empty((n, 3), dtype=np.int64)
+        scan(data, offsets, found)
+    return found[:n]
 
 
 def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -49,35 +55,42 @@ def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> n
 
 
 @jit
-def scan(data, offsets):
-    found = np.empty((1024, 3), dtype=np.int64)
+def scan(data, offsets, found):
+    """Fills `found` as far as it reaches; the number of candidates there are."""
     n = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
-        i = begin
+        i = next_place(data, begin, end)
         while i < end:
-            byte = data[i]
-            if byte == 64:
+            if data[i] == AT:
                 start = email_start(data, begin, end, i)
                 if start >= 0:
-                    found, n = put(found, n, document, start, EMAIL)
-            elif 48 <= byte <= 57:
-                start = i
-                while i + 1 < end and 48 <= data[i + 1] <= 57:
-                    i += 1
-                found, n = number(data, begin, end, start, i + 1, document, found, n)
-            i += 1
-    return found[:n].copy()
+                    n = put(found, n, document, start, EMAIL)
+                i += 1
+            else:
+                stop = after_digits(data, i, end, end - i)
+                n = number(data, begin, end, i, stop, document, found, n)
+                i = stop
+            i = next_place(data, i, end)
+    return n
+
+
+@jit
+def next_place(data, i, end):
+    """The next @ or digit, `end` if there is none: the loop that sees every byte."""
+    while i < end:
+        byte = data[i]
+        if byte == AT or 48 <= byte <= 57:
+            break
+        i += 1
+    return i
 
 
 @jit
 def put(found, n, document, position, kind):
-    if n == len(found):
-        larger = np.empty((2 * n, 3), dtype=np.int64)
-        larger[:n] = found
-        found = larger
-    found[n, 0], found[n, 1], found[n, 2] = document, position, kind
-    return found, n + 1
+    if n < len(found):
+        found[n, 0], found[n, 1], found[n, 2] = document, position, kind
+    return n + 1
 
 
 @jit
@@ -113,18 +126,18 @@ def number(data, begin, end, start, stop, document, found, n):
     after = data[stop] if stop < end else 0
     if CLASS[before] & (LETTER | DIGIT):
         if length >= 2 and is_iban(data, begin, end, start):
-            found, n = put(found, n, document, start - 2, IBAN)
-        return found, n
+            n = put(found, n, document, start - 2, IBAN)
+        return n
     if before == 46:  # a dot stands before no kind
-        return found, n
+        return n
     if length <= 4 and 50 <= data[start] <= 51 and is_ipv6(data, start, end):
-        found, n = put(found, n, document, start, IPV6)
+        n = put(found, n, document, start, IPV6)
     if length <= 3 and after == 46 and is_ipv4(data, stop, end):
-        found, n = put(found, n, document, start, IPV4)
+        n = put(found, n, document, start, IPV4)
     if 14 <= length <= 19 or (length == 4 and (after == 32 or after == 45) and is_grouped(data, stop, end)):
-        found, n = put(found, n, document, start, CARD)
+        n = put(found, n, document, start, CARD)
     if length == 9 or (length == 3 and (after == 32 or after == 45) and is_ssn(data, stop, end)):
-        found, n = put(found, n, document, start, SSN)
+        n = put(found, n, document, start, SSN)
     if length < FIELD_MAX and (length >= 7 or CLASS[after] & GAP):
         first = data[start]
         digits = digits_ahead(data, start, end)
@@ -132,14 +145,14 @@ def number(data, begin, end, start, stop, document, found, n):
         if before == 43 and digits >= 8:
             return put(found, n, document, start - 1, PHONE)
         if before == 40 and after == 41 and digits >= 7:
-            found, n = put(found, n, document, start - 1, PHONE)
+            n = put(found, n, document, start - 1, PHONE)
         if announced or (
             digits >= 9
             and CLASS[after] & GAP
             and ((length == 3 and after != 32) or first == 48 or ((first == 49 or first == 56) and length <= 3))
         ):
-            found, n = put(found, n, document, start, PHONE)
-    return found, n
+            n = put(found, n, document, start, PHONE)
+    return n
 
 
 @jit
