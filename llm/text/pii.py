@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from kernels.pii import candidates, characters
+from llm.text.buffers import utf8
 from llm.text.pii_kinds import CONTEXT, KINDS, Kind
 
 BYTES = 4  # of one character, at most
@@ -55,12 +56,9 @@ def without_overlap(groups: list[list[Span]]) -> list[Span]:
 
 
 def spans_of(texts: pl.Series) -> list[list[Span]]:
-    """`spans` of each text, at the cost of one look at each byte. Holds the texts once more while it works."""
-    pieces = texts.cast(pl.Binary).to_list()
-    offsets = np.cumsum([0, *map(len, pieces)])
-    data = memoryview(b"".join(pieces))
-    del pieces
-    buffer = np.frombuffer(data, dtype=np.uint8)
+    """`spans` of each text, at the cost of one look at each byte. texts: polars String, as llm.text.buffers has it."""
+    buffer, offsets = utf8(texts)
+    data = memoryview(buffer)
     begins = offsets.tolist()
     rows, positions, lengths, kinds = [], [], [], []
     free = [(-1, 0)] * len(KINDS)  # of each kind, the document and the byte where its last match ends

@@ -59,17 +59,20 @@ def is_ssn(match: re.Match[str]) -> bool:
 
 
 def is_public_ip(match: re.Match[str]) -> bool:
+    """127.0.0.1 tells nothing of anybody."""
     try:
-        return ipaddress.ip_address(match[0]).is_global
+        address = ipaddress.ip_address(match[0])
     except ValueError:
         return False
+    return address.is_global and not address.is_multicast
 
 
 def is_public_ipv4(match: re.Match[str]) -> bool:
     """Four small numbers number a section or a version (26.6.2.2) unless what stands before them speaks of hosts; after
-    a word of versions any four do."""
-    small = all(int(number) < SMALL for number in match[0].split("."))
-    return is_public_ip(match) and not follows(OF_VERSIONS, match) and (not small or follows(OF_HOSTS, match))
+    a word of versions any four do. What ends in .0 is a network's address or a version."""
+    if not is_public_ip(match) or match[0].endswith(".0") or follows(OF_VERSIONS, match):
+        return False
+    return any(int(number) >= SMALL for number in match[0].split(".")) or follows(OF_HOSTS, match)
 
 
 def is_personal_email(match: re.Match[str]) -> bool:
@@ -84,16 +87,18 @@ def is_phone(match: re.Match[str]) -> bool:
     if match["plus"]:
         return 9 <= len(digits) <= 15 and COUNTRY_CODE.match(digits) is not None
     if match["trunk"]:
-        return 9 <= len(digits) <= 11
+        groups = [int(group) for group in re.findall("[0-9]+", match[0])]
+        counts = groups == list(range(groups[0], groups[0] + len(groups)))  # 01 02 03 04 05
+        return 9 <= len(digits) <= 11 and not counts
     if match["announced"]:
         return 7 <= len(digits) <= 12 and not DATE.match(match[0]) and follows(OF_PHONES, match)
     return True
 
 
-SMALL = 40  # of all public addresses 1 in 1,700 has four numbers below this
+SMALL = 50  # of all public addresses 1 in 700 has four numbers below this
 OF_HOSTS = re.compile(r"(?ai)(?:\b(?:ip|ipv4|addr|address|host|server|dns|ping|telnet|ssh)\b[^\n]{0,8}|//|@)$")
 OF_VERSIONS = cue("version|ver|v|release|rel|build|update|upgrade|firmware|patch|section|sec|chapter|figure|fig|table",
-                  r"s?[ .:=]{0,3}")  # fmt: skip
+                  r"s?[ .:=\"'(]{0,3}")  # fmt: skip
 OF_SSN = cue(r"ssn|ss#|social[ -]security|soc\.? ?sec\.?", r"[^\n0-9]{0,24}")
 OF_PHONES = cue(
     r"t[eéÉ]l(?:[eé]fon[eo]?|[eé]phone)?|(?:smart|cell|tele)?phone|(?:tele)?fax|mobile?|m[oóÓ]vil|cell(?:ular)?|whatsapp"
@@ -110,7 +115,7 @@ COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exc
     "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[679][0-9])"
 )
 CARD_ISSUER = re.compile(
-    r"4[0-9]{15}(?:[0-9]{3})?"  # Visa
+    r"4[0-9]{15}"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
     r"|3[47][0-9]{13}"  # American Express
     r"|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}"  # Discover
@@ -147,7 +152,7 @@ NATIONAL = (
 )
 PHONE = (
     r"(?P<plus>\+(?:1[-. ]?(?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ]?[2-9][0-9]{2}[-. ]?[0-9]{4}"
-    r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9]{1,12}){0,5}))"
+    r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9](?=[ ./-][0-9]))?(?:[ ./-][0-9]{2,12}){0,5}))"
     rf"|{NATIONAL}"
     # a trunk 0 in brackets, or before three and more groups with one separator, not in the middle of a series of numbers
     r"|(?P<trunk>\(0[1-9][0-9]{0,3}\) ?[0-9]{2,8}(?:[ -][0-9]{2,5}){0,3}"
@@ -180,9 +185,9 @@ KINDS = (
     Kind(
         "credit_card",
         re.compile(
-            r"(?<![0-9A-Za-z.,+_-])(?:[0-9]{14,19}"
+            r"(?<![0-9A-Za-z.,+*_-])(?:[0-9]{14,19}"
             r"|[0-9]{4}(?P<gap>[ -])[0-9]{4,6}(?P=gap)[0-9]{4,5}(?:(?P=gap)[0-9]{4}(?:(?P=gap)[0-9]{3})?)?)"
-            r"(?![0-9A-Za-z_-]|[.,][0-9])"
+            r"(?![0-9A-Za-z*^_-]|[.,][0-9])"  # nor a factor in a formula
         ),
         is_card,
     ),
