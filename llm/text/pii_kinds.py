@@ -136,7 +136,9 @@ def iban_form(length: int, countries: str) -> str:
     groups, rest = divmod(length - 4, 4)
     gap, again = f"(?P<gap{length}>[ -]?)", f"(?P=gap{length})"
     last = f"{again}[0-9A-Z]{{{rest}}}" if rest else ""
-    return f"(?:{'|'.join(countries.split())})[0-9]{{2}}{gap}[0-9A-Z]{{4}}(?:{again}[0-9A-Z]{{4}}){{{groups - 1}}}{last}"
+    return (
+        f"(?:{'|'.join(countries.split())})[0-9]{{2}}{gap}[0-9A-Z]{{4}}(?:{again}[0-9A-Z]{{4}}){{{groups - 1}}}{last}"
+    )
 
 
 L = "A-Za-z0-9\\u00c0-\\u024f"  # letters of Latin alphabets and digits
@@ -179,7 +181,9 @@ KINDS = (
     ),
     Kind(
         "iban",
-        re.compile(rf"(?<![0-9A-Za-z_])(?:{'|'.join(iban_form(*row) for row in IBAN_COUNTRIES.items())})(?![0-9A-Za-z_])"),
+        re.compile(
+            rf"(?<![0-9A-Za-z_])(?:{'|'.join(iban_form(*row) for row in IBAN_COUNTRIES.items())})(?![0-9A-Za-z_])"
+        ),
         is_iban,
     ),
     Kind(

@@ -7,7 +7,7 @@ from llm.command import command
 from llm.progress import progress
 from llm.text import shards
 from llm.text.names import Finder
-from llm.text.pii import span_lists
+from llm.text.spans import span_lists
 
 ROWS = 4096  # documents whose texts are Python strings at once
 
