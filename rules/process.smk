@@ -18,6 +18,23 @@ rule annotate:
         "python -m stemma run scripts/process/annotate.py {params.flags}"
 
 
+# Only where config says what to do with names: the model is slow.
+rule names:
+    input:
+        documents="results/raw/{source}/manifest.json",
+    output:
+        names="results/names/{source}/manifest.json",
+    log:
+        "results/logs/names/{source}.log",
+    benchmark:
+        "results/benchmarks/names/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/names.py {params.flags}"
+
+
 rule deduplicate:
     input:
         documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
@@ -68,6 +85,7 @@ rule clean:
         annotations="results/annotated/{source}/manifest.json",
         duplicates="results/duplicates/{source}.parquet",
         contamination=["results/contamination/{source}.parquet"] if EVALUATIONS else [],
+        names=["results/names/{source}/manifest.json"] if "name" in config["process"]["pii"] else [],
     output:
         shards="results/clean/{source}/manifest.json",
     params:

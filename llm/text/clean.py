@@ -15,8 +15,9 @@ import polars as pl
 
 from llm.errors import InputError
 from llm.text.filters import SCORES, Rules, reason
-from llm.text.pii import Span, redact, spans
+from llm.text.pii import spans_of
 from llm.text.shards import height, parts, read
+from llm.text.spans import Span, redact
 
 RAW = ("id", "text", "title", "url", "source", "domain", "license")
 COLUMNS = (*RAW, "language", "cluster", "split", "quality", "n_bytes")
@@ -133,22 +134,26 @@ def clean(raw: pl.DataFrame, known: pl.DataFrame, limit: int, rules: Rules) -> p
         {"row": rows, "redacted": changed}, schema={"row": pl.get_index_type(), "redacted": pl.String}
     )
     table = raw.with_row_index("row").join(redacted, on="row", how="left", maintain_order="left")
-    titles = [without_pii(title, rules) for title in raw["title"].to_list()]
     return table.with_columns(
         known["language"],
         known["cluster"],
         known["quality"],
         text=pl.coalesce("redacted", "text"),
-        title=pl.Series(titles, dtype=pl.String),
+        title=without_pii(raw["title"], rules),
+        url=without_pii(raw["url"], rules),
         split=pl.Series(splits(known["cluster"].to_list(), limit, rules), dtype=pl.String),
     ).select(*COLUMNS[:-1], n_bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
 
 
-def without_pii(title: str | None, rules: Rules) -> str | None:
-    """A title is not annotated, but it becomes text later (a question about it, say)."""
-    if title is None:
-        return None
-    return redact(title, [span for span in spans(title) if rules.pii.get(span.kind) in ("redact", "drop")])
+def without_pii(texts: pl.Series, rules: Rules) -> pl.Series:
+    """Titles and urls. They are not annotated, but a title becomes text later (a question about it, say)."""
+    found = spans_of(texts)
+    rows = [row for row, own in enumerate(found) if own]
+    hidden = [
+        redact(text, [span for span in found[row] if rules.pii.get(span.kind) in ("redact", "drop")])
+        for row, text in zip(rows, texts.gather(rows).to_list(), strict=True)
+    ]
+    return texts.scatter(rows, hidden) if rows else texts
 
 
 @dataclass
