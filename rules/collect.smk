@@ -33,6 +33,7 @@ rule collect:
         include=lambda w: config["sources"][w.source].get("include", []),
         exclude=lambda w: config["sources"][w.source].get("exclude", []),
         column=lambda w: config["sources"][w.source].get("column", "text"),
+        extractor=lambda w: config["sources"][w.source].get("extractor", "fast"),
         domain=lambda w: config["sources"][w.source]["domain"],
         license=lambda w: config["sources"][w.source]["license"],
     log:

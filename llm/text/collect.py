@@ -19,26 +19,27 @@ class Format:
 
     documents: Callable[..., Iterator[Document]]
     include: list[str]
-    takes_column: bool = False
+    takes: tuple[str, ...] = ()  # fields of the recipe that its `documents` asks for
 
 
 FORMATS = {
     "text": Format(plain.documents, plain.INCLUDE),
     "rst": Format(rst.documents, rst.INCLUDE),
-    "html": Format(html.documents, html.INCLUDE),
+    "html": Format(html.documents, html.INCLUDE, ("extractor",)),
     "latex": Format(latex.documents, latex.INCLUDE),
     "mediawiki": Format(mediawiki.documents, mediawiki.INCLUDE),
     "dict": Format(dictd.documents, dictd.INCLUDE),
     "code": Format(code.documents, code.INCLUDE),
-    "jsonl": Format(table.jsonl, table.INCLUDE_JSONL, takes_column=True),
-    "parquet": Format(table.parquet, table.INCLUDE_PARQUET, takes_column=True),
+    "jsonl": Format(table.jsonl, table.INCLUDE_JSONL, ("column",)),
+    "parquet": Format(table.parquet, table.INCLUDE_PARQUET, ("column",)),
 }
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What to make of an archive. `origin` begins every document's url; `file` is the member's name if the archive is
-    one plain file; `include` and `exclude` are globs over member names ([] takes what the format usually is)."""
+    one plain file; `include` and `exclude` are globs over member names ([] takes what the format usually is); `column`
+    and `extractor` are for the formats that take them."""
 
     source: str
     origin: str
@@ -47,6 +48,7 @@ class Recipe:
     include: list[str]
     exclude: list[str]
     column: str
+    extractor: str
     domain: str
     license: str
 
@@ -69,7 +71,7 @@ def collect(archive: Path, documents: Path, recipe: Recipe, limits: Limits = LIM
             names = opened.names  # the user named this very file: its suffix does not matter
         if any(map(wanted, opened.links)):
             report.skipped["link"] += sum(map(wanted, opened.links))
-        options = {"column": recipe.column} if format.takes_column else {}
+        options = {name: getattr(recipe, name) for name in format.takes}
         for document in format.documents(opened, names, report, **options):
             writer.add(document)
         writer.flush()

@@ -17,13 +17,15 @@ def main(
     include: list,
     exclude: list,
     column: str,
+    extractor: str,
     domain: str,
     license: str,
 ) -> dict:
     """archive: a fetched archive, or the user's file or directory. documents: an empty directory to fill with parquet
     shards. origin: begins every document's url. file: the name of the one member if the archive is a plain file.
     include, exclude: globs over member names ([]: what the format usually is). column: the text's column (jsonl and
-    parquet). Returns {"documents", "bytes", "shards", "members", "skipped", "decoded"}."""
+    parquet). extractor: fast or precise (html). Returns {"documents", "bytes", "shards", "members", "skipped",
+    "decoded"}."""
     recipe = Recipe(
         source=source,
         origin=origin,
@@ -32,6 +34,7 @@ def main(
         include=include,
         exclude=exclude,
         column=column,
+        extractor=extractor,
         domain=domain,
         license=license,
     )

@@ -16,7 +16,7 @@ from llm.text.sources import file_of, kind_of, origin_of, pin_of
 
 RECIPE = Recipe(
     source="tales", origin="pypi:tales==1", file="", format="text", include=[], exclude=[], column="text",
-    domain="books", license="MIT",
+    extractor="fast", domain="books", license="MIT",
 )  # fmt: skip
 
 
@@ -122,8 +122,8 @@ def test_sources_of_the_config() -> None:
 def test_script_by_hand(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     options = {"archive": tree, "documents": tmp_path / "raw", "source": "tales", "origin": "path:tales", "file": "",
-               "format": "text", "include": "[]", "exclude": '["deep/**"]', "column": "text", "domain": "books",
-               "license": "MIT"}  # fmt: skip
+               "format": "text", "include": "[]", "exclude": '["deep/**"]', "column": "text", "extractor": "fast",
+               "domain": "books", "license": "MIT"}  # fmt: skip
     command = [sys.executable, "scripts/collect/collect.py"]
     command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": "."})
