@@ -84,6 +84,7 @@ rule clean:
         documents="results/raw/{source}/manifest.json",
         annotations="results/annotated/{source}/manifest.json",
         duplicates="results/duplicates/{source}.parquet",
+        scores="results/scores/{source}/manifest.json",
         contamination=["results/contamination/{source}.parquet"] if EVALUATIONS else [],
         names=["results/names/{source}/manifest.json"] if "name" in config["process"]["pii"] else [],
     output:
