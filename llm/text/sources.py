@@ -9,6 +9,17 @@ from llm.errors import InputError
 KINDS = ("path", "url", "apt", "pypi")
 
 
+def check_names(corpus: list[str], evaluations: list[str], sources: dict) -> None:
+    """InputError unless what the corpus and the evaluation sets name is defined, and none is both."""
+    for key, names in {"corpus": corpus, "process.decontaminate.evaluations": evaluations}.items():
+        if missing := set(names) - set(sources):
+            raise InputError(f"config: {key}: {min(missing)} is not defined under sources; define it or take it out")
+    if both := set(corpus) & set(evaluations):
+        raise InputError(
+            f"config: corpus: {min(both)} is an evaluation set (process.decontaminate); take it out of one"
+        )
+
+
 def kind_of(name: str, source: dict) -> str:
     """Which of path, url, apt, pypi the source says. InputError unless it says exactly one."""
     said = [kind for kind in KINDS if source.get(kind)]
