@@ -67,6 +67,11 @@ def is_public_ip(match: re.Match[str]) -> bool:
     return address.is_global and not address.is_multicast
 
 
+def is_public_ipv6(match: re.Match[str]) -> bool:
+    """`a[2000::5]` takes every fifth element of a list: an address has a letter or three groups."""
+    return is_public_ip(match) and re.search("[A-Fa-f]|:.*[0-9].*:.*[0-9]", match[0]) is not None
+
+
 def is_public_ipv4(match: re.Match[str]) -> bool:
     """Four small numbers number a section or a version (26.6.2.2) unless what stands before them speaks of hosts; after
     a word of versions any four do. What ends in .0 is a network's address or a version."""
@@ -172,7 +177,7 @@ KINDS = (
         "ipv6",
         # global unicast is 2000::/3 (RFC 4291); `[1::2]` in code is none
         re.compile(r"(?<![0-9A-Za-z_:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,33}[0-9A-Fa-f:](?![0-9A-Za-z_:]|\.[0-9])"),
-        is_public_ip,
+        is_public_ipv6,
     ),
     Kind(
         "ipv4",
