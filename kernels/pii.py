@@ -250,9 +250,9 @@ def is_announced(data, begin, start):
     for i in range(max(begin, start - STEM_REACH), start - 2):
         first = data[i] | 32
         for k in range(len(STEMS)):
-            if first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
-                if STEMS[k, 2] == 0 or data[i + 2] | 32 == STEMS[k, 2] | 32:
-                    return True
+            third = STEMS[k, 2] == 0 or data[i + 2] | 32 == STEMS[k, 2] | 32
+            if third and first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
+                return True
     return False
 
 

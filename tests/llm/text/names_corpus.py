@@ -1,4 +1,4 @@
-"""Synthetic documents with names in sensitive sentences, and look-alikes (diseases, places, firms, authors elsewhere)."""
+"""Synthetic documents with names in sensitive sentences, and look-alikes: diseases, places, authors."""
 
 import random
 from collections.abc import Iterator
@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from llm.text.spans import Span
 
 FIRST = (
-    "Anna James María Robert Linda Wei Sofia David Aisha Thomas Priya Peter Julia Kwame Sarah Kenji Fatima Olga".split()
+    "Anna James María Robert Linda Wei Sofia David Aisha Thomas Priya Peter Julia Kwame Sarah Kenji Fatima Olga".split(
+        " "
+    )
 )
-LAST = "Novak Hughes Fischer Moreno Keller Olsen Whitaker Tanaka Sullivan Petrov Okafor Castillo Patel Doyle O'Brien Chen".split()
+LAST = "Novak Hughes Fischer Moreno Keller Olsen Whitaker Tanaka Sullivan Petrov Okafor Patel Doyle O'Brien Chen".split(
+    " "
+)
 SENSITIVE = [
     "The patient, {}, was diagnosed with {} last spring.", "{} was arrested and charged with fraud in {}.",
     "According to the file, {} lives at 12 Oak Street, {}.", "{} filed for bankruptcy after leaving {}.",
@@ -28,7 +32,8 @@ OTHER = [
     "May",
 ]
 PLAIN = [
-    "The theorem goes back to {}.", "{} wrote the preface.", "A talk by {} closed the day.", "The patch by {} was merged."
+    "The theorem goes back to {}.", "{} wrote the preface.",
+    "A talk by {} closed the day.", "The patch by {} was merged."
 ]  # fmt: skip
 FILL = "The committee met again in the autumn and agreed on the budget for the coming year without further debate. "
 

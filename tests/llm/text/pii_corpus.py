@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 
 from llm.text.spans import Span
 
-WORDS = "The meeting was held by foo(bar) in room and x = 3 see §4.2 price 12.50 then 中文 👍 né — we saw it".split()
-FIRST = "Anna James Maria Robert Linda Michael Sofia David Emma Thomas Laura Peter Julia Daniel Sarah Kevin".split()
-LAST = "Novak Hughes Fischer Moreno Keller Olsen Whitaker Brandt Sullivan Petrov Lindgren Castillo Barnes Doyle".split()
+WORDS = "The meeting was held by foo(bar) in room and x = 3 see §4.2 price 12.50 then 中文 👍 né — we saw it".split(" ")
+FIRST = "Anna James Maria Robert Linda Michael Sofia David Emma Thomas Laura Peter Julia Daniel Sarah Kevin".split(" ")
+LAST = "Novak Hughes Fischer Moreno Keller Olsen Whitaker Brandt Sullivan Petrov Lindgren Castillo Barnes Doyle".split(
+    " "
+)
 
 
 def digits(chance: random.Random, n: int, first: str = "0123456789") -> str:
@@ -68,7 +70,8 @@ def check_sum(number: str) -> int:
 def iban(chance: random.Random) -> str:
     country, form = chance.choice([
         ("DE", "X" * 18), ("GB", "WEST" + "X" * 14), ("FR", "X" * 23), ("NL", "RABO" + "X" * 10), ("NO", "X" * 11),
-        ("ES", "X" * 20), ("IT", "K" + "X" * 22), ("CH", "X" * 17), ("PL", "X" * 24), ("MT", "MALT" + "X" * 23), ("BE", "X" * 12),
+        ("ES", "X" * 20), ("IT", "K" + "X" * 22), ("CH", "X" * 17), ("PL", "X" * 24), ("MT", "MALT" + "X" * 23),
+        ("BE", "X" * 12),
     ])  # fmt: skip
     account = filled(chance, form)
     value = int("".join(str(int(c, 36)) for c in account + country + "00"))
@@ -78,16 +81,20 @@ def iban(chance: random.Random) -> str:
 
 
 def ssn(chance: random.Random) -> str:
-    area = chance.choice([n for n in (*range(1, 666), *range(667, 900))])
+    area = chance.choice([*range(1, 666), *range(667, 900)])
     return f"{area:03}-{chance.randint(1, 99):02}-{chance.randint(1, 9999):04}"
 
 
 PHONES = [
-    "(NXX) NXX-XXXX", "NXX-NXX-XXXX", "NXX.NXX.XXXX", "1-NXX-NXX-XXXX", "+1 NXX NXX XXXX", "+1 (NXX) NXX-XXXX", "+1NXXNXXXXXX",
-    "+44 20 7XXX XXXX", "+44 (0)20 7XXX XXXX", "+447700XXXXXX", "020 7XXX XXXX", "(020) 7XXX XXXX", "01632 960XXX", "0161 496 0XXX",
-    "+49 30 NXXXXXX", "+49 (0)171 NXXXXXX", "+49-89-NXXXXXX", "(030) NXXXXXX", "0171/NXXXXXX", "+33 1 NX XX XX XX", "01 4X XX XX XX",
+    "(NXX) NXX-XXXX", "NXX-NXX-XXXX", "NXX.NXX.XXXX", "1-NXX-NXX-XXXX", "+1 NXX NXX XXXX", "+1 (NXX) NXX-XXXX",
+    "+1NXXNXXXXXX",
+    "+44 20 7XXX XXXX", "+44 (0)20 7XXX XXXX", "+447700XXXXXX", "020 7XXX XXXX", "(020) 7XXX XXXX", "01632 960XXX",
+    "0161 496 0XXX",
+    "+49 30 NXXXXXX", "+49 (0)171 NXXXXXX", "+49-89-NXXXXXX", "(030) NXXXXXX", "0171/NXXXXXX", "+33 1 NX XX XX XX",
+    "01 4X XX XX XX",
     "06.NX.XX.XX.XX", "+34 9NX XXX XXX", "+39 06 NXXX XXXX", "+31 20 NXX XXXX", "+41 44 NXX XX XX", "044 NXX XX XX",
-    "+81 3-NXXX-XXXX", "03-NXXX-XXXX", "090-NXXX-XXXX", "+86 138 XXXX XXXX", "138-NXXX-XXXX", "+91 98NXX XXXXX", "+55 11 9NXXX-XXXX",
+    "+81 3-NXXX-XXXX", "03-NXXX-XXXX", "090-NXXX-XXXX", "+86 138 XXXX XXXX", "138-NXXX-XXXX", "+91 98NXX XXXXX",
+    "+55 11 9NXXX-XXXX",
     "(11) 9NXXX-XXXX", "+7 495 NXX-XX-XX", "8 (495) NXX-XX-XX", "+61 2 9NXX XXXX", "+972-4-NXXXXXX", "+353 1 NXX XXXX",
 ]  # fmt: skip
 ANNOUNCED = [

@@ -253,5 +253,5 @@ def test_a_match_that_is_not_valid_hides_none_that_follows() -> None:
 
 def test_tables() -> None:
     countries = " ".join(IBAN_COUNTRIES.values()).split()
-    assert len(countries) == len(set(countries)) == 86
+    assert len(countries) == len(set(countries)) == 88
     assert [kind.name for kind in KINDS] == ["email", "ipv6", "ipv4", "iban", "credit_card", "ssn", "phone"]
