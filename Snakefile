@@ -22,12 +22,17 @@ try:
     check(config, HOUSE / "rules/schema.yaml")
     ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     STEPS = checkpoint_steps(config["pretrain"])
-    if missing := set(config["corpus"]) - set(config["sources"]):
-        raise InputError(f"config: corpus: {min(missing)} is not defined under sources; define it or take it out")
+    SOURCES = config["corpus"]
+    EVALUATIONS = config["process"]["decontaminate"]["evaluations"]
+    for key, names in {"corpus": SOURCES, "process.decontaminate.evaluations": EVALUATIONS}.items():
+        if missing := set(names) - set(config["sources"]):
+            raise InputError(f"config: {key}: {min(missing)} is not defined under sources; define it or take it out")
+    if both := set(SOURCES) & set(EVALUATIONS):
+        raise InputError(
+            f"config: corpus: {min(both)} is an evaluation set (process.decontaminate); take it out of one"
+        )
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
-
-SOURCES = config["corpus"]
 
 
 wildcard_constraints:

@@ -42,7 +42,9 @@ def find_words(data, offsets, kinds, lower, length, words, word_offsets):
         while at < end:
             byte = data[at]
             kind = kinds[byte]
-            if kind == UNDECIDED:  # by the second byte: U+2000-U+207F begin with E2 80 and E2 81, U+3000-U+303F with E3 80
+            if (
+                kind == UNDECIDED
+            ):  # by the second byte: U+2000-U+207F begin with E2 80 and E2 81, U+3000-U+303F with E3 80
                 second = data[at + 1] if at + 1 < end else np.uint8(0xFF)
                 if byte == 0xE2:
                     kind = SEPARATOR if second <= 0x81 else WORD

@@ -95,8 +95,8 @@ def united(found: pl.Series, names: pl.Series) -> pl.Series:
 
 
 def split_limit(clusters: Iterable[list[str]], rules: Rules) -> int:
-    """The draw below which a kept document goes to validation. Where chance leaves a source of FALLBACK or more documents
-    without any for validation, the one of the smallest draw goes there. clusters: of the kept documents, in parts."""
+    """The draw below which a kept document goes to validation. Where chance leaves a source of FALLBACK or more
+    documents without any for validation, the one of the smallest draw goes there. clusters: of the kept, in parts."""
     if not rules.validation_fraction:
         return 0
     n, least = 0, 1 << 64
@@ -186,8 +186,8 @@ class Account:
             self.splits.setdefault(split, Counter()).update(documents=documents, bytes=size)
 
     def metrics(self, source: str) -> dict:
-        """The counts. Documents or bytes that are neither kept nor dropped, a defect: RuntimeError. None kept: InputError
-        that names the reasons."""
+        """The counts. Documents or bytes that are neither kept nor dropped, a defect: RuntimeError. None kept:
+        InputError that names the reasons."""
         if self.documents["in"] != self.documents["out"] + self.dropped.total():
             raise RuntimeError(f"source {source}: {self.documents} documents, {self.dropped.total()} of them dropped")
         if self.bytes["in"] != self.bytes["kept before redaction"] + self.dropped_bytes.total():

@@ -45,7 +45,9 @@ def sampling_plan(
     pieces, lines = [], {}
     for name, found in domains.items():
         whole = sum(worth[name])
-        due = apportion({i: part / whole if whole else Fraction(0) for i, part in enumerate(worth[name])}, asked.bytes[name])
+        due = apportion(
+            {i: part / whole if whole else Fraction(0) for i, part in enumerate(worth[name])}, asked.bytes[name]
+        )
         used = []
         for i, (_, own) in enumerate(found):
             rows = own[uses(own, due[i], seed)]
@@ -61,7 +63,9 @@ def sampling_plan(
     for line in lines.values():
         line["achieved_share"] = round(line["bytes"] / max(achieved, 1), 6)
     report = {"bytes": {"asked": total, "achieved": achieved}, "uses": len(plan), "domains": lines}
-    return plan.select(pl.col("source").cast(pl.String), *(pl.col(n).cast(pl.UInt32) for n in ("document", "bytes"))), report
+    return plan.select(
+        pl.col("source").cast(pl.String), *(pl.col(n).cast(pl.UInt32) for n in ("document", "bytes"))
+    ), report
 
 
 def tiers_of(documents: pl.DataFrame, tiers: list[Tier], seed: int) -> list[tuple[Tier, pl.DataFrame]]:
@@ -95,10 +99,16 @@ def account(found: list[tuple[Tier, pl.DataFrame]], used: list[pl.DataFrame], du
         line |= {"available_bytes": there, "available_documents": len(own), "uses": len(uses_)}
         lines.append(line | {"epochs": round(read / there, 6) if there else 0.0})
     everything = pl.concat(used)
-    total = {name: sum(line[name] for line in lines) for name in lines[0] if name not in ("top_fraction", "factor", "epochs")}
+    total = {
+        name: sum(line[name] for line in lines) for name in lines[0] if name not in ("top_fraction", "factor", "epochs")
+    }
     total["epochs"] = round(total["bytes"] / total["available_bytes"], 6) if total["available_bytes"] else 0.0
-    total["documents"] = int(everything.select(pl.struct("source", "document").n_unique()).item()) if len(everything) else 0
-    total["sources"] = dict(everything.group_by(pl.col("source").cast(pl.String)).agg(pl.sum("bytes")).sort("source").iter_rows())
+    total["documents"] = (
+        int(everything.select(pl.struct("source", "document").n_unique()).item()) if len(everything) else 0
+    )
+    total["sources"] = dict(
+        everything.group_by(pl.col("source").cast(pl.String)).agg(pl.sum("bytes")).sort("source").iter_rows()
+    )
     return total | ({"tiers": lines} if len(lines) > 1 else {})
 
 

@@ -113,7 +113,7 @@ OF_PHONES = cue(
 DATE = re.compile(r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]")
 NO_DOMAIN = frozenset(
     "service socket target timer mount slice scope device path png jpg jpeg gif svg webp html htm css js ts py rb so "
-    "dll json yaml yml xml txt md conf cfg ini log lock local localhost localdomain internal".split(" ")
+    "dll json yaml yml xml txt md conf cfg ini log lock local localhost localdomain internal".split()  # noqa: SIM905
 )
 COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exchange begin with 2 to 9
     "1[2-9][0-9]{2}[2-9][0-9]{6}$|7|2(?:[07]|[1-69][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])"

@@ -1,4 +1,4 @@
-"""How many bytes of each domain a sampling plan is to hold: weights, or epochs, in exact arithmetic. Knows no documents.
+"""How many bytes of each domain a sampling plan is to hold, by weights or epochs, exactly. Knows no documents.
 
 A domain's worth is its bytes, each counted by the factor of its quality tier: what one epoch of it reads.
 """
@@ -12,7 +12,7 @@ from llm.errors import InputError
 
 @dataclass(frozen=True)
 class Tier:
-    """The documents that begin within the top fraction of a domain's bytes by quality are read `factor` times as often."""
+    """Documents that begin within the top fraction of a domain's bytes by quality are read `factor` times as often."""
 
     top_fraction: float
     factor: float
@@ -27,8 +27,8 @@ class Asked:
 
 
 def check_tiers(quality: list[dict]) -> list[Tier]:
-    """process.mix.quality, a list of {top_fraction, factor} with rising fractions, and last, unless it is there, the rest
-    with factor 1. A fraction outside (0, 1] or not rising, a factor that is no number >= 0: InputError."""
+    """process.mix.quality, a list of {top_fraction, factor} with rising fractions, and the rest, if there is one, with
+    factor 1. A fraction outside (0, 1] or not rising, a factor that is no number >= 0: InputError."""
     tiers, last = [], 0.0
     for i, entry in enumerate(quality):
         where = f"process.mix.quality[{i}]"
@@ -58,7 +58,7 @@ def asked_bytes(
         )
     if epochs and (weights or budget):
         raise InputError(
-            f"process.mix: epochs say how much is read, and so do {'weights' if weights else 'bytes'}; take one of them out"
+            f"process.mix: epochs say how much is read, and so do {'weights' if weights else 'bytes'}; take one out"
         )
     if not sum(worth.values()):
         raise InputError("process.mix.quality: the factors leave nothing to read; give a larger one")
@@ -122,8 +122,8 @@ def exactly(value: float) -> Fraction:
 
 
 def apportion(share: dict, total: int) -> dict:
-    """`total` divided by `share` into whole numbers, by the largest remainder (Hamilton's method). They sum to it if the
-    shares sum to 1."""
+    """`total` divided by `share` into whole numbers, by the largest remainder (Hamilton's method). They sum to it if
+    the shares sum to 1."""
     exact = {name: part * total for name, part in share.items()}
     result = {name: math.floor(part) for name, part in exact.items()}
     by_remainder = sorted(exact, key=lambda name: (result[name] - exact[name], name))

@@ -42,7 +42,9 @@ def planned_texts(clean: Path, plan: Path, limit: int, window: int = WINDOW) -> 
                 counts[source] = train_counts(clean / source)
             wanted = own["document"].unique().sort()
             if wanted[-1] >= sum(counts[source]):
-                raise InputError(f"{plan.name}: document {wanted[-1]} of {source} is not in the clean shards; mix again")
+                raise InputError(
+                    f"{plan.name}: document {wanted[-1]} of {source} is not in the clean shards; mix again"
+                )
             texts[source] = train_texts(clean / source, counts[source], wanted)
         for source, document, size, before in uses.select("source", "document", "bytes", "before").iter_rows():
             text = texts[source][document]

@@ -26,10 +26,10 @@ def main(
     contamination: Path | None = None,
     names: Path | None = None,
 ) -> dict:
-    """documents, annotations, scores, names: directories of shards. duplicates, contamination: parquet files of all rows.
-    shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. thresholds: {signal: {min, max,
-    in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}. validation_fraction: share of
-    documents held out. Returns counts; documents in = documents out + dropped."""
+    """documents, annotations, scores, names: directories of shards. duplicates, contamination: files of all rows.
+    shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. thresholds: {signal: {min,
+    max, in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}. validation_fraction: share
+    of documents held out. Returns counts; documents in = documents out + dropped."""
     rules = resolve(thresholds, overrides, pii, validation_fraction, seed)
     known = Known(documents, annotations, duplicates, scores, contamination, names)
     kept = (table.filter(pl.col("reason").is_null())["cluster"].to_list() for _, table in verdicts(known, rules))

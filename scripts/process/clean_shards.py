@@ -12,8 +12,8 @@ from llm.text.tree import link_trees
 
 
 def main(documents: list[Path], shards: list[Path], clean: Path) -> dict:
-    """documents, shards: each source's directories of raw and of clean shards, in one order. clean: empty directory, filled
-    with <source>/ of links. A source whose documents are not all kept or dropped by name: InputError."""
+    """documents, shards: each source's directories of raw and of clean shards, in one order. clean: empty directory to
+    fill with <source>/ of links. A source whose documents are not all kept or dropped by name: InputError."""
     link_trees(shards, clean)
     totals: dict[str, dict[str, Counter]] = {"domains": {}, "splits": {}}
     dropped: Counter[str] = Counter()
@@ -33,7 +33,7 @@ def main(documents: list[Path], shards: list[Path], clean: Path) -> dict:
             dropped.update(dict(reasons.value_counts().iter_rows()))
         if n_raw != n_kept + n_dropped:
             raise InputError(
-                f"source {directory.name}: {n_raw} raw documents, but {n_kept} clean ones and {n_dropped} dropped by name; "
+                f"source {directory.name}: {n_raw} raw documents, but {n_kept} clean and {n_dropped} dropped by name; "
                 "its clean shards belong to other raw shards, build them again"
             )
         came += n_raw

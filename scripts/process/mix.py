@@ -23,7 +23,7 @@ def main(
     bytes: int | None,  # noqa: A002
     seed: int,
 ) -> dict:
-    """clean: directory of <source>/part-*.parquet. plan: parquet file (source, document, bytes), a row per use, in order.
+    """clean: directory of <source>/part-*.parquet. plan: parquet file (source, document, bytes), a row per use.
     report: JSON file, asked and achieved shares. weights: {domain: share of the bytes}; or epochs: {domain: times it is
     read}. quality: [{top_fraction, factor}], what of each domain is read more often. bytes: of the plan; null: all."""
     directories = sorted(path for path in clean.iterdir() if path.is_dir())

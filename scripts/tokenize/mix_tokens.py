@@ -11,7 +11,7 @@ from llm.tokenizer.indexed import IndexedTokens
 
 
 def main(plan: Path, report: Path, tokens: Path, figures: Path) -> dict:
-    """plan, report: of `mix`. tokens: directory of all sources' token shards. figures: the JSON file to write, by domain:
+    """plan, report: of `mix`. tokens: all sources' token shards. figures: the JSON file to write: by domain
     uses, bytes, tokens (each document's [EOS] included), the share asked for and those of bytes and tokens."""
     metas = {path.parent.name: json.loads(path.read_text()) for path in sorted(tokens.glob("*/meta.json"))}
     lengths = {source: IndexedTokens(tokens / source / "train").lengths for source in metas}
@@ -28,7 +28,9 @@ def main(plan: Path, report: Path, tokens: Path, figures: Path) -> dict:
             )
     total = sum(counts.values(), Counter())
     for domain, count in counts.items():
-        shares = {f"{name}_share": round(count[f"{name}s"] / max(1, total[f"{name}s"]), 6) for name in ("byte", "token")}
+        shares = {
+            f"{name}_share": round(count[f"{name}s"] / max(1, total[f"{name}s"]), 6) for name in ("byte", "token")
+        }
         counts[domain] = dict(count) | shares | {"asked_share": asked[domain]["asked_share"]}
     result = dict(total) | {"domains": counts}
     figures.write_text(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

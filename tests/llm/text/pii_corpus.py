@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from llm.text.spans import Span
 
-WORDS = "The meeting was held by foo(bar) in room and x = 3 see §4.2 price 12.50 then 中文 👍 né — we saw it".split(" ")
-FIRST = "Anna James Maria Robert Linda Michael Sofia David Emma Thomas Laura Peter Julia Daniel Sarah Kevin".split(" ")
+WORDS = "The meeting was held by foo(bar) in room and x = 3 see §4.2 price 12.50 then 中文 👍 né — we saw it".split()  # noqa: SIM905
+FIRST = "Anna James Maria Robert Linda Michael Sofia David Emma Thomas Laura Peter Julia Daniel Sarah Kevin".split()  # noqa: SIM905
 LAST = "Novak Hughes Fischer Moreno Keller Olsen Whitaker Brandt Sullivan Petrov Lindgren Castillo Barnes Doyle".split(
     " "
 )

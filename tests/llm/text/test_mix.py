@@ -20,7 +20,9 @@ DOMAINS = ("books", "code", "web")
 def table(sizes: dict[tuple[str, str], list[int]]) -> pl.DataFrame:
     """Documents; their quality falls with their size."""
     rows = [
-        (source, i, domain, size, 1 / (1 + size)) for (source, domain), own in sizes.items() for i, size in enumerate(own)
+        (source, i, domain, size, 1 / (1 + size))
+        for (source, domain), own in sizes.items()
+        for i, size in enumerate(own)
     ]
     types = {"source": pl.String, "document": pl.Int64, "domain": pl.String, "bytes": pl.Int64, "quality": pl.Float64}
     return pl.DataFrame(rows, schema=types, orient="row")
@@ -149,7 +151,12 @@ def test_the_script(tmp_path: Path) -> None:
         (tmp_path / "clean" / source).mkdir(parents=True)
         for part in range(2):
             frame = pl.DataFrame(
-                {"domain": domain, "split": ["train", "validation", "train"], "n_bytes": [100] * 3, "quality": [None] * 3},
+                {
+                    "domain": domain,
+                    "split": ["train", "validation", "train"],
+                    "n_bytes": [100] * 3,
+                    "quality": [None] * 3,
+                },
                 schema_overrides={"quality": pl.Float64},
             )
             shards.write(frame, tmp_path / "clean" / source / f"part-{part:05d}.parquet")
@@ -183,7 +190,14 @@ def test_epochs_as_gpt3_gave_them() -> None:
     epochs = {"web": 0.44, "encyclopedic": 3.4}
     plan, report = sampled(documents, epochs=epochs)
     assert {name: line["epochs"] for name, line in report["domains"].items()} == {**epochs, "books": 1.0}
-    times = plan.group_by("source", "document").len().group_by("source").agg(n=pl.len(), most=pl.max("len")).sort("source").rows()
+    times = (
+        plan.group_by("source", "document")
+        .len()
+        .group_by("source")
+        .agg(n=pl.len(), most=pl.max("len"))
+        .sort("source")
+        .rows()
+    )
     assert times == [("b", 20, 1), ("cc", 440, 1), ("wiki", 50, 4)]
     assert report["bytes"] == {"asked": 63000, "achieved": 63000}
     assert report["domains"]["web"]["asked_share"] == round(44000 / 63000, 6)
@@ -261,6 +275,8 @@ def test_tiers_need_scores_and_unknown_ones_come_last() -> None:
 def test_names_as_categories_change_nothing() -> None:
     sizes = {("b", "web"): [5, 7, 9], ("a", "web"): [3, 4], ("c", "books"): [8, 8]}
     documents = table(sizes)
-    compact = documents.with_columns(pl.col("source").cast(pl.Enum(["a", "b", "c"])), pl.col("domain").cast(pl.Categorical))
+    compact = documents.with_columns(
+        pl.col("source").cast(pl.Enum(["a", "b", "c"])), pl.col("domain").cast(pl.Categorical)
+    )
     for options in ({}, {"budget": 100, "weights": {"books": 0.5}}):
         assert sampled(documents, **options)[0].equals(sampled(compact, **options)[0])
