@@ -81,8 +81,7 @@ def is_public_ipv4(match: re.Match[str]) -> bool:
 
 
 def is_personal_email(match: re.Match[str]) -> bool:
-    """Not a repository's address, a systemd unit's name or a picture for a dense screen (logo@2x.png)."""
-    return not match[0].startswith("git@") and match[0].rpartition(".")[2].lower() not in NO_DOMAIN
+    return not match[0].startswith("git@")  # a repository's address
 
 
 def is_phone(match: re.Match[str]) -> bool:
@@ -111,10 +110,6 @@ OF_PHONES = cue(
     r"(?:[ -]?(?:number|no|nr|num|is|at|me at|us at)\b){0,2}[ .:=#)/]{0,4}",
 )
 DATE = re.compile(r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]")
-NO_DOMAIN = frozenset(
-    "service socket target timer mount slice scope device path png jpg jpeg gif svg webp html htm css js ts py rb so "
-    "dll json yaml yml xml txt md conf cfg ini log lock local localhost localdomain internal".split()  # noqa: SIM905
-)
 COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exchange begin with 2 to 9
     "1[2-9][0-9]{2}[2-9][0-9]{6}$|7|2(?:[07]|[1-69][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])"
     "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[67][0-9]|9[2-68])"
@@ -147,7 +142,11 @@ def iban_form(length: int, countries: str) -> str:
 
 
 L = "A-Za-z0-9\\u00c0-\\u024f"  # letters of Latin alphabets and digits
-DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}[A-Za-z]{{2,24}}"
+NO_DOMAIN = (  # a systemd unit's name (getty@tty1.service), a picture for dense screens (logo@2x.png), a file's ending
+    "service|socket|target|timer|mount|slice|scope|device|path|png|jpe?g|gif|svg|webp|html?|css|[jt]s|py|rb|so|dll"
+    "|json|ya?ml|xml|txt|md|conf|cfg|ini|log|lock|local(?:host|domain)?|internal"
+)
+DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}(?!(?i:{NO_DOMAIN})(?![{L}-]))[A-Za-z]{{2,24}}"
 NATIONAL = (
     r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}(?P<us>[-.])[2-9][0-9]{2}(?P=us))[0-9]{4}"
     r"|0[17][0-9]{3} [0-9]{6}"  # United Kingdom

@@ -1,5 +1,6 @@
 """Synthetic documents with names in sensitive sentences, and look-alikes: diseases, places, authors."""
 
+# ruff: noqa: SIM905
 import random
 from collections.abc import Iterator
 

@@ -5,13 +5,15 @@ the public rules of their kind. `documents` yields (text, spans); `LOOK_ALIKES` 
 """
 
 import ipaddress
+
+# ruff: noqa: SIM905
 import random
 from collections.abc import Callable, Iterator
 
 from llm.text.spans import Span
 
-WORDS = "The meeting was held by foo(bar) in room and x = 3 see §4.2 price 12.50 then 中文 👍 né — we saw it".split()  # noqa: SIM905
-FIRST = "Anna James Maria Robert Linda Michael Sofia David Emma Thomas Laura Peter Julia Daniel Sarah Kevin".split()  # noqa: SIM905
+WORDS = "The meeting was held by foo(bar) in room and x = 3 see §4.2 price 12.50 then 中文 👍 né — we saw it".split()
+FIRST = "Anna James Maria Robert Linda Michael Sofia David Emma Thomas Laura Peter Julia Daniel Sarah Kevin".split()
 LAST = "Novak Hughes Fischer Moreno Keller Olsen Whitaker Brandt Sullivan Petrov Lindgren Castillo Barnes Doyle".split(
     " "
 )

@@ -251,6 +251,11 @@ def test_a_match_that_is_not_valid_hides_none_that_follows() -> None:
     assert spans("1234 5678 9012 4111 1111 1111 1111")[-1] == Span("credit_card", 15, 34)
 
 
+def test_an_address_in_the_name_of_a_file() -> None:
+    assert spans("see/jane.doe@mail.example.com.html") == [Span("email", 4, 29)]
+    assert spans("see logo@2x.example.com.png") == [Span("email", 4, 23)]
+
+
 def test_tables() -> None:
     countries = " ".join(IBAN_COUNTRIES.values()).split()
     assert len(countries) == len(set(countries)) == 88
