@@ -149,7 +149,11 @@ def number(data, begin, end, start, stop, document, found, n):
         if announced or (
             digits >= 9
             and CLASS[after] & GAP
-            and ((length == 3 and after != 32) or first == 48 or ((first == 49 or first == 56) and length <= 3))
+            and (
+                (length == 3 and (after == 45 or after == 46))
+                or first == 48
+                or ((first == 49 or first == 56) and length <= 3)
+            )
         ):
             n = put(found, n, document, start, PHONE)
     return n
