@@ -40,12 +40,12 @@ def download(url: str, archive: Path, *, context: ssl.SSLContext | None) -> None
     answer that stays short is an InputError; what came of it is kept for the next job."""
     label, host = Path(urllib.parse.urlsplit(url).path).name, urllib.parse.urlsplit(redact(url)).netloc
     with slot(host, CONNECTIONS), partial(redact(url)) as part:
-        tries, before = 0, part.size()
+        tries, best = 0, part.size()
         while complaint := attempt(url, part, label=label, context=context):
-            tries = tries + 1 if part.size() <= before else 1
+            tries = tries + 1 if part.size() <= best else 1
             if tries >= ATTEMPTS:
                 raise InputError(f"{redact(url)}: {complaint}; try again, it goes on from there")
-            before = part.size()
+            best = max(best, part.size())
             progress(f"{label}  {complaint}; trying again")
             time.sleep(2 ** (tries - 1))
         part.file.seek(0)

@@ -1,8 +1,8 @@
 """What a download has so far, kept where the next attempt finds it: a file in the user's cache, not among the outputs.
 
 One file for each address, beside it what its server said of the version it is (ETag or Last-Modified), so that no two
-versions are ever joined. A lock keeps two jobs from writing one file; the second one starts its own. What nobody took up
-again for two weeks is removed. Knows no network.
+versions are ever joined. A lock keeps two jobs from writing one file; the second one starts its own. What nobody took
+up again for two weeks is removed. Knows no network.
 """
 
 import contextlib
