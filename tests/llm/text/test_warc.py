@@ -78,8 +78,8 @@ def test_charsets_and_encodings() -> None:
 
 def test_conversion_records_of_wet_files() -> None:
     data = (
-        b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://example.org/x\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
-        b"Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nHello\r\n\r\n"
+        b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://example.org/x\r\n"
+        b"WARC-Record-ID: <urn:uuid:1>\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nHello\r\n\r\n"
     )
     assert [(document.text, document.url) for document in read(data)[0]] == [("Hello", "http://example.org/x")]
 
