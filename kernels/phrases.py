@@ -27,7 +27,8 @@ POLICY_BYTES = tuple(ascii_bytes(phrase) for phrase in POLICIES)
 JAVASCRIPT, LOREM_IPSUM = ascii_bytes("javascript"), ascii_bytes("lorem ipsum")
 COOKIES, POLICY, IPSUM, TERMS = (ascii_bytes(word) for word in ("cookies", "policy", "ipsum", "terms"))
 CITATIONS = (ascii_bytes("[edit]"), ascii_bytes("[citation needed]"))
-CLOSING = ord("]")
+CLOSING, C, P, T, U = (ord(character) for character in "]cptu")
+JAVASCRIPT_BIT, POLICY_BIT = 1, 2
 
 
 @jit
@@ -48,11 +49,13 @@ def stop_word(text: np.ndarray, begin: int, end: int) -> int:
 def suspicious(text: np.ndarray, begin: int, end: int) -> bool:
     """Whether a phrase may be where this word is: each needs a word that begins with "cookies", "policy" or "ipsum",
     ends in "terms" or holds "javascript"."""
-    first = text[begin] | 0x20
-    if first == COOKIES[0] or first == POLICY[0] or first == IPSUM[0]:  # noqa: PLR1714 - numba
-        if stands(text, begin, end, COOKIES) or stands(text, begin, end, POLICY) or stands(text, begin, end, IPSUM):
-            return True
-    return stands(text, max(begin, end - len(TERMS)), end, TERMS) or holds(text, begin, end, JAVASCRIPT)
+    return (
+        stands(text, begin, end, COOKIES)
+        or stands(text, begin, end, POLICY)
+        or stands(text, begin, end, IPSUM)
+        or stands(text, max(begin, end - len(TERMS)), end, TERMS)
+        or mentions(text, begin, end) & JAVASCRIPT_BIT != 0
+    )
 
 
 @jit
@@ -69,10 +72,10 @@ def search(
         begin, end = lines.start[k], lines.end[k]
         sentences = np.int64(line_sentences[k])
         if suspect:
-            javascript, policy = holds(text, begin, end, JAVASCRIPT), speaks_of_policy(text, begin, end)
-            found[JAVASCRIPT_LINES] += javascript
-            found[POLICY_LINES] += policy
-            if sentences > 0 and (javascript or policy):
+            mentioned = mentions(text, begin, end)
+            found[JAVASCRIPT_LINES] += mentioned & JAVASCRIPT_BIT != 0
+            found[POLICY_LINES] += mentioned & POLICY_BIT != 0
+            if sentences > 0 and mentioned:
                 sentences = 0
         if sentences == UNKNOWN:
             sentences = c4_sentences(text[begin:end], kinds, buffer)
@@ -96,7 +99,7 @@ def c4_sentences(line: np.ndarray, kinds: np.ndarray, buffer: np.ndarray) -> int
         sentences += before & SENTENCE != 0 and kind & SPACE != 0
         before = kind
         i += width
-    if words < FEW_WORDS or holds(buffer, 0, n, JAVASCRIPT) or speaks_of_policy(buffer, 0, n):
+    if words < FEW_WORDS or mentions(buffer, 0, n):
         return 0
     return sentences + 1
 
@@ -133,19 +136,19 @@ def citation(line: np.ndarray, begin: int, kinds: np.ndarray) -> int:
 
 
 @jit
-def speaks_of_policy(text: np.ndarray, begin: int, end: int) -> bool:
-    for phrase in POLICY_BYTES:  # noqa: SIM110 - numba
-        if holds(text, begin, end, phrase):
-            return True
-    return False
-
-
-@jit
-def holds(text: np.ndarray, begin: int, end: int, phrase: np.ndarray) -> bool:
-    for i in range(begin, end - len(phrase) + 1):  # noqa: SIM110 - numba
-        if stands(text, i, end, phrase):
-            return True
-    return False
+def mentions(text: np.ndarray, begin: int, end: int) -> int:
+    """JAVASCRIPT_BIT and POLICY_BIT, each if one of its phrases stands anywhere between."""
+    result = 0
+    for i in range(begin, end - len(JAVASCRIPT) + 1):  # no phrase is shorter
+        letter = text[i] | 0x20
+        if letter == JAVASCRIPT[0]:
+            if stands(text, i, end, JAVASCRIPT):
+                result |= JAVASCRIPT_BIT
+        elif letter in (P, T, C, U):
+            for phrase in POLICY_BYTES:
+                if letter == phrase[0] and stands(text, i, end, phrase):
+                    result |= POLICY_BIT
+    return result
 
 
 @jit

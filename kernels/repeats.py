@@ -49,7 +49,7 @@ def same(text: np.ndarray, pieces: Segments, i: int, j: int) -> bool:
     length = pieces.end[i] - a
     if pieces.end[j] - b != length:
         return False
-    for k in range(length):
+    for k in range(length):  # noqa: SIM110 - a loop for the compiler
         if text[a + k] != text[b + k]:
             return False
     return True

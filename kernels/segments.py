@@ -1,8 +1,8 @@
 """Words, lines and paragraphs of one document in UTF-8, with a hash of each, found in a single pass over its bytes;
 what can be counted on the way is counted. Repetition and phrases are for other kernels.
 
-A word is what `str.split()` gives. A line ends at "\\n", is stripped, and does not count if it has no words. A paragraph
-is a run of lines that no line without words interrupts, from its first word to its last, all between included.
+A word is what `str.split()` gives. A line ends at "\\n", is stripped, and does not count if it has no words. A
+paragraph is a run of lines that no line without words interrupts, from its first word to its last, all between it.
 """
 
 from typing import NamedTuple
