@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup validators demo test test-all lint lock ask clean
+.PHONY: help setup validators peers demo test test-all lint lock ask clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -34,11 +34,18 @@ setup: .venv/.runtime  ## a virtual environment with the pinned packages of envs
 
 validators: .venv/validators/.done  ## roc-validator, runcrate, mlcroissant in an environment of their own, for the tests
 
+.venv/peers/.done: .venv/.runtime envs/peers.lock
+	$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/peers.lock
+	@touch $@
+
+peers: .venv/peers/.done  ## datatrove, rensa and others in an environment of their own, for benchmarks/
+
 demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
 	$(BIN)/snakemake
 
 test: .venv/.dev validators  ## the tests (under 15 minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: .venv/.dev validators  ## the slow ones too
 	$(BIN)/python -m pytest
@@ -51,7 +58,7 @@ lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
 
 lock: setup     ## resolve envs/*.in anew into envs/*.lock (FIND_LINKS: a folder with a CPU build of torch)
 	$(BIN)/pip install --quiet uv
-	cd envs && for name in runtime dev validators; do \
+	cd envs && for name in runtime dev validators peers; do \
 	  ../$(BIN)/uv pip compile --quiet --python ../$(BIN)/python $${FIND_LINKS:+--find-links $$FIND_LINKS} \
 	    --generate-hashes --no-emit-package torch --no-header --no-annotate -o $$name.lock $$name.in; done
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.text.sources import check_names, reference_sources
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
 from stemma.errors import StemmaError
@@ -22,12 +23,11 @@ try:
     check(config, HOUSE / "rules/schema.yaml")
     ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     STEPS = checkpoint_steps(config["pretrain"])
-    if missing := set(config["corpus"]) - set(config["sources"]):
-        raise InputError(f"config: corpus: {min(missing)} is not defined under sources; define it or take it out")
+    SOURCES, EVALUATIONS = config["corpus"], config["process"]["decontaminate"]["evaluations"]
+    check_names(SOURCES, EVALUATIONS, config["sources"])
+    REFERENCE = reference_sources(config["process"]["reference"], SOURCES, config["sources"])
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
-
-SOURCES = config["corpus"]
 
 
 wildcard_constraints:
@@ -36,6 +36,7 @@ wildcard_constraints:
 
 
 include: "rules/collect.smk"
+include: "rules/reference.smk"
 include: "rules/process.smk"
 include: "rules/tokenize.smk"
 include: "rules/architecture.smk"

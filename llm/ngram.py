@@ -1,11 +1,12 @@
-"""Interpolated modified Kneser-Ney n-gram models over token ids, order 1 to 3: the baseline a trained model must beat.
-
-Counts are integers in sorted arrays, everything is vectorised numpy. Does not read files and does not prune.
+"""Interpolated modified Kneser-Ney n-gram models over ids: the baseline that a trained network must beat, and the model
+behind documents' perplexity. Counts are integers, everything is vectorised numpy. Reads and writes no files.
 
 Documents are independent. START stands before each as a context and is never predicted; [EOS] is predicted like any
-token. As in KenLM, n-grams that begin with START keep their raw counts at every order: nothing can precede START.
+id. As in KenLM, n-grams that begin with START keep their raw counts at every order: nothing can precede START.
 
-Source: Chen & Goodman, An Empirical Study of Smoothing Techniques for Language Modeling (TR-10-98), equations 13 to 17.
+Source: Chen & Goodman, An Empirical Study of Smoothing Techniques for Language Modeling (TR-10-98), equations 13 to 17;
+pruning as in Heafield et al. 2013, Scalable Modified Kneser-Ney Language Model Estimation, 3.1: by raw count, discounts
+from all counts, the mass of what is dropped goes to the back-off.
 """
 
 from collections.abc import Sequence
@@ -15,19 +16,18 @@ import numpy as np
 
 from llm.errors import InputError
 
-BITS = 21  # of one id in a key: three ids fill 63 bits
-MASK = np.uint64((1 << BITS) - 1)
+BITS = 21  # of one id in a key, the rest is a place in the level below
 FALLBACK = (0.5, 1.0, 1.5)  # KenLM's discounts where the counts of counts define none
 
 
 @dataclass(frozen=True)
 class Level:
-    """One order's discounted counts. An n-gram's key packs its ids, oldest highest; a context's key lacks the last."""
+    """The n-grams of one order. A key packs an n-gram without its first id, as its place in the level below, and the
+    first id: place << BITS | id. Level 1 holds every id and START, each at its own place."""
 
-    keys: np.ndarray  # uint64, sorted
-    share: np.ndarray  # float64 per key: (count - discount) / the context's total count
-    contexts: np.ndarray  # uint64, sorted
-    backoff: np.ndarray  # float64 per context: the mass that its discounts freed
+    keys: np.ndarray  # uint64 [n], sorted
+    p: np.ndarray  # float64 [n]: p(last id | the ids before it), all lower orders in it
+    backoff: np.ndarray  # float64 [n]: the mass that contexts give to shorter ones; 1 where nothing followed
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,19 @@ class KneserNey:
         grams: int (N, order), the word last. known: int (N,), how many ids of the row count, from the right (default:
         all): a document's first word has only START before it. Returns float64 (N,).
         """
-        result = np.full(len(grams), 1.0 / self.vocab_size)
-        for n, level in enumerate(self.levels, start=1):
-            rows = slice(None) if known is None else np.flatnonzero(known >= n)
-            keys = pack(grams[rows, len(self.levels) - n :])
-            backoff = look_up(level.contexts, level.backoff, keys >> np.uint64(BITS), 1.0)
-            result[rows] = look_up(level.keys, level.share, keys, 0.0) + backoff * result[rows]
+        order = len(self.levels)
+        known = np.full(len(grams), order) if known is None else known
+        gram = grams[:, -1].astype(np.int64)
+        context = grams[:, -2].astype(np.int64) if order > 1 else gram
+        result = self.levels[0].p[gram]
+        for n in range(2, order + 1):
+            level, below = self.levels[n - 1], self.levels[n - 2]
+            inside = known >= n
+            gram = places(level.keys, gram, grams[:, -n], inside)
+            backoff = np.where(inside & (context >= 0), below.backoff[np.maximum(context, 0)], 1.0)
+            result = np.where(gram >= 0, level.p[np.maximum(gram, 0)] if len(level.p) else 1.0, backoff * result)
+            if n < order:
+                context = places(level.keys, context, grams[:, -n - 1], known > n)
         return result
 
     def bits(self, documents: Sequence[np.ndarray]) -> float:
@@ -57,45 +64,84 @@ class KneserNey:
         return float(-np.log2(self.probability(grams, known)).sum())
 
 
-def train(documents: Sequence[np.ndarray], order: int, vocab_size: int) -> KneserNey:
-    """Count `documents` (id arrays, [EOS] included) and smooth. order: 1 to 3.
+@dataclass(frozen=True)
+class Counted:
+    """One order's n-grams as counted: keys as in Level, how often, and the place of all but the last id, one lower."""
 
-    Raises InputError without any token, for ids outside the vocabulary and for vocabularies past 2**21 - 1.
+    keys: np.ndarray  # uint64 [n]
+    raw: np.ndarray  # int64 [n]
+    prefix: np.ndarray  # int64 [n]
+
+
+def train(documents: Sequence[np.ndarray], order: int, vocab_size: int, least: Sequence[int] = ()) -> KneserNey:
+    """Count `documents` (id arrays, [EOS] included) and smooth.
+
+    least: for each order how often an n-gram must have occurred to be kept, not falling, 1 for orders not named; every
+    single id is kept anyway. Raises InputError without any token, for ids outside the vocabulary and for vocabularies
+    past 2**21 - 2.
     """
-    if vocab_size > int(MASK) - 1:
-        raise InputError(f"n-gram keys hold vocabularies of up to {int(MASK) - 1} ids, not {vocab_size}")
-    grams, known = events(documents, order, vocab_size)
-    if not len(grams):
+    if vocab_size > (1 << BITS) - 2:
+        raise InputError(f"n-gram keys hold vocabularies of up to {(1 << BITS) - 2} ids, not {vocab_size}")
+    if not sum(map(len, documents)):
         raise InputError("the training split holds no tokens for the n-gram baseline; check results/tokens")
-    largest = int(grams[:, -1].max())
+    largest = max(int(document.max()) for document in documents if len(document))
     if largest >= vocab_size:
         raise InputError(f"token id {largest} is outside the tokenizer's {vocab_size} ids; tokenize again")
+    counted = count(documents, order, vocab_size)
     levels: list[Level] = []
-    longer: np.ndarray | None = None
-    for n in range(order, 0, -1):
-        if longer is None:
-            keys, counts = np.unique(pack(grams[known >= n]), return_counts=True)
+    kept = renumber = np.zeros(0, np.int64)
+    for n, own in enumerate(counted, start=1):
+        adjusted = own.raw if n == order else continuations(own, counted[n], vocab_size if n > 1 else None)
+        keep = own.raw >= (least[n - 1] if n <= len(least) and n > 1 else 0)
+        discount = np.array([0.0, *discounts(adjusted)])[np.minimum(adjusted, 3)]
+        size = len(counted[n - 2].keys) if n > 1 else 1
+        totals = np.bincount(own.prefix, adjusted, size)
+        freed = np.bincount(own.prefix, np.where(keep, discount, adjusted), size)
+        seen = totals > 0
+        backoff = np.divide(freed, totals, out=np.ones(size), where=seen)
+        share = np.divide(adjusted - discount, totals[own.prefix], out=np.zeros(len(own.keys)), where=adjusted > 0)
+        if n == 1:
+            p = share + backoff[0] / vocab_size
+            p[vocab_size] = 0.0  # START
         else:
-            # Continuation counts (in how many contexts one word longer) from the longer n-grams, raw ones at START.
-            continued = longer & np.uint64((1 << n * BITS) - 1)
-            at_start = pack(grams[known == n][:, order - n :]) if n > 1 else longer[:0]
-            keys, counts = np.unique(np.concatenate([continued, at_start]), return_counts=True)
-        levels.append(smoothed(keys, counts))
-        longer = keys
-    return KneserNey(vocab_size, tuple(reversed(levels)))
+            suffix = (own.keys >> np.uint64(BITS)).astype(np.int64)
+            p = share + backoff[own.prefix] * p[suffix]
+            levels[-1] = Level(levels[-1].keys, levels[-1].p, backoff[kept])
+            first = own.keys[keep] & np.uint64((1 << BITS) - 1)
+            below = renumber[suffix[keep]] if n > 2 else suffix[keep]
+            own_keys = below.astype(np.uint64) << np.uint64(BITS) | first
+        levels.append(Level(own.keys if n == 1 else own_keys, p[keep], np.ones(int(keep.sum()))))
+        kept, renumber = np.flatnonzero(keep), np.cumsum(keep) - 1
+    return KneserNey(vocab_size, tuple(levels))
 
 
-def smoothed(keys: np.ndarray, counts: np.ndarray) -> Level:
-    """Absolute discounts per count 1, 2, 3+; the freed mass goes to the next lower order."""
-    if not len(keys):  # all documents are shorter than this order
-        return Level(keys, np.zeros(0), keys, np.zeros(0))
-    discount = np.array([0.0, *discounts(counts)])[np.minimum(counts, 3)]
-    of_key = keys >> np.uint64(BITS)
-    first = np.flatnonzero(np.concatenate([[True], of_key[1:] != of_key[:-1]]))
-    sizes = np.diff(np.append(first, len(keys)))
-    totals = np.add.reduceat(counts, first).astype(np.float64)
-    freed = np.add.reduceat(discount, first)
-    return Level(keys, (counts - discount) / np.repeat(totals, sizes), of_key[first], freed / totals)
+def count(documents: Sequence[np.ndarray], order: int, vocab_size: int) -> list[Counted]:
+    """The n-grams of orders 1 ... order; START is not counted as a word but is a place of level 1."""
+    words = np.concatenate([part for document in documents for part in ([vocab_size], document)]).astype(np.uint64)
+    begins = np.cumsum([0, *(len(document) + 1 for document in documents)])[:-1]
+    position = np.arange(len(words)) - np.repeat(begins, np.diff(np.append(begins, len(words))))
+    raw = np.bincount(words.astype(np.int64), minlength=vocab_size + 1)
+    raw[vocab_size] = 0
+    result = [Counted(np.arange(vocab_size + 1, dtype=np.uint64), raw, np.zeros(vocab_size + 1, np.int64))]
+    place = words.astype(np.int64)  # of the n-gram that ends here, in its level
+    for n in range(2, order + 1):
+        ends = np.flatnonzero(position >= n - 1)
+        packed = place[ends].astype(np.uint64) << np.uint64(BITS) | words[ends - n + 1]
+        keys, inverse, raw = np.unique(packed, return_inverse=True, return_counts=True)
+        prefix = np.zeros(len(keys), np.int64)
+        prefix[inverse] = place[ends - 1]
+        place = np.full(len(words), -1)
+        place[ends] = inverse
+        result.append(Counted(keys, raw, prefix))
+    return result
+
+
+def continuations(own: Counted, longer: Counted, start: int | None) -> np.ndarray:
+    """By how many different ids each n-gram was preceded; the raw count of those that begin with `start`."""
+    result = np.bincount((longer.keys >> np.uint64(BITS)).astype(np.int64), minlength=len(own.keys))
+    if start is None:
+        return result
+    return np.where(own.keys & np.uint64((1 << BITS) - 1) == start, own.raw, result)
 
 
 def discounts(counts: np.ndarray) -> tuple[float, float, float]:
@@ -123,17 +169,11 @@ def events(documents: Sequence[np.ndarray], order: int, start: int) -> tuple[np.
     return grams, np.minimum(position + 2, order)
 
 
-def pack(grams: np.ndarray) -> np.ndarray:
-    """uint64 keys (N,) of ids (N, n), n up to 3."""
-    keys = np.zeros(len(grams), np.uint64)
-    for column in range(grams.shape[1]):
-        keys = keys << np.uint64(BITS) | grams[:, column].astype(np.uint64)
-    return keys
-
-
-def look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray, otherwise: float) -> np.ndarray:
-    """values where `wanted` is among the sorted `keys`, else `otherwise`."""
+def places(keys: np.ndarray, suffix: np.ndarray, first: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Where the n-grams `first` + the one at place `suffix` stand among the sorted keys: int64; -1 where they are not,
+    where the suffix is not (-1) and outside `inside`."""
     if not len(keys):
-        return np.full(len(wanted), otherwise)
+        return np.full(len(suffix), -1)
+    wanted = np.maximum(suffix, 0).astype(np.uint64) << np.uint64(BITS) | first.astype(np.uint64)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[place] == wanted, values[place], otherwise)
+    return np.where(inside & (suffix >= 0) & (keys[place] == wanted), place, -1)

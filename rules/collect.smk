@@ -16,6 +16,7 @@ rule fetch:
     threads: 1
     resources:
         mem_mb=300,
+        downloads=1,
     shell:
         "python -m stemma run scripts/collect/fetch.py {params.flags}"
 
@@ -32,9 +33,12 @@ rule collect:
         format=lambda w: config["sources"][w.source]["format"],
         include=lambda w: config["sources"][w.source].get("include", []),
         exclude=lambda w: config["sources"][w.source].get("exclude", []),
+        archives=lambda w: config["sources"][w.source].get("archives", []),
         column=lambda w: config["sources"][w.source].get("column", "text"),
+        extractor=lambda w: config["sources"][w.source].get("extractor", "fast"),
         domain=lambda w: config["sources"][w.source]["domain"],
         license=lambda w: config["sources"][w.source]["license"],
+        refused=lambda w: config["sources"][w.source].get("refused_licenses", []),
     log:
         "results/logs/collect/{source}.log",
     benchmark:

@@ -18,6 +18,23 @@ rule annotate:
         "python -m stemma run scripts/process/annotate.py {params.flags}"
 
 
+# Only where config says what to do with names: the model is slow.
+rule names:
+    input:
+        documents="results/raw/{source}/manifest.json",
+    output:
+        names="results/names/{source}/manifest.json",
+    log:
+        "results/logs/names/{source}.log",
+    benchmark:
+        "results/benchmarks/names/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/names.py {params.flags}"
+
+
 rule deduplicate:
     input:
         documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
@@ -41,11 +58,35 @@ rule deduplicate:
         "python -m stemma run scripts/process/deduplicate.py {params.flags}"
 
 
+rule decontaminate:
+    input:
+        documents="results/raw/{source}/manifest.json",
+        evaluations=[f"results/raw/{name}/manifest.json" for name in EVALUATIONS],
+    output:
+        contamination="results/contamination/{source}.parquet",
+    params:
+        ngram=config["process"]["decontaminate"]["ngram"],
+        min_words=config["process"]["decontaminate"]["min_words"],
+        min_hits=config["process"]["decontaminate"]["min_hits"],
+    log:
+        "results/logs/decontaminate/{source}.log",
+    benchmark:
+        "results/benchmarks/decontaminate/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/decontaminate.py {params.flags}"
+
+
 rule clean:
     input:
         documents="results/raw/{source}/manifest.json",
         annotations="results/annotated/{source}/manifest.json",
         duplicates="results/duplicates/{source}.parquet",
+        scores="results/scores/{source}/manifest.json",
+        contamination=["results/contamination/{source}.parquet"] if EVALUATIONS else [],
+        names=["results/names/{source}/manifest.json"] if "name" in config["process"]["pii"] else [],
     output:
         shards="results/clean/{source}/manifest.json",
     params:
@@ -67,6 +108,7 @@ rule clean:
 
 rule clean_shards:
     input:
+        documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
         shards=[f"results/clean/{source}/manifest.json" for source in SOURCES],
     output:
         clean="results/clean/manifest.json",
@@ -105,6 +147,8 @@ rule mix:
         report="results/mix/report.json",
     params:
         weights=config["process"]["mix"]["weights"],
+        epochs=config["process"]["mix"]["epochs"],
+        quality=config["process"]["mix"]["quality"],
         bytes=config["process"]["mix"]["bytes"],
         seed=config["seed"],
     log:

@@ -43,7 +43,7 @@ rule report:
         duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
         clean=[f"results/clean/{source}/manifest.json" for source in SOURCES],
         tokens=[f"results/tokens/{source}/manifest.json" for source in SOURCES],
-        mix="results/mix/report.json",
+        mix=["results/mix/report.json", "results/mix/tokens.json"],
         checkpoints=[f"results/pretrain/step-{step}/manifest.json" for step in STEPS],
         plots="results/pretrain/loss.svg",
         data=["results/align/instructions/manifest.json", "results/align/preferences/manifest.json"],

@@ -56,3 +56,21 @@ rule token_shards:
         mem_mb=500,
     shell:
         "python -m stemma run scripts/tokenize/token_shards.py {params.flags}"
+
+
+rule mix_tokens:
+    input:
+        plan="results/mix/plan.parquet",
+        report="results/mix/report.json",
+        tokens="results/tokens/manifest.json",
+    output:
+        figures="results/mix/tokens.json",
+    log:
+        "results/logs/mix_tokens.log",
+    benchmark:
+        "results/benchmarks/mix_tokens.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/tokenize/mix_tokens.py {params.flags}"

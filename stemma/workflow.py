@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from snakemake.exceptions import WorkflowError
 from snakemake.shell import shell
@@ -20,7 +21,7 @@ from snakemake.shell import shell
 from stemma import digest
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
-from stemma.errors import StemmaError
+from stemma.errors import StemmaError, refusal
 from stemma.foresight import Foresight
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
@@ -29,6 +30,7 @@ from stemma.rules import RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
 
+T = TypeVar("T")
 ENGINE = "python -m stemma "
 LOCK = Path(".snakemake/stemma.lock")
 CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
@@ -74,7 +76,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
-        workflow.onstart(lambda log: begin(workflow.attached))
+        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow.attached)))
     return workflow.attached
 
 
@@ -115,12 +117,17 @@ def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callabl
     return flags
 
 
-def plain_errors(function: Callable[[], str]) -> str:
-    """Let a StemmaError reach the user as Snakemake's own kind of error."""
+def plain_errors(function: Callable[[], T]) -> T:
+    """Let a StemmaError, or what a file system refuses, reach the user as Snakemake's own kind of error."""
     try:
         return function()
     except StemmaError as error:
         raise WorkflowError(str(error)) from None
+    except OSError as error:
+        line = refusal(error)
+        if line is None:
+            raise
+        raise WorkflowError(line) from None
 
 
 def begin(attached: Attached) -> None:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.build import build
 from tests.stemma.conftest import jobs
@@ -14,6 +15,19 @@ HOUSE = Path(__file__).resolve().parents[1]
 CODE = hashlib.sha256(b"".join(file.read_bytes() for file in sorted((HOUSE / "kernels").glob("*.py")))).hexdigest()
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ["NUMBA_CACHE_DIR"] = str(CACHE / "stemma" / "numba" / f"tests-{CODE[:16]}")
+
+
+class OneBuild(LoadFileScheduling):
+    """With several workers a file's tests stay together, and so do all files that look at the one build of `tiny`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tiny" if "(tiny" in (HOUSE / file).read_text() else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return OneBuild(config, log)
 
 
 @pytest.fixture(autouse=True)

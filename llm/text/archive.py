@@ -1,18 +1,16 @@
 """Read the members of an archive, or of a directory tree, by name and in sorted order. Archives are hostile input.
 
-Knows zip (wheels too), tar (plain, gz, bz2, xz), Debian packages (`ar` of tars, gz, xz, zst) and single files,
+Knows zip (wheels and EPUBs too), tar, Debian packages (`ar` of tars), plain or in gz, bz2, xz, zst, and single files,
 recognised by their magic bytes, not by their names. Nothing is unpacked: a compressed tar is decompressed once into one
 anonymous temporary file, because its members are read in sorted order; everything else is read in place. Members that
-are compressed themselves (.gz, .dz, .bz2, .xz) open decompressed. Refused with one clear line: names that escape the
+are compressed themselves (gz, dz, bz2, xz, zst) open decompressed. Refused with one clear line: names that escape the
 archive, wanted links that point out of it, devices and pipes, truncated or damaged data, and bombs (`Limits`).
 """
 
 import contextlib
 import os
 import posixpath
-import shutil
 import stat
-import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -36,6 +34,10 @@ from llm.text.packed import (
 )
 
 
+class TooLargeError(InputError):
+    """A member that would have to be read whole is larger than the limit."""
+
+
 @dataclass(frozen=True)
 class Archive:
     """`names`: the members' names, sorted, '/'-separated, without leading './'. `links`: names of members that are
@@ -54,9 +56,14 @@ class Archive:
             return checked(decompressed(self.open_raw(name), label, self.limits), label)
 
     def read(self, name: str) -> bytes:
-        """The whole member."""
+        """The whole member; InputError if it is larger than the limit."""
         with self.open(name) as file:
-            return file.read()
+            data = file.read(self.limits.member + 1)
+        if len(data) > self.limits.member:
+            raise TooLargeError(
+                f"{self.label}: {name} holds more than {self.limits.member:,} bytes; exclude it, or split it"
+            )
+        return data
 
 
 @contextlib.contextmanager
@@ -212,29 +219,9 @@ def debian_data(file: BinaryIO, label: str, size: int, limits: Limits) -> Binary
         if begin + length > size:
             raise EOFError(f"{name} ends too early")
         plain = tempfile.TemporaryFile()  # noqa: SIM115 (the caller's stack closes it)
-        if name.endswith(".zst"):
-            unzstd(file, begin, length, plain, label, size, limits)
-        else:
-            pour(decompressed(Part(file, begin, length), label, limits), plain, label, size, limits)
+        pour(decompressed(Part(file, begin, length), label, limits), plain, label, size, limits)
         return plain
     raise EOFError("no data.tar in the package")
-
-
-def unzstd(file: BinaryIO, begin: int, length: int, plain: BinaryIO, label: str, size: int, limits: Limits) -> None:
-    """Python 3.11 has no zstd of its own: ask the zstd program."""
-    if not shutil.which("zstd"):
-        raise InputError(f"{label}: the package is packed with zstd; install the program zstd")
-    with tempfile.TemporaryFile() as packed:
-        shutil.copyfileobj(Part(file, begin, length), packed)
-        packed.seek(0)
-        with subprocess.Popen(["zstd", "-dc"], stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as done:
-            try:
-                pour(done.stdout, plain, label, size, limits)
-            except InputError:
-                done.kill()
-                raise
-        if done.returncode:
-            raise EOFError("zstd cannot read it")
 
 
 def is_tar(file: BinaryIO) -> bool:

@@ -1,190 +1,212 @@
-"""Which documents stay, which personal data is replaced, and which half of the split a document belongs to.
+"""One source's clean shards: what is known of its documents brought together shard by shard, redaction, the split.
 
-Reads the annotations, computes no signal itself. Each dropped document has exactly one reason, the first that applies
-of `empty`, `exact_duplicate`, `near_duplicate`, then `<signal>_in`, `<signal>_min`, `<signal>_max` in the order of the
-signals (language, language_score, then llm.text.signals.SIGNALS), then `pii_<kind>`. A value equal to a bound stays.
+Two passes: the first reads only the small columns and finds where the split lies, the second reads a shard with its
+text, writes what stays and counts. So memory is that of one shard. Why a document is dropped says llm/text/filters.py;
+no signal is computed here.
 """
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 
 from llm.errors import InputError
-from llm.text.pii import KINDS, Span, redact, spans
-from llm.text.signals import SIGNALS
+from llm.text.filters import SCORES, Rules, reason
+from llm.text.pii import spans_of
+from llm.text.shards import height, parts, read
+from llm.text.spans import Span, redact
 
-FILTERED = ("language", "language_score", *SIGNALS)
-BOUNDS = {"in": list, "min": (int, float), "max": (int, float)}
-ACTIONS = ("redact", "drop", "report")
-PII_KINDS = tuple(kind.name for kind in KINDS)
-COLUMNS = ("id", "text", "title", "url", "source", "domain", "license", "language", "cluster", "split")
+RAW = ("id", "text", "title", "url", "source", "domain", "license")
+COLUMNS = (*RAW, "language", "cluster", "split", "quality", "n_bytes")
+SPANS = pl.List(pl.Struct({"kind": pl.String, "start": pl.UInt32, "end": pl.UInt32}))
 FALLBACK = 8  # a source of so many documents has at least one for validation
 
 
 @dataclass(frozen=True)
-class Rules:
-    """thresholds: {signal: {"in": [...], "min": x, "max": y}}; pii: {kind: one of ACTIONS}; `resolve` checks both."""
+class Known:
+    """Where what is known of a source's documents stands: directories of shards as the raw ones are, or one file of
+    all rows in order (duplicates, contamination). None: not computed, which filters nothing."""
 
-    thresholds: dict[str, dict]
-    pii: dict[str, str]
-    validation_fraction: float
-    seed: int
-
-
-def resolve(
-    thresholds: dict[str, dict | None],
-    overrides: dict[str, dict | None],
-    pii: dict[str, str],
-    validation_fraction: float,
-    seed: int,
-) -> Rules:
-    """The rules for a source's documents: `overrides` of its domain replace single bounds of `thresholds`; a signal or
-    a bound set to null does not filter. Unknown signal, bound, kind or action, or a wrong type: InputError."""
-    for where, given in (("process.thresholds", thresholds), ("process.overrides.<domain>", overrides)):
-        check_thresholds(where, given)
-    if unknown := sorted(set(pii) - set(PII_KINDS)):
-        raise InputError(f"process.pii.{unknown[0]}: no such kind; known: {', '.join(PII_KINDS)}")
-    for kind, action in pii.items():
-        if action not in ACTIONS:
-            raise InputError(f"process.pii.{kind}: {action!r} is no action; use one of {', '.join(ACTIONS)}")
-    if (
-        isinstance(validation_fraction, bool)
-        or not isinstance(validation_fraction, (int, float))
-        or not 0 <= validation_fraction < 1
-    ):
-        raise InputError(f"process.validation_fraction: {validation_fraction!r} must be a number from 0 to below 1")
-    merged = {}
-    for signal in FILTERED:
-        if signal in overrides and overrides[signal] is None:
-            continue
-        bounds = {**(thresholds.get(signal) or {}), **(overrides.get(signal) or {})}
-        if bounds := {name: value for name, value in bounds.items() if value is not None}:
-            merged[signal] = bounds
-    return Rules(merged, pii, validation_fraction, seed)
+    documents: Path
+    annotations: Path
+    duplicates: Path
+    scores: Path | None = None
+    contamination: Path | None = None
+    names: Path | None = None
 
 
-def check_thresholds(where: str, given: dict[str, dict | None]) -> None:
-    for signal, bounds in given.items():
-        if signal not in FILTERED:
-            raise InputError(f"{where}.{signal}: no such signal; known: {', '.join(FILTERED)}")
-        for name, value in (bounds or {}).items():
-            if name not in BOUNDS:
-                raise InputError(f"{where}.{signal}.{name}: no such bound; use {', '.join(BOUNDS)}")
-            if name == "in" and signal != "language" or name != "in" and signal == "language":
-                raise InputError(f"{where}.{signal}.{name}: `in` is for language, `min` and `max` are for the numbers")
-            if value is not None and (not isinstance(value, BOUNDS[name]) or isinstance(value, bool)):
-                raise InputError(f"{where}.{signal}.{name}: {value!r} has the wrong type")
+def verdicts(known: Known, rules: Rules) -> Iterator[tuple[Path, pl.DataFrame]]:
+    """Each raw shard's path and a row per document: id, language, cluster, quality, pii (spans of all kinds, sorted)
+    and reason (null: kept). Tables that do not list the same documents, or an id that comes twice: InputError."""
+    signals = [name for name in rules.thresholds if name not in (*SCORES, "contamination", "n_words", "language")]
+    begin, last = 0, ""
+    for path in parts(known.documents):
+        ids = read(path, ["id"])["id"]
+        last = ascending(path, ids, last)
+        rows = (begin, len(ids))
+        tables = {
+            "annotations": read(known.annotations / path.name, ["id", "language", "n_words", *signals, "pii"]),
+            "duplicates": read(known.duplicates, ["id", "cluster", "keep", "reason"], rows),
+        }
+        if known.scores:
+            tables["scores"] = read(known.scores / path.name, ["id", *SCORES])
+        if known.contamination:
+            tables["contamination"] = read(known.contamination, ["id", "contamination"], rows)
+        if known.names:
+            tables["names"] = read(known.names / path.name, ["id", "names"])
+        for name, table in tables.items():
+            if not table["id"].equals(ids):
+                raise InputError(f"{name} do not list the same documents as {path}; rebuild them")
+        joined = pl.concat([ids.to_frame(), *(table.drop("id") for table in tables.values())], how="horizontal")
+        absent = [name for name in (*SCORES, "contamination") if name not in joined.columns]
+        joined = joined.with_columns(pl.lit(None, pl.Float64).alias(name) for name in absent)
+        if known.names:
+            joined = joined.with_columns(pii=united(joined["pii"], joined["names"]))
+        yield path, joined.select("id", "language", "cluster", "quality", "pii", reason=reason(rules))
+        begin += len(ids)
+    if (listed := height(known.duplicates)) != begin:
+        raise InputError(f"{known.duplicates}: lists {listed} documents, the raw shards hold {begin}; rebuild it")
 
 
-def clean(documents: pl.DataFrame, annotations: pl.DataFrame, duplicates: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """One row per document in the order given: COLUMNS without `split`, `reason` (null: kept), `redacted` and
-    `reported` (lists of kinds, one entry per span; filled for kept documents only). Tables that do not match by id:
+def ascending(path: Path, ids: pl.Series, last: str) -> str:
+    """The last of the ids, which follow `last`. Ids of one length that do not ascend, so one may come twice:
     InputError."""
-    for name, table in (("annotations", annotations), ("duplicates", duplicates)):
-        if not table["id"].equals(documents["id"]):
-            raise InputError(f"{name} do not list the same documents as the raw shard; rebuild them")
-    reasons = pl.concat([annotations, duplicates.drop("id")], how="horizontal").select(reason=reason(rules))["reason"]
-    texts, titles, redacted, reported = [], [], [], []
-    for text, title, found, dropped_for in zip(
-        documents["text"].to_list(),
-        documents["title"].to_list(),
-        annotations["pii"].to_list(),
-        reasons.to_list(),
-        strict=True,
-    ):
-        spared = dropped_for is not None
-        hidden = [] if spared else [Span(**span) for span in found if rules.pii.get(span["kind"]) == "redact"]
-        texts.append(redact(text, hidden) if hidden else text)
-        titles.append(without_pii(title, rules))
-        redacted.append([span.kind for span in hidden])
-        reported.append([] if spared else [span["kind"] for span in found if rules.pii.get(span["kind"]) == "report"])
-    return documents.select("id", "url", "source", "domain", "license").with_columns(
-        annotations["language"],
-        duplicates["cluster"],
-        text=pl.Series(texts, dtype=pl.String),
-        title=pl.Series(titles, dtype=pl.String),
-        reason=reasons,
-        redacted=pl.Series(redacted, dtype=pl.List(pl.String)),
-        reported=pl.Series(reported, dtype=pl.List(pl.String)),
-    )
+    before = ids.shift(1, fill_value=last)
+    wrong = (before.str.len_bytes() == ids.str.len_bytes()) & (before >= ids)
+    if wrong.any():
+        raise InputError(f"{path}: the id {ids.filter(wrong)[0]!r} does not follow the one before it, or comes twice")
+    return ids[-1] if len(ids) else last
 
 
-def without_pii(title: str | None, rules: Rules) -> str | None:
-    """A title is not annotated, but it becomes text later (a question about it, say)."""
-    if title is None:
-        return None
-    return redact(title, [span for span in spans(title) if rules.pii.get(span.kind) in ("redact", "drop")])
+def united(found: pl.Series, names: pl.Series) -> pl.Series:
+    """The spans of both columns, sorted by place. Where two overlap, a span of `found` (by pattern) wins."""
+    rows = []
+    for patterns, others in zip(found.to_list(), names.to_list(), strict=True):
+        free = [
+            new
+            for new in others or ()
+            if all(new["end"] <= old["start"] or old["end"] <= new["start"] for old in patterns)
+        ]
+        rows.append(sorted([*patterns, *free], key=lambda span: span["start"]))
+    return pl.Series("pii", rows, dtype=SPANS)
 
 
-def reason(rules: Rules) -> pl.Expr:
-    """The first reason to drop a document, as a string; null to keep it."""
-    tests = [
-        (pl.col("n_words") == 0, "empty"),
-        (~pl.col("keep") & (pl.col("reason") == "exact"), "exact_duplicate"),
-        (~pl.col("keep"), "near_duplicate"),
-    ]
-    for signal, bounds in rules.thresholds.items():  # `resolve` put them in order
-        if "in" in bounds:
-            tests.append((~pl.col(signal).is_in(bounds["in"]), f"{signal}_in"))
-        if "min" in bounds:
-            tests.append((pl.col(signal) < bounds["min"], f"{signal}_min"))
-        if "max" in bounds:
-            tests.append((pl.col(signal) > bounds["max"], f"{signal}_max"))
-    for kind in PII_KINDS:
-        if rules.pii.get(kind) == "drop":
-            tests.append((pl.col("pii").list.eval(pl.element().struct.field("kind") == kind).list.any(), f"pii_{kind}"))
-    return pl.coalesce(*(pl.when(test).then(pl.lit(name)) for test, name in tests))
+def split_limit(clusters: Iterable[list[str]], rules: Rules) -> int:
+    """The draw below which a kept document goes to validation. Where chance leaves a source of FALLBACK or more
+    documents without any for validation, the one of the smallest draw goes there. clusters: of the kept, in parts."""
+    if not rules.validation_fraction:
+        return 0
+    n, least = 0, 1 << 64
+    for part in clusters:
+        n += len(part)
+        least = min([least, *(draw(cluster, rules.seed) for cluster in part)])
+    limit = int(rules.validation_fraction * (1 << 64))
+    return max(limit, least + 1) if n >= FALLBACK else limit
 
 
-def splits(clusters: list[str], rules: Rules) -> list[str]:
-    """ "train" or "validation" for each kept document of a source, by a hash of its cluster and the seed.
+def splits(clusters: list[str], limit: int, rules: Rules) -> list[str]:
+    """ "train" or "validation" for each kept document, by a hash of its cluster and the seed.
 
     A cluster has one kept document and the hash knows nothing else, so no near-duplicate of a validation document is in
-    training, and a document stays on its side when others come and go. Where chance leaves a source of FALLBACK or more
-    documents without any for validation, the one of the smallest hash goes there.
+    training, and a document stays on its side when others come and go.
     """
-    if not rules.validation_fraction:
-        return ["train"] * len(clusters)
-    draws = [
-        int.from_bytes(hashlib.sha256(f"{rules.seed}:{cluster}".encode()).digest()[:8], "big") for cluster in clusters
+    return ["validation" if draw(cluster, rules.seed) < limit else "train" for cluster in clusters]
+
+
+def draw(cluster: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{cluster}".encode()).digest()[:8], "big")
+
+
+def clean(raw: pl.DataFrame, known: pl.DataFrame, limit: int, rules: Rules) -> pl.DataFrame:
+    """The documents of a shard that stay: COLUMNS. raw: RAW; known: of `verdicts`, the same rows."""
+    is_kept = known["reason"].is_null()
+    raw, known = raw.filter(is_kept), known.filter(is_kept)
+    hidden = [[span for span in found if rules.pii.get(span["kind"]) == "redact"] for found in known["pii"].to_list()]
+    rows = [row for row, found in enumerate(hidden) if found]
+    changed = [
+        redact(text, [Span(**span) for span in hidden[row]])
+        for row, text in zip(rows, raw["text"].gather(rows).to_list(), strict=True)
     ]
-    limit = int(rules.validation_fraction * (1 << 64))
-    if len(draws) >= FALLBACK:
-        limit = max(limit, min(draws) + 1)
-    return ["validation" if draw < limit else "train" for draw in draws]
+    redacted = pl.DataFrame(
+        {"row": rows, "redacted": changed}, schema={"row": pl.get_index_type(), "redacted": pl.String}
+    )
+    table = raw.with_row_index("row").join(redacted, on="row", how="left", maintain_order="left")
+    return table.with_columns(
+        known["language"],
+        known["cluster"],
+        known["quality"],
+        text=pl.coalesce("redacted", "text"),
+        title=without_pii(raw["title"], rules),
+        url=without_pii(raw["url"], rules),
+        split=pl.Series(splits(known["cluster"].to_list(), limit, rules), dtype=pl.String),
+    ).select(*COLUMNS[:-1], n_bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
 
 
-def counts(table: pl.DataFrame) -> dict:
-    """The metrics of a source's table (of `clean`, with `split`): documents and bytes in and out, drops by reason, PII.
+def without_pii(texts: pl.Series, rules: Rules) -> pl.Series:
+    """Titles and urls. They are not annotated, but a title becomes text later (a question about it, say)."""
+    found = spans_of(texts)
+    rows = [row for row, own in enumerate(found) if own]
+    hidden = [
+        redact(text, [span for span in found[row] if rules.pii.get(span.kind) in ("redact", "drop")])
+        for row, text in zip(rows, texts.gather(rows).to_list(), strict=True)
+    ]
+    return texts.scatter(rows, hidden) if rows else texts
 
-    Documents that are neither kept nor dropped, a defect: RuntimeError. None kept: InputError that names the reasons.
-    """
-    kept = table.filter(pl.col("reason").is_null())
-    size = table["text"].str.len_bytes().cast(pl.Int64)
-    dropped = Counter(table["reason"].drop_nulls().to_list())
-    if len(kept) + sum(dropped.values()) != len(table):
-        raise RuntimeError(f"{len(table)} documents in, {len(kept)} kept and {sum(dropped.values())} dropped")
-    if kept.is_empty():
-        source = table["source"][0] if len(table) else "?"
-        most = ", ".join(f"{name} ({n})" for name, n in dropped.most_common(3)) or "there were none to begin with"
-        raise InputError(
-            f"source {source}: all {len(table)} documents are dropped, most by {most}; "
-            "loosen process.thresholds or process.overrides.<domain>, or take the source out of `corpus`"
-        )
-    by_split = kept.group_by("split").agg(documents=pl.len(), bytes=pl.col("text").str.len_bytes().cast(pl.Int64).sum())
-    return {
-        "documents_in": len(table),
-        "documents_out": len(kept),
-        "bytes_in": int(size.sum()),
-        "bytes_out": int(kept["text"].str.len_bytes().cast(pl.Int64).sum()),
-        "dropped": dict(sorted(dropped.items())),
-        "dropped_bytes": {name: int(size.filter(table["reason"] == name).sum()) for name in sorted(dropped)},
-        "redacted": dict(sorted(Counter(kept["redacted"].explode().drop_nulls().to_list()).items())),
-        "reported": dict(sorted(Counter(kept["reported"].explode().drop_nulls().to_list()).items())),
-        "splits": {
-            row["split"]: {"documents": row["documents"], "bytes": row["bytes"]}
-            for row in by_split.sort("split").iter_rows(named=True)
-        },
-    }
+
+@dataclass
+class Account:
+    """What came in, what went out, and why the rest did not: documents and bytes, counted shard by shard."""
+
+    documents: Counter[str] = field(default_factory=Counter)  # in, out
+    bytes: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_bytes: Counter[str] = field(default_factory=Counter)
+    pii: dict[str, Counter[str]] = field(default_factory=lambda: {"redact": Counter(), "report": Counter()})
+    splits: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, raw: pl.DataFrame, known: pl.DataFrame, kept: pl.DataFrame, rules: Rules) -> None:
+        """Count one shard: what `clean` was given and what it gave."""
+        sizes = known.select("reason", bytes=raw["text"].str.len_bytes().cast(pl.Int64))
+        self.documents += Counter({"in": len(raw), "out": len(kept)})
+        self.bytes["in"] += int(sizes["bytes"].sum())
+        self.bytes["out"] += int(kept["n_bytes"].sum())
+        by_reason = sizes.filter(pl.col("reason").is_not_null()).group_by("reason").agg(pl.len(), pl.sum("bytes"))
+        for name, documents, size in by_reason.iter_rows():
+            self.dropped[name] += documents
+            self.dropped_bytes[name] += size
+        self.bytes["kept before redaction"] += int(sizes.filter(pl.col("reason").is_null())["bytes"].sum())
+        found = known.filter(pl.col("reason").is_null())["pii"].explode().drop_nulls().struct.field("kind")
+        for kind, n in found.value_counts().iter_rows():
+            if (action := rules.pii.get(kind)) in self.pii:
+                self.pii[action][kind] += n
+        for split, documents, size in kept.group_by("split").agg(pl.len(), pl.sum("n_bytes")).iter_rows():
+            self.splits.setdefault(split, Counter()).update(documents=documents, bytes=size)
+
+    def metrics(self, source: str) -> dict:
+        """The counts. Documents or bytes that are neither kept nor dropped, a defect: RuntimeError. None kept:
+        InputError that names the reasons."""
+        if self.documents["in"] != self.documents["out"] + self.dropped.total():
+            raise RuntimeError(f"source {source}: {self.documents} documents, {self.dropped.total()} of them dropped")
+        if self.bytes["in"] != self.bytes["kept before redaction"] + self.dropped_bytes.total():
+            raise RuntimeError(f"source {source}: {self.bytes} bytes, {self.dropped_bytes.total()} of them dropped")
+        if not self.documents["out"]:
+            most = ", ".join(f"{name} ({n})" for name, n in self.dropped.most_common(3)) or "there were none"
+            raise InputError(
+                f"source {source}: all {self.documents['in']} documents are dropped, most by {most}; "
+                "loosen process.thresholds or process.overrides.<domain>, or take the source out of `corpus`"
+            )
+        return {
+            "documents_in": self.documents["in"],
+            "documents_out": self.documents["out"],
+            "bytes_in": self.bytes["in"],
+            "bytes_out": self.bytes["out"],
+            "redacted_bytes": self.bytes["kept before redaction"] - self.bytes["out"],
+            "dropped": dict(sorted(self.dropped.items())),
+            "dropped_bytes": dict(sorted(self.dropped_bytes.items())),
+            "redacted": dict(sorted(self.pii["redact"].items())),
+            "reported": dict(sorted(self.pii["report"].items())),
+            "splits": {split: dict(count) for split, count in sorted(self.splits.items())},
+        }

@@ -1,44 +1,57 @@
-"""Collect one source: choose the members of its archive, extract them by format, write raw documents."""
+"""Collect one source: choose the members of its archive, extract them by format, write raw documents.
+
+Members that are archives themselves (`archives`) are opened in their place, one level deep, one at a time.
+"""
 
 import functools
+import posixpath
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from llm.errors import InputError
-from llm.text import code, dictd, html, latex, mediawiki, plain, rst, table
+from llm.progress import progress
+from llm.text import code, dictd, epub, html, latex, mediawiki, plain, rst, stackexchange, table, warc
 from llm.text.archive import Archive, open_archive
 from llm.text.documents import Document, Report, Writer
-from llm.text.packed import LIMITS, Limits
+from llm.text.packed import LIMITS, Limits, damage_is_input_error
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a format's documents are extracted and which members it takes when the source names none."""
+    """How a format's documents are extracted, which members it takes when the source names none, which of the recipe's
+    fields it needs beside, and which members are archives."""
 
     documents: Callable[..., Iterator[Document]]
     include: list[str]
-    takes_column: bool = False
+    takes: tuple[str, ...] = ()
+    archives: list[str] = field(default_factory=list)
 
 
 FORMATS = {
     "text": Format(plain.documents, plain.INCLUDE),
     "rst": Format(rst.documents, rst.INCLUDE),
-    "html": Format(html.documents, html.INCLUDE),
+    "html": Format(html.documents, html.INCLUDE, ("extractor",)),
     "latex": Format(latex.documents, latex.INCLUDE),
     "mediawiki": Format(mediawiki.documents, mediawiki.INCLUDE),
     "dict": Format(dictd.documents, dictd.INCLUDE),
     "code": Format(code.documents, code.INCLUDE),
-    "jsonl": Format(table.jsonl, table.INCLUDE_JSONL, takes_column=True),
-    "parquet": Format(table.parquet, table.INCLUDE_PARQUET, takes_column=True),
+    "jsonl": Format(table.jsonl, table.INCLUDE_JSONL, ("column",)),
+    "parquet": Format(table.parquet, table.INCLUDE_PARQUET, ("column",)),
+    "warc": Format(warc.documents, warc.INCLUDE, ("extractor",)),
+    "epub": Format(epub.documents, epub.INCLUDE, archives=["**/*.epub"]),
+    "stackexchange": Format(stackexchange.documents, stackexchange.INCLUDE),
 }
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What to make of an archive. `origin` begins every document's url; `file` is the member's name if the archive is
-    one plain file; `include` and `exclude` are globs over member names ([] takes what the format usually is)."""
+    one plain file; `archives`, `include` and `exclude` are globs over member names ([] takes what the format usually
+    is; those of members of an inner archive begin with its name and "/"); `refused` are globs over licences."""
 
     source: str
     origin: str
@@ -46,53 +59,94 @@ class Recipe:
     format: str
     include: list[str]
     exclude: list[str]
+    archives: list[str]
     column: str
+    extractor: str
     domain: str
     license: str
+    refused: list[str]
 
 
 def collect(archive: Path, documents: Path, recipe: Recipe, limits: Limits = LIMITS) -> dict:
     """Write the archive's documents into the directory `documents`. Returns {"documents", "bytes", "shards", "members",
-    "skipped": {reason: n}, "decoded": {charset: n}}. InputError if nothing comes out."""
+    "skipped", "decoded", "languages", "licenses"}, the last four {what: how many}. InputError if nothing comes out."""
     label = f"source '{recipe.source}'"
     if recipe.format not in FORMATS:
         raise InputError(f"{label}: format '{recipe.format}' is unknown; use one of {', '.join(FORMATS)}")
-    format = FORMATS[recipe.format]
-    single = not recipe.include and archive.is_file()
-    include = recipe.include or format.include
-    wanted = chooser(include, recipe.exclude, label=label)
-    report = Report()
-    writer = Writer(documents, recipe.source, recipe.domain, recipe.license, recipe.origin, report)
-    with open_archive(archive, label=label, name=recipe.file, wanted=wanted, limits=limits) as opened:
-        names = [name for name in opened.names if wanted(name)]
-        if single and opened.names == [recipe.file or archive.name]:
-            names = opened.names  # the user named this very file: its suffix does not matter
-        if any(map(wanted, opened.links)):
-            report.skipped["link"] += sum(map(wanted, opened.links))
-        options = {"column": recipe.column} if format.takes_column else {}
-        for document in format.documents(opened, names, report, **options):
-            writer.add(document)
-        writer.flush()
-        if not writer.documents:
-            raise InputError(nothing(recipe, include, opened, names, report))
-    return writer.metrics() | {"members": len(names)}
-
-
-def nothing(recipe: Recipe, include: list[str], opened: Archive, names: list[str], report: Report) -> str:
-    """Why a source yields nothing, in one line."""
-    sample = ", ".join(names[:5] or opened.names[:: max(1, len(opened.names) // 5)][:5]) or "nothing at all"
-    if names:
-        reasons = (
-            ", ".join(f"{count} {reason}" for reason, count in sorted(report.skipped.items())) or "no text in them"
-        )
-        return (
-            f"source '{recipe.source}' yields nothing: {len(names)} members as {recipe.format} "
-            f"({sample}): {reasons}; look at its format and at include"
-        )
-    return (
-        f"source '{recipe.source}' yields nothing: no member matches include {include} (exclude {recipe.exclude}); "
-        f"there are {len(opened.names):,}, such as {sample}"
+    writer = Writer(
+        documents, recipe.source, recipe.domain, recipe.license, recipe.origin, Report(), tuple(recipe.refused)
     )
+    collector = Collector(recipe, FORMATS[recipe.format], writer, limits)
+    with open_archive(archive, label=label, name=recipe.file, wanted=collector.wanted, limits=limits) as opened:
+        collector.take(opened, single=archive.is_file() and opened.names == [recipe.file or archive.name])
+        for name in filter(collector.inner, opened.names):
+            collector.take_inner(opened, name)
+    writer.flush()
+    if not writer.documents:
+        raise InputError(collector.nothing())
+    return writer.metrics() | {"members": collector.members}
+
+
+class Collector:
+    """Takes the documents of one archive after the other, and remembers what to say if there are none."""
+
+    def __init__(self, recipe: Recipe, format: Format, writer: Writer, limits: Limits) -> None:
+        label = f"source '{recipe.source}'"
+        self.recipe, self.format, self.writer, self.report, self.limits = recipe, format, writer, writer.report, limits
+        self.options = {name: getattr(recipe, name) for name in format.takes}
+        self.include = recipe.include or format.include
+        self.wanted = chooser(self.include, recipe.exclude, label=label)
+        self.inner = chooser(recipe.archives or format.archives, recipe.exclude, label=label)
+        self.members, self.there, self.sample, self.problem = 0, 0, [], ""
+
+    def take(self, archive: Archive, prefix: str = "", *, single: bool = False) -> None:
+        """All documents of an archive. `single`: it is one plain file, whose suffix does not matter if the user named
+        this very file."""
+        names = [name for name in archive.names if self.wanted(prefix + name)]
+        if single and not self.recipe.include:
+            names = archive.names
+        links = sum(self.wanted(prefix + name) for name in archive.links)
+        self.report.skipped.update({"link": links} if links else {})
+        self.members += len(names)
+        self.there += len(archive.names)
+        self.sample = self.sample or names[:5] or archive.names[:: max(1, len(archive.names) // 5)][:5]
+        for document in self.format.documents(archive, names, self.report, **self.options):
+            self.writer.add(replace(document, part=prefix + document.part))
+
+    def take_inner(self, outer: Archive, name: str) -> None:
+        """All documents of an archive that is a member of one. One that is damaged or refused is counted."""
+        label, file = f"{outer.label}: {name}", re.sub(r"\.(?:gz|bz2|xz|zst)$", "", posixpath.basename(name))
+        try:
+            with tempfile.NamedTemporaryFile() as copy:
+                with damage_is_input_error(label), outer.open_raw(name) as packed:
+                    shutil.copyfileobj(packed, copy)
+                copy.flush()
+                opening = open_archive(
+                    Path(copy.name), label=label, name=file, limits=self.limits,
+                    wanted=lambda inside: self.wanted(f"{name}/{inside}"),
+                )  # fmt: skip
+                with opening as opened:
+                    self.take(opened, f"{name}/", single=opened.names == [file])
+        except InputError as error:
+            progress(str(error))
+            self.problem = self.problem or str(error)
+            self.report.skipped["archive refused"] += 1
+
+    def nothing(self) -> str:
+        """Why a source yields nothing, in one line."""
+        recipe, sample = self.recipe, ", ".join(self.sample) or "nothing at all"
+        if self.problem:
+            return self.problem
+        if self.members:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.report.skipped.items()))
+            return (
+                f"source '{recipe.source}' yields nothing: {self.members} members as {recipe.format} "
+                f"({sample}): {reasons or 'no text in them'}; look at its format and at include"
+            )
+        return (
+            f"source '{recipe.source}' yields nothing: no member matches include {self.include} (exclude "
+            f"{recipe.exclude}); there are {self.there:,}, such as {sample}"
+        )
 
 
 def chooser(include: list[str], exclude: list[str], *, label: str) -> Callable[[str], bool]:

@@ -30,6 +30,8 @@ MEANINGS = {
     "language": "ISO 639 code, found by a classifier",
     "cluster": "documents that are near duplicates share it; one of them is here",
     "split": "train or validation, the same for a whole cluster",
+    "quality": "score of a classifier, 0 to 1, where documents were scored",
+    "n_bytes": "of the text in UTF-8",
 }
 # The context that the specification gives, with what of it stands in a description like this.
 CONTEXT = {
@@ -110,8 +112,11 @@ def describe(directory: Path) -> dict:
 def sources_of(directory: Path, shards: list[dict]) -> list[dict]:
     """{source, domain, license, documents} of every source, sorted."""
     keys = ["source", "domain", "license"]
-    frames = [pl.read_parquet(directory / shard["path"], columns=keys) for shard in shards]
-    return pl.concat(frames).group_by(keys).agg(documents=pl.len()).sort(keys).to_dicts()
+    frames = [
+        pl.read_parquet(directory / shard["path"], columns=keys).group_by(keys).agg(documents=pl.len())
+        for shard in shards
+    ]
+    return pl.concat(frames).group_by(keys).agg(pl.sum("documents")).sort(keys).to_dicts()
 
 
 def address_of(license: str) -> str:

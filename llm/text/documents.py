@@ -16,6 +16,7 @@ import polars as pl
 
 from llm.errors import InputError
 from llm.progress import progress
+from llm.text.licenses import refuses
 
 SCHEMA = pl.Schema(
     {
@@ -36,25 +37,31 @@ PROGRESS_S = 5
 
 @dataclass(frozen=True)
 class Document:
-    """One text that an extractor found. `part` is the member's name, with "#..." where it is a part of the member."""
+    """One text that an extractor found. `part` is the member's name, with "#..." where it is a part of the member.
+    `url`: the text's own address, if it has one, instead of origin and part. `license`: its own, if it states one."""
 
     text: str
     title: str | None
     part: str
+    url: str | None = None
+    license: str | None = None
 
 
 @dataclass
 class Report:
-    """What an extractor counts as it goes: why members or texts were skipped, and which encodings were met."""
+    """What is counted on the way: why members or texts were skipped, and which encodings, languages (of programs) and
+    licences were met."""
 
     skipped: Counter[str] = field(default_factory=Counter)
     decoded: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Writer:
     """Writes documents of one source into part-00000.parquet, part-00001.parquet, ... of at most `shard_bytes` of text
-    each (one larger document gets a shard of its own). The bytes written depend on the documents only."""
+    each; a larger document is skipped. The bytes written depend on the documents only. `refused`: globs of licences."""
 
     directory: Path
     source: str
@@ -62,6 +69,7 @@ class Writer:
     license: str
     origin: str
     report: Report
+    refused: tuple[str, ...] = ()
     shard_bytes: int = SHARD_BYTES
     documents: int = 0
     bytes: int = 0
@@ -77,6 +85,14 @@ class Writer:
             self.report.skipped[reason] += 1
             return
         data = text.encode()
+        license = document.license or self.license
+        if len(data) > self.shard_bytes:
+            self.report.skipped["too large"] += 1
+            return
+        if self.refused and refuses(self.refused, license):
+            self.report.skipped["licence refused"] += 1
+            return
+        self.report.licenses[license] += 1
         if self.pending and self.pending_bytes + len(data) > self.shard_bytes:
             self.flush()
         title = " ".join(printable(document.title or "").split()) or None
@@ -85,10 +101,10 @@ class Writer:
                 "id": f"{self.source}/{self.documents:08d}",
                 "text": text,
                 "title": title,
-                "url": f"{self.origin}/{printable(document.part)}",
+                "url": printable(document.url or f"{self.origin}/{document.part}"),
                 "source": self.source,
                 "domain": self.domain,
-                "license": self.license,
+                "license": license,
                 "sha256": hashlib.sha256(data).hexdigest(),
             }
         )
@@ -119,6 +135,8 @@ class Writer:
             "shards": self.shards,
             "skipped": dict(sorted(self.report.skipped.items())),
             "decoded": dict(sorted(self.report.decoded.items())),
+            "languages": dict(sorted(self.report.languages.items())),
+            "licenses": dict(sorted(self.report.licenses.items())),
         }
 
 

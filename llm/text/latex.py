@@ -1,15 +1,18 @@
 """LaTeX sources to text: equations are kept as they are written, the markup of prose becomes plain.
 
-Comments, the preamble, figures, tables, labels and citations are dropped. Macros are not expanded: an unknown command
-with an argument keeps the argument, one without disappears. A file without \\begin{document} is taken as a chapter.
+Comments, the preamble, definitions, figures, tables, labels and citations are dropped. A main file (\\documentclass)
+takes in what it \\input{}s and \\include{}s. Macros are not expanded: in formulas they stay as written, in prose an
+unknown command with an argument keeps the argument, one without disappears. A file without \\begin{document} that no
+main file takes in is a chapter. An arXiv dump is a tar of .gz: `archives: ["**/*.gz"]`.
 """
 
+import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from llm.text.archive import Archive
-from llm.text.decode import decode
+from llm.text.decode import decode, texts
 from llm.text.documents import Document, Report
 from llm.text.plain import parts
 
@@ -25,7 +28,15 @@ DROPPED = re.compile(
     r".*?\\end\{\1\2\}",
     re.DOTALL,
 )
-GROUP = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"  # two levels of braces inside
+GROUP = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\}){0,9999})\}"  # two levels of braces inside
+INPUT = re.compile(r"\\(?:input|include|subfile)(?![A-Za-z])[ \t]*(?:\{\s*([^{}]+?)\s*\}|([\w./-]+))")
+DEFINITION = re.compile(
+    r"\\(?:(?:re)?newcommand|providecommand|DeclareMathOperator|DeclareRobustCommand)\*?\s*(?:\{\s*\\[^{}]*\}|\\[A-Za-z@]+)"
+    rf"\s*(?:\[[^\]]*\]\s*)*{GROUP}"
+    rf"|\\(?:re)?newenvironment\*?\s*\{{[^{{}}]*\}}\s*(?:\[[^\]]*\]\s*)*{GROUP}\s*{GROUP}"
+    rf"|\\newtheorem\*?\s*\{{[^{{}}]*\}}\s*(?:\[[^\]]*\])?\s*{GROUP}(?:\[[^\]]*\])?"
+    rf"|\\[gex]?def\s*\\[A-Za-z@]+[^{{}}\n]*{GROUP}"
+)
 SECTION = re.compile(r"\\(?:part|chapter|(?:sub)*section|(?:sub)?paragraph)\*?\s*(?:\[[^\]]*\])?\s*" + GROUP)
 ITEM = re.compile(r"\\item\b\s*(?:\[([^\]]*)\])?[ \t]*")
 SILENT = (
@@ -76,11 +87,66 @@ ESCAPED = "%&#_$"
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per file, or several of a long one."""
-    for name in names:
-        source = decode(archive.read(name), report).replace("\r\n", "\n")
+    """One document per file that no main file takes in, or several of a long one."""
+    takes: dict[str, list[str]] = {}
+    mains: set[str] = set()
+    for name, source in texts(archive, names, Report()):
+        takes[name] = [target for _, target in inputs(source)]
+        mains.update([name] if "\\documentclass" in source else [])
+    inner = set().union(*(reached(main, takes) for main in mains))
+    for name, source in texts(archive, [name for name in names if name not in inner], report):
+        if name in mains:
+            source = inlined(archive, source, name, name, takes, report, {name})
+        source = source.replace("\r\n", "\n")
         title = re.search(r"\\title\s*(?:\[[^\]]*\])?" + GROUP, uncommented(source))
         yield from parts(prose(source), name, prose(title[1]).replace("\n", " ").strip() or None if title else None)
+
+
+def inputs(source: str) -> Iterator[tuple[re.Match, str]]:
+    """Every \\input that no comment hides, and what it names."""
+    for match in INPUT.finditer(source):
+        line = source[source.rfind("\n", 0, match.start()) + 1 : match.start()]
+        if not re.search(r"(?<!\\)(?:\\\\)*%", line):
+            yield match, match[1] or match[2]
+
+
+def resolved(target: str, name: str, main: str, known: Container[str]) -> str | None:
+    """The member that `target` in the file `name` means: from the main file's folder, else from its own."""
+    for folder in (posixpath.dirname(main), posixpath.dirname(name)):
+        for suffix in ("", ".tex"):
+            found = posixpath.normpath(posixpath.join(folder, target + suffix))
+            if found in known and found != main:
+                return found
+    return None
+
+
+def reached(main: str, takes: dict[str, list[str]]) -> set[str]:
+    """All files that a main file takes in, directly or not."""
+    found, left = set(), [main]
+    while left:
+        name = left.pop()
+        for target in takes[name]:
+            part = resolved(target, name, main, takes)
+            if part is not None and part not in found:
+                found.add(part)
+                left.append(part)
+    return found
+
+
+def inlined(
+    archive: Archive, source: str, name: str, main: str, known: Container[str], report: Report, seen: set[str]
+) -> str:
+    """The source with the files that it takes in, each of them once: so neither circles nor bombs."""
+    pieces, end = [], 0
+    for match, target in inputs(source):
+        part = resolved(target, name, main, known)
+        if part is None or part in seen or len(seen) > 500:
+            continue
+        seen.add(part)
+        inner = decode(archive.read(part), report)
+        pieces += [source[end : match.start()], inlined(archive, inner, part, main, known, report, seen)]
+        end = match.end()
+    return "".join([*pieces, source[end:]])
 
 
 def prose(source: str) -> str:
@@ -95,7 +161,7 @@ def prose(source: str) -> str:
     source = uncommented(source)
     body = re.search(r"\\begin\{document\}(.*?)(?:\\end\{document\}|\Z)", source, re.DOTALL)
     text = body[1] if body else source
-    text = DROPPED.sub("", text)
+    text = DROPPED.sub("", DEFINITION.sub("", text))
     text = MATH.sub(lambda match: keep(without_labels(match[0])), text)
     text = plain_commands(text)
     return restored(re.sub(r"\n[ \t]*(?:\n[ \t]*)+", "\n\n", text), kept).strip()

@@ -15,7 +15,10 @@ from llm.errors import InputError
 from llm.text.archive import Archive
 from llm.text.documents import Document, Report
 
-INCLUDE = ["**/*.xml", "**/*.xml.{bz2,gz,xz}", "**/*.xml-*.bz2"]
+INCLUDE = ["**/*.xml", "**/*.xml.{bz2,gz,xz,zst}", "**/*.xml-*.bz2"]
+REDIRECT = re.compile(
+    r"\s*#(?:REDIRECT|WEITERLEITUNG|REDIRECTION|REDIRECCIÓN|RINVIA|ПЕРЕНАПРАВЛЕНИЕ|重定向|転送)", re.I
+)
 CLOSING = re.compile(
     r"^==\s*(?:references|external links|see also|further reading|notes|footnotes|bibliography|sources|"
     r"citations|notes and references|works cited|gallery)\s*==\s*$",
@@ -36,20 +39,28 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
 
 
 def pages(file: BinaryIO, label: str, report: Report) -> Iterator[tuple[str, str]]:
-    """(title, wikitext) of every article."""
+    """(title, wikitext of the latest revision) of every article."""
+    root, fields = None, {}
     try:
-        for _, element in ElementTree.iterparse(file):
-            if element.tag.rpartition("}")[2] != "page":
+        for event, element in ElementTree.iterparse(file, events=("start", "end")):
+            root = element if root is None else root
+            if event == "start":
                 continue
-            fields = {child.tag.rpartition("}")[2]: child.text or "" for child in element.iter()}
+            tag = element.tag.rpartition("}")[2]
+            fields[tag] = element.text or ""
+            if tag == "revision":
+                element.clear()  # a dump of all revisions has thousands in a page
+            if tag != "page":
+                continue
             text = fields.get("text", "")
             if fields.get("ns", "0") != "0":
                 report.skipped["not an article"] += 1
-            elif "redirect" in fields or text[:9].upper() == "#REDIRECT":
+            elif "redirect" in fields or REDIRECT.match(text):
                 report.skipped["redirect"] += 1
             else:
                 yield fields.get("title", ""), text
-            element.clear()
+            root.clear()  # else it keeps an empty element for every page
+            fields = {}
     except ElementTree.ParseError as error:
         raise InputError(f"{label}: not a whole MediaWiki XML export ({error})") from error
 

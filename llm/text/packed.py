@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from fastwarc.stream_io import ZstdReader
+
 from llm.errors import InputError
 
 CHUNK = 1 << 20
@@ -37,10 +39,11 @@ DAMAGE = (
 @dataclass(frozen=True)
 class Limits:
     """What an archive may hold. The ratio (bytes held per byte of the archive) only counts beyond `ratio_from` bytes,
-    where a bomb begins to cost: text in xz reaches 50."""
+    where a bomb begins to cost: text in xz reaches 50. What is read whole has at most `member` bytes."""
 
     members: int = 500_000
     total: int = 64 << 30
+    member: int = 128 << 20  # of what is read whole: a file, a page, a record, a line
     ratio: int = 200
     ratio_from: int = 256 << 20
 
@@ -61,8 +64,8 @@ def damage_is_input_error(label: str) -> Iterator[None]:
 
 
 def compression(head: bytes) -> str:
-    """gz, bz2, xz or '' by the first bytes."""
-    magics = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ": "xz"}
+    """gz, bz2, xz, zst or '' by the first bytes."""
+    magics = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zst"}
     return next((kind for magic, kind in magics.items() if head.startswith(magic)), "")
 
 
@@ -75,9 +78,19 @@ def decompressed(file: BinaryIO, label: str, limits: Limits) -> BinaryIO:
         return file
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    reader = {"gz": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind]
-    inner = reader(file) if kind != "gz" else gzip.GzipFile(fileobj=file)
-    return io.BufferedReader(Guarded(inner, file, label, size, limits), CHUNK)
+    return io.BufferedReader(Guarded(unpacker(kind, file), label, size, limits), CHUNK)
+
+
+def unpacker(kind: str, file: BinaryIO) -> BinaryIO:
+    """A decompressing reader. All of them raise where the data ends before its end mark."""
+    match kind:
+        case "gz":
+            return gzip.GzipFile(fileobj=file)
+        case "bz2":
+            return bz2.BZ2File(file)
+        case "xz":
+            return lzma.LZMAFile(file)
+    return ZstdReader(file)
 
 
 def checked(file: BinaryIO, label: str) -> BinaryIO:
@@ -106,10 +119,10 @@ class Checked(io.RawIOBase):
 
 
 class Guarded(io.RawIOBase):
-    """A decompressing stream that counts what comes out of it, checks the limits and closes its source."""
+    """A decompressing stream that counts what comes out of it and checks the limits."""
 
-    def __init__(self, inner: BinaryIO, source: BinaryIO, label: str, size: int, limits: Limits) -> None:
-        self.inner, self.source, self.label, self.size, self.limits, self.total = inner, source, label, size, limits, 0
+    def __init__(self, inner: BinaryIO, label: str, size: int, limits: Limits) -> None:
+        self.inner, self.label, self.size, self.limits, self.total = inner, label, size, limits, 0
 
     def readable(self) -> bool:
         return True

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from llm.text.archive import Archive
-from llm.text.decode import decode
+from llm.text.decode import texts
 from llm.text.documents import Document, Report
 
-INCLUDE = ["**/*.txt", "**/*.text", "**/*.md", "**/*.txt.gz"]
+INCLUDE = ["**/*.txt", "**/*.text", "**/*.md", "**/*.txt.{gz,bz2,xz,zst}"]
 SMALLEST, LARGEST = 8_000, 20_000  # characters
 
 HEADING = re.compile(
@@ -36,8 +36,8 @@ END = re.compile(
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
     """One document per file, or several of a long one."""
-    for name in names:
-        yield from parts(without_gutenberg(decode(archive.read(name), report)), name)
+    for name, text in texts(archive, names, report):
+        yield from parts(without_gutenberg(text), name)
 
 
 def parts(text: str, name: str, title: str | None = None) -> Iterator[Document]:

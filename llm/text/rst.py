@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from llm.text.archive import Archive
-from llm.text.decode import decode
+from llm.text.decode import texts
 from llm.text.documents import Document, Report
 from llm.text.plain import parts
 
@@ -28,8 +28,8 @@ FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:.*$")
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
     """One document per file, or several of a long one."""
-    for name in names:
-        yield from parts(prose(decode(archive.read(name), report)), name)
+    for name, text in texts(archive, names, report):
+        yield from parts(prose(text), name)
 
 
 def prose(source: str) -> str:

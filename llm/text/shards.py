@@ -1,5 +1,7 @@
 """Parquet shards of documents: which files a directory holds, read by checked columns, written with stable bytes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -9,23 +11,42 @@ from llm.errors import InputError
 ROWS = 1 << 16  # per row group: fixed, so that neither memory nor the number of threads shapes the file
 
 
-def parts(directory: Path) -> list[Path]:
-    """The shards part-*.parquet of a directory in the order of their names. None: InputError."""
-    found = sorted(directory.glob("part-*.parquet"))
+def parts(directory: Path, kind: str = "part") -> list[Path]:
+    """The shards <kind>-*.parquet of a directory in the order of their names. None: InputError."""
+    found = sorted(directory.glob(f"{kind}-*.parquet"))
     if not found:
-        raise InputError(f"{directory}: no part-*.parquet in it; rebuild it or check its source")
+        raise InputError(f"{directory}: no {kind}-*.parquet in it; rebuild it or check its source")
     return found
 
 
-def read(path: Path, columns: list[str]) -> pl.DataFrame:
-    """These columns of one shard. A missing column or a file that is not parquet: InputError."""
+def read(path: Path, columns: list[str], rows: tuple[int, int] | None = None) -> pl.DataFrame:
+    """These columns of one shard; of `rows`, (begin, count), alone, if given: other row groups are not read. A missing
+    column or a file that is not parquet: InputError."""
+    lazy = opened(path).select(columns)
+    with damage_is_input_error(path, columns):
+        return (lazy if rows is None else lazy.slice(*rows)).collect()
+
+
+def height(path: Path) -> int:
+    """How many rows a shard has, from its footer alone. A file that is not parquet: InputError."""
+    with damage_is_input_error(path, []):
+        return opened(path).select(pl.len()).collect().item()
+
+
+def opened(path: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(path, glob=False, cache=False, use_statistics=False)
+
+
+@contextmanager
+def damage_is_input_error(path: Path, columns: list[str]) -> Iterator[None]:
     try:
-        frame = pl.read_parquet(path, columns=columns)
+        yield
     except pl.exceptions.ColumnNotFoundError as error:
-        raise InputError(f"{path}: a column is missing ({error}); it needs {', '.join(columns)}") from error
-    except pl.exceptions.ComputeError as error:
-        raise InputError(f"{path}: cannot be read as parquet ({error}); remove it and run again") from error
-    return frame.select(columns)
+        problem = str(error).splitlines()[0]
+        raise InputError(f"{path}: a column is missing ({problem}); it needs {', '.join(columns)}") from error
+    except (pl.exceptions.PolarsError, FileNotFoundError) as error:
+        problem = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be read as parquet ({problem}); remove it and run again") from error
 
 
 def read_all(directory: Path, columns: list[str]) -> pl.DataFrame:

@@ -1,5 +1,5 @@
-"""One source's entry of the config: where it comes from and what its documents' urls begin with. Reads and fetches
-nothing."""
+"""The config's sources: where one comes from, what its documents' urls begin with, and what the reference models learn
+from. Reads and fetches nothing."""
 
 import urllib.parse
 from pathlib import PurePath
@@ -7,6 +7,17 @@ from pathlib import PurePath
 from llm.errors import InputError
 
 KINDS = ("path", "url", "apt", "pypi")
+
+
+def check_names(corpus: list[str], evaluations: list[str], sources: dict) -> None:
+    """InputError unless what the corpus and the evaluation sets name is defined, and none is both."""
+    for key, names in {"corpus": corpus, "process.decontaminate.evaluations": evaluations}.items():
+        if missing := set(names) - set(sources):
+            raise InputError(f"config: {key}: {min(missing)} is not defined under sources; define it or take it out")
+    if both := set(corpus) & set(evaluations):
+        raise InputError(
+            f"config: corpus: {min(both)} is an evaluation set (process.decontaminate); take it out of one"
+        )
 
 
 def kind_of(name: str, source: dict) -> str:
@@ -42,3 +53,31 @@ def file_of(name: str, source: dict) -> str:
     pin = pin_of(name, source)
     place = urllib.parse.urlsplit(pin).path if kind_of(name, source) == "url" else pin
     return source.get("file") or (PurePath(place).name if kind_of(name, source) in ("path", "url") else "")
+
+
+def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict:
+    """What the reference models learn from (process.reference): {"curated", "raw": names of sources; "archive": [the
+    file with labelled examples] or []; "labels": how to read it}.
+
+    Of curated and raw only those in the corpus count, so that a corpus of one's own needs none of the default's. An
+    unknown name, or one that is both curated and raw: InputError.
+    """
+    curated, raw, toxicity = reference["curated"], reference["raw"], reference["toxicity"]
+    named = {"curated": curated, "raw": raw or [], "toxicity.source": [toxicity["source"]] if toxicity else []}
+    for key, names in named.items():
+        if unknown := sorted(set(names) - set(sources)):
+            raise InputError(f"config: process.reference.{key}: {unknown[0]} is not defined under sources")
+    if both := sorted(set(curated) & set(raw or [])):
+        raise InputError(f"config: process.reference: {both[0]} cannot be both curated and raw")
+    result = {
+        "curated": [name for name in corpus if name in curated],
+        "raw": [name for name in corpus if name in (set(corpus) - set(curated) if raw is None else raw)],
+        "archive": [],
+        "labels": {"source": "", "file": "", "include": [], "text": "", "label": ""},
+    }
+    if toxicity:
+        name = toxicity["source"]
+        source = sources[name]
+        result["archive"] = [source.get("path") or f"results/fetched/{name}/archive"]
+        result["labels"] = toxicity | {"file": file_of(name, source), "include": source.get("include", [])}
+    return result

@@ -1,8 +1,11 @@
 """Rows of JSON lines or parquet to documents: one column is the text; `title` and `url` are kept if there are any."""
 
-import io
+import codecs
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import polars as pl
 
@@ -10,42 +13,65 @@ from llm.errors import InputError
 from llm.text.archive import Archive
 from llm.text.documents import Document, Report
 
-INCLUDE_JSONL = ["**/*.jsonl", "**/*.ndjson", "**/*.jsonl.{gz,bz2,xz}", "**/*.json"]
+INCLUDE_JSONL = ["**/*.{jsonl,ndjson,json}", "**/*.{jsonl,ndjson,json}.{gz,bz2,xz,zst}"]
 INCLUDE_PARQUET = ["**/*.parquet"]
+BATCH = 4096  # rows
 
 
 def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
     """One document per line, streamed. A line that is no JSON object with the column is an InputError with its number;
-    one that is not UTF-8 is counted and skipped."""
+    one that is not UTF-8 or too large is counted and skipped."""
     for name in names:
         label = f"{archive.label}: {name}"
         with archive.open(name) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(lines(file, archive.limits.member), 1):
+                if line is None:
+                    report.skipped["too large"] += 1
+                    continue
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line.decode())
+                    row = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
                 except UnicodeDecodeError:
                     report.skipped["not UTF-8"] += 1
                     continue
-                except json.JSONDecodeError as error:
+                except (ValueError, RecursionError) as error:
                     raise InputError(f"{label}: line {number} is not JSON ({error}); one object a line") from error
                 yield from document(row, column, f"{name}#{number}", f"{label}: line {number}", report)
 
 
+def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
+    """The lines of a file; None for one of more than `limit` bytes, which is not kept."""
+    while line := file.readline(limit + 1):
+        if len(line) <= limit:
+            yield line
+            continue
+        while not line.endswith(b"\n") and (line := file.readline(limit)):
+            pass
+        yield None
+
+
 def parquet(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
-    """One document per row."""
+    """One document per row. A file is copied to disk and read in small batches."""
     for name in names:
-        label = f"{archive.label}: {name}"
-        try:
-            frame = pl.read_parquet(io.BytesIO(archive.read(name)))
-        except pl.exceptions.PolarsError as error:
-            raise InputError(f"{label}: not a readable parquet file ({str(error).splitlines()[0]})") from error
-        if column not in frame.columns:
-            raise InputError(missing(label, column, frame.columns))
-        kept = [name for name in (column, "title", "url") if name in frame.columns]
-        for number, row in enumerate(frame.select(kept).iter_rows(named=True), 1):
-            yield from document(row, column, f"{name}#{number}", label, report)
+        label, number = f"{archive.label}: {name}", 0
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
+            with archive.open(name) as file:
+                shutil.copyfileobj(file, copy, 1 << 20)
+            copy.flush()
+            try:
+                table = pl.scan_parquet(copy.name, glob=False)
+                there = table.collect_schema().names()
+                if column not in there:
+                    raise InputError(missing(label, column, there))
+                kept = [name for name in (column, "title", "url") if name in there]
+                for batch in table.select(kept).collect_batches(chunk_size=BATCH, maintain_order=True):
+                    for row in batch.iter_rows(named=True):
+                        number += 1
+                        yield from document(row, column, f"{name}#{number}", label, report)
+            except pl.exceptions.PolarsError as error:
+                problem = str(error).splitlines()[0].replace(copy.name, name)
+                raise InputError(f"{label}: not a readable parquet file ({problem})") from error
 
 
 def document(row: object, column: str, part: str, label: str, report: Report) -> Iterator[Document]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from llm.errors import InputError
-from llm.text.shards import parts, read
+from llm.text.shards import ROWS, height, parts, read
 
 SPLITS = ("train", "validation")
 BATCH = 16 << 20  # UTF-8 bytes of text held at once while tokenizing
+WINDOW = 128 << 20  # UTF-8 bytes of planned text held at once
 
 
 def split_batches(source: Path, split: str, batch_bytes: int = BATCH) -> Iterator[list[str]]:
@@ -24,59 +25,63 @@ def split_batches(source: Path, split: str, batch_bytes: int = BATCH) -> Iterato
             yield batch["text"].to_list()
 
 
-def planned_texts(clean: Path, plan: Path, limit: int) -> Iterator[str]:
+def planned_texts(clean: Path, plan: Path, limit: int, window: int = WINDOW) -> Iterator[str]:
     """The first planned documents, in plan order, until they have `limit` UTF-8 bytes; the last one is cut.
 
-    A document that the plan uses twice comes twice: the tokenizer sees the mixture that training will see.
+    A document that the plan uses twice comes twice: the tokenizer sees the mixture that training will see. Memory: the
+    texts of `window` bytes of the plan, and one shard. The shards that hold them are read once for each window.
     """
     if limit < 1:
         raise InputError(f"tokenizer.sample_bytes: {limit} is not a positive number of bytes")
-    rows = pl.read_parquet(plan, columns=["source", "document"])
-    sizes = pl.concat([train_sizes(clean / source) for source in sorted(rows["source"].unique())] + [NO_SIZES])
-    used = rows.join(sizes, on=("source", "document"), how="left", maintain_order="left")
-    if used["bytes"].null_count():
-        source, document = used.filter(pl.col("bytes").is_null()).select("source", "document").row(0)
-        raise InputError(f"{plan.name}: document {document} of {source} is not in the clean shards; mix again")
-    before = used["bytes"].cum_sum() - used["bytes"]
-    used = used.with_columns(before.alias("before")).filter(pl.col("before") < limit)
-    texts = {
-        source: train_texts(clean / source, documents["document"].unique().sort())
-        for (source,), documents in used.partition_by("source", as_dict=True).items()
-    }
-    for source, document, size, begin in used.iter_rows():
-        text = texts[source][document]
-        yield text if begin + size <= limit else text.encode()[: limit - begin].decode(errors="ignore")
+    counts: dict[str, list[int]] = {}
+    uses_of = beginning(plan, limit).with_columns(window=pl.col("before") // window)
+    for uses in uses_of.partition_by("window", maintain_order=True):
+        texts = {}
+        for (source,), own in uses.partition_by("source", as_dict=True).items():
+            if source not in counts:
+                counts[source] = train_counts(clean / source)
+            wanted = own["document"].unique().sort()
+            if wanted[-1] >= sum(counts[source]):
+                raise InputError(
+                    f"{plan.name}: document {wanted[-1]} of {source} is not in the clean shards; mix again"
+                )
+            texts[source] = train_texts(clean / source, counts[source], wanted)
+        for source, document, size, before in uses.select("source", "document", "bytes", "before").iter_rows():
+            text = texts[source][document]
+            left = limit - before
+            yield text if size <= left else text.encode()[:left].decode(errors="ignore")
 
 
-NO_SIZES = pl.DataFrame(schema={"source": pl.String, "document": pl.UInt32, "bytes": pl.Int64})
+def beginning(plan: Path, limit: int) -> pl.DataFrame:
+    """The plan's first uses, until they have `limit` bytes: source, document, bytes, and `before`, the bytes of all
+    uses before it."""
+    rows, total, found = height(plan), 0, []
+    for begin in range(0, rows, ROWS):
+        uses = read(plan, ["source", "document", "bytes"], (begin, ROWS)).with_columns(pl.col("bytes").cast(pl.Int64))
+        uses = uses.with_columns(before=total + pl.col("bytes").cum_sum() - pl.col("bytes"))
+        found.append(uses.filter(pl.col("before") < limit))
+        total += int(uses["bytes"].sum())
+        if total >= limit:
+            break
+    return pl.concat(found)
 
 
-def train_sizes(source: Path) -> pl.DataFrame:
-    """`source`, `document` (index among train documents), `bytes` (UTF-8) of a source's train documents."""
-    sizes = [
-        read(part, ["text", "split"])
-        .filter(pl.col("split") == "train")
-        .select(pl.col("text").str.len_bytes().cast(pl.Int64).alias("bytes"))
-        for part in parts(source)
-    ]
-    return (
-        pl.concat(sizes)
-        .with_row_index("document")
-        .select(pl.lit(source.name).alias("source"), pl.col("document").cast(pl.UInt32), "bytes")
-    )
+def train_counts(source: Path) -> list[int]:
+    """How many train documents each shard of a source has."""
+    return [int((read(part, ["split"])["split"] == "train").sum()) for part in parts(source)]
 
 
-def train_texts(source: Path, documents: pl.Series) -> dict[int, str]:
-    """The texts of the train documents with these indices."""
+def train_texts(source: Path, counts: list[int], documents: pl.Series) -> dict[int, str]:
+    """The texts of the train documents with these indices, ascending. Reads the text of shards that hold one, no other.
+    counts: of `train_counts`."""
     texts: dict[int, str] = {}
     first = 0
-    for part in parts(source):
-        rows = read(part, ["split"])["split"].eq("train").arg_true()
-        here = documents.filter((documents >= first) & (documents < first + len(rows))).to_list()
+    for part, count in zip(parts(source), counts, strict=True):
+        here = documents.filter((documents >= first) & (documents < first + count)).to_list()
         if here:
-            text = read(part, ["text"])["text"]
-            texts |= dict(zip(here, text.gather(rows.gather([i - first for i in here])), strict=True))
-        first += len(rows)
+            text = read(part, ["text", "split"]).filter(pl.col("split") == "train")["text"]
+            texts |= dict(zip(here, text.gather([i - first for i in here]), strict=True))
+        first += count
     return texts
 
 

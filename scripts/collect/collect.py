@@ -16,14 +16,19 @@ def main(
     format: str,
     include: list,
     exclude: list,
+    archives: list,
     column: str,
+    extractor: str,
     domain: str,
     license: str,
+    refused: list,
 ) -> dict:
     """archive: a fetched archive, or the user's file or directory. documents: an empty directory to fill with parquet
     shards. origin: begins every document's url. file: the name of the one member if the archive is a plain file.
-    include, exclude: globs over member names ([]: what the format usually is). column: the text's column (jsonl and
-    parquet). Returns {"documents", "bytes", "shards", "members", "skipped", "decoded"}."""
+    include, exclude: globs over member names ([]: what the format usually is). archives: globs over members that are
+    archives themselves. column: the text's column (jsonl and parquet). extractor: fast or precise (html and warc).
+    refused: globs over licences. Returns {"documents", "bytes", "shards", "members", "skipped", "decoded", "languages",
+    "licenses"}."""
     recipe = Recipe(
         source=source,
         origin=origin,
@@ -31,9 +36,12 @@ def main(
         format=format,
         include=include,
         exclude=exclude,
+        archives=archives,
         column=column,
+        extractor=extractor,
         domain=domain,
         license=license,
+        refused=refused,
     )
     return collect(archive, documents, recipe)
 

@@ -10,8 +10,9 @@ from llm.progress import progress
 from llm.text import shards
 from llm.text.buffers import utf8
 from llm.text.language import languages
-from llm.text.pii import span_lists, spans_of
+from llm.text.pii import spans_of
 from llm.text.signals import chunks, signals
+from llm.text.spans import span_lists
 
 CHUNK = 1 << 23  # bytes of text in memory with all that is computed from them
 

@@ -5,12 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from llm.command import command
-from llm.errors import InputError
-from llm.text import clean
-from llm.text.shards import parts, read, write
-
-RAW = ["id", "text", "title", "url", "source", "domain", "license"]
-ANNOTATED = ["id", *clean.FILTERED, "pii"]
+from llm.progress import progress
+from llm.text.clean import RAW, Account, Known, clean, split_limit, verdicts
+from llm.text.filters import resolve
+from llm.text.shards import read, write
 
 
 def main(
@@ -24,38 +22,28 @@ def main(
     pii: dict,
     validation_fraction: float,
     seed: int,
+    scores: Path | None = None,
+    contamination: Path | None = None,
+    names: Path | None = None,
 ) -> dict:
-    """documents, annotations: directories of shards. duplicates: the source's parquet file. shards: empty directory.
-    thresholds: {signal: {min, max, in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}.
-    validation_fraction: share of documents held out. Returns counts; documents in = documents out + dropped."""
-    rules = clean.resolve(thresholds, overrides, pii, validation_fraction, seed)
-    known = read(duplicates, ["id", "cluster", "keep", "reason"])
-    tables = {}
-    begin = 0
-    for path in parts(documents):
-        raw = read(path, RAW)
-        tables[path.name] = clean.clean(
-            raw, read(annotations / path.name, ANNOTATED), known[begin : begin + len(raw)], rules
-        )
-        begin += len(raw)
-    if begin != len(known):
-        raise InputError(f"{duplicates}: lists {len(known)} documents, the raw shards hold {begin}; rebuild it")
-
-    table = pl.concat(tables.values()).with_row_index("row")
-    kept = table.filter(pl.col("reason").is_null())
-    split = pl.DataFrame(
-        {"row": kept["row"], "split": clean.splits(kept["cluster"].to_list(), rules)},
-        schema_overrides={"split": pl.String},
-    )
-    table = table.join(split, on="row", how="left", maintain_order="left")
-    counts = clean.counts(table)
-    begin = 0
-    for name, part in tables.items():
-        own = table[begin : begin + len(part)].filter(pl.col("reason").is_null())
-        write(own.select(clean.COLUMNS), shards / name)
-        begin += len(part)
-    write(table.filter(pl.col("reason").is_not_null()).select("id", "reason"), shards / "dropped.parquet")
-    return counts
+    """documents, annotations, scores, names: directories of shards. duplicates, contamination: files of all rows.
+    shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. thresholds: {signal: {min,
+    max, in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}. validation_fraction: share
+    of documents held out. Returns counts; documents in = documents out + dropped."""
+    rules = resolve(thresholds, overrides, pii, validation_fraction, seed)
+    known = Known(documents, annotations, duplicates, scores, contamination, names)
+    kept = (table.filter(pl.col("reason").is_null())["cluster"].to_list() for _, table in verdicts(known, rules))
+    limit = split_limit(kept, rules)
+    account = Account()
+    for path, table in verdicts(known, rules):
+        raw = read(path, list(RAW))
+        stays = clean(raw, table, limit, rules)
+        account.add(raw, table, stays, rules)
+        write(stays, shards / path.name)
+        dropped = table.filter(pl.col("reason").is_not_null()).select("id", "reason")
+        write(dropped, shards / path.name.replace("part-", "dropped-"))
+        progress(f"{account.documents['in']:,} documents, {account.documents['out']:,} stay")
+    return account.metrics(documents.name)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,54 @@
 """Gather the clean shards of all sources in one directory, with totals by domain, split and reason."""
 
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
 from llm.command import command
 from llm.errors import InputError
-from llm.text.shards import read, read_all
+from llm.text.shards import height, parts, read
 from llm.text.tree import link_trees
 
 
-def main(shards: list[Path], clean: Path) -> dict:
-    """shards: each source's directory of clean shards. clean: empty directory, filled with <source>/ of links."""
+def main(documents: list[Path], shards: list[Path], clean: Path) -> dict:
+    """documents, shards: each source's directories of raw and of clean shards, in one order. clean: empty directory to
+    fill with <source>/ of links. A source whose documents are not all kept or dropped by name: InputError."""
     link_trees(shards, clean)
-    sizes, dropped = [], []
-    for directory in shards:
-        table = read_all(directory, ["domain", "split", "text"])
-        sizes.append(table.select("domain", "split", bytes=pl.col("text").str.len_bytes().cast(pl.Int64)))
-        dropped.append(read(directory / "dropped.parquet", ["reason"]))
-    table = pl.concat(sizes)
-    for split in ("train", "validation"):
-        if not (table["split"] == split).any():
+    totals: dict[str, dict[str, Counter]] = {"domains": {}, "splits": {}}
+    dropped: Counter[str] = Counter()
+    came = 0
+    for raw, directory in zip(documents, shards, strict=True):
+        n_raw = sum(map(height, parts(raw)))
+        n_kept = n_dropped = 0
+        for path in parts(directory):
+            table = read(path, ["domain", "split", "n_bytes"])
+            n_kept += len(table)
+            for name, column in (("domains", "domain"), ("splits", "split")):
+                for value, n, size in table.group_by(column).agg(pl.len(), pl.sum("n_bytes")).iter_rows():
+                    totals[name].setdefault(value, Counter()).update(documents=n, bytes=size)
+        for path in parts(directory, "dropped"):
+            reasons = read(path, ["reason"])["reason"]
+            n_dropped += len(reasons)
+            dropped.update(dict(reasons.value_counts().iter_rows()))
+        if n_raw != n_kept + n_dropped:
             raise InputError(
-                f"none of the {len(table)} clean documents is for {split}: "
+                f"source {directory.name}: {n_raw} raw documents, but {n_kept} clean and {n_dropped} dropped by name; "
+                "its clean shards belong to other raw shards, build them again"
+            )
+        came += n_raw
+    for split in ("train", "validation"):
+        if split not in totals["splits"]:
+            raise InputError(
+                f"none of the {came - dropped.total()} clean documents is for {split}: "
                 "change process.validation_fraction or add documents"
             )
     return {
         "sources": len(shards),
-        "domains": totals(table, "domain"),
-        "splits": totals(table, "split"),
-        "dropped": dict(pl.concat(dropped)["reason"].value_counts().sort("reason").iter_rows()),
-    }
-
-
-def totals(table: pl.DataFrame, column: str) -> dict:
-    """{value of column: {"documents": n, "bytes": n}}, sorted."""
-    grouped = table.group_by(column).agg(documents=pl.len(), bytes=pl.col("bytes").sum()).sort(column)
-    return {
-        row[column]: {"documents": row["documents"], "bytes": row["bytes"]} for row in grouped.iter_rows(named=True)
+        "documents_in": came,
+        "documents_out": came - dropped.total(),
+        **{name: {value: dict(own) for value, own in sorted(found.items())} for name, found in totals.items()},
+        "dropped": dict(sorted(dropped.items())),
     }
 
 

@@ -1,4 +1,4 @@
-"""Turn domain weights into an exact, seeded sampling plan over the clean training documents."""
+"""Turn domain weights, or epochs, into an exact, seeded sampling plan over the clean training documents."""
 
 import json
 from pathlib import Path
@@ -7,21 +7,36 @@ import polars as pl
 
 from llm.command import command
 from llm.text.mix import sampling_plan
-from llm.text.shards import read_all, write
+from llm.text.shards import parts, read, write
+
+COLUMNS = ["domain", "split", "n_bytes", "quality"]
 
 
-def main(clean: Path, plan: Path, report: Path, *, weights: dict, bytes: int | None, seed: int) -> dict:  # noqa: A002
-    """clean: directory of <source>/part-*.parquet. plan: parquet file (source, document), one row per use, in order.
-    report: JSON file, asked and achieved shares. weights: {domain: share of bytes}. bytes: of the plan; null: all."""
+def main(
+    clean: Path,
+    plan: Path,
+    report: Path,
+    *,
+    weights: dict,
+    epochs: dict,
+    quality: list,
+    bytes: int | None,  # noqa: A002
+    seed: int,
+) -> dict:
+    """clean: directory of <source>/part-*.parquet. plan: parquet file (source, document, bytes), a row per use.
+    report: JSON file, asked and achieved shares. weights: {domain: share of the bytes}; or epochs: {domain: times it is
+    read}. quality: [{top_fraction, factor}], what of each domain is read more often. bytes: of the plan; null: all."""
+    directories = sorted(path for path in clean.iterdir() if path.is_dir())
+    sources = pl.Enum([directory.name for directory in directories])
     tables = []
-    for directory in sorted(path for path in clean.iterdir() if path.is_dir()):
-        table = read_all(directory, ["source", "domain", "split", "text"]).filter(pl.col("split") == "train")
-        tables.append(
-            table.select(
-                "source", "domain", document=pl.int_range(pl.len()), bytes=pl.col("text").str.len_bytes().cast(pl.Int64)
-            )
-        )
-    rows, figures = sampling_plan(pl.concat(tables), weights=weights, budget=bytes, seed=seed)
+    for directory in directories:
+        own = [read(path, COLUMNS).filter(pl.col("split") == "train").drop("split") for path in parts(directory)]
+        table = pl.concat(own).with_columns(pl.col("domain").cast(pl.Categorical), pl.col("n_bytes").alias("bytes"))
+        table = table.with_row_index("document").with_columns(source=pl.lit(directory.name, sources))
+        tables.append(table.select("source", "document", "domain", "bytes", "quality"))
+    rows, figures = sampling_plan(
+        pl.concat(tables), weights=weights, epochs=epochs, quality=quality, budget=bytes, seed=seed
+    )
     write(rows, plan)
     report.write_text(json.dumps(figures, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     return figures

@@ -14,6 +14,7 @@ from llm.tokenizer.indexed import IndexedTokens
 from llm.tokenizer.load import Tokenizer
 from scripts.pretrain.ngram_baseline import main as ngram_baseline
 from scripts.tokenize.encode import main as encode
+from scripts.tokenize.mix_tokens import main as mix_tokens
 from scripts.tokenize.token_shards import main as token_shards
 from scripts.tokenize.tokenizer import main as tokenizer
 
@@ -35,6 +36,7 @@ def write_source(clean: Path, source: str, domain: str, texts: list[str], shards
             "source": source,
             "domain": domain,
             "split": ["validation" if i % 7 == 3 else "train" for i in range(len(texts))],
+            "n_bytes": [len(text.encode()) for text in texts],
         }
     )
     (clean / source).mkdir(parents=True)
@@ -59,14 +61,15 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plan(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
-        (directory.name, i)
+        (directory.name, i, len(text.encode()))
         for directory in sorted(clean.iterdir())
-        for i in range(sum(len(batch) for batch in split_batches(directory, "train")))
+        for i, text in enumerate(text for batch in split_batches(directory, "train") for text in batch)
     ]
     order = np.random.Generator(np.random.PCG64(0)).permutation(len(rows)).tolist()
     order += order[:5]  # a second use
     path = tmp_path_factory.mktemp("mix") / "plan.parquet"
-    frame = pl.DataFrame([rows[i] for i in order], schema={"source": pl.String, "document": pl.UInt32}, orient="row")
+    schema = {"source": pl.String, "document": pl.UInt32, "bytes": pl.UInt32}
+    frame = pl.DataFrame([rows[i] for i in order], schema=schema, orient="row")
     frame.write_parquet(path)
     return path
 
@@ -143,6 +146,31 @@ def test_token_shards(tokens: Path, tmp_path: Path) -> None:
     json.dumps(metrics)
 
 
+def test_mix_in_tokens(tokens: Path, plan: Path, tmp_path: Path) -> None:
+    asked = {"code": {"asked_share": 0.7}, "books": {"asked_share": 0.3}, "web": {"asked_share": 0.0}}
+    (tmp_path / "report.json").write_text(json.dumps({"domains": asked}))
+    metrics = mix_tokens(plan, tmp_path / "report.json", tokens, tmp_path / "tokens.json")
+    assert json.loads((tmp_path / "tokens.json").read_text()) == metrics
+    shards = {name: IndexedTokens(tokens / name / "train") for name in ("code", "prose")}
+    uses = pl.read_parquet(plan).rows()
+    assert metrics["tokens"] == sum(len(shards[source][document]) for source, document, _ in uses)
+    books = metrics["domains"]["books"]
+    assert books["tokens"] == sum(len(shards["prose"][document]) for source, document, _ in uses if source == "prose")
+    assert books["token_share"] == round(books["tokens"] / metrics["tokens"], 6)
+    assert books["asked_share"] == 0.3
+    assert metrics["domains"]["web"] == dict.fromkeys(
+        ("uses", "bytes", "tokens", "byte_share", "token_share", "asked_share"), 0
+    )
+
+
+def test_a_mix_of_other_token_shards(tokens: Path, tmp_path: Path) -> None:
+    rows = {"source": ["prose"], "document": [10**6], "bytes": [5]}
+    pl.DataFrame(rows, schema_overrides={"document": pl.UInt32}).write_parquet(tmp_path / "plan.parquet")
+    (tmp_path / "report.json").write_text('{"domains": {}}')
+    with pytest.raises(InputError, match="documents of prose without tokens"):
+        mix_tokens(tmp_path / "plan.parquet", tmp_path / "report.json", tokens, tmp_path / "tokens.json")
+
+
 def test_ngram_baseline(tokens: Path, model: Path, tmp_path: Path) -> None:
     metrics = ngram_baseline(tokens, model, tmp_path / "ngram.json")
     assert json.loads((tmp_path / "ngram.json").read_text()) == metrics
@@ -174,8 +202,9 @@ def test_a_source_without_documents(model: Path, clean: Path, tmp_path: Path) ->
 
 def test_planned_texts(clean: Path, plan: Path) -> None:
     texts = {name: [t for batch in split_batches(clean / name, "train") for t in batch] for name in ("code", "prose")}
-    expected = [texts[source][document] for source, document in pl.read_parquet(plan).iter_rows()]
+    expected = [texts[source][document] for source, document, _ in pl.read_parquet(plan).iter_rows()]
     assert list(planned_texts(clean, plan, 10**9)) == expected
+    assert list(planned_texts(clean, plan, 10**9, window=1000)) == expected
     for limit in (1, 100, 5000):
         sample = list(planned_texts(clean, plan, limit))
         assert limit - 3 <= sum(len(text.encode()) for text in sample) <= limit
@@ -183,7 +212,7 @@ def test_planned_texts(clean: Path, plan: Path) -> None:
 
 
 def test_a_plan_that_does_not_fit_the_shards(clean: Path, tmp_path: Path) -> None:
-    rows = {"source": ["prose"], "document": [10**6]}
+    rows = {"source": ["prose"], "document": [10**6], "bytes": [5]}
     pl.DataFrame(rows, schema_overrides={"document": pl.UInt32}).write_parquet(tmp_path / "plan.parquet")
     with pytest.raises(InputError, match="document 1000000 of prose is not in the clean shards"):
         list(planned_texts(clean, tmp_path / "plan.parquet", 100))

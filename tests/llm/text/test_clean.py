@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llm.errors import InputError
 from llm.text import clean as subject
-from llm.text import shards, tree
+from llm.text import filters, shards, tree
 from scripts.process import annotate, clean, clean_shards, deduplicate
 
 PROSE = (
@@ -92,7 +92,7 @@ def test_documents_in_are_documents_out_plus_dropped(tmp_path: Path) -> None:
     texts = [*prose(20), *EDGES, *prose(5), *EDGES]
     cleaned, metrics = process(tmp_path, {"s": raw(tmp_path, "s", texts, per_part=7)})
     kept = shards.read_all(cleaned["s"], list(subject.COLUMNS))
-    dropped = pl.read_parquet(cleaned["s"] / "dropped.parquet")
+    dropped = pl.read_parquet(cleaned["s"] / "dropped-*.parquet")
     assert sorted([*kept["id"], *dropped["id"]]) == [f"s/{i:08d}" for i in range(len(texts))]
     assert dropped["reason"].null_count() == 0
     assert (
@@ -124,9 +124,9 @@ def test_dropping_for_pii(tmp_path: Path) -> None:
 
 def test_overrides_of_a_domain() -> None:
     base = {"n_words": {"min": 50, "max": 100}, "mean_word_length": {"max": 10}}
-    rules = subject.resolve(base, {"n_words": {"min": 5}, "mean_word_length": None}, {}, 0.1, 0)
+    rules = filters.resolve(base, {"n_words": {"min": 5}, "mean_word_length": None}, {}, 0.1, 0)
     assert rules.thresholds == {"n_words": {"min": 5, "max": 100}}
-    assert subject.resolve(base, {"n_words": {"max": None}}, {}, 0.1, 0).thresholds["n_words"] == {"min": 50}
+    assert filters.resolve(base, {"n_words": {"max": None}}, {}, 0.1, 0).thresholds["n_words"] == {"min": 50}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_overrides_of_a_domain() -> None:
         ({"n_words": {"min": "1"}}, {}, 0.1, "wrong type"),
         ({"n_words": {"in": ["x"]}}, {}, 0.1, "language"),
         ({"language": {"in": "en"}}, {}, 0.1, "wrong type"),
-        ({}, {"name": "redact"}, 0.1, "known: email"),
+        ({}, {"nickname": "redact"}, 0.1, "known: email"),
         ({}, {"email": "hide"}, 0.1, "report"),
         ({}, {}, 1.5, "validation_fraction"),
         ({}, {}, "0.1", "validation_fraction"),
@@ -145,7 +145,7 @@ def test_overrides_of_a_domain() -> None:
 )
 def test_bad_config(thresholds: dict, pii: dict, fraction: float, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        subject.resolve(thresholds, {}, pii, fraction, 0)
+        filters.resolve(thresholds, {}, pii, fraction, 0)
 
 
 def test_everything_dropped_names_the_reason(tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_bounds_are_inclusive_and_reasons_in_order() -> None:
         "pii": [[]] * n,
         "language": ["de", "en", "en", "en"],
     }
-    rules = subject.resolve({"n_words": {"min": 5, "max": 5}, "language": {"in": ["en"]}}, {}, {}, 0, 0)
+    rules = filters.resolve({"n_words": {"min": 5, "max": 5}, "language": {"in": ["en"]}}, {}, {}, 0, 0)
     frame = pl.DataFrame(table, schema_overrides={"reason": pl.String, "pii": pl.List(pl.Struct({"kind": pl.String}))})
-    assert frame.select(r=subject.reason(rules))["r"].to_list() == ["empty", None, "n_words_max", "n_words_min"]
+    assert frame.select(r=filters.reason(rules))["r"].to_list() == ["empty", None, "n_words_max", "n_words_min"]
 
 
 def test_no_near_duplicate_of_a_validation_document_in_training(tmp_path: Path) -> None:
@@ -193,12 +193,13 @@ def test_no_near_duplicate_of_a_validation_document_in_training(tmp_path: Path) 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(max_size=8), unique=True, max_size=60), st.floats(0, 0.99), st.integers(0, 10))
 def test_a_document_keeps_its_side(clusters: list[str], fraction: float, seed: int) -> None:
-    rules = subject.resolve({}, {}, {}, fraction, seed)
-    together = subject.splits(clusters, rules)
-    assert together[::-1] == subject.splits(clusters[::-1], rules)
+    rules = filters.resolve({}, {}, {}, fraction, seed)
+    limit = subject.split_limit([clusters[:5], clusters[5:]], rules)
+    together = subject.splits(clusters, limit, rules)
+    assert limit == subject.split_limit([clusters[::-1]], rules)
     if len(clusters) >= subject.FALLBACK and fraction:
         assert "validation" in together
-    alone = [subject.splits([cluster], rules)[0] for cluster in clusters]
+    alone = [subject.splits([cluster], subject.split_limit([[cluster]], rules), rules)[0] for cluster in clusters]
     moved = [a for a, b in zip(alone, together, strict=True) if a != b]
     assert moved in ([], ["train"])  # at most the one that a source must have for validation
 
@@ -212,7 +213,7 @@ def test_clean_shards_links_and_counts(tmp_path: Path) -> None:
     (cleaned["a"] / "manifest.json").write_text("{}")
     target = tmp_path / "together"
     target.mkdir()
-    totals = clean_shards.main(list(cleaned.values()), target)
+    totals = clean_shards.main(list(sources.values()), list(cleaned.values()), target)
     assert (target / "a" / "manifest.json").read_text() == "{}"
     assert (target / "a" / "part-00000.parquet").samefile(cleaned["a"] / "part-00000.parquet")
     assert totals["domains"]["books"] == {"documents": 30, "bytes": metrics["b"]["bytes_out"]}
@@ -221,9 +222,10 @@ def test_clean_shards_links_and_counts(tmp_path: Path) -> None:
 
 
 def test_no_validation_document_is_an_error(tmp_path: Path) -> None:
-    cleaned, _ = process(tmp_path, {"a": raw(tmp_path, "a", prose(3))}, validation_fraction=0)
-    with pytest.raises(InputError, match="validation_fraction"):
-        clean_shards.main(list(cleaned.values()), tmp_path / "together")
+    sources = {"a": raw(tmp_path, "a", prose(3))}
+    cleaned, _ = process(tmp_path, sources, validation_fraction=0)
+    with pytest.raises(InputError, match="none of the 3 clean documents is for validation"):
+        clean_shards.main(list(sources.values()), list(cleaned.values()), tmp_path / "together")
 
 
 def test_link_falls_back_to_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from llm.text.documents import read_documents
 from llm.text.sources import file_of, kind_of, origin_of, pin_of
 
 RECIPE = Recipe(
-    source="tales", origin="pypi:tales==1", file="", format="text", include=[], exclude=[], column="text",
-    domain="books", license="MIT",
+    source="tales", origin="pypi:tales==1", file="", format="text", include=[], exclude=[], archives=[], column="text",
+    extractor="fast", domain="books", license="MIT", refused=[],
 )  # fmt: skip
 
 
@@ -41,7 +41,8 @@ def test_own_directory(tree: Path, tmp_path: Path) -> None:
     assert [document["text"] for document in documents] == ["Two.", "Three.", "One."]
     assert documents[0]["url"] == "path:tales/deep/er/two.txt"
     assert metrics == {
-        "documents": 3, "bytes": 14, "shards": 1, "skipped": {}, "decoded": {"utf-8": 3}, "members": 3
+        "documents": 3, "bytes": 14, "shards": 1, "skipped": {}, "decoded": {"utf-8": 3}, "languages": {},
+        "licenses": {"MIT": 3}, "members": 3
     }  # fmt: skip
 
 
@@ -122,8 +123,8 @@ def test_sources_of_the_config() -> None:
 def test_script_by_hand(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     options = {"archive": tree, "documents": tmp_path / "raw", "source": "tales", "origin": "path:tales", "file": "",
-               "format": "text", "include": "[]", "exclude": '["deep/**"]', "column": "text", "domain": "books",
-               "license": "MIT"}  # fmt: skip
+               "format": "text", "include": "[]", "exclude": '["deep/**"]', "archives": "[]", "column": "text",
+               "extractor": "fast", "domain": "books", "license": "MIT", "refused": "[]"}  # fmt: skip
     command = [sys.executable, "scripts/collect/collect.py"]
     command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": "."})

@@ -1,0 +1,127 @@
+"""A linear classifier of hashed words and pairs of words: training and scoring. Knows no text and no files.
+
+The logit of a window of n words is the bias plus the mean of the weights of its words and of its pairs of neighbours,
+each found by the upper bits of its hash (fastText's features: Joulin et al. 2016, Bag of Tricks for Efficient Text
+Classification). A document of n words has max(1, n // size) windows, as even as can be: none is much shorter than
+those of the training, so a document's length says nothing.
+
+Training is logistic regression by AdaGrad (Duchi et al. 2011), window after window in the order given. The logistic
+function is read from a table whose entries are rounded, all else is + - * / and square roots of float64: the weights
+have the same bits on every processor.
+"""
+
+import numpy as np
+
+from kernels.jit import jit
+from kernels.words import mix64
+
+STEP = np.uint64(0xD6E8FEB86659FD93)
+RANGE = 16.0  # logits beyond it count as it
+PER_UNIT = 64
+LOGISTIC = np.round(1 / (1 + np.exp(-np.arange(-RANGE, RANGE + 2 / PER_UNIT, 1 / PER_UNIT))), 12)
+
+
+def windows(borders: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The windows of documents, words [start, stop): i64 [n_windows, 2], and their documents i64 [n_windows].
+
+    borders i64 [n_documents + 1]: where each document's words begin.
+    """
+    n_words = np.diff(borders)
+    n_windows = np.where(n_words > 0, np.maximum(1, n_words // size), 0)
+    document = np.repeat(np.arange(len(n_words)), n_windows)
+    index = np.arange(len(document)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
+    bounds = [borders[document] + (index + more) * n_words[document] // n_windows[document] for more in (0, 1)]
+    return np.stack(bounds, axis=1), document
+
+
+def train(
+    words: np.ndarray,
+    windows: np.ndarray,
+    labels: np.ndarray,
+    importance: np.ndarray,
+    *,
+    bits: int,
+    epochs: int,
+    rate: float,
+) -> tuple[np.ndarray, float]:
+    """Weights f64 [2^bits] and the bias.
+
+    words u64 [n_words]: hashes; windows i64 [n, 2]: in the order of training; labels f64 [n]: 0 or 1; importance f64
+    [n]: factors of the gradient; rate: AdaGrad's step.
+    """
+    weights = np.zeros(1 << bits)
+    bias = descend(words, windows, labels, importance, weights, np.zeros(1 << bits), 64 - bits, epochs, rate)
+    return weights, bias
+
+
+def scores(words: np.ndarray, borders: np.ndarray, weights: np.ndarray, bias: float, size: int) -> np.ndarray:
+    """Probabilities of class 1, f64 [n_documents, 2]: the mean of a document's windows and the highest; NaN where it
+    has no words. weights f32 or f64 [2^bits]; size: words in a window."""
+    result = np.full((len(borders) - 1, 2), np.nan)
+    score(words, borders, weights, bias, size, 65 - len(weights).bit_length(), result)
+    return result
+
+
+@jit
+def logistic(z):
+    """By linear interpolation; off by less than 1e-5."""
+    place = (min(max(z, -RANGE), RANGE) + RANGE) * PER_UNIT
+    i = np.int64(place)
+    return LOGISTIC[i] + (place - i) * (LOGISTIC[i + 1] - LOGISTIC[i])
+
+
+@jit
+def pair(word, before):
+    return mix64(word * STEP + before)
+
+
+@jit
+def mean_weight(words, start, stop, weights, shift):
+    shift = np.uint64(shift)
+    total = weights[words[start] >> shift] * 1.0
+    for i in range(start + 1, stop):
+        total += weights[words[i] >> shift]
+        total += weights[pair(words[i], words[i - 1]) >> shift]
+    return total / (2 * (stop - start) - 1)
+
+
+@jit
+def descend(words, windows, labels, importance, weights, squares, shift, epochs, rate):
+    bias = 0.0
+    bias_squares = 1e-12
+    wide = np.uint64(shift)
+    for _ in range(epochs):
+        for k in range(len(windows)):
+            start, stop = windows[k, 0], windows[k, 1]
+            error = logistic(bias + mean_weight(words, start, stop, weights, shift)) - labels[k]
+            gradient = error * importance[k]
+            bias_squares += gradient * gradient
+            bias -= rate * gradient / np.sqrt(bias_squares)
+            gradient /= 2 * (stop - start) - 1
+            square = gradient * gradient + 1e-30
+            for i in range(start, stop):
+                place = words[i] >> wide
+                squares[place] += square
+                weights[place] -= rate * gradient / np.sqrt(squares[place])
+                if i > start:
+                    place = pair(words[i], words[i - 1]) >> wide
+                    squares[place] += square
+                    weights[place] -= rate * gradient / np.sqrt(squares[place])
+    return bias
+
+
+@jit
+def score(words, borders, weights, bias, size, shift, result):
+    for document in range(len(borders) - 1):
+        begin, n_words = borders[document], borders[document + 1] - borders[document]
+        if n_words == 0:
+            continue
+        n = max(1, n_words // size)
+        total = highest = 0.0
+        for window in range(n):
+            start, stop = begin + window * n_words // n, begin + (window + 1) * n_words // n
+            p = logistic(bias + mean_weight(words, start, stop, weights, shift))
+            total += p
+            highest = max(highest, p)
+        result[document, 0] = total / n
+        result[document, 1] = highest

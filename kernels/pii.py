@@ -1,0 +1,270 @@
+"""Where personal data may begin: one pass over UTF-8 that finds every place at which a pattern of llm/text/pii.py could
+match, and not many others. It decides nothing: the pattern itself is tried at each place by the caller.
+
+All patterns begin at an @ (walked back to the beginning of the address) or at the first digit of a run of digits, with
+a sign, a bracket or a country code before it. So only these two kinds of byte are looked at closely. What is asked of
+the bytes around them must stay weaker than the patterns: the tests hold both together.
+"""
+
+import numpy as np
+
+from kernels.jit import jit
+
+EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.text.pii.KINDS
+
+AT = 64
+DIGIT, UPPER, LETTER, HEX, LOCAL, GAP = 1, 2, 4, 8, 16, 32
+CLASS = np.zeros(256, dtype=np.uint8)
+for members, bit in (
+    (b"0123456789", DIGIT),
+    (b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", UPPER),
+    (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_", LETTER),
+    (b"0123456789ABCDEFabcdef", HEX),
+    (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-", LOCAL),
+    (b" ()./-", GAP),
+):
+    CLASS[list(members)] |= np.uint8(bit)
+# Three letters of each word that announces a phone number; 0: any byte. té, mó: in two bytes; ел: the Cyrillic тел.
+STEMS = np.array([[*stem] for stem in (b"tel", b"t\xc3\0", b"pho", b"fax", b"mob", b"m\xc3\0", b"cel", b"wha", b"han",
+                                       b"\xb5\xd0\xbb")], dtype=np.uint8)  # fmt: skip
+STEM_REACH = 64  # bytes before a number in which its announcement begins
+LOCAL_MAX = 64  # characters before the @
+LEAST_IBAN = 11  # characters after country code and check digits (Norway)
+FIELD_MAX = 16  # more digits than a phone number has
+
+
+def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Places in text order, i64 [n_candidates, 3]: document, byte position in `data`, kind.
+
+    data u8 [n_bytes]: the documents' UTF-8 one after the other; offsets i64 [n_documents + 1]: where each begins.
+    """
+    found = np.empty((1024 + len(data) // 256, 3), dtype=np.int64)
+    n = scan(data, offsets, found)
+    if n > len(found):  # rare: a text of numbers
+        found = np.empty((n, 3), dtype=np.int64)
+        scan(data, offsets, found)
+    return found[:n]
+
+
+def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Characters between begins[i] and positions[i] (bytes), i64 [n]. Ascending, so that each byte is counted once.
+
+    data u8: UTF-8; begins, positions i64 [n].
+    """
+    return count(data, begins, positions)
+
+
+@jit
+def scan(data, offsets, found):
+    """Fills `found` as far as it reaches; the number of candidates there are."""
+    n = 0
+    for document in range(len(offsets) - 1):
+        begin, end = offsets[document], offsets[document + 1]
+        i = next_place(data, begin, end)
+        while i < end:
+            if data[i] == AT:
+                start = email_start(data, begin, end, i)
+                if start >= 0:
+                    n = put(found, n, document, start, EMAIL)
+                i += 1
+            else:
+                stop = after_digits(data, i, end, end - i)
+                n = number(data, begin, end, i, stop, document, found, n)
+                i = stop
+            i = next_place(data, i, end)
+    return n
+
+
+@jit
+def next_place(data, i, end):
+    """The next @ or digit, `end` if there is none: the loop that sees every byte."""
+    while i < end:
+        byte = data[i]
+        if byte == AT or 48 <= byte <= 57:
+            break
+        i += 1
+    return i
+
+
+@jit
+def put(found, n, document, position, kind):
+    if n < len(found):
+        found[n, 0], found[n, 1], found[n, 2] = document, position, kind
+    return n + 1
+
+
+@jit
+def email_start(data, begin, end, at):
+    """Where the run of an address's bytes before the @ begins; -1 if that or what follows can be no address."""
+    if at + 1 >= end or (data[at + 1] < 128 and CLASS[data[at + 1]] & (LETTER | DIGIT) == 0):
+        return -1
+    i = at
+    n = 0
+    while i > begin and n <= LOCAL_MAX:
+        byte = data[i - 1]
+        if CLASS[byte] & LOCAL:
+            i -= 1
+        elif 128 <= byte < 192 and i - 2 >= begin and is_latin(data[i - 2], byte):
+            i -= 2
+        else:
+            break
+        n += 1
+    return i if 0 < n <= LOCAL_MAX and data[i] != 46 else -1
+
+
+@jit
+def is_latin(lead, byte):
+    """U+00C0 to U+024F, the letters of Latin alphabets beyond ASCII."""
+    return 0xC3 <= lead <= 0xC8 or (lead == 0xC9 and byte <= 0x8F)
+
+
+@jit
+def number(data, begin, end, start, stop, document, found, n):
+    """Candidates that begin at, or a sign, a bracket or a country code before, the digits [start, stop)."""
+    length = stop - start
+    before = data[start - 1] if start > begin else 0
+    after = data[stop] if stop < end else 0
+    if CLASS[before] & (LETTER | DIGIT):
+        if length >= 2 and is_iban(data, begin, end, start):
+            n = put(found, n, document, start - 2, IBAN)
+        return n
+    if before == 46:  # a dot stands before no kind
+        return n
+    if length <= 4 and 50 <= data[start] <= 51 and is_ipv6(data, start, end):
+        n = put(found, n, document, start, IPV6)
+    if length <= 3 and after == 46 and is_ipv4(data, stop, end):
+        n = put(found, n, document, start, IPV4)
+    if 14 <= length <= 19 or (length == 4 and (after == 32 or after == 45) and is_grouped(data, stop, end)):
+        n = put(found, n, document, start, CARD)
+    if length == 9 or (length == 3 and (after == 32 or after == 45) and is_ssn(data, stop, end)):
+        n = put(found, n, document, start, SSN)
+    if length < FIELD_MAX and (length >= 7 or CLASS[after] & GAP):
+        first = data[start]
+        digits = digits_ahead(data, start, end)
+        announced = digits >= 7 and is_announced(data, begin, start)
+        if before == 43 and digits >= 8:
+            return put(found, n, document, start - 1, PHONE)
+        if before == 40 and after == 41 and digits >= 7:
+            n = put(found, n, document, start - 1, PHONE)
+        if announced or (
+            digits >= 9
+            and CLASS[after] & GAP
+            and ((length == 3 and after != 32) or first == 48 or ((first == 49 or first == 56) and length <= 3))
+        ):
+            n = put(found, n, document, start, PHONE)
+    return n
+
+
+@jit
+def is_iban(data, begin, end, start):
+    if start - 2 < begin or not (CLASS[data[start - 1]] & UPPER and CLASS[data[start - 2]] & UPPER):
+        return False
+    if start - 2 > begin and CLASS[data[start - 3]] & (LETTER | DIGIT):
+        return False
+    n = 0
+    i = start + 2
+    while i < end and n < LEAST_IBAN:
+        if CLASS[data[i]] & (UPPER | DIGIT):
+            n += 1
+        elif (data[i] != 32 and data[i] != 45) or data[i - 1] == data[i]:
+            break
+        i += 1
+    return n == LEAST_IBAN
+
+
+@jit
+def is_ipv6(data, start, end):
+    if start + 5 >= end or data[start + 4] != 58:
+        return False
+    for i in range(start, start + 4):
+        if not CLASS[data[i]] & HEX:
+            return False
+    return bool(CLASS[data[start + 5]] & HEX) or data[start + 5] == 58
+
+
+@jit
+def is_ipv4(data, dot, end):
+    """Three times a dot and one to three digits, from the first dot."""
+    i = dot
+    for _ in range(3):
+        if i + 1 >= end or data[i] != 46 or not CLASS[data[i + 1]] & DIGIT:
+            return False
+        i = after_digits(data, i + 1, end, 4)
+    return True
+
+
+@jit
+def is_grouped(data, gap, end):
+    """Two more groups of four or more digits after the same separator."""
+    i = gap
+    for _ in range(2):
+        if i >= end or data[i] != data[gap]:
+            return False
+        following = after_digits(data, i + 1, end, 7)
+        if following - i - 1 < 4:
+            return False
+        i = following
+    return True
+
+
+@jit
+def is_ssn(data, gap, end):
+    middle = after_digits(data, gap + 1, end, 3)
+    return (
+        middle - gap == 3
+        and middle < end
+        and data[middle] == data[gap]
+        and (after_digits(data, middle + 1, end, 5) - middle == 5)
+    )
+
+
+@jit
+def after_digits(data, i, end, most):
+    """The position after the digits from i on, of which `most` at most are looked at."""
+    limit = min(end, i + most)
+    while i < limit and CLASS[data[i]] & DIGIT:
+        i += 1
+    return i
+
+
+@jit
+def digits_ahead(data, start, end):
+    """How many digits follow with no more than two blanks, brackets, dots, slashes or hyphens between; up to 16."""
+    n = gap = 0
+    i = start
+    while i < end and n < FIELD_MAX:
+        kind = CLASS[data[i]]
+        if kind & DIGIT:
+            n += 1
+            gap = 0
+        elif kind & GAP and gap < 2:
+            gap += 1
+        else:
+            break
+        i += 1
+    return n
+
+
+@jit
+def is_announced(data, begin, start):
+    for i in range(max(begin, start - STEM_REACH), start - 2):
+        first = data[i] | 32
+        for k in range(len(STEMS)):
+            if first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
+                if STEMS[k, 2] == 0 or data[i + 2] | 32 == STEMS[k, 2] | 32:
+                    return True
+    return False
+
+
+@jit
+def count(data, begins, positions):
+    result = np.empty(len(begins), dtype=np.int64)
+    for k in range(len(begins)):
+        n = 0
+        begin = begins[k]
+        if k and begins[k - 1] == begin:
+            begin, n = positions[k - 1], result[k - 1]
+        for i in range(begin, positions[k]):
+            n += (data[i] & 0xC0) != 0x80
+        result[k] = n
+    return result

@@ -1,0 +1,206 @@
+"""What each kind of personal data looks like: a pattern, and what must hold of a match beside it. Searches nothing.
+
+A match depends on the CONTEXT characters before it, on the REACH characters from its beginning, and on nothing else:
+so it may be looked for in a window of the text. Every pattern begins where kernels/pii.py finds a candidate.
+
+Sources: cards ISO/IEC 7812-1, IBAN ISO 13616 and 7064 (mod 97-10), social security numbers by the SSA's rules of 2011,
+phones ITU-T E.164 and the common national spellings, addresses RFC 791, 4291 and 5321.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+CONTEXT = 48
+REACH = 128
+EMAIL_REACH = 700
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    pattern: re.Pattern[str]
+    valid: Callable[[re.Match[str]], bool]
+    reach: int = REACH
+
+
+def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:
+    """Whether a cue, a pattern that ends in $, stands before the match."""
+    return cue.search(match.string, max(0, match.start() - CONTEXT), match.start()) is not None
+
+
+def cue(words: str, between: str) -> re.Pattern[str]:
+    """One of these words, then no more than `between`, then the match."""
+    return re.compile(rf"(?ai)(?<![a-z])(?:{words}){between}$")
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
+    doubled = [int(digit) * (1 + i % 2) for i, digit in enumerate(reversed(digits))]
+    return sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
+
+
+def is_card(match: re.Match[str]) -> bool:
+    digits = re.sub("[ -]", "", match[0])
+    return CARD_ISSUER.fullmatch(digits) is not None and len(set(digits)) > 1 and luhn(digits)
+
+
+def is_iban(match: re.Match[str]) -> bool:
+    """The remainder of 97 is 1 once letters are 10 to 35 and the first four characters stand last. The pattern has seen
+    to the country's length."""
+    compact = re.sub("[ -]", "", match[0])
+    return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97 == 1
+
+
+def is_ssn(match: re.Match[str]) -> bool:
+    """Without hyphens these are nine digits like any others, unless announced."""
+    return match["gap"] == "-" or follows(OF_SSN, match)
+
+
+def is_public_ip(match: re.Match[str]) -> bool:
+    """127.0.0.1 tells nothing of anybody."""
+    try:
+        address = ipaddress.ip_address(match[0])
+    except ValueError:
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def is_public_ipv4(match: re.Match[str]) -> bool:
+    """Four small numbers number a section or a version (26.6.2.2) unless what stands before them speaks of hosts; after
+    a word of versions any four do. What ends in .0 is a network's address or a version."""
+    if not is_public_ip(match) or match[0].endswith(".0") or follows(OF_VERSIONS, match):
+        return False
+    return any(int(number) >= SMALL for number in match[0].split(".")) or follows(OF_HOSTS, match)
+
+
+def is_personal_email(match: re.Match[str]) -> bool:
+    """Not a repository's address, a systemd unit's name or a picture for a dense screen (logo@2x.png)."""
+    return not match[0].startswith("git@") and match[0].rpartition(".")[2].lower() not in NO_DOMAIN
+
+
+def is_phone(match: re.Match[str]) -> bool:
+    """An international number has a country's code and a length that there is; a national one the pattern has judged but
+    for the length of those that begin with a trunk 0; any other digits must be announced as a phone's."""
+    digits = re.sub("[^0-9]", "", match[0].replace("(0)", ""))
+    if match["plus"]:
+        return 9 <= len(digits) <= 15 and COUNTRY_CODE.match(digits) is not None
+    if match["trunk"]:
+        groups = [int(group) for group in re.findall("[0-9]+", match[0])]
+        counts = groups == list(range(groups[0], groups[0] + len(groups)))  # 01 02 03 04 05
+        return 9 <= len(digits) <= 11 and not counts
+    if match["announced"]:
+        return 7 <= len(digits) <= 12 and not DATE.match(match[0]) and follows(OF_PHONES, match)
+    return True
+
+
+SMALL = 50  # of all public addresses 1 in 700 has four numbers below this
+OF_HOSTS = re.compile(r"(?ai)(?:\b(?:ip|ipv4|addr|address|host|server|dns|ping|telnet|ssh)\b[^\n]{0,8}|//|@)$")
+OF_VERSIONS = cue("version|ver|v|release|rel|build|update|upgrade|firmware|patch|section|sec|chapter|figure|fig|table",
+                  r"s?[ .:=\"'(]{0,3}")  # fmt: skip
+OF_SSN = cue(r"ssn|ss#|social[ -]security|soc\.? ?sec\.?", r"[^\n0-9]{0,24}")
+OF_PHONES = cue(
+    r"t[eéÉ]l(?:[eé]fon[eo]?|[eé]phone)?|(?:smart|cell|tele)?phone|(?:tele)?fax|mobile?|m[oóÓ]vil|cell(?:ular)?|whatsapp"
+    r"|handy|[Тт]ел(?:ефон)?",
+    r"(?:[ -]?(?:number|no|nr|num|is|at|me at|us at)\b)?[ .:=#)/]{0,4}",
+)
+DATE = re.compile(r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]")
+NO_DOMAIN = frozenset(
+    "service socket target timer mount slice scope device path png jpg jpeg gif svg webp html htm css js ts py rb so dll"
+    " json yaml yml xml txt md conf cfg ini log lock local localhost localdomain internal".split()
+)
+COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exchange begin with 2 to 9
+    "1[2-9][0-9]{2}[2-9][0-9]{6}$|7|2(?:[07]|[1-69][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])"
+    "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[679][0-9])"
+)
+CARD_ISSUER = re.compile(
+    r"4[0-9]{15}"  # Visa
+    r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
+    r"|3[47][0-9]{13}"  # American Express
+    r"|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}"  # Discover
+    r"|62[0-9]{14}(?:[0-9]{3})?"  # UnionPay
+    r"|3(?:0[0-5]|[68][0-9])[0-9]{11}"  # Diners Club
+    r"|35[0-9]{14}"  # JCB
+)
+IBAN_COUNTRIES = {  # length: countries
+    15: "NO", 16: "BE", 18: "DK FI FK FO GL NL", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+    29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+}  # fmt: skip
+
+
+def iban_form(length: int, countries: str) -> str:
+    """Country and check digits, then groups of four, all with one separator or none, up to the country's length."""
+    groups, rest = divmod(length - 4, 4)
+    gap, again = f"(?P<gap{length}>[ -]?)", f"(?P=gap{length})"
+    last = f"{again}[0-9A-Z]{{{rest}}}" if rest else ""
+    return (
+        f"(?:{'|'.join(countries.split())})[0-9]{{2}}{gap}[0-9A-Z]{{4}}(?:{again}[0-9A-Z]{{4}}){{{groups - 1}}}{last}"
+    )
+
+
+L = "A-Za-z0-9\\u00c0-\\u024f"  # letters of Latin alphabets and digits
+DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}[A-Za-z]{{2,24}}"
+NATIONAL = (
+    r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}-[2-9][0-9]{2}-|[2-9][0-9]{2}\.[2-9][0-9]{2}\.)[0-9]{4}"
+    r"|0[17][0-9]{3} [0-9]{6}"  # United Kingdom
+    r"|0[1-9]\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}"  # France
+    r"|0[1-9][0-9]{1,3}/[0-9]{6,8}"  # Germany, Austria
+    r"|\([1-9][0-9]\) ?9?[0-9]{4}-[0-9]{4}"  # Brazil
+    r"|8(?: ?\([0-9]{3}\) ?|-[0-9]{3}-)[0-9]{3}-[0-9]{2}-[0-9]{2}"  # Russia
+    r"|1[3-9][0-9](?P<cn>[ -])[0-9]{4}(?P=cn)[0-9]{4}"  # China
+)
+PHONE = (
+    r"(?P<plus>\+(?:1[-. ]?(?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ]?[2-9][0-9]{2}[-. ]?[0-9]{4}"
+    r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9](?=[ ./-][0-9]))?(?:[ ./-][0-9]{2,12}){0,5}))"
+    rf"|{NATIONAL}"
+    # a trunk 0 in brackets, or before three and more groups with one separator, not in the middle of a series of numbers
+    r"|(?P<trunk>\(0[1-9][0-9]{0,3}\) ?[0-9]{2,8}(?:[ -][0-9]{2,5}){0,3}"
+    r"|(?<![0-9][ -])0[1-9][0-9]{0,3}(?P<gap>[ -])[0-9]{2,5}(?:(?P=gap)[0-9]{2,4}){1,3}(?!(?P=gap)[0-9]))"
+    r"|(?P<announced>(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{1,12}(?:[ ./-][0-9]{1,8}){0,5})"
+)
+KINDS = (
+    Kind(
+        "email",
+        re.compile(rf"(?<![{L}._%+-])[{L}_%+-](?:[{L}._%+-]{{0,62}}[{L}_%+-])?@{DOMAIN}(?![{L}_(-])"),
+        is_personal_email,
+        EMAIL_REACH,
+    ),
+    Kind(
+        "ipv6",
+        # global unicast is 2000::/3 (RFC 4291); `[1::2]` in code is none
+        re.compile(r"(?<![0-9A-Za-z_:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,33}[0-9A-Fa-f:](?![0-9A-Za-z_:]|\.[0-9])"),
+        is_public_ip,
+    ),
+    Kind(
+        "ipv4",
+        re.compile(r"(?<![0-9A-Za-z_.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z_-]|\.[0-9])"),
+        is_public_ipv4,
+    ),
+    Kind(
+        "iban",
+        re.compile(
+            rf"(?<![0-9A-Za-z_])(?:{'|'.join(iban_form(*row) for row in IBAN_COUNTRIES.items())})(?![0-9A-Za-z_])"
+        ),
+        is_iban,
+    ),
+    Kind(
+        "credit_card",
+        re.compile(
+            r"(?<![0-9A-Za-z.,+*_-])(?:[0-9]{14,19}"
+            r"|[0-9]{4}(?P<gap>[ -])[0-9]{4,6}(?P=gap)[0-9]{4,5}(?:(?P=gap)[0-9]{4}(?:(?P=gap)[0-9]{3})?)?)"
+            r"(?![0-9A-Za-z*^_-]|[.,][0-9])"  # nor a factor in a formula
+        ),
+        is_card,
+    ),
+    Kind(
+        "ssn",
+        re.compile(
+            r"(?<![0-9A-Za-z.+_-])(?!000|666|9)[0-9]{3}(?P<gap>[- ]?)(?!00)[0-9]{2}(?P=gap)(?!0000)[0-9]{4}(?![0-9A-Za-z_-])"
+        ),
+        is_ssn,
+    ),
+    Kind("phone", re.compile(rf"(?<![0-9A-Za-z.+_/=-])(?:{PHONE})(?![0-9A-Za-z_]|[-.][0-9])"), is_phone),
+)

@@ -1,0 +1,86 @@
+def raw(names):
+    return [f"results/raw/{source}/manifest.json" for source in names]
+
+
+rule perplexity_model:
+    input:
+        curated=raw(REFERENCE["curated"]),
+    output:
+        model="results/reference/perplexity/manifest.json",
+    params:
+        order=config["process"]["reference"]["order"],
+        vocabulary=config["process"]["reference"]["vocabulary"],
+        sample_bytes=config["process"]["reference"]["sample_bytes"],
+        prune=config["process"]["reference"]["prune"],
+    log:
+        "results/logs/perplexity_model.log",
+    benchmark:
+        "results/benchmarks/perplexity_model.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/process/perplexity_model.py {params.flags}"
+
+
+rule quality_model:
+    input:
+        curated=raw(REFERENCE["curated"]),
+        raw=raw(REFERENCE["raw"]),
+    output:
+        model="results/reference/quality/manifest.json",
+    params:
+        sample_bytes=config["process"]["reference"]["sample_bytes"],
+        seed=config["seed"],
+    log:
+        "results/logs/quality_model.log",
+    benchmark:
+        "results/benchmarks/quality_model.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/quality_model.py {params.flags}"
+
+
+rule toxicity_model:
+    input:
+        archive=REFERENCE["archive"],
+    output:
+        model="results/reference/toxicity/manifest.json",
+    params:
+        source=REFERENCE["labels"]["source"],
+        file=REFERENCE["labels"]["file"],
+        include=REFERENCE["labels"]["include"],
+        text=REFERENCE["labels"]["text"],
+        label=REFERENCE["labels"]["label"],
+        sample_bytes=config["process"]["reference"]["sample_bytes"],
+        seed=config["seed"],
+    log:
+        "results/logs/toxicity_model.log",
+    benchmark:
+        "results/benchmarks/toxicity_model.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/toxicity_model.py {params.flags}"
+
+
+rule score:
+    input:
+        documents="results/raw/{source}/manifest.json",
+        perplexity_model="results/reference/perplexity/manifest.json",
+        quality_model="results/reference/quality/manifest.json",
+        toxicity_model="results/reference/toxicity/manifest.json",
+    output:
+        scores="results/scores/{source}/manifest.json",
+    log:
+        "results/logs/score/{source}.log",
+    benchmark:
+        "results/benchmarks/score/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/score.py {params.flags}"

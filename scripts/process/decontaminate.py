@@ -1,0 +1,38 @@
+"""Find how much of one source's documents stands in evaluation sets, by n-grams of words. Drops nothing."""
+
+from pathlib import Path
+
+import polars as pl
+
+from llm.command import command
+from llm.progress import progress
+from llm.text.contamination import Search, evaluation_grams
+from llm.text.shards import parts, read, write
+
+CHUNK = 8 << 20  # bytes of text compared at once
+
+
+def main(
+    documents: Path, evaluations: list[Path], contamination: Path, *, ngram: int, min_words: int, min_hits: int
+) -> dict:
+    """documents: directory of raw parquet shards. evaluations: such directories of the evaluation sets, an item a row.
+    contamination: parquet file of all rows (id, contamination, evaluation). ngram: words in one. min_words: of items
+    that are shorter and looked for as a whole. min_hits: with fewer a document counts as clean. Returns counts."""
+    texts = ((path.name, (read(shard, ["text"])["text"] for shard in parts(path))) for path in evaluations)
+    search = Search(evaluation_grams(texts, n=ngram, min_words=min_words), min_hits)
+    tables = []
+    n_bytes = 0
+    for path in parts(documents):
+        shard = read(path, ["id", "text"])
+        sizes = shard["text"].str.len_bytes().cast(pl.Int64)
+        for chunk in shard.with_columns(chunk=sizes.cum_sum() // CHUNK).partition_by("chunk", maintain_order=True):
+            tables.append(pl.concat([chunk.select("id"), search.of(chunk["text"])], how="horizontal"))
+        n_bytes += int(sizes.sum())
+        progress(f"compared {n_bytes / 1e6:.1f} MB, {search.contaminated:,} documents contaminated")
+    table = pl.concat(tables)
+    write(table, contamination)
+    return {"documents": len(table), "bytes": n_bytes} | search.metrics()
+
+
+if __name__ == "__main__":
+    command(main)

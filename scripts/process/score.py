@@ -1,0 +1,61 @@
+"""Score one source's documents by the reference models: perplexity, quality, toxicity. Trains and filters nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from llm.command import command
+from llm.progress import progress
+from llm.text import classifier, perplexity
+from llm.text.reference import HALVES, chunks, hashed
+from llm.text.shards import parts, read, write
+
+SCORES = ("perplexity", "quality", "toxicity")
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_model: Path, scores: Path) -> dict:
+    """documents: directory of raw parquet shards. perplexity_model, quality_model, toxicity_model: directories of the
+    reference models. scores: empty directory to fill with parquet shards (id and SCORES; null where a document has no
+    words or a model is untrained). Returns counts and each score's quantiles."""
+    models = (perplexity.load(perplexity_model), classifier.load(quality_model), classifier.load(toxicity_model))
+    tables = {}
+    size = 0
+    for path in parts(documents):
+        frame = read(path, ["id", "sha256", "text"]).with_row_index("row")
+        scored = pl.concat([score(chunk.filter(half=half), half, models) for chunk in chunks(frame) for half in HALVES])
+        tables[path.name] = scored.sort("row").drop("row")
+        write(tables[path.name], scores / path.name)
+        size += int(frame["text"].str.len_bytes().cast(pl.Int64).sum())
+        progress(f"scored {sum(map(len, tables.values())):,} documents, {size / 1e6:.1f} MB")
+    table = pl.concat(tables.values())
+    return {"documents": len(table), "bytes": size, "quantiles": quantiles(table)}
+
+
+def score(frame: pl.DataFrame, half: int, models: tuple) -> pl.DataFrame:
+    """Rows (row, id, SCORES) of documents of one half, in the order given."""
+    words, borders, _, _ = hashed(frame["text"])
+    by_ngrams, by_quality, by_toxicity = (None if pair is None else pair[half] for pair in models)
+    missing = pl.Series(np.full(len(frame), np.nan))
+    columns = (
+        missing if by_ngrams is None else perplexity.perplexities(by_ngrams, words, borders),
+        missing if by_quality is None else classifier.judge(by_quality, words, borders)[:, 0],
+        missing if by_toxicity is None else classifier.judge(by_toxicity, words, borders)[:, 1],
+    )
+    return frame.select("row", "id").with_columns(
+        pl.Series(name, column, dtype=pl.Float64).fill_nan(None) for name, column in zip(SCORES, columns, strict=True)
+    )
+
+
+def quantiles(table: pl.DataFrame) -> dict:
+    """{score: {"0.05": value, ...}} of the scores that any document has."""
+    return {
+        name: {str(q): round(table[name].quantile(q, "nearest"), 4) for q in QUANTILES}
+        for name in SCORES
+        if table[name].null_count() < len(table)
+    }
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,34 @@
+"""Train the toxicity classifier on labelled examples. Filters nothing."""
+
+from pathlib import Path
+
+from llm.command import command
+from llm.text.classifier import build
+from llm.text.labelled import read
+
+WINDOW = 64  # words: a document is as toxic as its most toxic passage of this size
+
+
+def main(
+    model: Path,
+    archive: Path | None = None,
+    *,
+    source: str,
+    file: str,
+    include: list,
+    text: str,
+    label: str,
+    sample_bytes: int,
+    seed: int,
+) -> dict:
+    """archive: fetched, with CSV files; without it the model says "untrained". model: empty directory to fill. source:
+    its name, for errors. file: the name of the one member if the archive is a plain file. include: globs over member
+    names. text, label: the columns, a label is 0 or 1 (toxic). sample_bytes: how much text of each label at most.
+    seed: of the order of training. Returns the metrics, on texts that a model has not read."""
+    options = {"source": source, "file": file, "include": include, "text": text, "label": label}
+    examples = read(archive, limit=sample_bytes, **options) if archive else []
+    return build(examples, model, window=WINDOW, seed=seed)
+
+
+if __name__ == "__main__":
+    command(main)
