@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kernels.characters import BULLETS, TERMINALS
 from kernels.phrases import POLICIES, STOP_WORDS
-from llm.text.signals import SIGNALS, signals
+from llm.text.signal_names import SIGNALS
+from llm.text.signals import signals
 
 CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")  # of C4's code
 
@@ -146,7 +147,7 @@ EDGES = [
     "to be\nwith{}that have\nof and",
     "TO @e tHat",
     "Read our Terms of Use and more of it. Yes.\nWe use cookies on this page.\nEnable JavaScript to see this page.",
-    "A sentence with a mark at its end.[1][edit]\nA sentence with one behind its end. [2]\nOne more java[3]script is it.",
+    "One with two marks at its end.[1][edit]\nA sentence with one behind its end. [2]\nOne more java[3]script is it.",
     'He said "this is one line." And so did "she."\nThis one ends in dots so it goes...\nfour words are few.\n[1] a b.',
     "x" * 1001 + " is a very long word indeed.\n" + "y" * 1000 + " is not quite so long though.",
     "[citation needed] here is what it says here.\nthe[citation needed]se join up to give four words.",
