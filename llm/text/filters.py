@@ -1,8 +1,8 @@
 """Why a document is dropped: thresholds on its signals, duplicates, personal data. Reads nothing and writes nothing.
 
 A dropped document has exactly one reason, the first that applies of `empty`, `exact_duplicate`, `near_duplicate`, then
-`<signal>_in`, `<signal>_min`, `<signal>_max` in the order of FILTERED, then `pii_<kind>`. A value equal to a bound
-stays, and so does a value that is not known (null).
+`<signal>_<bound>` in the order of FILTERED and BOUNDS, then `pii_<kind>`. A value equal to `min` or `max` stays, one
+equal to `above` or `below` does not; a value that is not known (null) stays.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ import polars as pl
 
 from llm.errors import InputError
 from llm.text.pii import KINDS
-from llm.text.signals import SIGNALS
+from llm.text.signal_names import SIGNALS
 
 SCORES = ("perplexity", "quality", "toxicity")  # by reference models
 FILTERED = ("language", "language_score", *SIGNALS, *SCORES, "contamination")
-BOUNDS = {"in": list, "min": (int, float), "max": (int, float)}
+NUMBER = (int, float)
+BOUNDS = {"in": list, "min": NUMBER, "above": NUMBER, "max": NUMBER, "below": NUMBER}
 ACTIONS = ("redact", "drop", "report")
 PII_KINDS = tuple(dict.fromkeys([*(kind.name for kind in KINDS), "name"]))
 
 
 @dataclass(frozen=True)
 class Rules:
-    """thresholds: {signal: {"in": [...], "min": x, "max": y}}; pii: {kind: one of ACTIONS}; `resolve` checks both."""
+    """thresholds: {signal: {bound of BOUNDS: value}}; pii: {kind: one of ACTIONS}; `resolve` checks both."""
 
     thresholds: dict[str, dict]
     pii: dict[str, str]
@@ -70,7 +71,7 @@ def check_thresholds(where: str, given: dict[str, dict | None]) -> None:
             if name not in BOUNDS:
                 raise InputError(f"{where}.{signal}.{name}: no such bound; use {', '.join(BOUNDS)}")
             if name == "in" and signal != "language" or name != "in" and signal == "language":
-                raise InputError(f"{where}.{signal}.{name}: `in` is for language, `min` and `max` are for the numbers")
+                raise InputError(f"{where}.{signal}.{name}: `in` is for language, the others are for the numbers")
             if value is not None and (not isinstance(value, BOUNDS[name]) or isinstance(value, bool)):
                 raise InputError(f"{where}.{signal}.{name}: {value!r} has the wrong type")
 
@@ -88,8 +89,12 @@ def reason(rules: Rules) -> pl.Expr:
             tests.append((~pl.col(signal).is_in(bounds["in"]), f"{signal}_in"))
         if "min" in bounds:
             tests.append((pl.col(signal) < bounds["min"], f"{signal}_min"))
+        if "above" in bounds:
+            tests.append((pl.col(signal) <= bounds["above"], f"{signal}_above"))
         if "max" in bounds:
             tests.append((pl.col(signal) > bounds["max"], f"{signal}_max"))
+        if "below" in bounds:
+            tests.append((pl.col(signal) >= bounds["below"], f"{signal}_below"))
     for kind in PII_KINDS:
         if rules.pii.get(kind) == "drop":
             tests.append((pl.col("pii").list.eval(pl.element().struct.field("kind") == kind).list.any(), f"pii_{kind}"))

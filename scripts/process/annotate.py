@@ -8,7 +8,7 @@ from kernels.minhash import coefficients, signatures
 from llm.command import command
 from llm.progress import progress
 from llm.text import shards
-from llm.text.dedup import byte_buffer
+from llm.text.buffers import utf8
 from llm.text.language import languages
 from llm.text.pii import spans_of
 from llm.text.signals import chunks, signals
@@ -36,11 +36,11 @@ def main(documents: Path, annotations: Path, *, permutations: int = 112, shingle
 def annotate(frame: pl.DataFrame, factors: tuple, shingle_words: int) -> pl.DataFrame:
     texts = frame["text"].to_list()
     codes, scores = languages(texts)
-    signature = signatures(*byte_buffer(frame["text"]), *factors, shingle_words)
+    signature = signatures(*utf8(frame["text"]), *factors, shingle_words)
     return frame.select("id", "sha256").with_columns(
         pl.Series("language", codes, dtype=pl.String),
         pl.Series("language_score", scores, dtype=pl.Float64),
-        *(pl.Series(name, values) for name, values in signals(texts).items()),
+        *(pl.Series(name, values) for name, values in signals(frame["text"]).items()),
         pl.Series("signature", signature, dtype=pl.Array(pl.UInt32, len(factors[0]))),
         span_lists(spans_of(frame["text"])).alias("pii"),
     )

@@ -1,0 +1,46 @@
+"""What kind of character a code point is, for kernels that read UTF-8: one table of flags, made by Python's own str
+methods, so that a kernel splits words and knows letters exactly as `str.split()` and `str.isalpha()` do."""
+
+from functools import cache
+
+import numpy as np
+
+from kernels.jit import jit
+
+SPACE, ALPHA, DECIMAL, MARK, BULLET, TERMINAL, SENTENCE = (1 << bit for bit in range(7))
+MARKS = "#.…{["  # counted or looked at closely
+BULLETS = "-*•‣▪◦●·"
+TERMINALS = ".!?\"'”’。！？…"  # full stops, exclamation and question marks, closing quotes
+SENTENCE_ENDS = ".!?。！？"
+LAST_LETTER = 0x40000  # planes 4 to 16 have neither letters nor digits nor spaces (Unicode 15)
+
+
+@cache
+def character_kinds() -> np.ndarray:
+    """Flags of every code point, u8 [0x110000]: SPACE, ALPHA, DECIMAL by str.isspace, isalpha, isdecimal, the others
+    by the sets above; do not change it. Made once, in 15 ms."""
+    kinds = np.zeros(0x110000, dtype=np.uint8)
+    characters = [chr(point) for point in range(LAST_LETTER)]
+    for flag, test in ((SPACE, str.isspace), (ALPHA, str.isalpha), (DECIMAL, str.isdecimal)):
+        kinds[:LAST_LETTER] |= np.fromiter(map(test, characters), dtype=bool, count=LAST_LETTER) * np.uint8(flag)
+    for flag, members in ((MARK, MARKS), (BULLET, BULLETS), (TERMINAL, TERMINALS), (SENTENCE, SENTENCE_ENDS)):
+        kinds[[ord(member) for member in members]] |= np.uint8(flag)
+    return kinds
+
+
+@jit
+def decode(text: np.ndarray, i: int) -> tuple[int, int]:
+    """The code point that begins at byte i of valid UTF-8 (u8 [n]), and how many bytes it takes."""
+    lead = np.int64(text[i])
+    if lead < 0x80:
+        return lead, 1
+    if lead < 0xE0:
+        return (lead & 0x1F) << 6 | np.int64(text[i + 1]) & 0x3F, 2
+    if lead < 0xF0:
+        return (lead & 0x0F) << 12 | (np.int64(text[i + 1]) & 0x3F) << 6 | np.int64(text[i + 2]) & 0x3F, 3
+    return (
+        (lead & 0x07) << 18
+        | (np.int64(text[i + 1]) & 0x3F) << 12
+        | (np.int64(text[i + 2]) & 0x3F) << 6
+        | np.int64(text[i + 3]) & 0x3F
+    ), 4
