@@ -33,7 +33,7 @@ def bucket_pairs(keys, members, max_bucket, begin, limit):
     before there would be more than `limit` pairs, at least `max_bucket`.
     """
     first = begin
-    while first and keys[first - 1] == keys[begin]:
+    while 0 < first < len(keys) and keys[first - 1] == keys[begin]:
         first -= 1
     start, n, end = first, 0, begin
     while end < len(keys):

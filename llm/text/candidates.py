@@ -54,7 +54,7 @@ def keys(names: np.ndarray, signatures: np.ndarray, *, bands: int, rows: int) ->
 
 def pairs(entries: pl.DataFrame, *, max_bucket: int) -> Iterator[tuple[pl.DataFrame, int]]:
     """Pairs of names `a` < `b` that share a key, in tables without repetitions (two tables may hold the same pair), and
-    how many buckets were larger than `max_bucket`.
+    how many buckets were larger than `max_bucket`; at least one table.
 
     entries: key, name, with all entries of each key. max_bucket: so many members of a bucket are compared all with all,
     the rest of a larger one only with these, the ones of smallest name.
@@ -69,6 +69,8 @@ def pairs(entries: pl.DataFrame, *, max_bucket: int) -> Iterator[tuple[pl.DataFr
     new = np.append(True, (np.diff(key) != 0) | (np.diff(name) != 0)) if len(key) else np.zeros(0, dtype=bool)
     key, name = key[new], name[new]
     begin = 0
-    while begin < len(key):
+    while True:
         found, begin, larger = bucket_pairs(key, name, max_bucket, begin, max(PAIRS, max_bucket))
         yield pl.DataFrame({"a": found[:, 0], "b": found[:, 1]}).unique().sort("a", "b"), larger
+        if begin == len(key):
+            return

@@ -37,6 +37,8 @@ def similar(
     the same names. threshold: least Jaccard similarity of the sets of shingles of `words` tokens.
     A name that no document has: InputError.
     """
+    if pairs.is_empty():
+        return pairs, 0
     wanted, index = np.unique(pairs.to_numpy(), return_inverse=True)
     index = index.reshape(-1, 2)
     parent = np.arange(len(wanted))
@@ -45,7 +47,7 @@ def similar(
     with TemporaryDirectory() as directory:
         texts = Texts(Path(directory), *locate(wanted, index, documents, facts, block))
         span = np.sort(texts.block[index], axis=1)
-        span = span[:, 0] * (texts.block.max(initial=0) + 1) + span[:, 1]
+        span = span[:, 0] * (texts.block.max() + 1) + span[:, 1]
         order = np.argsort(span, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(span[order])) + 1):
             values, offsets, place = texts.sets(np.unique(texts.block[index[rows]]), words)
@@ -66,7 +68,7 @@ def locate(
             table = shards.read(known / path.name, ["digest", "bytes"])
             name, rows = np.unique(names(table), return_index=True)
             at = np.minimum(np.searchsorted(wanted, name), len(wanted) - 1)
-            new = (wanted[at] == name) & (size[at] < 0) if len(wanted) else np.zeros(len(name), dtype=bool)
+            new = (wanted[at] == name) & (size[at] < 0)
             size[at[new]] = table["bytes"].to_numpy()[rows[new]]
             found.append((path, rows[new], at[new]))
     if (size < 0).any():

@@ -166,10 +166,10 @@ def test_ranges_shards_and_the_order_of_sources_change_nothing(
     expected, _ = duplicates(texts, ids, max_bucket=10)
     assert set(expected["reason"].unique()) == {None, "exact", "near"}
 
-    monkeypatch.setattr(candidates_script, "ENTRIES", 700)
+    monkeypatch.setattr(candidates_script, "ENTRIES", 4000)
     monkeypatch.setattr(candidates, "PAIRS", 64)
-    monkeypatch.setattr(edges_script, "PAIRS", 90)
-    monkeypatch.setattr(verify.similar, "__kwdefaults__", {**verify.similar.__kwdefaults__, "block": 4000})
+    monkeypatch.setattr(edges_script, "PAIRS", 500)
+    monkeypatch.setattr(verify.similar, "__kwdefaults__", {**verify.similar.__kwdefaults__, "block": 20_000})
     orders = list(itertools.permutations("abc"))
     sources = [
         write_raw(tmp_path / "raw" / name, ids["abc".index(name) :: 3], texts["abc".index(name) :: 3], -(-92 // ranges))
