@@ -68,7 +68,9 @@ print(pl.read_parquet(sys.argv[1], columns=["sha256"])["sha256"].n_unique(), fil
 def corpus(raw: Path, megabytes: int) -> pl.DataFrame:
     """id, text, sha256: all documents again and again, each time with another word in every 40 replaced, which leaves
     no near duplicates, and every tenth document of a round once more with one word appended."""
-    texts = pl.concat([pl.read_parquet(path, columns=["text"]) for path in sorted(raw.glob("*/part-*.parquet"))])["text"]
+    texts = pl.concat([pl.read_parquet(path, columns=["text"]) for path in sorted(raw.glob("*/part-*.parquet"))])[
+        "text"
+    ]
     found: list[str] = []
     size = number = 0
     while size < megabytes * 1e6:

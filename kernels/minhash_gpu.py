@@ -62,4 +62,6 @@ def signatures(data: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarr
 def launch(data, offsets, a, b, words: int, result) -> None:
     """Start the kernel on arrays of the GPU."""
     n = len(offsets) - 1
-    kernel()((min(n, BLOCKS),), (THREADS,), (data, offsets, np.int32(n), a, b, np.int32(len(a)), np.int32(words), result))
+    kernel()(
+        (min(n, BLOCKS),), (THREADS,), (data, offsets, np.int32(n), a, b, np.int32(len(a)), np.int32(words), result)
+    )

@@ -23,7 +23,7 @@ rule minhash:
         documents="results/raw/{source}/manifest.json",
     output:
         facts="results/minhash/{source}/facts/manifest.json",
-        keys=[f"results/minhash/{{source}}/{number}/manifest.json" for number in RANGES],
+        entries=[f"results/minhash/{{source}}/{number}/manifest.json" for number in RANGES],
     params:
         permutations=config["process"]["minhash"]["permutations"],
         shingle_words=config["process"]["minhash"]["shingle_words"],
@@ -43,7 +43,7 @@ rule minhash:
 
 rule candidates:
     input:
-        keys=[f"results/minhash/{source}/{{range}}/manifest.json" for source in SOURCES],
+        entries=[f"results/minhash/{source}/{{range}}/manifest.json" for source in SOURCES],
     output:
         pairs=[f"results/candidates/{{range}}/{number}/manifest.json" for number in RANGES],
     params:

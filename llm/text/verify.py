@@ -72,7 +72,9 @@ def locate(
             size[at[new]] = table["bytes"].to_numpy()[rows[new]]
             found.append((path, rows[new], at[new]))
     if (size < 0).any():
-        raise InputError("edges: pairs name documents that no source has; rebuild results/minhash and results/candidates")
+        raise InputError(
+            "edges: pairs name documents that no source has; rebuild results/minhash and results/candidates"
+        )
     root, _ = components(len(wanted), index)
     order = np.argsort(root, kind="stable")
     number = np.empty(len(wanted), dtype=np.int64)

@@ -9,13 +9,13 @@ from llm.text.shuffle import slices, write_ranges
 ENTRIES = 1 << 23  # keys in memory at once
 
 
-def main(keys: list[Path], pairs: list[Path], *, max_bucket: int = 50) -> dict:
-    """keys: each source's directory for this range. pairs: an empty directory for each range of pairs.
+def main(entries: list[Path], pairs: list[Path], *, max_bucket: int = 50) -> dict:
+    """entries: each source's directory for this range. pairs: an empty directory for each range of pairs.
     max_bucket: of a larger bucket only so many members are compared with all others."""
     n = n_pairs = oversized = tables = 0
-    for entries in slices(keys, ["key", "name"], ENTRIES):
-        n += len(entries)
-        for found, larger in candidates.pairs(entries, max_bucket=max_bucket):
+    for table in slices(entries, ["key", "name"], ENTRIES):
+        n += len(table)
+        for found, larger in candidates.pairs(table, max_bucket=max_bucket):
             write_ranges(found, "a", pairs, f"part-{tables:05d}.parquet")
             tables += 1
             n_pairs += len(found)

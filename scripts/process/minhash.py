@@ -13,7 +13,7 @@ from llm.text.shuffle import write_ranges
 def main(
     documents: Path,
     facts: Path,
-    keys: list[Path],
+    entries: list[Path],
     *,
     permutations: int = 112,
     shingle_words: int = 5,
@@ -22,7 +22,7 @@ def main(
     seed: int = 0,
 ) -> dict:
     """documents: directory of raw parquet shards. facts: empty directory to fill, id, digest and size of each document.
-    keys: an empty directory for each range of keys. permutations, shingle_words, seed: of the signatures.
+    entries: an empty directory for each range of keys. permutations, shingle_words, seed: of the signatures.
     bands, rows: of LSH."""
     candidates.check_bands(bands, rows, permutations)
     factors = minhash.coefficients(permutations, seed)
@@ -34,7 +34,7 @@ def main(
         known = candidates.facts(frame)
         signed = signatures(*utf8(frame["text"]), *factors, shingle_words)
         found = candidates.keys(candidates.names(known), signed, bands=bands, rows=rows)
-        write_ranges(found, "key", keys, path.name)
+        write_ranges(found, "key", entries, path.name)
         shards.write(known, facts / path.name)
         n += len(frame)
         n_bytes += known["bytes"].sum()

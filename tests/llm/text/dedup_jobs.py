@@ -13,7 +13,9 @@ def write_raw(directory: Path, ids: list[str], texts: list[str], per_part: int =
     """What of raw shards deduplication reads: id, text, sha256."""
     directory.mkdir(parents=True)
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    frame = pl.DataFrame({"id": ids, "text": texts, "sha256": digests}, schema=dict.fromkeys(["id", "text", "sha256"], pl.String))
+    frame = pl.DataFrame(
+        {"id": ids, "text": texts, "sha256": digests}, schema=dict.fromkeys(["id", "text", "sha256"], pl.String)
+    )
     for i, begin in enumerate(range(0, max(len(ids), 1), per_part)):
         shards.write(frame[begin : begin + per_part], directory / f"part-{i:05d}.parquet")
     return directory
@@ -38,7 +40,9 @@ def deduplicated(
     pairs = [[made(directory / f"pairs/{k}/{j}") for j in numbers] for k in numbers]
     oversized = compared = 0
     for k in numbers:
-        oversized += candidates.main([spread[k] for spread in keys], pairs[k], **chosen["candidates"])["oversized_buckets"]
+        oversized += candidates.main([spread[k] for spread in keys], pairs[k], **chosen["candidates"])[
+            "oversized_buckets"
+        ]
     found = [directory / f"edges-{k}.parquet" for k in numbers]
     for k in numbers:
         done = edges.main(sources, facts, [spread[k] for spread in pairs], found[k], **chosen["edges"])
