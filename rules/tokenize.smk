@@ -12,6 +12,7 @@ rule tokenizer:
         vocab_size=config["tokenizer"]["vocab_size"],
         sample_bytes=config["tokenizer"]["sample_bytes"],
         character_coverage=config["tokenizer"]["character_coverage"],
+        model_type=config["tokenizer"]["model_type"],
     log:
         "results/logs/tokenizer.log",
     benchmark:
