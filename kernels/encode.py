@@ -78,9 +78,11 @@ def encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths):
 @jit
 def encode_document(vocabulary, cache, data, begin, end, out, at):
     """The ids of data[begin:end] into out[at:]; returns where they end."""
-    mask = np.uint64(len(cache.counts) - 1)
+    joined, classes = vocabulary.joined, vocabulary.classes  # a whole tuple costs time at every call
+    keys, counts, ids = cache
+    mask = np.uint64(len(counts) - 1)
     while begin < end:
-        stop = unit_end(vocabulary, data, begin, end)
+        stop = unit_end(joined, classes, data, begin, end)
         size = stop - begin
         if size > CACHED_BYTES:
             at = encode_unit(vocabulary, data, begin, stop, out, at)
@@ -93,19 +95,19 @@ def encode_document(vocabulary, cache, data, begin, end, out, at):
         for i in range(begin + 7, stop):
             high = (high << np.uint64(8)) | np.uint64(data[i])
         slot = mixed(low ^ (high * np.uint64(0x9E3779B97F4A7C15))) & mask
-        if cache.keys[slot, 0] == low and cache.keys[slot, 1] == high:
-            for k in range(cache.counts[slot]):
-                out[at + k] = cache.ids[slot, k]
-            at += cache.counts[slot]
+        if keys[slot, 0] == low and keys[slot, 1] == high:
+            for k in range(counts[slot]):
+                out[at + k] = ids[slot, k]
+            at += counts[slot]
         else:
             first = at
             at = encode_unit(vocabulary, data, begin, stop, out, at)
             if at - first <= CACHED_IDS:
-                cache.keys[slot, 0] = low
-                cache.keys[slot, 1] = high
-                cache.counts[slot] = at - first
+                keys[slot, 0] = low
+                keys[slot, 1] = high
+                counts[slot] = at - first
                 for k in range(at - first):
-                    cache.ids[slot, k] = out[first + k]
+                    ids[slot, k] = out[first + k]
         begin = stop
     return at
 
@@ -118,17 +120,17 @@ def encode_unit(vocabulary, data, begin, end, out, at):
 
 
 @jit
-def unit_end(vocabulary, data, begin, end):
+def unit_end(joined, classes, data, begin, end):
     """Where the unit that begins at `begin` ends."""
     limit = min(end, begin + LONGEST)
-    if len(vocabulary.classes):
-        stop = word_end(vocabulary.classes, data, begin, end)
+    if len(classes):
+        stop = word_end(classes, data, begin, end)
         if stop <= limit:
             return stop
         stop = limit
     else:
         stop = begin + 1
-        while stop < limit and vocabulary.joined[(np.int64(data[stop - 1]) << 8) | np.int64(data[stop])]:
+        while stop < limit and joined[(np.int64(data[stop - 1]) << 8) | np.int64(data[stop])]:
             stop += 1
     if stop < end and stop == begin + LONGEST:
         while (data[stop] & 0xC0) == 0x80:  # not inside a character

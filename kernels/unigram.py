@@ -18,6 +18,8 @@ def viterbi(vocabulary, data, begin, end, out, at):
     The trie of pieces: (node << 8 | byte) -> node in pair_keys and pair_values, `ids` and `scores` by node (id -1: no
     piece ends there), the root is node 0.
     """
+    keys, values = vocabulary.pair_keys, vocabulary.pair_values
+    ids, scores = vocabulary.ids, vocabulary.scores
     size = end - begin
     best = np.empty(size + 1, np.float64)
     came_from = np.full(size + 1, -1, np.int64)
@@ -31,13 +33,13 @@ def viterbi(vocabulary, data, begin, end, out, at):
         node = np.int32(0)
         for stop in range(start + 1, size + 1):
             key = (np.uint64(node) << np.uint64(8)) | np.uint64(data[begin + stop - 1])
-            node = find(vocabulary.pair_keys, vocabulary.pair_values, key)
+            node = find(keys, values, key)
             if node < 0:
                 break
-            piece = vocabulary.ids[node]
+            piece = ids[node]
             if piece < 0:
                 continue
-            score = best[start] + vocabulary.scores[node]
+            score = best[start] + scores[node]
             if came_from[stop] < 0 or score > best[stop]:
                 best[stop] = score
                 came_from[stop] = start
@@ -45,17 +47,17 @@ def viterbi(vocabulary, data, begin, end, out, at):
             known = known or stop == start + length
         if not known:
             stop = min(start + length, size)
-            score = best[start] + vocabulary.scores[0]
+            score = best[start] + scores[0]
             if came_from[stop] < 0 or score > best[stop]:
                 best[stop] = score
                 came_from[stop] = start
                 by[stop] = -1
         start += length
-    return written(vocabulary, data, begin, size, came_from, by, out, at)
+    return written(vocabulary.bytes, data, begin, size, came_from, by, out, at)
 
 
 @jit
-def written(vocabulary, data, begin, size, came_from, by, out, at):
+def written(byte_ids, data, begin, size, came_from, by, out, at):
     """The path that ends at `size`, from its beginning, into out[at:]; returns where it ends."""
     stop = size
     count = 0
@@ -71,6 +73,6 @@ def written(vocabulary, data, begin, size, came_from, by, out, at):
         else:
             for i in range(stop - 1, came_from[stop] - 1, -1):
                 place -= 1
-                out[place] = vocabulary.bytes[data[begin + i]]
+                out[place] = byte_ids[data[begin + i]]
         stop = came_from[stop]
     return at + count

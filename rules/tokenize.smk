@@ -24,6 +24,26 @@ rule tokenizer:
         "python -m stemma run scripts/tokenize/tokenizer.py {params.flags}"
 
 
+rule fertility:
+    input:
+        clean="results/clean/manifest.json",
+        plan="results/mix/plan.parquet",
+        model="results/tokenizer/tokenizer.model",
+    output:
+        fertility="results/tokenizer/fertility.json",
+    params:
+        sample_bytes=config["tokenizer"]["sample_bytes"],
+    log:
+        "results/logs/fertility.log",
+    benchmark:
+        "results/benchmarks/fertility.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/tokenize/fertility.py {params.flags}"
+
+
 rule encode:
     input:
         shards="results/clean/{source}/manifest.json",

@@ -20,10 +20,12 @@ PATTERN = (
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # for comparison
 
 
-def train_bytes(texts: Iterable[str], *, vocab_size: int, first_id: int, pattern: str = PATTERN) -> list[bytes]:
+def train_bytes(
+    texts: Iterable[str], *, vocab_size: int, first_id: int, pattern: str = PATTERN, at_most: bool = False
+) -> list[bytes]:
     """The pieces from id `first_id` on, `vocab_size` - `first_id` of them: the 256 bytes, then what was learned.
 
-    Raises InputError when the texts do not support so many.
+    Raises InputError when the texts do not support so many, unless `at_most` says that fewer will do.
     """
     fast = FastTokenizer(models.BPE())
     fast.pre_tokenizer = words(pattern)
@@ -39,7 +41,7 @@ def train_bytes(texts: Iterable[str], *, vocab_size: int, first_id: int, pattern
     pieces += [spelled_bytes(token) for token, _ in learned if len(token) > 1]
     if len(pieces) == 256:
         raise InputError("the training split holds no text for the tokenizer; check the sources and filters")
-    if len(pieces) < size:
+    if len(pieces) < size and not at_most:
         raise InputError(
             f"tokenizer.vocab_size: {vocab_size} is more than the training text supports; "
             f"set it to at most {first_id + len(pieces)}, or add text"
