@@ -1,4 +1,4 @@
-"""Fertility: tokens per word and bytes per token of tokenizers on validation documents (Rust et al. 2021). Trains none."""
+"""Fertility: tokens per word, bytes per token, on validation documents (Rust et al. 2021). Trains no tokenizer."""
 
 from collections.abc import Callable
 from pathlib import Path
