@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kernels.minhash import NO_SHINGLE, signatures as on_cpu
+from kernels.minhash import NO_SHINGLE
+from kernels.minhash import signatures as on_cpu
 
 DATA_FILES = ("minhash.cu",)
 THREADS = 128
