@@ -1,7 +1,8 @@
 """The search for personal data: speed side by side, and how much is found rightly on documents whose spans are known.
 
     python benchmarks/pii.py [raw shards ...]      # results/raw by default; without any, synthetic documents
-    PEER=/path/to/venv/bin/python python benchmarks/pii.py     # datatrove's PIIFormatter too, in its own environment
+    PEER=/path/to/venv/bin/python python benchmarks/pii.py     # datatrove's PIIFormatter too, in its own environment:
+                                                               # datatrove, regex, nltk, spacy and polars
 
 MB of UTF-8 per CPU second of one process, contenders interleaved, medians. Never prints a document's text.
 """
