@@ -149,7 +149,11 @@ def number(data, begin, end, start, stop, document, found, n):
         if announced or (
             digits >= 9
             and CLASS[after] & GAP
-            and ((length == 3 and after != 32) or first == 48 or ((first == 49 or first == 56) and length <= 3))
+            and (
+                (length == 3 and (after == 45 or after == 46))
+                or first == 48
+                or ((first == 49 or first == 56) and length <= 3)
+            )
         ):
             n = put(found, n, document, start, PHONE)
     return n
@@ -250,9 +254,9 @@ def is_announced(data, begin, start):
     for i in range(max(begin, start - STEM_REACH), start - 2):
         first = data[i] | 32
         for k in range(len(STEMS)):
-            if first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
-                if STEMS[k, 2] == 0 or data[i + 2] | 32 == STEMS[k, 2] | 32:
-                    return True
+            third = STEMS[k, 2] == 0 or data[i + 2] | 32 == STEMS[k, 2] | 32
+            if third and first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
+                return True
     return False
 
 

@@ -52,8 +52,8 @@ class KneserNey:
             level, below = self.levels[n - 1], self.levels[n - 2]
             inside = known >= n
             gram = places(level.keys, gram, grams[:, -n], inside)
-            backoff = np.where(inside & (context >= 0), below.backoff[np.maximum(context, 0)], 1.0)
-            result = np.where(gram >= 0, level.p[np.maximum(gram, 0)] if len(level.p) else 1.0, backoff * result)
+            backoff = np.where(inside, values_at(below.backoff, context), 1.0)
+            result = np.where(gram >= 0, values_at(level.p, gram), backoff * result)
             if n < order:
                 context = places(level.keys, context, grams[:, -n - 1], known > n)
         return result
@@ -177,3 +177,8 @@ def places(keys: np.ndarray, suffix: np.ndarray, first: np.ndarray, inside: np.n
     wanted = np.maximum(suffix, 0).astype(np.uint64) << np.uint64(BITS) | first.astype(np.uint64)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(inside & (suffix >= 0) & (keys[place] == wanted), place, -1)
+
+
+def values_at(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The values at these places, 1 where a place is -1."""
+    return np.append(values, 1.0)[place]

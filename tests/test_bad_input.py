@@ -184,7 +184,12 @@ def test_vocabulary_larger_than_the_corpus_supports(tmp_path):
     lifted = dict.fromkeys(yaml.safe_load((ROOT / "config.yaml").read_text())["process"]["thresholds"])
     overlay = source(path=str(texts)) | {
         "tokenizer": {"vocab_size": 30000},
-        "process": {"overrides": {"books": lifted}, "validation_fraction": 0.1, "duplicates": {"threshold": 1.0}},
+        "process": {
+            "overrides": {"books": lifted},
+            "validation_fraction": 0.1,
+            "duplicates": {"threshold": 1.0},
+            "decontaminate": {"evaluations": []},
+        },
     }
     line = error_of(snakemake(tmp_path, overlay, "tokenizer"))
     assert "tokenizer.vocab_size" in line

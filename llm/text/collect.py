@@ -3,7 +3,6 @@
 Members that are archives themselves (`archives`) are opened in their place, one level deep, one at a time.
 """
 
-import functools
 import posixpath
 import re
 import shutil
@@ -17,6 +16,7 @@ from llm.progress import progress
 from llm.text import code, dictd, epub, html, latex, mediawiki, plain, rst, stackexchange, table, warc
 from llm.text.archive import Archive, open_archive
 from llm.text.documents import Document, Report, Writer
+from llm.text.globs import chooser
 from llm.text.packed import LIMITS, Limits, damage_is_input_error
 
 
@@ -147,35 +147,3 @@ class Collector:
             f"source '{recipe.source}' yields nothing: no member matches include {self.include} (exclude "
             f"{recipe.exclude}); there are {self.there:,}, such as {sample}"
         )
-
-
-def chooser(include: list[str], exclude: list[str], *, label: str) -> Callable[[str], bool]:
-    """True for a member name that some include glob matches and no exclude glob does."""
-    yes = [glob(pattern, label) for pattern in include]
-    no = [glob(pattern, label) for pattern in exclude]
-    return lambda name: (
-        any(map(functools.partial(matches, name), yes)) and not any(map(functools.partial(matches, name), no))
-    )
-
-
-def matches(name: str, pattern: re.Pattern) -> bool:
-    return pattern.fullmatch(name) is not None
-
-
-def glob(pattern: str, label: str) -> re.Pattern:
-    """A glob as a regular expression: `**/` any folders, `*` and `?` within one name, `{a,b}`, `[abc]`."""
-    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
-    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[{},]|.", pattern, re.DOTALL)
-    depth, expression = 0, ""
-    for token in tokens:
-        depth += (token == "{") - (token == "}")
-        if token == "," and depth:
-            expression += "|"
-        elif token.startswith("[") and len(token) > 1:
-            expression += token.replace("[!", "[^", 1)
-        else:
-            expression += parts.get(token, re.escape(token))
-    try:
-        return re.compile(expression, re.DOTALL)
-    except re.error as error:
-        raise InputError(f"{label}: glob '{pattern}' is malformed ({error})") from error

@@ -1,7 +1,10 @@
 """Download one URL (http, https, file) into a file, with every failure as one clear line. Checks no digest."""
 
 import base64
+import email.utils
 import http.client
+import re
+import shutil
 import ssl
 import time
 import urllib.error
@@ -12,11 +15,16 @@ from typing import BinaryIO
 
 from llm.errors import InputError
 from llm.progress import progress
+from llm.text.partial import Partial, partial, slot
 
 NETWORK = True  # what comes is pinned by its SHA-256
 TIMEOUT_S = 60
-ATTEMPTS = 3
-CHUNK = 1 << 20
+ATTEMPTS = 4  # without a byte of progress
+CONNECTIONS = 2  # to one host at a time
+LONGEST_PAUSE_S = 300
+PARTIAL_CONTENT, RANGE_REFUSED = 206, 416
+USER_AGENT = "stemma-fetch (resumes; two connections at most)"
+CHUNK = 1 << 18
 
 
 def fetch_url(url: str, archive: Path) -> str:
@@ -28,17 +36,66 @@ def fetch_url(url: str, archive: Path) -> str:
 
 
 def download(url: str, archive: Path, *, context: ssl.SSLContext | None) -> None:
-    """Stream `url` into `archive`. A short answer is an InputError even before its digest is looked at."""
-    with open_url(url, context=context) as answer, archive.open("wb") as file:
-        expected = answer.headers.get("Content-Length")
-        copied = copy(answer, file, label=Path(urllib.parse.urlsplit(url).path).name, expected=expected)
-    if expected is not None and copied != int(expected):
-        raise InputError(f"{redact(url)}: truncated, {copied:,} of {int(expected):,} bytes arrived; try again")
+    """Stream `url` into `archive`, going on where an earlier attempt ended, if the server still has that version. An
+    answer that stays short is an InputError; what came of it is kept for the next job."""
+    label, host = Path(urllib.parse.urlsplit(url).path).name, urllib.parse.urlsplit(redact(url)).netloc
+    with slot(host, CONNECTIONS), partial(redact(url)) as part:
+        tries, best = 0, part.size()
+        while complaint := attempt(url, part, label=label, context=context):
+            tries = tries + 1 if part.size() <= best else 1
+            if tries >= ATTEMPTS:
+                raise InputError(f"{redact(url)}: {complaint}; try again, it goes on from there")
+            best = max(best, part.size())
+            progress(f"{label}  {complaint}; trying again")
+            time.sleep(2 ** (tries - 1))
+        part.file.seek(0)
+        with archive.open("wb") as file:
+            shutil.copyfileobj(part.file, file, CHUNK)
 
 
-def copy(answer: http.client.HTTPResponse, file: BinaryIO, *, label: str, expected: str | None) -> int:
-    copied, shown = 0, time.monotonic()
-    of = f" of {int(expected) / 1e6:.1f}" if expected else ""
+def attempt(url: str, part: Partial, *, label: str, context: ssl.SSLContext | None) -> str:
+    """Ask for what is missing and append it. Returns what went wrong, '' if the file is whole."""
+    have = part.size() if part.validator else 0
+    with open_url(url, context=context, begin=have, validator=part.validator) as answer:
+        if answer.status == RANGE_REFUSED:  # nothing behind what we have; its digest will tell
+            total = re.fullmatch(r"bytes \*/(\d+)", answer.headers.get("Content-Range", ""))
+            if total and int(total[1]) == have:
+                return ""
+            part.begin("")
+            return "the file on the server is another one now"
+        version = validator_of(answer.headers)
+        resumed = answer.status == PARTIAL_CONTENT and starts_at(answer.headers) == have and version == part.validator
+        if answer.status == PARTIAL_CONTENT and not resumed:
+            part.begin("")
+            return "the server resumed another file"
+        if not resumed:
+            part.begin(version)
+        begin = part.size()
+        left = answer.headers.get("Content-Length")
+        expected = begin + int(left) if left and left.isdigit() else None
+        broken = copy(answer, part.file, label=label, copied=begin, expected=expected)
+    if broken or (expected is not None and part.size() != expected):
+        of = f" of {expected:,}" if expected is not None else ""
+        return f"truncated, {part.size():,}{of} bytes arrived{f' ({broken})' if broken else ''}"
+    return ""
+
+
+def validator_of(headers: http.client.HTTPMessage) -> str:
+    """What names a version for If-Range: a strong ETag, else the date of the last change, else ''."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def starts_at(headers: http.client.HTTPMessage) -> int:
+    """The first byte of a partial answer, -1 if it does not say."""
+    found = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+    return int(found[1]) if found else -1
+
+
+def copy(answer: http.client.HTTPResponse, file: BinaryIO, *, label: str, copied: int, expected: int | None) -> str:
+    """Append the answer to `file`. Returns how the connection broke, '' if it did not."""
+    shown = time.monotonic()
+    of = f" of {expected / 1e6:.1f}" if expected else ""
     try:
         while chunk := answer.read(CHUNK):
             file.write(chunk)
@@ -47,29 +104,42 @@ def copy(answer: http.client.HTTPResponse, file: BinaryIO, *, label: str, expect
                 shown = time.monotonic()
                 progress(f"{label}  {copied / 1e6:.1f}{of} MB")
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-        raise InputError(f"{label}: the connection broke after {copied:,} bytes ({error}); try again") from error
-    return copied
+        return str(error) or type(error).__name__
+    finally:
+        file.flush()
+    return ""
 
 
-def open_url(url: str, *, context: ssl.SSLContext | None, accept: str = "*/*") -> http.client.HTTPResponse:
-    """Open `url`, trying again when the server is busy or does not answer in time. InputError in one line."""
+def open_url(
+    url: str, *, context: ssl.SSLContext | None, accept: str = "*/*", begin: int = 0, validator: str = ""
+) -> http.client.HTTPResponse:
+    """Open `url` (from byte `begin` on, if it is still the version `validator`), trying again when the server is busy
+    or does not answer in time, after the time that it asks for. InputError in one line."""
     bare, authorization = split_credentials(url)
-    request = urllib.request.Request(bare, headers={"Accept": accept, "User-Agent": "stemma-fetch"})
+    request = urllib.request.Request(bare, headers={"Accept": accept, "User-Agent": USER_AGENT})
     for name, value in authorization.items():
         request.add_unredirected_header(name, value)  # another host that we are sent to must not see it
+    if begin:
+        request.add_header("Range", f"bytes={begin}-")
+        request.add_header("If-Range", validator)
     context = context if bare.startswith("https:") else None
-    reason = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(attempt)
+    reason, pause = "", 0.0
+    for number in range(ATTEMPTS):
+        if number:
+            time.sleep(max(pause, 2 ** (number - 1)))
+        pause = 0.0
         try:
             return urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context)
         except urllib.error.HTTPError as error:
+            if begin and error.code == RANGE_REFUSED:
+                return error
             if error.code < 500 and error.code != 429:
                 raise InputError(
                     f"{redact(url)}: the server answers {error.code} {error.reason}; check the address"
                 ) from error
-            reason = f"{error.code} {error.reason}"
+            reason, pause = f"{error.code} {error.reason}", retry_after(error.headers)
+            if pause > LONGEST_PAUSE_S:
+                raise InputError(f"{redact(url)}: the server asks to wait {pause:,.0f} s; run again then") from error
         except urllib.error.URLError as error:
             reason = str(error.reason)
             if isinstance(error.reason, FileNotFoundError | IsADirectoryError | PermissionError):
@@ -79,6 +149,17 @@ def open_url(url: str, *, context: ssl.SSLContext | None, accept: str = "*/*") -
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
     raise InputError(f"{redact(url)}: cannot be reached ({reason}); check the network (or its proxy) and run again")
+
+
+def retry_after(headers: http.client.HTTPMessage) -> float:
+    """Seconds that a busy server asks to wait (a number, or a date); 0 if it does not say."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def split_credentials(url: str) -> tuple[str, dict[str, str]]:

@@ -16,7 +16,7 @@ from llm.text.archive import Archive
 from llm.text.decode import decode
 from llm.text.documents import Document, Report
 
-INCLUDE = ["**/*.html", "**/*.htm", "**/*.xhtml"]
+INCLUDE = ["**/*.html", "**/*.htm", "**/*.xhtml", "**/*.html.gz"]
 CONTENT = ["main", "[role=main]", "#mw-content-text", "article", "div.body"]
 NAVIGATION = [
     "nav",

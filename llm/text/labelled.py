@@ -10,7 +10,7 @@ import polars as pl
 
 from llm.errors import InputError
 from llm.text.archive import open_archive
-from llm.text.collect import chooser
+from llm.text.globs import chooser
 from llm.text.reference import CHUNK, HALF
 
 LABELS = {"0": 0, "1": 1}

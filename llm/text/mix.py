@@ -5,7 +5,7 @@ that are its due: whole epochs, each in an order of its own, then the beginning 
 or ceil of its tier's epochs times. The order is by hashes of (seed, source, document, epoch): it does not depend on the
 order of sources, nor a source's own order on other sources. Tiers and domains are interleaved evenly, so the beginning
 of the plan has the same shares as the whole. Shares are of bytes; tokens are known later (scripts/tokenize/mix_tokens).
-Each domain's size is asked for in llm/text/shares.py. Texts are never read: 60 bytes of memory for each use.
+Each domain's size is asked for in llm/text/shares.py. Texts are never read: 150 bytes of memory for each use.
 """
 
 import hashlib
@@ -50,15 +50,13 @@ def sampling_plan(
         )
         used = []
         for i, (_, own) in enumerate(found):
-            rows = own[uses(own, due[i], seed)]
-            size = rows["bytes"].cum_sum()
-            middle = (size - rows["bytes"] / 2) / max(size_of(rows), 1)
-            rows = rows.with_columns(position=middle, order=pl.int_range(len(rows), dtype=pl.UInt32))
-            used.append(rows.with_columns(tier=pl.lit(i, pl.UInt8)))
+            rows = own.select("source", "document", "bytes")[uses(own, due[i], seed)]
+            middle = rows["bytes"].cum_sum() - rows["bytes"] / 2
+            used.append(rows.with_columns(position=middle / max(size_of(rows), 1)))
         lines[name] = account(found, used, due)
         lines[name]["asked_share"] = round(float(asked.shares[name]), 6)
         pieces += used
-    plan = pl.concat(pieces).sort("position", "domain", "tier", "order")
+    plan = pl.concat(pieces).sort("position", maintain_order=True)  # equal ones by domain, tier and order of use
     achieved = size_of(plan)
     for line in lines.values():
         line["achieved_share"] = round(line["bytes"] / max(achieved, 1), 6)
@@ -98,17 +96,14 @@ def account(found: list[tuple[Tier, pl.DataFrame]], used: list[pl.DataFrame], du
         line = {"top_fraction": tier.top_fraction, "factor": tier.factor, "asked_bytes": due[i], "bytes": read}
         line |= {"available_bytes": there, "available_documents": len(own), "uses": len(uses_)}
         lines.append(line | {"epochs": round(read / there, 6) if there else 0.0})
-    everything = pl.concat(used)
-    total = {
-        name: sum(line[name] for line in lines) for name in lines[0] if name not in ("top_fraction", "factor", "epochs")
-    }
+    names = [name for name in lines[0] if name not in ("top_fraction", "factor", "epochs")]
+    total = {name: sum(line[name] for line in lines) for name in names}
     total["epochs"] = round(total["bytes"] / total["available_bytes"], 6) if total["available_bytes"] else 0.0
-    total["documents"] = (
-        int(everything.select(pl.struct("source", "document").n_unique()).item()) if len(everything) else 0
-    )
-    total["sources"] = dict(
-        everything.group_by(pl.col("source").cast(pl.String)).agg(pl.sum("bytes")).sort("source").iter_rows()
-    )
+    total["documents"] = sum(
+        min(line["uses"], line["available_documents"]) for line in lines
+    )  # whole epochs come first
+    by_source = pl.concat(rows.group_by(pl.col("source").cast(pl.String)).agg(pl.sum("bytes")) for rows in used)
+    total["sources"] = dict(by_source.group_by("source").agg(pl.sum("bytes")).sort("source").iter_rows())
     return total | ({"tiers": lines} if len(lines) > 1 else {})
 
 

@@ -16,12 +16,13 @@ from llm.text.spans import Span
 WINDOW = 160  # characters read on each side of a cue
 MOST = 20_000  # characters read of one document; what is left out is counted
 CUE = (
-    r"(?i)\b(?:patients?|diagnos(?:ed|is)|prescribed|hospitali[sz]ed|admitted to|medical record|hiv|aids|cancer|chemotherapy"
-    r"|psychiatric|overdose|pregnan(?:t|cy)|abortion|miscarriage|suicid(?:e|al)|addict(?:ed|ion)|rehab|disab(?:led|ility)"
-    r"|convict(?:ed|ion)|arrested|indicted|sentenced to|criminal record|charged with|pleaded guilty|on parole|felony|victim"
-    r"|salary|earns|net worth|bankruptcy|bank account|account number|credit card|credit score|overdrawn|in debt|mortgage"
-    r"|ssn|social security|passport|driver'?s licen[cs]e|date of birth|born on|dob|national id|tax id|lives at|resides at"
-    r"|home address|phone number|mobile number|asylum|undocumented|sexual orientation)\b"
+    r"(?i)\b(?:patients?|diagnos(?:ed|is)|prescribed|hospitali[sz]ed|admitted to|medical record|hiv|aids|cancer"
+    r"|chemotherapy|psychiatric|overdose|pregnan(?:t|cy)|abortion|miscarriage|suicid(?:e|al)|addict(?:ed|ion)|rehab"
+    r"|disab(?:led|ility)|convict(?:ed|ion)|arrested|indicted|sentenced to|criminal record|charged with|pleaded guilty"
+    r"|on parole|felony|victim|salary|earns|net worth|bankruptcy|bank account|account number|credit card|credit score"
+    r"|overdrawn|in debt|mortgage|ssn|social security|passport|driver'?s licen[cs]e|date of birth|born on|dob"
+    r"|national id|tax id|lives at|resides at|home address|phone number|mobile number|asylum|undocumented"
+    r"|sexual orientation)\b"
 )
 SENSITIVE = re.compile(CUE)
 NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w.'’-]*(?: (?:[a-z]{1,3} )?[A-ZÀ-ÖØ-Þ][\w.'’-]*){1,3}")

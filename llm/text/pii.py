@@ -1,8 +1,8 @@
 """Spans of personal data in text. Says where they are; what happens to them is `clean`'s.
 
 Kinds by pattern: email, ipv6, ipv4, iban, credit_card, ssn, phone (llm/text/pii_kinds.py); `name` is found by
-llm/text/names.py. `spans` runs the patterns over a whole text and defines the result; `spans_of` gives the same for many
-texts by trying them only where one pass over the bytes finds that they may match.
+llm/text/names.py. `spans` runs the patterns over a whole text and defines the result; `spans_of` gives the same for
+many texts by trying them only where one pass over the bytes finds that they may match.
 """
 
 from bisect import bisect_left, bisect_right
@@ -71,8 +71,7 @@ def spans_of(texts: pl.Series) -> list[list[Span]]:
 def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):
     """The valid match of this kind at a byte of the document data[begin:end], from a window that holds all it sees.
 
-    A window's edge may cut a character, which is left out: none that the pattern sees, CONTEXT and reach are in bytes of
-    the longest characters."""
+    A window's edge may cut a character, which is left out: the pattern sees none of these."""
     before = str(data[max(begin, position - (CONTEXT + 1) * BYTES) : position], "utf-8", "ignore")
     after = str(data[position : min(end, position + kind.reach)], "utf-8", "ignore")
     match = kind.pattern.match(before + after, len(before))

@@ -67,6 +67,11 @@ def is_public_ip(match: re.Match[str]) -> bool:
     return address.is_global and not address.is_multicast
 
 
+def is_public_ipv6(match: re.Match[str]) -> bool:
+    """`a[2000::5]` takes every fifth element of a list: an address has a letter or three groups."""
+    return is_public_ip(match) and re.search("[A-Fa-f]|:.*[0-9].*:.*[0-9]", match[0]) is not None
+
+
 def is_public_ipv4(match: re.Match[str]) -> bool:
     """Four small numbers number a section or a version (26.6.2.2) unless what stands before them speaks of hosts; after
     a word of versions any four do. What ends in .0 is a network's address or a version."""
@@ -76,13 +81,12 @@ def is_public_ipv4(match: re.Match[str]) -> bool:
 
 
 def is_personal_email(match: re.Match[str]) -> bool:
-    """Not a repository's address, a systemd unit's name or a picture for a dense screen (logo@2x.png)."""
-    return not match[0].startswith("git@") and match[0].rpartition(".")[2].lower() not in NO_DOMAIN
+    return not match[0].startswith("git@")  # a repository's address
 
 
 def is_phone(match: re.Match[str]) -> bool:
-    """An international number has a country's code and a length that there is; a national one the pattern has judged but
-    for the length of those that begin with a trunk 0; any other digits must be announced as a phone's."""
+    """An international number has a country's code and a length that there is; a national one the pattern has judged
+    but for the length of those that begin with a trunk 0; any other digits must be announced as a phone's."""
     digits = re.sub("[^0-9]", "", match[0].replace("(0)", ""))
     if match["plus"]:
         return 9 <= len(digits) <= 15 and COUNTRY_CODE.match(digits) is not None
@@ -103,16 +107,12 @@ OF_SSN = cue(r"ssn|ss#|social[ -]security|soc\.? ?sec\.?", r"[^\n0-9]{0,24}")
 OF_PHONES = cue(
     r"t[eéÉ]l(?:[eé]fon[eo]?|[eé]phone)?|(?:smart|cell|tele)?phone|(?:tele)?fax|mobile?|m[oóÓ]vil|cell(?:ular)?|whatsapp"
     r"|handy|[Тт]ел(?:ефон)?",
-    r"(?:[ -]?(?:number|no|nr|num|is|at|me at|us at)\b)?[ .:=#)/]{0,4}",
+    r"(?:[ -]?(?:number|no|nr|num|is|at|me at|us at)\b){0,2}[ .:=#)/]{0,4}",
 )
 DATE = re.compile(r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]")
-NO_DOMAIN = frozenset(
-    "service socket target timer mount slice scope device path png jpg jpeg gif svg webp html htm css js ts py rb so dll"
-    " json yaml yml xml txt md conf cfg ini log lock local localhost localdomain internal".split()
-)
 COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exchange begin with 2 to 9
     "1[2-9][0-9]{2}[2-9][0-9]{6}$|7|2(?:[07]|[1-69][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])"
-    "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[679][0-9])"
+    "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[67][0-9]|9[2-68])"
 )
 CARD_ISSUER = re.compile(
     r"4[0-9]{15}"  # Visa
@@ -142,9 +142,13 @@ def iban_form(length: int, countries: str) -> str:
 
 
 L = "A-Za-z0-9\\u00c0-\\u024f"  # letters of Latin alphabets and digits
-DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}[A-Za-z]{{2,24}}"
+NO_DOMAIN = (  # a systemd unit's name (getty@tty1.service), a picture for dense screens (logo@2x.png), a file's ending
+    "service|socket|target|timer|mount|slice|scope|device|path|png|jpe?g|gif|svg|webp|html?|css|[jt]s|py|rb|so|dll"
+    "|json|ya?ml|xml|txt|md|conf|cfg|ini|log|lock|local(?:host|domain)?|internal"
+)
+DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}(?!(?i:{NO_DOMAIN})(?![{L}-]))[A-Za-z]{{2,24}}"
 NATIONAL = (
-    r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}-[2-9][0-9]{2}-|[2-9][0-9]{2}\.[2-9][0-9]{2}\.)[0-9]{4}"
+    r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}(?P<us>[-.])[2-9][0-9]{2}(?P=us))[0-9]{4}"
     r"|0[17][0-9]{3} [0-9]{6}"  # United Kingdom
     r"|0[1-9]\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}"  # France
     r"|0[1-9][0-9]{1,3}/[0-9]{6,8}"  # Germany, Austria
@@ -154,9 +158,10 @@ NATIONAL = (
 )
 PHONE = (
     r"(?P<plus>\+(?:1[-. ]?(?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ]?[2-9][0-9]{2}[-. ]?[0-9]{4}"
-    r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9](?=[ ./-][0-9]))?(?:[ ./-][0-9]{2,12}){0,5}))"
+    r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9](?=[ ./-][0-9]))?"
+    r"(?:[ ./-][0-9]{2,12}){0,5}))"
     rf"|{NATIONAL}"
-    # a trunk 0 in brackets, or before three and more groups with one separator, not in the middle of a series of numbers
+    # a trunk 0 in brackets, or before three and more groups with one separator, not within a series of numbers
     r"|(?P<trunk>\(0[1-9][0-9]{0,3}\) ?[0-9]{2,8}(?:[ -][0-9]{2,5}){0,3}"
     r"|(?<![0-9][ -])0[1-9][0-9]{0,3}(?P<gap>[ -])[0-9]{2,5}(?:(?P=gap)[0-9]{2,4}){1,3}(?!(?P=gap)[0-9]))"
     r"|(?P<announced>(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{1,12}(?:[ ./-][0-9]{1,8}){0,5})"
@@ -172,7 +177,7 @@ KINDS = (
         "ipv6",
         # global unicast is 2000::/3 (RFC 4291); `[1::2]` in code is none
         re.compile(r"(?<![0-9A-Za-z_:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,33}[0-9A-Fa-f:](?![0-9A-Za-z_:]|\.[0-9])"),
-        is_public_ip,
+        is_public_ipv6,
     ),
     Kind(
         "ipv4",
@@ -198,7 +203,8 @@ KINDS = (
     Kind(
         "ssn",
         re.compile(
-            r"(?<![0-9A-Za-z.+_-])(?!000|666|9)[0-9]{3}(?P<gap>[- ]?)(?!00)[0-9]{2}(?P=gap)(?!0000)[0-9]{4}(?![0-9A-Za-z_-])"
+            r"(?<![0-9A-Za-z.+_-])(?!000|666|9)[0-9]{3}(?P<gap>[- ]?)(?!00)[0-9]{2}(?P=gap)(?!0000)[0-9]{4}"
+            r"(?![0-9A-Za-z_-])"
         ),
         is_ssn,
     ),

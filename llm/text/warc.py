@@ -153,9 +153,11 @@ def records(file: BinaryIO, label: str, report: Report) -> Iterator[bytes]:
 
 
 def whole(window: "Window", end: int) -> bool:
-    """True if the record that ends at `end` is followed by another one, or by the end of the file."""
-    rest = bytes(window.data[end : end + 16]).lstrip(b"\r\n")
-    return len(window.data) >= end and (not rest or rest.startswith(b"WARC/"[: len(rest)]))
+    """True if the record that ends at `end` is followed by two line ends, another record, or the end of the file."""
+    rest = bytes(window.data[end : end + 16])
+    return len(window.data) >= end and (
+        not rest.strip(b"\r\n") or rest.startswith(b"\r\n\r\n") or rest.lstrip(b"\r\n").startswith(b"WARC/")
+    )
 
 
 class Window:

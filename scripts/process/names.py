@@ -13,8 +13,8 @@ ROWS = 4096  # documents whose texts are Python strings at once
 
 
 def main(documents: Path, names: Path) -> dict:
-    """documents: directory of raw parquet shards. names: empty directory, gets a shard (id, names) for each. Returns the
-    metrics."""
+    """documents: directory of raw parquet shards. names: empty directory, gets a shard (id, names) for each. Returns
+    the metrics."""
     finder = Finder()
     counts: Counter[str] = Counter()
     for path in shards.parts(documents):

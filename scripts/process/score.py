@@ -1,5 +1,6 @@
 """Score one source's documents by the reference models: perplexity, quality, toxicity. Trains and filters nothing."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from llm.text.reference import HALVES, chunks, hashed
 from llm.text.shards import parts, read, write
 
 SCORES = ("perplexity", "quality", "toxicity")
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+TENTHS = [round(0.1 * i, 1) for i in range(1, 10)]
+BOUNDS = {"perplexity": [50, 100, 200, 400, 800, 1600, 3200], "quality": TENTHS, "toxicity": TENTHS}  # of histograms
 
 
 def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_model: Path, scores: Path) -> dict:
     """documents: directory of raw parquet shards. perplexity_model, quality_model, toxicity_model: directories of the
     reference models. scores: empty directory to fill with parquet shards (id and SCORES; null where a document has no
-    words or a model is untrained). Returns counts and each score's quantiles."""
+    words or a model is untrained). Returns counts, medians and
+    histograms."""
     models = (perplexity.load(perplexity_model), classifier.load(quality_model), classifier.load(toxicity_model))
     tables = {}
     size = 0
@@ -30,7 +33,7 @@ def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_
         size += int(frame["text"].str.len_bytes().cast(pl.Int64).sum())
         progress(f"scored {sum(map(len, tables.values())):,} documents, {size / 1e6:.1f} MB")
     table = pl.concat(tables.values())
-    return {"documents": len(table), "bytes": size, "quantiles": quantiles(table)}
+    return {"documents": len(table), "bytes": size} | summary(table)
 
 
 def score(frame: pl.DataFrame, half: int, models: tuple) -> pl.DataFrame:
@@ -48,13 +51,20 @@ def score(frame: pl.DataFrame, half: int, models: tuple) -> pl.DataFrame:
     )
 
 
-def quantiles(table: pl.DataFrame) -> dict:
-    """{score: {"0.05": value, ...}} of the scores that any document has."""
+def summary(table: pl.DataFrame) -> dict:
+    """{"median": {score: value}, "histogram": {score: {range: documents}}} of the scores that any document has."""
+    there = [name for name in SCORES if table[name].null_count() < len(table)]
     return {
-        name: {str(q): round(table[name].quantile(q, "nearest"), 4) for q in QUANTILES}
-        for name in SCORES
-        if table[name].null_count() < len(table)
+        "median": {name: round(table[name].quantile(0.5, "nearest"), 4) for name in there},
+        "histogram": {name: histogram(table[name].drop_nulls(), BOUNDS[name]) for name in there},
     }
+
+
+def histogram(values: pl.Series, bounds: list) -> dict[str, int]:
+    """How many values are in each range, its lower bound included."""
+    names = [f"below {bounds[0]}", *(f"{low} to {high}" for low, high in pairwise(bounds)), f"from {bounds[-1]}"]
+    counts = np.bincount(np.searchsorted(bounds, values.to_numpy(), side="right"), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def documents_of(seed: int, vocab_size: int, documents: int) -> list[np.ndarray]
 class SlowKneserNey:
     """Chen & Goodman's recursion with dictionaries; START keeps raw counts, as in KenLM."""
 
-    def __init__(self, documents: list[np.ndarray], order: int, vocab_size: int):
+    def __init__(self, documents: list[np.ndarray], order: int, vocab_size: int, least: tuple[int, ...] = ()):
         self.vocab_size = vocab_size
         raw: dict[int, Counter] = {n: Counter() for n in range(1, order + 1)}
         for document in documents:
@@ -36,6 +36,9 @@ class SlowKneserNey:
             adjusted.update({gram: count for gram, count in raw[n].items() if gram[0] == "start"})
             self.counts[n] = adjusted
         self.discounts = {n: (0.0, *discounts(np.array(list(c.values())))) for n, c in self.counts.items()}
+        # what is pruned keeps its place in the totals, its mass is freed
+        few = {n: number for n, number in enumerate(least, start=1) if n > 1}
+        self.pruned = {gram for n, number in few.items() for gram, count in raw[n].items() if count < number}
         self.followers: dict[int, dict] = {n: defaultdict(dict) for n in self.counts}
         for n, counter in self.counts.items():
             for gram, count in counter.items():
@@ -50,8 +53,10 @@ class SlowKneserNey:
         discount = self.discounts[n]
         total = sum(counts.values())
         count = counts.get(word, 0)
-        freed = sum(discount[min(c, 3)] for c in counts.values())
-        return (count - discount[min(count, 3)]) / total + freed / total * lower
+        pruned = {w for w in counts if (*context, w) in self.pruned}
+        freed = sum(c if w in pruned else discount[min(c, 3)] for w, c in counts.items())
+        share = 0.0 if word in pruned else (count - discount[min(count, 3)]) / total
+        return share + freed / total * lower
 
     def bits(self, documents: list[np.ndarray], order: int) -> float:
         total = 0.0
@@ -62,7 +67,7 @@ class SlowKneserNey:
         return total
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
 @pytest.mark.parametrize(("seed", "vocab_size", "documents"), [(0, 50, 60), (1, 8, 3), (2, 300, 40)])
 def test_equals_the_dictionary_implementation(order: int, seed: int, vocab_size: int, documents: int) -> None:
     train_documents = documents_of(seed, vocab_size, documents)
@@ -72,9 +77,10 @@ def test_equals_the_dictionary_implementation(order: int, seed: int, vocab_size:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(5, 60), st.integers(1, 80))
-def test_probabilities_sum_to_one(seed: int, order: int, vocab_size: int, documents: int) -> None:
-    model = train(documents_of(seed, vocab_size, documents), order, vocab_size)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(5, 60), st.integers(1, 80), st.booleans())
+def test_probabilities_sum_to_one(seed: int, order: int, vocab_size: int, documents: int, prune: bool) -> None:
+    least = (1, 1, 2, 2, 3) if prune else ()
+    model = train(documents_of(seed, vocab_size, documents), order, vocab_size, least)
     random = np.random.Generator(np.random.PCG64(seed))
     for known in range(1, order + 1):
         # Contexts that were seen, that were not, and the document's beginning (id vocab_size).
@@ -84,6 +90,15 @@ def test_probabilities_sum_to_one(seed: int, order: int, vocab_size: int, docume
         p = model.probability(grams, np.full(vocab_size, known))
         assert p.min() > 0
         assert p.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("least", [(1, 1, 2, 2), (1, 2, 2, 3)])
+def test_pruning_equals_the_dictionary_implementation(least: tuple[int, ...]) -> None:
+    documents, validation = documents_of(5, 40, 80), documents_of(6, 40, 20)
+    pruned, slow = train(documents, 4, 40, least), SlowKneserNey(documents, 4, 40, least)
+    assert pruned.bits(validation) == pytest.approx(slow.bits(validation, 4), rel=1e-9)
+    assert pruned.bits(validation) != pytest.approx(train(documents, 4, 40).bits(validation), rel=1e-6)
+    assert len(pruned.levels[3].keys) < len(train(documents, 4, 40).levels[3].keys)
 
 
 def test_a_longer_context_helps_on_text_that_has_structure() -> None:

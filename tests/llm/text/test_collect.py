@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llm.errors import InputError
-from llm.text.collect import FORMATS, Recipe, chooser, collect
+from llm.text.collect import FORMATS, Recipe, collect
 from llm.text.documents import read_documents
 from llm.text.sources import file_of, kind_of, origin_of, pin_of
 
@@ -78,22 +78,6 @@ def test_a_source_that_yields_nothing(tree: Path, tmp_path: Path) -> None:
         collect(tree, tmp_path, RECIPE)
     with pytest.raises(InputError, match="format 'txt' is unknown; use one of text, rst"):
         collect(tree, tmp_path, replace(RECIPE, format="txt"))
-
-
-@pytest.mark.parametrize(
-    ("pattern", "yes", "no"),
-    [
-        ("**/*.txt", ["a.txt", "b/a.txt", "b/c/a.txt"], ["a.txt.gz", "txt"]),
-        ("*.txt", ["a.txt"], ["b/a.txt"]),
-        ("*/doc/**", ["x/doc/a", "x/doc/b/c"], ["doc/a", "x/y/doc/a"]),
-        ("**/{a,b*}/?.py", ["a/x.py", "z/b1/y.py"], ["c/x.py", "a/xy.py"]),
-        ("[!a]*.c", ["b.c"], ["a.c", "b.d"]),
-        ("a+b(1).txt", ["a+b(1).txt"], ["aab1.txt"]),
-    ],
-)
-def test_globs(pattern: str, yes: list[str], no: list[str]) -> None:
-    wanted = chooser([pattern], ["**/never*"], label="it")
-    assert [name for name in yes + no + ["never.txt"] if wanted(name)] == yes
 
 
 def test_a_malformed_glob(tree: Path, tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What a download has so far, kept where the next attempt finds it: a file in the user's cache, not among the outputs.
+
+One file for each address, beside it what its server said of the version it is (ETag or Last-Modified), so that no two
+versions are ever joined. A lock keeps two jobs from writing one file; the second one starts its own. What nobody took
+up again for two weeks is removed. Knows no network.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+KEPT_S = 14 * 86400
+
+
+@dataclass
+class Partial:
+    """`file`: open for reading and writing; what is in it are the first bytes of version `validator` of the address."""
+
+    file: BinaryIO
+    note: Path | None
+    validator: str = ""
+
+    def size(self) -> int:
+        return self.file.seek(0, os.SEEK_END)
+
+    def begin(self, validator: str) -> None:
+        """Start over, with the version that `validator` names ('' if the server names none)."""
+        self.file.seek(0)
+        self.file.truncate()
+        self.validator = validator
+        if self.note is not None:
+            self.note.write_text(json.dumps({"validator": validator}))
+
+
+def cache() -> Path:
+    """The directory of unfinished downloads (XDG_CACHE_HOME counts)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemma" / "downloads"
+
+
+@contextlib.contextmanager
+def partial(url: str) -> Iterator[Partial]:
+    """What there is of `url` (without credentials). Removed when the block ends well, kept when it does not."""
+    path = cache() / hashlib.sha256(url.encode()).hexdigest()[:32]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    note = path.with_suffix(".json")
+    with path.open("ab") as creating:
+        creating.flush()
+    with path.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with tempfile.TemporaryFile() as own:
+                yield Partial(own, None)
+            return
+        yield Partial(file, note, validator(note))
+        file.flush()
+        path.unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
+
+
+def validator(note: Path) -> str:
+    """The version that a note names; '' if there is none, or it was cut off by a kill."""
+    try:
+        return str(json.loads(note.read_text())["validator"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def sweep(directory: Path) -> None:
+    for path in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and time.time() - path.stat().st_mtime > KEPT_S:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def slot(host: str, most: int) -> Iterator[None]:
+    """One of `most` connections to a host, over all jobs of this user; waits until one is free."""
+    folder = cache() / "hosts"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(host.encode()).hexdigest()[:16]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context((folder / f"{name}.{number}").open("ab")) for number in range(most)]
+        while not any(map(locked, files)):
+            time.sleep(0.2)
+        yield
+
+
+def locked(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
