@@ -25,10 +25,10 @@ MARKED_SHARE = 0.55
 ROOT_SHARE = 0.8
 LINKED_LIST = 0.5
 LABEL = 40  # bytes
-ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in "article main section p li pre".split())
-TD, TH, TR, H1, H6, DD, DT = (TAG[name] for name in "td th tr h1 h6 dd dt".split())
-NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in "nav footer aside dialog menu".split())
-HEADER, FORM, FIGCAPTION, FIGURE, TABLE = (TAG[name] for name in "header form figcaption figure table".split())
+ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in ["article", "main", "section", "p", "li", "pre"])
+TD, TH, TR, H1, H6, DD, DT = (TAG[name] for name in ["td", "th", "tr", "h1", "h6", "dd", "dt"])
+NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in ["nav", "footer", "aside", "dialog", "menu"])
+HEADER, FORM, FIGCAPTION, FIGURE, TABLE = (TAG[name] for name in ["header", "form", "figcaption", "figure", "table"])
 BLOCKQUOTE, LISTING, XMP = TAG["blockquote"], TAG["listing"], TAG["xmp"]
 
 
@@ -61,7 +61,7 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
     for i in range(1, n):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
         inside[i] |= inside[up] and not out[i]
-        pictured[i] = (pictured[up] or tag == FIGURE or tag == FIGCAPTION) and tag != TABLE and tag != PRE
+        pictured[i] = (pictured[up] or tag in (FIGURE, FIGCAPTION)) and tag != TABLE and tag != PRE
     kept = np.zeros(m, dtype=np.bool_)
     any_kept = False
     for b in range(m):
@@ -92,8 +92,8 @@ def boilerplate(nodes, mass):
     framed = np.zeros(len(nodes), dtype=np.bool_)  # within an element that a page's own header does not stand in
     for i in range(1, len(nodes)):
         up, tag, cue = nodes[i, PARENT], nodes[i, KIND_OF], nodes[i, CUES]
-        framed[i] = framed[up] or tag == ARTICLE or tag == MAIN or tag == SECTION
-        called = cue & (DROP | HIDES) or tag == NAV or tag == FOOTER or tag == ASIDE or tag == DIALOG or tag == MENU
+        framed[i] = framed[up] or tag in (ARTICLE, MAIN, SECTION)
+        called = cue & (DROP | HIDES) or tag in (NAV, FOOTER, ASIDE, DIALOG, MENU)
         called = called or tag == FORM or (tag == HEADER and not framed[up])
         share = REPLIES_SHARE if cue & REPLIES else KEPT_SHARE
         out[i] = out[up] or ((called or cue & REPLIES) and mass[i] <= share * mass[0])
@@ -114,7 +114,7 @@ def root_of(nodes, blocks, prose, out):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
         if out[i] or not KIND[tag] & HOLDS or mass[i] == 0:
             continue
-        if nodes[i, CUES] & CONTENT or tag == ARTICLE or tag == MAIN:
+        if nodes[i, CUES] & CONTENT or tag in (ARTICLE, MAIN):
             marked[i] = max(marked[i], mass[i])
         if marked[i] > 0 and marked[i] >= marked[up]:
             marked[up], likeliest[up] = marked[i], i
@@ -140,9 +140,9 @@ def is_content(block, nodes, size, links, is_article):
     tag, up = nodes[node, KIND_OF], nodes[node, PARENT]
     length = block[END] - block[START]
     linked = block[LINK] / length
-    if tag == LI or tag == TD or tag == TH or tag == DD or tag == DT:
+    if tag in (LI, TD, TH, DD, DT):
         return links[up] < LINKED_LIST * size[up] or (not is_article and linked < 0.9)
-    if tag == PRE or tag == LISTING or tag == XMP:
+    if tag in (PRE, LISTING, XMP):
         return True
     if tag == P or block[GLUED]:
         return linked < 0.5 or (linked < 0.8 and length > 80)
@@ -190,7 +190,7 @@ def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.nd
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
         row[i] = i if tag == TR else row[up]
         item[i] = i if tag == LI else (0 if tag == TABLE else item[up])
-        cells[up] += tag == TD or tag == TH
+        cells[up] += tag in (TD, TH)
     size = 0
     for b in range(m):
         filled[blocks[b, NODE]] += kept[b] and not blocks[b, GLUED]

@@ -117,7 +117,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             end = -1 if endless[tag] else raw_end(data, i, hashed)
             if end < 0:
                 endless[tag] = True
-                if tag == SCRIPT or tag == STYLE:
+                if tag in (SCRIPT, STYLE):
                     break
                 continue
             if tag == TITLE and page[TITLE_END] == 0 and open_tags[SVG] == 0:
@@ -137,7 +137,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             if kind & BLOCK:
                 flush(text, blocks, stack, s, 0)
             continue
-        if tag == HTML or tag == BODY or tag == HEAD:
+        if tag in (HTML, BODY, HEAD):
             continue
         if found[SELF_CLOSED] and (not kind & BLOCK or open_tags[SVG]):
             continue
@@ -250,13 +250,13 @@ def imply(tag, kind, text, blocks, stack, open_tags, s):
         end_open(P, P, 0, text, blocks, stack, open_tags, s)
     if tag == LI and open_tags[LI]:
         end_open(LI, LI, UL, text, blocks, stack, open_tags, s)
-    elif (tag == DD or tag == DT) and open_tags[DD] + open_tags[DT]:
+    elif (tag in (DD, DT)) and open_tags[DD] + open_tags[DT]:
         end_open(DD, DT, DL, text, blocks, stack, open_tags, s)
-    elif (tag == TD or tag == TH) and open_tags[TD] + open_tags[TH]:
+    elif (tag in (TD, TH)) and open_tags[TD] + open_tags[TH]:
         end_open(TD, TH, TABLE, text, blocks, stack, open_tags, s)
     elif tag == TR and open_tags[TR]:
         end_open(TR, TR, TABLE, text, blocks, stack, open_tags, s)
-    elif tag == TBODY or tag == THEAD or tag == TFOOT:
+    elif tag in (TBODY, THEAD, TFOOT):
         end_open(TBODY, THEAD, TABLE, text, blocks, stack, open_tags, s)
     elif H1 <= tag <= H6 and H1 <= stack[TAG_OF, s[TOP]] <= H6:
         pop(text, blocks, stack, open_tags, s)
@@ -266,10 +266,10 @@ def imply(tag, kind, text, blocks, stack, open_tags, s):
 
 @jit
 def end_open(one, other, within, text, blocks, stack, open_tags, s):
-    """End the innermost `one` or `other`, unless an element `within` (or, but for a table's parts, a cell) is nearer."""
+    """End the innermost `one` or `other` unless `within` is nearer (or a cell, but for a table's parts)."""
     for level in range(s[TOP], 0, -1):
         tag = stack[TAG_OF, level]
-        if tag == one or tag == other or (one == TBODY and tag == TFOOT):
+        if tag in (one, other) or one == TBODY and tag == TFOOT:
             pop_to(level, text, blocks, stack, open_tags, s)
             return
         if tag == within or (within == UL and tag == OL) or (within != TABLE and KIND[tag] & SCOPE):
@@ -295,7 +295,7 @@ def close(tag, hashed, text, blocks, stack, open_tags, s):
         flush(text, blocks, stack, s, 0)
     if open_tags[tag] == 0 and tag != A:
         return
-    of_table = tag == TD or tag == TH or tag == TR or tag == TBODY or tag == THEAD or tag == TFOOT
+    of_table = tag in (TD, TH, TR, TBODY, THEAD, TFOOT)
     for level in range(s[TOP], 0, -1):
         other = stack[TAG_OF, level]
         if stack[HASH_OF, level] == hashed or (H1 <= tag <= H6 and H1 <= other <= H6):

@@ -1,7 +1,5 @@
 """The small parts of markup: names, attributes and their words, ends of raw text, characters of running text."""
 
-import numpy as np
-
 from kernels.jit import jit
 from kernels.tags import find, fnv, table
 
@@ -159,10 +157,10 @@ def attributes(data, i, cues, found, quotes, is_meta):
             found[HREF] = 1
         elif what == HIDDEN:
             found[CUE] |= HIDES
-        elif what == ARIA_HIDDEN and value_hash(data, start, end) == TRUE:
-            found[CUE] |= HIDES
-        elif what == STYLE and hides(data, start, end):
-            found[CUE] |= HIDES
+        elif what == ARIA_HIDDEN:
+            found[CUE] |= HIDES if value_hash(data, start, end) == TRUE else 0
+        elif what == STYLE:
+            found[CUE] |= HIDES if hides(data, start, end) else 0
         elif is_meta and what == PROPERTY:
             prop = value_hash(data, start, end)
         elif is_meta and what == CONTENT:
@@ -201,7 +199,7 @@ def words(data, start, end, cues):
     for i in range(start, end + 1):
         byte = data[i] if i < end else 32
         letter = is_letter(byte) or byte >= 128
-        if length and (not letter or (65 <= byte <= 90 and 97 <= before)):
+        if length and (not letter or (65 <= byte <= 90 and before >= 97)):
             result |= find(cues, word)
             if previous != FNV:
                 result |= find(cues, pair)
@@ -220,6 +218,12 @@ def words(data, start, end, cues):
             length += 1
         before = byte
     return result
+
+
+@jit
+def is_invisible(one, two, three):
+    """Are these three bytes a zero-width space or a byte order mark?"""
+    return (one == 0xE2 and two == 0x80 and three == 0x8B) or (one == 0xEF and two == 0xBB and three == 0xBF)
 
 
 @jit
@@ -245,10 +249,7 @@ def append(data, i, end, text, at, begin, verbatim):
             if data[i - 1] == 0xAD:
                 continue
             size, blank = 0, True
-        elif byte == 0xE2 and i + 2 < end and data[i + 1] == 0x80 and data[i + 2] == 0x8B:
-            i += 3
-            continue
-        elif byte == 0xEF and i + 2 < end and data[i + 1] == 0xBB and data[i + 2] == 0xBF:
+        elif i + 2 < end and is_invisible(byte, data[i + 1], data[i + 2]):
             i += 3
             continue
         elif byte <= 32:
