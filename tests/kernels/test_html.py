@@ -40,8 +40,8 @@ def test_blocks(markup: str, blocks: list[tuple[str, str, int]]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "cue"),
-    [("share", 1), ("SHARE-box", 1), ("boxShare", 1), ("shared", 0), ("post-body", 2), ("post body", 0), ("postBody", 2),
-     ("nav", 4), ("nav-item", 0), ("x nav", 4), ("share2 nav", 5), ("", 0)],
+    [("share", 1), ("SHARE-box", 1), ("boxShare", 1), ("shared", 0), ("post-body", 2), ("post body", 0),
+     ("postBody", 2), ("nav", 4), ("nav-item", 0), ("x nav", 4), ("share2 nav", 5), ("", 0)],
 )  # fmt: skip
 def test_words(name: str, cue: int) -> None:
     data = np.frombuffer(name.encode(), dtype=np.uint8)
