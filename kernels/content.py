@@ -17,7 +17,7 @@ from kernels.markup import HIDES
 from kernels.tags import BLOCK, HOLDS, KIND, TAG
 
 DROP, CONTENT, REPLIES = 1, 2, 4  # cues: boilerplate, content, what readers wrote
-MIN_PROSE = 60  # bytes
+MIN_PROSE, MIN_PHRASE = 60, 25  # bytes, on a page that calls itself an article and on another
 MAX_LINKED = 0.33  # of a block of prose
 KEPT_SHARE = 0.4
 REPLIES_SHARE = 0.9
@@ -40,7 +40,7 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
     mass = np.zeros(n)
     for b in range(m):
         length, linked, node = blocks[b, END] - blocks[b, START], blocks[b, LINK], blocks[b, NODE]
-        if length - linked >= MIN_PROSE and linked < MAX_LINKED * length:
+        if length - linked >= (MIN_PROSE if is_article else MIN_PHRASE) and linked < MAX_LINKED * length:
             prose[b] = length - linked
         mass[node] += prose[b]
         size[node] += length
@@ -49,7 +49,7 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
     add_up(nodes, size)
     add_up(nodes, links)
     out = boilerplate(nodes, mass)
-    root = root_of(nodes, blocks, prose, out)
+    root = root_of(nodes, blocks, prose, out, is_article)
     h1 = -1
     for b in range(m):
         if nodes[blocks[b, NODE], KIND_OF] == H1 and not out[blocks[b, NODE]]:
@@ -101,7 +101,7 @@ def boilerplate(nodes, mass):
 
 
 @jit
-def root_of(nodes, blocks, prose, out):
+def root_of(nodes, blocks, prose, out, is_article):
     """The element that holds the content."""
     n = len(nodes)
     mass, marked = np.zeros(n), np.zeros(n)  # marked: the prose of the best element at or below that is called content
@@ -127,6 +127,8 @@ def root_of(nodes, blocks, prose, out):
             root = child
             continue
         child = heaviest[root]
+        if not is_article and nodes[root, CUES] & CONTENT:
+            return root
         if child and mass[child] >= ROOT_SHARE * mass[root]:
             root = child
             continue
