@@ -4,7 +4,8 @@
 2. Elements that tag, class or id call boilerplate are out, unless they hold too large a share of the page's prose to be
    that (KEPT_SHARE): a name may mean anything.
 3. From the page down: to the child with the elements that are called content, while these hold MARKED_SHARE of the
-   prose at hand, or to the child that alone holds ROOT_SHARE of it.
+   prose at hand, or to the child that alone holds ROOT_SHARE of it. A page that does not call itself an article counts
+   shorter blocks as prose and stops at the element that is called content: reference pages are made of short blocks.
 4. Of the blocks in that element, those stay that are no list of links, no caption, no short label (on an article's
    page) and no heading without text below it; what stands between the page's <h1> and the element, if it is prose, too.
 """
@@ -29,7 +30,7 @@ ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in ["article", "main", 
 TD, TH, TR, H1, H6, DD, DT = (TAG[name] for name in ["td", "th", "tr", "h1", "h6", "dd", "dt"])
 NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in ["nav", "footer", "aside", "dialog", "menu"])
 HEADER, FORM, FIGCAPTION, FIGURE, TABLE = (TAG[name] for name in ["header", "form", "figcaption", "figure", "table"])
-BLOCKQUOTE, LISTING, XMP = TAG["blockquote"], TAG["listing"], TAG["xmp"]
+LISTING, XMP = TAG["listing"], TAG["xmp"]
 
 
 @jit

@@ -23,7 +23,7 @@ from kernels.markup import (
     raw_end,
     seek,
 )
-from kernels.tags import BLOCK, CLOSES_P, CUSTOM, KIND, MUTE, RAW, SCOPE, TAG, TAGS, VOID, find, fnv
+from kernels.tags import BLOCK, CLOSES_P, CUSTOM, KIND, MUTE, RAW, SCOPE, TAG, TAGS, VOID, find
 
 KIND_OF, PARENT, CUES, NODE_FIELDS = 0, 1, 2, 3  # columns of nodes
 NODE, START, END, LINK, GLUED, BLOCK_FIELDS = 0, 1, 2, 3, 4, 5  # columns of blocks
@@ -34,9 +34,8 @@ A, BR, P, LI, DD, DT, DL = TAG["a"], TAG["br"], TAG["p"], TAG["li"], TAG["dd"], 
 UL, OL, TD, TH, TR, TABLE = TAG["ul"], TAG["ol"], TAG["td"], TAG["th"], TAG["tr"], TAG["table"]
 PRE, LISTING, TITLE, META, SVG = TAG["pre"], TAG["listing"], TAG["title"], TAG["meta"], TAG["svg"]
 TBODY, THEAD, TFOOT, H1, H6 = TAG["tbody"], TAG["thead"], TAG["tfoot"], TAG["h1"], TAG["h6"]
-HTML, BODY, HEAD, XMP = TAG["html"], TAG["body"], TAG["head"], TAG["xmp"]
+HTML, BODY, HEAD = TAG["html"], TAG["body"], TAG["head"]
 SCRIPT, STYLE = TAG["script"], TAG["style"]
-A_HASH = fnv(b"a")
 # the scanner's state: length of the text, where the open block begins, its bytes in links, whether it is glued to the
 # one before, numbers of blocks and nodes, depth of the stack, depth from which text is mute (0: none)
 AT, BEGIN, LINKED, GLUE, BLOCKS, NODES, TOP, MUTED, STATE_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
