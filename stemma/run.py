@@ -14,7 +14,7 @@ from stemma import artifact, digest, numeric
 from stemma.action import Action, is_whole, stored_record, utc_now
 from stemma.artifact import Pointer
 from stemma.child import run_script
-from stemma.closure import closure_of
+from stemma.closure import closure_of, reader_of
 from stemma.digest import SOURCES, StatCache
 from stemma.envelope import Keyring
 from stemma.errors import StemmaError
@@ -142,10 +142,22 @@ def script_arguments(job: Job, staged: dict[str, list[Path]]) -> list[str]:
 
 
 def compiled_code(action: Action) -> Path:
-    """Where numba may keep what it compiles for a later run of the same closure. It looks at a function's own file only
-    to see whether that is stale, so code that calls changed code would stay as it was under any other name."""
+    """Where numba may keep what it compiles, for every script that runs the same compiled code.
+
+    Numba looks at a function's own file to see whether what it keeps is stale, not at the files of functions that it
+    calls. So the directory is named after all code of the folder whose modules import numba: nothing else is compiled.
+    """
+    closure, root = action.closure, action.root
+    reader = reader_of(root)
+    folders = {Path(name).parent for name in closure.modules if "numba" in reader.module(Path(name)).imports}
+    code = {str(file): digest.of_file(root / file) for folder in folders for file in python_files(root, folder)}
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base.absolute() / "stemma" / "numba" / action.closure.key
+    return base.absolute() / "stemma" / "numba" / digest.of_value([code, closure.distributions.get("numba")])[:16]
+
+
+def python_files(root: Path, folder: Path) -> list[Path]:
+    """The modules in a folder, relative to the repository, sorted."""
+    return sorted(file.relative_to(root) for file in (root / folder).glob("*.py"))
 
 
 def policy(action: Action, workspace: Path, compiled: Path) -> dict:

@@ -73,6 +73,15 @@ def test_imports_flow_one_way(file):
     assert ours <= ORDER[top]
 
 
+def test_only_kernels_are_compiled():
+    """Compiled code is kept under the digest of kernels/ (stemma/run.py): what is compiled elsewhere would go stale."""
+    direct = [file for file in SOURCES if "numba" in imported(file)]
+    assert [str(file.relative_to(ROOT)) for file in direct] == ["kernels/jit.py"]
+    users = [file for file in SOURCES if "kernels.jit import" in file.read_text()]
+    assert users
+    assert {file.relative_to(ROOT).parts[0] for file in users} == {"kernels"}
+
+
 @pytest.mark.parametrize(
     "file", [f for f in SOURCES if "stemma" not in f.parts], ids=lambda f: str(f.relative_to(ROOT))
 )
