@@ -21,7 +21,7 @@ from llm.tokenizer.export import fast_tokenizer
 from llm.tokenizer.load import CONTROLS, Tokenizer
 
 ROUNDS = 3
-LIMIT = 20_000_000  # bytes of text, an equal share from each shard
+LIMIT = 6_000_000  # bytes of text, an equal share from each shard
 
 
 def main(model: str, *shards: str) -> None:
