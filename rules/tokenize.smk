@@ -58,7 +58,7 @@ rule encode:
         "results/benchmarks/encode/{source}.tsv"
     threads: 2
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
     shell:
         "python -m stemma run scripts/tokenize/encode.py {params.flags}"
 
