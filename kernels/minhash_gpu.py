@@ -1,4 +1,4 @@
-"""MinHash signatures on a GPU: minhash.cu through CuPy, equal to the bit to kernels/minhash.py, with the same arguments.
+"""MinHash signatures on a GPU: minhash.cu through CuPy, the same bits and arguments as kernels/minhash.py.
 
 CuPy is imported only where there is a driver, so a machine without a GPU needs none.
 """
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kernels.minhash import NO_SHINGLE, signatures as on_cpu
+from kernels.minhash import NO_SHINGLE
+from kernels.minhash import signatures as on_cpu
 
 DATA_FILES = ("minhash.cu",)
 THREADS = 128
