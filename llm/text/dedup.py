@@ -18,8 +18,8 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
     cluster, that of the best quality (then the longest in bytes, then of the smallest digest, then of the smallest id).
     reason: "exact" where an equal text stands for it, else "near", else null.
 
-    Two texts that differ may share a name, once in 2^64 pairs, or because someone made them so: edges of such a name are
-    left out (`ambiguous_edges`).
+    Two texts that differ may share a name, once in 2^64 pairs, or because someone made them so: edges of such a name
+    are left out (`ambiguous_edges`).
     """
     digest = documents["digest"].to_numpy().reshape(-1, 4)
     order = np.lexsort(digest.T[::-1])
