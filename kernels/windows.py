@@ -14,7 +14,7 @@ from kernels.minhash import BYTE_BASE, mix, scratch, tokens
 
 @jit
 def anchors(starts, hashes, n, density, out):
-    """Fills out i64 with the byte positions of a document's anchors, ascending; their number. starts, hashes: tokens."""
+    """Fills out i64 with the byte places of a document's anchors, ascending; their number. starts, hashes: tokens."""
     found, last = 0, -1
     for begin in range(n - density + 1):
         best = begin

@@ -13,7 +13,7 @@ LEAST = 60
 def cut(texts: list[str]) -> tuple[list[str], list[list[str]]]:
     """The texts without what stood before, and what was cut out of each; a text's place is its name."""
     table = entries(np.arange(len(texts), dtype=np.uint64), pl.Series(texts, dtype=pl.String), LEAST)
-    found = {name: places for name, places in spans(repeated(table)).iter_rows()}
+    found = dict(spans(repeated(table)).iter_rows())
     parts = [[text[s["start"] : s["end"]] for s in found.get(i, [])] for i, text in enumerate(texts)]
     return [remove(text, found.get(i, [])) for i, text in enumerate(texts)], parts
 
