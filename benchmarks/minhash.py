@@ -3,8 +3,8 @@
     python -m venv /tmp/peers && /tmp/peers/bin/pip install "datatrove[processing]==0.10.1" rensa==0.5.0
     snakemake raw && python benchmarks/minhash.py --raw results/raw --peers /tmp/peers/bin/python
 
-CPU seconds (user and system, children included) of processes that take turns; medians of three. Ours are the four jobs
-from raw parquet to verdicts, started once before so that code is compiled. rensa signs and queries its LSH index, without
+CPU seconds (user and system, children included) of processes that take turns; medians. Ours are the four jobs from
+ raw parquet to verdicts, started once before so that code is compiled. rensa signs and queries its LSH index, without
 verification or clusters; datatrove runs its four stages over a sample (it is slow), its throughput is compared.
 """
 

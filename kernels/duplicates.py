@@ -28,7 +28,7 @@ def band_keys(signatures, bands, rows):
 def bucket_pairs(keys, members, max_bucket, begin, limit):
     """Pairs of buckets, u64 [n, 2] of members, from entry `begin` on; the entry to go on with; buckets that are larger.
 
-    keys, members u64 [n_entries], ascending by both and without repetitions: a bucket is a run of one key. Each entry is
+    keys, members u64 [n_entries], ascending by both, without repetitions: a bucket is a run of one key. Each entry is
     paired with the first `max_bucket` before it in its bucket, so all are with all in a bucket that is not larger. Ends
     before there would be more than `limit` pairs, at least `max_bucket`.
     """
@@ -74,7 +74,7 @@ def join(parent, a, b):
 
 @jit
 def components(n, pairs):
-    """The smallest node of each node's component, i64 [n], and which pairs form a forest that spans them, bool [n_pairs].
+    """The smallest node of each node's component, i64 [n], and which pairs span them as a forest, bool [n_pairs].
 
     pairs i64 [n_pairs, 2].
     """

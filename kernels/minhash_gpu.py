@@ -1,4 +1,4 @@
-"""MinHash signatures on a GPU: minhash.cu through CuPy, equal to the bit to kernels/minhash.py, with the same arguments.
+"""MinHash signatures on a GPU: minhash.cu through CuPy, the same bits and arguments as kernels/minhash.py.
 
 CuPy is imported only where there is a driver, so a machine without a GPU needs none.
 """

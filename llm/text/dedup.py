@@ -1,6 +1,6 @@
 """Clusters of duplicates among all documents, and which document of each to keep. Drops nothing.
 
-Equal texts are one by their SHA-256; similar ones are joined by the edges that other jobs found. Everything is decided on
+Equal texts are one by their SHA-256; similar ones are joined by the edges that other jobs found. All is decided on
 digests, so neither the order of sources and shards nor that of documents matters, nor how many jobs found the edges.
 """
 
@@ -14,12 +14,12 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
     """A table of the documents in the order given (id, cluster, keep, reason) and counts.
 
     documents: id (unique), digest and bytes as of llm/text/candidates.py, quality (f64, may be null).
-    edges: pairs of names (a, b). cluster: the smallest digest (hex) of its texts. keep: true for one document of a
+    edges: pairs of names (a, b). cluster: the smallest digest (hex) of its texts. keep: true for one member of a
     cluster, that of the best quality (then the longest in bytes, then of the smallest digest, then of the smallest id).
     reason: "exact" where an equal text stands for it, else "near", else null.
 
-    Two texts that differ may share a name, once in 2^64 pairs, or because someone made them so: edges of such a name are
-    left out (`ambiguous_edges`).
+    Two texts that differ may share a name, once in 2^64 pairs, or because someone made them so: edges of such a name
+    are left out (`ambiguous_edges`).
     """
     digest = documents["digest"].to_numpy().reshape(-1, 4)
     order = np.lexsort(digest.T[::-1])

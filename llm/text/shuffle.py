@@ -23,7 +23,9 @@ def write_ranges(frame: pl.DataFrame, column: str, directories: list[Path], name
     """Write the rows of each range of a UInt64 column as a shard of that range's directory, in the order they have."""
     part = range_of(frame[column].to_numpy(), len(directories))
     for number, directory in enumerate(directories):
-        shards.write(frame.filter(pl.Series(part == number)), directory / name)
+        rows = frame.filter(pl.Series(part == number)).rechunk()
+        # hashes do not compress: trying costs more than all else that is done with them
+        rows.write_parquet(directory / name, compression="uncompressed", statistics=False, row_group_size=shards.ROWS)
 
 
 def slices(directories: list[Path], columns: list[str], rows: int) -> Iterator[pl.DataFrame]:

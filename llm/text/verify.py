@@ -104,7 +104,7 @@ class Texts:
                 self.lengths.setdefault(number, []).append(np.diff(offsets[begin : end + 1]))
 
     def sets(self, blocks: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The shingle sets of some blocks' documents, as of `distinct`, and which of them is each document's, i64 [n]."""
+        """The shingle sets of some blocks' documents, as of `distinct`, and which of them is whose, i64 [n]."""
         place = np.full(len(self.block), -1, dtype=np.int64)
         members = np.concatenate([part for number in blocks for part in self.members[number]])
         lengths = np.concatenate([part for number in blocks for part in self.lengths[number]])

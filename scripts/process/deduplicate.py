@@ -11,7 +11,7 @@ from llm.text.dedup import clusters
 
 
 def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: list[Path] | None = None) -> dict:
-    """facts: each source's directory. edges: the parquet file of each range. duplicates: a parquet file for each source.
+    """facts: each source's directory. edges: the parquet file of each range. duplicates: one for each source.
     scores: each source's directory of shards with a column `quality`; without it the longest member is kept."""
     if len(facts) != len(duplicates) or scores and len(scores) != len(facts):
         raise InputError("deduplicate: facts, scores and duplicates must name the same sources in one order")

@@ -22,8 +22,8 @@ def main(
     threshold: float = 0.8,
     shingle_words: int = 5,
 ) -> dict:
-    """documents, facts: each source's directories of shards, in one order. pairs: the directories for this range. edges:
-    a parquet file, enough of the pairs to connect what is similar. verify: false takes every candidate for similar.
+    """documents, facts: each source's directories of shards, in one order. pairs: the directories for this range.
+    edges: a parquet file, enough of the pairs to connect what is similar. verify: false takes all of them.
     threshold: least Jaccard similarity of sets of shingles of shingle_words tokens."""
     found = []
     n_pairs = compared = 0
