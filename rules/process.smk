@@ -3,10 +3,6 @@ rule annotate:
         documents="results/raw/{source}/manifest.json",
     output:
         annotations="results/annotated/{source}/manifest.json",
-    params:
-        permutations=config["process"]["minhash"]["permutations"],
-        shingle_words=config["process"]["minhash"]["shingle_words"],
-        seed=config["seed"],
     log:
         "results/logs/annotate/{source}.log",
     benchmark:
@@ -35,18 +31,84 @@ rule names:
         "python -m stemma run scripts/process/names.py {params.flags}"
 
 
-rule deduplicate:
+# Duplicates are found by as many jobs as there are ranges: keys of signatures, then pairs, then edges of similarity.
+RANGES = range(config["process"]["duplicates"]["ranges"])
+
+
+rule minhash:
     input:
-        documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
-        annotations=[f"results/annotated/{source}/manifest.json" for source in SOURCES],
+        documents="results/raw/{source}/manifest.json",
     output:
-        duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
+        facts="results/minhash/{source}/facts/manifest.json",
+        entries=[f"results/minhash/{{source}}/{number}/manifest.json" for number in RANGES],
     params:
+        permutations=config["process"]["minhash"]["permutations"],
+        shingle_words=config["process"]["minhash"]["shingle_words"],
         bands=config["process"]["duplicates"]["bands"],
         rows=config["process"]["duplicates"]["rows"],
-        threshold=config["process"]["duplicates"]["threshold"],
+        seed=config["seed"],
+    log:
+        "results/logs/minhash/{source}.log",
+    benchmark:
+        "results/benchmarks/minhash/{source}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/minhash.py {params.flags}"
+
+
+rule candidates:
+    input:
+        entries=[f"results/minhash/{source}/{{range}}/manifest.json" for source in SOURCES],
+    output:
+        pairs=[f"results/candidates/{{range}}/{number}/manifest.json" for number in RANGES],
+    params:
         max_bucket=config["process"]["duplicates"]["max_bucket"],
+    log:
+        "results/logs/candidates/{range}.log",
+    benchmark:
+        "results/benchmarks/candidates/{range}.tsv"
+    wildcard_constraints:
+        range=r"\d+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/process/candidates.py {params.flags}"
+
+
+rule edges:
+    input:
+        documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
+        facts=[f"results/minhash/{source}/facts/manifest.json" for source in SOURCES],
+        pairs=[f"results/candidates/{number}/{{range}}/manifest.json" for number in RANGES],
+    output:
+        edges="results/edges/{range}.parquet",
+    params:
+        verify=config["process"]["duplicates"]["verify"],
+        threshold=config["process"]["duplicates"]["threshold"],
         shingle_words=config["process"]["minhash"]["shingle_words"],
+    log:
+        "results/logs/edges/{range}.log",
+    benchmark:
+        "results/benchmarks/edges/{range}.tsv"
+    wildcard_constraints:
+        range=r"\d+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/process/edges.py {params.flags}"
+
+
+rule deduplicate:
+    input:
+        facts=[f"results/minhash/{source}/facts/manifest.json" for source in SOURCES],
+        edges=[f"results/edges/{number}.parquet" for number in RANGES],
+        scores=[f"results/scores/{source}/manifest.json" for source in SOURCES],
+    output:
+        duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
     log:
         "results/logs/deduplicate.log",
     benchmark:

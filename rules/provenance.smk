@@ -7,6 +7,7 @@ MAIN = [
     "results/clean",
     "results/clean.croissant.json",
     "results/tokenizer/vocab.json",
+    "results/tokenizer/fertility.json",
     "results/tokens",
     "results/model/config.json",
     LAST,

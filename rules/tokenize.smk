@@ -12,6 +12,7 @@ rule tokenizer:
         vocab_size=config["tokenizer"]["vocab_size"],
         sample_bytes=config["tokenizer"]["sample_bytes"],
         character_coverage=config["tokenizer"]["character_coverage"],
+        model_type=config["tokenizer"]["model_type"],
     log:
         "results/logs/tokenizer.log",
     benchmark:
@@ -21,6 +22,26 @@ rule tokenizer:
         mem_mb=2000,
     shell:
         "python -m stemma run scripts/tokenize/tokenizer.py {params.flags}"
+
+
+rule fertility:
+    input:
+        clean="results/clean/manifest.json",
+        plan="results/mix/plan.parquet",
+        model="results/tokenizer/tokenizer.model",
+    output:
+        fertility="results/tokenizer/fertility.json",
+    params:
+        sample_bytes=config["tokenizer"]["sample_bytes"],
+    log:
+        "results/logs/fertility.log",
+    benchmark:
+        "results/benchmarks/fertility.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/tokenize/fertility.py {params.flags}"
 
 
 rule encode:

@@ -1,17 +1,21 @@
 """The trained model in the formats of other tools: vocab.json, merges.txt, tokenizer.json, tokenizer_config.json.
 
 Hugging Face's `tokenizers` gives the same ids from tokenizer.json (and from vocab.json with merges.txt) as
-SentencePiece from tokenizer.model. Does not train.
+SentencePiece from tokenizer.model. A unigram tokenizer has no merges: its merges.txt holds none, and the scores are
+in tokenizer.json. Does not train.
 """
 
 import json
 from pathlib import Path
 
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import decoders, models, normalizers
 
+from llm.tokenizer.bytelevel import byte_merges
 from llm.tokenizer.chat import chat_template
-from llm.tokenizer.load import CONTROLS, SPACE, Tokenizer
+from llm.tokenizer.escape import ESCAPES, SPACE
+from llm.tokenizer.load import CONTROLS, Tokenizer
+from llm.tokenizer.train import CONTROL_CUT
 
 
 def vocabulary(tokenizer: Tokenizer) -> dict[str, int]:
@@ -23,8 +27,12 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     """Every way to make a learned piece of two learned pieces, best score first.
 
     SentencePiece joins two neighbours whenever the result is a piece, however that piece was learned, so all splits
-    are listed. Control and byte pieces take no part: text cannot spell them.
+    are listed. Control and byte pieces take no part: text cannot spell them. Unigram has none.
     """
+    if tokenizer.kind == "byte_bpe":
+        return list(byte_merges(tokenizer.pieces))
+    if tokenizer.kind == "unigram":
+        return []
     processor = tokenizer.processor
     learned = [
         i
@@ -43,12 +51,30 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 
 def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:
     """The same tokenizer for Hugging Face's `tokenizers`. No token is declared special, so text never becomes one."""
-    fast = FastTokenizer(
-        models.BPE(vocabulary(tokenizer), merges(tokenizer), unk_token=CONTROLS[0], fuse_unk=True, byte_fallback=True)
+    if tokenizer.kind == "byte_bpe":
+        return tokenizer.fast
+    if tokenizer.kind == "unigram":
+        scored = [(tokenizer.token(i), tokenizer.processor.get_score(i)) for i in range(tokenizer.vocab_size)]
+        fast = FastTokenizer(models.Unigram(scored, unk_id=tokenizer.unk, byte_fallback=True))
+        fast.pre_tokenizer = pre_tokenizers.Split(Regex(CONTROL_CUT), "isolated")
+    else:
+        fast = FastTokenizer(
+            models.BPE(
+                vocabulary(tokenizer), merges(tokenizer), unk_token=CONTROLS[0], fuse_unk=True, byte_fallback=True
+            )
+        )
+    fast.normalizer = escapes()
+    unescape = [decoders.Replace(escape, plain) for plain, escape in reversed(ESCAPES)]
+    fast.decoder = decoders.Sequence(
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *unescape]
     )
-    fast.normalizer = normalizers.Replace(" ", SPACE)
-    fast.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
     return fast
+
+
+def escapes() -> normalizers.Normalizer:
+    """What tokenizer.json does to a text first: a literal '▁' is escaped, then a space is written as '▁'."""
+    replacements = [normalizers.Replace(plain, escape) for plain, escape in ESCAPES]
+    return normalizers.Sequence([*replacements, normalizers.Replace(" ", SPACE)])
 
 
 def tokenizer_config() -> dict:

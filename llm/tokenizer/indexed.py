@@ -50,31 +50,56 @@ class IndexedTokens:
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
 
+class IndexedWriter:
+    """A context that appends documents to `<path>.bin` and writes `<path>.idx` at its end. Memory: the lengths only."""
+
+    def __init__(self, path_without_suffix: Path, dtype: np.dtype | type):
+        self.dtype = np.dtype(dtype).newbyteorder("<")
+        self.bin_path, self.idx_path = files(path_without_suffix)
+        self.lengths: list[np.ndarray] = []
+        self.documents = self.tokens = 0
+
+    def __enter__(self) -> "IndexedWriter":
+        self.stream = self.bin_path.open("wb")
+        return self
+
+    def append(self, ids: np.ndarray, lengths: np.ndarray) -> None:
+        """ids: integers, documents end to end; lengths: of each. An id that dtype cannot hold: InputError."""
+        limit = np.iinfo(self.dtype).max
+        if ids.size and not (ids.min() >= 0 and ids.max() <= limit):
+            bad = int(np.flatnonzero((ids < 0) | (ids > limit))[0])
+            document = self.documents + int(np.searchsorted(np.cumsum(lengths), bad, side="right"))
+            raise InputError(f"{self.bin_path}: document {document} has token ids outside 0 ... {limit} ({self.dtype})")
+        if len(lengths) and lengths.max() > np.iinfo(np.int32).max:
+            raise InputError(f"{self.bin_path}: a document has {lengths.max()} tokens, at most 2**31 - 1 fit")
+        self.stream.write(ids.astype(self.dtype).tobytes())
+        self.lengths.append(lengths.astype("<i4"))
+        self.documents += len(lengths)
+        self.tokens += ids.size
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        self.stream.close()
+        if kind is not None:
+            return
+        lengths = np.concatenate([np.zeros(0, "<i4"), *self.lengths])
+        ends = np.cumsum(lengths, dtype=np.int64)
+        with self.idx_path.open("wb") as stream:
+            stream.write(HEADER.pack(MAGIC, 1, CODE_OF_DTYPE[self.dtype], len(lengths), len(lengths) + 1))
+            stream.write(lengths.astype("<i4").tobytes())
+            stream.write(((ends - lengths) * self.dtype.itemsize).astype("<i8").tobytes())
+            stream.write(np.arange(len(lengths) + 1, dtype="<i8").tobytes())
+
+
 def write_indexed(path_without_suffix: Path, documents: Iterable[np.ndarray], dtype: np.dtype | type) -> int:
-    """Write `documents`, one id array each, as they come; returns the number of tokens. Memory: the lengths only.
+    """Write `documents`, one id array each, as they come; returns the number of tokens.
 
     Raises InputError for an id that `dtype` (uint16 or int32) cannot hold.
     """
-    dtype = np.dtype(dtype).newbyteorder("<")
-    limit = np.iinfo(dtype).max
-    bin_path, idx_path = files(path_without_suffix)
-    lengths: list[int] = []
-    with bin_path.open("wb") as stream:
+    with IndexedWriter(path_without_suffix, dtype) as writer:
         for document in documents:
             ids = np.asarray(document)
-            if ids.size and not (ids.min() >= 0 and ids.max() <= limit):
-                raise InputError(f"{bin_path}: document {len(lengths)} has token ids outside 0 ... {limit} ({dtype})")
-            if ids.size > np.iinfo(np.int32).max:
-                raise InputError(f"{bin_path}: document {len(lengths)} has {ids.size} tokens, at most 2**31 - 1 fit")
-            stream.write(ids.astype(dtype).tobytes())
-            lengths.append(ids.size)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    with idx_path.open("wb") as stream:
-        stream.write(HEADER.pack(MAGIC, 1, CODE_OF_DTYPE[dtype], len(lengths), len(lengths) + 1))
-        stream.write(np.array(lengths, "<i4").tobytes())
-        stream.write((offsets[:-1] * dtype.itemsize).astype("<i8").tobytes())
-        stream.write(np.arange(len(lengths) + 1, dtype="<i8").tobytes())
-    return int(offsets[-1])
+            writer.append(ids, np.array([ids.size], np.int64))
+    return writer.tokens
 
 
 def read_index(path: Path) -> tuple[np.dtype, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Find the exact and near duplicates among the documents of all sources. Drops nothing."""
+"""Find the clusters of duplicates among the documents of all sources and choose one of each. Drops nothing."""
 
 from pathlib import Path
 
@@ -7,40 +7,30 @@ import polars as pl
 from llm.command import command
 from llm.errors import InputError
 from llm.text import shards
-from llm.text.dedup import find_duplicates
+from llm.text.dedup import clusters
 
 
-def main(
-    documents: list[Path],
-    annotations: list[Path],
-    duplicates: list[Path],
-    *,
-    bands: int = 28,
-    rows: int = 4,
-    threshold: float = 0.8,
-    max_bucket: int = 50,
-    shingle_words: int = 5,
-) -> dict:
-    """documents, annotations: directories of each source's shards, in one order. duplicates: a parquet file for each.
-    bands, rows: of LSH. threshold: Jaccard similarity of near duplicates. max_bucket: see llm/text/dedup.py."""
-    if not len(documents) == len(annotations) == len(duplicates):
-        raise InputError("deduplicate: documents, annotations and duplicates must name the same sources in one order")
-    texts = [shards.read_all(directory, ["id", "text"]) for directory in documents]
-    signed = [shards.read_all(directory, ["id", "sha256", "signature"]) for directory in annotations]
-    for directory, text, signature in zip(annotations, texts, signed, strict=True):
-        if not text["id"].equals(signature["id"]):
-            raise InputError(f"{directory}: does not annotate the same documents as the raw shards; rebuild it")
-    text, signature = pl.concat(texts), pl.concat(signed)
-    if twice := text["id"].filter(text["id"].is_duplicated()).to_list():
+def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: list[Path] | None = None) -> dict:
+    """facts: each source's directory. edges: the parquet file of each range. duplicates: a parquet file for each source.
+    scores: each source's directory of shards with a column `quality`; without it the longest member is kept."""
+    if len(facts) != len(duplicates) or scores and len(scores) != len(facts):
+        raise InputError("deduplicate: facts, scores and duplicates must name the same sources in one order")
+    tables = [shards.read_all(directory, ["id", "digest", "bytes"]) for directory in facts]
+    sizes = [len(table) for table in tables]
+    documents = pl.concat(tables).with_columns(quality=pl.lit(None, dtype=pl.Float64))
+    del tables
+    if scores:
+        scored = pl.concat([shards.read_all(directory, ["id", "quality"]) for directory in scores])
+        if not scored["id"].equals(documents["id"]):
+            raise InputError("deduplicate: the scores are not of the documents in results/minhash; rebuild them")
+        documents = documents.with_columns(scored["quality"])
+    if twice := documents["id"].filter(documents["id"].is_duplicated()).to_list():
         raise InputError(f"deduplicate: the id {twice[0]!r} occurs more than once; ids must be unique in the corpus")
-    table, counts = find_duplicates(
-        text["id"], signature["sha256"], text["text"], signature["signature"].to_numpy(),
-        bands=bands, rows=rows, threshold=threshold, max_bucket=max_bucket, shingle_words=shingle_words,
-    )  # fmt: skip
+    table, counts = clusters(documents, pl.concat([shards.read(path, ["a", "b"]) for path in edges]))
     begin = 0
-    for path, part in zip(duplicates, texts, strict=True):
-        shards.write(table[begin : begin + len(part)], path)
-        begin += len(part)
+    for path, size in zip(duplicates, sizes, strict=True):
+        shards.write(table[begin : begin + size], path)
+        begin += size
     return counts
 
 

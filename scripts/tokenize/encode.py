@@ -5,14 +5,12 @@ Not called tokenize.py: beside a script of that name Python's own `tokenize` cou
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from llm.command import command
 from llm.tokenizer.documents import SPLITS, domain_of, split_batches
-from llm.tokenizer.indexed import token_dtype, write_indexed
+from llm.tokenizer.encoder import Encoder
+from llm.tokenizer.indexed import IndexedWriter, token_dtype
 from llm.tokenizer.load import Tokenizer, threads_given
 
 
@@ -21,26 +19,20 @@ def main(shards: Path, model: Path, tokens: Path, *, source: str) -> dict:
     tokenizer = Tokenizer(model)
     started = time.perf_counter()
     meta: dict = {"source": source, "domain": domain_of(shards)}
+    encoder = Encoder(tokenizer, threads_given())
     for split in SPLITS:
-        counts = {"documents": 0, "bytes": 0}
-        documents = encoded(tokenizer, shards, split, counts)
-        total = write_indexed(tokens / split, documents, token_dtype(tokenizer.vocab_size))
-        meta[split] = counts | {"tokens": total}
+        size = 0
+        with IndexedWriter(tokens / split, token_dtype(tokenizer.vocab_size)) as writer:
+            for texts in split_batches(shards, split):
+                data, offsets = encoder.utf8(texts)
+                size += len(data)
+                writer.append(*encoder.encode(data, offsets, tokenizer.eos))
+        meta[split] = {"documents": writer.documents, "bytes": size, "tokens": writer.tokens}
     text = json.dumps(meta, indent=2, sort_keys=True, ensure_ascii=False)
     (tokens / "meta.json").write_text(text + "\n", encoding="utf-8")
     seconds = time.perf_counter() - started
     size = sum(meta[split]["bytes"] for split in SPLITS)
     return meta | {"seconds": seconds, "bytes_per_second": size / max(seconds, 1e-9)}
-
-
-def encoded(tokenizer: Tokenizer, shards: Path, split: str, counts: dict) -> Iterator[np.ndarray]:
-    """Each document's ids and [EOS]; counts documents and UTF-8 bytes on the way."""
-    end = np.array([tokenizer.eos], np.int32)
-    for texts in split_batches(shards, split):
-        counts["documents"] += len(texts)
-        counts["bytes"] += sum(len(text.encode()) for text in texts)
-        for ids in tokenizer.encode_arrays(texts, threads_given()):
-            yield np.concatenate([ids, end])
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 
 from llm.command import command
+from llm.tokenizer.bytelevel import to_model, train_bytes
 from llm.tokenizer.documents import planned_texts
 from llm.tokenizer.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
-from llm.tokenizer.load import Tokenizer, threads_given
+from llm.tokenizer.load import CONTROLS, Tokenizer, threads_given
 from llm.tokenizer.train import train
 
 SAMPLE = 1 << 20  # bytes, to state bytes per token
@@ -24,12 +25,18 @@ def main(
     vocab_size: int,
     sample_bytes: int,
     character_coverage: float = 0.9995,
+    model_type: str = "bpe",
 ) -> dict:
-    """clean: directory of all clean sources. plan: sampling plan. The other paths are written. Returns the metrics."""
+    """clean: directory of all clean sources. plan: sampling plan. The other paths are written. Returns the metrics.
+    model_type: bpe, unigram (SentencePiece) or byte_bpe, which needs no character_coverage."""
     started = time.perf_counter()
-    model.write_bytes(
-        train(planned_texts(clean, plan, sample_bytes), vocab_size=vocab_size, character_coverage=character_coverage)
-    )
+    texts = planned_texts(clean, plan, sample_bytes)
+    if model_type == "byte_bpe":
+        first = len(CONTROLS)
+        model.write_bytes(to_model(train_bytes(texts, vocab_size=vocab_size, first_id=first), first))
+    else:
+        settings = {"vocab_size": vocab_size, "character_coverage": character_coverage, "model_type": model_type}
+        model.write_bytes(train(texts, **settings))
     trained = time.perf_counter() - started
     trained_model = Tokenizer(model)
     write_vocab(trained_model, vocab)

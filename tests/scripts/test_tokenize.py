@@ -14,6 +14,7 @@ from llm.tokenizer.indexed import IndexedTokens
 from llm.tokenizer.load import Tokenizer
 from scripts.pretrain.ngram_baseline import main as ngram_baseline
 from scripts.tokenize.encode import main as encode
+from scripts.tokenize.fertility import main as fertility
 from scripts.tokenize.mix_tokens import main as mix_tokens
 from scripts.tokenize.token_shards import main as token_shards
 from scripts.tokenize.tokenizer import main as tokenizer
@@ -169,6 +170,37 @@ def test_a_mix_of_other_token_shards(tokens: Path, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"domains": {}}')
     with pytest.raises(InputError, match="documents of prose without tokens"):
         mix_tokens(tmp_path / "plan.parquet", tmp_path / "report.json", tokens, tmp_path / "tokens.json")
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "byte_bpe"])
+def test_other_kinds_write_the_same_files_and_shards(clean: Path, plan: Path, tmp_path: Path, model_type: str) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        trained(clean, plan, tmp_path / name, model_type=model_type)
+    for name in NAMES.values():
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    (tmp_path / "tokens").mkdir()
+    encode(clean / "code", tmp_path / "one" / "tokenizer.model", tmp_path / "tokens", source="code")
+    tool = Tokenizer(tmp_path / "one" / "tokenizer.model")
+    texts = [text for batch in split_batches(clean / "code", "train") for text in batch]
+    shard = IndexedTokens(tmp_path / "tokens" / "train")
+    assert [tool.decode(document[:-1]) for document in shard] == texts
+    assert all((document[:-1] > 7).all() and document[-1] == tool.eos for document in shard)
+
+
+def test_fertility(clean: Path, plan: Path, model: Path, tmp_path: Path) -> None:
+    metrics = fertility(clean, plan, model, tmp_path / "fertility.json", sample_bytes=10**6)
+    assert json.loads((tmp_path / "fertility.json").read_text()) == metrics
+    assert sorted(metrics["domains"]) == ["books", "code"]
+    assert list(metrics["languages"]) == ["unknown"]
+    tool = Tokenizer(model)
+    for source, domain in (("code", "code"), ("prose", "books")):
+        texts = [text for batch in split_batches(clean / source, "validation") for text in batch]
+        found = metrics["domains"][domain]
+        assert found["tokens"] == sum(len(tool.encode(text)) for text in texts)
+        assert found["words"] == sum(len(text.split()) for text in texts)
+        assert found["bytes"] > found["gpt2_tokens"] > found["words"] / 2
+        assert found["bytes_per_token"] == round(found["bytes"] / found["tokens"], 4)
 
 
 def test_ngram_baseline(tokens: Path, model: Path, tmp_path: Path) -> None:

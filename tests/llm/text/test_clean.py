@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from llm.errors import InputError
 from llm.text import clean as subject
 from llm.text import filters, shards, tree
-from scripts.process import annotate, clean, clean_shards, deduplicate
+from scripts.process import annotate, clean, clean_shards
+from tests.llm.text.dedup_jobs import deduplicated
 
 PROSE = (
     "The committee that met in the old town hall decided to publish the report, and it asked the members to read it "
@@ -76,10 +77,9 @@ def process(directory: Path, sources: dict[str, Path], **options: object) -> tup
     annotated = {name: directory / "annotated" / name for name in sources}
     for name, path in sources.items():
         annotated[name].mkdir(parents=True)
-        annotate.main(path, annotated[name], permutations=112, seed=0)
-    (directory / "duplicates").mkdir()
-    duplicates = {name: directory / "duplicates" / f"{name}.parquet" for name in sources}
-    deduplicate.main(list(sources.values()), list(annotated.values()), list(duplicates.values()))
+        annotate.main(path, annotated[name])
+    deduplicated(directory, list(sources.values()))
+    duplicates = {name: directory / f"duplicates-{i}.parquet" for i, name in enumerate(sources)}
     cleaned, metrics = {}, {}
     for name, path in sources.items():
         cleaned[name] = directory / "clean" / name

@@ -1,6 +1,9 @@
 """Planted duplicates are found, clusters do not depend on any order, and giant buckets stay cheap."""
 
 import hashlib
+import itertools
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -8,20 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.minhash import coefficients, minima, signatures
+from kernels.minhash import coefficients, minima
 from llm.errors import InputError
-from llm.text import dedup
-
-OPTIONS = {"bands": 28, "rows": 4, "threshold": 0.8, "max_bucket": 50, "shingle_words": 5}
+from llm.text import candidates, shuffle, verify
+from scripts.process import candidates as candidates_script
+from scripts.process import edges as edges_script
+from tests.llm.text.dedup_jobs import deduplicated, write_raw
 
 
 def duplicates(texts: list[str], ids: list[str] | None = None, **options: float) -> tuple[pl.DataFrame, dict]:
-    series = pl.Series(texts, dtype=pl.String)
-    found = signatures(*dedup.byte_buffer(series), *coefficients(112, seed=0))
-    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    return dedup.find_duplicates(
-        ids or [f"s/{i:08d}" for i in range(len(texts))], digests, series, found, **{**OPTIONS, **options}
-    )
+    """One source in one shard, one range."""
+    with tempfile.TemporaryDirectory() as directory:
+        raw = write_raw(Path(directory) / "raw", ids or [f"s/{i:08d}" for i in range(len(texts))], texts)
+        return deduplicated(Path(directory), [raw], **options)
 
 
 def shingle_set(text: str) -> set[tuple[str, ...]]:
@@ -92,7 +94,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TEXTS, st.randoms(use_true_random=False))
 def test_the_order_of_documents_does_not_matter(texts: list[str], random) -> None:  # noqa: ANN001
     ids = [f"s/{i:08d}" for i in range(len(texts))]
@@ -105,7 +107,7 @@ def test_the_order_of_documents_does_not_matter(texts: list[str], random) -> Non
     assert expected["keep"].sum() == expected["cluster"].n_unique()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TEXTS)
 def test_clusters_are_the_components_of_true_similarity(texts: list[str]) -> None:
     table, _ = duplicates(texts)
@@ -126,7 +128,8 @@ def test_recall_against_theory_on_candidates() -> None:
     values = generator.integers(0, 1 << 32, size=(n, 2 * size), dtype=np.uint32)
     sets = np.concatenate([np.concatenate([v[:size], v[:shared], v[size : 2 * size - shared]]) for v in values])
     found = minima(sets, np.arange(2 * n + 1, dtype=np.int64) * size, a, b)
-    pairs, _ = dedup.candidates(found, bands=28, rows=4, max_bucket=50)
+    entries = candidates.keys(np.arange(2 * n, dtype=np.uint64), found, bands=28, rows=4)
+    pairs = {pair for table, _ in candidates.pairs(entries, max_bucket=50) for pair in table.iter_rows()}
     proposed = sum(int(i % 2 == 0 and j == i + 1) for i, j in pairs)
     theory = 1 - (1 - 0.25**4) ** 28
     assert abs(proposed / n - theory) < 4 * np.sqrt(theory * (1 - theory) / n)
@@ -150,3 +153,88 @@ def test_edges() -> None:
     assert all(table["keep"].to_list()[7:])
     with pytest.raises(InputError, match="permutations"):
         duplicates(["a"], bands=29)
+
+
+@pytest.mark.parametrize("ranges", [1, 4, 16])
+def test_ranges_shards_and_the_order_of_sources_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: int
+) -> None:
+    """1, 4 and 16 jobs, shards and orders, in slices and blocks that hold next to nothing, against one job."""
+    texts = [*planted(160, seed=3), *["", "equal text of a few words"] * 4, *planted(160, seed=3)[:30]]
+    texts += [" ".join(words(np.random.Generator(np.random.PCG64(1)), 150)) + f" author{i}" for i in range(40)]
+    ids = [f"{'abc'[i % 3]}/{i:08d}" for i in range(len(texts))]
+    expected, _ = duplicates(texts, ids, max_bucket=10)
+    assert set(expected["reason"].unique()) == {None, "exact", "near"}
+
+    monkeypatch.setattr(candidates_script, "ENTRIES", 4000)
+    monkeypatch.setattr(candidates, "PAIRS", 64)
+    monkeypatch.setattr(edges_script, "PAIRS", 500)
+    monkeypatch.setattr(verify.similar, "__kwdefaults__", {**verify.similar.__kwdefaults__, "block": 20_000})
+    orders = list(itertools.permutations("abc"))
+    sources = [
+        write_raw(tmp_path / "raw" / name, ids["abc".index(name) :: 3], texts["abc".index(name) :: 3], -(-92 // ranges))
+        for name in orders[ranges % len(orders)]
+    ]
+    got, _ = deduplicated(tmp_path, sources, ranges, max_bucket=10)
+    assert got.sort("id").equals(expected.sort("id"))
+
+
+def test_the_member_of_best_quality_is_kept(tmp_path: Path) -> None:
+    base = " ".join(words(np.random.Generator(np.random.PCG64(1)), 100))
+    texts = [base, base + " longer", base + " longer", "other", "without a score"]
+    raw = write_raw(tmp_path / "raw", [f"s/{i}" for i in range(5)], texts, per_part=2)
+    (tmp_path / "scores").mkdir()
+    scores = pl.DataFrame({"id": [f"s/{i}" for i in range(5)], "quality": [0.9, 0.1, 0.2, 0.5, None]})
+    for i in range(3):
+        scores[2 * i : 2 * i + 2].write_parquet(tmp_path / f"scores/part-{i:05d}.parquet")
+    table, _ = deduplicated(tmp_path, [raw], scores=[tmp_path / "scores"])
+    assert table["keep"].to_list() == [True, False, False, True, True]
+    assert table["reason"].to_list() == [None, "exact", "near", None, None]
+
+
+def test_without_verification_every_candidate_counts() -> None:
+    texts = planted(200, seed=2)
+    verified, _ = duplicates(texts)
+    table, counts = duplicates(texts, verify=False)
+    assert counts["compared_pairs"] == 0
+    assert table["keep"].sum() < verified["keep"].sum()
+
+
+def test_recall_on_planted_duplicates_follows_the_curve() -> None:
+    """Pairs of documents whose true similarity is known by construction: share found against 1 - (1 - s^r)^b."""
+    generator = np.random.Generator(np.random.PCG64(11))
+    n, bands, rows = 250, 14, 8
+    for changed in (4, 8, 14):
+        texts, theory = [], []
+        for i in range(n):
+            original = [f"d{i}w{k}" for k in range(100)]
+            copy = list(original)
+            for position in generator.choice(100, changed, replace=False):
+                copy[position] = f"x{position}"
+            texts += [" ".join(original), " ".join(copy)]
+            theory.append(1 - (1 - similarity(*texts[-2:]) ** rows) ** bands)
+        table, _ = duplicates(texts, bands=bands, rows=rows, verify=False)
+        cluster = table["cluster"].to_list()
+        found = sum(a == b for a, b in zip(cluster[0::2], cluster[1::2], strict=True))
+        spread = np.sqrt(sum(p * (1 - p) for p in theory)) + 1
+        assert abs(found - sum(theory)) < 4 * spread
+
+
+def test_names_that_two_texts_share_join_nothing() -> None:
+    from llm.text.dedup import clusters
+
+    digest = np.array([[5, 1, 0, 0], [5, 2, 0, 0], [9, 0, 0, 0], [7, 0, 0, 0]], dtype=np.uint64)
+    documents = pl.DataFrame({"id": list("abcd"), "bytes": [1, 1, 1, 1], "quality": [None] * 4}).with_columns(
+        pl.Series("digest", digest, dtype=candidates.DIGEST), pl.col("quality").cast(pl.Float64)
+    )
+    edges = pl.DataFrame({"a": [5, 7], "b": [9, 9]}, schema={"a": pl.UInt64, "b": pl.UInt64})
+    table, counts = clusters(documents, edges)
+    assert counts["ambiguous_edges"] == 1
+    assert table["keep"].to_list() == [True, True, False, True]
+
+
+def test_a_range_is_a_part_of_the_hashes() -> None:
+    hashes = np.array([0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1], dtype=np.uint64)
+    assert shuffle.range_of(hashes, 2).tolist() == [0, 0, 0, 1, 1]
+    assert shuffle.range_of(hashes, 1).tolist() == [0] * 5
+    assert shuffle.range_of(hashes, 16).max() == 15

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import models, normalizers
+from tokenizers import models
 
-from llm.tokenizer.export import merges, vocabulary, write_tokenizer_json, write_vocab
+from llm.tokenizer.export import escapes, merges, vocabulary, write_tokenizer_json, write_vocab
 from llm.tokenizer.load import CONTROLS, Tokenizer
 from tests.llm.tokenizer.texts import ADVERSARIAL, arbitrary
 
@@ -25,7 +25,7 @@ def from_text_files(directory: Path) -> FastTokenizer:
         str(directory / "vocab.json"), str(directory / "merges.txt"), unk_token="[UNK]", byte_fallback=True
     )
     result = FastTokenizer(model)
-    result.normalizer = normalizers.Replace(" ", "▁")
+    result.normalizer = escapes()
     return result
 
 

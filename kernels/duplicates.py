@@ -1,0 +1,189 @@
+"""Inner loops of deduplication on plain arrays: keys of bands, pairs of buckets, similarity of sets, union-find.
+
+Bands of a signature (Indyk and Motwani 1998; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4) propose
+pairs: a pair of similarity s shares one of b bands of r rows with probability 1 - (1 - s^r)^b. What a document is, and
+what becomes of its duplicates, is no concern of this module.
+"""
+
+import numpy as np
+
+from kernels.jit import jit
+from kernels.minhash import mix
+
+
+@jit
+def band_keys(signatures, bands, rows):
+    """One hash of each band's number and components: u64 [n, bands]. signatures u32 [n, at least bands * rows]."""
+    result = np.empty((len(signatures), bands), dtype=np.uint64)
+    for i in range(len(signatures)):
+        for band in range(bands):
+            key = mix(np.uint64(band + 1))
+            for component in signatures[i, band * rows : (band + 1) * rows]:
+                key = mix(key + np.uint64(component) + np.uint64(1))
+            result[i, band] = key
+    return result
+
+
+@jit
+def bucket_pairs(keys, members, max_bucket, begin, limit):
+    """Pairs of buckets, u64 [n, 2] of members, from entry `begin` on; the entry to go on with; buckets that are larger.
+
+    keys, members u64 [n_entries], ascending by both and without repetitions: a bucket is a run of one key. Each entry is
+    paired with the first `max_bucket` before it in its bucket, so all are with all in a bucket that is not larger. Ends
+    before there would be more than `limit` pairs, at least `max_bucket`.
+    """
+    first = begin
+    while 0 < first < len(keys) and keys[first - 1] == keys[begin]:
+        first -= 1
+    start, n, end = first, 0, begin
+    while end < len(keys):
+        if keys[end] != keys[start]:
+            start = end
+        if n + min(end - start, max_bucket) > limit:
+            break
+        n += min(end - start, max_bucket)
+        end += 1
+    result = np.empty((n, 2), dtype=np.uint64)
+    start, n, larger = first, 0, 0
+    for i in range(begin, end):
+        if keys[i] != keys[start]:
+            start = i
+        larger += i - start == max_bucket
+        for j in range(start, min(i, start + max_bucket)):
+            result[n, 0], result[n, 1] = members[j], members[i]
+            n += 1
+    return result, end, larger
+
+
+@jit
+def find(parent, node):
+    """The root of a node in a union-find forest; halves the path to it."""
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@jit
+def join(parent, a, b):
+    """Make one tree of two nodes' trees, under the smaller root; whether they were two."""
+    a, b = find(parent, a), find(parent, b)
+    parent[max(a, b)] = min(a, b)
+    return a != b
+
+
+@jit
+def components(n, pairs):
+    """The smallest node of each node's component, i64 [n], and which pairs form a forest that spans them, bool [n_pairs].
+
+    pairs i64 [n_pairs, 2].
+    """
+    parent = np.arange(n)
+    joined = np.empty(len(pairs), dtype=np.bool_)
+    for i in range(len(pairs)):
+        joined[i] = join(parent, pairs[i, 0], pairs[i, 1])
+    for node in range(n):
+        parent[node] = find(parent, node)
+    return parent, joined
+
+
+@jit
+def room_for(n):
+    """A power of two, at least twice n: the size of a hash table of n values."""
+    size = 2
+    while size < 2 * n:
+        size *= 2
+    return size
+
+
+@jit
+def insert(table, owner, mark, mask, value):
+    """Put a value u64 into the open-addressing table that `mark` owns; whether it was new."""
+    slot = np.int64(value & np.uint64(mask))
+    while owner[slot] == mark:
+        if table[slot] == value:
+            return False
+        slot = (slot + 1) & mask
+    owner[slot] = mark
+    table[slot] = value
+    return True
+
+
+@jit
+def holds(table, owner, mark, mask, value):
+    """Whether the table that `mark` owns holds a value u64."""
+    slot = np.int64(value & np.uint64(mask))
+    while owner[slot] == mark:
+        if table[slot] == value:
+            return True
+        slot = (slot + 1) & mask
+    return False
+
+
+@jit
+def tables(offsets):
+    """A hash table for the largest set: values u64 and owners i64, nobody's yet."""
+    largest = 0
+    for i in range(len(offsets) - 1):
+        largest = max(largest, offsets[i + 1] - offsets[i])
+    size = room_for(largest)
+    return np.empty(size, dtype=np.uint64), np.full(size, -1, dtype=np.int64)
+
+
+@jit
+def distinct(values, offsets):
+    """The same lists without repetitions, each in its order: values u64 and offsets i64 [n_lists + 1]; in place."""
+    table, owner = tables(offsets)
+    borders = np.zeros_like(offsets)
+    n = 0
+    for i in range(len(offsets) - 1):
+        mask = room_for(offsets[i + 1] - offsets[i]) - 1
+        for k in range(offsets[i], offsets[i + 1]):
+            if insert(table, owner, i, mask, values[k]):
+                values[n] = values[k]
+                n += 1
+        borders[i + 1] = n
+    return values[:n], borders
+
+
+@jit
+def needed(m, n, threshold):
+    """The smallest number of common elements, at least 1, that gives sets of m and n a Jaccard similarity of
+    `threshold`."""
+    common = max(np.int64((m + n) * threshold / (1 + threshold)) - 1, 1)
+    while common < m + n and common / (m + n - common) < threshold:
+        common += 1
+    return common
+
+
+@jit
+def join_similar(parent, nodes, lists, values, offsets, threshold):
+    """Join in `parent` the nodes i64 [n_pairs, 2] whose sets have a Jaccard similarity of at least `threshold`; which
+    pairs joined two trees, bool [n_pairs], and how many were compared.
+
+    lists i64 [n_pairs, 2]: where the pairs' sets are in values u64 and offsets i64 (of `distinct`), best sorted by the
+    first. Nodes that are joined already are not compared: thousands of equal licence headers cost as many, not their
+    square. Nor are sets whose sizes alone say no.
+    """
+    table, owner = tables(offsets)
+    joined = np.zeros(len(nodes), dtype=np.bool_)
+    held, compared, mask = -1, 0, 0
+    for i in range(len(nodes)):
+        a, b = lists[i, 0], lists[i, 1]
+        m, n = offsets[a + 1] - offsets[a], offsets[b + 1] - offsets[b]
+        need = needed(m, n, threshold)
+        if need > min(m, n) or find(parent, nodes[i, 0]) == find(parent, nodes[i, 1]):
+            continue
+        if a != held:
+            held, mask = a, room_for(m) - 1
+            for k in range(offsets[a], offsets[a + 1]):
+                insert(table, owner, a, mask, values[k])
+        compared += 1
+        spare = n - need  # so many of b may be missing in a
+        for k in range(offsets[b], offsets[b + 1]):
+            spare -= not holds(table, owner, a, mask, values[k])
+            if spare < 0:
+                break
+        if spare >= 0:
+            joined[i] = join(parent, nodes[i, 0], nodes[i, 1])
+    return joined, compared

@@ -1,0 +1,108 @@
+"""Byte-level BPE: trained over words of UTF-8 bytes, kept as tiktoken keeps it: a line `base64(piece) id` for each.
+
+That is the format of Llama 3's tokenizer.model. The bytes have the first ids after the control tokens, then come the
+pieces as they were learned. A pair merges whenever its result is a piece, the smallest id first, as in tiktoken.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator
+
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as FastTokenizer
+
+from llm.errors import InputError
+
+# Qwen2's words: contractions, letters with one character before them, single digits, the rest with its line ends.
+PATTERN = (
+    r"'(?:[sdmtSDMT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # for comparison
+
+
+def train_bytes(
+    texts: Iterable[str], *, vocab_size: int, first_id: int, pattern: str = PATTERN, at_most: bool = False
+) -> list[bytes]:
+    """The pieces from id `first_id` on, `vocab_size` - `first_id` of them: the 256 bytes, then what was learned.
+
+    Raises InputError when the texts do not support so many, unless `at_most` says that fewer will do.
+    """
+    fast = FastTokenizer(models.BPE())
+    fast.pre_tokenizer = words(pattern)
+    size = vocab_size - first_id
+    if size < 256:
+        raise InputError(f"tokenizer.vocab_size: {vocab_size} is too small; set it to at least {first_id + 256}")
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    fast.train_from_iterator(texts, trainer)
+    learned = sorted(fast.get_vocab().items(), key=lambda item: item[1])
+    pieces = [bytes([byte]) for byte in range(256)]
+    pieces += [spelled_bytes(token) for token, _ in learned if len(token) > 1]
+    if len(pieces) == 256:
+        raise InputError("the training split holds no text for the tokenizer; check the sources and filters")
+    if len(pieces) < size and not at_most:
+        raise InputError(
+            f"tokenizer.vocab_size: {vocab_size} is more than the training text supports; "
+            f"set it to at most {first_id + len(pieces)}, or add text"
+        )
+    return pieces
+
+
+def to_model(pieces: list[bytes], first_id: int) -> bytes:
+    return b"".join(b"%s %d\n" % (base64.b64encode(piece), i) for i, piece in enumerate(pieces, first_id))
+
+
+def from_model(model: bytes, first_id: int) -> list[bytes]:
+    """The pieces of `to_model`. Raises ValueError for anything else."""
+    pieces = []
+    for number, line in enumerate(model.splitlines(), first_id):
+        piece, index = line.split()
+        if int(index) != number:
+            raise ValueError(f"line {number - first_id + 1}: id {index.decode()}, expected {number}")
+        pieces.append(base64.b64decode(piece, validate=True))
+    if pieces[:256] != [bytes([byte]) for byte in range(256)]:
+        raise ValueError("the 256 bytes do not come first")
+    return pieces
+
+
+def words(pattern: str) -> pre_tokenizers.PreTokenizer:
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), byte_level])
+
+
+def fast_bytes(pieces: list[bytes], controls: tuple[str, ...], pattern: str = PATTERN) -> FastTokenizer:
+    """The tokenizer for Hugging Face's `tokenizers`; the controls are in its vocabulary and no text can spell them."""
+    vocabulary = {token: i for i, token in enumerate([*controls, *map(spelled, pieces)])}
+    fast = FastTokenizer(models.BPE(vocabulary, list(byte_merges(pieces))))
+    fast.pre_tokenizer = words(pattern)
+    fast.decoder = decoders.ByteLevel()
+    return fast
+
+
+def byte_merges(pieces: list[bytes]) -> Iterator[tuple[str, str]]:
+    """Every way to make a piece of two pieces, in the order of ids."""
+    known = set(pieces)
+    for piece in pieces[256:]:
+        for cut in range(1, len(piece)):
+            if piece[:cut] in known and piece[cut:] in known:
+                yield spelled(piece[:cut]), spelled(piece[cut:])
+
+
+def alphabet() -> list[str]:
+    """GPT-2's character for each byte: printable ones stand for themselves."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]
+
+
+CHARACTERS = alphabet()
+BYTES = {character: byte for byte, character in enumerate(CHARACTERS)}
+
+
+def spelled(piece: bytes) -> str:
+    return "".join(CHARACTERS[byte] for byte in piece)
+
+
+def spelled_bytes(token: str) -> bytes:
+    return bytes(BYTES[character] for character in token)

@@ -1,0 +1,27 @@
+"""Find the pairs of documents that share a band of their signatures, in one range of keys. Compares no texts."""
+
+from pathlib import Path
+
+from llm.command import command
+from llm.text import candidates
+from llm.text.shuffle import slices, write_ranges
+
+ENTRIES = 1 << 23  # keys in memory at once
+
+
+def main(entries: list[Path], pairs: list[Path], *, max_bucket: int = 50) -> dict:
+    """entries: each source's directory for this range. pairs: an empty directory for each range of pairs.
+    max_bucket: of a larger bucket only so many members are compared with all others."""
+    n = n_pairs = oversized = tables = 0
+    for table in slices(entries, ["key", "name"], ENTRIES):
+        n += len(table)
+        for found, larger in candidates.pairs(table, max_bucket=max_bucket):
+            write_ranges(found, "a", pairs, f"part-{tables:05d}.parquet")
+            tables += 1
+            n_pairs += len(found)
+            oversized += larger
+    return {"keys": n, "pairs": n_pairs, "oversized_buckets": oversized}
+
+
+if __name__ == "__main__":
+    command(main)

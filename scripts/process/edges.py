@@ -1,0 +1,43 @@
+"""Judge one range of candidate pairs by the true Jaccard similarity of their texts' shingle sets."""
+
+from pathlib import Path
+
+import polars as pl
+
+from llm.command import command
+from llm.text import shards
+from llm.text.shuffle import slices
+from llm.text.verify import forest, similar
+
+PAIRS = 1 << 22  # in memory at once
+
+
+def main(
+    documents: list[Path],
+    facts: list[Path],
+    pairs: list[Path],
+    edges: Path,
+    *,
+    verify: bool = True,
+    threshold: float = 0.8,
+    shingle_words: int = 5,
+) -> dict:
+    """documents, facts: each source's directories of shards, in one order. pairs: the directories for this range. edges:
+    a parquet file, enough of the pairs to connect what is similar. verify: false takes every candidate for similar.
+    threshold: least Jaccard similarity of sets of shingles of shingle_words tokens."""
+    found = []
+    n_pairs = compared = 0
+    for table in slices(pairs, ["a", "b"], PAIRS):
+        table = table.unique().sort("a", "b")
+        n_pairs += len(table)
+        if verify:
+            table, n = similar(table, documents, facts, threshold=threshold, words=shingle_words)
+            compared += n
+        found.append(table)
+    joined = forest(pl.concat(found).sort("a", "b"))
+    shards.write(joined, edges)
+    return {"candidate_pairs": n_pairs, "compared_pairs": compared, "edges": len(joined)}
+
+
+if __name__ == "__main__":
+    command(main)

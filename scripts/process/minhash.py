@@ -1,0 +1,46 @@
+"""Sign one source's documents by MinHash and spread the keys of the signatures' bands over ranges. Compares nothing."""
+
+from pathlib import Path
+
+from kernels import minhash, minhash_gpu
+from llm.command import command
+from llm.progress import progress
+from llm.text import candidates, shards
+from llm.text.buffers import utf8
+from llm.text.shuffle import write_ranges
+
+
+def main(
+    documents: Path,
+    facts: Path,
+    entries: list[Path],
+    *,
+    permutations: int = 112,
+    shingle_words: int = 5,
+    bands: int = 28,
+    rows: int = 4,
+    seed: int = 0,
+) -> dict:
+    """documents: directory of raw parquet shards. facts: empty directory to fill, id, digest and size of each document.
+    entries: an empty directory for each range of keys. permutations, shingle_words, seed: of the signatures.
+    bands, rows: of LSH."""
+    candidates.check_bands(bands, rows, permutations)
+    factors = minhash.coefficients(permutations, seed)
+    on_gpu = minhash_gpu.available()
+    signatures = minhash_gpu.signatures if on_gpu else minhash.signatures
+    n = n_bytes = 0
+    for path in shards.parts(documents):
+        frame = shards.read(path, ["id", "sha256", "text"])
+        known = candidates.facts(frame)
+        signed = signatures(*utf8(frame["text"]), *factors, shingle_words)
+        found = candidates.keys(candidates.names(known), signed, bands=bands, rows=rows)
+        write_ranges(found, "key", entries, path.name)
+        shards.write(known, facts / path.name)
+        n += len(frame)
+        n_bytes += known["bytes"].sum()
+        progress(f"signed {n:,} documents, {n_bytes / 1e6:.1f} MB")
+    return {"documents": n, "bytes": n_bytes, "gpu": on_gpu}
+
+
+if __name__ == "__main__":
+    command(main)

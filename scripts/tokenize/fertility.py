@@ -1,0 +1,41 @@
+"""How much text a token holds, by domain and language, beside a GPT-2-like tokenizer. Changes no artifact."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from llm.command import command
+from llm.tokenizer.bytelevel import GPT2, fast_bytes, train_bytes
+from llm.tokenizer.documents import planned_texts
+from llm.tokenizer.fertility import counted, summary
+from llm.tokenizer.load import CONTROLS, Tokenizer, threads_given
+
+
+def main(clean: Path, plan: Path, model: Path, fertility: Path, *, sample_bytes: int) -> dict:
+    """clean: all clean sources. plan, sample_bytes: what the tokenizer was trained on. model: tokenizer.model.
+    fertility: JSON to write. Returns the same. The rival has as many pieces as the text supports, at most ours."""
+    tokenizer = Tokenizer(model)
+    first = len(CONTROLS)
+    texts = planned_texts(clean, plan, sample_bytes)
+    size = tokenizer.vocab_size
+    pieces = train_bytes(texts, vocab_size=size, first_id=first, pattern=GPT2, at_most=True)
+    rival = fast_bytes(pieces, CONTROLS, GPT2)
+
+    def rival_lengths(texts: list[str]) -> np.ndarray:
+        return np.array([len(found.ids) for found in rival.encode_batch(texts)], np.int64)
+
+    tables = [counted(source, tokenizer, rival_lengths, threads_given()) for source in sources(clean)]
+    result = {"vocab_size": size, "gpt2_vocab_size": first + len(pieces)} | summary(pl.concat(tables))
+    text = json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False)
+    fertility.write_text(text + "\n", encoding="utf-8")
+    return result
+
+
+def sources(clean: Path) -> list[Path]:
+    return sorted(path for path in clean.iterdir() if path.is_dir())
+
+
+if __name__ == "__main__":
+    command(main)
