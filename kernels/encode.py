@@ -84,9 +84,9 @@ def encode_document(vocabulary, cache, data, begin, end, out, at):
             stop, low, high = run(joined, data, begin, end)
         size = stop - begin
         high |= np.uint64(size) << np.uint64(56)
-        row = cache[mixed(low ^ (high * np.uint64(0x9E3779B97F4A7C15))) & mask]
-        if size <= CACHED_BYTES and row[0] == low and (row[1] & KEY) == high:
-            at = recall(row, out, at)
+        row = mixed(low ^ (high * np.uint64(0x9E3779B97F4A7C15))) & mask
+        if size <= CACHED_BYTES and cache[row, 0] == low and (cache[row, 1] & KEY) == high:
+            at = recall(cache, row, out, at)
             begin = stop
             continue
         first = at
@@ -98,33 +98,33 @@ def encode_document(vocabulary, cache, data, begin, end, out, at):
                 single, character_keys, character_values, keys, values, ids, byte_ids, space, data, begin, stop, out, at
             )
         if size <= CACHED_BYTES and at - first <= CACHED_IDS:
-            remember(row, low, high, out, first, at)
+            remember(cache, row, low, high, out, first, at)
         begin = stop
     return at
 
 
 @jit
-def recall(row, out, at):
-    """The ids of the unit that a row of the cache holds into out[at:]; returns where they end. Four at once: no branch
+def recall(cache, row, out, at):
+    """The ids of the unit in a row of the cache into out[at:]; returns where they end. Four at once: no branch
     for the usual unit."""
-    out[at] = np.int32(row[2] & LOW)
-    out[at + 1] = np.int32(row[2] >> HALF)
-    out[at + 2] = np.int32(row[3] & LOW)
-    out[at + 3] = np.int32(row[3] >> HALF)
-    count = np.int64(row[1] >> COUNT)
+    out[at] = np.int32(cache[row, 2] & LOW)
+    out[at + 1] = np.int32(cache[row, 2] >> HALF)
+    out[at + 2] = np.int32(cache[row, 3] & LOW)
+    out[at + 3] = np.int32(cache[row, 3] >> HALF)
+    count = np.int64(cache[row, 1] >> COUNT)
     for k in range(4, count):
-        out[at + k] = np.int32((row[2 + k // 2] >> (HALF * np.uint64(k & 1))) & LOW)
+        out[at + k] = np.int32((cache[row, 2 + k // 2] >> (HALF * np.uint64(k & 1))) & LOW)
     return at + count
 
 
 @jit
-def remember(row, low, high, out, first, at):
+def remember(cache, row, low, high, out, first, at):
     """Write the unit of this key and its ids out[first:at] to a row of the cache."""
-    row[0] = low
-    row[1] = high | (np.uint64(at - first) << COUNT)
-    row[2:] = 0
+    cache[row, 0] = low
+    cache[row, 1] = high | (np.uint64(at - first) << COUNT)
+    cache[row, 2:] = 0
     for k in range(at - first):
-        row[2 + k // 2] |= np.uint64(out[first + k]) << (HALF * np.uint64(k & 1))
+        cache[row, 2 + k // 2] |= np.uint64(out[first + k]) << (HALF * np.uint64(k & 1))
 
 
 @jit
