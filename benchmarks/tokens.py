@@ -9,18 +9,21 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks.compare import Row, in_turns, timed
 from llm.tokenizer.bytelevel import PATTERN
 from llm.tokenizer.encoder import Encoder
 from llm.tokenizer.export import fast_tokenizer
 from llm.tokenizer.load import CONTROLS, Tokenizer
 
 ROUNDS = 3
+NAMES = ("ours", "sentencepiece")
 LIMIT = 6_000_000  # bytes of text, an equal share from each shard
 
 
@@ -58,6 +61,21 @@ def contenders(tokenizer: Tokenizer, threads: int) -> dict[str, Callable[[list[s
         tik = tiktoken.Encoding("ours", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
         result["tiktoken"] = lambda texts: tik.encode_ordinary_batch(texts, num_threads=threads)
     return result
+
+
+def measure(tokenizer: Tokenizer, texts: list[str], rounds: int) -> list[Row]:
+    """Beside sentencepiece's batch encode with one thread and with two; the ids of all documents must be equal."""
+    size = sum(len(text.encode()) for text in texts)
+    rows = []
+    for threads in (1, 2):
+        both = {name: encode for name, encode in contenders(tokenizer, threads).items() if name in NAMES}
+        found = {name: encode(texts) for name, encode in both.items()}
+        differ = sum(list(a) != list(b) for a, b in zip(*found.values(), strict=True))
+        speeds = in_turns([(size, timed(name, partial(encode, texts))) for name, encode in both.items()], rounds)
+        note = f"{threads} threads, {differ} of {len(texts):,} documents differ"
+        ours, peer = (speeds[name] for name in NAMES)
+        rows.append(Row(f"tokenize, {tokenizer.kind}", ours, NAMES[1], peer, times=2, note=note, right=not differ))
+    return rows
 
 
 def flat(encoder: Encoder, texts: list[str]) -> list[np.ndarray]:
