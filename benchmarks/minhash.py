@@ -19,6 +19,7 @@ import polars as pl
 from benchmarks import peers
 from benchmarks.compare import RAW, Row, in_turns, show, size_of, texts_of, timed
 from kernels.minhash import coefficients, minima
+from scripts.process import deduplicate
 from tests.llm.text.dedup_jobs import deduplicated
 
 SAMPLE = 600  # documents for datatrove
@@ -35,31 +36,30 @@ def main() -> None:
 
 
 def measure(texts: pl.Series, megabytes: int, rounds: int) -> list[Row]:
-    """All deduplication, and exact deduplication alone with the digests that raw shards hold and from the texts on."""
+    """All deduplication, and exact alone: the rule `deduplicate` without edges, on tables that hold digests."""
     planted_texts = planted(texts, megabytes)
     size = size_of(planted_texts)
     with written(planted_texts) as directory:
         raw, part, sample = directory / "raw", directory / "raw/part-00000.parquet", directory / "sample.parquet"
+        facts, no_edges = directory / "jobs/facts/0", directory / "edges.parquet"
+        deduplicated(directory / "jobs", [raw])  # compiles
+        pl.read_parquet(directory / "jobs/edges-0.parquet").clear().write_parquet(no_edges)
         contenders = [
             (size, timed("ours", lambda: ours(raw))),
-            (size, timed("digests", lambda: pl.read_parquet(part, columns=["sha256"])["sha256"].is_first_distinct())),
-            (size, timed("hashed", lambda: digests(texts_in(part)).is_first_distinct())),
+            (size, timed("exact", lambda: deduplicate.main([facts], [no_edges], [directory / "duplicates.parquet"]))),
+            (size, timed("digests", lambda: digests(texts_in(part)))),
         ]
         if not peers.missing():
-            contenders += [
-                (size, peers.work("rensa", part)),
-                (size_of(texts_in(sample)), peers.work("minhash", sample)),
-            ]
-        ours(raw)  # compiles
+            few = size_of(texts_in(sample))
+            contenders += [(size, peers.work("rensa", part)), (few, peers.work("minhash", sample))]
         speeds = in_turns(contenders, rounds)
-    rows = [Row("MinHash, LSH, clusters", speeds["ours"], at_least=100)]
-    for peer, times in (("datatrove", 100), ("rensa", 5)):
-        if peer in speeds:
-            rows.append(Row("MinHash, LSH, clusters", speeds["ours"], peer, speeds[peer], times=times))
+    name, found = "MinHash, LSH, clusters", speeds["ours"]
+    compared = [(peer, times) for peer, times in (("datatrove", 100), ("rensa", 5)) if peer in speeds]
     return [
-        *rows,
-        Row("exact duplicates", speeds["digests"], at_least=1000, note="by the digests in raw shards"),
-        Row("exact duplicates", speeds["hashed"], note="by digests made anew"),
+        Row(name, found, at_least=100),
+        *(Row(name, found, peer, speeds[peer], times=times) for peer, times in compared),
+        Row("exact duplicates", speeds["exact"], at_least=1000, note="from the digests that collect wrote"),
+        Row("sha256 of the texts", speeds["digests"], note="what collect does for it"),
     ]
 
 
