@@ -5,7 +5,7 @@
 Every step is a benchmark of its own that tells more: minhash.py, signals.py, pii.py, tokens.py, html_pages.py. CPU
 seconds of contenders that take turns, without start-up and compilation; medians. The corpus is repeated until it has
 --megabytes (for MinHash with words replaced, or else all would be duplicates). HTML pages are fetched from pinned
-packages (kept in --pages, if given). The tokenizer is trained on the corpus first. Exit status 1: something missed.
+packages (kept in --pages, if given). Tokenizers are trained on a part of it first. Exit status 1: something missed.
 """
 
 import argparse
@@ -44,9 +44,12 @@ def measured(options: argparse.Namespace, directory: Path) -> list[Row]:
     print(f"{len(texts):,} documents, {size_of(texts) / 1e6:.1f} MB; MB per CPU second, {options.rounds} rounds")
 
     def tokenized() -> list[Row]:
-        model = directory / "tokenizer.model"
-        model.write_bytes(train(texts, vocab_size=options.vocab_size, character_coverage=0.9995))
-        return tokens.measure(Tokenizer(model), texts.to_list(), options.rounds)
+        rows, model = [], directory / "tokenizer.model"
+        for kind in ("bpe", "unigram"):
+            some = texts.gather_every(4)  # training is not what is measured
+            model.write_bytes(train(some, vocab_size=options.vocab_size, character_coverage=0.9995, model_type=kind))
+            rows += tokens.measure(Tokenizer(model), texts, options.rounds)
+        return rows
 
     work = {
         "minhash": lambda: minhash.measure(texts, *amount),

@@ -115,11 +115,27 @@ def pii(file: str) -> dict[str, float]:
     return {"datatrove": seconds() - begin}
 
 
+def tiktoken(settings: str, file: str, ids: str) -> dict[str, float]:
+    """Writes the ids too, a list for each text."""
+    import pyarrow
+    from tiktoken import Encoding
+
+    given, texts = json.loads(Path(settings).read_text()), texts_of(file)
+    ranks = {bytes.fromhex(piece): rank for piece, rank in given["ranks"].items()}
+    encoding = Encoding("ours", pat_str=given["pattern"], mergeable_ranks=ranks, special_tokens={})
+    begin = seconds()
+    found = encoding.encode_ordinary_batch(texts, num_threads=given["threads"])
+    spent = seconds() - begin
+    parquet.write_table(pyarrow.table({"ids": found}), ids)
+    return {"tiktoken": spent}
+
+
 WORKS: dict[str, Callable[..., dict[str, float]]] = {
     "rensa": rensa,
     "minhash": minhash,
     "filters": filters,
     "pii": pii,
+    "tiktoken": tiktoken,
 }
 
 if __name__ == "__main__":
