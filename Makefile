@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup validators peers demo test test-all lint lock ask clean
+.PHONY: help setup validators peers bench demo test test-all lint lock ask clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -40,6 +40,10 @@ validators: .venv/validators/.done  ## roc-validator, runcrate, mlcroissant in a
 	@touch $@
 
 peers: .venv/peers/.done  ## datatrove, rensa and others in an environment of their own, for benchmarks/
+
+bench: peers    ## stages 1 to 3 beside their peers: what must hold, and whether it does
+	$(BIN)/snakemake raw
+	$(BIN)/python benchmarks/data.py
 
 demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
 	$(BIN)/snakemake

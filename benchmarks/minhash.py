@@ -1,76 +1,95 @@
 """Deduplication end to end beside datatrove and rensa, on real documents with planted duplicates; exact alone too.
 
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install "datatrove[processing]==0.10.1" rensa==0.5.0
-    snakemake raw && python benchmarks/minhash.py --raw results/raw --peers /tmp/peers/bin/python
+    make peers && snakemake raw && python benchmarks/minhash.py [--raw results/raw]
 
-CPU seconds (user and system, children included) of processes that take turns; medians. Ours are the four jobs from
- raw parquet to verdicts, started once before so that code is compiled. rensa signs and queries its LSH index, without
-verification or clusters; datatrove runs its four stages over a sample (it is slow), its throughput is compared.
+Ours are the four jobs from raw parquet to verdicts. rensa signs and queries its LSH index, without verification or
+clusters; datatrove runs its four stages over a sample (it is slow). Start-up and compilation count for nobody.
 """
 
 import argparse
 import hashlib
-import os
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks import peers
+from benchmarks.compare import RAW, Row, in_turns, show, size_of, texts_of, timed
 from kernels.minhash import coefficients, minima
-
-RENSA = """
-import sys, polars as pl
-from rensa import RMinHash, RMinHashLSH
-index = RMinHashLSH(threshold=0.8, num_perm=112, num_bands=28)
-for n, text in enumerate(pl.read_parquet(sys.argv[1], columns=["text"])["text"]):
-    words = text.lower().split()
-    one = RMinHash(num_perm=112, seed=1)
-    one.update([" ".join(words[i : i + 5]) for i in range(max(len(words) - 4, 1))])
-    index.query(one)
-    index.insert(n, one)
-"""
-DATATROVE = """
-import sys, os, tempfile
-from datatrove.executor import LocalPipelineExecutor
-from datatrove.pipeline.dedup import MinhashDedupSignature, MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter
-from datatrove.pipeline.dedup.minhash import MinhashConfig
-from datatrove.pipeline.readers import ParquetReader
-from datatrove.pipeline.writers import JsonlWriter
-base = tempfile.mkdtemp(dir=sys.argv[2])
-config = MinhashConfig(num_buckets=14, hashes_per_bucket=8, n_grams=5)
-reader = lambda: ParquetReader(sys.argv[1], glob_pattern="sample.parquet")
-at = lambda name: os.path.join(base, name)
-def run(name, *steps, tasks=1):
-    LocalPipelineExecutor(list(steps), tasks=tasks, workers=1, logging_dir=at("logs-" + name)).run()
-run("1", reader(), MinhashDedupSignature(at("signatures"), config))
-run("2", MinhashDedupBuckets(at("signatures"), at("buckets"), config=config), tasks=14)
-run("3", MinhashDedupCluster(at("buckets"), at("remove"), config=config))
-run("4", reader(), MinhashDedupFilter(at("remove")), JsonlWriter(at("out")))
-"""
-OURS = """
-import sys, tempfile
-from pathlib import Path
+from scripts.process import deduplicate
 from tests.llm.text.dedup_jobs import deduplicated
-with tempfile.TemporaryDirectory() as directory:
-    print(deduplicated(Path(directory), [Path(sys.argv[1])])[1], file=sys.stderr)
-"""
-EXACT = """
-import sys, polars as pl
-print(pl.read_parquet(sys.argv[1], columns=["sha256"])["sha256"].n_unique(), file=sys.stderr)
-"""
+
+SAMPLE = 600  # documents for datatrove
 
 
-def corpus(raw: Path, megabytes: int) -> pl.DataFrame:
-    """id, text, sha256: all documents again and again, each time with another word in every 40 replaced, which leaves
-    no near duplicates, and every tenth document of a round once more with one word appended."""
-    texts = pl.concat([pl.read_parquet(path, columns=["text"]) for path in sorted(raw.glob("*/part-*.parquet"))])[
-        "text"
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--raw", type=Path, default=RAW)
+    parser.add_argument("--megabytes", type=int, default=110)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    theory()
+    show(measure(texts_of(options.raw), options.megabytes, options.rounds))
+
+
+def measure(texts: pl.Series, megabytes: int, rounds: int) -> list[Row]:
+    """All deduplication, and exact alone: the rule `deduplicate` without edges, on tables that hold digests."""
+    planted_texts = planted(texts, megabytes)
+    size = size_of(planted_texts)
+    with written(planted_texts) as directory:
+        raw, part, sample = directory / "raw", directory / "raw/part-00000.parquet", directory / "sample.parquet"
+        facts, no_edges = directory / "jobs/facts/0", directory / "edges.parquet"
+        deduplicated(directory / "jobs", [raw])  # compiles
+        pl.read_parquet(directory / "jobs/edges-0.parquet").clear().write_parquet(no_edges)
+        contenders = [
+            (size, timed("ours", lambda: ours(raw))),
+            (size, timed("exact", lambda: deduplicate.main([facts], [no_edges], [directory / "duplicates.parquet"]))),
+            (size, timed("digests", lambda: digests(texts_in(part)))),
+        ]
+        if not peers.missing():
+            few = size_of(texts_in(sample))
+            contenders += [(size, peers.work("rensa", part)), (few, peers.work("minhash", sample))]
+        speeds = in_turns(contenders, rounds)
+    name, found = "MinHash, LSH, clusters", speeds["ours"]
+    compared = [(peer, times) for peer, times in (("datatrove", 100), ("rensa", 5)) if peer in speeds]
+    return [
+        Row(name, found, at_least=100),
+        *(Row(name, found, peer, speeds[peer], times=times) for peer, times in compared),
+        Row("exact duplicates", speeds["exact"], at_least=1000, note="from the digests that collect wrote"),
+        Row("sha256 of the texts", speeds["digests"], note="what collect does for it"),
     ]
+
+
+def ours(raw: Path) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        deduplicated(Path(directory), [raw])
+
+
+def digests(texts: pl.Series) -> pl.Series:
+    return pl.Series([hashlib.sha256(text.encode()).hexdigest() for text in texts])
+
+
+def texts_in(file: Path) -> pl.Series:
+    return pl.read_parquet(file, columns=["text"])["text"]
+
+
+@contextmanager
+def written(texts: pl.Series) -> Iterator[Path]:
+    """A directory with a raw shard of them, raw/part-00000.parquet, and a part of it, sample.parquet."""
+    frame = pl.DataFrame({"id": [f"s/{i:08d}" for i in range(len(texts))], "text": texts, "sha256": digests(texts)})
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "raw").mkdir()
+        frame.write_parquet(Path(name) / "raw/part-00000.parquet")
+        frame.gather_every(-(-len(frame) // SAMPLE)).write_parquet(Path(name) / "sample.parquet")
+        yield Path(name)
+
+
+def planted(texts: pl.Series, megabytes: int) -> pl.Series:
+    """All documents again and again, each time with another word in every 6 replaced, which leaves no near duplicates,
+    and every tenth document of a round once more with one word appended."""
     found: list[str] = []
     size = number = 0
     while size < megabytes * 1e6:
@@ -84,17 +103,7 @@ def corpus(raw: Path, megabytes: int) -> pl.DataFrame:
                 found.append(found[-1] + " again")
                 size += len(found[-1])
         number += 1
-    return pl.DataFrame({"id": [f"s/{i:08d}" for i in range(len(found))], "text": found})
-
-
-def cpu(command: list[str]) -> float:
-    """CPU seconds of a process and its children."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
-    if done.returncode:
-        raise SystemExit(f"{command[0]}: {done.stderr[-2000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return pl.Series("text", found)
 
 
 def theory() -> None:
@@ -109,45 +118,6 @@ def theory() -> None:
     truth = shared / (2 * n - shared)
     error = np.sqrt(np.mean(((found[0::2] == found[1::2]).mean(axis=1) - truth) ** 2))
     print(f"RMSE of the estimate {error:.4f}, theory {np.sqrt(np.mean(truth * (1 - truth)) / permutations):.4f}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--raw", type=Path, default=Path("results/raw"))
-    parser.add_argument("--peers", default="/tmp/peers/bin/python")
-    parser.add_argument("--megabytes", type=int, default=110)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    theory()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(directory / "numba"))
-        (directory / "raw").mkdir()
-        frame = corpus(options.raw, options.megabytes)
-        digest = [hashlib.sha256(text.encode()).hexdigest() for text in frame["text"]]
-        frame.with_columns(sha256=pl.Series(digest)).write_parquet(directory / "raw/part-00000.parquet")
-        frame[:: len(frame) // 600].write_parquet(directory / "sample.parquet")
-        sizes = frame["text"].str.len_bytes()
-        size, sample = sizes.sum() / 1e6, sizes.gather_every(len(frame) // 600).sum() / 1e6
-        print(f"{len(frame):,} documents, {size:.0f} MB")
-        part, peers = str(directory / "raw/part-00000.parquet"), options.peers
-        work = {
-            "ours": (size, [sys.executable, "-c", OURS, str(directory / "raw")]),
-            "exact": (size, [sys.executable, "-c", EXACT, part]),
-        }
-        if Path(peers).exists():
-            work["rensa"] = (size, [peers, "-c", RENSA, part])
-            work["datatrove"] = (sample, [peers, "-c", DATATROVE, name, name])
-        else:
-            print(f"no {peers}: rensa and datatrove are left out (the docstring says how to get them)")
-        cpu(work["ours"][1])
-        seconds: dict[str, list[float]] = {who: [] for who in work}
-        for _ in range(options.rounds):
-            for who, (_, command) in work.items():
-                seconds[who].append(cpu(command))
-        speed = {who: work[who][0] / statistics.median(taken) for who, taken in seconds.items()}
-        for who, value in speed.items():
-            print(f"{who:10} {value:9.2f} MB per CPU second   ours is {speed['ours'] / value:7.1f} times as fast")
 
 
 if __name__ == "__main__":

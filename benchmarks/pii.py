@@ -1,49 +1,40 @@
 """The search for personal data: speed side by side, and how much is found rightly on documents whose spans are known.
 
-    python benchmarks/pii.py [raw shards ...]      # results/raw by default; without any, synthetic documents
-    PEER=/path/to/venv/bin/python python benchmarks/pii.py     # datatrove's PIIFormatter too, in its own environment:
-                                                               # datatrove, regex, nltk, spacy and polars
+    make peers && snakemake raw && python benchmarks/pii.py [--raw results/raw]
 
-MB of UTF-8 per CPU second of one process, contenders interleaved, medians. Never prints a document's text.
+MB of UTF-8 per CPU second, contenders in turns, medians; slow ones get a sample. Never prints a document's text.
 """
 
-import os
+import argparse
 import re
-import statistics
-import subprocess
-import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
+from benchmarks import peers
+from benchmarks.compare import RAW, Row, in_turns, repeated, show, size_of, texts_of, timed
 from llm.text.names import Finder
 from llm.text.pii import spans, spans_of
 from llm.text.pii_kinds import KINDS
+from llm.text.signals import chunks
 from llm.text.spans import Span
 from tests.llm.text.names_corpus import documents as documents_with_names
 from tests.llm.text.pii_corpus import documents
 
-ROUNDS = 3
 CHUNK = 8 << 20  # bytes, as scripts/process/annotate.py has it
 SLOW = 2_000_000  # bytes that the slow contenders get
-PEER = """
-import json, sys, time
-import polars as pl
-from datatrove.pipeline.formatters import PIIFormatter
-texts = pl.read_parquet(sys.argv[1])["text"].to_list()
-formatter = PIIFormatter()
-begin = time.process_time()
-for text in texts:
-    formatter.format(text)
-print(time.process_time() - begin)
-"""
 
 
 def main() -> None:
-    speed(texts_of([Path(name) for name in sys.argv[1:]] or sorted(Path("results/raw").glob("*/part-*.parquet"))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--raw", type=Path, default=RAW, help="directory of raw sources")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    show(measure(texts_of(options.raw), 100, options.rounds, others=True))
     made = list(documents(20_000, seed=1))
     quality(made, spans_of(pl.Series([text for text, _ in made])))
     made = list(documents_with_names(1500, seed=1))
@@ -57,51 +48,40 @@ def main() -> None:
     )
 
 
-def texts_of(files: list[Path]) -> pl.Series:
-    """The documents, as they are read from shards."""
-    if not files:
-        print("no raw shards: timed on synthetic documents, which are nothing but candidates")
-        return pl.Series([text for text, _ in documents(100_000, seed=2)])
-    return pl.concat([pl.read_parquet(file, columns=["text"]) for file in files])["text"]
-
-
-def speed(texts: pl.Series) -> None:
-    sizes = texts.str.len_bytes()
+def measure(texts: pl.Series, megabytes: int, rounds: int, *, others: bool = False) -> list[Row]:
+    """The whole, and a sample beside datatrove; `others`: also beside other ways to search for the same patterns."""
     few = texts.sample(fraction=1, shuffle=True, seed=1)
-    few = few.filter(few.str.len_bytes().cum_sum() <= SLOW)
+    few = few.filter(few.str.len_bytes().cum_sum() <= SLOW).alias("text")
+    whole = repeated(texts, megabytes)
     spans_of(few)  # compiles
-    contenders: dict[str, tuple[Callable, pl.Series]] = {
-        "candidates, then patterns": (in_chunks, texts),
-        "candidates, then patterns, the sample": (in_chunks, few),
-        "the same patterns by re": (lambda some: [spans(text) for text in some.to_list()], few),
-        "one alternation by re": (lambda some: [list(TOGETHER.finditer(text)) for text in some.to_list()], few),
-    }
-    if database := hyperscan_database():
-        contenders["hyperscan, matches only"] = (lambda some: scanned(database, some), few)
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(ROUNDS):
-        for name, (work, some) in contenders.items():
-            begin = time.process_time()
-            work(some)
-            found[name].append(some.str.len_bytes().sum() / 1e6 / (time.process_time() - begin))
-        if peer := os.environ.get("PEER"):
-            rate = few.str.len_bytes().sum() / 1e6 / peer_seconds(peer, few)
-            found.setdefault("datatrove PIIFormatter", []).append(rate)
-    if "PEER" not in os.environ:
-        print("datatrove: not measured, PEER names no Python that has it")
-    ours = statistics.median(found["candidates, then patterns, the sample"])
-    print(f"{len(texts):,} documents, {sizes.sum() / 1e6:.1f} MB; the sample {few.str.len_bytes().sum() / 1e6:.1f} MB")
-    print(f"{'':40}{'MB/s':>8}{'ours is':>9}")
-    for name, rates in found.items():
-        print(f"{name:40}{statistics.median(rates):8.1f}{ours / statistics.median(rates):8.1f}x")
+    contenders = [
+        (size_of(whole), timed("ours", lambda: all_spans(whole))),
+        (size_of(few), timed("ours, the sample", lambda: all_spans(few))),
+    ]
+    if others:
+        contenders += [
+            (size_of(few), timed("the patterns by re", lambda: [spans(text) for text in few.to_list()])),
+            (size_of(few), timed("one alternation", lambda: [list(TOGETHER.finditer(text)) for text in few.to_list()])),
+        ]
+        if database := hyperscan_database():
+            contenders.append((size_of(few), timed("hyperscan", lambda: scanned(database, few))))
+    with tempfile.TemporaryDirectory() as directory:
+        if not peers.missing():
+            file = Path(directory, "sample.parquet")
+            few.to_frame().write_parquet(file)
+            contenders.append((size_of(few), peers.work("pii", file)))
+        speeds = in_turns(contenders, rounds)
+    ours, sample = speeds.pop("ours"), speeds.pop("ours, the sample")
+    note = {"datatrove": "e-mail and IPv4 only", "hyperscan": "matches only, nothing checked"}
+    return [
+        Row("PII scan", ours, at_least=100),
+        *(Row("PII scan, a sample", sample, *peer, note=note.get(peer[0], "")) for peer in speeds.items()),
+    ]
 
 
-def in_chunks(texts: pl.Series) -> None:
-    ends = (texts.str.len_bytes().cum_sum() // CHUNK).rle()
-    begin = 0
-    for length in ends.struct.field("len").to_list():
-        spans_of(texts[begin : begin + length])
-        begin += length
+def all_spans(texts: pl.Series) -> None:
+    for first, last in chunks(texts.str.len_bytes().to_list(), CHUNK):
+        spans_of(texts[first:last])
 
 
 TOGETHER = re.compile(
@@ -131,16 +111,6 @@ def scanned(database, texts: pl.Series) -> int:
     for data in texts.cast(pl.Binary).to_list():
         database.scan(data, match_event_handler=lambda number, begin, end, flags, context: hits.append(end))
     return len(hits)
-
-
-def peer_seconds(python: str, texts: pl.Series) -> float:
-    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"pii-{os.getpid()}.parquet"
-    texts.alias("text").to_frame().write_parquet(file)
-    done = subprocess.run([python, "-c", PEER, file], capture_output=True, text=True, check=False)
-    file.unlink()
-    if done.returncode:
-        raise SystemExit(f"{python}: {done.stderr.strip().splitlines()[-1]}")
-    return float(done.stdout)
 
 
 def quality(made: list[tuple[str, list[Span]]], got: Iterable[list[Span]]) -> None:

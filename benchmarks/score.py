@@ -6,16 +6,15 @@ CPU seconds of one thread, contenders in turn, medians of 5 rounds. KenLM is giv
 split as it likes it; scikit-learn hashes words and pairs into as many features. A peer that is missing is left out.
 """
 
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks.compare import Row, in_turns, show, timed
 from llm.text import classifier, perplexity
 from llm.text.reference import hashed, sample
 
@@ -74,18 +73,11 @@ def sklearn_classifier(texts: list[str], labels: np.ndarray) -> dict[str, Callab
 
 
 def report(contenders: dict[str, Callable], size: int, ours: str) -> None:
-    """Time all in turn and print medians and the ratio of its time to that of `ours`."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    """Time all in turn and print medians and how many times as fast `ours` is."""
     for contender in contenders.values():
         contender()  # compiled and warm
-    for _ in range(ROUNDS):
-        for name, contender in contenders.items():
-            started = time.process_time()
-            contender()
-            seconds[name].append(time.process_time() - started)
-    for name, taken in seconds.items():
-        ratio = statistics.median(other / own for other, own in zip(taken, seconds[ours], strict=True))
-        print(f"{name:30} {size / 1e6 / statistics.median(taken):8.1f} {ratio:6.2f}x the time of '{ours}'")
+    speeds = in_turns([(size, timed(name, contender)) for name, contender in contenders.items()], ROUNDS)
+    show([Row(ours, speeds[ours], *((name, speeds[name]) if name != ours else ())) for name in speeds])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """All heuristic signals against datatrove's Gopher, C4 and FineWeb filters: CPU seconds, side by side in one run.
 
-    snakemake raw
-    python -m venv /tmp/peer && /tmp/peer/bin/pip install datatrove==0.10.1 spacy nltk tldextract regex
-    python benchmarks/signals.py --peer /tmp/peer/bin/python
+    make peers && snakemake raw && python benchmarks/signals.py [--raw results/raw]
 
 Ours computes every signal of at least 100 MB of documents of 1 to 20 kB (repeated until there are so many), from the
 column of texts on; datatrove's four filters get a sample of the same, ours and theirs in turns. Its filters stop at the
@@ -11,91 +9,64 @@ for one line of 100 MB.
 """
 
 import argparse
-import json
 import resource
-import statistics
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
 import polars as pl
 
+from benchmarks import peers
+from benchmarks.compare import RAW, Row, in_turns, repeated, show, size_of, texts_of, timed
 from llm.text.signals import chunks, signals
 
-ROUNDS = 5
-SAMPLE = 40  # documents for the peer in a round
+SAMPLE = 40  # documents for the peer
 CHUNK = 1 << 23  # as scripts/process/annotate.py has it
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="the Python of the environment that holds datatrove")
-    parser.add_argument("--raw", type=Path, default=Path("results/raw"), help="directory of raw sources")
+    parser.add_argument("--raw", type=Path, default=RAW, help="directory of raw sources")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--line", action="store_true", help="nothing but one line of 100 MB")
     arguments = parser.parse_args()
     if arguments.line:
         one_line()
         return
-    files = sorted(arguments.raw.glob("*/part-*.parquet"))
-    if not files:
-        raise SystemExit(f"error: no shards below {arguments.raw}; run `snakemake raw` first")
-    everything = pl.concat([pl.read_parquet(file, columns=["text"]) for file in files])["text"]
-    of_pages = everything.filter(everything.str.len_bytes().is_between(1000, 20_000))
-    pages = pl.concat([of_pages] * -(-100_000_000 // of_pages.str.len_bytes().sum()))
-    signals(pages[:10])  # compile
-
-    peer = Peer(arguments.peer) if arguments.peer else None
-    ours, all_ours, theirs = [], [], []
-    for round_ in range(ROUNDS):
-        ours.append(speed(pages))
-        all_ours.append(speed(everything))
-        if peer:
-            theirs.append(peer.speeds(of_pages.gather_every(len(of_pages) // SAMPLE, round_)[:SAMPLE]))
-    size = pages.str.len_bytes().sum()
-    print(
-        f"{size / 1e6:.0f} MB, {len(pages):,} documents of {size / len(pages) / 1e3:.1f} kB; medians of {ROUNDS} rounds"
-    )
-    row("all signals, 1 to 20 kB", ours)
-    row("all signals, documents as they are", all_ours)
-    for name in theirs[0] if theirs else ():
-        row(f"datatrove {name}", [found[name] for found in theirs])
-    if theirs:
-        print(f"ratio {statistics.median(o[0] / t['together'][0] for o, t in zip(ours, theirs, strict=True)):.0f}")
-    else:
-        print("datatrove was not measured: name the Python of its environment with --peer")
+    show(measure(texts_of(arguments.raw), 100, arguments.rounds))
     subprocess.run([sys.executable, __file__, "--line"], check=True)
 
 
-def speed(texts: pl.Series) -> tuple[float, float]:
-    """Bytes and documents per CPU second."""
-    begin = time.process_time()
+def measure(texts: pl.Series, megabytes: int, rounds: int) -> list[Row]:
+    of_pages = texts.filter(texts.str.len_bytes().is_between(1000, 20_000))
+    sample = of_pages.gather_every(-(-len(of_pages) // SAMPLE))
+    all_pages, everything = repeated(of_pages, megabytes), repeated(texts, megabytes)
+    contenders = [
+        (size_of(all_pages), timed("pages", lambda: all_signals(all_pages))),
+        (size_of(everything), timed("everything", lambda: all_signals(everything))),
+    ]
+    signals(texts[:10])  # compiles
+    with tempfile.TemporaryDirectory() as directory:
+        if not peers.missing():
+            file = Path(directory, "sample.parquet")
+            sample.alias("text").to_frame().write_parquet(file)
+            contenders.append((size_of(sample), peers.work("filters", file)))
+        speeds = in_turns(contenders, rounds)
+    rows = [
+        Row("heuristic signals", speeds.pop("everything"), at_least=50, note="documents as they are"),
+        Row("heuristic signals", speeds.pop("pages"), at_least=50, note="documents of 1 to 20 kB"),
+    ]
+    ours = rows[-1].ours
+    return [
+        *rows,
+        *(Row("heuristic signals", ours, *peer, times=50 * (peer[0] == "datatrove")) for peer in speeds.items()),
+    ]
+
+
+def all_signals(texts: pl.Series) -> None:
     for first, last in chunks(texts.str.len_bytes().to_list(), CHUNK):
         signals(texts[first:last])
-    seconds = time.process_time() - begin
-    return texts.str.len_bytes().sum() / seconds, len(texts) / seconds
-
-
-def row(name: str, speeds: list[tuple[float, float]]) -> None:
-    n_bytes, documents = (statistics.median(column) for column in zip(*speeds, strict=True))
-    print(f"{name:<36} {n_bytes / 1e6:>9.3f} MB/s {documents:>9,.0f} documents/s")
-
-
-class Peer:
-    """benchmarks/signals_peer.py, running in the peer's environment."""
-
-    def __init__(self, python: str) -> None:
-        script = Path(__file__).with_name("signals_peer.py")
-        self.process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def speeds(self, texts: pl.Series) -> dict[str, tuple[float, float]]:
-        print(json.dumps(texts.to_list()), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit("error: the peer stopped; see its message above")
-        seconds = json.loads(line)
-        size = texts.str.len_bytes().sum()
-        return {name: (size / value, len(texts) / value) for name, value in seconds.items()}
 
 
 def one_line() -> None:

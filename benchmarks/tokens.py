@@ -1,20 +1,25 @@
-"""Encoding speed: our kernels beside sentencepiece's batch encode, tokenizers and tiktoken, interleaved, ids compared.
+"""Encoding speed: our kernels beside sentencepiece's batch encode, tokenizers and tiktoken, in turns, ids compared.
 
-python benchmarks/tokens.py tokenizer.model part-00000.parquet ... : MB of UTF-8 per second, CPU and wall, medians.
-sentencepiece gets whole texts and the same model; tokenizers gets tokenizer.json's twin; tiktoken only byte_bpe models.
+    make peers && python benchmarks/tokens.py tokenizer.model part-00000.parquet ...
+
+MB of UTF-8 per CPU second, medians. sentencepiece gets whole texts and the same model; tokenizers gets tokenizer.json's
+twin, and one thread; tiktoken, in the peers' environment, gets byte_bpe models only.
 """
 
+import json
 import os
-import statistics
 import sys
-import time
+import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks import peers
+from benchmarks.compare import Row, in_turns, show, size_of, timed
 from llm.tokenizer.bytelevel import PATTERN
 from llm.tokenizer.encoder import Encoder
 from llm.tokenizer.export import fast_tokenizer
@@ -26,38 +31,40 @@ LIMIT = 6_000_000  # bytes of text, an equal share from each shard
 
 def main(model: str, *shards: str) -> None:
     tokenizer = Tokenizer(Path(model))
-    texts = [text for shard in shards for text in beginning(shard, LIMIT // len(shards))]
-    size = sum(len(text.encode()) for text in texts)
-    print(f"{tokenizer.kind}, {tokenizer.vocab_size} ids, {len(texts)} documents, {size / 1e6:.1f} MB")
-    for threads in (1, 2):
-        run(contenders(tokenizer, threads), texts, size, threads)
+    texts = pl.concat([beginning(shard, LIMIT // len(shards)) for shard in shards])
+    print(f"{tokenizer.vocab_size:,} ids, {len(texts):,} documents, {size_of(texts) / 1e6:.1f} MB")
+    show(measure(tokenizer, texts, ROUNDS, others=True))
 
 
-def beginning(shard: str, limit: int) -> list[str]:
+def beginning(shard: str, limit: int) -> pl.Series:
     texts = pl.read_parquet(shard, columns=["text"])["text"]
-    return texts.filter(texts.str.len_bytes().cast(pl.Int64).cum_sum() <= limit).to_list()
+    return texts.filter(texts.str.len_bytes().cast(pl.Int64).cum_sum() <= limit)
 
 
-def contenders(tokenizer: Tokenizer, threads: int) -> dict[str, Callable[[list[str]], list]]:
-    """Name -> a function from texts to the ids of each."""
-    encoder = Encoder(tokenizer, threads)
-    os.environ["RAYON_NUM_THREADS"] = "1"  # read once: one thread, whichever the others have
-    fast = fast_tokenizer(tokenizer)
-    result = {"ours": lambda texts: flat(encoder, texts)}
-    if tokenizer.processor:
-        result["sentencepiece"] = lambda texts: tokenizer.processor.encode_as_numpy(texts, num_threads=threads)
-    if threads == 1:
-        result["tokenizers"] = lambda texts: [found.ids for found in fast.encode_batch_fast(texts)]
-    if not tokenizer.processor:
-        try:
-            import tiktoken
-        except ImportError:
-            print("tiktoken is not installed here: left out")
-            return result
-        ranks = {piece: len(CONTROLS) + i for i, piece in enumerate(tokenizer.pieces)}
-        tik = tiktoken.Encoding("ours", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
-        result["tiktoken"] = lambda texts: tik.encode_ordinary_batch(texts, num_threads=threads)
-    return result
+def measure(tokenizer: Tokenizer, texts: pl.Series, rounds: int, *, others: bool = False) -> list[Row]:
+    """Beside sentencepiece's batch encode with one thread and with two; `others`: and beside all others."""
+    size, documents, rows = size_of(texts), texts.to_list(), []
+    for threads in (1, 2):
+        encoders = {"ours": partial(flat, Encoder(tokenizer, threads))} | sentencepiece(tokenizer, threads)
+        if others and threads == 1:
+            encoders |= tokenizers(tokenizer)
+        found = {name: encode(documents) for name, encode in encoders.items()}  # compiles, too
+        contenders = [(size, timed(name, partial(encode, documents))) for name, encode in encoders.items()]
+        with tempfile.TemporaryDirectory() as name:
+            ids = Path(name, "ids.parquet")
+            if others and not tokenizer.processor and not peers.missing():
+                contenders.append((size, tiktoken(tokenizer, texts, threads, ids)))
+            speeds = in_turns(contenders, rounds)
+            if ids.exists():
+                found["tiktoken"] = pl.read_parquet(ids)["ids"].to_list()
+        ours, step = speeds.pop("ours"), f"tokenize, {tokenizer.kind}, threads: {threads}"
+        for peer, theirs in speeds.items():
+            differ = sum(list(a) != list(b) for a, b in zip(found["ours"], found[peer], strict=True))
+            note = f"ids differ in {differ:,} of {len(texts):,} documents"
+            rows.append(Row(step, ours, peer, theirs, times=2 * (peer == "sentencepiece"), note=note, right=not differ))
+        if not speeds:
+            rows.append(Row(step, ours))
+    return rows
 
 
 def flat(encoder: Encoder, texts: list[str]) -> list[np.ndarray]:
@@ -65,23 +72,26 @@ def flat(encoder: Encoder, texts: list[str]) -> list[np.ndarray]:
     return [ids[a:b] for a, b in pairwise(np.concatenate([[0], np.cumsum(lengths)]).tolist())]
 
 
-def run(contenders: dict, texts: list[str], size: int, threads: int) -> None:
-    times: dict = {name: [] for name in contenders}
-    found: dict = {}
-    contenders["ours"](texts[:2])  # compiled
-    for _ in range(ROUNDS):
-        for name, encode in contenders.items():
-            cpu, wall = time.process_time(), time.perf_counter()
-            found[name] = encode(texts)
-            times[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    ours = [statistics.median(column) for column in zip(*times["ours"], strict=True)]
-    for name, rounds in times.items():
-        cpu, wall = (statistics.median(column) for column in zip(*rounds, strict=True))
-        differ = sum(list(a) != list(b) for a, b in zip(found[name], found["ours"], strict=True))
-        print(
-            f"{threads} threads  {name:14} {size / cpu / 1e6:7.1f} MB per CPU second  {size / wall / 1e6:6.1f} MB/s"
-            f"  ours is {cpu / ours[0]:5.1f} and {wall / ours[1]:5.1f} times as fast  {differ} documents differ"
-        )
+def sentencepiece(tokenizer: Tokenizer, threads: int) -> dict[str, Callable[[list[str]], list]]:
+    """Name -> a function from texts to the ids of each; none for byte_bpe."""
+    if not tokenizer.processor:
+        return {}
+    return {"sentencepiece": partial(tokenizer.processor.encode_as_numpy, num_threads=threads)}
+
+
+def tokenizers(tokenizer: Tokenizer) -> dict[str, Callable[[list[str]], list]]:
+    os.environ["RAYON_NUM_THREADS"] = "1"  # read once, at the first batch
+    fast = fast_tokenizer(tokenizer)
+    return {"tokenizers": lambda texts: [found.ids for found in fast.encode_batch_fast(texts)]}
+
+
+def tiktoken(tokenizer: Tokenizer, texts: pl.Series, threads: int, ids: Path) -> peers.Work:
+    """Files for the peer beside `ids`, which it writes."""
+    ranks = {piece.hex(): len(CONTROLS) + i for i, piece in enumerate(tokenizer.pieces)}
+    settings, file = ids.with_name("settings.json"), ids.with_name("texts.parquet")
+    settings.write_text(json.dumps({"pattern": PATTERN, "ranks": ranks, "threads": threads}))
+    texts.alias("text").to_frame().write_parquet(file)
+    return peers.work("tiktoken", settings, file, ids)
 
 
 if __name__ == "__main__":
