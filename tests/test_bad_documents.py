@@ -124,12 +124,14 @@ def test_evaluation_sets_that_cannot_be(tmp_path: Path, process: dict, message: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["the paper of that winter have a new garden ", "x"], ids=["words", "one word"])
-def test_a_line_of_100_megabytes_within_2_gib(tmp_path: Path, unit: str) -> None:
+def test_lines_of_60_and_100_megabytes_within_2_gib(tmp_path: Path, unit: str) -> None:
+    """The largest document there may be goes all the way; a larger one is counted where it comes in."""
     lifted = LIFTED | {"contamination": None}
-    texts = [*(prose(i) for i in range(40)), unit * (100_000_000 // len(unit))]
+    texts = [*(prose(i) for i in range(40)), *(unit * (size // len(unit)) for size in (60_000_000, 100_000_000))]
     config = overlay(tmp_path, texts, overrides={"books": lifted}, validation_fraction=0.2)
     done = snakemake(tmp_path, config, "results/mix/plan.parquet")
     assert done.returncode == 0, done.stderr
+    assert metrics(tmp_path, "results/raw/mine/manifest.json")["skipped"] == {"too large": 1}
     assert metrics(tmp_path, "results/clean/mine/manifest.json")["documents_out"] == 41
     targets = ["raw/mine/manifest.json", "annotated/mine/manifest.json", "contamination/mine.parquet"]
     targets += ["duplicates/mine.parquet", "clean/mine/manifest.json", "clean/manifest.json", "mix/plan.parquet"]
