@@ -1,7 +1,8 @@
 """Encoding speed: our kernels beside sentencepiece's batch encode, tokenizers and tiktoken, interleaved, ids compared.
 
 python benchmarks/tokens.py tokenizer.model part-00000.parquet ... : MB of UTF-8 per second, CPU and wall, medians.
-sentencepiece gets whole texts and the same model; tokenizers gets tokenizer.json's twin; tiktoken only byte_bpe models.
+sentencepiece gets whole texts and the same model, with our escape rules and without (documents that hold '▁' then
+differ); tokenizers gets tokenizer.json's twin; tiktoken only byte_bpe models.
 """
 
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from llm.tokenizer.bytelevel import PATTERN
 from llm.tokenizer.encoder import Encoder
@@ -45,7 +48,9 @@ def contenders(tokenizer: Tokenizer, threads: int) -> dict[str, Callable[[list[s
     fast = fast_tokenizer(tokenizer)
     result = {"ours": lambda texts: flat(encoder, texts)}
     if tokenizer.processor:
+        plain = without_rules(tokenizer.processor)
         result["sentencepiece"] = lambda texts: tokenizer.processor.encode_as_numpy(texts, num_threads=threads)
+        result["  without rules"] = lambda texts: plain.encode_as_numpy(texts, num_threads=threads)
     if threads == 1:
         result["tokenizers"] = lambda texts: [found.ids for found in fast.encode_batch_fast(texts)]
     if not tokenizer.processor:
@@ -58,6 +63,14 @@ def contenders(tokenizer: Tokenizer, threads: int) -> dict[str, Callable[[list[s
         tik = tiktoken.Encoding("ours", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
         result["tiktoken"] = lambda texts: tik.encode_ordinary_batch(texts, num_threads=threads)
     return result
+
+
+def without_rules(processor: sentencepiece.SentencePieceProcessor) -> sentencepiece.SentencePieceProcessor:
+    """The same pieces without normalization, so that the peer does not pay for our escapes."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString(processor.serialized_model_proto())
+    proto.normalizer_spec.precompiled_charsmap = b""
+    proto.denormalizer_spec.precompiled_charsmap = b""
+    return sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
 
 
 def flat(encoder: Encoder, texts: list[str]) -> list[np.ndarray]:
