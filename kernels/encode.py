@@ -172,3 +172,12 @@ def shortened(data, begin, stop, end):
         while (data[stop] & 0xC0) == 0x80:
             stop -= 1
     return stop
+
+
+@jit
+def holds(data, first, second, third):
+    """Whether the three bytes (u8) stand beside each other anywhere in data (u8). No branch: several at once."""
+    found = False
+    for i in range(len(data) - 2):
+        found |= (data[i] == first) & (data[i + 1] == second) & (data[i + 2] == third)
+    return found

@@ -28,13 +28,14 @@ def trie(parents: np.ndarray, bytes_: np.ndarray, ids: np.ndarray, scores: np.nd
 
 @jit
 def place(parents, bytes_, children):
-    """Each node's cell, base and parent's cell, i64 [nodes], from the edges sorted by parent and byte: the lowest base
-    at which all children of a node find free cells."""
+    """Each node's cell, base and parent's cell, i64 [nodes], from the edges sorted by parent and byte: a low base at
+    which all children of a node find free cells."""
     nodes = len(parents) + 1
     places, bases, above = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64), np.full(nodes, -1, np.int64)
     taken = np.zeros(1024, np.bool_)
     taken[0] = True
-    lowest = 1  # all cells before it are taken
+    lowest = 256  # all cells from here to it are taken; those before, which few bytes reach, stay free
+    floor = 0  # where the last node of several children went: looking below it again would take quadratic time
     begin = 0
     while begin < len(parents):
         end = begin
@@ -42,7 +43,9 @@ def place(parents, bytes_, children):
             end += 1
         while taken[lowest]:
             lowest += 1
-        base = max(0, lowest - bytes_[begin])
+        base = lowest - bytes_[begin]
+        if end - begin > 1:
+            base = max(base, floor)
         while True:
             if base + 256 >= len(taken):
                 taken = np.concatenate((taken, np.zeros(len(taken), np.bool_)))
@@ -54,6 +57,8 @@ def place(parents, bytes_, children):
             if free:
                 break
             base += 1
+        if end - begin > 1:
+            floor = base
         bases[parents[begin]] = base
         for k in range(begin, end):
             taken[base + bytes_[k]] = True

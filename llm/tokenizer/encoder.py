@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tokenizers import Regex, normalizers
 
-from kernels.encode import Vocabulary, encode, new_cache
+from kernels.encode import Vocabulary, encode, holds, new_cache
 from kernels.hashmap import build
 from kernels.pretokens import BLANK, LETTER, NUMBER
 from kernels.unigram import trie
 from llm.errors import InputError
-from llm.tokenizer.escape import SPACE, escaped
+from llm.tokenizer.escape import ESCAPES, SPACE, escaped
 from llm.tokenizer.load import CONTROLS, Tokenizer, well_formed
 from llm.tokenizer.train import SCORE_STEP
 
@@ -54,14 +54,14 @@ class Encoder:
 
     def escaped(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Documents with what SentencePiece's own space sign needs (escape.py); most data need nothing."""
-        whole = data.tobytes()
-        if escaped_bytes(whole) == whole:
+        if not any(holds(data, *plain.encode()) for plain, _ in ESCAPES):
             return data, offsets
+        whole = data.tobytes()
         return joined([escaped_bytes(whole[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
 
 
 def escaped_bytes(text: bytes) -> bytes:
-    return escaped(text.decode()).encode() if b"\xe2\x96\x81" in text or b"\xef\xb7\x90" in text else text
+    return escaped(text.decode()).encode() if any(plain.encode() in text for plain, _ in ESCAPES) else text
 
 
 def joined(texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
