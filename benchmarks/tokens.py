@@ -76,8 +76,8 @@ def flat(encoder: Encoder, texts: list[str]) -> list[np.ndarray]:
 
 
 def sentencepiece(tokenizer: Tokenizer, threads: int) -> dict[str, Callable[[list[str]], list]]:
-    """Name -> a function from texts to the ids of each; none for byte_bpe. Once more without our escape rules, so that the
-    peer does not pay for them: the ids of documents that hold '▁' differ then."""
+    """Name -> a function from texts to the ids of each; none for byte_bpe. Once more without our escape rules, so that
+    the peer does not pay for them: the ids of documents that hold '▁' differ then."""
     if not tokenizer.processor:
         return {}
     proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.processor.serialized_model_proto())
