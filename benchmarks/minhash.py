@@ -3,9 +3,12 @@
     python -m venv /tmp/peers && /tmp/peers/bin/pip install "datatrove[processing]==0.10.1" rensa==0.5.0
     snakemake raw && python benchmarks/minhash.py --raw results/raw --peers /tmp/peers/bin/python
 
-CPU seconds (user and system, children included) of processes that take turns; medians. Ours are the four jobs from
- raw parquet to verdicts, started once before so that code is compiled. rensa signs and queries its LSH index, without
-verification or clusters; datatrove runs its four stages over a sample (it is slow), its throughput is compared.
+CPU seconds (user and system, children included) of processes that take turns; medians, with start-up ("whole") and
+without ("started": what a process says of its work after imports, compiled code loaded; datatrove is always whole).
+Ours are the four jobs from raw parquet to verdicts, verified by true Jaccard similarity or not ("unverified"). rensa
+signs the same shards with as many permutations and bands, queries its LSH index and joins clusters, without
+verification; datatrove runs its four stages over a sample (it is slow), its throughput is compared. "exact" counts the
+digests that `collect` made, "sha256 too" makes them: both are per MB of text.
 """
 
 import argparse
@@ -22,17 +25,35 @@ import numpy as np
 import polars as pl
 
 from kernels.minhash import coefficients, minima
+from llm.text import shards
 
 RENSA = """
-import sys, polars as pl
+import sys, glob, time, polars as pl
 from rensa import RMinHash, RMinHashLSH
+begin = time.process_time()
 index = RMinHashLSH(threshold=0.8, num_perm=112, num_bands=28)
-for n, text in enumerate(pl.read_parquet(sys.argv[1], columns=["text"])["text"]):
-    words = text.lower().split()
-    one = RMinHash(num_perm=112, seed=1)
-    one.update([" ".join(words[i : i + 5]) for i in range(max(len(words) - 4, 1))])
-    index.query(one)
-    index.insert(n, one)
+parent = []
+def find(node):
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+for part in sorted(glob.glob(sys.argv[1] + "/part-*.parquet")):
+    texts = pl.read_parquet(part, columns=["text"])["text"]
+    for first in range(0, len(texts), 500):
+        sets = []
+        for text in texts[first : first + 500]:
+            words = text.lower().split()
+            sets.append([" ".join(words[i : i + 5]) for i in range(max(len(words) - 4, 1))])
+        for one in RMinHash.from_token_sets(sets, 112, 1):
+            new = len(parent)
+            parent.append(new)
+            for other in index.query(one):
+                a, b = find(new), find(other)
+                parent[max(a, b)] = min(a, b)
+            index.insert(new, one)
+print(len({find(node) for node in range(len(parent))}), "clusters", file=sys.stderr)
+print(time.process_time() - begin)
 """
 DATATROVE = """
 import sys, os, tempfile
@@ -53,15 +74,32 @@ run("3", MinhashDedupCluster(at("buckets"), at("remove"), config=config))
 run("4", reader(), MinhashDedupFilter(at("remove")), JsonlWriter(at("out")))
 """
 OURS = """
-import sys, tempfile
+import sys, tempfile, time
 from pathlib import Path
-from tests.llm.text.dedup_jobs import deduplicated
+from tests.llm.text.dedup_jobs import deduplicated, write_raw
 with tempfile.TemporaryDirectory() as directory:
-    print(deduplicated(Path(directory), [Path(sys.argv[1])])[1], file=sys.stderr)
+    at, verify = Path(directory), sys.argv[2] == "verify"
+    words = "the same words in both and so on and on again ".split() * 9
+    small = write_raw(at / "small", ["a", "b"], [" ".join(words), " ".join(words[:-1])])
+    deduplicated(at / "0", [small], verify=verify)
+    begin = time.process_time()
+    print(deduplicated(at / "1", [Path(sys.argv[1])], verify=verify)[1], file=sys.stderr)
+    print(time.process_time() - begin)
 """
 EXACT = """
-import sys, polars as pl
-print(pl.read_parquet(sys.argv[1], columns=["sha256"])["sha256"].n_unique(), file=sys.stderr)
+import sys, glob, time, polars as pl
+begin = time.process_time()
+print(pl.read_parquet(sys.argv[1] + "/part-*.parquet", columns=["sha256"])["sha256"].n_unique(), file=sys.stderr)
+print(time.process_time() - begin)
+"""
+HASHED = """
+import sys, glob, hashlib, time, polars as pl
+begin = time.process_time()
+seen = set()
+for part in sorted(glob.glob(sys.argv[1] + "/part-*.parquet")):
+    seen.update(hashlib.sha256(text.encode()).digest() for text in pl.read_parquet(part, columns=["text"])["text"])
+print(len(seen), file=sys.stderr)
+print(time.process_time() - begin)
 """
 
 
@@ -87,14 +125,16 @@ def corpus(raw: Path, megabytes: int) -> pl.DataFrame:
     return pl.DataFrame({"id": [f"s/{i:08d}" for i in range(len(found))], "text": found})
 
 
-def cpu(command: list[str]) -> float:
-    """CPU seconds of a process and its children."""
+def cpu(command: list[str]) -> tuple[float, float]:
+    """CPU seconds of a process and its children, and those of its work alone, without start-up, if it says them."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     if done.returncode:
         raise SystemExit(f"{command[0]}: {done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    last = (done.stdout.splitlines() or [""])[-1]
+    return whole, float(last) if last.replace(".", "", 1).isdigit() else whole
 
 
 def theory() -> None:
@@ -115,39 +155,58 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--raw", type=Path, default=Path("results/raw"))
     parser.add_argument("--peers", default="/tmp/peers/bin/python")
-    parser.add_argument("--megabytes", type=int, default=110)
+    parser.add_argument("--megabytes", type=int, default=300, help="0: the raw shards as they are")
+    parser.add_argument("--sample", type=int, default=3000, help="documents that datatrove gets")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--skip", nargs="*", default=[], help="who does not take part, e.g. datatrove")
     options = parser.parse_args()
     theory()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         os.environ.setdefault("NUMBA_CACHE_DIR", str(directory / "numba"))
-        (directory / "raw").mkdir()
-        frame = corpus(options.raw, options.megabytes)
-        digest = [hashlib.sha256(text.encode()).hexdigest() for text in frame["text"]]
-        frame.with_columns(sha256=pl.Series(digest)).write_parquet(directory / "raw/part-00000.parquet")
-        frame[:: len(frame) // 600].write_parquet(directory / "sample.parquet")
-        sizes = frame["text"].str.len_bytes()
-        size, sample = sizes.sum() / 1e6, sizes.gather_every(len(frame) // 600).sum() / 1e6
-        print(f"{len(frame):,} documents, {size:.0f} MB")
-        part, peers = str(directory / "raw/part-00000.parquet"), options.peers
+        raw = directory / "raw"
+        raw.mkdir()
+        if options.megabytes:
+            frame = corpus(options.raw, options.megabytes)
+            digest = [hashlib.sha256(text.encode()).hexdigest() for text in frame["text"]]
+            frame = frame.with_columns(sha256=pl.Series(digest))
+            for i in range(0, len(frame), 10_000):
+                shards.write(frame[i : i + 10_000], raw / f"part-{i // 10_000:05d}.parquet")
+        else:
+            for i, path in enumerate(sorted(options.raw.glob("*/part-*.parquet"))):
+                (raw / f"part-{i:05d}.parquet").symlink_to(path.resolve())
+        frame = shards.read_all(raw, ["id", "text"])
+        chosen = frame.gather_every(max(len(frame) // options.sample, 1))
+        chosen.write_parquet(directory / "sample.parquet")
+        size, sample = (table["text"].str.len_bytes().sum() / 1e6 for table in (frame, chosen))
+        print(f"{len(frame):,} documents, {size:.0f} MB; for datatrove {len(chosen):,}, {sample:.1f} MB")
+        del frame, chosen
+        here, peers = str(raw), options.peers
         work = {
-            "ours": (size, [sys.executable, "-c", OURS, str(directory / "raw")]),
-            "exact": (size, [sys.executable, "-c", EXACT, part]),
+            "ours": (size, [sys.executable, "-c", OURS, here, "verify"]),
+            "unverified": (size, [sys.executable, "-c", OURS, here, "no"]),
+            "exact": (size, [sys.executable, "-c", EXACT, here]),
+            "sha256 too": (size, [sys.executable, "-c", HASHED, here]),
         }
         if Path(peers).exists():
-            work["rensa"] = (size, [peers, "-c", RENSA, part])
+            work["rensa"] = (size, [peers, "-c", RENSA, here])
             work["datatrove"] = (sample, [peers, "-c", DATATROVE, name, name])
         else:
             print(f"no {peers}: rensa and datatrove are left out (the docstring says how to get them)")
+        work = {who: task for who, task in work.items() if who not in options.skip}
         cpu(work["ours"][1])
-        seconds: dict[str, list[float]] = {who: [] for who in work}
+        seconds: dict[str, list[tuple[float, float]]] = {who: [] for who in work}
         for _ in range(options.rounds):
             for who, (_, command) in work.items():
                 seconds[who].append(cpu(command))
-        speed = {who: work[who][0] / statistics.median(taken) for who, taken in seconds.items()}
-        for who, value in speed.items():
-            print(f"{who:10} {value:9.2f} MB per CPU second   ours is {speed['ours'] / value:7.1f} times as fast")
+        print(f"{'MB per CPU second':20} {'whole':>9} {'ratio':>7} {'started':>9} {'ratio':>7}")
+        speed = {
+            who: [work[who][0] / statistics.median(column) for column in zip(*taken, strict=True)]
+            for who, taken in seconds.items()
+        }
+        for who, (whole, started) in speed.items():
+            ratios = (speed["ours"][0] / whole, speed["ours"][1] / started)
+            print(f"{who:20} {whole:9.2f} {ratios[0]:7.1f} {started:9.2f} {ratios[1]:7.1f}", flush=True)
 
 
 if __name__ == "__main__":
