@@ -174,8 +174,8 @@ def join_similar(parent, nodes, lists, values, offsets, threshold):
     pairs joined two trees, bool [n_pairs], and how many were compared.
 
     lists i64 [n_pairs, 2]: where the pairs' sets are in values u64 and offsets i64 (of `shingle_sets`), best sorted by
-    the first. Nodes that are joined already are not compared: thousands of equal licence headers cost as many, not their
-    square. Nor are sets whose sizes alone say no.
+    the first. Nodes that are joined already are not compared: thousands of equal licence headers cost as many, not
+    their square. Nor are sets whose sizes alone say no.
     """
     table, owner = tables(offsets)
     joined = np.zeros(len(nodes), dtype=np.bool_)
