@@ -8,7 +8,8 @@ what becomes of its duplicates, is no concern of this module.
 import numpy as np
 
 from kernels.jit import jit
-from kernels.minhash import mix
+from kernels.minhash import join as join_tokens
+from kernels.minhash import mix, scratch, tokens
 
 
 @jit
@@ -131,16 +132,27 @@ def tables(offsets):
 
 
 @jit
-def distinct(values, offsets):
-    """The same lists without repetitions, each in its order: values u64 and offsets i64 [n_lists + 1]; in place."""
-    table, owner = tables(offsets)
-    borders = np.zeros_like(offsets)
+def shingle_sets(data, offsets, words):
+    """The sets of the documents' shingles, each in the order of its text: values u64 and offsets i64 [n_documents + 1].
+
+    data u8 [n_bytes], offsets i64 [n_documents + 1]: UTF-8; words: tokens in a shingle. As kernels.minhash.shingles
+    without repetitions.
+    """
+    starts, hashes, joined, _ = scratch(offsets)
+    size = room_for(len(joined))
+    table, owner = np.empty(size, dtype=np.uint64), np.full(size, -1, dtype=np.int64)
+    room = 0
+    for i in range(len(offsets) - 1):
+        room += (offsets[i + 1] - offsets[i] + 1) // 2
+    values = np.empty(room, dtype=np.uint64)
+    borders = np.zeros(len(offsets), dtype=np.int64)
     n = 0
     for i in range(len(offsets) - 1):
-        mask = room_for(offsets[i + 1] - offsets[i]) - 1
-        for k in range(offsets[i], offsets[i + 1]):
-            if insert(table, owner, i, mask, values[k]):
-                values[n] = values[k]
+        found = join_tokens(hashes, tokens(data, offsets[i], offsets[i + 1], starts, hashes), words, joined)
+        mask = room_for(found) - 1
+        for k in range(found):
+            if insert(table, owner, i, mask, joined[k]):
+                values[n] = joined[k]
                 n += 1
         borders[i + 1] = n
     return values[:n], borders
@@ -161,9 +173,9 @@ def join_similar(parent, nodes, lists, values, offsets, threshold):
     """Join in `parent` the nodes i64 [n_pairs, 2] whose sets have a Jaccard similarity of at least `threshold`; which
     pairs joined two trees, bool [n_pairs], and how many were compared.
 
-    lists i64 [n_pairs, 2]: where the pairs' sets are in values u64 and offsets i64 (of `distinct`), best sorted by the
-    first. Nodes that are joined already are not compared: thousands of equal licence headers cost as many, not their
-    square. Nor are sets whose sizes alone say no.
+    lists i64 [n_pairs, 2]: where the pairs' sets are in values u64 and offsets i64 (of `shingle_sets`), best sorted by
+    the first. Nodes that are joined already are not compared: thousands of equal licence headers cost as many, not
+    their square. Nor are sets whose sizes alone say no.
     """
     table, owner = tables(offsets)
     joined = np.zeros(len(nodes), dtype=np.bool_)

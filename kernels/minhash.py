@@ -90,11 +90,14 @@ def join(hashes, n, words, out):
     if n == 0:
         return 0
     width = min(n, words)
-    for i in range(n - width + 1):
-        s = np.uint64(0)
-        for k in range(width):
-            s = s * TOKEN_BASE + hashes[i + k]
-        out[i] = mix(s)
+    s, top = np.uint64(0), np.uint64(1)
+    for k in range(width):
+        s = s * TOKEN_BASE + hashes[k]
+        top = top * TOKEN_BASE
+    out[0] = mix(s)
+    for i in range(n - width):  # the polynomial rolls on, modulo 2^64 the same
+        s = s * TOKEN_BASE + (hashes[i + width] - hashes[i] * top)
+        out[i + 1] = mix(s)
     return n - width + 1
 
 

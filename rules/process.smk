@@ -33,6 +33,7 @@ rule names:
 
 # Duplicates are found by as many jobs as there are ranges: keys of signatures, then pairs, then edges of similarity.
 RANGES = range(config["process"]["duplicates"]["ranges"])
+SUBSTRING = config["process"]["duplicates"]["substring"] or {}
 
 
 rule minhash:
@@ -120,6 +121,27 @@ rule deduplicate:
         "python -m stemma run scripts/process/deduplicate.py {params.flags}"
 
 
+# Only where config asks for it: what is cut out is found in all documents that stay.
+rule substrings:
+    input:
+        documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
+        facts=[f"results/minhash/{source}/facts/manifest.json" for source in SOURCES],
+        duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
+    output:
+        substrings=[f"results/substrings/{source}/manifest.json" for source in SOURCES],
+    params:
+        min_bytes=SUBSTRING.get("min_bytes"),
+    log:
+        "results/logs/substrings.log",
+    benchmark:
+        "results/benchmarks/substrings.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/process/substrings.py {params.flags}"
+
+
 rule decontaminate:
     input:
         documents="results/raw/{source}/manifest.json",
@@ -149,6 +171,7 @@ rule clean:
         scores="results/scores/{source}/manifest.json",
         contamination=["results/contamination/{source}.parquet"] if EVALUATIONS else [],
         names=["results/names/{source}/manifest.json"] if "name" in config["process"]["pii"] else [],
+        substrings=["results/substrings/{source}/manifest.json"] if SUBSTRING else [],
     output:
         shards="results/clean/{source}/manifest.json",
     params:

@@ -1,7 +1,11 @@
 """Text as compiled code wants it: the UTF-8 of many documents in one buffer. No Python string is made on the way."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
+
+PIECE = 8 << 20  # bytes: the allocator gives such a buffer again and again, a larger one is paged in anew each time
 
 
 def utf8(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -15,3 +19,14 @@ def utf8(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy(), out=offsets[1:])
     offsets.flags.writeable = False
     return np.frombuffer(data, dtype=np.uint8), offsets
+
+
+def pieces(texts: pl.Series, size: int = PIECE) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`utf8` of runs of the texts, one after the other: of at most `size` bytes, or of one text."""
+    ends = texts.str.len_bytes().fill_null(0).cast(pl.Int64).cum_sum().to_numpy()
+    begin = 0
+    while begin < len(ends):
+        done = ends[begin - 1] if begin else 0
+        end = max(int(np.searchsorted(ends, done + size, side="right")), begin + 1)
+        yield utf8(texts[begin:end])
+        begin = end

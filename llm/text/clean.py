@@ -17,11 +17,12 @@ from llm.errors import InputError
 from llm.text.filters import SCORES, Rules, reason
 from llm.text.pii import spans_of
 from llm.text.shards import height, parts, read
-from llm.text.spans import Span, redact
+from llm.text.spans import CUT, Span, redact, with_cuts
 
 RAW = ("id", "text", "title", "url", "source", "domain", "license")
 COLUMNS = (*RAW, "language", "cluster", "split", "quality", "n_bytes")
 SPANS = pl.List(pl.Struct({"kind": pl.String, "start": pl.UInt32, "end": pl.UInt32}))
+CUTS = pl.List(pl.Struct({"start": pl.UInt32, "end": pl.UInt32}))
 FALLBACK = 8  # a source of so many documents has at least one for validation
 
 
@@ -36,11 +37,13 @@ class Known:
     scores: Path | None = None
     contamination: Path | None = None
     names: Path | None = None
+    substrings: Path | None = None
 
 
 def verdicts(known: Known, rules: Rules) -> Iterator[tuple[Path, pl.DataFrame]]:
-    """Each raw shard's path and a row per document: id, language, cluster, quality, pii (spans of all kinds, sorted)
-    and reason (null: kept). Tables that do not list the same documents, or an id that comes twice: InputError."""
+    """Each raw shard's path and a row per document: id, language, cluster, quality, pii (spans of all kinds, sorted),
+    cuts (spans of what stands elsewhere) and reason (null: kept). Tables that do not list the same documents, or an id
+    that comes twice: InputError."""
     signals = [name for name in rules.thresholds if name not in (*SCORES, "contamination", "n_words", "language")]
     begin, last = 0, ""
     for path in parts(known.documents):
@@ -57,6 +60,8 @@ def verdicts(known: Known, rules: Rules) -> Iterator[tuple[Path, pl.DataFrame]]:
             tables["contamination"] = read(known.contamination, ["id", "contamination"], rows)
         if known.names:
             tables["names"] = read(known.names / path.name, ["id", "names"])
+        if known.substrings:
+            tables["substrings"] = read(known.substrings / path.name, ["id", "spans"]).rename({"spans": "cuts"})
         for name, table in tables.items():
             if not table["id"].equals(ids):
                 raise InputError(f"{name} do not list the same documents as {path}; rebuild them")
@@ -65,7 +70,9 @@ def verdicts(known: Known, rules: Rules) -> Iterator[tuple[Path, pl.DataFrame]]:
         joined = joined.with_columns(pl.lit(None, pl.Float64).alias(name) for name in absent)
         if known.names:
             joined = joined.with_columns(pii=united(joined["pii"], joined["names"]))
-        yield path, joined.select("id", "language", "cluster", "quality", "pii", reason=reason(rules))
+        if not known.substrings:
+            joined = joined.with_columns(cuts=pl.lit(None, CUTS))
+        yield path, joined.select("id", "language", "cluster", "quality", "pii", "cuts", reason=reason(rules))
         begin += len(ids)
     if (listed := height(known.duplicates)) != begin:
         raise InputError(f"{known.duplicates}: lists {listed} documents, the raw shards hold {begin}; rebuild it")
@@ -124,12 +131,9 @@ def clean(raw: pl.DataFrame, known: pl.DataFrame, limit: int, rules: Rules) -> p
     """The documents of a shard that stay: COLUMNS. raw: RAW; known: of `verdicts`, the same rows."""
     is_kept = known["reason"].is_null()
     raw, known = raw.filter(is_kept), known.filter(is_kept)
-    hidden = [[span for span in found if rules.pii.get(span["kind"]) == "redact"] for found in known["pii"].to_list()]
-    rows = [row for row, found in enumerate(hidden) if found]
-    changed = [
-        redact(text, [Span(**span) for span in hidden[row]])
-        for row, text in zip(rows, raw["text"].gather(rows).to_list(), strict=True)
-    ]
+    replaced = hidden(known, rules)
+    rows = list(replaced)
+    changed = [redact(text, replaced[row]) for row, text in zip(rows, raw["text"].gather(rows).to_list(), strict=True)]
     redacted = pl.DataFrame(
         {"row": rows, "redacted": changed}, schema={"row": pl.get_index_type(), "redacted": pl.String}
     )
@@ -143,6 +147,16 @@ def clean(raw: pl.DataFrame, known: pl.DataFrame, limit: int, rules: Rules) -> p
         url=without_pii(raw["url"], rules),
         split=pl.Series(splits(known["cluster"].to_list(), limit, rules), dtype=pl.String),
     ).select(*COLUMNS[:-1], n_bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
+
+
+def hidden(known: pl.DataFrame, rules: Rules) -> dict[int, list[Span]]:
+    """What is replaced or cut, of the rows that have something."""
+    result = {}
+    for row, (found, cuts) in enumerate(known.select("pii", "cuts").iter_rows()):
+        redacted = [Span(**span) for span in found if rules.pii.get(span["kind"]) == "redact"]
+        if redacted or cuts:
+            result[row] = with_cuts(redacted, [(cut["start"], cut["end"]) for cut in cuts or ()])
+    return result
 
 
 def without_pii(texts: pl.Series, rules: Rules) -> pl.Series:
@@ -165,6 +179,7 @@ class Account:
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_bytes: Counter[str] = field(default_factory=Counter)
     pii: dict[str, Counter[str]] = field(default_factory=lambda: {"redact": Counter(), "report": Counter()})
+    cuts: int = 0
     splits: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, raw: pl.DataFrame, known: pl.DataFrame, kept: pl.DataFrame, rules: Rules) -> None:
@@ -178,6 +193,12 @@ class Account:
             self.dropped[name] += documents
             self.dropped_bytes[name] += size
         self.bytes["kept before redaction"] += int(sizes.filter(pl.col("reason").is_null())["bytes"].sum())
+        is_cut = known["reason"].is_null() & (known["cuts"].list.len() > 0)
+        texts = raw["text"].filter(is_cut)
+        for row, spans in hidden(known.filter(is_cut), rules).items():
+            cuts = [texts[row][span.start : span.end] for span in spans if span.kind == CUT]
+            self.bytes["cut"] += sum(len(text.encode()) for text in cuts)
+            self.cuts += len(cuts)
         found = known.filter(pl.col("reason").is_null())["pii"].explode().drop_nulls().struct.field("kind")
         for kind, n in found.value_counts().iter_rows():
             if (action := rules.pii.get(kind)) in self.pii:
@@ -203,7 +224,8 @@ class Account:
             "documents_out": self.documents["out"],
             "bytes_in": self.bytes["in"],
             "bytes_out": self.bytes["out"],
-            "redacted_bytes": self.bytes["kept before redaction"] - self.bytes["out"],
+            "redacted_bytes": self.bytes["kept before redaction"] - self.bytes["cut"] - self.bytes["out"],
+            **({"cuts": self.cuts, "cut_bytes": self.bytes["cut"]} if self.cuts else {}),
             "dropped": dict(sorted(self.dropped.items())),
             "dropped_bytes": dict(sorted(self.dropped_bytes.items())),
             "redacted": dict(sorted(self.pii["redact"].items())),

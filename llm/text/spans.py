@@ -25,11 +25,31 @@ def span_lists(found: list[list[Span]]) -> pl.Series:
     return rows.join(lists, on="row", how="left", maintain_order="left")["pii"].fill_null([])
 
 
+CUT = ""  # the kind of a span that goes without a trace
+
+
+def with_cuts(found: list[Span], cuts: list[tuple[int, int]]) -> list[Span]:
+    """The spans and what is to be cut out (start, end), all on the same text, as one list without overlaps for
+    `redact`: a span within a cut goes with it, one that reaches out of it is replaced whole and the cut ends there, so
+    that no part of what is hidden is left over. Both ascending and apart in themselves."""
+    left = [span for span in found if not any(start <= span.start and span.end <= end for start, end in cuts)]
+    result = list(left)
+    for start, end in cuts:
+        for span in left:
+            if start < span.end and span.start < end:
+                if start < span.start:
+                    result.append(Span(CUT, start, span.start))
+                start = span.end
+        if start < end:
+            result.append(Span(CUT, start, end))
+    return sorted(result, key=lambda span: span.start)
+
+
 def redact(text: str, found: list[Span]) -> str:
-    """`text` with each span replaced by its kind in angle brackets, e.g. `<email>`; nothing else changes."""
+    """`text` with each span replaced by its kind in angle brackets, e.g. `<email>`, or cut; nothing else changes."""
     pieces = []
     position = 0
     for span in found:
-        pieces += [text[position : span.start], f"<{span.kind}>"]
+        pieces += [text[position : span.start], f"<{span.kind}>" if span.kind else CUT]
         position = span.end
     return "".join([*pieces, text[position:]])

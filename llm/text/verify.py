@@ -11,11 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from kernels.duplicates import components, distinct, join_similar
-from kernels.minhash import shingles
+from kernels.duplicates import components, join_similar, shingle_sets
 from llm.errors import InputError
 from llm.text import shards
-from llm.text.buffers import utf8
+from llm.text.buffers import pieces
 from llm.text.candidates import names
 
 BLOCK = 64 << 20  # bytes of text in a block; its shingles need some 3 times as much
@@ -94,22 +93,30 @@ class Texts:
                 continue
             order = np.argsort(block[at], kind="stable")
             rows, at = rows[order], at[order]
-            data, offsets = utf8(shards.read(path, ["text"])["text"].gather(rows))
+            texts = shards.read(path, ["text"])["text"].gather(rows)
             border = np.flatnonzero(np.diff(block[at])) + 1
             for begin, end in zip([0, *border], [*border, len(at)], strict=True):
                 number = int(block[at[begin]])
-                with (directory / str(number)).open("ab") as file:
-                    data[offsets[begin] : offsets[end]].tofile(file)
                 self.members.setdefault(number, []).append(at[begin:end])
-                self.lengths.setdefault(number, []).append(np.diff(offsets[begin : end + 1]))
+                with (directory / str(number)).open("ab") as file:
+                    for data, offsets in pieces(texts[begin:end]):
+                        data.tofile(file)
+                        self.lengths.setdefault(number, []).append(np.diff(offsets))
 
     def sets(self, blocks: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The shingle sets of some blocks' documents, as of `distinct`, and which of them is whose, i64 [n]."""
+        """The shingle sets of some blocks' documents, as of `shingle_sets`, and which of them is whose, i64 [n]."""
         place = np.full(len(self.block), -1, dtype=np.int64)
         members = np.concatenate([part for number in blocks for part in self.members[number]])
-        lengths = np.concatenate([part for number in blocks for part in self.lengths[number]])
-        data = np.concatenate([np.fromfile(self.directory / str(number), dtype=np.uint8) for number in blocks])
         place[members] = np.arange(len(members))
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        values, borders = distinct(*shingles(data, offsets, words))
-        return values, borders, place
+        sets = [self.of_block(number, words) for number in blocks]
+        values = sets[0][0] if len(sets) == 1 else np.concatenate([found for found, _ in sets])
+        sizes = np.concatenate([sizes for _, sizes in sets])
+        return values, np.concatenate([[0], np.cumsum(sizes)]), place
+
+    def of_block(self, number: int, words: int) -> tuple[np.ndarray, np.ndarray]:
+        """The shingle sets of a block's documents one after the other, u64, and their sizes, i64 [n]."""
+        offsets = np.concatenate([[0], *self.lengths[number]]).astype(np.int64).cumsum()
+        path = self.directory / str(number)
+        data = np.asarray(np.memmap(path, np.uint8, "r")) if offsets[-1] else np.empty(0, np.uint8)
+        values, borders = shingle_sets(data, offsets, words)
+        return values, np.diff(borders)

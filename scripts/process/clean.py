@@ -25,13 +25,14 @@ def main(
     scores: Path | None = None,
     contamination: Path | None = None,
     names: Path | None = None,
+    substrings: Path | None = None,
 ) -> dict:
-    """documents, annotations, scores, names: directories of shards. duplicates, contamination: files of all rows.
-    shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. thresholds: {signal: {min,
-    max, in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}. validation_fraction: share
-    of documents held out. Returns counts; documents in = documents out + dropped."""
+    """documents, annotations, scores, names, substrings: directories of shards. duplicates, contamination: files of all
+    rows. shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. thresholds: {signal:
+    {min, max, in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}. validation_fraction:
+    share of documents held out. Returns counts; documents in = documents out + dropped."""
     rules = resolve(thresholds, overrides, pii, validation_fraction, seed)
-    known = Known(documents, annotations, duplicates, scores, contamination, names)
+    known = Known(documents, annotations, duplicates, scores, contamination, names, substrings)
     kept = (table.filter(pl.col("reason").is_null())["cluster"].to_list() for _, table in verdicts(known, rules))
     limit = split_limit(kept, rules)
     account = Account()

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from kernels import minhash, minhash_gpu
 from llm.command import command
 from llm.progress import progress
 from llm.text import candidates, shards
-from llm.text.buffers import utf8
+from llm.text.buffers import pieces
 from llm.text.shuffle import write_ranges
 
 
@@ -32,7 +34,8 @@ def main(
     for path in shards.parts(documents):
         frame = shards.read(path, ["id", "sha256", "text"])
         known = candidates.facts(frame)
-        signed = signatures(*utf8(frame["text"]), *factors, shingle_words)
+        signed = [signatures(*piece, *factors, shingle_words) for piece in pieces(frame["text"])]
+        signed = np.concatenate([np.empty((0, permutations), dtype=np.uint32), *signed])
         found = candidates.keys(candidates.names(known), signed, bands=bands, rows=rows)
         write_ranges(found, "key", entries, path.name)
         shards.write(known, facts / path.name)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from llm.errors import InputError
-from llm.text import shards
+from llm.text import shards, substrings
 from scripts.process import annotate, clean, clean_shards
 from tests.llm.text.dedup_jobs import deduplicated
 from tests.llm.text.test_clean import OPTIONS, prose, raw
@@ -17,7 +17,7 @@ PER_PART = 4
 @pytest.fixture
 def known(tmp_path: Path) -> dict[str, Path]:
     """Ten documents of source s in three shards, annotated and compared: the inputs of `clean`."""
-    paths = {name: tmp_path / name for name in ("annotations", "shards", "scores", "names")}
+    paths = {name: tmp_path / name for name in ("annotations", "shards", "scores", "names", "substrings")}
     for path in paths.values():
         path.mkdir()
     texts = prose(10)
@@ -92,7 +92,27 @@ def test_names_join_the_other_spans(known: dict[str, Path]) -> None:
     assert run(known, "names", pii={"name": "drop"})["dropped"] == {"pii_name": 1}
 
 
-@pytest.mark.parametrize("table", ["annotations", "duplicates", "scores", "contamination", "names"])
+def test_what_stands_elsewhere_is_cut_beside_redaction(known: dict[str, Path]) -> None:
+    """Spans of both kinds are of the collected text; the bytes of every edit are accounted for."""
+    text = shards.read_all(known["documents"], ["text"])["text"][3]
+    name, email = text.index("Ask Jane"), text.index("jane.roe")
+    rows: list[list[tuple[int, int]]] = [[] for _ in IDS]
+    rows[3], rows[5] = [(4, 11), (name, email + 4)], [(0, 20)]
+    spans = pl.Series([[{"start": a, "end": b} for a, b in own] for own in rows], dtype=substrings.SPANS)
+    write_parts(known["substrings"], pl.DataFrame({"id": IDS, "spans": spans}))
+    metrics = run(known, "substrings", pii={"email": "redact"})
+    kept = shards.read_all(known["shards"], ["text", "n_bytes"])
+    assert kept["text"][3] == text[:4] + text[11:name] + "<email>."
+    assert kept["text"][5] == shards.read_all(known["documents"], ["text"])["text"][5][20:]
+    assert kept["n_bytes"].equals(kept["text"].str.len_bytes().cast(pl.Int64))
+    assert (metrics["cuts"], metrics["cut_bytes"]) == (3, 7 + (email - name) + 20)
+    assert metrics["redacted_bytes"] == len("jane.roe@example.com") - len("<email>")
+    assert metrics["bytes_in"] == metrics["bytes_out"] + metrics["redacted_bytes"] + metrics["cut_bytes"] + sum(
+        metrics["dropped_bytes"].values()
+    )
+
+
+@pytest.mark.parametrize("table", ["annotations", "duplicates", "scores", "contamination", "names", "substrings"])
 def test_tables_of_other_documents(known: dict[str, Path], table: str) -> None:
     ids = [*IDS[:5], "s/x", *IDS[6:]]
     columns = {
@@ -101,6 +121,7 @@ def test_tables_of_other_documents(known: dict[str, Path], table: str) -> None:
         "scores": dict.fromkeys(("perplexity", "quality", "toxicity"), 0.5),
         "contamination": {"contamination": 0.0},
         "names": {"names": [[]] * 10},
+        "substrings": {"spans": [[]] * 10},
     }
     frame = pl.DataFrame({"id": ids, **columns[table]})
     if known[table].is_dir():

@@ -3,7 +3,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.text.buffers import utf8
+from llm.text.buffers import pieces, utf8
 
 
 @given(st.lists(st.none() | st.text(max_size=30)))
@@ -20,3 +20,13 @@ def test_slices_and_chunks() -> None:
     data, offsets = utf8(texts[1:])
     assert data.tobytes().decode() == "é" * 20 + "z"
     assert offsets.tolist() == [0, 40, 40, 41]
+
+
+@given(st.lists(st.none() | st.text(max_size=30)), st.integers(1, 40))
+def test_pieces_are_all_of_it_and_small(texts: list[str | None], size: int) -> None:
+    series = pl.Series(texts, dtype=pl.String)
+    found = list(pieces(series, size))
+    whole, offsets = utf8(series)
+    assert b"".join(data.tobytes() for data, _ in found) == whole.tobytes()
+    assert [n for _, own in found for n in np.diff(own).tolist()] == np.diff(offsets).tolist()
+    assert all(len(data) <= size or len(own) == 2 for data, own in found)
