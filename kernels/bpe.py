@@ -24,10 +24,8 @@ def pair(keys, values, left, right):
 
 
 @jit
-def split(vocabulary, data, begin, end, symbols, starts):
+def split(single, keys, values, data, begin, end, symbols, starts):
     """data[begin:end] as symbols before any merge: their ranks (-1: unknown), where each starts; returns how many."""
-    single = vocabulary.single
-    keys, values = vocabulary.character_keys, vocabulary.character_values
     count = 0
     i = begin
     while i < end:
@@ -48,32 +46,32 @@ def split(vocabulary, data, begin, end, symbols, starts):
 
 
 @jit
-def merge(vocabulary, data, begin, end, out, at):
-    """The ids of data[begin:end] into out[at:]; returns where they end. Unknown characters become byte pieces."""
-    keys, values = vocabulary.pair_keys, vocabulary.pair_values  # a whole tuple costs time at every call
-    symbols = np.empty(end - begin, np.int32)
-    starts = np.empty(end - begin + 1, np.int64)
-    count = split(vocabulary, data, begin, end, symbols, starts)
+def merge(single, character_keys, character_values, keys, values, ids, byte_ids, scratch, data, begin, end, out, at):
+    """The ids of data[begin:end] into out[at:]; returns where they end. Unknown characters become byte pieces.
+
+    The tables: see encode.Vocabulary. scratch: i64 [3, end - begin + 1 or more], written to.
+    """
+    symbols, starts = scratch[0], scratch[1]
+    count = split(single, character_keys, character_values, data, begin, end, symbols, starts)
     starts[count] = end
     if count <= SHORT:
-        count = merge_short(keys, values, symbols, starts, count)
+        count = merge_short(keys, values, symbols, starts, scratch[2], count)
     else:
         count = merge_long(keys, values, symbols, starts, count)
     for k in range(count):
         if symbols[k] >= 0:
-            out[at] = vocabulary.ids[symbols[k]]
+            out[at] = ids[symbols[k]]
             at += 1
         else:
             for i in range(starts[k], starts[k + 1]):
-                out[at] = vocabulary.bytes[data[i]]
+                out[at] = byte_ids[data[i]]
                 at += 1
     return at
 
 
 @jit
-def merge_short(keys, values, symbols, starts, count):
+def merge_short(keys, values, symbols, starts, ranks, count):
     """Merge in place, by looking at all pairs again after each merge; returns how many symbols are left."""
-    ranks = np.empty(SHORT, np.int32)
     for k in range(count - 1):
         ranks[k] = pair(keys, values, symbols[k], symbols[k + 1])
     while count > 1:

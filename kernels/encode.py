@@ -1,7 +1,7 @@
 """Documents to token ids: UTF-8 in, ids out. Exactly those of the tokenizer whose tables are given.
 
 A text is cut where no piece can reach across: between two bytes that stand beside each other in no piece, or by the
-byte-level pattern (words.py). What lies between two cuts is a unit; the ids of a unit depend on nothing else, so a
+byte-level pattern (pretokens.py). What lies between two cuts is a unit; the ids of a unit depend on nothing else, so a
 small cache answers for the frequent ones and the rest is merged (bpe.py) or segmented (unigram.py).
 """
 
@@ -9,54 +9,50 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.bpe import merge
+from kernels.bpe import SHORT, merge
 from kernels.hashmap import mixed
 from kernels.jit import jit
 from kernels.pretokens import word_end
 from kernels.unigram import viterbi
 
-CACHED_BYTES = 15  # of the longest unit in the cache: with its length two words of 64 bits
-CACHED_IDS = 4
+CACHED_BYTES = 15  # of the longest unit in the cache: its bytes and length are two words of 64 bits
+CACHED_IDS = 12
 LONGEST = 1 << 20  # bytes of a unit: a longer run without a place to cut is cut there, so that memory is bounded
+COUNT, HALF = np.uint64(60), np.uint64(32)  # where a row's second word holds the number of ids; bits of an id
+KEY, LOW = np.uint64((1 << 60) - 1), np.uint64((1 << 32) - 1)
 
 
 class Vocabulary(NamedTuple):
     """The tables of a tokenizer, see llm/tokenizer/encoder.py, which makes them."""
 
     joined: np.ndarray  # u8 [256 * 256]: 1 if the second byte may stand after the first inside a piece
-    classes: np.ndarray  # u8 [0x110000]: classes of characters for words.py; [0]: not byte-level
+    classes: np.ndarray  # u8 [0x110000]: classes of characters for pretokens.py; [0]: not byte-level
     single: np.ndarray  # i32 [256]: rank of a byte as a symbol, -1 unknown, -2 it begins a longer character
     character_keys: np.ndarray  # u64: characters of more than one byte ...
     character_values: np.ndarray  # i32: ... to their rank
-    pair_keys: np.ndarray  # u64: pairs of ranks to the rank of their merge; with scores the trie of pieces
+    pair_keys: np.ndarray  # u64: pairs of ranks to the rank of their merge
     pair_values: np.ndarray  # i32
-    ids: np.ndarray  # i32: the id of each rank; with scores of each node of the trie, -1 none
+    ids: np.ndarray  # i32: the id of each rank
     bytes: np.ndarray  # i32 [256]: the ids of the byte pieces
-    scores: np.ndarray  # f64: by node, of the unknown character at 0; [0]: merges, not scores
+    cells: np.ndarray  # i32 [n, 4]: the trie of pieces with scores (unigram.py); [0, 4]: merges, not scores
 
 
-class Cache(NamedTuple):
-    """Ids of units seen: each unit has one slot, the last one there stays. For one thread at a time."""
-
-    keys: np.ndarray  # u64 [slots, 2]
-    counts: np.ndarray  # u8 [slots]
-    ids: np.ndarray  # i32 [slots, CACHED_IDS]
-
-
-def new_cache(bits: int = 16) -> Cache:
-    slots = 1 << bits
-    return Cache(np.zeros((slots, 2), np.uint64), np.zeros(slots, np.uint8), np.zeros((slots, CACHED_IDS), np.int32))
+def new_cache(bits: int = 17) -> np.ndarray:
+    """Ids of units seen, u64 [slots, 2 + CACHED_IDS / 2]: a unit's key, then its ids, two in a word. A unit has one
+    slot, the last one there stays. For one thread at a time."""
+    return np.zeros((1 << bits, 2 + CACHED_IDS // 2), np.uint64)
 
 
 def encode(
-    vocabulary: Vocabulary, cache: Cache, data: np.ndarray, offsets: np.ndarray, end_id: int
+    vocabulary: Vocabulary, cache: np.ndarray, data: np.ndarray, offsets: np.ndarray, end_id: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ids of documents end to end, i32, `end_id` after each (none if it is negative), and their numbers, i64 [n].
 
     data u8: valid UTF-8; offsets i64 [n + 1]: document k is data[offsets[k]:offsets[k + 1]].
     """
     lengths = np.zeros(len(offsets) - 1, np.int64)
-    out = np.empty(int(offsets[-1] - offsets[0]) + len(lengths), np.int32)  # a token has at least one byte
+    # a token has at least one byte; `recall` writes in fours
+    out = np.empty(int(offsets[-1] - offsets[0]) + len(lengths) + 4, np.int32)
     total = encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths)
     return out[:total], lengths
 
@@ -78,61 +74,101 @@ def encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths):
 @jit
 def encode_document(vocabulary, cache, data, begin, end, out, at):
     """The ids of data[begin:end] into out[at:]; returns where they end."""
-    joined, classes = vocabulary.joined, vocabulary.classes  # a whole tuple costs time at every call
-    keys, counts, ids = cache
-    mask = np.uint64(len(counts) - 1)
+    joined, classes, single, character_keys, character_values, keys, values, ids, byte_ids, cells = vocabulary
+    scratch = np.empty((3, SHORT + 1), np.int64)
+    mask = np.uint64(len(cache) - 1)
     while begin < end:
-        stop = unit_end(joined, classes, data, begin, end)
+        if len(classes):
+            stop, low, high = word(classes, data, begin, end)
+        else:
+            stop, low, high = run(joined, data, begin, end)
         size = stop - begin
-        if size > CACHED_BYTES:
-            at = encode_unit(vocabulary, data, begin, stop, out, at)
+        high |= np.uint64(size) << np.uint64(56)
+        row = mixed(low ^ (high * np.uint64(0x9E3779B97F4A7C15))) & mask
+        if size <= CACHED_BYTES and cache[row, 0] == low and (cache[row, 1] & KEY) == high:
+            at = recall(cache, row, out, at)
             begin = stop
             continue
-        low = np.uint64(size)  # the length and the first seven bytes, then the other eight
-        high = np.uint64(0)
-        for i in range(begin, min(begin + 7, stop)):
-            low = (low << np.uint64(8)) | np.uint64(data[i])
-        for i in range(begin + 7, stop):
-            high = (high << np.uint64(8)) | np.uint64(data[i])
-        slot = mixed(low ^ (high * np.uint64(0x9E3779B97F4A7C15))) & mask
-        if keys[slot, 0] == low and keys[slot, 1] == high:
-            for k in range(counts[slot]):
-                out[at + k] = ids[slot, k]
-            at += counts[slot]
+        first = at
+        space = scratch if size <= SHORT else np.empty((3, size + 1), np.int64)
+        if len(cells):  # plain arrays: a tuple of them would cost a reference count for each at every call
+            at = viterbi(cells, byte_ids, space, data, begin, stop, out, at)
         else:
-            first = at
-            at = encode_unit(vocabulary, data, begin, stop, out, at)
-            if at - first <= CACHED_IDS:
-                keys[slot, 0] = low
-                keys[slot, 1] = high
-                counts[slot] = at - first
-                for k in range(at - first):
-                    ids[slot, k] = out[first + k]
+            at = merge(
+                single, character_keys, character_values, keys, values, ids, byte_ids, space, data, begin, stop, out, at
+            )
+        if size <= CACHED_BYTES and at - first <= CACHED_IDS:
+            remember(cache, row, low, high, out, first, at)
         begin = stop
     return at
 
 
 @jit
-def encode_unit(vocabulary, data, begin, end, out, at):
-    if len(vocabulary.scores):
-        return viterbi(vocabulary, data, begin, end, out, at)
-    return merge(vocabulary, data, begin, end, out, at)
+def recall(cache, row, out, at):
+    """The ids of the unit in a row of the cache into out[at:]; returns where they end. Four at once: no branch
+    for the usual unit."""
+    out[at] = np.int32(cache[row, 2] & LOW)
+    out[at + 1] = np.int32(cache[row, 2] >> HALF)
+    out[at + 2] = np.int32(cache[row, 3] & LOW)
+    out[at + 3] = np.int32(cache[row, 3] >> HALF)
+    count = np.int64(cache[row, 1] >> COUNT)
+    for k in range(4, count):
+        out[at + k] = np.int32((cache[row, 2 + k // 2] >> (HALF * np.uint64(k & 1))) & LOW)
+    return at + count
 
 
 @jit
-def unit_end(joined, classes, data, begin, end):
-    """Where the unit that begins at `begin` ends."""
+def remember(cache, row, low, high, out, first, at):
+    """Write the unit of this key and its ids out[first:at] to a row of the cache."""
+    cache[row, 0] = low
+    cache[row, 1] = high | (np.uint64(at - first) << COUNT)
+    cache[row, 2:] = 0
+    for k in range(at - first):
+        cache[row, 2 + k // 2] |= np.uint64(out[first + k]) << (HALF * np.uint64(k & 1))
+
+
+@jit
+def run(joined, data, begin, end):
+    """The unit at `begin` by pairs of bytes: where it ends, its first eight bytes and the next seven, as two u64."""
     limit = min(end, begin + LONGEST)
-    if len(classes):
-        stop = word_end(classes, data, begin, end)
-        if stop <= limit:
-            return stop
-        stop = limit
-    else:
-        stop = begin + 1
-        while stop < limit and joined[(np.int64(data[stop - 1]) << 8) | np.int64(data[stop])]:
+    low, high = np.uint64(data[begin]), np.uint64(0)
+    stop = begin + 1
+    bound = min(end, begin + 8)
+    while stop < bound and follows(joined, data, stop):
+        low = (low << np.uint64(8)) | np.uint64(data[stop])
+        stop += 1
+    if stop == begin + 8:
+        bound = min(end, begin + CACHED_BYTES)
+        while stop < bound and follows(joined, data, stop):
+            high = (high << np.uint64(8)) | np.uint64(data[stop])
             stop += 1
+        if stop == begin + CACHED_BYTES:
+            while stop < limit and follows(joined, data, stop):
+                stop += 1
+    return shortened(data, begin, stop, end), low, high
+
+
+@jit
+def follows(joined, data, i):
+    return joined[(np.int64(data[i - 1]) << 8) | np.int64(data[i])]
+
+
+@jit
+def word(classes, data, begin, end):
+    """The same by the byte-level pattern."""
+    stop = shortened(data, begin, min(word_end(classes, data, begin, end), begin + LONGEST), end)
+    low, high = np.uint64(0), np.uint64(0)
+    for i in range(begin, min(begin + 8, stop)):
+        low = (low << np.uint64(8)) | np.uint64(data[i])
+    for i in range(begin + 8, min(begin + CACHED_BYTES, stop)):
+        high = (high << np.uint64(8)) | np.uint64(data[i])
+    return stop, low, high
+
+
+@jit
+def shortened(data, begin, stop, end):
+    """`stop`, where LONGEST ended the unit moved back to the beginning of a character."""
     if stop < end and stop == begin + LONGEST:
-        while (data[stop] & 0xC0) == 0x80:  # not inside a character
+        while (data[stop] & 0xC0) == 0x80:
             stop -= 1
     return stop

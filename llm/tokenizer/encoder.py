@@ -12,8 +12,11 @@ from tokenizers import Regex, normalizers
 from kernels.encode import Vocabulary, encode, new_cache
 from kernels.hashmap import build
 from kernels.pretokens import BLANK, LETTER, NUMBER
+from kernels.unigram import trie
+from llm.errors import InputError
 from llm.tokenizer.escape import SPACE, escaped
 from llm.tokenizer.load import CONTROLS, Tokenizer, well_formed
+from llm.tokenizer.train import SCORE_STEP
 
 TASK = 1 << 20  # bytes that a thread encodes at once
 UNKNOWN_PENALTY = 10.0  # SentencePiece: an unknown character scores so much less than the worst piece
@@ -105,12 +108,12 @@ def merging(pieces: dict[bytes, int], byte_ids: dict[int, int], character_classe
         *table(pairs),
         np.array(list(pieces.values()), np.int32),
         np.array([byte_ids[b] for b in range(256)], np.int32),
-        np.zeros(0),
+        np.zeros((0, 4), np.int32),
     )
 
 
 def segmenting(pieces: dict[bytes, int], byte_ids: dict[int, int], score: dict[int, float]) -> Vocabulary:
-    """Tables for unigram: a trie of the pieces, ids and scores by node."""
+    """Tables for unigram: a trie of the pieces with ids and scores, these in steps of train.SCORE_STEP."""
     children: dict[tuple[int, int], int] = {}
     ends = {}
     for piece, index in pieces.items():
@@ -121,17 +124,20 @@ def segmenting(pieces: dict[bytes, int], byte_ids: dict[int, int], score: dict[i
     ids = np.full(len(children) + 1, -1, np.int32)
     scores = np.zeros(len(ids))
     for node, index in ends.items():
-        ids[node], scores[node] = index, score[index]
-    scores[0] = min(score.values()) - UNKNOWN_PENALTY
+        ids[node], scores[node] = index, score[index] / SCORE_STEP
+    scores[0] = (min(score.values()) - UNKNOWN_PENALTY) / SCORE_STEP
+    if (scores % 1).any():
+        raise InputError("the unigram model's scores are no multiples of 1/16; train the tokenizer again")
+    parents, bytes_ = np.array([*children], np.int32).reshape(-1, 2).T
     return Vocabulary(
         joins(pieces),
         np.zeros(0, np.uint8),
-        np.zeros(256, np.int32),
+        np.zeros(0, np.int32),
         *table([]),
-        *table([(node << 8 | byte, child) for (node, byte), child in children.items()]),
-        ids,
+        *table([]),
+        np.zeros(0, np.int32),
         np.array([byte_ids[b] for b in range(256)], np.int32),
-        scores,
+        trie(parents, bytes_, ids, scores.astype(np.int32)),
     )
 
 

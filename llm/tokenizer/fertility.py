@@ -9,17 +9,13 @@ import polars as pl
 from llm.text.shards import parts, read
 from llm.tokenizer.documents import BATCH
 from llm.tokenizer.encoder import Encoder
-from llm.tokenizer.load import Tokenizer
 
 COUNTS = ("documents", "bytes", "words", "tokens", "gpt2_tokens")
 
 
-def counted(
-    source: Path, tokenizer: Tokenizer, rival_lengths: Callable[[list[str]], np.ndarray], threads: int
-) -> pl.DataFrame:
+def counted(source: Path, encoder: Encoder, rival_lengths: Callable[[list[str]], np.ndarray]) -> pl.DataFrame:
     """`domain`, `language` and COUNTS of a source's validation documents, summed. rival_lengths: texts to the number
     of tokens that the other tokenizer makes of each. Words are what blanks separate."""
-    encoder = Encoder(tokenizer, threads)
     tables = [pl.DataFrame(schema={"domain": pl.String, "language": pl.String} | dict.fromkeys(COUNTS, pl.Int64))]
     for part in parts(source):
         named = ["language"] if "language" in pl.read_parquet_schema(part) else []

@@ -9,6 +9,7 @@ import polars as pl
 from llm.command import command
 from llm.tokenizer.bytelevel import GPT2, fast_bytes, train_bytes
 from llm.tokenizer.documents import planned_texts
+from llm.tokenizer.encoder import Encoder
 from llm.tokenizer.fertility import counted, summary
 from llm.tokenizer.load import CONTROLS, Tokenizer, threads_given
 
@@ -26,7 +27,8 @@ def main(clean: Path, plan: Path, model: Path, fertility: Path, *, sample_bytes:
     def rival_lengths(texts: list[str]) -> np.ndarray:
         return np.array([len(found.ids) for found in rival.encode_batch(texts)], np.int64)
 
-    tables = [counted(source, tokenizer, rival_lengths, threads_given()) for source in sources(clean)]
+    encoder = Encoder(tokenizer, threads_given())
+    tables = [counted(source, encoder, rival_lengths) for source in sources(clean)]
     result = {"vocab_size": size, "gpt2_vocab_size": first + len(pieces)} | summary(pl.concat(tables))
     text = json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False)
     fertility.write_text(text + "\n", encoding="utf-8")

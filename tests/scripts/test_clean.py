@@ -7,7 +7,8 @@ import pytest
 
 from llm.errors import InputError
 from llm.text import shards
-from scripts.process import annotate, clean, clean_shards, deduplicate
+from scripts.process import annotate, clean, clean_shards
+from tests.llm.text.dedup_jobs import deduplicated
 from tests.llm.text.test_clean import OPTIONS, prose, raw
 
 PER_PART = 4
@@ -22,9 +23,10 @@ def known(tmp_path: Path) -> dict[str, Path]:
     texts = prose(10)
     texts[3] += " Ask Jane Roe at jane.roe@example.com."
     paths["documents"] = raw(tmp_path, "s", texts, per_part=PER_PART)
-    paths["duplicates"], paths["contamination"] = tmp_path / "duplicates.parquet", tmp_path / "contamination.parquet"
+    paths["duplicates"] = tmp_path / "jobs/duplicates-0.parquet"
+    paths["contamination"] = tmp_path / "contamination.parquet"
     annotate.main(paths["documents"], paths["annotations"])
-    deduplicate.main([paths["documents"]], [paths["annotations"]], [paths["duplicates"]])
+    deduplicated(tmp_path / "jobs", [paths["documents"]])
     return paths
 
 

@@ -9,7 +9,7 @@ from llm.tokenizer.export import write_merges, write_tokenizer_config, write_tok
 from llm.tokenizer.load import Tokenizer
 from llm.tokenizer.train import train
 
-FILES = ["argparse.py", "ast.py", "bisect.py", "calendar.py", "csv.py", "difflib.py", "LICENSE.txt"]
+FILES = ["bisect.py", "calendar.py", "csv.py", "difflib.py", "LICENSE.txt"]
 OTHERS = ["Größe und Maß", "Ελλάδα και λόγος", "собака и кошка", "日本語の文章です。", "😀😀 👩‍👩‍👧", "tab\tted"] * 40
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import models
 
-from llm.tokenizer.export import escapes, merges, vocabulary, write_tokenizer_json, write_vocab
+from llm.tokenizer.export import merges, vocabulary, write_tokenizer_json, write_vocab
 from llm.tokenizer.load import CONTROLS, Tokenizer
+from tests.llm.tokenizer import readers
 from tests.llm.tokenizer.texts import ADVERSARIAL, arbitrary
 
 
@@ -20,13 +20,7 @@ def fast(directory: Path) -> FastTokenizer:
 
 @pytest.fixture(scope="session")
 def from_text_files(directory: Path) -> FastTokenizer:
-    """vocab.json and merges.txt, read as other tools read them."""
-    model = models.BPE.from_file(
-        str(directory / "vocab.json"), str(directory / "merges.txt"), unk_token="[UNK]", byte_fallback=True
-    )
-    result = FastTokenizer(model)
-    result.normalizer = escapes()
-    return result
+    return readers.from_text_files(directory)
 
 
 @settings(max_examples=600, deadline=None)
