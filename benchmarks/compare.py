@@ -4,6 +4,7 @@ A work is a function without arguments that runs once and returns the CPU second
 `timed` makes one of a function of this process, peers.work one of a script that runs in the peers' environment.
 """
 
+import gc
 import resource
 import statistics
 import time
@@ -81,6 +82,8 @@ def timed(name: str, function: Callable[[], object]) -> Work:
     """A work of this process: its threads and the processes that it started and waited for count too."""
 
     def work() -> dict[str, float]:
+        gc.collect()
+        gc.freeze()  # else collections in the middle would walk all that the benchmark itself has imported and made
         begin = seconds()
         function()
         return {name: seconds() - begin}

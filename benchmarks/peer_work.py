@@ -4,6 +4,7 @@ Prints the CPU seconds of each contender as one line of JSON. Imports and a firs
 are loaded, do not count. Imports nothing of this project, which is not installed there.
 """
 
+import gc
 import json
 import resource
 import sys
@@ -21,6 +22,13 @@ def main(name: str, *arguments: str) -> None:
     print(json.dumps(WORKS[name](*arguments)))
 
 
+def started() -> float:
+    """`seconds`, when all is there; later collections of garbage do not walk what is there now."""
+    gc.collect()
+    gc.freeze()
+    return seconds()
+
+
 def seconds() -> float:
     """CPU seconds of this process and of those that it waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -35,7 +43,7 @@ def rensa(file: str) -> dict[str, float]:
     """Signatures and the queries of its LSH index; it verifies nothing and has no clusters."""
     from rensa import RMinHash, RMinHashLSH
 
-    begin = seconds()
+    begin = started()
     index = RMinHashLSH(threshold=0.8, num_perm=112, num_bands=28)
     for number, text in enumerate(texts_of(file)):
         words = text.lower().split()
@@ -62,7 +70,7 @@ def minhash(file: str) -> dict[str, float]:
 
     load_word_tokenizer("en").word_tokenize(FIRST)
     config = MinhashConfig(num_buckets=14, hashes_per_bucket=8, n_grams=5)
-    begin = seconds()
+    begin = started()
     with tempfile.TemporaryDirectory() as base:
         read = ParquetReader(str(Path(file).parent), glob_pattern=Path(file).name)
         signatures, buckets, remove = f"{base}/signatures", f"{base}/buckets", f"{base}/remove"
@@ -93,6 +101,7 @@ def filters(file: str) -> dict[str, float]:
     for one in each:
         one.filter(Document(text=FIRST, id="0"))
     spent = dict.fromkeys(chains, 0.0)
+    started()
     for text in texts_of(file):
         for name, chain in chains.items():
             split_into_parts.cache_clear()  # within a chain the words of a document are split once
@@ -109,7 +118,7 @@ def pii(file: str) -> dict[str, float]:
 
     formatter, texts = PIIFormatter(), texts_of(file)
     formatter.format(FIRST)
-    begin = seconds()
+    begin = started()
     for text in texts:
         formatter.format(text)
     return {"datatrove": seconds() - begin}
@@ -123,7 +132,7 @@ def tiktoken(settings: str, file: str, ids: str) -> dict[str, float]:
     given, texts = json.loads(Path(settings).read_text()), texts_of(file)
     ranks = {bytes.fromhex(piece): rank for piece, rank in given["ranks"].items()}
     encoding = Encoding("ours", pat_str=given["pattern"], mergeable_ranks=ranks, special_tokens={})
-    begin = seconds()
+    begin = started()
     found = encoding.encode_ordinary_batch(texts, num_threads=given["threads"])
     spent = seconds() - begin
     parquet.write_table(pyarrow.table({"ids": found}), ids)
