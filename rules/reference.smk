@@ -1,10 +1,6 @@
-def raw(names):
-    return [f"results/raw/{source}/manifest.json" for source in names]
-
-
 rule perplexity_model:
     input:
-        curated=raw(REFERENCE["curated"]),
+        curated=[f"results/raw/{name}/manifest.json" for name in REFERENCE["curated"]],
     output:
         model="results/reference/perplexity/manifest.json",
     params:
@@ -25,8 +21,8 @@ rule perplexity_model:
 
 rule quality_model:
     input:
-        curated=raw(REFERENCE["curated"]),
-        raw=raw(REFERENCE["raw"]),
+        curated=[f"results/raw/{name}/manifest.json" for name in REFERENCE["curated"]],
+        raw=[f"results/raw/{name}/manifest.json" for name in REFERENCE["raw"]],
     output:
         model="results/reference/quality/manifest.json",
     params:
