@@ -62,25 +62,22 @@ def tokens(data, begin, end, starts, hashes):
     data u8 [n_bytes]; starts and hashes have room for (end - begin + 1) // 2 tokens.
     """
     n = 0
-    inside = False
-    h = np.uint64(0)
-    for i in range(begin, end):
+    i = begin
+    while i < end:
         kind = CLASSES[data[i]]
+        i += 1
         if kind < WORD:
-            if inside:
-                hashes[n - 1] = mix(h)
-            inside = False
             continue
-        if not inside or kind >= SOLO:
-            if inside:
-                hashes[n - 1] = mix(h)
-            starts[n] = i
-            n += 1
-            h = np.uint64(0)
-            inside = True
-        h = h * BYTE_BASE + np.uint64(kind & np.uint16(0xFF))
-    if inside:
-        hashes[n - 1] = mix(h)
+        starts[n] = i - 1
+        h = np.uint64(kind & np.uint16(0xFF))
+        while i < end:
+            kind = CLASSES[data[i]]
+            if kind < WORD or kind >= SOLO:
+                break
+            h = h * BYTE_BASE + np.uint64(kind & np.uint16(0xFF))
+            i += 1
+        hashes[n] = mix(h)
+        n += 1
     return n
 
 
