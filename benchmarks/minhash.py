@@ -2,9 +2,9 @@
 
     make peers && snakemake raw && python benchmarks/minhash.py [--raw results/raw]
 
-Ours are the four jobs from raw parquet to verdicts. rensa signs and queries its LSH index, without verification or
-clusters, datatrove runs its four stages over a sample (it is slow): neither compares texts, so it is
-our jobs with `verify: false` that are like with like; "verified" is what the default config does. Start-up and compilation count for nobody.
+Ours are the four jobs from raw parquet to verdicts. rensa signs and queries its LSH index, without clusters; datatrove
+runs its four stages over a sample (it is slow). Neither compares texts, so our jobs with `verify: false` are like with
+like; "verified" is what the default config does. Start-up and compilation count for nobody.
 """
 
 import argparse
