@@ -35,8 +35,8 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
     clear = (count[at] == 1).all(axis=1)
     root, _ = components(len(distinct), first[at[clear]])
 
-    hexes = distinct.astype(">u8").tobytes().hex()
-    cluster = pl.Series([hexes[64 * i : 64 * i + 64] for i in np.unique(root)], dtype=pl.String)
+    cluster = hexadecimal(distinct[np.unique(root)])
+    del digest, order, new, distinct, name, first, count
     table = documents.select("id", "bytes", "quality").with_columns(
         row=pl.Series(np.arange(len(documents))), text=pl.Series(text), root=pl.Series(root[text])
     )
@@ -52,9 +52,15 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
     )
     return table, {
         "documents": len(table),
-        "distinct": len(distinct),
+        "distinct": len(root),
         "clusters": len(cluster),
         "exact": int((table["reason"] == "exact").sum()),
         "near": int((table["reason"] == "near").sum()),
         "ambiguous_edges": int((~clear).sum()),
     }
+
+
+def hexadecimal(digests: np.ndarray) -> pl.Series:
+    """Digests u64 [n, 4] as 64 hex digits each, without a Python string for any of them."""
+    data = digests.astype(">u8").view(np.uint8).reshape(-1, 32)
+    return pl.Series(data, dtype=pl.Array(pl.UInt8, 32)).arr.to_list().cast(pl.Binary).bin.encode("hex")

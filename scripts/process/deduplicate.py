@@ -24,8 +24,9 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
         if not scored["id"].equals(documents["id"]):
             raise InputError("deduplicate: the scores are not of the documents in results/minhash; rebuild them")
         documents = documents.with_columns(scored["quality"])
-    if twice := documents["id"].filter(documents["id"].is_duplicated()).to_list():
-        raise InputError(f"deduplicate: the id {twice[0]!r} occurs more than once; ids must be unique in the corpus")
+    if documents["id"].n_unique() < len(documents):
+        twice = documents["id"].filter(documents["id"].is_duplicated())[0]
+        raise InputError(f"deduplicate: the id {twice!r} occurs more than once; ids must be unique in the corpus")
     table, counts = clusters(documents, pl.concat([shards.read(path, ["a", "b"]) for path in edges]))
     begin = 0
     for path, size in zip(duplicates, sizes, strict=True):
