@@ -14,6 +14,7 @@ Equal hashes stand for equal n-grams: when 10^10 are looked up among 10^7, a fal
 import numpy as np
 
 from kernels.jit import jit
+from kernels.splitmix import mix64
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
 SEPARATOR, WORD, SOLO, UNDECIDED = 0, 1, 2, 3
@@ -56,30 +57,22 @@ def find_words(data, offsets, kinds, lower, length, words, word_offsets):
                 at += 1
                 continue
             if inside:
-                words[n] = finalized(h)
+                words[n] = mix64(h)
                 n += 1
                 h, inside = np.uint64(0), False
             after = min(at + length[byte], end)
             if kind == SOLO:
                 for i in range(at, after):
                     h = h * BASE + np.uint64(data[i])
-                words[n] = finalized(h)
+                words[n] = mix64(h)
                 n += 1
                 h = np.uint64(0)
             at = after
         if inside:
-            words[n] = finalized(h)
+            words[n] = mix64(h)
             n += 1
         word_offsets[document + 1] = n
     return n
-
-
-@jit
-def finalized(x):
-    """splitmix64's finalizer (Stafford's variant 13) of a u64."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def gram_hashes(words: np.ndarray, word_offsets: np.ndarray, n: int, least: int) -> tuple[np.ndarray, ...]:
@@ -105,7 +98,7 @@ def hash_grams(words, starts, lengths):
         s = np.uint64(0)
         for k in range(starts[i], starts[i] + lengths[i]):
             s = s * BASE + words[k]
-        result[i] = max(finalized(s), np.uint64(1))
+        result[i] = max(mix64(s), np.uint64(1))
     return result
 
 
@@ -166,7 +159,7 @@ def find_grams(words, word_offsets, lengths, table_keys, table_rows, bloom, sets
                     continue
                 back = here - lengths[k]
                 before = ring[back if back >= 0 else back + longest + 1]
-                h = max(finalized(total - before * powers[k]), np.uint64(1))
+                h = max(mix64(total - before * powers[k]), np.uint64(1))
                 bit = (h >> np.uint64(32)) & filter_mask
                 if not (bloom[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1):
                     continue

@@ -9,7 +9,8 @@ import numpy as np
 
 from kernels.jit import jit
 from kernels.minhash import join as join_tokens
-from kernels.minhash import mix, scratch, tokens
+from kernels.minhash import scratch, tokens
+from kernels.splitmix import mix64
 
 
 @jit
@@ -18,9 +19,9 @@ def band_keys(signatures, bands, rows):
     result = np.empty((len(signatures), bands), dtype=np.uint64)
     for i in range(len(signatures)):
         for band in range(bands):
-            key = mix(np.uint64(band + 1))
+            key = mix64(np.uint64(band + 1))
             for component in signatures[i, band * rows : (band + 1) * rows]:
-                key = mix(key + np.uint64(component) + np.uint64(1))
+                key = mix64(key + np.uint64(component) + np.uint64(1))
             result[i, band] = key
     return result
 

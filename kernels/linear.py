@@ -13,7 +13,7 @@ have the same bits on every processor.
 import numpy as np
 
 from kernels.jit import jit
-from kernels.words import mix64
+from kernels.splitmix import mix64
 
 STEP = np.uint64(0xD6E8FEB86659FD93)
 RANGE = 16.0  # logits beyond it count as it

@@ -17,20 +17,11 @@ sqrt(J(1-J)/permutations) (Broder 1997). Files, texts and clusters are no concer
 import numpy as np
 
 from kernels.jit import jit
+from kernels.splitmix import mix64
 
 BYTE_BASE = np.uint64(0x9E3779B97F4A7C15)
 TOKEN_BASE = np.uint64(0xD6E8FEB86659FD93)
 NO_SHINGLE = np.uint32(0xFFFFFFFF)
-
-
-def mix64(x):
-    """splitmix64's finalizer (Stafford's variant 13) of u64, elementwise on an array; `mix` is the same, compiled."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-mix = jit(mix64)
 
 
 def coefficients(permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +67,7 @@ def tokens(data, begin, end, starts, hashes):
                 break
             h = h * BYTE_BASE + np.uint64(kind & np.uint16(0xFF))
             i += 1
-        hashes[n] = mix(h)
+        hashes[n] = mix64(h)
         n += 1
     return n
 
@@ -91,10 +82,10 @@ def join(hashes, n, words, out):
     for k in range(width):
         s = s * TOKEN_BASE + hashes[k]
         top = top * TOKEN_BASE
-    out[0] = mix(s)
+    out[0] = mix64(s)
     for i in range(n - width):  # the polynomial rolls on, modulo 2^64 the same
         s = s * TOKEN_BASE + (hashes[i + width] - hashes[i] * top)
-        out[i + 1] = mix(s)
+        out[i + 1] = mix64(s)
     return n - width + 1
 
 

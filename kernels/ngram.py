@@ -11,7 +11,7 @@ contexts longer than that one's.
 import numpy as np
 
 from kernels.jit import jit
-from kernels.words import mix64
+from kernels.splitmix import mix64
 
 STEP = np.uint64(0xD6E8FEB86659FD93)
 EMPTY = np.uint64(0)

@@ -9,7 +9,8 @@ and the windows' overhang, holds a window of both. Whose windows are compared is
 import numpy as np
 
 from kernels.jit import jit
-from kernels.minhash import BYTE_BASE, mix, scratch, tokens
+from kernels.minhash import BYTE_BASE, scratch, tokens
+from kernels.splitmix import mix64
 
 
 @jit
@@ -58,7 +59,7 @@ def windows(data, offsets, least, density=8):
             if stop == n_anchors:
                 break
             size = places[stop] - places[i]
-            key[n] = mix(rolled[stop] - rolled[i] * power(BYTE_BASE, size))
+            key[n] = mix64(rolled[stop] - rolled[i] * power(BYTE_BASE, size))
             owner[n], begin[n], end[n] = document, chars[i], chars[stop]
             n += 1
     return key[:n], owner[:n], begin[:n], end[:n]

@@ -13,6 +13,7 @@ Hash: h = 0; for each byte of the normalised word h = h * BASE + byte; then spli
 import numpy as np
 
 from kernels.jit import jit
+from kernels.splitmix import mix64
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
 BLANK, WORD, MARK, CHARACTER = 0, 1, 2, 3
@@ -37,14 +38,6 @@ def folded_bytes() -> np.ndarray:
 
 KIND = byte_kinds()
 FOLD = folded_bytes()
-
-
-@jit
-def mix64(x):
-    """splitmix64's finalizer (Stafford's variant 13) of one u64."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def words(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
