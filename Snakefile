@@ -33,6 +33,7 @@ except (StemmaError, InputError) as error:
 wildcard_constraints:
     source=r"[\w.-]+",
     step=r"\d+",
+    preset=r"[\w.-]+",
 
 
 include: "rules/collect.smk"
@@ -58,6 +59,11 @@ rule all:
 rule raw:
     input:
         [f"results/raw/{source}/manifest.json" for source in SOURCES],
+
+
+rule plan:
+    input:
+        f"results/plan/{PLANNED}.html",
 
 
 rule checkpoints:
@@ -86,6 +92,7 @@ rule quantized:
 localrules:
     all,
     raw,
+    plan,
     checkpoints,
     adapters,
     models,

@@ -27,8 +27,8 @@ def daly(save: float, between: float) -> float:
 def lost_fraction(interval: float, save: float, restart: float, between: float) -> float:
     """Share of the wall time that is no progress, expected exactly for exponential failures (Daly 2006, eq. 20).
 
-    T / T_work = between e^(restart/between) (e^((interval + save)/between) - 1) / interval. All in seconds. 1.0 where the
-    machine fails faster than it can save.
+    T / T_work = between e^(restart/between) (e^((interval + save)/between) - 1) / interval. All in seconds. 1.0 where
+    the machine fails faster than it can save.
     """
     exponent = (interval + save) / between
     if exponent > 500 or restart / between > 500:

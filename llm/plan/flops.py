@@ -40,9 +40,7 @@ def model_flops(shape: Shape, sequence: int, formula: str = "matmul", attention:
     raise InputError(f"plan.flops.formula: {formula!r} is not one of {', '.join(FORMULAS)}")
 
 
-def hardware_flops(
-    shape: Shape, sequence: int, recompute: str = "full", attention: str = "full", logits=True
-) -> float:
+def hardware_flops(shape: Shape, sequence: int, recompute: str = "full", attention: str = "full", logits=True) -> float:
     """FLOPs per token that the hardware executes, matmul formula.
 
     full: each layer's forward pass twice, the output layer's not: 96 B s l h^2 (1 + s/6h + V/16lh) for GPT's shape

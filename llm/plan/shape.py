@@ -63,6 +63,7 @@ class Shape:
             "output_bias": config.bias,
             "ffn_bias": config.bias,
             "norm_bias": config.bias and config.norm == "layernorm",
+            "final_norm": config.norm_order == "pre",
             "qk_norm": config.qk_norm,
             "embedding_norm": config.embedding_norm,
         }

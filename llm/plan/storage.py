@@ -22,7 +22,7 @@ def checkpoint_bytes(shape: Shape, holds: str = "training_mixed") -> int:
 
 
 def kv_bytes_per_token(shape: Shape, bytes_per_value: int = 2) -> int:
-    """2 L K d_head b: keys and values of one token in all layers (Shazeer 2019; Ainslie et al. 2023; Kwon et al. 2023)."""
+    """2 L K d_head b: keys and values of one token in all layers (Shazeer 2019; Ainslie et al. 2023)."""
     return 2 * shape.n_layers * shape.d_kv * bytes_per_value
 
 
@@ -32,6 +32,6 @@ def kv_bytes(shape: Shape, tokens: int, users: int = 1, bytes_per_value: int = 2
 
 
 def quantized_bytes(shape: Shape, bits: int, group_size: int | None = None) -> int:
-    """Weights at `bits` each, with one 16-bit scale per group of weights where a group is stated (Frantar et al. 2023)."""
+    """Weights at `bits` each; one 16-bit scale per group where a group is stated (Frantar et al. 2023)."""
     scales = 16 / group_size if group_size else 0
     return int(total(shape) * (bits + scales) / 8)
