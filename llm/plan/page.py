@@ -14,23 +14,38 @@ STYLE = """
   --c6: light-dark(#2b9aa0, #5fc4c9); --c7: light-dark(#a08a2c, #cdb95c); }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 1400px; margin: 0 auto; padding: 20px 16px 60px; }
-h1 { font-size: 28px; margin: 0 0 4px; } h2 { font-size: 21px; margin: 0 0 6px; } h3 { font-size: 16px; margin: 18px 0 6px; }
-p { margin: 4px 0 10px; color: var(--soft); max-width: 85ch; overflow-wrap: anywhere; }
-nav { display: flex; flex-wrap: wrap; gap: 4px 14px; margin: 10px 0 18px; } a { color: var(--accent); }
+main { max-width: 1480px; margin: 0 auto; padding: 20px 16px 60px; }
+h1 { font-size: 28px; margin: 0 0 4px; }
+h2 { font-size: 21px; margin: 0 0 6px; }
+h3 { font-size: 16px; margin: 18px 0 6px; }
+p { margin: 4px 0 10px; color: var(--soft); max-width: 100ch; overflow-wrap: anywhere; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 14px; margin: 10px 0 18px; }
+a { color: var(--accent); }
 section { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 16px; margin: 0 0 18px; }
 .head { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 14px 0; }
 .head div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 10px 12px; }
-.head b { display: block; font-size: 20px; } .head span { color: var(--soft); font-size: 14px; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 14px; min-width: 100%; }
-th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td.words { min-width: 12ch; max-width: 56ch; } .plots { display: flex; flex-wrap: wrap; gap: 18px; }
-.plots figure { margin: 10px 0 0; flex: 1 1 340px; max-width: 680px; } figcaption { font-weight: 600; margin-bottom: 4px; }
-svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font-size: 14px; } svg .strong { font-weight: 600; }
-.grid { stroke: var(--rule); } .line { fill: none; stroke-width: 2.5; } .limit { stroke: var(--ink); stroke-dasharray: 4 3; }
-.mark { fill: var(--ink); } dt { font-weight: 600; } dd { margin: 0 0 6px; color: var(--soft); overflow-wrap: anywhere; }
-@media (max-width: 600px) { main { padding: 12px 8px 40px; } section { padding: 12px 10px; } svg text { font-size: 20px; } }
+.head b { display: block; font-size: 20px; }
+.head span { color: var(--soft); font-size: 14px; }
+.both { display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px 36px; align-items: start; }
+@media (min-width: 1000px) { .plotted { grid-template-columns: minmax(0, 1fr) minmax(0, 500px); } }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 14px; min-width: 100%; }
+th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
+th { color: var(--soft); font-weight: 600; }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.words { min-width: 11ch; max-width: 60ch; }
+figure { margin: 10px 0 0; max-width: 560px; }
+figcaption { font-weight: 600; margin-bottom: 4px; }
+svg { width: 100%; height: auto; display: block; }
+svg text { fill: var(--ink); font-size: 13px; }
+svg .strong { font-weight: 600; }
+.grid { stroke: var(--rule); }
+.line { fill: none; stroke-width: 2.5; }
+.limit { stroke: var(--ink); stroke-dasharray: 4 3; }
+.mark { fill: var(--ink); }
+dt { font-weight: 600; }
+dd { margin: 0 0 6px; color: var(--soft); overflow-wrap: anywhere; }
+@media (max-width: 600px) { main { padding: 12px 8px 40px; } section { padding: 12px 10px; } }
 """
 HEAD = (
     ("parameters", "parameters.Parameters"),
@@ -80,15 +95,11 @@ def part_of(part: dict) -> str:
     plots = "".join(
         f"<figure><figcaption>{escape(plot['title'])}</figcaption>{drawn(plot)}</figure>" for plot in part["plots"]
     )
-    return "".join(
-        [
-            f'<section id="{part["place"]}"><h2>{escape(part["title"])}</h2><p>{escape(part["note"])}</p>',
-            rows_of(["figure", "value", "formula", "source"], figures, (1,)) if figures else "",
-            f'<div class="plots">{plots}</div>' if plots else "",
-            *(table_of(some) for some in part["tables"]),
-            "</section>",
-        ]
-    )
+    tables = [rows_of(["figure", "value", "formula", "source"], figures, (1,))] if figures else []
+    tables += [table_of(some) for some in part["tables"]]
+    beside = f'<div class="both plotted"><div>{tables[0]}</div><div>{plots}</div></div>' if plots else tables[0]
+    head = f"<h2>{escape(part['title'])}</h2><p>{escape(part['note'])}</p>"
+    return f'<section id="{part["place"]}">{head}{beside}{"".join(tables[1:])}</section>'
 
 
 def table_of(some: dict) -> str:

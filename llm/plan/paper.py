@@ -111,8 +111,8 @@ def flops_section(request: Request) -> dict:
         "logits": [[n, 6 * shape.padded_vocab * shape.d_model] for n in lengths],
     }
     note = (
-        "A multiply-add is 2 FLOPs; backward is twice forward. Model FLOPs are what the mathematics needs (MFU), hardware "
-        "FLOPs include what is computed again (HFU). matmul counts the output layer, not the embedding's look-up."
+        "A multiply-add is 2 FLOPs; backward is twice forward. Model FLOPs are what the mathematics needs (MFU), "
+        "hardware FLOPs include what is computed again (HFU). matmul counts the output layer, not the embedding."
     )
     columns = ["formula", "attention", "kind", "per token", "in all", "source"]
     return section(
@@ -183,17 +183,12 @@ def storage_section(request: Request) -> dict:
     ]
     token = storage.kv_bytes_per_token(shape, request.kv_bytes)
     one, all_users = token * length, token * length * users
+    many = all_users * shape.n_heads // shape.n_kv_heads
     figures = [
         figure("KV cache per token", token, "bytes", f"2 L K d_h x {request.kv_bytes}", "Shazeer 2019; Ainslie 2023"),
         figure(f"KV cache per user of {length:,} tokens", one, "bytes", "per token x tokens", "shape"),
         figure(f"KV cache of {users:,} users", all_users, "bytes", "per user x users", "shape"),
-        figure(
-            "The same with multi-head attention",
-            all_users * shape.n_heads // shape.n_kv_heads,
-            "bytes",
-            "x H / K",
-            "Ainslie 2023",
-        ),
+        figure("The same with as many heads as queries", many, "bytes", "x H / K", "Ainslie 2023"),
         figure("Checkpoint with optimizer", storage.checkpoint_bytes(shape), "bytes", "14 N", "Le Scao 2022"),
     ]
     lengths = [128 * 2**power for power in range(0, 12)]

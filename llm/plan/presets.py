@@ -1,7 +1,7 @@
 """Which plans can be asked for, and the config blocks of each: config.yaml, overlaid as Snakemake overlays it.
 
-A plan is named after its preset. Every presets/*.yaml is one, whatever config the run itself has; the config files that
-Snakemake was given are one more, under the last one's name. Reads YAML; validates nothing.
+A plan is named after its config file: every presets/*.yaml is one, whatever config the run itself has; the files that
+Snakemake was given are one under the last one's name, config.yaml alone is `config`. Reads YAML; validates nothing.
 """
 
 from pathlib import Path
@@ -10,17 +10,14 @@ import yaml
 
 from llm.errors import InputError
 
-OWN = "nano"  # the plan of config.yaml itself
-
 
 def plan_files(base: Path, presets: Path, given: list[Path]) -> dict[str, list[Path]]:
     """Name -> files, later ones over earlier ones. base: config.yaml. given: --configfile's, in order; their plan is
     the last entry."""
-    plans = {OWN: [base]} | {file.stem: [base, file] for file in sorted(presets.glob("*.yaml"))}
-    own = given[-1].stem if given else OWN
-    files = [base, *given] if given else plans[OWN]
-    plans.pop(own, None)
-    return plans | {own: files}
+    plans = {file.stem: [base, file] for file in sorted(presets.glob("*.yaml"))}
+    own = [base, *given]
+    plans.pop(own[-1].stem, None)
+    return plans | {own[-1].stem: own}
 
 
 def plan_blocks(plans: dict[str, list[Path]], preset: str, overrides: dict) -> dict:

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from llm.plan import on_cluster, paper, seed
+from llm.errors import InputError
+from llm.plan import costs, on_cluster, paper, seed
 from llm.plan.memory import memory
 from llm.plan.request import Request
 from llm.plan.search import candidates, evaluate, search
@@ -25,8 +26,8 @@ def report(preset: str, request: Request) -> dict:
         on_cluster.memory_section(request, chosen),
         on_cluster.layouts_section(request, found, fate, chosen),
         on_cluster.communication_section(request, chosen),
-        on_cluster.time_section(request, chosen),
-        on_cluster.failures_section(request, chosen),
+        costs.time_section(request, chosen),
+        costs.failures_section(request, chosen),
         paper.storage_section(request),
         seed.seed_section(),
     ]
@@ -49,11 +50,9 @@ def smallest(request: Request):
         if not problem(setup, request.shape, request.cluster, request.batch, request.sequence)
     ]
     if not allowed:
-        from llm.errors import InputError
-
         raise InputError(
-            f"plan.batch: no layout of {request.cluster.gpus} GPUs divides a batch of {request.batch} sequences and this "
-            "model's heads and layers; change plan.batch or plan.cluster.gpus"
+            f"plan.batch: no layout of {request.cluster.gpus} GPUs divides a batch of {request.batch} sequences and "
+            "this model's heads and layers; change plan.batch or plan.cluster.gpus"
         )
     return min(
         allowed,

@@ -35,7 +35,7 @@ def claims() -> list[tuple[str, str, float, float, str, str]]:
             410e9,
             0.6 * tokens,
             "tokens",
-            "410 B is the size of the set; at 60% of 300 B tokens, 180 B were read: 0.44 epochs (Brown 2020, table 2.2)",
+            "410 B is the set's size; 60% of 300 B tokens, 180 B, were read: 0.44 epochs (Brown 2020, table 2.2)",
         ),
         (
             "Books & Academic",
@@ -76,8 +76,8 @@ def claims() -> list[tuple[str, str, float, float, str, str]]:
             70e9,
             total(LARGE),
             "parameters",
-            "with the block's d_ff = 4 d and multi-head attention it has 65 B (LLaMA-65B's size); Llama 2 70B has grouped "
-            f"attention and three matrices of 28,672: {total(LLAMA_70B) / 1e9:.2f} B",
+            "with the block's d_ff = 4 d and multi-head attention it has 65 B (LLaMA-65B's size); Llama 2 70B has "
+            f"grouped attention and three matrices of 28,672: {total(LLAMA_70B) / 1e9:.2f} B",
         ),
         (
             "Attention Variants",
@@ -109,8 +109,8 @@ def claims() -> list[tuple[str, str, float, float, str, str]]:
             0.1,
             0.1 * 3e-4,
             "share",
-            "AdamW multiplies the decay by the rate (Loshchilov 2019, algorithm 2): - alpha lambda theta, here at alpha = "
-            "3e-4; as written, weights would halve in 7 steps",
+            "AdamW multiplies the decay by the rate (Loshchilov 2019, algorithm 2): - alpha lambda theta, here at "
+            "alpha = 3e-4; as written, weights would halve in 7 steps",
         ),
         ("Checkpointing", "70B: ~280 GB weights in fp32", 280e9, 4 * 70e9, "bytes", RIGHT),
         (
@@ -119,8 +119,8 @@ def claims() -> list[tuple[str, str, float, float, str, str]]:
             560e9,
             8 * 70e9,
             "bytes",
-            "right for m and v in fp32: twice the weights, not `as large as`; trained in bf16, a fp32 master copy comes to "
-            f"it: Llama 2 70B's checkpoint of 14 bytes a parameter has {checkpoint_bytes(LLAMA_70B) / 1e9:.0f} GB",
+            "right for m and v in fp32: twice the weights, not `as large as`; with bf16 training's fp32 master copy a "
+            f"checkpoint of 14 bytes a parameter is {checkpoint_bytes(LLAMA_70B) / 1e9:.0f} GB for Llama 2 70B",
         ),
         ("Token Embedding", "LLaMA-7B: 32000 x 4096", 131e6, parameters(LLAMA_7B)["embedding"], "parameters", RIGHT),
         (

@@ -16,7 +16,7 @@ SOURCES = {
     "Korthikanti 2022": (
         "Korthikanti et al. 2022, Reducing Activation Recomputation in Large Transformer Models, arXiv:2205.05198"
     ),
-    "Le Scao 2022": "Le Scao et al. 2022, BLOOM: A 176B-Parameter Open-Access Multilingual Language Model, arXiv:2211.05100",
+    "Le Scao 2022": "Le Scao et al. 2022, BLOOM: A 176B-Parameter Open-Access Language Model, arXiv:2211.05100",
     "Liu 2023": "Liu et al. 2023, Ring Attention with Blockwise Transformers, arXiv:2310.01889",
     "Loshchilov 2019": "Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization, arXiv:1711.05101",
     "Micikevicius 2018": "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740",
@@ -26,7 +26,7 @@ SOURCES = {
     ),
     "Patarasuk 2009": "Patarasuk and Yuan 2009, Bandwidth optimal all-reduce algorithms for clusters of workstations",
     "Press 2017": "Press and Wolf 2017, Using the Output Embedding to Improve Language Models, arXiv:1608.05859",
-    "Radford 2019": "Radford et al. 2019, Language Models are Unsupervised Multitask Learners (GPT-2), and its repository",
+    "Radford 2019": "Radford et al. 2019, Language Models are Unsupervised Multitask Learners (GPT-2), its repository",
     "Rajbhandari 2020": "Rajbhandari et al. 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models",
     "Shazeer 2019": "Shazeer 2019, Fast Transformer Decoding: One Write-Head is All You Need, arXiv:1911.02150",
     "Shazeer 2020": "Shazeer 2020, GLU Variants Improve Transformer, arXiv:2002.05202",

@@ -9,8 +9,8 @@
     context      the ring's keys and values, as far as the attention products do not cover them
     pipeline     what is sent between stages, not overlapped
     bubble       (p - 1) / (v m) of all the above (llm/plan/pipeline.py)
-    data         gradients and weights, as far as one micro-batch does not cover them; ZeRO 3: as far as all compute does
-                 not, but half of it at least: it slows the kernels that it runs beside
+    data         gradients and weights, as far as one micro-batch does not cover them; ZeRO 3: as far as all compute
+                 does not, but half of it at least: it slows the kernels that it runs beside
     optimizer    states read and written once at the memory's bandwidth
 Stragglers, kernel launches and the data loader are in the efficiency. docs/plan.md has the model's error on published
 runs.
@@ -73,7 +73,7 @@ def step_seconds(
 
 
 def kept_plainly(shape: Shape, setup: Setup, sequence: int, fused: bool) -> float:
-    """Bytes that one layer would keep of a micro-batch if nothing were recomputed: measures what it reads and writes."""
+    """Bytes that one layer would keep of a micro-batch if nothing were recomputed: what it reads and writes."""
     plain = Setup(tensor=setup.tensor, sequence=setup.sequence)
     return layer_activations(shape, setup.micro_batch * sequence / setup.context, sequence, plain, fused)
 

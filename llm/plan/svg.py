@@ -5,7 +5,8 @@ from html import escape
 
 from llm.plan.text import shown
 
-WIDTH, LEFT, RIGHT, LINE = 560, 12, 12, 46
+WIDTH, LEFT, RIGHT, LINE = 430, 4, 4, 44
+BEYOND = 3  # bars longer than so many times the limit are cut, and end in an arrow
 COLOURS = 8  # --c0 ... --c7 of the page
 
 
@@ -30,7 +31,7 @@ def legend(names: list[str], y: float) -> tuple[list[str], float]:
     """Swatches in rows; returns them and where they end."""
     items, x = [], float(LEFT)
     for number, name in enumerate(names):
-        wide = 26 + 8.2 * len(name)
+        wide = 26 + 7.2 * len(name)
         if x + wide > WIDTH - RIGHT:
             x, y = float(LEFT), y + 22
         items.append(f'<rect x="{x:.1f}" y="{y - 11:.1f}" width="12" height="12" fill="var(--c{number % COLOURS})"/>')
@@ -41,41 +42,40 @@ def legend(names: list[str], y: float) -> tuple[list[str], float]:
 
 def bars(plot: dict) -> str:
     """One row under each other: its label and sum above, the stacked parts below."""
-    rows = plot["rows"]
+    rows, unit, limit = plot["rows"], plot["unit"], plot["limit"]
     parts = list(dict.fromkeys(name for _, some in rows for name, value in some.items() if value))
-    largest = max([sum(some.values()) for _, some in rows] + [plot["limit"] or 0.0]) or 1.0
+    largest = max(sum(some.values()) for _, some in rows)
+    largest = min(max(largest, limit), BEYOND * limit) if limit else largest
     several = len(parts) > 1 and any(len(some) > 1 for _, some in rows)
-    inside, y = legend(parts, 20) if several else ([], 6.0)
-    top = y
-    wide = WIDTH - LEFT - RIGHT
+    inside, y = legend(parts, 16) if several else ([], 2.0)
+    top, wide = y, WIDTH - LEFT - RIGHT
     for label, some in rows:
-        inside += [
-            text(LEFT, y + 17, label),
-            text(WIDTH - RIGHT, y + 17, shown(sum(some.values()), plot["unit"]), "strong", "end"),
-        ]
-        x = float(LEFT)
+        whole = sum(some.values())
+        amount = shown(whole, unit) + (" \u2192" if whole > largest * 1.0001 else "")
+        inside += [text(LEFT, y + 16, label), text(WIDTH - RIGHT, y + 16, amount, "strong", "end")]
+        x = 0.0
         for name, value in some.items():
-            width = value / largest * wide
+            width = min(value / largest * wide, wide - x)
             if width > 0.2:
                 colour = parts.index(name) % COLOURS if several else 0
-                tip = f"<title>{escape(name)}: {escape(shown(value, plot['unit']))}</title>"
-                inside.append(
-                    f'<rect x="{x:.1f}" y="{y + 23:.1f}" width="{width:.1f}" height="14" fill="var(--c{colour})">{tip}</rect>'
-                )
-            x += width
+                place = f'x="{LEFT + x:.1f}" y="{y + 22:.1f}" width="{width:.1f}" height="14"'
+                told = f"<title>{escape(name)}: {escape(shown(value, unit))}</title>"
+                inside.append(f'<rect {place} fill="var(--c{colour})">{told}</rect>')
+            x += max(width, 0.0)
         y += LINE
-    if plot["limit"]:
-        x = LEFT + plot["limit"] / largest * wide
-        inside.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top + 20:.1f}" y2="{y:.1f}" class="limit"/>')
-        inside.append(text(min(x, WIDTH - RIGHT), y + 14, f"a GPU has {shown(plot['limit'], plot['unit'])}", "", "end"))
+    if limit:
+        x = LEFT + limit / largest * wide
+        inside.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top + 20:.1f}" y2="{y + 2:.1f}" class="limit"/>')
+        anchor = "start" if x < WIDTH / 2 else "end"
+        inside.append(text(x, y + 16, f"a GPU has {shown(limit, unit)}", "", anchor))
         y += 20
-    return frame(y + 4, plot["title"], inside)
+    return frame(y + 2, plot["title"], inside)
 
 
 def curves(plot: dict) -> str:
     """Lines over two axes, each linear or logarithmic."""
-    lines, height, left, foot = plot["lines"], 300, 78, 44
-    inside, top = legend(list(lines), 20)
+    lines, height, left, foot = plot["lines"], 290, 74, 42
+    inside, top = legend(list(lines), 16)
     points = [point for line in lines.values() for point in line] + [mark[1:] for mark in plot["marks"]]
     scales = [scale([point[axis] for point in points], plot["log"][axis]) for axis in (0, 1)]
     low, high = top + 8, height - foot
