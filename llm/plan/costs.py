@@ -114,7 +114,7 @@ def failures_section(request: Request, chosen: Found) -> dict:
     return section(
         "failures",
         "Failures and the checkpoint interval",
-        "Any failure stops the job; what was computed since the last checkpoint is lost. s: seconds of a checkpoint, M: "
+        "Any failure stops the job; what was computed since the last checkpoint is lost. s: seconds to save; M: "
         "between failures. With asynchronous saves, state the storage bandwidth that training sees.",
         figures,
         [],

@@ -37,7 +37,7 @@ def model_flops(shape: Shape, sequence: int, formula: str = "matmul", attention:
         return 3 * (forward(shape, sequence, share, True) + embedding + softmax)
     if formula == "matmul":
         return 3 * forward(shape, sequence, share, logits)
-    raise InputError(f"plan.flops.formula: {formula!r} is not one of {', '.join(FORMULAS)}")
+    raise InputError(f"plan.formula: {formula!r} is not one of {', '.join(FORMULAS)}")
 
 
 def hardware_flops(shape: Shape, sequence: int, recompute: str = "full", attention: str = "full", logits=True) -> float:
@@ -55,7 +55,7 @@ def hardware_flops(shape: Shape, sequence: int, recompute: str = "full", attenti
         return model + 3 * share * attention_products(shape, sequence)
     if recompute == "full":
         return model + forward(shape, sequence, share, False)
-    raise InputError(f"plan.recompute: {recompute!r} is not one of {', '.join(RECOMPUTE)}")
+    raise InputError(f"plan.layout.recompute: {recompute!r} is not one of {', '.join(RECOMPUTE)}")
 
 
 def forward(shape: Shape, sequence: int, share: float, logits: bool) -> float:
@@ -72,7 +72,7 @@ def attention_products(shape: Shape, sequence: int) -> float:
 
 def share_of(attention: str) -> float:
     if attention not in ATTENTION:
-        raise InputError(f"plan.flops.attention: {attention!r} is not one of {', '.join(ATTENTION)}")
+        raise InputError(f"plan.attention: {attention!r} is not one of {', '.join(ATTENTION)}")
     return ATTENTION[attention]
 
 

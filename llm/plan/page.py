@@ -65,7 +65,7 @@ def page(plan: dict) -> str:
     found = {f"{part['place']}.{entry['name']}": entry for part in sections for entry in part["figures"]}
     cluster, title = plan["cluster"], f"Plan: {plan['preset']}"
     head = [
-        f"<div><b>{escape(shown(found[key]['value'], found[key]['unit']))}</b><span>{escape(name)}</span></div>"
+        f"<div><b>{escape(shown(found[key]['value'], found[key]['unit'].split()[-1]))}</b><span>{escape(name)}</span></div>"
         for name, key in HEAD
     ]
     links = [f'<a href="#{part["place"]}">{escape(part["title"])}</a>' for part in sections]

@@ -92,9 +92,7 @@ def flops_section(request: Request) -> dict:
     figures = [
         figure("FLOPs per token", chosen, "FLOPs", f"{request.formula}, attention {request.attention}", "config"),
         figure("FLOPs of the training", chosen * request.tokens, "FLOPs", "per token x tokens", "config"),
-        figure(
-            "The same in petaFLOP/s-days", chosen * request.tokens / 8.64e19, "", "/ (10^15 x 86,400)", "Brown 2020"
-        ),
+        figure("In petaFLOP/s-days", chosen * request.tokens / 8.64e19, "", "/ (10^15 x 86,400)", "Brown 2020"),
         figure("6 N D", 6 * parameters.total(shape) * request.tokens, "FLOPs", "6 N D, all parameters", "Brown 2020"),
         figure(
             "Attention's share",
@@ -160,7 +158,7 @@ def tokens_section(request: Request) -> dict:
     return section(
         "tokens",
         "Tokens",
-        "C = 6 N D. The approaches disagree far from the budgets they were fitted on (up to 6e21 FLOPs).",
+        "C = 6 N D. The approaches disagree far from the budgets they were fitted on, 6e18 to 3e21 FLOPs.",
         figures,
         [table("Compute-optimal", columns, units, rows, f"budget: 6 N D = {budget:.3g} FLOPs")],
         [curves("Loss by tokens", "tokens", "nats per token", ("tokens", "nats"), lines, [mark], (True, False))],
@@ -185,10 +183,12 @@ def storage_section(request: Request) -> dict:
     one, all_users = token * length, token * length * users
     many = all_users * shape.n_heads // shape.n_kv_heads
     figures = [
-        figure("KV cache per token", token, "bytes", f"2 L K d_h x {request.kv_bytes}", "Shazeer 2019; Ainslie 2023"),
-        figure(f"KV cache per user of {length:,} tokens", one, "bytes", "per token x tokens", "shape"),
-        figure(f"KV cache of {users:,} users", all_users, "bytes", "per user x users", "shape"),
-        figure("The same with as many heads as queries", many, "bytes", "x H / K", "Ainslie 2023"),
+        figure(
+            "KV cache per token", token, "exact bytes", f"2 L K d_h x {request.kv_bytes}", "Shazeer 2019; Ainslie 2023"
+        ),
+        figure(f"KV cache per user of {length:,} tokens", one, "exact bytes", "per token x tokens", "shape"),
+        figure(f"KV cache of {users:,} users", all_users, "exact bytes", "per user x users", "shape"),
+        figure("The same with as many heads as queries", many, "exact bytes", "x H / K", "Ainslie 2023"),
         figure("Checkpoint with optimizer", storage.checkpoint_bytes(shape), "bytes", "14 N", "Le Scao 2022"),
     ]
     lengths = [128 * 2**power for power in range(0, 12)]

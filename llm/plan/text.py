@@ -14,6 +14,8 @@ def shown(value: float | int | str, unit: str) -> str:
         return f"{100 * value:.3g}%" if abs(value) < 1 else f"{100 * value:.0f}%"
     if unit == "bytes":
         return scaled(value, PREFIXES, "B")
+    if unit == "exact bytes":
+        return f"{scaled(value, PREFIXES, 'B')} ({value:,})"
     if unit in ("parameters", "tokens"):
         return exact(value) if value < 1e6 else f"{scaled(value, WORDS, '')}"
     if unit == "FLOPs":
