@@ -64,10 +64,8 @@ def page(plan: dict) -> str:
     sections = plan["sections"]
     found = {f"{part['place']}.{entry['name']}": entry for part in sections for entry in part["figures"]}
     cluster, title = plan["cluster"], f"Plan: {plan['preset']}"
-    head = [
-        f"<div><b>{escape(shown(found[key]['value'], found[key]['unit'].split()[-1]))}</b><span>{escape(name)}</span></div>"
-        for name, key in HEAD
-    ]
+    told = {key: shown(entry["value"], entry["unit"].removeprefix("exact ")) for key, entry in found.items()}
+    head = [f"<div><b>{escape(told[key])}</b><span>{escape(name)}</span></div>" for name, key in HEAD]
     links = [f'<a href="#{part["place"]}">{escape(part["title"])}</a>' for part in sections]
     fits = "" if plan["fits"] else "<p><strong>The layout planned does not fit a GPU's memory.</strong></p>"
     shape = ", ".join(f"{key} {value}" for key, value in plan["shape"].items() if value not in (False, 0))
