@@ -34,6 +34,7 @@ th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var
 th { color: var(--soft); font-weight: 600; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.words { min-width: 11ch; max-width: 60ch; }
+td.long { min-width: 24ch; }
 figure { margin: 10px 0 0; max-width: 560px; }
 figcaption { font-weight: 600; margin-bottom: 4px; }
 svg { width: 100%; height: auto; display: block; }
@@ -123,10 +124,14 @@ def rows_of(columns: list[str], rows: list[list[str]], numeric) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td class={'number' if number in numeric else 'words'}>{escape(cell)}</td>"
-            for number, cell in enumerate(row)
+            f'<td class="{kind_of(number in numeric, cell)}">{escape(cell)}</td>' for number, cell in enumerate(row)
         )
         + "</tr>"
         for row in rows
     )
     return f'<div class="wide" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def kind_of(number: bool, cell: str) -> str:
+    """The cell's class: long text must not become a column of single words on a narrow screen."""
+    return "number" if number else "words long" if len(cell) > 24 else "words"

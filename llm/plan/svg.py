@@ -75,7 +75,7 @@ def bars(plot: dict) -> str:
 def curves(plot: dict) -> str:
     """Lines over two axes, each linear or logarithmic."""
     lines, height, left, foot = plot["lines"], 290, 74, 42
-    inside, top = legend(list(lines), 16)
+    inside, top = legend(list(lines), 16) if len(lines) > 1 else ([], 14.0)
     points = [point for line in lines.values() for point in line] + [mark[1:] for mark in plot["marks"]]
     scales = [scale([point[axis] for point in points], plot["log"][axis]) for axis in (0, 1)]
     low, high = top + 8, height - foot
