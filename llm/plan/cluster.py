@@ -31,7 +31,7 @@ class Cluster:
     efficiency: of the peak, reached by large matrix products; it stands for what the cost model does not count.
     link_efficiency: of the links' bandwidth, reached by collectives. storage_gb_s: what all ranks together write to
     storage. tflops: measured, per GPU; takes the place of the cost model in days and cost; mfu: the same as a share of
-    the peak. usable_memory: the rest is the runtime's own and fragmentation. gpu_hours_per_failure: 50,676 in Llama
+    the peak. usable_memory: the rest is the runtime's own and fragmentation. gpu_hours_per_failure: 50,677 in Llama
     3's run (Dubey et al. 2024).
     """
 

@@ -6,6 +6,8 @@ from llm.plan.request import Request
 from llm.plan.search import Found
 from llm.plan.setup import Setup
 
+AT_RATE = ["", "seconds", "days", "hours", "USD"]
+
 
 def named(setup: Setup) -> str:
     """`TP8 PP4x2 DP32 SP ZeRO1 micro-batch 1`: what is not one rank, in Megatron-LM's words."""
@@ -22,6 +24,13 @@ def per_token(request: Request) -> float:
     return flops.model_flops(request.shape, request.sequence, request.formula, request.attention, request.logits)
 
 
+def repeats(request: Request, recompute: str) -> float:
+    """Hardware FLOPs over model FLOPs, both of the matmul formula."""
+    terms = (request.attention, request.logits)
+    once = flops.hardware_flops(request.shape, request.sequence, "none", *terms)
+    return flops.hardware_flops(request.shape, request.sequence, recompute, *terms) / once
+
+
 def tflops_by_model(request: Request, found: Found) -> float:
     """Model TFLOP/s per GPU at the step time that the cost model gives."""
     return per_token(request) * request.batch_tokens / request.cluster.gpus / found.step / 1e12
@@ -35,10 +44,7 @@ def run_seconds(request: Request, found: Found) -> float:
 
 def time_section(request: Request, chosen: Found) -> dict:
     """Step time, throughput, days and cost, by the cost model and by what the config states."""
-    shape, cluster, recompute = request.shape, request.cluster, chosen.setup.recompute
-    terms = (shape, request.sequence)
-    once = flops.hardware_flops(*terms, "none", request.attention, request.logits)
-    again = flops.hardware_flops(*terms, recompute, request.attention, request.logits) / once
+    shape, cluster, again = request.shape, request.cluster, repeats(request, chosen.setup.recompute)
     by_model = tflops_by_model(request, chosen)
     mfu = by_model / cluster.peak_tflops
     rate, source = cluster.stated_tflops or by_model, "config" if cluster.stated_tflops else "model"
@@ -60,6 +66,12 @@ def time_section(request: Request, chosen: Found) -> dict:
         figure("GPU hours", hours, "hours", "days x 24 x GPUs", source),
         figure("Cost", hours * cluster.price_per_gpu_hour, "USD", price, "config"),
     ]
+    counted = {"model FLOPs": 1.0}
+    counted |= {f"hardware FLOPs, {name} recomputation": repeats(request, name) for name in ("selective", "full")}
+    at_rate = [
+        [name, seconds / steps * more, seconds / 86400 * more, hours * more, hours * more * cluster.price_per_gpu_hour]
+        for name, more in counted.items()
+    ]
     links = f"{cluster.intra_gb_s:g} GB/s in a node, {cluster.inter_gb_s:g} between nodes"
     reached = f"{cluster.efficiency:.0%} of the peak, {cluster.link_efficiency:.0%} of the links"
     described = [
@@ -75,10 +87,13 @@ def time_section(request: Request, chosen: Found) -> dict:
     return section(
         "time",
         "Time and cost",
-        "Days and cost count with the TFLOP/s that the config states (tflops or mfu), else with the cost model's. The "
-        "last table's figures are the config's where it states them.",
+        "Days and cost count with the TFLOP/s that the config states (tflops or mfu), else with the cost model's, as "
+        "model FLOPs; Megatron-LM's papers state hardware FLOPs with full recomputation: then the table's row counts.",
         figures,
-        [table("The cluster", ["what", "value", "from"], ["", "", ""], described)],
+        [
+            table("At that rate, if it counts", ["", "step", "days", "GPU hours", "cost"], AT_RATE, at_rate),
+            table("The cluster", ["what", "value", "from"], ["", "", ""], described),
+        ],
         [bars("A step, by the cost model", "seconds", [(name, {name: part}) for name, part in chosen.seconds.items()])],
     )
 

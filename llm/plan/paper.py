@@ -75,7 +75,7 @@ def flops_section(request: Request) -> dict:
     chosen = flops.model_flops(shape, sequence, request.formula, request.attention, request.logits)
     rows = []
     for formula, source in (
-        ("matmul", "Narayanan 2021, eq. 3; Korthikanti 2022, eq. 7"),
+        ("matmul", "Narayanan 2021, eq. 3; Korthikanti 2022, appendix A"),
         ("palm", "Chowdhery 2022, appendix B"),
         ("6n", "Brown 2020, table D.1"),
         ("6n_non_embedding", "Kaplan 2020, section 2.1"),
@@ -87,7 +87,7 @@ def flops_section(request: Request) -> dict:
             rows.append([formula, told, "model", value, value * request.tokens, source])
     for recompute in ("selective", "full"):
         value = flops.hardware_flops(shape, sequence, recompute)
-        place = "Korthikanti 2022, eq. 8" if recompute == "selective" else "Narayanan 2021, eq. 3"
+        place = "Korthikanti 2022, appendix A" if recompute == "selective" else "Narayanan 2021, eq. 3"
         rows.append(["matmul", "full", f"hardware, {recompute} recomputation", value, value * request.tokens, place])
     figures = [
         figure("FLOPs per token", chosen, "FLOPs", f"{request.formula}, attention {request.attention}", "config"),

@@ -255,7 +255,7 @@ TOTAL_FLOPS = [
             n,
             flops.model_flops(PALM[m], 2048, "palm") * d,
             0.01,
-            "Chowdhery 2022, table 21",
+            "Chowdhery 2022, its table of compute",
         )
         for m, n, d in (("PaLM 8B", 4.29e22, 780e9), ("PaLM 62B", 3.08e23, 795e9), ("PaLM 540B", 2.56e24, 780e9))
     ),

@@ -50,7 +50,7 @@ def pathways(name: str, each: float, speed: float, gpus: int, peak: int, publish
     return Row(name, f"MFU, %, {what}", published, value, 0.01, "Chowdhery 2022, section 4.1, appendix B", 0.1)
 
 
-SMITH = "Smith 2022, section 3.2, hardware"
+SMITH = "Smith 2022 (MT-NLG), hardware"
 PALM_540B, GPT3_OPT = PALM["PaLM 540B"], opt(12288, 96, 96)
 TIMES = [
     Row(

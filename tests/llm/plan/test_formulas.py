@@ -39,7 +39,7 @@ def test_parameters_are_those_of_the_model(position, norm, bias, activation, swi
 
 @given(WIDTHS, DEPTHS, st.integers(100, 300000), st.sampled_from([512, 2048, 8192]))
 def test_megatron_equations(width, depth, vocab, sequence):
-    """Narayanan et al. 2021: eq. 2 (parameters, final norm aside), eq. 3 (hardware FLOPs); Korthikanti, eq. 7 and 8."""
+    """Narayanan et al. 2021: eq. 2 (parameters, final norm aside), eq. 3 (hardware FLOPs); Korthikanti, appendix A."""
     shape = Shape.gpt(width, depth, 4, vocab, sequence)
     h, layers = width, depth
     expected = 12 * layers * h * h * (1 + 13 / (12 * h) + (vocab + sequence) / (12 * layers * h))

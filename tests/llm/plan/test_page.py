@@ -60,6 +60,18 @@ def test_stated_speed_decides_days_and_cost():
     assert found["time.Days by 8 T P / (n X)"] == pytest.approx(34, rel=0.01)
 
 
+def test_a_rate_of_hardware_flops():
+    """MT-NLG (Smith et al. 2022): 60.1 s a step of 1,920 sequences on 2,240 A100 at 126 TFLOP/s of hardware FLOPs."""
+    model = {"d_model": 20480, "n_layers": 105, "n_heads": 128, "d_ff": 81920, "context_length": 2048}
+    model |= {"position": "learned", "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
+    plan = {"tokens": 270e9, "batch": 1920, "cluster": {"gpu": "a100-80gb", "gpus": 2240, "tflops": 126}}
+    plan |= {"layout": {"tensor": 8, "pipeline": 35, "data": 8, "recompute": "full"}}
+    time = next(p for p in report("mt-nlg", Request.of(model, 51200, plan))["sections"] if p["place"] == "time")
+    steps = {row[0]: row[1] for row in time["tables"][0]["rows"]}
+    assert steps["hardware FLOPs, full recomputation"] == pytest.approx(60.1, rel=0.01)
+    assert steps["model FLOPs"] == pytest.approx(60.1 * 3 / 4, rel=0.01)
+
+
 def test_every_figure_says_where_it_is_from(plans):
     for plan in plans.values():
         entries = [entry for part in plan["sections"] for entry in part["figures"]]
