@@ -9,13 +9,13 @@ from llm.errors import InputError
 from llm.plan.failures import LLAMA3_GPU_HOURS_PER_FAILURE
 
 # name: (peak TFLOP/s, memory GB, memory GB/s, GB/s to each other in a node, GB/s between nodes), bandwidths one way;
-# last the efficiency, fitted to published runs on A100 and H100 (docs/plan.md), 0.6 where none was at hand.
+# last the efficiency, fitted to published runs on A100 and H100 (docs/plan.md), assumed for the others.
 GPUS = {
     "v100-32gb": (125.0, 32, 900, 150, 12.5, 0.6),
-    "a100-40gb": (312.0, 40, 1555, 300, 25.0, 0.7),
-    "a100-80gb": (312.0, 80, 2039, 300, 25.0, 0.7),
-    "h100-80gb": (989.4, 80, 3350, 450, 50.0, 0.6),
-    "h200-141gb": (989.4, 141, 4800, 450, 50.0, 0.6),
+    "a100-40gb": (312.0, 40, 1555, 300, 25.0, 0.76),
+    "a100-80gb": (312.0, 80, 2039, 300, 25.0, 0.76),
+    "h100-80gb": (989.4, 80, 3350, 450, 50.0, 0.62),
+    "h200-141gb": (989.4, 141, 4800, 450, 50.0, 0.62),
     "b200-180gb": (2250.0, 180, 8000, 900, 50.0, 0.6),
     "mi300x-192gb": (1307.4, 192, 5300, 448, 50.0, 0.6),
     "tpu-v3": (123.0, 32, 900, 82, 82.0, 0.6),

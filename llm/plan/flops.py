@@ -2,7 +2,7 @@
 
 A formula is chosen by name, and attention is counted in full, halved for the causal mask, or not at all:
   matmul             every matrix product; for GPT's shape it is Megatron-LM's formula (Narayanan et al. 2021, eq. 3,
-                     without its recomputation; Korthikanti et al. 2022, appendix A), generalised to GQA, gates, any d_ff
+                     without recomputation; Korthikanti et al. 2022, appendix A), for GQA, gates, any d_ff too
   6n                 6 N, all parameters (Brown et al. 2020, table D.1; Hoffmann et al. 2022)
   6n_non_embedding   6 N without embeddings (Kaplan et al. 2020, section 2.1)
   palm               6 N + 12 L H Q T, all parameters (Chowdhery et al. 2022, appendix B)
@@ -44,8 +44,8 @@ def hardware_flops(shape: Shape, sequence: int, recompute: str = "full", attenti
     """FLOPs per token that the hardware executes, matmul formula.
 
     full: each layer's forward pass twice, the output layer's not: 96 B s l h^2 (1 + s/6h + V/16lh) for GPT's shape
-    (Narayanan et al. 2021, eq. 3). selective: Korthikanti et al. 2022, appendix A: 72 B L s h^2 (1 + s/3h + v/12hL), which
-    counts the attention products twice, forward and backward; repeating their forward pass alone is a third of that.
+    (Narayanan et al. 2021, eq. 3). selective: 72 B L s h^2 (1 + s/3h + v/12hL) (Korthikanti et al. 2022, appendix A),
+    which counts the attention products twice, forward and backward; repeating their forward alone is a third of that.
     """
     share = share_of(attention)
     model = 3 * forward(shape, sequence, share, logits)

@@ -1,9 +1,10 @@
 """The time of one training step, estimated: a stated cost model, not a simulation.
 
     compute      matrix products of the fullest stage at peak x efficiency x m / (m + 160), m tokens in a micro-batch of
-                 a rank (small ones do not fill a GPU: up to 1.3 times slower, Narayanan et al. 2021, figure 7); the
-                 causal mask halves attention where it is fused
-    elementwise  norms, activations, softmax: four times the bytes of the kept activations, at the memory's bandwidth
+                 a rank (small ones do not fill a GPU: up to 1.3 times slower, Narayanan et al. 2021, figure 7).
+                 Attention counts in full: what fused kernels save by the causal mask, they lose by less efficiency
+    elementwise  norms, activations, softmax, loss: eight times the bytes of kept activations and logits, at the
+                 memory's bandwidth
     recompute    what recomputation repeats: a forward pass of both
     tensor       all-reduces of the tensor ranks, not overlapped
     context      the ring's keys and values, as far as the attention products do not cover them
@@ -26,7 +27,7 @@ from llm.plan.setup import Setup, stage_layers
 from llm.plan.shape import Shape
 
 SATURATION = 160  # tokens at which a micro-batch reaches half of the efficiency
-PASSES = 4  # an activation is written and read going forward, read going backward, and its gradient written
+PASSES = 8  # how often a kept activation is written or read in all, forward and backward; fitted (docs/plan.md)
 LATENCY_NEAR, LATENCY_FAR = 3e-6, 10e-6  # seconds for a ring to pass on one piece, inside a node and between nodes
 
 
@@ -43,12 +44,13 @@ def step_seconds(
     rounds = setup.micro_batches(batch)
     local = setup.micro_batch * sequence / setup.context  # tokens of a micro-batch on a rank
     middle, last = stage_layers(shape, setup)
-    attention = attention_products(shape, sequence) / shape.n_layers * (0.5 if fused else 1.0)
+    attention = attention_products(shape, sequence) / shape.n_layers
     forward = 2 * matrices(shape) + attention
     head = 2 * shape.padded_vocab * shape.d_model
     heaviest = forward * last + head if setup.pipeline == 1 else max(forward * middle, forward * last + head)
     rate = cluster.peak_tflops * 1e12 * cluster.efficiency * local / (local + SATURATION) * setup.tensor
     traffic = kept_plainly(shape, setup, sequence, fused) / (cluster.memory_gb_s * 1e9)
+    logits = 4 * local * shape.padded_vocab / setup.tensor
     repeated = {"none": 0.0, "selective": 0.0 if fused else attention, "full": forward}[setup.recompute]
     again = traffic * PASSES / 2 if setup.recompute == "full" else 0.0
     sent = communication(shape, setup, sequence, batch, precision)
@@ -57,7 +59,7 @@ def step_seconds(
     hidden = 3 * rounds * local * attention * middle / rate
     parts = {
         "compute": rounds * local * 3 * heaviest / rate,
-        "elementwise": rounds * middle * traffic * PASSES,
+        "elementwise": rounds * PASSES * (middle * traffic + logits / (cluster.memory_gb_s * 1e9)),
         "recompute": rounds * middle * (local * repeated / rate + again),
         "tensor": sent["tensor"] / near + rounds * middle * 8 * (setup.tensor - 1) * LATENCY_NEAR,
         "context": max(0.0, sent["context"] / (near if inside else far) - hidden),

@@ -149,10 +149,11 @@ WEAK_SCALING = (
 def modelled(
     name: str, shape: Shape, setup: Setup, gpu: str, sequence: int, batch: int, step: float, source: str
 ) -> Row:
-    """The cost model's step beside a published one; fused attention on H100 only."""
+    """The cost model's step beside a published one; attention fused but in Megatron-LM's papers."""
     cluster = Cluster.from_section({"gpu": gpu, "gpus": setup.world})
-    computed = sum(step_seconds(shape, setup, cluster, sequence, batch, "mixed", gpu.startswith("h100")).values())
-    return Row(name, f"seconds a step, {setup.world:,} {gpu}", step, computed, 0.25, source)
+    plain = source.startswith(("Narayanan", "Korthikanti"))
+    computed = sum(step_seconds(shape, setup, cluster, sequence, batch, "mixed", not plain).values())
+    return Row(name, f"seconds a step, {setup.world:,} {gpu}", step, computed, 0.17, source)
 
 
 def weak_scaling(name: str, shape: Shape, tensor: int, pipeline: int, gpus: int, batch: int, tflops: int) -> Row:
@@ -179,11 +180,48 @@ def llama3(data: int, context: int, sequence: int, batch: int, tflops: int) -> R
     )
 
 
-def fsdp(name: str, shape: Shape, gpus: int, micro: int, rounds: int, speed: int, recompute: str) -> Row:
+FOUNDRY = {
+    "125M": (768, 12, 12),
+    "350M": (1024, 24, 16),
+    "760M": (1536, 24, 12),
+    "1B": (2048, 24, 16),
+    "3B": (2560, 32, 20),
+    "7B": (4096, 32, 32),
+    "13B": (5120, 40, 40),
+    "30B": (7168, 48, 56),
+    "70B": (8192, 80, 64),
+}
+# llm-foundry's benchmarks: model, GPUs, micro-batch, rounds, tokens/s, recomputation, tokens of a sequence.
+ON_H100 = (
+    ("70B", 64, 8, 4, 66523, "full", 2048),
+    ("70B", 32, 2, 16, 28242, "full", 2048),
+    ("30B", 32, 14, 3, 73860, "full", 2048),
+    ("13B", 64, 2, 1, 307209, "none", 2048),
+    ("7B", 8, 6, 1, 85144, "none", 2048),
+    ("1B", 8, 14, 1, 363645, "none", 2048),
+)
+ON_A100 = (
+    ("125M", 8, 40, 2, 1142641, "none", 2048),
+    ("350M", 8, 32, 2, 470263, "none", 2048),
+    ("760M", 8, 24, 2, 259472, "none", 2048),
+    ("1B", 8, 14, 4, 164109, "none", 2048),
+    ("1B", 8, 3, 4, 110516, "none", 8192),
+    ("3B", 8, 10, 2, 86491, "none", 2048),
+    ("7B", 8, 6, 2, 37130, "none", 2048),
+    ("7B", 8, 2, 2, 13382, "full", 32768),
+    ("13B", 8, 2, 3, 18097, "none", 2048),
+    ("30B", 8, 3, 21, 7330, "full", 2048),
+    ("70B", 64, 8, 4, 26274, "full", 2048),
+    ("70B", 32, 2, 16, 11962, "full", 2048),
+)
+
+
+def fsdp(gpu: str, name: str, gpus: int, micro: int, rounds: int, speed: int, recompute: str, sequence: int) -> Row:
     setup = Setup(gpus, micro_batch=micro, zero=3, recompute=recompute)
     batch = gpus * micro * rounds
+    shape, step = foundry(*FOUNDRY[name], sequence), batch * sequence / speed
     return modelled(
-        f"MPT {name}, FSDP", shape, setup, "h100-80gb", 2048, batch, batch * 2048 / speed, "llm-foundry's benchmarks"
+        f"MPT {name}, {sequence:,} tokens", shape, setup, gpu, sequence, batch, step, "llm-foundry's benchmarks"
     )
 
 
@@ -196,12 +234,8 @@ COST_MODEL = [
     llama3(64, 1, 8192, 2048, 430),
     llama3(128, 1, 8192, 2048, 400),
     llama3(8, 16, 131072, 128, 380),
-    fsdp("70B", foundry(8192, 80, 64, 2048), 64, 8, 4, 66523, "full"),
-    fsdp("70B", foundry(8192, 80, 64, 2048), 32, 2, 16, 28242, "full"),
-    fsdp("30B", foundry(7168, 48, 56, 2048), 32, 14, 3, 73860, "full"),
-    fsdp("13B", foundry(5120, 40, 40, 2048), 64, 2, 1, 307209, "none"),
-    fsdp("7B", foundry(4096, 32, 32, 2048), 8, 6, 1, 85144, "none"),
-    fsdp("1B", foundry(2048, 24, 16, 2048), 8, 14, 1, 363645, "none"),
+    *(fsdp("h100-80gb", *row) for row in ON_H100),
+    *(fsdp("a100-80gb", *row) for row in ON_A100),
 ]
 # Where it fails: its rings are faster than DeepSpeed's were over many nodes in 2021 (Narayanan 2021, table 2).
 OUTSIDE = [

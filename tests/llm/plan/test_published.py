@@ -38,8 +38,9 @@ def test_zero(ranks, column, whole, stage):
 
 def test_cost_model_stays_as_good_as_told():
     errors = [abs(row.error) for row in COST_MODEL]
+    assert len(errors) == 39
     assert statistics.median(errors) < 0.06
-    assert max(errors) < 0.25
+    assert all(row.holds for row in COST_MODEL), "17%"
     assert all(row.error < 0 for row in OUTSIDE), "it is too fast for ZeRO 3 over many nodes, as docs/plan.md says"
 
 

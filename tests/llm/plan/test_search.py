@@ -57,7 +57,7 @@ def test_published_layouts_are_as_fast_as_the_best():
     shape, cluster = LLAMA["Llama 3 405B"], Cluster.from_section({"gpus": 16384})
     found, _ = search(shape, cluster, 8192, 2048)
     run = evaluate(shape, Setup(128, 8, 16, 8, 1, True, 1, 1), cluster, 8192, 2048, "mixed", True)
-    assert found[0].step < run.step < 1.05 * found[0].step
+    assert found[0].step <= run.step < 1.05 * found[0].step
     assert (found[0].setup.tensor, found[0].setup.pipeline) == (8, 16)
 
 
