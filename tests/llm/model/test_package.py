@@ -133,9 +133,7 @@ def test_formulas_of_other_families(random_lm):
     assert texts["query"] == texts["key"].replace("K", "H") == "L (d + 1) H h"
     assert (texts["output"], texts["ffn_up"], texts["ffn_down"]) == ("L (H h + 1) d", "L (d + 1) f", "L (f + 1) d")
     assert "ffn_gate" not in texts
-    texts = {
-        block: row["formula"] for block, row in inventory(*config_and_tensors(random_lm(norm_order="post"))).items()
-    }
+    texts = formulas(random_lm(norm_order="post").config)
     assert (texts["norms"], texts["ffn_gate"], texts["lm_head"]) == ("2 L d", "L d f", "0, tied")
 
 
