@@ -18,7 +18,7 @@ from llm.tokenizer.indexed import IndexedTokens
 
 
 class TokenStream:
-    """`batch(step, batch_size)` -> int64 [B, T + 1]: inputs are [:, :-1], targets [:, 1:]. `tokens` in one epoch."""
+    """`rows(...)` -> int64 [B, T + 1]: inputs are [:, :-1], targets [:, 1:]. `tokens` in one epoch."""
 
     def __init__(self, tokens_dir: Path, plan: Path, context_length: int, seed: int = 0) -> None:
         table = pl.read_parquet(plan)
@@ -48,10 +48,9 @@ class TokenStream:
             )
         self.epoch: tuple[int, np.ndarray, np.ndarray, np.ndarray] | None = None
 
-    def batch(self, step: int, batch_size: int) -> torch.Tensor:
-        """The windows step * B ... step * B + B - 1 of the shuffled, endless stream; `step` counts from 0."""
-        first = step * batch_size
-        rows = [self.window(first + row) for row in range(batch_size)]
+    def rows(self, begin: int, first: int, count: int) -> torch.Tensor:
+        """The windows begin + first ... begin + first + count - 1 of the shuffled, endless stream."""
+        rows = [self.window(begin + first + row) for row in range(count)]
         return torch.from_numpy(np.stack(rows).astype(np.int64))
 
     def window(self, index: int) -> np.ndarray:

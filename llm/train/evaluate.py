@@ -10,21 +10,21 @@ import math
 import numpy as np
 import torch
 
-from llm.model.transformer import CausalLM
+from llm.model.config import ModelConfig
 from llm.train.data import ValidationSet
-from llm.train.loss import token_losses
+from llm.train.engine import Engine
 
 WINDOWS_PER_BATCH = 32
 
 
-def bits_per_byte(model: CausalLM, validation: ValidationSet, limit: int | None, dtype: torch.dtype) -> dict:
+def bits_per_byte(engine: Engine, config: ModelConfig, validation: ValidationSet, limit: int | None) -> dict:
     """{"bpb", "by_domain": {domain: bpb}, "tokens": evaluated}; `limit` is the number of tokens per source or None."""
     bits: dict[str, float] = {}
     size: dict[str, int] = {}
     evaluated = 0
     for source, meta in validation.metas.items():
-        windows = validation.windows(source, model.config.context_length, model.config.eos_id, limit)
-        nats, tokens = window_losses(model, windows, dtype)
+        windows = validation.windows(source, config.context_length, config.eos_id, limit)
+        nats, tokens = window_losses(engine, windows)
         domain, held_out = meta["domain"], meta["validation"]
         bits[domain] = bits.get(domain, 0.0) + nats / tokens * held_out["tokens"] / math.log(2)
         size[domain] = size.get(domain, 0) + held_out["bytes"]
@@ -36,18 +36,14 @@ def bits_per_byte(model: CausalLM, validation: ValidationSet, limit: int | None,
     }
 
 
-def window_losses(model: CausalLM, windows: list[np.ndarray], dtype: torch.dtype) -> tuple[float, int]:
+def window_losses(engine: Engine, windows: list[np.ndarray]) -> tuple[float, int]:
     """Sum of -ln p over the targets of `windows` (T + 1 tokens each, shorter ones come last) and their number."""
     nats, tokens = 0.0, 0
     full = [window for window in windows if len(window) == len(windows[0])]
     batches = [full[start : start + WINDOWS_PER_BATCH] for start in range(0, len(full), WINDOWS_PER_BATCH)]
     batches += [[window] for window in windows[len(full) :]]
-    with torch.no_grad():
-        for batch in batches:
-            tokens_BT = torch.from_numpy(np.stack(batch))
-            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                hidden_BTD = model.hidden(tokens_BT[:, :-1])
-            losses = token_losses(hidden_BTD.flatten(0, 1).to(dtype), model.output_weight, tokens_BT[:, 1:].flatten())
-            nats += float(losses.double().sum())
-            tokens += losses.numel()
+    for batch in batches:
+        losses = engine.token_losses(torch.from_numpy(np.stack(batch)))
+        nats += float(losses.double().sum())
+        tokens += losses.numel()
     return nats, tokens

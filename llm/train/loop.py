@@ -1,7 +1,7 @@
-"""One segment of pretraining: from a checkpoint, or from nothing, to the next checkpoint. Single process, CPU.
+"""One segment of pretraining: from a checkpoint, or from nothing, to the next checkpoint, on any engine.
 
-The next-token objective, bf16 autocast over fp32 weights, clipping, warm-up and decay. Everything that a step computes
-depends on the weights, the optimizer's state and the step's number, so that 20 + 20 steps equal 40 bit for bit.
+Everything that a step computes depends on the weights, the optimizer's state and the step's number, so that 20 + 20
+steps equal 40 bit for bit. Knows nothing of models, ranks or optimizers: these are the engine's.
 """
 
 import json
@@ -9,19 +9,15 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import torch
-
 from llm.errors import InputError
-from llm.model.transformer import CausalLM
 from llm.progress import progress
 from llm.train.data import TokenStream
-from llm.train.loss import cross_entropy
-from llm.train.optimizer import Optimizer
+from llm.train.engine import Engine
 from llm.train.schedule import learning_rate_factor
 
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 PROGRESS_SECONDS = 10
 
 
@@ -36,37 +32,20 @@ class StepMetrics:
 
 
 def train(
-    model: CausalLM,
-    optimizer: Optimizer,
-    stream: TokenStream,
-    start: int,
-    stop: int,
-    batch_size: int,
-    schedule: dict,
-    dtype: torch.dtype,
+    engine: Engine, stream: TokenStream, start: int, stop: int, batch_size: int, schedule: dict, learning_rate: float
 ) -> Iterator[StepMetrics]:
     """Updates number start + 1 ... stop, one item each. InputError on a loss or gradient that is not finite."""
-    model.train()
     for step in range(start + 1, stop + 1):
-        tokens_BT = stream.batch(step - 1, batch_size)
-        loss = training_loss(model, tokens_BT, dtype)
-        loss.backward()
+        loss, norm = engine.gradients(partial(stream.rows, (step - 1) * batch_size), batch_size)
         factor = learning_rate_factor(step, schedule)
-        norm = optimizer.step(factor)
-        metrics = StepMetrics(step, loss.item(), optimizer.settings.learning_rate * factor, norm)
+        metrics = StepMetrics(step, loss, learning_rate * factor, norm)
         if not math.isfinite(metrics.loss) or not math.isfinite(metrics.grad_norm):
             raise InputError(
                 f"pretraining diverged at step {step}: loss {metrics.loss}, gradient norm {metrics.grad_norm}; lower "
                 f"pretrain.learning_rate or raise pretrain.warmup_steps (the checkpoint of step {start} is untouched)"
             )
+        engine.update(factor, norm)
         yield metrics
-
-
-def training_loss(model: CausalLM, tokens_BT: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Mean cross-entropy in nats of tokens [B, T + 1], each predicted from those before it in its row."""
-    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        hidden_BTD = model.hidden(tokens_BT[:, :-1])
-    return cross_entropy(hidden_BTD.flatten(0, 1).to(dtype), model.output_weight, tokens_BT[:, 1:].flatten())
 
 
 def shown(steps: Iterator[StepMetrics], start: int, stop: int, tokens_per_step: int) -> Iterator[StepMetrics]:

@@ -10,10 +10,12 @@ import torch
 
 from llm.errors import InputError
 from llm.model.transformer import CausalLM
+from llm.train.engine import Read
 
 BETAS = (0.9, 0.95)
 EPS = 1e-8
 MUON_MOMENTUM = 0.95
+STATE = {"adamw": ("exp_avg", "exp_avg_sq", "step"), "muon": ("momentum_buffer",)}  # what each keeps per parameter
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,12 @@ class Optimizer:
                 ns_steps=settings.newton_schulz_steps,
             )
 
-    def step(self, factor: float) -> float:
-        """Clips, updates with `factor` times the peak rates, drops the gradients; returns the norm before clipping."""
-        norm = gradient_norm(list(self.named.values()))
+    def norm(self) -> float:
+        """The gradient's Euclidean norm, over all parameters."""
+        return gradient_norm(list(self.named.values()))
+
+    def step(self, factor: float, norm: float) -> None:
+        """Clips a gradient of this norm, updates with `factor` times the peak rates, drops the gradients."""
         scale = self.settings.clip_norm / (norm + 1e-6)
         if scale < 1:
             torch._foreach_mul_([weight.grad for weight in self.named.values()], scale)
@@ -71,7 +76,6 @@ class Optimizer:
                 group["lr"] = peak * factor
             part.step()
             part.zero_grad(set_to_none=True)
-        return norm
 
     def state_tensors(self) -> dict[str, torch.Tensor]:
         """`<part>.<parameter>.<state>` -> tensor, everything that the next step depends on but the weights."""
@@ -82,15 +86,17 @@ class Optimizer:
                     tensors[f"{part_name}.{name}.{key}"] = value.detach().contiguous()
         return tensors
 
-    def load_state_tensors(self, tensors: dict[str, torch.Tensor], origin: str) -> None:
-        """The inverse. InputError if the tensors are another optimizer's or another model's."""
+    def load_state(self, read: Read, origin: str) -> None:
+        """The inverse. InputError if what is stored is another optimizer's or another model's."""
+        name_of = {weight: name for name, weight in self.named.items()}
         for part_name, part in self.parts.items():
             for weight in (weight for group in part.param_groups for weight in group["params"]):
-                name = next(known for known, value in self.named.items() if value is weight)
-                prefix = f"{part_name}.{name}."
-                state = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-                if not state:
-                    raise InputError(f"{origin} has no {prefix}*; it was written with another optimizer or model")
+                state = {}
+                for key in STATE[part_name]:
+                    name = f"{part_name}.{name_of[weight]}.{key}"
+                    state[key] = read(name, None)
+                    if state[key] is None:
+                        raise InputError(f"{origin} has no {name}; it was written with another optimizer or model")
                 part.state[weight] = state
 
 

@@ -2,16 +2,21 @@
 
 from pathlib import Path
 
+import torch
+
 from llm.command import command
 from llm.errors import InputError
 from llm.model.directory import load_config
 from llm.model.transformer import CausalLM, initialise
+from llm.parallel.single import SingleEngine
 from llm.train.checkpoint import load_checkpoint, save_checkpoint
 from llm.train.data import TokenStream, ValidationSet
 from llm.train.evaluate import bits_per_byte
-from llm.train.loop import DTYPES, shown, timed, train, write_metrics
+from llm.train.loop import shown, timed, train, write_metrics
 from llm.train.memory import keep_freed_memory
-from llm.train.optimizer import Optimizer, OptimizerSettings
+from llm.train.optimizer import OptimizerSettings
+
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def main(
@@ -40,22 +45,18 @@ def main(
     architecture = load_config(config)
     settings = OptimizerSettings(optimizer, learning_rate, matrix_learning_rate, weight_decay, clip_norm)
     stream = TokenStream(tokens, plan, architecture.context_length, seed)
-    model = CausalLM(architecture)
-    if previous is None:
-        state = {"step": 0, "tokens_seen": 0}
-        moves = Optimizer(initialise(model, seed), settings)
-    else:
-        moves, state = load_checkpoint(previous, model, lambda filled: Optimizer(filled, settings))
+    engine = SingleEngine(initialise(CausalLM(architecture), seed), settings, DTYPES[dtype])
+    state = load_checkpoint(previous, engine) if previous else {"step": 0, "tokens_seen": 0}
     if state["step"] != start:
         raise InputError(f"{previous} is of step {state['step']}, but this segment starts at step {start}")
     per_step = batch_size * architecture.context_length
-    steps = train(model, moves, stream, start, stop, batch_size, schedule, DTYPES[dtype])
+    steps = train(engine, stream, start, stop, batch_size, schedule, learning_rate)
     history, seconds = timed(lambda: list(shown(steps, start, stop, per_step)))
     validation, validation_seconds = timed(
-        lambda: bits_per_byte(model, ValidationSet(tokens), validation_tokens, DTYPES[dtype])
+        lambda: bits_per_byte(engine, architecture, ValidationSet(tokens), validation_tokens)
     )
     tokens_seen = state["tokens_seen"] + per_step * (stop - start)
-    save_checkpoint(checkpoint, model, moves, stop, tokens_seen)
+    save_checkpoint(checkpoint, engine, stop, tokens_seen)
     write_metrics(checkpoint / "metrics.jsonl", history, validation)
     return {
         "step": stop,

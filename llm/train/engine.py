@@ -1,0 +1,65 @@
+"""What a training engine is. The loop, its guards and its checkpoints know no more of one than this.
+
+An engine holds one rank's share of a model and of its optimizer. What it returns is the same on every rank, so that all
+ranks take the same decisions; every method is called by all ranks in the same order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+Rows = Callable[[int, int], torch.Tensor]
+"""rows(first, count): rows first ... first + count - 1 of this step's global batch, int64 [count, T + 1]."""
+
+Read = Callable[[str, tuple[slice, ...] | None], torch.Tensor | None]
+"""read(name, where): a stored tensor or the part of it that `where` cuts out, None if there is none of this name."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A rectangular part of a tensor of the whole state: `tensor` stands at `offset` in a tensor of `shape`.
+
+    Names are canonical, whatever the engine: `model.layers.0.mlp.up_proj.weight` for a weight, and for the optimizer
+    `<part>.<weight>.<state>`, e.g. `adamw.model.norm.weight.exp_avg`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    offset: tuple[int, ...]
+    tensor: torch.Tensor
+
+    @property
+    def whole(self) -> bool:
+        return tuple(self.tensor.shape) == self.shape
+
+
+class Engine(Protocol):
+    """One rank's view of a model in training."""
+
+    rank: int
+    world_size: int
+
+    def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
+        """Loss (cross-entropy, nats per token, mean over the whole global batch) and the gradient's norm before
+        clipping. Gradients are kept until `update` or `skip`; neither value need be finite."""
+
+    def update(self, factor: float, norm: float) -> None:
+        """Clips by the norm given, moves the weights with `factor` times the peak rates, drops the gradients."""
+
+    def skip(self) -> None:
+        """Drops the gradients; weights and optimizer stay as they are."""
+
+    def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
+        """-ln p of every target of int64 [B, T + 1], fp32 [B * T] on every rank; all ranks give the same tokens."""
+
+    def weights(self) -> list[Piece]:
+        """This rank's share of the weights (fp32): every element of the whole is on exactly one rank."""
+
+    def optimizer_state(self) -> list[Piece]:
+        """The same of the optimizer's state: all that the next step depends on but weights, schedule and data."""
+
+    def load(self, weights: Read, optimizer_state: Read, origin: str) -> None:
+        """Fills weights and optimizer from a checkpoint of any layout. InputError, naming `origin`, if it is of
+        another model or optimizer."""
