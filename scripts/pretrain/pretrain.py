@@ -53,7 +53,7 @@ def main(
     steps = train(engine, stream, start, stop, batch_size, schedule, learning_rate)
     history, seconds = timed(lambda: list(shown(steps, start, stop, per_step)))
     validation, validation_seconds = timed(
-        lambda: bits_per_byte(engine, architecture, ValidationSet(tokens), validation_tokens)
+        lambda: bits_per_byte(engine.token_losses, architecture, ValidationSet(tokens), validation_tokens)
     )
     tokens_seen = state["tokens_seen"] + per_step * (stop - start)
     save_checkpoint(checkpoint, engine, stop, tokens_seen)
