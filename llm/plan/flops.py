@@ -6,9 +6,12 @@ A formula is chosen by name, and attention is counted in full, halved for the ca
   6n                 6 N, all parameters (Brown et al. 2020, table D.1; Hoffmann et al. 2022)
   6n_non_embedding   6 N without embeddings (Kaplan et al. 2020, section 2.1)
   palm               6 N + 12 L H Q T, all parameters (Chowdhery et al. 2022, appendix B)
-  chinchilla         matmul with relative positions, the embedding as a product, the softmax (Hoffmann, appendix F)
+  chinchilla         matmul with the embedding as a product and the softmax, without relative positions' matrices
+                     (Hoffmann et al. 2022, appendix F; the ratios of its table A4 leave embedding and logits out)
 Model FLOPs are what the mathematics needs; hardware FLOPs add what recomputation repeats.
 """
+
+from dataclasses import replace
 
 from llm.errors import InputError
 from llm.plan.parameters import matrices, non_embedding, total
@@ -34,7 +37,8 @@ def model_flops(shape: Shape, sequence: int, formula: str = "matmul", attention:
     if formula == "chinchilla":
         embedding = 2 * shape.padded_vocab * shape.d_model
         softmax = share * 3 * shape.n_layers * shape.n_heads * sequence
-        return 3 * (forward(shape, sequence, share, True) + embedding + softmax)
+        plain = replace(shape, relative_positions=False)
+        return 3 * (forward(plain, sequence, share, True) + embedding + softmax)
     if formula == "matmul":
         return 3 * forward(shape, sequence, share, logits)
     raise InputError(f"plan.formula: {formula!r} is not one of {', '.join(FORMULAS)}")

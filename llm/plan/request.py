@@ -84,9 +84,12 @@ class Request:
             user_tokens=given.get("user_tokens", shape.context_length),
             kv_bytes=given.get("kv_bytes", 2),
         )
-        for key in ("tokens", "batch", "sequence", "users", "user_tokens", "kv_bytes"):
-            if getattr(request, key) <= 0:
-                raise InputError(f"plan.{key}: {getattr(request, key)!r} is not positive")
+        for key in ("batch", "sequence", "users", "user_tokens", "kv_bytes"):
+            value = getattr(request, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"plan.{key}: {value!r} is not a positive whole number")
+        if request.tokens <= 0:
+            raise InputError(f"plan.tokens: {request.tokens!r} is not positive")
         if request.setup:
             wrong = problem(request.setup, shape, request.cluster, request.batch, request.sequence)
             if wrong:

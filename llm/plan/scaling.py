@@ -3,7 +3,6 @@
 C = 6 N D throughout, N with all parameters but embeddings' share ignored, D in tokens.
 """
 
-import math
 from dataclasses import dataclass
 
 TOKENS_PER_PARAMETER = 20  # Hoffmann et al. 2022, table 3: 1.5 T tokens for 67 B, 20.2 B for 1 B
@@ -53,8 +52,3 @@ def tokens_by_power_law(approach: str, parameters: float) -> float:
     exponent, flops_at, parameters_at = POWER_LAWS[approach]
     flops = flops_at * (parameters / parameters_at) ** (1 / exponent)
     return flops / 6 / parameters
-
-
-def perplexity(loss: float) -> float:
-    """exp of a loss in nats per token."""
-    return math.exp(loss)

@@ -44,6 +44,8 @@ class Setup:
             value = getattr(setup, key)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"plan.layout.{key}: {value!r} is not a positive whole number")
+        if not isinstance(setup.sequence, bool):
+            raise InputError(f"plan.layout.sequence: {setup.sequence!r} is not true or false")
         if setup.zero not in (0, 1, 2, 3):
             raise InputError(f"plan.layout.zero: {setup.zero!r} is not 0, 1, 2 or 3")
         if setup.recompute not in RECOMPUTE:

@@ -96,6 +96,10 @@ class Shape:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"plan.shape.{field.name}: {value!r} is not a positive whole number")
+        for key, least in (("learned_positions", 0), ("norms_per_layer", 0), ("vocab_multiple", 1)):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"plan.shape.{key}: {value!r} is not a whole number of {least} or more")
         if self.n_heads % self.n_kv_heads:
             raise InputError(f"plan.shape.n_heads: {self.n_heads} is not divisible by n_kv_heads: {self.n_kv_heads}")
         return self

@@ -4,7 +4,7 @@ Every row names its source and its convention. Where the figure is published in 
 allowed too (67B is 66.5 to 67.5). Rows that the author did not remember exactly are not here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm.plan import flops, parameters, storage
 from llm.plan.shape import Shape
@@ -243,7 +243,29 @@ STORAGE = [
         0.01,
     ),
 ]
+# Hoffmann et al. 2022, table A4: layers, width, heads, their width, FLOPs over 6 N D.
+CHINCHILLA = (
+    ("73M", 10, 640, 10, 64, 1.03),
+    ("305M", 20, 1024, 16, 64, 1.10),
+    ("552M", 24, 1280, 10, 128, 1.08),
+    ("1.1B", 26, 1792, 14, 128, 1.04),
+    ("1.6B", 28, 2048, 16, 128, 1.03),
+    ("6.8B", 40, 3584, 28, 128, 0.99),
+)
+
+
+def over_six(layers: int, width: int, heads: int, d_head: int) -> float:
+    """Layers and attention alone over 6 N: what the table's ratios are, whatever the appendix lists beside them."""
+    shape = gopher(width, layers, heads, d_head)
+    counted = flops.model_flops(replace(shape, relative_positions=False), 2048, logits=False)
+    return counted / flops.model_flops(shape, 2048, "6n")
+
+
 TOTAL_FLOPS = [
+    *(
+        Row(f"Chinchilla's {m}", "FLOPs over 6 N D", ratio, over_six(*sizes), 0.01, "Hoffmann 2022, table A4", 0.01)
+        for m, *sizes, ratio in CHINCHILLA
+    ),
     *(
         Row(m, "FLOPs, 6 N D, 300 B tokens", n, flops.model_flops(s, 2048, "6n") * 300e9, 0.01, D1)
         for (m, s), n in zip(GPT3.items(), GPT3_FLOPS, strict=True)

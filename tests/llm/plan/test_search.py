@@ -105,7 +105,11 @@ def test_where_nothing_fits_the_smallest_is_planned_with():
     "plan,line",
     [
         ({"tokns": 1}, "plan.tokns: unknown key"),
-        ({"batch": 0}, "plan.batch: 0 is not positive"),
+        ({"batch": 0}, "plan.batch: 0 is not a positive whole number"),
+        ({"batch": 2.5}, "plan.batch: 2.5 is not a positive whole number"),
+        ({"tokens": -1}, "plan.tokens: -1.0 is not positive"),
+        ({"layout": {"sequence": "yes"}}, "plan.layout.sequence: 'yes' is not true or false"),
+        ({"shape": {"vocab_multiple": 0}}, "plan.shape.vocab_multiple: 0 is not a whole number of 1 or more"),
         ({"precision": "fp4"}, "plan.precision: 'fp4' is not one of mixed"),
         ({"formula": "7n"}, "plan.formula: '7n'"),
         ({"cluster": {"gpu": "abacus"}}, "plan.cluster.gpu: 'abacus' is not one of"),
