@@ -7,6 +7,7 @@ matrices, their splitting, the pipeline and all communication are megatron-core'
 Legend: S tokens of this rank, B rows, N query heads, K key-value heads, H d_head, C tokens of a whole sequence.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -90,7 +91,7 @@ def transformer_config(config: ModelConfig, layout: Layout, dtype: torch.dtype) 
         sequence_parallel=layout.sequence,
         params_dtype=torch.float32,
         bf16=half,
-        fp32_residual_connection=half,  # as under autocast: only matrix products and attention are bf16
+        fp32_residual_connection=True,  # as under autocast: matrix products and attention alone are in bf16
         pipeline_dtype=torch.float32,
         use_cpu_initialization=True,
         perform_initialization=False,  # the weights come from llm/model/transformer.py's `initialise`
@@ -151,6 +152,7 @@ def layer_spec(config: ModelConfig, recompute: bool, transformer_engine: bool) -
         spec = get_gpt_layer_local_spec(qk_layernorm=config.qk_norm)
         norm, head_norm = (ModuleSpec(Norm, params={"shift": shift}) for shift in (config.bias, False))
         attention = spec.submodules.self_attention.submodules
+        spec.submodules.self_attn_bda = spec.submodules.mlp_bda = residual_add
         spec.submodules.input_layernorm = spec.submodules.pre_mlp_layernorm = norm
         attention.core_attention = Attention
         if config.qk_norm:
@@ -159,6 +161,17 @@ def layer_spec(config: ModelConfig, recompute: bool, transformer_engine: bool) -
     if recompute:
         spec.module = RecomputedLayer
     return spec
+
+
+def residual_add(training: bool, fused: bool) -> Callable:
+    """megatron-core asks for a function that adds bias, dropout and residual; its own rounds the residual to bf16."""
+    return add
+
+
+def add(x_and_bias: tuple[torch.Tensor, torch.Tensor | None], residual: torch.Tensor, dropout: float) -> torch.Tensor:
+    """In the residual's dtype, fp32."""
+    x, bias = x_and_bias
+    return residual + (x if bias is None else x + bias)
 
 
 class RecomputedLayer(TransformerLayer):
