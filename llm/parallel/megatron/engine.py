@@ -45,7 +45,7 @@ class MegatronEngine:
         self.config, self.layout, self.settings = config, layout, settings
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.core = model.transformer_config(config, layout, dtype)
+        self.core = model.transformer_config(config, layout, dtype, transformer_engine)
         sharded = layout.sharding == "optimizer"
         ddp = DistributedDataParallelConfig(grad_reduce_in_fp32=True, use_distributed_optimizer=sharded)
         vocabulary = -(-config.vocab_size // layout.tensor) * layout.tensor

@@ -66,9 +66,10 @@ def check(config: ModelConfig, layout: Layout) -> None:
         )
 
 
-def transformer_config(config: ModelConfig, layout: Layout, dtype: torch.dtype) -> TransformerConfig:
+def transformer_config(
+    config: ModelConfig, layout: Layout, dtype: torch.dtype, transformer_engine: bool
+) -> TransformerConfig:
     """The same model in megatron-core's words. Every fusion that needs a CUDA extension is off."""
-    half = dtype == torch.bfloat16
     return TransformerConfig(
         num_layers=config.n_layers,
         hidden_size=config.d_model,
@@ -90,9 +91,9 @@ def transformer_config(config: ModelConfig, layout: Layout, dtype: torch.dtype) 
         context_parallel_size=layout.context,
         sequence_parallel=layout.sequence,
         params_dtype=torch.float32,
-        bf16=half,
-        fp32_residual_connection=True,  # as under autocast: matrix products and attention alone are in bf16
-        pipeline_dtype=torch.float32,
+        bf16=dtype == torch.bfloat16,
+        fp32_residual_connection=not transformer_engine,  # as under autocast: only products and attention are bf16
+        pipeline_dtype=dtype if transformer_engine else torch.float32,
         use_cpu_initialization=True,
         perform_initialization=False,  # the weights come from llm/model/transformer.py's `initialise`
         calculate_per_token_loss=False,  # must stand before the model is wrapped for data parallelism
