@@ -5,8 +5,10 @@ import torch
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
+from llm.parallel.ddp import DDPEngine
+from llm.parallel.fsdp import FSDPEngine
 from llm.parallel.layout import Layout
-from llm.parallel.single import SingleEngine
+from llm.parallel.single import SingleEngine, prepare_layers
 from llm.train.engine import Engine
 from llm.train.optimizer import OptimizerSettings
 
@@ -25,6 +27,11 @@ def build_engine(
     dtype: of matrix products; weights, norms and sums are fp32. recompute: "none", or "full", which keeps of each layer
     no more than its input and computes the rest again in the backward pass. compile: torch.compile for each layer.
     """
-    if layout.world_size == 1:
-        return SingleEngine(initialise(CausalLM(config), seed), settings, dtype)
-    raise InputError(f"pretrain.parallel.engine: {layout.engine} on {layout.world_size} ranks is not built yet")
+    if layout.engine != "torch":
+        raise InputError(f"pretrain.parallel.engine: {layout.engine} is not built yet")
+    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    model = prepare_layers(initialise(CausalLM(config), seed), recompute, compile)
+    if layout.world_size > 1 and layout.sharding == "full":
+        return FSDPEngine(model, settings, dtype, device, layout.micro_batch)
+    engine = SingleEngine if layout.world_size == 1 else DDPEngine
+    return engine(model.to(device), settings, dtype, layout.micro_batch)
