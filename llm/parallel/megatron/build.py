@@ -4,6 +4,7 @@ import warnings
 
 import torch
 
+from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.parallel.layout import Layout
 from llm.parallel.megatron import shim
@@ -17,13 +18,16 @@ def build_megatron(
     settings: OptimizerSettings,
     dtype: torch.dtype,
     seed: int,
-    recompute: bool = False,
+    recompute: str,
+    compile: bool,
     transformer_engine: bool = False,
 ) -> Engine:
-    """This rank's engine, with the weights that engine torch begins with. Importing megatron-core takes seconds, so it
-    is imported here."""
+    """llm/parallel/build.py's build_engine for this engine. `transformer_engine`: layers of that package, where it is
+    installed with CUDA. Importing megatron-core takes seconds, so it is imported here."""
+    if compile:
+        raise InputError("pretrain.compile: true is for pretrain.parallel.engine: torch; set it to false")
     shim.install()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Transformer Engine and Apex are not installed")
+        warnings.filterwarnings("ignore", ".*Apex (are|is) not installed")  # they are optional
         from llm.parallel.megatron.engine import MegatronEngine
-    return MegatronEngine(config, layout, settings, dtype, seed, recompute, transformer_engine)
+    return MegatronEngine(config, layout, settings, dtype, seed, recompute == "full", transformer_engine)

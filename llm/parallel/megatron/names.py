@@ -89,8 +89,8 @@ def whole(name: str, shape: tuple[int, ...]) -> Segment:
 
 
 def parts(found: list[Segment], columns: int, start: int, end: int) -> Iterator[tuple[Segment, int, tuple[slice, ...]]]:
-    """The flat elements start ... end - 1 of a parameter of so many columns (a vector: 1), cut where segments end and so
-    that each part is a rectangle: segment, the part's first element, and where it lies in the canonical tensor."""
+    """The flat elements start ... end - 1 of a parameter of so many columns (a vector: 1), cut where segments end and
+    so that each part is a rectangle: segment, the part's first element, and where it lies in the canonical tensor."""
     for top, bottom, left, right in rectangles(start, end, columns):
         for segment in found:
             first, last = max(top, segment.row), min(bottom, segment.row + segment.rows)

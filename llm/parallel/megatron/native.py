@@ -1,8 +1,8 @@
 """megatron-core's own sharded checkpoints: fast recovery points, written by all ranks at once and read by any layout.
 
 Between engines, and for what is kept, a checkpoint goes through the canonical pieces of llm/train/engine.py; these
-directories are for this engine alone, and for one sharding and dtype. They need psutil, which megatron-core does not declare. The optimizer's
-distributed state is `fully_reshardable`: gathered on a data rank when it is written.
+directories are for this engine alone, for one sharding and one dtype. They need psutil, which megatron-core does not
+declare. The optimizer's distributed state is `fully_reshardable`: gathered on a data rank when it is written.
 """
 
 from collections.abc import Callable

@@ -9,6 +9,7 @@ from megatron.core.distributed import DistributedDataParallel
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 from megatron.core.optimizer.optimizer import Float16OptimizerWithFloat16Params, FP32Optimizer, MegatronOptimizer
 from megatron.core.optimizer.optimizer_config import OptimizerConfig
+from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
 from llm.train.optimizer import BETAS, EPS, OptimizerSettings
@@ -29,10 +30,16 @@ def build_optimizer(
             f"pretrain.optimizer: {settings.name} needs whole matrices, which engine megatron splits; "
             "choose adamw, or pretrain.parallel.engine: torch"
         )
-    parameters = [parameter for chunk in chunks for parameter in chunk.parameters()]
+    decayed, others = [], []
+    for chunk in chunks:
+        for name, parameter in unwrap_model(chunk).named_parameters():
+            # the last stage has a copy of tied embeddings, marked `shared`
+            embedding = name.startswith("embedding.") or getattr(parameter, "shared", False)
+            plain = parameter.ndim == 1 or (embedding and not settings.decay_embeddings)
+            (others if plain else decayed).append(parameter)
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay, "wd_mult": 1.0},
-        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0, "wd_mult": 0.0},
+        {"params": decayed, "weight_decay": settings.weight_decay, "wd_mult": 1.0},
+        {"params": others, "weight_decay": 0.0, "wd_mult": 0.0},
     ]
     groups = [group | IDENTIFIERS for group in groups]
     adamw = torch.optim.AdamW(groups, settings.learning_rate, BETAS, EPS, fused=True)

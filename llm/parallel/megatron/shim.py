@@ -1,4 +1,4 @@
-"""megatron-core on a machine without CUDA: its modules are compiled with another device name. With CUDA it does nothing.
+"""megatron-core on a machine without CUDA: its modules are compiled with another device name. Idle with CUDA.
 
 megatron-core asks for "cuda" by name where it makes tensors. `install` puts a finder before Python's own that reads
 megatron.core's source files, writes "cpu" in those places and compiles the result: nothing on disk is changed, no

@@ -47,3 +47,9 @@ def curve(
 def curve_of_rank(layout, settings, dtype, steps, options) -> list[tuple[float, float]]:
     config = options.pop("config", MODEL)
     return train(build_engine(config, layout, settings, dtype, 3, **options), 1, steps, config)
+
+
+def differences(found: list[tuple[float, float]], wanted: list[tuple[float, float]]) -> tuple[float, float]:
+    """The largest difference of two curves at any step: of the loss, of the gradient's norm."""
+    pairs = list(zip(found, wanted, strict=True))
+    return tuple(max(abs(ours[kind] - theirs[kind]) for ours, theirs in pairs) for kind in (0, 1))
