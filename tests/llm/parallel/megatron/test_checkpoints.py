@@ -1,7 +1,5 @@
 """What one layout wrote another reads: through canonical tensors, or megatron-core's own recovery points."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -55,26 +53,23 @@ def test_a_state_of_another_optimizer_or_model_is_refused(runs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_layout_continues_what_every_other_began(dtype, tmp_path):
-    """Within 1e-6, twenty steps; on the same layout, bit for bit."""
-    layouts = {**PLAIN, **SHARDED}
+def test_layouts_continue_what_others_began(dtype, tmp_path):
+    """Twenty steps within 1e-6; on the same layout, bit for bit."""
+    layouts = PLAIN | SHARDED
     began = on_ranks({name: (layout, run_of, FOUR, 5, 20, dtype, tmp_path) for name, layout in layouts.items()})
     jobs = {}
     for source in layouts:
-        kin = PLAIN if source in PLAIN else SHARDED
-        for target, layout in layouts.items():
-            jobs[f"{source} -> {target}"] = (layout, continued_by, FOUR, began[source].saved, 5, 20, dtype)
-            if target in kin:
-                point = Path(tmp_path) / name_of(layouts[source])
-                jobs[f"{source} -> {target}, recovery"] = (layout, continued_by, FOUR, point, 5, 20, dtype)
-    for name, run in on_ranks(jobs).items():
-        source, target = name.removesuffix(", recovery").split(" -> ")
-        assert equal(run.saved, began[source].saved), name
+        kin = ("megatron", "TP2 + SP", "PP2, interleaved") if source in PLAIN else SHARDED
+        for target in {source, *kin}:
+            for how, saved in (("canonical", began[source].saved), ("native", tmp_path / name_of(layouts[source]))):
+                jobs[source, target, how] = (layouts[target], continued_by, FOUR, saved, 5, 20, dtype)
+    for (source, target, how), run in on_ranks(jobs).items():
+        assert equal(run.saved, began[source].saved), (source, target, how)
         if source == target:
-            assert run.curve == began[source].curve[5:], name
-            assert equal(run.end, began[source].end), name
+            assert run.curve == began[source].curve[5:], (source, how)
+            assert equal(run.end, began[source].end), (source, how)
         elif dtype == torch.float32:
-            assert differences(run.curve, began[source].curve[5:])[0] <= 1e-6, name
+            assert differences(run.curve, began[source].curve[5:])[0] <= 1e-6, (source, target, how)
 
 
 def test_a_recovery_point_is_of_one_sharding(tmp_path):
