@@ -5,7 +5,6 @@ with fp32 copies that the optimizer moves, residuals and sums in fp32. llm/paral
 before this module is imported (llm/parallel/build.py does).
 """
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -49,8 +48,6 @@ class MegatronEngine:
         sharded = layout.sharding == "optimizer"
         ddp = DistributedDataParallelConfig(grad_reduce_in_fp32=True, use_distributed_optimizer=sharded)
         vocabulary = -(-config.vocab_size // layout.tensor) * layout.tensor
-        context, tensor = layout.context, layout.tensor
-        self.token_unit = math.lcm(2 * context if context > 1 else 1, context * tensor if layout.sequence else 1)
         self.chunks = []
         for stage in range(layout.virtual) if layout.virtual > 1 else (None,):
             chunk = model.build_stage(config, self.core, vocabulary, stage, recompute, transformer_engine)
@@ -95,11 +92,6 @@ class MegatronEngine:
         """int64 [B, T + 1] each, of one shape -> fp32 [B, T / context] losses of each on the last stage, [] elsewhere.
         Gradients are added to the buffers and summed over the ranks if `train`."""
         rows, tokens = micro_batches[0].shape[0], micro_batches[0].shape[1] - 1
-        if tokens % self.token_unit:
-            raise InputError(
-                f"model.context_length: {tokens} is no multiple of {self.token_unit}, into which "
-                "pretrain.parallel.context (two parts to a rank) and sequence (one to a tensor rank) cut the tokens"
-            )
         schedule = get_forward_backward_func()
         iterators = [iter(micro_batches) for _ in self.chunks]
         return schedule(
@@ -142,7 +134,8 @@ class MegatronEngine:
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         n_rows, n_tokens = tokens_BT.shape[0], tokens_BT.shape[1] - 1
         share = -(-n_rows // (self.layout.data * self.layout.pipeline))  # a micro-batch for each pipeline rank
-        tokens = -(-n_tokens // self.token_unit) * self.token_unit
+        unit = model.token_unit(self.layout)
+        tokens = -(-n_tokens // unit) * unit
         padded_BT = tokens_BT.new_zeros(share * self.layout.data * self.layout.pipeline, tokens + 1)
         padded_BT[:n_rows, : n_tokens + 1] = tokens_BT  # what comes later does not change what comes before
         first = parallel_state.get_data_parallel_rank() * self.layout.pipeline

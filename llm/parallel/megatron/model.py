@@ -7,6 +7,7 @@ matrices, their splitting, the pipeline and all communication are megatron-core'
 Legend: S tokens of this rank, B rows, N query heads, K key-value heads, H d_head, C tokens of a whole sequence.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -30,7 +31,7 @@ from megatron.core.transformer.transformer_block import TransformerBlockSubmodul
 from megatron.core.transformer.transformer_layer import TransformerLayer
 
 from llm.errors import InputError
-from llm.model.config import ModelConfig
+from llm.model.config import ModelConfig, has_beta
 from llm.model.positions import rotary_frequencies
 from llm.model.transformer import attend
 from llm.parallel.layout import Layout
@@ -56,14 +57,26 @@ def check(config: ModelConfig, layout: Layout) -> None:
     for key in ("n_heads", "n_kv_heads", "d_ff"):
         if getattr(config, key) % layout.tensor:
             raise InputError(
-                f"pretrain.parallel.tensor: {layout.tensor} does not divide model.{key}: {getattr(config, key)}"
+                f"pretrain.parallel.tensor: {layout.tensor} does not divide model.{key}: {getattr(config, key)}; "
+                "change one of them"
             )
     stages = layout.pipeline * layout.virtual
     if config.n_layers % stages:
         raise InputError(
             f"pretrain.parallel.pipeline: {layout.pipeline} x virtual: {layout.virtual} stages do not divide "
-            f"model.n_layers: {config.n_layers}"
+            f"model.n_layers: {config.n_layers}; change one of them"
         )
+    if config.context_length % token_unit(layout):
+        raise InputError(
+            f"model.context_length: {config.context_length} is no multiple of {token_unit(layout)}, into which "
+            "pretrain.parallel.context (two parts to a rank) and sequence (one to a tensor rank) cut the tokens"
+        )
+
+
+def token_unit(layout: Layout) -> int:
+    """What the number of tokens of a sequence has to be a multiple of."""
+    context = 2 * layout.context if layout.context > 1 else 1
+    return math.lcm(context, layout.context * layout.tensor if layout.sequence else 1)
 
 
 def transformer_config(
@@ -126,7 +139,7 @@ def build_stage(
         core,
         TransformerBlockSubmodules(
             layer_specs=[layer_spec(config, recompute, transformer_engine)] * layers,
-            layer_norm=ModuleSpec(Norm, params={"shift": config.bias}),
+            layer_norm=ModuleSpec(Norm, params={"shift": has_beta(config)}),
         ),
         vocab_size=vocabulary,
         max_sequence_length=config.context_length,
@@ -151,7 +164,7 @@ def layer_spec(config: ModelConfig, recompute: bool, transformer_engine: bool) -
         spec = get_gpt_layer_with_transformer_engine_spec(qk_layernorm=config.qk_norm)
     else:
         spec = get_gpt_layer_local_spec(qk_layernorm=config.qk_norm)
-        norm, head_norm = (ModuleSpec(Norm, params={"shift": shift}) for shift in (config.bias, False))
+        norm, head_norm = (ModuleSpec(Norm, params={"shift": shift}) for shift in (has_beta(config), False))
         attention = spec.submodules.self_attention.submodules
         spec.submodules.self_attn_bda = spec.submodules.mlp_bda = residual_add
         spec.submodules.input_layernorm = spec.submodules.pre_mlp_layernorm = norm

@@ -35,6 +35,7 @@ def test_architectures(changes, said):
     [
         (Layout("megatron", tensor=4), "pretrain.parallel.tensor: 4 does not divide model.n_kv_heads: 2"),
         (Layout("megatron", pipeline=2, virtual=2), "do not divide model.n_layers: 2"),
+        (Layout("megatron", context=3), "model.context_length: 16 is no multiple of 6"),
         (Layout("megatron", data=2), "2 ranks are laid out, 1 run"),
     ],
 )
