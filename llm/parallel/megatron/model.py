@@ -233,9 +233,9 @@ class Rotary(torch.nn.Module):
 
     def forward(self, tokens: int, **_) -> torch.Tensor:
         """fp32 [S, 1, 1, H]"""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        frequency_P, _ = rotary_frequencies(self.config, tokens, device)
-        angle_SP = own_positions(tokens).to(device)[:, None].float() * frequency_P
+        position_S = own_positions(tokens)
+        frequency_P, _ = rotary_frequencies(self.config, tokens, position_S.device)
+        angle_SP = position_S[:, None].float() * frequency_P
         return torch.cat((angle_SP, angle_SP), dim=-1)[:, None, None]
 
 
@@ -252,10 +252,9 @@ class Attention(torch.nn.Module):
         visible = None
         if self.group is not None:
             k_SBKH, v_SBKH = (gather_from_sequence_parallel_region(x, group=self.group) for x in (k_SBKH, v_SBKH))
-            position_C = torch.cat(
-                [positions_of(rank, self.group.size(), len(k_SBKH)) for rank in range(self.group.size())]
-            )
-            visible = (own_positions(len(k_SBKH))[:, None] >= position_C).to(q_SBNH.device)[None, None]
+            size, tokens = self.group.size(), len(k_SBKH)
+            position_C = torch.cat([positions_of(rank, size, tokens) for rank in range(size)])
+            visible = (own_positions(tokens)[:, None] >= position_C)[None, None]
         q, k, v = (x.permute(1, 2, 0, 3) for x in (q_SBNH, k_SBKH, v_SBKH))
         return attend(q, k, v, visible).permute(2, 0, 1, 3).flatten(2)
 
@@ -269,8 +268,7 @@ def own_positions(tokens: int) -> torch.Tensor:
 def positions_of(rank: int, size: int, tokens: int) -> torch.Tensor:
     """The sequence is cut into 2 x size parts, rank r holds part r and the r-th from the end, so that under a causal
     mask all ranks have as much to do."""
+    every = torch.arange(tokens, device="cuda" if torch.cuda.is_available() else "cpu")
     part = tokens // (2 * size)
-    every = torch.arange(tokens)
-    return (
-        every if size == 1 else torch.cat((every[rank * part :][:part], every[(2 * size - 1 - rank) * part :][:part]))
-    )
+    last = tokens - (rank + 1) * part
+    return every if size == 1 else torch.cat((every[rank * part :][:part], every[last:][:part]))

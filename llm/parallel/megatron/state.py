@@ -49,8 +49,8 @@ class Held:
         """Writes the parameter's elements from `start` on into a contiguous tensor; padding becomes zero."""
         flat = tensor.detach().view(-1).zero_()
         for segment, first, where in parts(self.segments, self.columns, start, start + flat.numel()):
-            stored = read(segment.name, where)
-            flat[first - start :][: stored.numel()].copy_(stored.flatten())
+            part = read(segment.name, where)
+            flat[first - start :][: part.numel()].copy_(part.flatten())
 
     @property
     def columns(self) -> int:
@@ -113,30 +113,30 @@ def optimizer_pieces(held: list[Held], adamw: torch.optim.AdamW) -> list[Piece]:
 
 
 def load_weights(held: list[Held], read: Read, origin: str) -> None:
-    def part(name: str, where: tuple[slice, ...]) -> torch.Tensor:
-        stored = read(name, where)
-        if stored is None or stored.shape != tuple(piece.stop - piece.start for piece in where):
-            raise InputError(f"{origin}: {name} is missing or of another shape; it belongs to another model")
-        return stored
-
     for item in held:
-        item.fill(item.parameter, 0, part)
+        item.fill(item.parameter, 0, lambda name, where: stored(read, name, where, origin))
         if item.main is not None and item.main.dtype != item.parameter.dtype:  # else they share their memory
-            item.fill(item.main, item.start, part)
+            item.fill(item.main, item.start, lambda name, where: stored(read, name, where, origin))
 
 
 def load_optimizer(held: list[Held], adamw: torch.optim.AdamW, read: Read, origin: str) -> None:
-    def part(name: str, where: tuple[slice, ...] | None) -> torch.Tensor:
-        stored = read(name, where)
-        if stored is None:
-            raise InputError(f"{origin} has no {name}; it was written with another optimizer or model")
-        return stored
-
     for item in held:
-        if item.main is None:
-            continue
-        state = {"step": part(f"adamw.{item.segments[0].name}.step", None).clone()}
-        for key in MOMENTS:
-            state[key] = torch.empty_like(item.main)
-            item.fill(state[key], item.start, lambda name, where, key=key: part(f"adamw.{name}.{key}", where))
-        adamw.state[item.main] = state
+        if item.main is not None:
+            step = stored(read, f"adamw.{item.segments[0].name}.step", None, origin)
+            state = {"step": step.to(item.main.device, copy=True)}
+            for key in MOMENTS:
+                state[key] = torch.empty_like(item.main)
+                item.fill(
+                    state[key],
+                    item.start,
+                    lambda name, where, key=key: stored(read, f"adamw.{name}.{key}", where, origin),
+                )
+            adamw.state[item.main] = state
+
+
+def stored(read: Read, name: str, where: tuple[slice, ...] | None, origin: str) -> torch.Tensor:
+    """What `read` has there, or an InputError."""
+    found = read(name, where)
+    if found is None or found.shape != tuple(part.stop - part.start for part in where or ()):
+        raise InputError(f"{origin}: {name} is missing or of another shape; it belongs to another model or optimizer")
+    return found
