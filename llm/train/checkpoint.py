@@ -116,10 +116,15 @@ def fault_of(directory: Path, ranks: Ranks) -> str | None:
     return None
 
 
-def manifest_of(directory: Path) -> dict:
-    """Path, size and sha256 of every file in it, in the form of the engine's manifest.json."""
+def manifest_of(directory: Path, ranks: Ranks) -> dict:
+    """Path, size and sha256 of every file in it, in the form of the engine's manifest.json. The ranks share the work."""
     files = sorted(path for path in directory.iterdir() if path.name != MANIFEST)
-    return {"files": [{"path": path.name, "size": path.stat().st_size, "sha256": sha256(path)} for path in files]}
+    mine = [
+        {"path": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
+        for path in files[ranks.rank :: ranks.world_size]
+    ]
+    listed = [item for items in ranks.gather(mine) for item in items]
+    return {"files": sorted(listed, key=lambda item: item["path"])}
 
 
 def sha256(path: Path) -> str:

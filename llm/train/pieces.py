@@ -4,7 +4,9 @@ A reader assembles any tensor, or any rectangular part of one, from the pieces o
 no more than that. Where a single file holds whole tensors only there is no index: it is plain safetensors.
 """
 
+import errno
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +37,7 @@ class Entry:
 
 
 def write_pieces(path: Path, pieces: list[Piece]) -> dict[str, Entry]:
-    """Writes one rank's pieces, and returns the part of the index that is about them."""
+    """Writes one rank's pieces, and returns the part of the index that is about them. OSError if it cannot."""
     tensors: dict[str, torch.Tensor] = {}
     entries: dict[str, Entry] = {}
     for piece in pieces:
@@ -43,7 +45,11 @@ def write_pieces(path: Path, pieces: list[Piece]) -> dict[str, Entry]:
         key = piece.name if not entry.pieces else f"{piece.name}#{len(entry.pieces)}"
         tensors[key] = piece.tensor
         entry.pieces.append((path.name, key, piece.offset, tuple(piece.tensor.shape)))
-    save_file(tensors, path, metadata={"format": "pt"})
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # its way of passing on what the file system refuses
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
     return entries
 
 
