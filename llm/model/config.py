@@ -1,21 +1,43 @@
-"""The architecture of a decoder-only transformer as one validated dataclass, and as a Hugging Face `config.json`.
+"""The architecture of a decoder-only transformer as one validated dataclass, and how many parameters it has.
 
-The family is Llama's (RoPE, RMSNorm, SwiGLU, grouped-query attention), so config.json is a LlamaConfig that other tools
-load unchanged. Imports no torch: the Snakefile validates with it before anything runs. Builds no weights.
+Imports no torch: the Snakefile validates with it before anything runs. Builds no weights. llm/model/families.py knows
+which Hugging Face family computes the same, and so what config.json looks like.
 """
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 
 from llm.errors import InputError
+from llm.model import hf_config, rope_scaling
 
-# Architectures that this repository's transformer reproduces. Anything else in a config.json is refused, not guessed.
-HF_ARCHITECTURE = "LlamaForCausalLM"
+SIZES = ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length")
+SPECIAL_IDS = ("bos_id", "eos_id", "pad_id")
+CHOICES = {
+    "position": ("rope", "alibi", "sinusoidal", "learned"),
+    "norm": ("rmsnorm", "layernorm"),
+    "norm_order": ("pre", "post"),
+    "activation": ("swiglu", "gelu", "gelu_tanh", "relu"),
+    "init": ("zero_residual", "normal", "scaled"),
+}
+SWITCHES = ("bias", "tie_embeddings", "qk_norm", "embedding_norm")
+POSITIVE = ("rope_theta", "norm_eps", "init_std")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes in elements, `context_length` in tokens. Field names are the keys of the config's `model:` block."""
+    """Sizes in elements, `context_length` in tokens. Field names are the keys of the config's `model:` block.
+
+    position: "rope" rotates queries and keys (Su et al. 2021), `rope_scaling` stretches it (keys of Hugging Face);
+        "alibi" biases scores by distance (Press et al. 2021); "sinusoidal" and "learned" add to the embeddings.
+    norm_order: "pre" x + f(norm(x)); "post" norm(x + f(x)), the original Transformer's, with no norm at the end.
+    activation: "swiglu" is gated, with three matrices; "gelu" (exact), "gelu_tanh" (GPT-2's) and "relu" have two.
+    bias: of linear layers (the output layer has none) and of LayerNorms, as GPT-2 and BLOOM have.
+    qk_norm: RMSNorm over each head's queries and keys (Qwen3). embedding_norm: a norm after the embedding (BLOOM).
+    z_loss: coefficient of mean(logsumexp(logits)^2) in the training loss (PaLM).
+    init: how weights start; see llm/model/initialise.py.
+    """
 
     vocab_size: int
     d_model: int
@@ -25,27 +47,50 @@ class ModelConfig:
     d_head: int
     d_ff: int
     context_length: int
+    position: str = "rope"
     rope_theta: float = 10000.0
+    rope_scaling: dict | None = None
+    norm: str = "rmsnorm"
+    norm_order: str = "pre"
     norm_eps: float = 1e-5
+    activation: str = "swiglu"
+    bias: bool = False
     tie_embeddings: bool = True
+    qk_norm: bool = False
+    embedding_norm: bool = False
+    z_loss: float = 0.0
+    init: str = "zero_residual"
+    init_std: float = 0.02
     bos_id: int = 1
     eos_id: int = 2
     pad_id: int = 3
 
+    def __post_init__(self) -> None:
+        """Equal values get one form (10000 and 10000.0), so that equal configs have equal bytes and digests."""
+        for key in (*POSITIVE, "z_loss"):
+            value = getattr(self, key)
+            if isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, key, float(value))
+        object.__setattr__(self, "rope_scaling", rope_scaling.canonical(self.rope_scaling))
+
     @classmethod
     def from_section(cls, section: dict, vocab_size: int, **special_ids: int) -> "ModelConfig":
-        """The validated config of a yaml `model:` block. `d_head` and `d_ff` may be left out or null:
-        d_model / n_heads, and 8/3 d_model rounded up to a multiple of 64 (Shazeer 2020 keeps SwiGLU's size equal)."""
-        allowed = {field.name for field in dataclasses.fields(cls)} - {"vocab_size", "bos_id", "eos_id", "pad_id"}
+        """The validated config of a yaml `model:` block; null means left out. `n_kv_heads`, `d_head` and `d_ff` may be:
+        n_heads, d_model / n_heads, and 4 d_model, for swiglu 8/3 d_model rounded up to a multiple of 64, which keeps
+        the number of parameters (Shazeer 2020)."""
+        allowed = {field.name for field in dataclasses.fields(cls)} - {"vocab_size", *SPECIAL_IDS}
         for key in section:
             if key not in allowed:
                 raise InputError(f"model.{key}: unknown key; known are {', '.join(sorted(allowed))}")
+        values = {key: value for key, value in section.items() if value is not None}
         for key in ("d_model", "n_layers", "n_heads", "context_length"):
-            if key not in section:
+            if key not in values:
                 raise InputError(f"model.{key} is missing; add it to the config's model block")
         for key in ("d_model", "n_heads"):
-            require_positive_int(key, section[key])
-        values = {key: value for key, value in section.items() if value is not None}
+            require_positive_int(key, values[key])
+        for key in ("rope_theta", "rope_scaling"):
+            if key in values and values.get("position", "rope") != "rope":
+                raise InputError(f"model.{key}: has no meaning with position: {values['position']}; delete it")
         d_model, n_heads = values["d_model"], values["n_heads"]
         if "d_head" not in values and d_model % n_heads:
             raise InputError(
@@ -54,119 +99,110 @@ class ModelConfig:
             )
         values.setdefault("n_kv_heads", n_heads)
         values.setdefault("d_head", d_model // n_heads)
-        values.setdefault("d_ff", -(-8 * d_model // 192) * 64)
+        gated = values.get("activation", "swiglu") == "swiglu"
+        values.setdefault("d_ff", -(-8 * d_model // 192) * 64 if gated else 4 * d_model)
         return cls(vocab_size=vocab_size, **values, **special_ids).validate()
 
     def validate(self) -> "ModelConfig":
         """Returns itself. Raises InputError, one line that begins with the config key, for what cannot be built."""
-        for key in ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length"):
+        for key in SIZES:
             require_positive_int(key, getattr(self, key))
-        for key in ("rope_theta", "norm_eps"):
+        for key, choices in CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise InputError(f"model.{key}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
+        for key in SWITCHES:
+            if not isinstance(getattr(self, key), bool):
+                raise InputError(f"model.{key}: {getattr(self, key)!r} is not true or false")
+        for key in (*POSITIVE, "z_loss"):
             value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-                raise InputError(f"model.{key}: {value!r} is not a positive number")
-        if not isinstance(self.tie_embeddings, bool):
-            raise InputError(f"model.tie_embeddings: {self.tie_embeddings!r} is not true or false")
+            if not isinstance(value, float) or not 0 <= value < float("inf") or (value == 0 and key in POSITIVE):
+                raise InputError(f"model.{key}: {value!r} is not a {'positive ' * (key in POSITIVE)}number")
         if self.n_heads % self.n_kv_heads:
             raise InputError(
                 f"model.n_heads: {self.n_heads} is not divisible by model.n_kv_heads: {self.n_kv_heads}; "
                 "every key-value head serves the same number of query heads"
             )
-        if self.d_head % 2:
-            raise InputError(
-                f"model.d_head: {self.d_head} is odd; RoPE rotates pairs, so choose d_model and n_heads "
-                "(or d_head) that give an even number"
-            )
-        for key in ("bos_id", "eos_id", "pad_id"):
+        self.check_positions()
+        for key in SPECIAL_IDS:
             if not 0 <= getattr(self, key) < self.vocab_size:
                 raise InputError(f"model.{key}: {getattr(self, key)} is outside the vocabulary of {self.vocab_size}")
         return self
 
+    def check_positions(self) -> None:
+        if self.position == "rope" and self.d_head % 2:
+            raise InputError(
+                f"model.d_head: {self.d_head} is odd; RoPE rotates pairs, so choose d_model and n_heads "
+                "(or d_head) that give an even number"
+            )
+        if self.position == "sinusoidal" and self.d_model % 2:
+            raise InputError(f"model.d_model: {self.d_model} is odd; sinusoidal positions are pairs, make it even")
+        if self.position != "rope" and (self.rope_scaling is not None or self.rope_theta != 10000.0):
+            raise InputError(f"model.rope_theta, rope_scaling: no meaning with position: {self.position}; delete them")
+        if self.rope_scaling is not None:
+            rope_scaling.check(self.rope_scaling, self.context_length)
+
     def to_hf(self) -> dict:
-        """The LlamaConfig dict. RoPE stands twice: transformers 5 reads rope_parameters, others rope_theta."""
-        return {
-            "architectures": [HF_ARCHITECTURE],
-            "attention_bias": False,
-            "attention_dropout": 0.0,
-            "bos_token_id": self.bos_id,
-            "dtype": "float32",
-            "eos_token_id": self.eos_id,
-            "head_dim": self.d_head,
-            "hidden_act": "silu",
-            "hidden_size": self.d_model,
-            "initializer_range": 0.02,
-            "intermediate_size": self.d_ff,
-            "max_position_embeddings": self.context_length,
-            "mlp_bias": False,
-            "model_type": "llama",
-            "num_attention_heads": self.n_heads,
-            "num_hidden_layers": self.n_layers,
-            "num_key_value_heads": self.n_kv_heads,
-            "pad_token_id": self.pad_id,
-            "rms_norm_eps": self.norm_eps,
-            "rope_parameters": {"rope_theta": self.rope_theta, "rope_type": "default"},
-            "rope_theta": self.rope_theta,
-            "tie_word_embeddings": self.tie_embeddings,
-            "use_cache": True,
-            "vocab_size": self.vocab_size,
-        }
+        """config.json as a dict: a config of the Hugging Face family that computes the same, if there is one."""
+        return hf_config.write(vars(self))
 
     @classmethod
     def from_hf(cls, config: dict) -> "ModelConfig":
-        """Reads a LlamaConfig, old or new style. InputError for what this transformer would compute differently."""
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        refuse_unless("model_type", config.get("model_type"), "llama")
-        refuse_unless("hidden_act", config.get("hidden_act", "silu"), "silu")
-        refuse_unless("attention_bias", config.get("attention_bias", False), False)
-        refuse_unless("mlp_bias", config.get("mlp_bias", False), False)
-        refuse_unless("rope_type", rope.get("rope_type", rope.get("type", "default")), "default")
-        try:
-            d_model, n_heads = config["hidden_size"], config["num_attention_heads"]
-            return cls(
-                vocab_size=config["vocab_size"],
-                d_model=d_model,
-                n_layers=config["num_hidden_layers"],
-                n_heads=n_heads,
-                n_kv_heads=config.get("num_key_value_heads") or n_heads,
-                d_head=config.get("head_dim") or d_model // n_heads,
-                d_ff=config["intermediate_size"],
-                context_length=config["max_position_embeddings"],
-                rope_theta=rope.get("rope_theta", config.get("rope_theta", 10000.0)),
-                norm_eps=config.get("rms_norm_eps", 1e-6),
-                tie_embeddings=config.get("tie_word_embeddings", False),
-                bos_id=first_id(config.get("bos_token_id"), 1),
-                eos_id=first_id(config.get("eos_token_id"), 2),
-                pad_id=first_id(config.get("pad_token_id"), first_id(config.get("eos_token_id"), 2)),
-            ).validate()
-        except KeyError as error:
-            raise InputError(f"config.json lacks {error}; it is not a complete LlamaConfig") from error
+        """The inverse. InputError for what this repository's transformer would compute differently."""
+        fields = hf_config.read(config)
+        known = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
+        for key in sorted(fields.keys() - known.keys()):
+            raise InputError(f"config.json: {hf_config.OWN}.{key}: unknown key; write the file again")
+        for key in sorted(key for key, needed in known.items() if needed and key not in fields):
+            raise InputError(f"config.json: {hf_config.OWN}.{key} is missing; write the file again")
+        return cls(**fields).validate()
+
+
+def config_json(config: ModelConfig) -> str:
+    """The text of config.json: equal configs give equal bytes."""
+    return json.dumps(config.to_hf(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def digest(config: ModelConfig) -> str:
+    """sha256 of config.json's bytes, hexadecimal: what a checkpoint remembers of the architecture it belongs to."""
+    return hashlib.sha256(config_json(config).encode()).hexdigest()
 
 
 def parameter_counts(config: ModelConfig) -> dict[str, int]:
-    """Parameters by block, from the formulas: V d; 2 d H d_h + 2 d K d_h; 3 d d_ff; (2 L + 1) d; V d if untied."""
-    attention = 2 * config.d_model * config.d_head * (config.n_heads + config.n_kv_heads)
+    """Parameters by block, biases with their matrix, and their "total". A block that the model lacks has 0.
+
+    V d embedding and, untied, lm_head; T d learned positions; d H h query and output, d K h key and value; d f each
+    matrix of the feed-forward, three if gated, else two; norms of d: two a layer, one at the end if norms come first,
+    one after the embedding if asked for, and of h: two a layer for qk_norm. A bias adds its matrix's output width, and
+    a LayerNorm's d again.
+    """
+    v, d, f, n_layers = config.vocab_size, config.d_model, config.d_ff, config.n_layers
+    q_width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+
+    def linear(n_in: int, n_out: int) -> int:
+        return n_layers * (n_in + config.bias) * n_out
+
+    n_norms = 2 * n_layers + (config.norm_order == "pre") + config.embedding_norm
     counts = {
-        "embedding": config.vocab_size * config.d_model,
-        "attention": config.n_layers * attention,
-        "feed_forward": config.n_layers * 3 * config.d_model * config.d_ff,
-        "norms": (2 * config.n_layers + 1) * config.d_model,
-        "output": 0 if config.tie_embeddings else config.vocab_size * config.d_model,
+        "embedding": v * d,
+        "positions": config.context_length * d if config.position == "learned" else 0,
+        "query": linear(d, q_width),
+        "key": linear(d, kv_width),
+        "value": linear(d, kv_width),
+        "output": linear(q_width, d),
+        "ffn_gate": linear(d, f) if config.activation == "swiglu" else 0,
+        "ffn_up": linear(d, f),
+        "ffn_down": linear(f, d),
+        "norms": n_norms * d * (1 + has_beta(config)) + 2 * n_layers * config.d_head * config.qk_norm,
+        "lm_head": 0 if config.tie_embeddings else v * d,
     }
     return counts | {"total": sum(counts.values())}
+
+
+def has_beta(config: ModelConfig) -> bool:
+    """Whether the norms have a shift beside their scale: LayerNorm's beta."""
+    return config.bias and config.norm == "layernorm"
 
 
 def require_positive_int(key: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InputError(f"model.{key}: {value!r} is not a positive whole number")
-
-
-def refuse_unless(key: str, value: object, supported: object) -> None:
-    if value != supported:
-        raise InputError(f"config.json: {key} {value!r} is not supported, only {supported!r}; convert the model first")
-
-
-def first_id(value: int | list[int] | None, default: int) -> int:
-    """Llama 3 lists several end-of-sequence ids; the first is the one that ends a document."""
-    if value is None:
-        return default
-    return value[0] if isinstance(value, list) else value
