@@ -36,12 +36,17 @@ class LinearCrossEntropy(torch.autograd.Function):
         grad_x_MD = torch.empty_like(x_MD)
         grad_weight_VD = torch.zeros_like(weight_VD)
         total = torch.zeros((), dtype=torch.float32, device=x_MD.device)
+        # The same memory for every chunk: what has just been read stays in the cache.
+        logits_CV = x_MD.new_empty(min(CHUNK, len(target_M)), len(weight))
+        p_CV = torch.empty_like(logits_CV, dtype=torch.float32)
         for start in range(0, len(target_M), CHUNK):
             x_CD, target_C = x_MD[start : start + CHUNK], target_M[start : start + CHUNK]
-            p_CV = (x_CD @ weight.T).softmax(-1, dtype=torch.float32)
+            logits_CV, p_CV = logits_CV[: len(target_C)], p_CV[: len(target_C)]
+            torch.mm(x_CD, weight.T, out=logits_CV)
+            torch.softmax(logits_CV, -1, torch.float32, out=p_CV)
             total -= probability_of(target_C, p_CV).log().sum()
             p_CV[torch.arange(len(target_C), device=p_CV.device), target_C] -= 1  # d loss / d logits
-            d_CV = p_CV.to(x_MD.dtype)
+            d_CV = logits_CV.copy_(p_CV)
             torch.mm(d_CV, weight, out=grad_x_MD[start : start + CHUNK])
             grad_weight_VD += d_CV.T @ x_CD
         ctx.save_for_backward(grad_x_MD, grad_weight_VD)
