@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from llm.errors import InputError
-from llm.model import hf_config, rope_scaling
+from llm.model import families, hf_config, rope_scaling
 
 SIZES = ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length")
 SPECIAL_IDS = ("bos_id", "eos_id", "pad_id")
@@ -36,7 +36,7 @@ class ModelConfig:
     bias: of linear layers (the output layer has none) and of LayerNorms, as GPT-2 and BLOOM have.
     qk_norm: RMSNorm over each head's queries and keys (Qwen3). embedding_norm: a norm after the embedding (BLOOM).
     z_loss: coefficient of mean(logsumexp(logits)^2) in the training loss (PaLM).
-    init: how weights start; see llm/model/initialise.py.
+    init: how weights start; see initialise in llm/model/transformer.py.
     """
 
     vocab_size: int
@@ -140,6 +140,15 @@ class ModelConfig:
             raise InputError(f"model.rope_theta, rope_scaling: no meaning with position: {self.position}; delete them")
         if self.rope_scaling is not None:
             rope_scaling.check(self.rope_scaling, self.context_length)
+            if self.rope_scaling["rope_type"] == "dynamic" and self.d_head < 4:
+                raise InputError(
+                    f"model.d_head: {self.d_head} is too small for dynamic rope_scaling; make it 4 or more"
+                )
+
+    @property
+    def family(self) -> str | None:
+        """The Hugging Face family that computes the same: config.json's model_type; None if there is none."""
+        return families.family_of(vars(self))
 
     def to_hf(self) -> dict:
         """config.json as a dict: a config of the Hugging Face family that computes the same, if there is one."""
@@ -196,6 +205,14 @@ def parameter_counts(config: ModelConfig) -> dict[str, int]:
         "lm_head": 0 if config.tie_embeddings else v * d,
     }
     return counts | {"total": sum(counts.values())}
+
+
+def check_target_modules(config: ModelConfig, target_modules: list[str]) -> None:
+    """InputError if the adapters of `align.lora` want a layer that the architecture does not have."""
+    if "gate_proj" in target_modules and config.activation != "swiglu":
+        raise InputError(
+            f"align.lora.target_modules: model.activation: {config.activation} has no gate_proj; take it off the list"
+        )
 
 
 def has_beta(config: ModelConfig) -> bool:

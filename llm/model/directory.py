@@ -1,4 +1,4 @@
-"""Reads and writes a model as a Hugging Face directory: config and weights, not tokenizer or adapters."""
+"""Reads and writes a model's config and weights: a checkpoint's, a Hugging Face directory's. No tokenizer, no LoRA."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.model.tensor_names import to_family, to_ours
 from llm.model.transformer import CausalLM
 
 
 def load_config(path: Path) -> ModelConfig:
-    """The ModelConfig of a `config.json`. InputError if it is missing, broken or of another family."""
+    """The ModelConfig of a `config.json`. InputError if it is missing, broken or of no known family."""
     try:
         return ModelConfig.from_hf(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
@@ -36,8 +37,9 @@ def empty_model(config: ModelConfig) -> CausalLM:
 
 
 def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Replaces the model's weights by those of a safetensors file. InputError names what is missing or misshapen."""
-    weights = read_tensors(path)
+    """Replaces the model's weights by those of a safetensors file, which has our names or those of the config's family.
+    InputError names what is missing or misshapen."""
+    weights = to_ours(model.config.family, model.config.n_heads, read_tensors(path))
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if model.config.tie_embeddings:
         weights.pop("lm_head.weight", None)  # some writers store the tied matrix twice
@@ -54,9 +56,11 @@ def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32
     model.requires_grad_(True)
 
 
-def save_weights(model: CausalLM, path: Path) -> None:
-    """Writes the state dict, in its own dtypes, as safetensors: equal weights give equal bytes."""
-    tensors = {name: weight.detach().contiguous() for name, weight in model.state_dict().items()}
+def save_weights(model: CausalLM, path: Path, family: str | None = None) -> None:
+    """Writes the state dict, in its own dtypes, as safetensors: equal weights give equal bytes. By our names, as in a
+    checkpoint, or by those of the Hugging Face family that config.json's model_type says."""
+    tensors = to_family(family, model.config.n_heads, model.state_dict())
+    tensors = {name: weight.detach().contiguous() for name, weight in tensors.items()}
     save_file(tensors, path, metadata={"format": "pt"})
 
 

@@ -14,20 +14,39 @@ from pathlib import Path
 import torch
 
 from llm.errors import InputError
-from llm.model.config import ModelConfig
+from llm.model.config import ModelConfig, has_beta, parameter_counts
 from llm.model.directory import save_weights
 from llm.model.transformer import CausalLM
 
 CONFIG_NAME = "config.json"
 GENERATION_CONFIG_NAME = "generation_config.json"
 WEIGHTS_NAME = "model.safetensors"
+# The module of a tensor -> its block in `parameter_counts`.
+BLOCK_OF = {
+    "embed_tokens": "embedding",
+    "embed_positions": "positions",
+    "q_proj": "query",
+    "k_proj": "key",
+    "v_proj": "value",
+    "o_proj": "output",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+    "lm_head": "lm_head",
+    "input_layernorm": "norms",
+    "post_attention_layernorm": "norms",
+    "q_norm": "norms",
+    "k_norm": "norms",
+    "embed_norm": "norms",
+    "norm": "norms",
+}
 TOKENIZER_NAMES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json")
 
 
 def write_directory(directory: Path, config: dict, model: CausalLM, tokenizer_files: Iterable[Path]) -> None:
-    """Fill the existing `directory`. `config` is the LlamaConfig as a dict, kept key by key."""
+    """Fill the existing `directory`. `config` is config.json as a dict, kept key by key."""
     write_configs(directory, config)
-    save_weights(model, directory / WEIGHTS_NAME)
+    save_weights(model, directory / WEIGHTS_NAME, config["model_type"])
     copy_files(tokenizer_files, directory)
 
 
@@ -78,44 +97,49 @@ def check_vocabulary(config: ModelConfig, vocab: Path) -> None:
 
 
 def inventory(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[str, dict]:
-    """Every matrix of a state dict by block: how many, one's shape, parameters and bytes, and what the formula expects.
-
-    V vocabulary, d d_model, H n_heads, K n_kv_heads, h d_head, f d_ff, L layers. RMSNorm has no beta, hence (2L+1)d
-    where LayerNorm would have twice that. InputError for a tensor that belongs to no block.
+    """Every tensor of a state dict (our names) by block: how many matrices, one's shape, parameters and bytes, biases
+    included, and what the formula expects. InputError for a tensor that belongs to no block.
     """
-    v, d, f, n_layers = config.vocab_size, config.d_model, config.d_ff, config.n_layers
-    q_width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-    formulas = {
-        "embedding": ("embed_tokens", "V d", v * d),
-        "query": ("q_proj", "L d H h", n_layers * d * q_width),
-        "key": ("k_proj", "L d K h", n_layers * d * kv_width),
-        "value": ("v_proj", "L d K h", n_layers * d * kv_width),
-        "output": ("o_proj", "L H h d", n_layers * q_width * d),
-        "ffn_gate": ("gate_proj", "L d f", n_layers * d * f),
-        "ffn_up": ("up_proj", "L d f", n_layers * d * f),
-        "ffn_down": ("down_proj", "L f d", n_layers * f * d),
-        "norms": ("norm", "(2 L + 1) d", (2 * n_layers + 1) * d),
-        "lm_head": ("lm_head", "0, tied" if config.tie_embeddings else "V d", 0 if config.tie_embeddings else v * d),
-    }
-    members: dict[str, list[torch.Tensor]] = {block: [] for block in formulas}
-    block_of = {module: block for block, (module, _, _) in formulas.items()}
-    block_of |= {"input_layernorm": "norms", "post_attention_layernorm": "norms"}
+    counts, texts = parameter_counts(config), formulas(config)
+    members: dict[str, list[str]] = {block: [] for block in texts}
     for name in sorted(tensors):
         module = name.split(".")[-2]
-        if module not in block_of:
-            raise InputError(f"{name} belongs to no block of a Llama model; is this checkpoint of another family?")
-        members[block_of[module]].append(tensors[name])
-    return {
-        block: {
-            "matrices": len(members[block]),
-            "shape": list(members[block][0].shape) if members[block] else [],
-            "parameters": sum(tensor.numel() for tensor in members[block]),
-            "formula": formula,
-            "expected": expected,
-            "bytes": sum(tensor.numel() * tensor.element_size() for tensor in members[block]),
+        if BLOCK_OF.get(module) not in members:
+            raise InputError(f"{name} belongs to no block of this architecture; is this checkpoint of another model?")
+        members[BLOCK_OF[module]].append(name)
+    result = {}
+    for block, names in members.items():
+        matrices = [name for name in names if name.endswith(".weight")]
+        result[block] = {
+            "matrices": len(matrices),
+            "shape": list(tensors[matrices[0]].shape) if matrices else [],
+            "parameters": sum(tensors[name].numel() for name in names),
+            "formula": texts[block],
+            "expected": counts[block],
+            "bytes": sum(tensors[name].numel() * tensors[name].element_size() for name in names),
         }
-        for block, (_, formula, expected) in formulas.items()
-    }
+    return result
+
+
+def formulas(config: ModelConfig) -> dict[str, str]:
+    """How the parameters of each block that the architecture has are counted (llm.model.config.parameter_counts).
+
+    V vocabulary, T context, d d_model, H n_heads, K n_kv_heads, h d_head, f d_ff, L layers. A bias adds one row to its
+    matrix. LayerNorm's beta doubles the norms where there are biases; RMSNorm has none.
+    """
+    row = "(d + 1)" if config.bias else "d"
+    norms = f"(2 L + {n})" if (n := (config.norm_order == "pre") + config.embedding_norm) else "2 L"
+    texts = {"embedding": "V d"}
+    if config.position == "learned":
+        texts["positions"] = "T d"
+    texts |= {"query": f"L {row} H h", "key": f"L {row} K h", "value": f"L {row} K h"}
+    texts["output"] = "L (H h + 1) d" if config.bias else "L H h d"
+    if config.activation == "swiglu":
+        texts["ffn_gate"] = f"L {row} f"
+    texts |= {"ffn_up": f"L {row} f", "ffn_down": "L (f + 1) d" if config.bias else "L f d"}
+    texts["norms"] = f"{norms} {'2 d' if has_beta(config) else 'd'}" + (" + 2 L h" if config.qk_norm else "")
+    texts["lm_head"] = "0, tied" if config.tie_embeddings else "V d"
+    return texts
 
 
 def directory_bytes(directory: Path) -> int:

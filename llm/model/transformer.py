@@ -1,20 +1,24 @@
-"""A Llama-family decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU, optionally tied embeddings.
+"""One decoder-only transformer for every architecture that ModelConfig can state; the default is Llama's.
 
-Parameter names are those of transformers' LlamaForCausalLM, and so is the arithmetic. Projections are plain nn.Linear
-modules that adapters and quantized layers replace from outside. No dropout, no training loop, no sampling.
+Parameter names are those of transformers' LlamaForCausalLM, also where another family computes the same
+(llm/model/tensor_names.py translates), and so is the arithmetic. Projections are plain nn.Linear modules that adapters
+and quantized layers replace from outside. No dropout, no training loop, no sampling.
 
 Legend: B batch, T tokens, S key slots, D d_model, N query heads, K key-value heads, G query heads per key-value head,
-H d_head, V vocabulary.
+H d_head, F d_ff, V vocabulary, E heads times d_head.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from llm.errors import InputError
 from llm.model.cache import KVCache
-from llm.model.config import ModelConfig
+from llm.model.config import ModelConfig, has_beta
+from llm.model.positions import alibi_bias, rotary_tables, rotate, sinusoids
 
 PLAIN_ATTENTION_TOKENS = 1024
+Tables = tuple[torch.Tensor, torch.Tensor] | None
 
 
 class CausalLM(nn.Module):
@@ -32,7 +36,7 @@ class CausalLM(nn.Module):
         return F.linear(self.hidden(tokens_BT, cache), self.output_weight)
 
     def hidden(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
-        """int64 [B, T] -> [B, T, D] after the final norm, what the output layer multiplies."""
+        """int64 [B, T] -> [B, T, D] after the last norm, what the output layer multiplies."""
         return self.model(tokens_BT, cache)
 
     @property
@@ -46,39 +50,72 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
+        if config.position == "learned":
+            self.embed_positions = nn.Embedding(config.context_length, config.d_model)
+        if config.embedding_norm:
+            self.embed_norm = norm(config)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.n_layers))
-        self.norm = RMSNorm(config.d_model, config.norm_eps)
+        if config.norm_order == "pre":
+            self.norm = norm(config)
 
     def forward(self, tokens_BT: torch.Tensor, cache: KVCache | None) -> torch.Tensor:
         n_tokens = tokens_BT.shape[1]
         if cache is None:
-            position_BT = torch.arange(n_tokens, device=tokens_BT.device)[None]
-            visible_BTS = None
+            position_BT, length = torch.arange(n_tokens, device=tokens_BT.device)[None], n_tokens
         else:
             position_BT = cache.positions(n_tokens)
-            slot_S = torch.arange(int(position_BT.max()) + 1, device=tokens_BT.device)
-            visible_BTS = slot_S <= position_BT[..., None]
-        cos_BTH, sin_BTH = rotary_tables(position_BT, self.config.d_head, self.config.rope_theta)
-        x_BTD = self.embed_tokens(tokens_BT)
+            length = int(position_BT.max()) + 1
+        x_BTD = self.embed(tokens_BT, position_BT, length)
+        rotary = rotary_tables(position_BT, self.config, length) if self.config.position == "rope" else None
+        mask = self.mask(position_BT, length, cache is not None)
         for layer in self.layers:
-            x_BTD = layer(x_BTD, cos_BTH, sin_BTH, visible_BTS, cache, position_BT)
+            x_BTD = layer(x_BTD, rotary, mask, cache, position_BT)
         if cache is not None:
             cache.advance(n_tokens)
-        return self.norm(x_BTD)
+        return self.norm(x_BTD) if self.config.norm_order == "pre" else x_BTD
+
+    def embed(self, tokens_BT: torch.Tensor, position_BT: torch.Tensor, length: int) -> torch.Tensor:
+        """[B, T, D] tokens' vectors, with their positions where those are added."""
+        x_BTD = self.embed_tokens(tokens_BT)
+        if self.config.position == "learned":
+            if length > self.config.context_length:
+                raise InputError(
+                    f"the model has {self.config.context_length} learned positions (model.context_length), "
+                    f"{length} are needed; shorten the input"
+                )
+            x_BTD = x_BTD + self.embed_positions(position_BT)
+        if self.config.position == "sinusoidal":  # the embedding is scaled up (Vaswani et al. 2017, section 3.4)
+            sinusoids_BTD = sinusoids(position_BT, self.config.d_model).to(x_BTD.dtype)
+            x_BTD = x_BTD * self.config.d_model**0.5 + sinusoids_BTD
+        return self.embed_norm(x_BTD) if self.config.embedding_norm else x_BTD
+
+    def mask(self, position_BT: torch.Tensor, length: int, cached: bool) -> torch.Tensor | None:
+        """What `attend` takes: ALiBi's biases, or which slots of a cache are seen; None is plainly causal."""
+        if self.config.position == "alibi":
+            return alibi_bias(position_BT, length, self.config.n_heads)
+        if cached:
+            return (torch.arange(length, device=position_BT.device) <= position_BT[..., None])[:, None]
+        return None
 
 
 class Layer(nn.Module):
-    """Pre-norm block: x + attention(norm(x)), then x + mlp(norm(x))."""
+    """Attention, then the feed-forward, each with its norm and its residual.
+
+    norm_order "pre": x + f(norm(x)); "post": norm(x + f(x)), where the names of the norms are merely kept."""
 
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
-        self.input_layernorm = RMSNorm(config.d_model, config.norm_eps)
+        self.post = config.norm_order == "post"
+        self.input_layernorm = norm(config)
         self.self_attn = Attention(config, index)
-        self.post_attention_layernorm = RMSNorm(config.d_model, config.norm_eps)
-        self.mlp = SwiGLU(config)
+        self.post_attention_layernorm = norm(config)
+        self.mlp = SwiGLU(config) if config.activation == "swiglu" else FeedForward(config)
 
-    def forward(self, x_BTD, cos_BTH, sin_BTH, visible_BTS, cache, position_BT) -> torch.Tensor:
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), cos_BTH, sin_BTH, visible_BTS, cache, position_BT)
+    def forward(self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT) -> torch.Tensor:
+        if self.post:
+            x_BTD = self.input_layernorm(x_BTD + self.self_attn(x_BTD, rotary, mask, cache, position_BT))
+            return self.post_attention_layernorm(x_BTD + self.mlp(x_BTD))
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask, cache, position_BT)
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
 
@@ -87,20 +124,26 @@ class Attention(nn.Module):
 
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
-        self.index = index
-        self.d_head = config.d_head
-        self.q_proj = nn.Linear(config.d_model, config.n_heads * config.d_head, bias=False)
-        self.k_proj = nn.Linear(config.d_model, config.n_kv_heads * config.d_head, bias=False)
-        self.v_proj = nn.Linear(config.d_model, config.n_kv_heads * config.d_head, bias=False)
-        self.o_proj = nn.Linear(config.n_heads * config.d_head, config.d_model, bias=False)
+        self.index, self.d_head, self.qk_norm = index, config.d_head, config.qk_norm
+        q_width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+        self.q_proj = nn.Linear(config.d_model, q_width, bias=config.bias)
+        self.k_proj = nn.Linear(config.d_model, kv_width, bias=config.bias)
+        self.v_proj = nn.Linear(config.d_model, kv_width, bias=config.bias)
+        self.o_proj = nn.Linear(q_width, config.d_model, bias=config.bias)
+        if config.qk_norm:
+            self.q_norm = RMSNorm(config.d_head, config.norm_eps)
+            self.k_norm = RMSNorm(config.d_head, config.norm_eps)
 
-    def forward(self, x_BTD, cos_BTH, sin_BTH, visible_BTS, cache, position_BT) -> torch.Tensor:
-        q_BNTH = rotate(self.heads(self.q_proj(x_BTD)), cos_BTH, sin_BTH)
-        k_BKTH = rotate(self.heads(self.k_proj(x_BTD)), cos_BTH, sin_BTH)
+    def forward(self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT) -> torch.Tensor:
+        q_BNTH, k_BKTH = self.heads(self.q_proj(x_BTD)), self.heads(self.k_proj(x_BTD))
         v_BKTH = self.heads(self.v_proj(x_BTD))
+        if self.qk_norm:  # under autocast the norm's weight would make them fp32
+            q_BNTH, k_BKTH = self.q_norm(q_BNTH).to(q_BNTH.dtype), self.k_norm(k_BKTH).to(k_BKTH.dtype)
+        if rotary is not None:
+            q_BNTH, k_BKTH = rotate(q_BNTH, *rotary), rotate(k_BKTH, *rotary)
         if cache is not None:
             k_BKTH, v_BKTH = cache.update(self.index, k_BKTH, v_BKTH, position_BT)
-        o_BNTH = attend(q_BNTH, k_BKTH.to(q_BNTH.dtype), v_BKTH.to(q_BNTH.dtype), visible_BTS)
+        o_BNTH = attend(q_BNTH, k_BKTH.to(q_BNTH.dtype), v_BKTH.to(q_BNTH.dtype), mask)
         return self.o_proj(o_BNTH.transpose(1, 2).flatten(2))
 
     def heads(self, y_BTE: torch.Tensor) -> torch.Tensor:
@@ -113,12 +156,28 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.d_model, config.d_ff, bias=False)
-        self.up_proj = nn.Linear(config.d_model, config.d_ff, bias=False)
-        self.down_proj = nn.Linear(config.d_ff, config.d_model, bias=False)
+        self.gate_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.up_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.down_proj = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
 
     def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
         return self.down_proj(F.silu(self.gate_proj(x_BTD)) * self.up_proj(x_BTD))
+
+
+class FeedForward(nn.Module):
+    """down(f(up(x))) with f ReLU (Vaswani et al. 2017), GELU (Hendrycks and Gimpel 2016) or its tanh form (GPT-2)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.up_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.down_proj = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+
+    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
+        h_BTF = self.up_proj(x_BTD)
+        if self.activation == "relu":
+            return self.down_proj(F.relu(h_BTF))
+        return self.down_proj(F.gelu(h_BTF, approximate="tanh" if self.activation == "gelu_tanh" else "none"))
 
 
 class RMSNorm(nn.Module):
@@ -135,58 +194,63 @@ class RMSNorm(nn.Module):
         return (x32_BTD * scale_BT1).to(x_BTD.dtype) * self.weight
 
 
-def rotary_tables(position_BT: torch.Tensor, d_head: int, theta: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """fp32 cos, sin [B, T, H] of position * theta^(-2i/H), halves repeated (Su et al. 2021; Llama's layout)."""
-    exponent = torch.arange(0, d_head, 2, device=position_BT.device, dtype=torch.float32) / d_head
-    angle = position_BT[..., None].float() * (1.0 / theta**exponent)
-    angle_BTH = torch.cat((angle, angle), dim=-1)
-    return angle_BTH.cos(), angle_BTH.sin()
+def norm(config: ModelConfig) -> nn.Module:
+    """A norm over d_model: RMSNorm, or LayerNorm with a shift where the config has biases."""
+    if config.norm == "rmsnorm":
+        return RMSNorm(config.d_model, config.norm_eps)
+    return nn.LayerNorm(config.d_model, config.norm_eps, bias=has_beta(config))
 
 
-def rotate(x_BNTH: torch.Tensor, cos_BTH: torch.Tensor, sin_BTH: torch.Tensor) -> torch.Tensor:
-    """Rotates the pairs (i, i + H/2) of every head by the position's angle; keeps x's dtype."""
-    cos_B1TH, sin_B1TH = cos_BTH[:, None].to(x_BNTH.dtype), sin_BTH[:, None].to(x_BNTH.dtype)
-    low, high = x_BNTH.chunk(2, dim=-1)
-    return x_BNTH * cos_B1TH + torch.cat((-high, low), dim=-1) * sin_B1TH
+def attend(q_BNTH: torch.Tensor, k_BKSH: torch.Tensor, v_BKSH: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """softmax(q k^T / sqrt(H) + bias) v -> [B, N, T, H]. `mask`: None, causal with S = T; bool [B, 1, T, S], which
+    slots are seen; float [1 or B, N, T, S], biases, with -inf where nothing is seen."""
+    fast = q_BNTH.is_cpu and q_BNTH.shape[2] <= PLAIN_ATTENTION_TOKENS
+    if mask is None:
+        if fast:
+            return attend_plainly(q_BNTH, k_BKSH, v_BKSH)
+        return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, is_causal=True, enable_gqa=True)
+    if mask.is_floating_point():
+        if fast and mask.shape[0] == 1 and mask.shape[2] == mask.shape[3]:
+            return attend_plainly(q_BNTH, k_BKSH, v_BKSH, mask[0])
+        mask = mask.to(q_BNTH.dtype)
+    return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, attn_mask=mask, enable_gqa=True)
 
 
-def attend(
-    q_BNTH: torch.Tensor, k_BKSH: torch.Tensor, v_BKSH: torch.Tensor, visible_BTS: torch.Tensor | None
+def attend_plainly(
+    q_BNTH: torch.Tensor, k_BKTH: torch.Tensor, v_BKTH: torch.Tensor, bias_NTT: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """softmax(q k^T / sqrt(H)) v -> [B, N, T, H]; causal where `visible_BTS` is None, which means S = T."""
-    if visible_BTS is not None:
-        return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, attn_mask=visible_BTS[:, None], enable_gqa=True)
-    if q_BNTH.is_cpu and q_BNTH.shape[2] <= PLAIN_ATTENTION_TOKENS:
-        return attend_plainly(q_BNTH, k_BKSH, v_BKSH)
-    return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, is_causal=True, enable_gqa=True)
-
-
-def attend_plainly(q_BNTH: torch.Tensor, k_BKTH: torch.Tensor, v_BKTH: torch.Tensor) -> torch.Tensor:
     """Causal attention that keeps all T x T scores. On a CPU, short sequences: a quarter of SDPA's time in bf16
     (its backward pass is the slow part). Query heads that share a key-value head are rows of one product."""
     n_rows, n_kv_heads, n_tokens, d_head = k_BKTH.shape
     q = q_BNTH.reshape(n_rows * n_kv_heads, -1, d_head)  # [B K, G T, H]
     k = k_BKTH.reshape(n_rows * n_kv_heads, n_tokens, d_head)
     v = v_BKTH.reshape(n_rows * n_kv_heads, n_tokens, d_head)
-    hidden_TT = torch.full((n_tokens, n_tokens), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
-    hidden = hidden_TT.repeat(q.shape[1] // n_tokens, 1).expand(q.shape[0], -1, -1)
-    scores = torch.baddbmm(hidden, q, k.transpose(1, 2), alpha=d_head**-0.5)
+    if bias_NTT is None:
+        hidden_TT = torch.full((n_tokens, n_tokens), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
+        bias = hidden_TT.repeat(q.shape[1] // n_tokens, 1).expand(q.shape[0], -1, -1)
+    else:
+        bias = bias_NTT.to(q.dtype).reshape(n_kv_heads, -1, n_tokens).repeat(n_rows, 1, 1)
+    scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=d_head**-0.5)
     return torch.bmm(scores.softmax(-1).to(v.dtype), v).view(q_BNTH.shape)
 
 
 def initialise(model: CausalLM, seed: int) -> CausalLM:
-    """Normal(0, 0.02) for every matrix, in place, from one generator in the order of `named_parameters`; norms are one.
+    """Normal(0, init_std) for every matrix, in place, from one generator in the order of `named_parameters`; norms'
+    scales are one, biases zero. The two projections that write to the residual stream, by `config.init`:
 
-    The two projections that write to the residual stream start at zero, so that every block starts as the identity
-    (Zhang et al. 2019, Fixup; nanochat).
+    zero_residual: zero, so that every block starts as the identity (Zhang et al. 2019, Fixup; nanochat).
+    scaled: init_std / sqrt(2 n_layers) (GPT-2, Radford et al. 2019, section 2.3). normal: as any other.
     """
+    config = model.config
+    residual_std = config.init_std / (2 * config.n_layers) ** 0.5 if config.init == "scaled" else config.init_std
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
+            residual = name.endswith(("o_proj.weight", "down_proj.weight"))
             if weight.ndim == 1:
-                weight.fill_(1.0)
-            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+                weight.fill_(0.0 if name.endswith(".bias") else 1.0)
+            elif residual and config.init == "zero_residual":
                 weight.zero_()
             else:
-                weight.normal_(0.0, 0.02, generator=generator)
+                weight.normal_(0.0, residual_std if residual else config.init_std, generator=generator)
     return model

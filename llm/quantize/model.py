@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from llm.errors import InputError
+from llm.model import hf_config, tensor_names
 from llm.model.config import ModelConfig
 from llm.model.directory import empty_model, load_model, read_tensors
 from llm.model.package import WEIGHTS_NAME, read_config
@@ -23,20 +24,29 @@ PARTS = ("weight_packed", "weight_scale", "weight_shape")
 
 
 class PackedLinear(nn.Module):
-    """y = x W^T with W kept as packed integers and scales.
+    """y = x W^T + b with W kept as packed integers and scales.
 
     `keep_dense`: hold the dequantized W beside them (fast on a CPU, no memory won); else W is made anew at every call.
     """
 
-    def __init__(self, packed: torch.Tensor, scale: torch.Tensor, n_in: int, bits: int, keep_dense: bool) -> None:
+    def __init__(
+        self,
+        packed: torch.Tensor,
+        scale: torch.Tensor,
+        bias: torch.Tensor | None,
+        n_in: int,
+        bits: int,
+        keep_dense: bool,
+    ) -> None:
         super().__init__()
         self.n_in, self.bits = n_in, bits
+        self.register_buffer("bias", bias)
         self.register_buffer("weight_packed", packed)
         self.register_buffer("weight_scale", scale)
         self.register_buffer("dense", self.dequantized() if keep_dense else None, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.linear(x, self.dequantized() if self.dense is None else self.dense)
+        return F.linear(x, self.dequantized() if self.dense is None else self.dense, self.bias)
 
     def dequantized(self) -> torch.Tensor:
         """[N, K] in the scale's dtype."""
@@ -70,9 +80,14 @@ def save_quantized(model: CausalLM, weights: dict[str, QuantizedWeight], path: P
 
 
 def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:
-    """The model's config.json with `quantization_config`. InputError for a width that the format here does not hold."""
+    """The model's config.json with `quantization_config`. InputError for a width that the format here does not hold.
+
+    Packed weights are of nn.Linear layers with our names: where the model's family has others, config.json becomes the
+    one that this repository alone loads."""
     if bits not in BITS:
         raise InputError(f"quantize: {bits} bits per weight; choose one of {', '.join(map(str, BITS))}")
+    if config["model_type"] in tensor_names.NAMES:
+        config = hf_config.own(vars(ModelConfig.from_hf(config)))
     return config | {"quantization_config": quantization_config(bits, group_size)}
 
 
@@ -88,10 +103,11 @@ def load_quantized(directory: Path, *, keep_dense: bool = True) -> CausalLM:
     tensors = read_tensors(directory / WEIGHTS_NAME)
     for name in quantized_names(model):
         parts = [tensors.pop(f"{name}.{part}", None) for part in PARTS]
-        wanted = list(model.get_submodule(name).weight.shape)
+        linear = model.get_submodule(name)
+        wanted = list(linear.weight.shape)
         if any(part is None for part in parts) or parts[2].tolist() != wanted:
             raise InputError(f"{directory / WEIGHTS_NAME}: {name} is not packed as {wanted}; quantize the model again")
-        model.set_submodule(name, PackedLinear(parts[0], parts[1], wanted[1], bits, keep_dense))
+        model.set_submodule(name, PackedLinear(parts[0], parts[1], linear.bias, wanted[1], bits, keep_dense))
     missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
     missing = [name for name in missing if name.rsplit(".", 1)[-1] not in PARTS]
     if missing or unexpected:

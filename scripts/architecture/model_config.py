@@ -1,11 +1,12 @@
-"""Write the validated architecture as a Hugging Face config.json. Builds no weights."""
+"""Write the validated architecture as config.json, a Hugging Face one where a family computes the same. No weights."""
 
 import json
 from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
-from llm.model.config import ModelConfig, parameter_counts
+from llm.model.config import ModelConfig, config_json, parameter_counts
+from llm.model.families import described
 
 SPECIAL = {"bos_id": "[BOS]", "eos_id": "[EOS]", "pad_id": "[PAD]"}
 
@@ -18,9 +19,12 @@ def main(tokenizer: Path, config: Path, *, model: dict) -> dict:
             raise InputError(f"{tokenizer} has no {piece}; train the tokenizer with the special tokens")
     ids = {key: vocabulary[piece] for key, piece in SPECIAL.items()}
     architecture = ModelConfig.from_section(model, len(vocabulary), **ids)
-    text = json.dumps(architecture.to_hf(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    config.write_text(text, encoding="utf-8")
-    return {"vocab_size": len(vocabulary), "parameters": parameter_counts(architecture)}
+    config.write_text(config_json(architecture), encoding="utf-8")
+    return {
+        "vocab_size": len(vocabulary),
+        "hugging_face": described(vars(architecture)),
+        "parameters": {block: count for block, count in parameter_counts(architecture).items() if count},
+    }
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from llm.command import command
 from llm.model.config import parameter_counts
 from llm.model.directory import load_config, load_weights
+from llm.model.families import described
 from llm.model.package import (
     WEIGHTS_NAME,
     check_vocabulary,
@@ -34,6 +35,7 @@ def main(
     load_weights(weights, checkpoint / WEIGHTS_NAME)
     write_directory(hf, read_config(config.parent), weights, [model, vocab, merges, tokenizer, tokenizer_config])
     return {
+        "hugging_face": described(vars(architecture)),
         "parameters": parameter_counts(architecture)["total"],
         "weight_bytes": directory_bytes(hf),
         "inventory": inventory(architecture, weights.state_dict()),
