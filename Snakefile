@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm.errors import InputError
-from llm.model.config import ModelConfig
+from llm.model.config import ModelConfig, check_target_modules
 from llm.text.sources import check_names, reference_sources
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
@@ -21,7 +21,8 @@ configfile: HOUSE / "config.yaml"
 
 try:
     check(config, HOUSE / "rules/schema.yaml")
-    ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
+    ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
+    check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
     SOURCES, EVALUATIONS = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(SOURCES, EVALUATIONS, config["sources"])

@@ -207,6 +207,14 @@ def parameter_counts(config: ModelConfig) -> dict[str, int]:
     return counts | {"total": sum(counts.values())}
 
 
+def check_target_modules(config: ModelConfig, target_modules: list[str]) -> None:
+    """InputError if the adapters of `align.lora` want a layer that the architecture does not have."""
+    if "gate_proj" in target_modules and config.activation != "swiglu":
+        raise InputError(
+            f"align.lora.target_modules: model.activation: {config.activation} has no gate_proj; take it off the list"
+        )
+
+
 def has_beta(config: ModelConfig) -> bool:
     """Whether the norms have a shift beside their scale: LayerNorm's beta."""
     return config.bias and config.norm == "layernorm"

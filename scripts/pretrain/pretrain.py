@@ -12,9 +12,12 @@ from llm.parallel.single import SingleEngine
 from llm.train.checkpoint import load_checkpoint, save_checkpoint
 from llm.train.data import TokenStream, ValidationSet
 from llm.train.evaluate import bits_per_byte
-from llm.train.loop import shown, timed, train, write_metrics
+from llm.train.loop import timed, train
 from llm.train.memory import keep_freed_memory
+from llm.train.metrics import write_metrics
+from llm.train.mfu import flops_per_token, matmul_peak
 from llm.train.optimizer import OptimizerSettings
+from llm.train.telemetry import Telemetry, Work
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -25,6 +28,7 @@ def main(
     plan: Path,
     checkpoint: Path,
     previous: Path | None = None,
+    logs: Path | None = None,
     *,
     start: int,
     stop: int,
@@ -40,7 +44,8 @@ def main(
     seed: int,
 ) -> dict:
     """config: config.json. tokens: directory of token shards. plan: the mix. previous: the checkpoint of step `start`.
-    checkpoint: empty directory to fill. validation_tokens: per source, null for all. Returns the metrics."""
+    checkpoint: empty directory to fill. logs: directory for live telemetry. validation_tokens: per source, null for
+    all. Returns the metrics."""
     keep_freed_memory()
     architecture = load_config(config)
     settings = OptimizerSettings(optimizer, learning_rate, matrix_learning_rate, weight_decay, clip_norm)
@@ -51,13 +56,15 @@ def main(
         raise InputError(f"{previous} is of step {state['step']}, but this segment starts at step {start}")
     per_step = batch_size * architecture.context_length
     steps = train(engine, stream, start, stop, batch_size, schedule, learning_rate)
-    history, seconds = timed(lambda: list(shown(steps, start, stop, per_step)))
+    telemetry = Telemetry(Work(per_step, flops_per_token(architecture), matmul_peak(DTYPES[dtype])), logs)
+    history, seconds = timed(lambda: list(telemetry.watch(steps, start, stop)))
     validation, validation_seconds = timed(
         lambda: bits_per_byte(engine, architecture, ValidationSet(tokens), validation_tokens)
     )
+    telemetry.validated(stop, validation)
     tokens_seen = state["tokens_seen"] + per_step * (stop - start)
     save_checkpoint(checkpoint, engine, stop, tokens_seen)
-    write_metrics(checkpoint / "metrics.jsonl", history, validation)
+    write_metrics(checkpoint, history, validation)
     return {
         "step": stop,
         "loss": history[-1].loss,
@@ -66,10 +73,9 @@ def main(
         "validation_tokens": validation["tokens"],
         "tokens_seen": tokens_seen,
         "tokens_per_epoch": stream.tokens,
-        "tokens_per_second": round(per_step * (stop - start) / seconds),
         "seconds": round(seconds, 1),
         "validation_seconds": round(validation_seconds, 1),
-    }
+    } | telemetry.summary()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.tokenizer.indexed import write_indexed
+from llm.train.metrics import NAME as METRICS
 from scripts.pretrain.pretrain import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,12 +78,12 @@ def test_twenty_and_twenty_are_forty(inputs: dict, tmp_path: Path, optimizer: st
     whole = run(inputs, tmp_path / "whole", 0, 40, **changes)
     run(inputs, tmp_path / "half", 0, 20, **changes)
     resumed = run(inputs, tmp_path / "rest", 20, 40, tmp_path / "half", **changes)
-    lines = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "rest")]
-    assert lines[0][20:] == lines[1]
+    rows = [pl.read_parquet(tmp_path / name / METRICS) for name in ("whole", "rest")]
+    assert rows[0][20:].equals(rows[1])
     expected, found = digests(tmp_path / "whole"), digests(tmp_path / "rest")
-    assert expected.keys() == {"model.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl"}
-    assert {name: digest for name, digest in found.items() if name != "metrics.jsonl"} == {
-        name: digest for name, digest in expected.items() if name != "metrics.jsonl"
+    assert expected.keys() == {"model.safetensors", "optimizer.safetensors", "state.json", METRICS}
+    assert {name: digest for name, digest in found.items() if name != METRICS} == {
+        name: digest for name, digest in expected.items() if name != METRICS
     }
     assert resumed["val_bpb"] == whole["val_bpb"]
     assert resumed["tokens_seen"] == 40 * 8 * 32
@@ -94,10 +95,29 @@ def test_it_learns(inputs: dict, tmp_path: Path) -> None:
     assert metrics["val_bpb"] < 4.5
     assert set(metrics["val_bpb_by_domain"]) == {"A", "B"}
     assert metrics["validation_tokens"] == 2 * 6 * 101
-    last = json.loads((tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()[-1])
-    assert last["step"] == 40
+    rows = pl.read_parquet(tmp_path / "checkpoint" / METRICS)
+    assert rows.columns == ["step", "loss", "lr", "grad_norm", "val_bpb", "val_bpb.A", "val_bpb.B"]
+    assert rows["step"].to_list() == list(range(1, 41))
+    assert rows["val_bpb"].null_count() == 39
+    last = rows.row(-1, named=True)
+    assert {name: last[f"val_bpb.{name}"] for name in ("A", "B")} == metrics["val_bpb_by_domain"]
     assert last["val_bpb"] == metrics["val_bpb"]
     assert last["lr"] == 0.0
+
+
+def test_live_telemetry_changes_no_byte(inputs: dict, tmp_path: Path) -> None:
+    """And is where it was asked for: speeds in the log's directory and in the metrics, none in the checkpoint."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    metrics = run(inputs, tmp_path / "watched", 0, 5, logs=logs)
+    run(inputs, tmp_path / "unwatched", 0, 5)
+    assert digests(tmp_path / "watched") == digests(tmp_path / "unwatched")
+    rows = pl.read_parquet(logs / "telemetry.parquet")
+    assert rows["step"].to_list() == [1, 2, 3, 4, 5]
+    assert rows["tokens_per_second"].median() == pytest.approx(metrics["tokens_per_second"], abs=1)
+    assert metrics["peak_memory_bytes"] == rows["memory_bytes"].max()
+    assert 0 < metrics["mfu"] < 1
+    assert len(list(logs.glob("events.out.tfevents.*"))) == 1
 
 
 def test_threads_do_not_change_bytes(inputs: dict, tmp_path: Path) -> None:
