@@ -18,12 +18,14 @@ from llm.train.schedule import learning_rate_factor
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """`loss` in nats per token, before the update; `lr` AdamW's rate; `grad_norm` before clipping."""
+    """`loss` in nats per token, before the update; `lr` AdamW's rate; `grad_norm` before clipping. `skipped`: why there
+    was no update, None if there was one."""
 
     step: int
     loss: float
     lr: float
     grad_norm: float
+    skipped: str | None = None
 
 
 def train(

@@ -17,11 +17,13 @@ VALIDATION = "val_bpb"  # and `val_bpb.<domain>` for each domain
 
 
 def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dict) -> None:
-    """A row per step: step, loss (nats per token), lr, grad_norm, then bits per byte of the validation split, in all
-    and by domain, null but in the last row. validation: what llm/train/evaluate.py returns."""
+    """A row per step: step, loss (nats per token), lr, grad_norm, skipped (why; only if a step was), then bits per byte
+    of the validation split, in all and by domain, null but in the last row. validation: what evaluate.py returns."""
     figures = {VALIDATION: validation["bpb"]}
     figures |= {f"{VALIDATION}.{domain}": bits for domain, bits in sorted(validation["by_domain"].items())}
     rows = pl.DataFrame([asdict(metrics) for metrics in steps])
+    if rows["skipped"].null_count() == len(rows):
+        rows = rows.drop("skipped")
     last = pl.int_range(pl.len()) == pl.len() - 1
     rows = rows.with_columns(pl.when(last).then(pl.lit(bits)).alias(name) for name, bits in figures.items())
     shards.write(rows, directory / NAME)

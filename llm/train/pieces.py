@@ -101,7 +101,9 @@ class PieceReader:
                 return part
             if result is None:
                 result = torch.empty(shape, dtype=part.dtype)
-            result[tuple(slice(first - begin, last - begin) for first, last, (begin, _) in zip(low, high, bounds))] = part
+            result[tuple(slice(first - begin, last - begin) for first, last, (begin, _) in zip(low, high, bounds))] = (
+                part
+            )
             filled += part.numel()
         if result is None or filled != result.numel():
             raise InputError(f"{self.directory}: pieces of {name} are missing; build the checkpoint again")

@@ -49,14 +49,16 @@ class Recovery:
     def find(self, step: int | None = None) -> Path | None:
         """The newest point, or the newest of this step, that all ranks find undamaged. One that is damaged is removed,
         which is said."""
-        for _, path in self.points():
+        for path in self.ranks.gather([path for _, path in self.points()])[0]:
+            if step is not None and step_of(path) != step:
+                continue
             fault = next(filter(None, self.ranks.gather(self.fault(path))), None)
-            if fault is not None:
-                self.warn(f"{fault}; this recovery point is not used, an older one or the segment's start is")
-                if self.ranks.rank == 0:
-                    shutil.rmtree(path)
-            elif step is None or read_state(path)["step"] == step:
+            if fault is None:
                 return path
+            self.warn(f"{fault}; this recovery point is not used, an older one or the segment's start is")
+            self.ranks.gather(None)  # all have looked at it
+            if self.ranks.rank == 0:
+                shutil.rmtree(path)
         return None
 
     def fault(self, path: Path) -> str | None:
@@ -102,7 +104,9 @@ class Recovery:
                 hidden.rename(self.directory / f"point-{serial:06}")
                 self.prune()
         except (OSError, InputError) as error:
-            self.warn(f"the recovery point of step {state['step']} cannot be kept ({error}); training goes on without it")
+            self.warn(
+                f"the recovery point of step {state['step']} cannot be kept ({error}); training goes on without it"
+            )
             if self.ranks.rank == 0:
                 shutil.rmtree(hidden, ignore_errors=True)
 
@@ -121,8 +125,9 @@ class Recovery:
         for _, path in latest:
             guard = read_state(path)["guard"]
             needed |= {point[0] for point in (guard["golden"], guard["pending"]) if point is not None}
+        needed -= {step_of(path) for _, path in latest}
         for _, path in self.points()[KEPT:]:
-            step = read_state(path)["step"]
+            step = step_of(path)
             if step in needed:
                 needed.discard(step)  # the newest of a step is the one that is meant
             else:
@@ -138,3 +143,11 @@ class Recovery:
             self.thread.join()
         if self.lease is not None:
             self.lease.release()
+
+
+def step_of(path: Path) -> int | None:
+    """The step of a recovery point; None if it is damaged."""
+    try:
+        return read_state(path)["step"]
+    except InputError:
+        return None

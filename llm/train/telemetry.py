@@ -66,7 +66,7 @@ class Telemetry:
         row = asdict(metrics) | {"seconds": seconds} | self.work.speed(seconds) | {"memory_bytes": self.memory()}
         self.rows.append(row | {"time": time.time()})
         if self.events:
-            scalars = {f"train/{name}": value for name, value in row.items() if name != "step"}
+            scalars = {f"train/{name}": value for name, value in row.items() if name not in ("step", "skipped")}
             self.events.write(metrics.step, scalars)
 
     def show(self, metrics: StepMetrics, stop: int) -> None:

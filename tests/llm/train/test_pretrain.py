@@ -29,6 +29,11 @@ COMMON = {
     "schedule": {"kind": "wsd", "warmup_steps": 5, "decay_from": 20, "steps": 40, "final_fraction": 0.0},
     "dtype": "bfloat16",
     "validation_tokens": None,
+    "parallel": {},
+    "recompute": "none",
+    "compile": False,
+    "guards": {},
+    "recovery_every": 10,
     "seed": 3,
 }
 
