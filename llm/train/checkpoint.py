@@ -14,7 +14,7 @@ from pathlib import Path
 
 from llm.errors import InputError
 from llm.train.engine import Engine, Piece
-from llm.train.pieces import PieceReader, join, open_pieces, write_pieces
+from llm.train.pieces import join, open_pieces, write_pieces
 from llm.train.ranks import Ranks
 
 STATE, MANIFEST = "state.json", "manifest.json"
@@ -117,7 +117,7 @@ def fault_of(directory: Path, ranks: Ranks) -> str | None:
 
 
 def manifest_of(directory: Path, ranks: Ranks) -> dict:
-    """Path, size and sha256 of every file in it, in the form of the engine's manifest.json. The ranks share the work."""
+    """Path, size and sha256 of every file in it, as the engine's manifest.json has them. The ranks share the work."""
     files = sorted(path for path in directory.iterdir() if path.name != MANIFEST)
     mine = [
         {"path": path.name, "size": path.stat().st_size, "sha256": sha256(path)}

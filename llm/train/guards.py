@@ -124,6 +124,6 @@ def values(loss: float, norm: float) -> dict:
 
 def diverged(step: int, start: int, loss: float, norm: float, how: str = "") -> InputError:
     return InputError(
-        f"pretraining diverged at step {step}{how}: loss {loss}, gradient norm {norm}; lower pretrain.learning_rate "
+        f"pretraining diverged at step {step}: loss {loss}, gradient norm {norm}{how}; lower pretrain.learning_rate "
         f"or raise pretrain.warmup_steps (the checkpoint of step {start} is untouched)"
     )

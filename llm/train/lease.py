@@ -84,7 +84,7 @@ class Lease:
             if self.lost or not self.link(self.number + 1):
                 self.lost = True
                 raise InputError(
-                    f"another job has taken {self.name} over, since this one gave no sign of life; it ends, that one goes on"
+                    f"another job has taken {self.name} over, since this one gave no sign of life; this one ends"
                 )
             self.number += 1
 
@@ -141,7 +141,7 @@ def kernel() -> str | None:
     """Boot and process namespace of this process (Linux; elsewhere None)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return None
 

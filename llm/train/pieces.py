@@ -7,7 +7,7 @@ no more than that. Where a single file holds whole tensors only there is no inde
 import errno
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Entry:
 
     def to_json(self) -> dict:
         keys = ("file", "key", "offset", "shape")
-        return {"shape": self.shape, "pieces": [dict(zip(keys, piece)) for piece in self.pieces]}
+        return {"shape": self.shape, "pieces": [dict(zip(keys, piece, strict=True)) for piece in self.pieces]}
 
     @classmethod
     def from_json(cls, value: dict) -> "Entry":
@@ -91,19 +91,18 @@ class PieceReader:
         filled = 0
         for file, key, offset, size in entry.pieces:
             # The part that this piece and the wanted one share, in coordinates of the whole tensor.
-            low = [max(begin, at) for (begin, _), at in zip(bounds, offset)]
-            high = [min(end, at + length) for (_, end), at, length in zip(bounds, offset, size)]
-            if any(first >= last for first, last in zip(low, high)):
+            shared = [
+                (max(begin, at), min(end, at + length))
+                for (begin, end), at, length in zip(bounds, offset, size, strict=True)
+            ]
+            if any(first >= last for first, last in shared):
                 continue
-            within = tuple(slice(first - at, last - at) for first, last, at in zip(low, high, offset))
-            part = self.read(file, key, within)
+            part = self.read(file, key, moved(shared, offset))
             if list(part.shape) == shape:
                 return part
             if result is None:
                 result = torch.empty(shape, dtype=part.dtype)
-            result[tuple(slice(first - begin, last - begin) for first, last, (begin, _) in zip(low, high, bounds))] = (
-                part
-            )
+            result[moved(shared, [begin for begin, _ in bounds])] = part
             filled += part.numel()
         if result is None or filled != result.numel():
             raise InputError(f"{self.directory}: pieces of {name} are missing; build the checkpoint again")
@@ -131,6 +130,11 @@ class PieceReader:
     def all(self) -> dict[str, torch.Tensor]:
         """Every tensor, whole."""
         return {name: self(name) for name in self.entries}
+
+
+def moved(bounds: list[tuple[int, int]], origin: Sequence[int]) -> tuple[slice, ...]:
+    """A rectangle of the whole tensor in the coordinates of a part that stands at `origin`."""
+    return tuple(slice(first - at, last - at) for (first, last), at in zip(bounds, origin, strict=True))
 
 
 def damaged(path: Path, error: Exception) -> InputError:

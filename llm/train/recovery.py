@@ -1,6 +1,6 @@
 """Recovery points inside a segment, in scratch: written beside training, verified before they are trusted.
 
-    point-<serial>/    a checkpoint (llm/train/checkpoint.py) with manifest.json; state.json also holds guard and history
+    point-<serial>/    a checkpoint (llm/train/checkpoint.py), manifest.json; its state.json has guard and history too
 
 A point is copied into memory, written by a thread of each rank into a hidden directory, and renamed when all of it is
 there. The last two stay, and whatever they may go back to. What cannot be written costs a warning, never the run.
@@ -104,9 +104,7 @@ class Recovery:
                 hidden.rename(self.directory / f"point-{serial:06}")
                 self.prune()
         except (OSError, InputError) as error:
-            self.warn(
-                f"the recovery point of step {state['step']} cannot be kept ({error}); training goes on without it"
-            )
+            self.warn(f"no recovery point of step {state['step']} could be kept ({error}); training goes on")
             if self.ranks.rank == 0:
                 shutil.rmtree(hidden, ignore_errors=True)
 

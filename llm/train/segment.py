@@ -1,8 +1,8 @@
 """One segment of pretraining that survives: kills, signals, time limits, spikes and damage. On any engine.
 
 From the newest recovery point, or the segment's start, to its last step. Which batch a step sees is a function of the
-step; what else a step depends on stands in a recovery point; what is decided, is decided from these alone. So a run that
-was interrupted, wherever and however often, ends with the bytes of one that never was.
+step; what else a step depends on stands in a recovery point; what is decided, is decided from these alone. So a run
+that was interrupted, wherever and however often, ends with the bytes of one that never was.
 """
 
 import math
@@ -123,9 +123,9 @@ class Segment:
                 self.tokens_seen += self.per_step
             else:
                 self.engine.skip()
+                self.recovery.warn(f"step {step} is skipped: {reason} (loss {loss:.4g}, gradient norm {norm:.4g})")
         if metrics.skipped is not None:
             self.skipped = [*self.skipped, step]
-            self.recovery.warn(f"step {step} is skipped: {metrics.skipped} (loss {metrics.loss:.4g})")
         self.history.append(metrics)
         self.step = step
         return metrics

@@ -47,7 +47,7 @@ def main(
     """config: config.json. tokens: directory of token shards. plan: the mix. previous: the checkpoint of step `start`.
     checkpoint: empty directory to fill. scratch: what an interrupted run goes on from, the same directory again; logs:
     for live telemetry. validation_tokens: per source, null for all. parallel: a layout of ranks. guards: null for none.
-    time_limit: minutes until it stops in peace. hang_seconds: without a step, until it is ended. Returns the metrics."""
+    time_limit: minutes until it stops in peace. hang_seconds: without a step, until it ends. Returns the metrics."""
     model, layout = load_config(config), Layout.from_section(parallel)
     settings = OptimizerSettings(optimizer, learning_rate, matrix_learning_rate, weight_decay, clip_norm)
     guard_settings = None if guards is None else GuardSettings(**guards)

@@ -35,9 +35,7 @@ def handle(parsed: argparse.Namespace) -> None:
         remove(old)
     print_totals(planned if parsed.dry_run else collect(store, planned), "would go" if parsed.dry_run else "went")
     if old:
-        print(
-            f"of {len(old)} unfinished jobs what they left for another attempt {'would go' if parsed.dry_run else 'went'}"
-        )
+        print(f"{len(old)} scratch directories of unfinished jobs {'would go' if parsed.dry_run else 'went'}")
 
 
 def print_records(planned: Plan) -> None:

@@ -1,7 +1,5 @@
 """Segments of training: 20 + 20 steps are 40, one thread is two, and what goes wrong is said in one line."""
 
-import hashlib
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,68 +10,23 @@ import pytest
 import torch
 
 from llm.errors import InputError
-from llm.model.config import ModelConfig
-from llm.tokenizer.indexed import write_indexed
 from llm.train.metrics import NAME as METRICS
 from scripts.pretrain.pretrain import main
+from tests.llm.train.toy import COMMON, MODEL, digests, make_inputs, options
 
 ROOT = Path(__file__).resolve().parents[3]
-MODEL = ModelConfig(64, 32, 2, 4, 2, 8, 64, 32)
-COMMON = {
-    "batch_size": 8,
-    "optimizer": "muon",
-    "learning_rate": 0.01,
-    "matrix_learning_rate": 0.02,
-    "weight_decay": 0.1,
-    "clip_norm": 1.0,
-    "schedule": {"kind": "wsd", "warmup_steps": 5, "decay_from": 20, "steps": 40, "final_fraction": 0.0},
-    "dtype": "bfloat16",
-    "validation_tokens": None,
-    "parallel": {},
-    "recompute": "none",
-    "compile": False,
-    "guards": {},
-    "recovery_every": 10,
-    "seed": 3,
-}
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A text of a 64-token alphabet in which each token follows from the one before, with noise."""
-    directory = tmp_path_factory.mktemp("inputs")
-    generator = np.random.Generator(np.random.PCG64(0))
-    for source in ("a", "b"):
-        (directory / "tokens" / source).mkdir(parents=True)
-        sizes = {}
-        for split, count in (("train", 60), ("validation", 6)):
-            documents = []
-            for _ in range(count):
-                noise = generator.random(100) < 0.2
-                steps = np.where(noise, generator.integers(0, 56, 100), 7)
-                documents.append(np.append(8 + np.cumsum(steps) % 56, 2))
-            write_indexed(directory / "tokens" / source / split, documents, np.uint16)
-            sizes[split] = {"documents": count, "bytes": 100 * count, "tokens": 101 * count}
-        meta = {"source": source, "domain": source.upper(), **sizes}
-        (directory / "tokens" / source / "meta.json").write_text(json.dumps(meta))
-    rows = [(source, document) for document in range(60) for source in ("a", "b")]
-    schema = {"source": pl.String, "document": pl.UInt32}
-    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory / "plan.parquet")
-    (directory / "config.json").write_text(json.dumps(MODEL.to_hf()))
-    return {
-        "config": directory / "config.json",
-        "tokens": directory / "tokens",
-        "plan": directory / "plan.parquet",
-    }
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 def run(inputs: dict, checkpoint: Path, start: int, stop: int, previous: Path | None = None, **changes) -> dict:
     checkpoint.mkdir()
-    return main(**inputs, checkpoint=checkpoint, previous=previous, start=start, stop=stop, **(COMMON | changes))
-
-
-def digests(directory: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())}
+    return main(
+        **inputs, checkpoint=checkpoint, previous=previous, **(COMMON | {"start": start, "stop": stop} | changes)
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -127,11 +80,7 @@ def test_live_telemetry_changes_no_byte(inputs: dict, tmp_path: Path) -> None:
 
 def test_threads_do_not_change_bytes(inputs: dict, tmp_path: Path) -> None:
     """In processes of their own: a thread count cannot be changed for good within one."""
-    options = {**inputs, **COMMON, "start": 0, "stop": 5}
-    arguments = []
-    for key, value in options.items():
-        text = str(value) if isinstance(value, Path | str) else json.dumps(value)
-        arguments += [f"--{key.replace('_', '-')}", text]
+    arguments = options(inputs, start=0, stop=5)
     found = []
     for threads in ("1", "2"):
         directory = tmp_path / threads
