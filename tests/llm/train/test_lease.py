@@ -52,6 +52,7 @@ def test_the_living_keep_it_and_the_dead_lose_it_at_once(tmp_path: Path) -> None
 
 
 def test_a_suspended_owner_finds_out_before_it_writes(tmp_path: Path) -> None:
+    (tmp_path / "written").touch()
     first = hold(tmp_path, "first")
     assert first.stdout.readline() == "held\n"
     first.send_signal(signal.SIGSTOP)
