@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,10 +40,11 @@ def quality(directory: Path) -> bool:
     config = ModelConfig.from_section(section["model"], section["tokenizer"]["vocab_size"])
     batch = section["pretrain"]["batch_size"]
     held_out = ValidationSet(tokens)
-    found = {"ours": bits_per_byte(our_model(config, section["pretrain"], tokens, plan), config, held_out, None)}
+    ours = our_model(config, section["pretrain"], tokens, plan)
+    found = {"ours": bits_per_byte(ours.token_losses, config, held_out, None)}
     for rate in RATES:
         model = peer_model(config, batch, rate, tokens, plan)
-        found[f"nanoGPT-style, rate {rate:g}"] = bits_per_byte(model, config, held_out, None)
+        found[f"nanoGPT-style, rate {rate:g}"] = bits_per_byte(partial(peer_losses, model), config, held_out, None)
     print(f"\nbits per byte after {STEPS} steps of {batch} x {config.context_length} tokens\n")
     domains = list(found["ours"]["by_domain"])
     print(f"| | all | {' | '.join(domains)} |\n|---|---|{'---|' * len(domains)}")
@@ -68,7 +70,7 @@ def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> 
     return engine
 
 
-def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan: Path) -> "Scored":
+def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan: Path) -> GPT:
     """nanoGPT's usual settings: cosine from a warm-up of 100 steps to a tenth, AdamW, clipping at 1."""
     torch.manual_seed(1)
     model = GPT(GPTSizes(config.vocab_size, config.d_model, config.n_layers, config.n_heads, config.context_length))
@@ -79,19 +81,14 @@ def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan:
         for group in optimizer.param_groups:
             group["lr"] = rate * learning_rate_factor(step + 1, schedule)
         update(model, optimizer, stream.rows(step * batch, 0, batch))
-    return Scored(model)
+    return model
 
 
-class Scored:
-    """The part of an engine that validation needs."""
-
-    def __init__(self, model: GPT) -> None:
-        self.model = model
-
-    def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            logits = self.model(tokens_BT[:, :-1]).float().log_softmax(-1)
-        return -logits.gather(-1, tokens_BT[:, 1:, None]).flatten()
+def peer_losses(model: GPT, tokens_BT: torch.Tensor) -> torch.Tensor:
+    """-ln p of every target, fp32 [B * T]."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = model(tokens_BT[:, :-1]).float().log_softmax(-1)
+    return -logits.gather(-1, tokens_BT[:, 1:, None]).flatten()
 
 
 def overhead(directory: Path) -> bool:
