@@ -1,65 +1,119 @@
-"""The engine of one process: forward, backward, clip, update. No communication."""
+"""The engine of one process: forward, backward, clip, update. No communication; the engines of several ranks extend it.
+
+Legend: B rows, T tokens of a row, M = B T positions, D d_model.
+"""
+
+from functools import partial
 
 import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from llm.errors import InputError
 from llm.model.transformer import CausalLM
 from llm.train.engine import Piece, Read, Rows
 from llm.train.loss import cross_entropy, token_losses
+from llm.train.muon import Muon
 from llm.train.optimizer import Optimizer, OptimizerSettings
 
 
+class Objective(nn.Module):
+    """A model and what it is trained for, as one module."""
+
+    def __init__(self, model: CausalLM, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = dtype
+
+    def forward(self, tokens_BT: torch.Tensor, positions: int | None = None) -> torch.Tensor:
+        """int64 [B, T + 1] -> this part of the loss of a batch of so many positions; without `positions` -ln p of each
+        target, fp32 [M], no gradient."""
+        with torch.autocast(tokens_BT.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            hidden_BTD = self.model.hidden(tokens_BT[:, :-1])
+        x_MD, target_M = hidden_BTD.flatten(0, 1).to(self.dtype), tokens_BT[:, 1:].flatten()
+        if positions is None:
+            return token_losses(x_MD, self.model.output_weight, target_M)
+        return cross_entropy(x_MD, self.model.output_weight, target_M, positions, self.model.config.z_loss)
+
+
 class SingleEngine:
-    """llm/train/engine.py's Engine for a model whose weights lie in this process."""
+    """llm/train/engine.py's Engine for a model whose weights lie in this process. `micro_batch`: rows that go through
+    the model at once, None for all. `held` are the weights that this rank moves, `owned` those of them that it writes
+    into checkpoints."""
 
     rank, world_size = 0, 1
 
-    def __init__(self, model: CausalLM, settings: OptimizerSettings, dtype: torch.dtype) -> None:
-        self.model = model.train()
-        self.optimizer = Optimizer(model, settings)
-        self.dtype = dtype
+    def __init__(
+        self, model: CausalLM, settings: OptimizerSettings, dtype: torch.dtype, micro_batch: int | None = None
+    ) -> None:
+        self.objective = Objective(model.train(), dtype)
+        self.device = model.output_weight.device
+        self.micro_batch = micro_batch
+        self.held = self.owned = whole_pieces(dict(model.named_parameters()))
+        self.optimizer = Optimizer(self.held, settings, partial(Muon, dtype=dtype))
 
     def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
-        tokens_BT = rows(0, batch_size)
-        loss = cross_entropy(self.hidden(tokens_BT), self.model.output_weight, tokens_BT[:, 1:].flatten())
-        loss.backward()
-        return loss.item(), self.optimizer.norm()
+        return self.backward(rows, batch_size).item(), self.optimizer.norm()
 
-    def hidden(self, tokens_BT: torch.Tensor) -> torch.Tensor:
-        """int64 [B, T + 1] -> [B T, D] in the dtype of matrix products, the last token of each row left out."""
-        with torch.autocast(tokens_BT.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            hidden_BTD = self.model.hidden(tokens_BT[:, :-1])
-        return hidden_BTD.flatten(0, 1).to(self.dtype)
+    def backward(self, rows: Rows, batch_size: int) -> torch.Tensor:
+        """Leaves this rank's gradients in its weights; returns its part of the loss, fp64."""
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for first, count in self.portions(batch_size):
+            tokens_BT = rows(first, count).to(self.device)
+            loss = self.objective(tokens_BT, batch_size * (tokens_BT.shape[1] - 1))
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    def portions(self, batch_size: int) -> list[tuple[int, int]]:
+        """(first row, rows) of this rank's micro-batches; as many on every rank."""
+        if batch_size % self.world_size:
+            raise InputError(
+                f"pretrain.batch_size: {batch_size} is not divisible by pretrain.parallel.data: {self.world_size}"
+            )
+        mine = batch_size // self.world_size
+        step = self.micro_batch or mine
+        return [(self.rank * mine + start, min(step, mine - start)) for start in range(0, mine, step)]
 
     def update(self, factor: float, norm: float) -> None:
         self.optimizer.step(factor, norm)
 
     def skip(self) -> None:
-        self.model.zero_grad(set_to_none=True)
+        self.objective.zero_grad(set_to_none=True)
 
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return token_losses(self.hidden(tokens_BT), self.model.output_weight, tokens_BT[:, 1:].flatten())
+            return self.objective(tokens_BT.to(self.device))
 
     def weights(self) -> list[Piece]:
-        return pieces_of(self.model.state_dict())
+        return [Piece(held.name, held.shape, held.offset, held.tensor.detach()) for held in self.owned]
 
     def optimizer_state(self) -> list[Piece]:
-        return pieces_of(self.optimizer.state_tensors())
+        return self.optimizer.state(self.owned)
 
     def load(self, weights: Read, optimizer_state: Read, origin: str) -> None:
         with torch.no_grad():
-            for name, weight in self.model.state_dict().items():
-                stored = weights(name, None)
-                if stored is None or stored.shape != weight.shape:
-                    raise InputError(f"{origin}: {name} is missing or of another shape; it belongs to another model")
-                weight.copy_(stored)
+            for held in self.held:
+                stored = weights(held.name, held.where)
+                if stored is None or stored.shape != held.tensor.shape:
+                    raise InputError(f"{origin}: {held.name} is missing or of another shape; it is of another model")
+                held.tensor.copy_(stored)
         self.optimizer.load_state(optimizer_state, origin)
 
 
-def pieces_of(tensors: dict[str, torch.Tensor]) -> list[Piece]:
+def prepare_layers(model: CausalLM, recompute: str, compile: bool) -> CausalLM:
+    """Wraps the forward pass of every layer, in place; names and weights stay. recompute "full" keeps a layer's input
+    alone and computes the rest again in the backward pass (Chen et al. 2016). One layer is compiled for all."""
+    if recompute not in ("none", "full"):
+        raise InputError(f"pretrain.recompute: {recompute!r} is not one of none, full")
+    for layer in model.model.layers:
+        if compile:
+            layer.forward = torch.compile(layer.forward)
+        if recompute == "full":  # no dropout: no random state to keep
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
+    return model
+
+
+def whole_pieces(tensors: dict[str, torch.Tensor]) -> list[Piece]:
     """Whole tensors, each its own only piece."""
-    return [
-        Piece(name, tuple(tensor.shape), (0,) * tensor.ndim, tensor.detach().contiguous())
-        for name, tensor in tensors.items()
-    ]
+    return [Piece(name, tuple(tensor.shape), (0,) * tensor.ndim, tensor) for name, tensor in tensors.items()]

@@ -34,6 +34,13 @@ class Piece:
     def whole(self) -> bool:
         return tuple(self.tensor.shape) == self.shape
 
+    @property
+    def where(self) -> tuple[slice, ...] | None:
+        """What a `Read` takes to give this part."""
+        if self.whole:
+            return None
+        return tuple(slice(start, start + size) for start, size in zip(self.offset, self.tensor.shape, strict=True))
+
 
 class Engine(Protocol):
     """One rank's view of a model in training."""

@@ -8,15 +8,26 @@ chunk stay in the cache: softmax over 4,096 x 4,096 takes 5 ms in chunks, 23 ms 
 
 import torch
 
-CHUNK = 256
+CHUNK = 256  # positions: what fits a CPU's cache; a GPU gets more at once to be busy
+CUDA_CHUNK = 2048
+TINY = torch.finfo(torch.float32).tiny
 
 
-def cross_entropy(x_MD: torch.Tensor, weight_VD: torch.Tensor, target_M: torch.Tensor) -> torch.Tensor:
-    """Mean of -ln softmax(x W^T)[target] over M positions, in nats: fp32 scalar, differentiable in x and weight.
+def cross_entropy(
+    x_MD: torch.Tensor,
+    weight_VD: torch.Tensor,
+    target_M: torch.Tensor,
+    positions: int | None = None,
+    z_loss: float = 0.0,
+) -> torch.Tensor:
+    """Sum of -ln softmax(x W^T)[target] over M positions, in nats, divided by `positions` (default M: the mean; more
+    where the M are a part of a batch): fp32 scalar, differentiable in x and weight.
 
-    Products run in x's dtype, softmax and sums in fp32. A loss above 87 nats at one position is reported as 87.
+    With z_loss (PaLM, Chowdhery et al. 2022, section 5) the gradient is that of the sum of -ln p + z_loss ln(Z)^2, Z
+    the softmax's denominator; the value stays the cross-entropy, which runs are compared by. Products run in x's dtype,
+    softmax and sums in fp32.
     """
-    return LinearCrossEntropy.apply(x_MD, weight_VD, target_M)
+    return LinearCrossEntropy.apply(x_MD, weight_VD, target_M, positions or len(target_M), z_loss)
 
 
 def token_losses(x_MD: torch.Tensor, weight_VD: torch.Tensor, target_M: torch.Tensor) -> torch.Tensor:
@@ -24,36 +35,54 @@ def token_losses(x_MD: torch.Tensor, weight_VD: torch.Tensor, target_M: torch.Te
     weight = weight_VD.to(x_MD.dtype)
     losses = []
     with torch.no_grad():
-        for x, target in zip(x_MD.split(CHUNK), target_M.split(CHUNK), strict=True):
-            losses.append(-probability_of(target, (x @ weight.T).softmax(-1, dtype=torch.float32)).log())
+        for x_CD, target_C in zip(x_MD.split(CHUNK), target_M.split(CHUNK), strict=True):
+            logits_CV = x_CD @ weight.T
+            losses.append(losses_of(logits_CV, logits_CV.softmax(-1, dtype=torch.float32), target_C))
     return torch.cat(losses)
 
 
 class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x_MD, weight_VD, target_M):
+    def forward(ctx, x_MD, weight_VD, target_M, positions, z_loss):
         weight = weight_VD.detach().to(x_MD.dtype)
         grad_x_MD = torch.empty_like(x_MD)
         grad_weight_VD = torch.zeros_like(weight_VD)
         total = torch.zeros((), dtype=torch.float32, device=x_MD.device)
-        for start in range(0, len(target_M), CHUNK):
-            x_CD, target_C = x_MD[start : start + CHUNK], target_M[start : start + CHUNK]
-            p_CV = (x_CD @ weight.T).softmax(-1, dtype=torch.float32)
-            total -= probability_of(target_C, p_CV).log().sum()
+        chunk = CHUNK if x_MD.is_cpu else CUDA_CHUNK
+        # The same memory for every chunk: what has just been written is in the cache.
+        logits_CV = x_MD.new_empty(min(chunk, len(target_M)), len(weight))
+        p_CV = torch.empty_like(logits_CV, dtype=torch.float32)
+        for start in range(0, len(target_M), chunk):
+            x_CD, target_C = x_MD[start : start + chunk], target_M[start : start + chunk]
+            logits_CV, p_CV = logits_CV[: len(target_C)], p_CV[: len(target_C)]
+            torch.mm(x_CD, weight.T, out=logits_CV)
+            torch.softmax(logits_CV, -1, torch.float32, out=p_CV)
+            loss_C = losses_of(logits_CV, p_CV, target_C)
+            total += loss_C.sum()
+            if z_loss:  # d ln(Z)^2 / d logits = 2 ln(Z) p, and ln(Z) = logit - ln p
+                log_z_C1 = logits_CV.gather(1, target_C[:, None]) + loss_C[:, None]
+                p_CV.mul_(1 + 2 * z_loss * log_z_C1)
             p_CV[torch.arange(len(target_C), device=p_CV.device), target_C] -= 1  # d loss / d logits
-            d_CV = p_CV.to(x_MD.dtype)
-            torch.mm(d_CV, weight, out=grad_x_MD[start : start + CHUNK])
+            d_CV = logits_CV.copy_(p_CV)
+            torch.mm(d_CV, weight, out=grad_x_MD[start : start + chunk])
             grad_weight_VD += d_CV.T @ x_CD
         ctx.save_for_backward(grad_x_MD, grad_weight_VD)
-        return total / len(target_M)
+        ctx.positions = positions
+        return total / positions
 
     @staticmethod
     def backward(ctx, grad_output):
         grad_x_MD, grad_weight_VD = ctx.saved_tensors
-        scale = grad_output / len(grad_x_MD)
-        return grad_x_MD * scale.to(grad_x_MD.dtype), grad_weight_VD * scale, None
+        scale = grad_output / ctx.positions
+        return grad_x_MD * scale.to(grad_x_MD.dtype), grad_weight_VD * scale, None, None, None
 
 
-def probability_of(target_C: torch.Tensor, p_CV: torch.Tensor) -> torch.Tensor:
-    """p[target], kept above the smallest normal fp32 so that its logarithm is finite; NaN stays NaN."""
-    return p_CV.gather(1, target_C[:, None])[:, 0].clamp_min(torch.finfo(torch.float32).tiny)
+def losses_of(logits_CV: torch.Tensor, p_CV: torch.Tensor, target_C: torch.Tensor) -> torch.Tensor:
+    """-ln p[target], fp32 [C]; from the logits where p is too small for fp32. NaN stays NaN."""
+    p_C = p_CV.gather(1, target_C[:, None])[:, 0]
+    loss_C = -p_C.log()
+    rare = p_C < TINY
+    if rare.any():
+        logits_RV = logits_CV[rare].float()
+        loss_C[rare] = logits_RV.logsumexp(-1) - logits_RV.gather(1, target_C[rare, None])[:, 0]
+    return loss_C

@@ -1,16 +1,18 @@
 """Which parameters an optimizer moves, how fast, and how its state is written down.
 
-`adamw`: AdamW (Loshchilov and Hutter 2019) for everything, decay on matrices only. `muon`: Muon (Jordan 2024; torch's
-own) for the matrices inside the layers, AdamW for the embedding, the output layer and the norms.
+`adamw`: AdamW (Loshchilov and Hutter 2019) for everything, decay on matrices only. `muon`: Muon (llm/train/muon.py) for
+the matrices inside the layers, AdamW for the embedding, the output layer and the norms. Works on whatever pieces of the
+weights a rank holds; communicates nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from llm.errors import InputError
-from llm.model.transformer import CausalLM
-from llm.train.engine import Read
+from llm.train.engine import Piece, Read
+from llm.train.muon import Muon
 
 BETAS = (0.9, 0.95)
 EPS = 1e-8
@@ -21,7 +23,8 @@ STATE = {"adamw": ("exp_avg", "exp_avg_sq", "step"), "muon": ("momentum_buffer",
 @dataclass(frozen=True)
 class OptimizerSettings:
     """`learning_rate` is AdamW's peak, `matrix_learning_rate` Muon's (an orthogonal update times
-    sqrt(max(1, rows / columns))); `weight_decay` is decoupled and times the rate; `clip_norm` bounds the gradient."""
+    sqrt(max(1, rows / columns))); `weight_decay` is decoupled and times the rate, never on norms and biases, and on
+    the tables of tokens' and positions' vectors only with `decay_embeddings`; `clip_norm` bounds the gradient."""
 
     name: str
     learning_rate: float
@@ -29,31 +32,33 @@ class OptimizerSettings:
     weight_decay: float
     clip_norm: float
     newton_schulz_steps: int = 5
+    decay_embeddings: bool = True
 
 
 class Optimizer:
-    """One or two torch optimizers over the named parameters of a model."""
+    """One or two torch optimizers over the weights, or pieces of weights, that a rank holds. `muon` makes the one for
+    matrices from torch.optim.Muon's arguments."""
 
-    def __init__(self, model: CausalLM, settings: OptimizerSettings) -> None:
+    def __init__(self, held: list[Piece], settings: OptimizerSettings, muon: Callable[..., Muon]) -> None:
         self.settings = settings
-        self.named = dict(model.named_parameters())
-        matrices, tables, vectors = [], [], []
-        for name, weight in self.named.items():
-            if weight.ndim == 1:
-                vectors.append(weight)
-            elif settings.name == "muon" and name.startswith("model.layers."):
-                matrices.append(weight)
+        self.held = held
+        matrices, decayed, others = [], [], []
+        for piece in held:
+            if settings.name == "muon" and len(piece.shape) == 2 and piece.name.startswith("model.layers."):
+                matrices.append(piece.tensor)
+            elif len(piece.shape) == 1 or (piece.name.startswith("model.embed_") and not settings.decay_embeddings):
+                others.append(piece.tensor)
             else:
-                tables.append(weight)
+                decayed.append(piece.tensor)
         groups = [
-            {"params": tables, "weight_decay": settings.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
+            {"params": decayed, "weight_decay": settings.weight_decay},
+            {"params": others, "weight_decay": 0.0},
         ]
         self.parts: dict[str, torch.optim.Optimizer] = {
             "adamw": torch.optim.AdamW(groups, settings.learning_rate, BETAS, EPS, fused=True)
         }
         if matrices:
-            self.parts["muon"] = torch.optim.Muon(
+            self.parts["muon"] = muon(
                 matrices,
                 settings.matrix_learning_rate,
                 settings.weight_decay,
@@ -62,14 +67,14 @@ class Optimizer:
             )
 
     def norm(self) -> float:
-        """The gradient's Euclidean norm, over all parameters."""
-        return gradient_norm(list(self.named.values()))
+        """Euclidean norm of the gradients held."""
+        return gradient_norm([piece.tensor for piece in self.held])
 
     def step(self, factor: float, norm: float) -> None:
         """Clips a gradient of this norm, updates with `factor` times the peak rates, drops the gradients."""
         scale = self.settings.clip_norm / (norm + 1e-6)
         if scale < 1:
-            torch._foreach_mul_([weight.grad for weight in self.named.values()], scale)
+            torch._foreach_mul_([piece.tensor.grad for piece in self.held], scale)
         for name, part in self.parts.items():
             peak = self.settings.matrix_learning_rate if name == "muon" else self.settings.learning_rate
             for group in part.param_groups:
@@ -77,27 +82,31 @@ class Optimizer:
             part.step()
             part.zero_grad(set_to_none=True)
 
-    def state_tensors(self) -> dict[str, torch.Tensor]:
-        """`<part>.<parameter>.<state>` -> tensor, everything that the next step depends on but the weights."""
-        tensors = {}
+    def state(self, owned: list[Piece]) -> list[Piece]:
+        """`<part>.<weight>.<state>` of some of the weights: all that the next step depends on but the weights. Scalars
+        are whole, all else is cut as the weight."""
+        pieces = []
         for part_name, part in self.parts.items():
-            for name, weight in self.named.items():
-                for key, value in part.state.get(weight, {}).items():
-                    tensors[f"{part_name}.{name}.{key}"] = value.detach().contiguous()
-        return tensors
+            for held in owned:
+                for key, value in part.state.get(held.tensor, {}).items():
+                    shape, offset = (held.shape, held.offset) if value.ndim else ((), ())
+                    pieces.append(Piece(f"{part_name}.{held.name}.{key}", shape, offset, value.detach().contiguous()))
+        return pieces
 
     def load_state(self, read: Read, origin: str) -> None:
         """The inverse. InputError if what is stored is another optimizer's or another model's."""
-        name_of = {weight: name for name, weight in self.named.items()}
         for part_name, part in self.parts.items():
-            for weight in (weight for group in part.param_groups for weight in group["params"]):
-                state = {}
+            mine = {weight for group in part.param_groups for weight in group["params"]}
+            for held in self.held:
+                if held.tensor not in mine:
+                    continue
+                state = part.state[held.tensor] = {}
                 for key in STATE[part_name]:
-                    name = f"{part_name}.{name_of[weight]}.{key}"
-                    state[key] = read(name, None)
-                    if state[key] is None:
+                    name = f"{part_name}.{held.name}.{key}"
+                    stored = read(name, None if key == "step" else held.where)
+                    if stored is None:
                         raise InputError(f"{origin} has no {name}; it was written with another optimizer or model")
-                part.state[weight] = state
+                    state[key] = stored.to(held.tensor.device)
 
 
 def gradient_norm(weights: list[torch.nn.Parameter]) -> float:

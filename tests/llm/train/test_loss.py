@@ -38,9 +38,37 @@ def test_bfloat16_is_near() -> None:
     assert (found - wanted).norm() < 0.02 * wanted.norm()
 
 
-def test_certain_and_impossible_targets_stay_finite_and_nan_stays_nan() -> None:
+def test_certain_and_impossible_targets_are_exact_and_nan_stays_nan() -> None:
     weight_VD = torch.tensor([[500.0], [-500.0]])
     x_MD = torch.ones(1, 1, requires_grad=True)
     assert cross_entropy(x_MD, weight_VD, torch.tensor([0])).item() == 0.0
-    assert 87 <= cross_entropy(x_MD, weight_VD, torch.tensor([1])).item() < 88
+    assert cross_entropy(x_MD, weight_VD, torch.tensor([1])).item() == 1000.0
+    assert token_losses(x_MD, weight_VD, torch.tensor([1])).item() == 1000.0
     assert cross_entropy(x_MD * float("nan"), weight_VD, torch.tensor([0])).isnan()
+
+
+@pytest.mark.parametrize("scale", [1.0, 200.0])
+def test_z_loss_is_in_the_gradient_and_not_in_the_value(scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x_MD = torch.randn(CHUNK + 9, 16, generator=generator).requires_grad_()
+    weight_VD = (scale * torch.randn(50, 16, generator=generator)).requires_grad_()
+    target_M = torch.randint(0, 50, (CHUNK + 9,), generator=generator)
+    logits_MV = x_MD @ weight_VD.T
+    plain = F.cross_entropy(logits_MV, target_M)
+    wanted = torch.autograd.grad(plain + 0.01 * logits_MV.logsumexp(-1).square().mean(), (x_MD, weight_VD))
+    loss = cross_entropy(x_MD, weight_VD, target_M, z_loss=0.01)
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5)
+    for ours, theirs in zip(torch.autograd.grad(loss, (x_MD, weight_VD)), wanted, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6 * scale**2)
+
+
+def test_parts_of_a_batch_add_up() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x_MD = torch.randn(30, 16, generator=generator)
+    weight_VD = torch.randn(50, 16, generator=generator).requires_grad_()
+    target_M = torch.randint(0, 50, (30,), generator=generator)
+    whole = cross_entropy(x_MD, weight_VD, target_M)
+    parts = [cross_entropy(x_MD[rows], weight_VD, target_M[rows], 30) for rows in (slice(0, 20), slice(20, 30))]
+    assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-6)
+    (found,), (wanted,) = (torch.autograd.grad(loss, weight_VD) for loss in (sum(parts), whole))
+    assert torch.allclose(found, wanted, atol=1e-7)
