@@ -134,4 +134,6 @@ def rows_of(columns: list[str], rows: list[list[str]], numeric) -> str:
 
 def kind_of(number: bool, cell: str) -> str:
     """The cell's class: long text must not become a column of single words on a narrow screen."""
-    return "number" if number else "words long" if len(cell) > 24 else "words"
+    if number and len(cell) < 36:
+        return "number"
+    return "words long" if len(cell) > 24 else "words"

@@ -243,6 +243,8 @@ STORAGE = [
         0.01,
     ),
 ]
+# DeepSeek-AI 2024, table 3: layers, width, M = 72 L d^2 + 12 L d s without embeddings, sequences of 4,096.
+DEEPSEEK = ((8, 512, 352e6), (24, 2048, 9.66e9), (32, 4096, 45.1e9), (40, 5120, 85.6e9), (80, 8192, 419e9))
 # Hoffmann et al. 2022, table A4: layers, width, heads, their width, FLOPs over 6 N D.
 CHINCHILLA = (
     ("73M", 10, 640, 10, 64, 1.03),
@@ -280,6 +282,17 @@ TOTAL_FLOPS = [
             "Chowdhery 2022, its table of compute",
         )
         for m, n, d in (("PaLM 8B", 4.29e22, 780e9), ("PaLM 62B", 3.08e23, 795e9), ("PaLM 540B", 2.56e24, 780e9))
+    ),
+    *(
+        Row(
+            f"DeepSeek's {layers} x {width}",
+            "FLOPs per token, matmul without logits",
+            published,
+            flops.model_flops(Shape.gpt(width, layers, 8, 102400, 4096), 4096, logits=False),
+            0.01,
+            "DeepSeek-AI 2024, table 3",
+        )
+        for layers, width, published in DEEPSEEK
     ),
     Row(
         "Llama 3 405B",
