@@ -100,7 +100,8 @@ class Segment:
                 if self.ranks.any(stopping.due(2 * longest)) and self.step < self.task.stop:
                     self.save_point()
                     self.recovery.wait()
-                    raise Stopped(f"stopped at step {self.step} of {self.task.stop}, all is kept; run again to go on")
+                    kept = "all is kept" if self.recovery.kept == self.step else "which could not be kept"
+                    raise Stopped(f"stopped at step {self.step} of {self.task.stop}, {kept}; run again to go on")
         self.recovery.wait()
 
     def make_step(self, step: int) -> StepMetrics:
