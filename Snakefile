@@ -36,6 +36,7 @@ except (StemmaError, InputError) as error:
 wildcard_constraints:
     source=r"[\w.-]+",
     step=r"\d+",
+    preset=r"[\w.-]+",
 
 
 include: "rules/collect.smk"
@@ -61,6 +62,11 @@ rule all:
 rule raw:
     input:
         [f"results/raw/{source}/manifest.json" for source in SOURCES],
+
+
+rule plan:
+    input:
+        f"results/plan/{PLANNED}.html",
 
 
 rule checkpoints:
@@ -89,6 +95,7 @@ rule quantized:
 localrules:
     all,
     raw,
+    plan,
     checkpoints,
     adapters,
     models,

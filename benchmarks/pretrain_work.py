@@ -56,15 +56,13 @@ class Turns:
 def ours(config: ModelConfig, batch: int, stream: TokenStream, turns: Turns, compiled: bool, optimizer: str) -> None:
     """The loop of scripts/pretrain/pretrain.py without what it writes."""
     from llm.model.transformer import CausalLM, initialise
-    from llm.parallel.single import SingleEngine
+    from llm.parallel.single import SingleEngine, prepare_layers
     from llm.train.loop import train
     from llm.train.memory import keep_freed_memory
     from llm.train.optimizer import OptimizerSettings
 
     keep_freed_memory()
-    model = initialise(CausalLM(config), 0)
-    if compiled:
-        model.model.compile()
+    model = prepare_layers(initialise(CausalLM(config), 0), "none", compiled)
     engine = SingleEngine(model, OptimizerSettings(optimizer, RATE, 0.01, 0.1, 1.0), torch.bfloat16)
     rows = stream.rows
 

@@ -21,7 +21,7 @@ def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dic
     of the validation split, in all and by domain, null but in the last row. validation: what evaluate.py returns."""
     figures = {VALIDATION: validation["bpb"]}
     figures |= {f"{VALIDATION}.{domain}": bits for domain, bits in sorted(validation["by_domain"].items())}
-    rows = pl.DataFrame([asdict(metrics) for metrics in steps])
+    rows = pl.DataFrame([asdict(metrics) for metrics in steps], infer_schema_length=None)
     if rows["skipped"].null_count() == len(rows):
         rows = rows.drop("skipped")
     last = pl.int_range(pl.len()) == pl.len() - 1

@@ -68,7 +68,7 @@ def train_segment(job: Job) -> dict:
             segment = Segment(task, lambda: engine_of(job, dtype), stream, ranks, recovery)
             peak = matmul_peak(dtype) * job.layout.world_size
             work = Work(segment.per_step, flops_per_token(job.model), peak)
-            telemetry = Telemetry(work, job.logs if rank == 0 else None)
+            telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)
             steps = segment.steps(stopping, job.hang_seconds)
             _, seconds = timed(lambda: [None for _ in telemetry.watch(steps, segment.step, task.stop)])
             validation, validation_seconds = timed(

@@ -37,10 +37,11 @@ class Work:
 
 
 class Telemetry:
-    """Watches steps as they pass. logs: an existing directory for live logs, None for the progress line alone."""
+    """Watches steps as they pass. logs: an existing directory for live logs, None for the progress line alone, and with
+    `quiet`, as on all ranks but one, not even that."""
 
-    def __init__(self, work: Work, logs: Path | None = None) -> None:
-        self.work = work
+    def __init__(self, work: Work, logs: Path | None = None, quiet: bool = False) -> None:
+        self.work, self.quiet = work, quiet
         self.rows: list[dict] = []
         self.path = logs / NAME if logs else None
         self.events = EventFile(logs) if logs else None
@@ -50,17 +51,20 @@ class Telemetry:
     def watch(self, steps: Iterator[StepMetrics], start: int, stop: int) -> Iterator[StepMetrics]:
         """Passes the steps start + 1 ... stop on. The time of a step is that of its making, not that of its use."""
         shown = time.monotonic()
-        while True:
-            begun = time.perf_counter()
-            metrics = next(steps, None)
-            if metrics is None:
-                break
-            self.note(metrics, time.perf_counter() - begun)
-            if time.monotonic() - shown >= EVERY_SECONDS or metrics.step == stop:
-                self.show(metrics, stop)
-                self.write()
-                shown = time.monotonic()
-            yield metrics
+        try:
+            while True:
+                begun = time.perf_counter()
+                metrics = next(steps, None)
+                if metrics is None:
+                    return
+                self.note(metrics, time.perf_counter() - begun)
+                if time.monotonic() - shown >= EVERY_SECONDS or metrics.step == stop:
+                    self.show(metrics, stop)
+                    self.write()
+                    shown = time.monotonic()
+                yield metrics
+        finally:  # also where the steps end with an error
+            self.write()
 
     def note(self, metrics: StepMetrics, seconds: float) -> None:
         row = asdict(metrics) | {"seconds": seconds} | self.work.speed(seconds) | {"memory_bytes": self.memory()}
@@ -70,6 +74,8 @@ class Telemetry:
             self.events.write(metrics.step, scalars)
 
     def show(self, metrics: StepMetrics, stop: int) -> None:
+        if self.quiet:
+            return
         seconds = sum(row["seconds"] for row in self.rows) / len(self.rows)
         speed = self.work.speed(seconds)
         progress(
@@ -79,11 +85,11 @@ class Telemetry:
 
     def write(self) -> None:
         """Replaces telemetry.parquet at once. Of an earlier, interrupted try the steps before this one's are kept."""
-        if self.path is None:
+        if self.path is None or not self.rows:
             return
-        rows = pl.DataFrame(self.rows)
+        rows = pl.DataFrame(self.rows, infer_schema_length=None)
         if self.earlier is not None:
-            rows = pl.concat([self.earlier.filter(pl.col("step") < rows["step"][0]), rows], how="diagonal")
+            rows = pl.concat([self.earlier.filter(pl.col("step") < rows["step"][0]), rows], how="diagonal_relaxed")
         partial = self.path.with_suffix(".partial")
         shards.write(rows, partial)
         partial.replace(self.path)
@@ -101,7 +107,9 @@ class Telemetry:
         return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else self.process.memory_info().rss
 
     def summary(self) -> dict:
-        """Medians over this process's steps for the job's record, and the peak of memory."""
+        """Medians over this process's steps for the job's record, and the peak of memory; empty if it made none."""
+        if not self.rows:
+            return {}
         seconds = statistics.median(row["seconds"] for row in self.rows)
         speed = self.work.speed(seconds)
         return {

@@ -46,6 +46,30 @@ def test_an_interrupted_try_leaves_its_steps(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_steps_before_an_error_are_kept(tmp_path: Path) -> None:
+    def failing() -> Iterator[StepMetrics]:
+        yield from steps(1, 150)
+        yield StepMetrics(151, float("nan"), 0.1, 1.0, "not finite")
+        raise ValueError("as asked")
+
+    with pytest.raises(ValueError, match="as asked"):
+        list(Telemetry(WORK, tmp_path).watch(failing(), 0, 200))
+    rows = pl.read_parquet(tmp_path / NAME)
+    assert rows["step"].to_list() == list(range(1, 152))
+    assert rows["skipped"].to_list() == [None] * 150 + ["not finite"]
+
+
+def test_nothing_to_do_is_no_error(tmp_path: Path) -> None:
+    telemetry = Telemetry(WORK, tmp_path)
+    assert list(telemetry.watch(steps(1, 0), 0, 0)) == []
+    assert telemetry.summary() == {}
+
+
+def test_all_ranks_but_one_are_quiet(capsys: pytest.CaptureFixture) -> None:
+    list(Telemetry(WORK, quiet=True).watch(steps(1, 4), 0, 4))
+    assert capsys.readouterr().err == ""
+
+
 def test_flops_of_gpt3() -> None:
     """Table D.1 of Brown et al. 2020: 174.6 G parameters, 3.14e23 FLOPs for 300 G tokens, attention not counted."""
     config = ModelConfig(50257, 12288, 96, 96, 96, 128, 49152, 2048, position="learned", norm="layernorm",
