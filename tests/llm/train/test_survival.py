@@ -65,6 +65,9 @@ def test_sigterm_and_time_limit_stop_in_peace(inputs: dict, clean: Path, tmp_pat
     assert "going on from step" in err
     assert digests(tmp_path / "checkpoint") == digests(clean)
     assert metrics["skipped_steps"] == 0
+    status, _, err = ended(start(inputs, tmp_path / "checkpoint", **there | {"learning_rate": 0.02}))
+    assert status == 2
+    assert "is of a run with other parameters" in err
 
 
 def test_flipped_bit_in_a_recovery_point(inputs: dict, clean: Path, tmp_path: Path) -> None:
