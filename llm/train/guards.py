@@ -87,15 +87,14 @@ class Guard:
         """After the step that was judged last; `last` of the segment: its end should not rest on doubtful steps."""
         return self.strikes >= (min(2, self.settings.patience) if last else self.settings.patience)
 
-    def rolled_back(self, step: int, kept: "Guard | None") -> "Guard":
-        """The state to go on with after the return to the golden point, whose own state was `kept` (None: it is the
-        segment's start, where `self.start` stands). InputError if training has gone back often enough."""
+    def rolled_back(self, step: int, kept: "Guard") -> "Guard":
+        """The state to go on with after the return from `step` to the golden point, whose own state was `kept`."""
         golden = self.golden[0]
         first = max(golden + 1, step - self.strikes + 1 - self.settings.patience)
         left_out = sorted({*self.left_out, *range(first, step + 1)})
         event = {"step": step, "what": "rollback", "to": golden, "left_out": [first, step]}
         return replace(
-            kept or self,
+            kept,
             golden=list(self.golden),
             strikes=0,
             pending=None,

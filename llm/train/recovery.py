@@ -28,6 +28,7 @@ class Recovery:
         self.directory, self.ranks = directory, ranks
         self.writers = Ranks(ranks.rank, ranks.world_size)
         self.lease, self.thread = None, None
+        self.kept: int | None = None  # the step of the last point that rank 0 wrote
         refused = None
         if ranks.rank == 0:
             try:
@@ -102,6 +103,7 @@ class Recovery:
                     raise fault
                 self.lease.check()
                 hidden.rename(self.directory / f"point-{serial:06}")
+                self.kept = state["step"]
                 self.prune()
         except (OSError, InputError) as error:
             self.warn(f"no recovery point of step {state['step']} could be kept ({error}); training goes on")

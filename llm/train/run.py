@@ -3,9 +3,10 @@
 All that scripts/pretrain/pretrain.py is told is here in one picklable Job, since ranks may be processes of their own.
 """
 
+import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -54,6 +55,12 @@ class Job:
     time_limit: float | None
     hang_seconds: float
 
+    @property
+    def identity(self) -> str:
+        """Digest of all that the steps depend on beside files: what a recovery point has to be of."""
+        what = (replace(self.task, previous=None), self.optimizer, self.dtype, self.seed, self.recompute, self.compile)
+        return hashlib.sha256(repr(what).encode()).hexdigest()
+
 
 def train_segment(job: Job) -> dict:
     """On every rank. Returns the metrics, or {"stopped": line} where it was asked to stop."""
@@ -65,7 +72,7 @@ def train_segment(job: Job) -> dict:
         ranks = Ranks(rank, job.layout.world_size)
         recovery = Recovery(job.scratch, str(job.checkpoint), ranks)
         try:
-            segment = Segment(task, lambda: engine_of(job, dtype), stream, ranks, recovery)
+            segment = Segment(task, lambda: engine_of(job, dtype), stream, ranks, recovery, job.identity)
             peak = matmul_peak(dtype) * job.layout.world_size
             work = Work(segment.per_step, flops_per_token(job.model), peak)
             telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from llm.errors import InputError, Stopped
-from llm.train.checkpoint import Snapshot, load_checkpoint, save_checkpoint
+from llm.train.checkpoint import Snapshot, load_checkpoint, read_state, save_checkpoint
 from llm.train.data import TokenStream
 from llm.train.engine import Engine
 from llm.train.guards import Guard, GuardSettings, diverged
@@ -43,11 +43,19 @@ class Task:
 
 
 class Segment:
-    """One rank's view of it. build: makes this rank's engine, its weights as at step 0."""
+    """One rank's view of it. build: makes this rank's engine, its weights as at step 0. identity: names all that the
+    steps depend on; recovery points of another are refused."""
 
     def __init__(
-        self, task: Task, build: Callable[[], Engine], stream: TokenStream, ranks: Ranks, recovery: Recovery
+        self,
+        task: Task,
+        build: Callable[[], Engine],
+        stream: TokenStream,
+        ranks: Ranks,
+        recovery: Recovery,
+        identity: str,
     ) -> None:
+        self.identity = identity
         self.task, self.build, self.stream, self.ranks, self.recovery = task, build, stream, ranks, recovery
         self.per_step = task.batch_size * stream.context_length
         self.engine = build()
@@ -75,6 +83,8 @@ class Segment:
 
     def go_on_from(self, point: Path) -> None:
         """All as it was when this recovery point was written."""
+        if read_state(point)["identity"] != self.identity:
+            raise InputError(f"{point} is of a run with other parameters; name a scratch directory of its own")
         state = load_checkpoint(point, self.engine, self.task.config, self.ranks)
         self.step, self.tokens_seen, self.skipped = state["step"], state["tokens_seen"], state["skipped"]
         self.guard = Guard.from_json(self.task.guards or GuardSettings(), state["guard"])
@@ -100,7 +110,8 @@ class Segment:
                 if self.ranks.any(stopping.due(2 * longest)) and self.step < self.task.stop:
                     self.save_point()
                     self.recovery.wait()
-                    raise Stopped(f"stopped at step {self.step} of {self.task.stop}, all is kept; run again to go on")
+                    kept = "all is kept" if self.recovery.kept == self.step else "which could not be kept"
+                    raise Stopped(f"stopped at step {self.step} of {self.task.stop}, {kept}; run again to go on")
         self.recovery.wait()
 
     def make_step(self, step: int) -> StepMetrics:
@@ -149,6 +160,7 @@ class Segment:
 
     def save_point(self) -> None:
         state = self.state() | {
+            "identity": self.identity,
             "guard": self.guard.to_json(),
             "history": [astuple(metrics) for metrics in self.history],
         }
