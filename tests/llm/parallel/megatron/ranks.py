@@ -14,9 +14,9 @@ from llm.parallel.build import build_engine
 from llm.parallel.launch import run_ranks
 from llm.parallel.layout import Layout
 from llm.train.engine import Engine, Piece
-from tests.llm.parallel.runs import ADAMW, MODEL, rows_of, train
+from tests.llm.parallel.runs import ADAMW, BATCH, MODEL, rows_of, train
 
-FOUR = replace(MODEL, n_layers=4, init="normal", init_std=0.1)  # as many layers as stages, none of them the identity
+FOUR = replace(MODEL, n_layers=4, init="normal", init_std=0.05)  # as many layers as stages, none of them the identity
 SINGLE = Layout("torch")
 LAYOUTS = {
     "megatron": Layout("megatron"),
@@ -72,6 +72,25 @@ def halved_curve_of(layout: Layout, config: ModelConfig, steps: int) -> list[tup
 
     engine.core.finalize_model_grads_func = halve
     return train(engine, 1, steps, config)
+
+
+def skipped_by(layout: Layout, config: ModelConfig) -> tuple[tuple, tuple, bool]:
+    """Skips a step whose gradient is not finite, for a fault on the last rank: what rank 0 sees of it, and of the same
+    step without the fault; whether the state is as before."""
+    engine = build_engine(config, layout, ADAMW, torch.float32, 3)
+    train(engine, 1, 2, config)
+    before = state_of(engine)
+    weight = next(iter(engine.held)).parameter.data
+    kept = weight.clone()
+    if engine.rank == engine.world_size - 1:
+        weight.fill_(float("nan"))
+    bad = engine.gradients(rows_of(3, config), BATCH)
+    engine.skip()
+    weight.copy_(kept)
+    good = engine.gradients(rows_of(3, config), BATCH)
+    engine.skip()
+    after = state_of(engine)
+    return bad, good, all(np.array_equal(after[name], before[name]) for name in before)
 
 
 def run_of(layout: Layout, config: ModelConfig, steps: int, more: int, dtype=torch.float32, directory=None) -> Run:
