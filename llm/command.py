@@ -1,19 +1,31 @@
 """A command line for a script, made from the signature of its `main`.
 
 Paths and strings are taken as they are, everything else is JSON. What `main` returns is printed as one JSON line on
-stdout: the metrics. An InputError becomes one line on stderr and exit status 2. Knows nothing of caching or records.
+stdout: the metrics. An InputError becomes one line on stderr and exit status 2, Stopped one and exit status 75.
+Arguments that name a place of the job rather than its work (SURROUNDINGS) default to what the environment says. Knows
+nothing of caching or records.
 """
 
 import argparse
 import inspect
 import json
+import os
 import sys
 import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from llm.errors import InputError
+from llm.errors import InputError, Stopped
+
+# What a result does not depend on: directories for recovery and for live logs, how long to run, when to give up.
+SURROUNDINGS = {
+    "scratch": "STEMMA_SCRATCH",
+    "logs": "STEMMA_LOGS",
+    "time_limit": "STEMMA_TIME_LIMIT",
+    "hang_seconds": "STEMMA_HANG_SECONDS",
+}
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: run it again
 
 
 def command(main: Callable[..., dict], arguments: list[str] | None = None) -> None:
@@ -24,6 +36,9 @@ def command(main: Callable[..., dict], arguments: list[str] | None = None) -> No
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stopped:
+        print(f"error: {stopped}", file=sys.stderr)
+        sys.exit(STOPPED)
     except OSError as error:
         if error.errno != 28:  # ENOSPC is the reader's to mend, any other is ours to explain
             raise
@@ -52,7 +67,7 @@ def parser(main: Callable[..., dict]) -> argparse.ArgumentParser:
             type=reader(kind) if hint is kind else optional(reader(kind)),
             nargs="*" if kind == list[Path] else None,
             required=required,
-            default=None if required else argument.default,
+            default=None if required else os.environ.get(SURROUNDINGS.get(name, ""), argument.default),
             metavar=getattr(kind, "__name__", str(kind)).upper(),
             help=f"default: {argument.default!r}".replace("%", "%%") if not required else None,
         )

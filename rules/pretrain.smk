@@ -1,6 +1,8 @@
+from llm.parallel.layout import Layout
 from llm.train.schedule import checkpoint_steps, schedule_of_segment, validation_of_segment
 
 STEPS = checkpoint_steps(config["pretrain"])
+RANKS = Layout.from_section(config["pretrain"]["parallel"]).world_size
 START = dict(zip(STEPS, [0, *STEPS]))
 
 
@@ -43,15 +45,23 @@ rule pretrain:
         schedule=lambda w: schedule_of_segment(config["pretrain"], int(w.step)),
         dtype=config["pretrain"]["dtype"],
         validation_tokens=lambda w: validation_of_segment(config["pretrain"], int(w.step)),
+        parallel=config["pretrain"]["parallel"],
+        recompute=config["pretrain"]["recompute"],
+        compile=config["pretrain"]["compile"],
+        guards=config["pretrain"]["guards"],
+        recovery_every=config["pretrain"]["recovery_every"],
         seed=config["seed"],
     log:
         "results/logs/pretrain/{step}.log",
     benchmark:
         "results/benchmarks/pretrain/{step}.tsv"
-    threads: 1  # of products this small, a second thread gives nothing and loses much on a busy machine
+    threads: RANKS  # of products this small, a second thread a rank gives nothing and loses much on a busy machine
     resources:
-        mem_mb=2000,
+        mem_mb=2000 * RANKS,
+        time_limit=config["pretrain"]["time_limit"] or 0,
+        hang_seconds=config["pretrain"]["hang_seconds"],
     shell:
+        "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} "
         "python -m stemma run scripts/pretrain/pretrain.py {params.flags}"
 
 

@@ -1,7 +1,8 @@
 """The child process that executes a script: output to the log, progress to the terminal, its cost measured.
 
-A child never outlives the build it belongs to: it is killed when the runner is told to stop, when the runner dies, and
-when the snakemake process named in STEMMA_PARENT is gone.
+A child never outlives the build it belongs to: it is killed when the runner dies and when the snakemake process named
+in STEMMA_PARENT is gone. When the runner is told to stop it passes that on, and kills what has not ended GRACE seconds
+later: long training keeps what it did.
 """
 
 import ctypes
@@ -23,6 +24,7 @@ ERROR = "error: "
 PR_SET_PDEATHSIG = 1
 PARENT = "STEMMA_PARENT"
 GUARD = Path(__file__).with_name("guard.py")
+GRACE = 60
 FULL = "No space left on device"
 
 
@@ -56,7 +58,7 @@ def run_script(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
-        watch(child)
+        stopped = watch(child)
         printed: list[str] = []
         reader = threading.Thread(target=lambda: printed.extend(child.stdout), daemon=True)
         reader.start()
@@ -70,6 +72,8 @@ def run_script(
         reader.join()
         file.writelines(printed)
         status = child.wait()
+    if stopped and status and not last.startswith(ERROR):
+        sys.exit(128 + stopped[0])
     if status:
         raise StemmaError(explain(status, last, log))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -104,31 +108,38 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def watch(child: subprocess.Popen) -> None:
-    """Pass SIGTERM and SIGINT on to the child's whole group; end it when the snakemake that asked for it is gone."""
+def watch(child: subprocess.Popen) -> list[int]:
+    """Pass SIGTERM, SIGINT and SIGUSR1 on to the child's whole group as SIGTERM; end it when the snakemake that asked
+    for it is gone. The list that is returned will hold the signals that came."""
+    came: list[int] = []
 
     def stop(number: int, frame: object) -> None:
-        kill_group(child)
-        sys.exit(128 + number)
+        if not came:
+            signal_group(child, signal.SIGTERM)
+            timer = threading.Timer(GRACE, signal_group, (child, signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+        came.append(number)
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, stop)
     parent = int(os.environ.get(PARENT, 0))
     if not parent:
-        return
+        return came
 
     def poll() -> None:
         while child.poll() is None:
             if not is_alive(parent):
-                kill_group(child)
+                signal_group(child, signal.SIGKILL)
                 os._exit(1)
             threading.Event().wait(0.5)
 
     threading.Thread(target=poll, daemon=True).start()
+    return came
 
 
-def kill_group(child: subprocess.Popen) -> None:
-    """SIGKILL to the child and all that it started."""
+def signal_group(child: subprocess.Popen, number: int) -> None:
+    """A signal to the child and all that it started, unless it has ended."""
     if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
+        os.killpg(child.pid, number)

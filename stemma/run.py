@@ -6,6 +6,7 @@ shell line calls. The script itself runs in a child process that sees only its o
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -94,9 +95,10 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
     variables = environment(job, root, workspace)
     compiled = compiled_code(action)
     started, clock = utc_now(), time.monotonic()
-    permitted = policy(action, workspace, compiled)
-    cached = variables | {"NUMBA_CACHE_DIR": str(compiled)}  # what the result does not depend on: not in the record
-    result = run_script(root / job.script, arguments, permitted, cached, log, describe(job))
+    permitted = policy(action, [workspace, compiled, *(path for _, path in places(action, log))])
+    # What the result does not depend on is not in the record.
+    private = variables | {"NUMBA_CACHE_DIR": str(compiled)} | {name: str(path) for name, path in places(action, log)}
+    result = run_script(root / job.script, arguments, permitted, private, log, describe(job))
     outcome = Outcome(
         started,
         utc_now(),
@@ -111,7 +113,9 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
             if path.is_dir() and not any(path.iterdir()) or not path.exists():
                 raise StemmaError(f"{job.script} ended well but wrote no {path.name}; see {log}")
     outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in staged.items()}
-    return action.keep(outputs, outcome)
+    record = action.keep(outputs, outcome)
+    shutil.rmtree(store.scratch_path(action.key), ignore_errors=True)
+    return record
 
 
 def stage(job: Job, workspace: Path) -> dict[str, list[Path]]:
@@ -160,14 +164,24 @@ def python_files(root: Path, folder: Path) -> list[Path]:
     return sorted(file.relative_to(root) for file in (root / folder).glob("*.py"))
 
 
-def policy(action: Action, workspace: Path, compiled: Path) -> dict:
-    """What the script may open here, for stemma/guard.py: its code, compiled or not, its inputs, its workspace."""
+def places(action: Action, log: Path) -> list[tuple[str, Path]]:
+    """Variable and directory of what a script may keep outside its outputs; it makes the directory if it wants it.
+
+    Scratch bears the action key and outlives a kill: what a job finds there was left by one with the same code,
+    parameters and inputs. Logs lie beside the log file, for those who watch the job.
+    """
+    scratch = action.store.scratch_path(action.key)
+    return [("STEMMA_SCRATCH", scratch.absolute()), ("STEMMA_LOGS", log.with_suffix("").absolute())]
+
+
+def policy(action: Action, writable: list[Path]) -> dict:
+    """What the script may open here, for stemma/guard.py: its code, its inputs, and directories that are its own."""
     closure, root = action.closure, action.root
     inputs = [artifact.argument(Path(item.path)) for item in action.inputs]
     return {
         "zones": [str(root), str(Path.cwd())],
         "files": [str(root / name) for name in (*closure.modules, *closure.data_files)],
-        "trees": [sys.prefix, sys.base_prefix, *(str(path.absolute()) for path in (*inputs, workspace, compiled))],
+        "trees": [sys.prefix, sys.base_prefix, *(str(path.absolute()) for path in (*inputs, *writable))],
         "network": closure.network,
     }
 

@@ -4,6 +4,7 @@
     records/ab/cdef....json what one job made, see stemma/record.py; it is also the action cache's entry
     roots/                  links to the pointers of every directory that builds with this store, see stemma/gc.py
     tmp/<host>-<pid>-.../   where a job writes before its outputs are known
+    scratch/<action key>/   what a job leaves for its next attempt, see stemma/run.py; gone when it succeeds
 
 Everything enters by rename and nothing leaves but through gc, so at any instant the store is valid; what a killed job
 leaves in tmp is swept by the next. What is missing or damaged is looked for in the shared store, where there is one.
@@ -50,6 +51,10 @@ class Store:
     def record_path(self, key: str) -> Path:
         """Where the record with this action key lies, if it does."""
         return self.path / record_name(key)
+
+    def scratch_path(self, key: str) -> Path:
+        """Where jobs with this action key may leave what a later attempt goes on from."""
+        return self.path / "scratch" / key
 
     def is_sound(self, sha256: str) -> bool:
         """Can the object be served, from here or through the shared store, with the bytes its name states?"""

@@ -37,9 +37,16 @@ def empty_model(config: ModelConfig) -> CausalLM:
 
 
 def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Replaces the model's weights by those of a safetensors file, which has our names or those of the config's family.
-    InputError names what is missing or misshapen."""
-    weights = to_ours(model.config.family, model.config.n_heads, read_tensors(path))
+    """Replaces the model's weights by those of a safetensors file, see set_weights."""
+    set_weights(model, read_tensors(path), path, dtype)
+
+
+def set_weights(
+    model: CausalLM, tensors: dict[str, torch.Tensor], path: Path, dtype: torch.dtype = torch.float32
+) -> None:
+    """Replaces the model's weights by those that were read from `path`, which have our names or those of the config's
+    family. InputError names what is missing or misshapen."""
+    weights = to_ours(model.config.family, model.config.n_heads, tensors)
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if model.config.tie_embeddings:
         weights.pop("lm_head.weight", None)  # some writers store the tied matrix twice

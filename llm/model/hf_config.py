@@ -74,6 +74,9 @@ def read(config: dict) -> dict:
         fields["activation"] = activation(config.get("activation_function", "gelu_new"))
     if fields["position"] == "rope":
         fields |= read_rope(config)
+    for field in ("d_model", "n_heads"):
+        if not isinstance(fields[field], int) or fields[field] < 1:
+            raise InputError(f"config.json: {family.names[field]} {fields[field]!r} is not a positive whole number")
     rest = config.get(OWN, {})
     for key in sorted(rest.keys() - OWN_DEFAULTS.keys()):
         raise InputError(f"config.json: {OWN}.{key}: {name} has this elsewhere or not at all; delete it")

@@ -204,7 +204,8 @@ def received(member: Member) -> Outcome:
         member.process.join()
         code = member.process.exitcode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        return Outcome(None, InputError(f"{member.process.name} {how} (for want of memory?); run again"), math.inf)
+        why = " (perhaps for want of memory)" if code == -signal.SIGKILL else ""
+        return Outcome(None, InputError(f"{member.process.name} {how}{why}; run again"), math.inf)
 
 
 @contextlib.contextmanager

@@ -4,31 +4,28 @@ Everything that a step computes depends on the weights, the optimizer's state an
 steps equal 40 bit for bit. Knows nothing of models, ranks or optimizers: these are the engine's.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from llm.errors import InputError
-from llm.progress import progress
 from llm.train.data import TokenStream
 from llm.train.engine import Engine
 from llm.train.schedule import learning_rate_factor
 
-PROGRESS_SECONDS = 10
-
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """`loss` in nats per token, before the update; `lr` AdamW's rate; `grad_norm` before clipping."""
+    """`loss` in nats per token, before the update; `lr` AdamW's rate; `grad_norm` before clipping. `skipped`: why there
+    was no update, None if there was one."""
 
     step: int
     loss: float
     lr: float
     grad_norm: float
+    skipped: str | None = None
 
 
 def train(
@@ -46,33 +43,6 @@ def train(
             )
         engine.update(factor, norm)
         yield metrics
-
-
-def shown(steps: Iterator[StepMetrics], start: int, stop: int, tokens_per_step: int) -> Iterator[StepMetrics]:
-    """Passes the steps on and shows one of them about every ten seconds."""
-    begun = last = time.monotonic()
-    for metrics in steps:
-        now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS or metrics.step == stop:
-            last = now
-            seconds = (now - begun) / (metrics.step - start)
-            progress(
-                f"step {metrics.step}/{stop}  loss {metrics.loss:.3f}  {tokens_per_step / seconds:,.0f} tokens/s  "
-                f"{clock(seconds * (stop - metrics.step))} left"
-            )
-        yield metrics
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
-
-
-def write_metrics(path: Path, steps: list[StepMetrics], validation: dict) -> None:
-    """One JSON line per step, the last one with the validation figures. No times: equal runs give equal bytes."""
-    lines = [vars(metrics) for metrics in steps]
-    lines[-1] = lines[-1] | {"val_bpb": validation["bpb"], "val_bpb_by_domain": validation["by_domain"]}
-    path.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines), encoding="utf-8")
 
 
 def timed(work: Callable[[], object]) -> tuple[object, float]:

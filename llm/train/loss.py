@@ -49,17 +49,21 @@ class LinearCrossEntropy(torch.autograd.Function):
         grad_weight_VD = torch.zeros_like(weight_VD)
         total = torch.zeros((), dtype=torch.float32, device=x_MD.device)
         chunk = CHUNK if x_MD.is_cpu else CUDA_CHUNK
+        # The same memory for every chunk: what has just been written is in the cache.
+        logits_CV = x_MD.new_empty(min(chunk, len(target_M)), len(weight))
+        p_CV = torch.empty_like(logits_CV, dtype=torch.float32)
         for start in range(0, len(target_M), chunk):
             x_CD, target_C = x_MD[start : start + chunk], target_M[start : start + chunk]
-            logits_CV = x_CD @ weight.T
-            p_CV = logits_CV.softmax(-1, dtype=torch.float32)
+            logits_CV, p_CV = logits_CV[: len(target_C)], p_CV[: len(target_C)]
+            torch.mm(x_CD, weight.T, out=logits_CV)
+            torch.softmax(logits_CV, -1, torch.float32, out=p_CV)
             loss_C = losses_of(logits_CV, p_CV, target_C)
             total += loss_C.sum()
             if z_loss:  # d ln(Z)^2 / d logits = 2 ln(Z) p, and ln(Z) = logit - ln p
                 log_z_C1 = logits_CV.gather(1, target_C[:, None]) + loss_C[:, None]
                 p_CV.mul_(1 + 2 * z_loss * log_z_C1)
             p_CV[torch.arange(len(target_C), device=p_CV.device), target_C] -= 1  # d loss / d logits
-            d_CV = p_CV.to(x_MD.dtype)
+            d_CV = logits_CV.copy_(p_CV)
             torch.mm(d_CV, weight, out=grad_x_MD[start : start + chunk])
             grad_weight_VD += d_CV.T @ x_CD
         ctx.save_for_backward(grad_x_MD, grad_weight_VD)

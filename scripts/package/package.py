@@ -4,10 +4,9 @@ from pathlib import Path
 
 from llm.command import command
 from llm.model.config import parameter_counts
-from llm.model.directory import load_config, load_weights
+from llm.model.directory import load_config, set_weights
 from llm.model.families import described
 from llm.model.package import (
-    WEIGHTS_NAME,
     check_vocabulary,
     directory_bytes,
     inventory,
@@ -15,6 +14,7 @@ from llm.model.package import (
     write_directory,
 )
 from llm.model.transformer import CausalLM
+from llm.train.pieces import open_pieces
 
 
 def main(
@@ -27,12 +27,12 @@ def main(
     tokenizer_config: Path,
     hf: Path,
 ) -> dict:
-    """config: config.json. checkpoint: directory with model.safetensors (fp32). model, vocab, merges, tokenizer,
+    """config: config.json. checkpoint: directory of any layout of ranks. model, vocab, merges, tokenizer,
     tokenizer_config: the tokenizer's files. hf: empty directory to fill. Returns the inventory of parameters."""
     architecture = load_config(config)
     check_vocabulary(architecture, vocab)
     weights = CausalLM(architecture)
-    load_weights(weights, checkpoint / WEIGHTS_NAME)
+    set_weights(weights, open_pieces(checkpoint, "model").all(), checkpoint)
     write_directory(hf, read_config(config.parent), weights, [model, vocab, merges, tokenizer, tokenizer_config])
     return {
         "hugging_face": described(vars(architecture)),

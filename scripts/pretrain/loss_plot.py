@@ -1,20 +1,21 @@
-"""Draw the loss curve of a chain of checkpoints beside the n-gram baselines. Evaluates nothing."""
+"""Draw what a chain of checkpoints says of its training beside the n-gram baselines. Evaluates nothing."""
 
 import json
 from pathlib import Path
 
 from llm.command import command
-from llm.train.plot import draw_loss, read_history
+from llm.train.metrics import VALIDATION, read_metrics
+from llm.train.plot import draw_training
 
 
 def main(checkpoints: list[Path], ngram: Path, plot: Path) -> dict:
     """checkpoints: all directories of the chain. ngram: ngram.json. plot: the SVG to write. Returns the metrics."""
-    history = read_history(checkpoints)
+    history = read_metrics(checkpoints)
     baselines = json.loads(ngram.read_text(encoding="utf-8"))
-    draw_loss(history, baselines, plot)
-    last = history[-1]
-    below = [name for name in ("unigram", "bigram", "trigram") if last["val_bpb"] < baselines[name]]
-    return {"steps": last["step"], "val_bpb": last["val_bpb"], "below": below}
+    draw_training(history, baselines, plot)
+    bits = history[VALIDATION][-1]
+    below = [name for name in ("unigram", "bigram", "trigram") if bits < baselines[name]]
+    return {"steps": len(history), "val_bpb": bits, "below": below}
 
 
 if __name__ == "__main__":

@@ -1,22 +1,18 @@
 """Train the model from one checkpoint to the next. Does not choose the architecture, the data mix or the tokenizer."""
 
+import tempfile
 from pathlib import Path
 
-import torch
-
 from llm.command import command
-from llm.errors import InputError
+from llm.errors import Stopped
+from llm.model.config import digest
 from llm.model.directory import load_config
-from llm.model.transformer import CausalLM, initialise
-from llm.parallel.single import SingleEngine
-from llm.train.checkpoint import load_checkpoint, save_checkpoint
-from llm.train.data import TokenStream, ValidationSet
-from llm.train.evaluate import bits_per_byte
-from llm.train.loop import shown, timed, train, write_metrics
-from llm.train.memory import keep_freed_memory
+from llm.parallel.launch import run_ranks
+from llm.parallel.layout import Layout
+from llm.train.guards import GuardSettings
 from llm.train.optimizer import OptimizerSettings
-
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+from llm.train.run import Job, train_segment
+from llm.train.segment import Task
 
 
 def main(
@@ -25,6 +21,8 @@ def main(
     plan: Path,
     checkpoint: Path,
     previous: Path | None = None,
+    scratch: Path | None = None,
+    logs: Path | None = None,
     *,
     start: int,
     stop: int,
@@ -37,39 +35,37 @@ def main(
     schedule: dict,
     dtype: str,
     validation_tokens: int | None,
+    parallel: dict,
+    recompute: str,
+    compile: bool,
+    guards: dict | None,
+    recovery_every: int,
     seed: int,
+    time_limit: float | None = None,
+    hang_seconds: float | None = None,
 ) -> dict:
     """config: config.json. tokens: directory of token shards. plan: the mix. previous: the checkpoint of step `start`.
-    checkpoint: empty directory to fill. validation_tokens: per source, null for all. Returns the metrics."""
-    keep_freed_memory()
-    architecture = load_config(config)
+    checkpoint: empty directory to fill. scratch: what an interrupted run goes on from, the same directory again; logs:
+    for live telemetry. validation_tokens: per source, null for all. parallel: a layout of ranks. guards: null for none.
+    time_limit: minutes until it stops in peace. hang_seconds: without a step, until it ends. Returns the metrics."""
+    model, layout = load_config(config), Layout.from_section(parallel)
     settings = OptimizerSettings(optimizer, learning_rate, matrix_learning_rate, weight_decay, clip_norm)
-    stream = TokenStream(tokens, plan, architecture.context_length, seed)
-    engine = SingleEngine(initialise(CausalLM(architecture), seed), settings, DTYPES[dtype])
-    state = load_checkpoint(previous, engine) if previous else {"step": 0, "tokens_seen": 0}
-    if state["step"] != start:
-        raise InputError(f"{previous} is of step {state['step']}, but this segment starts at step {start}")
-    per_step = batch_size * architecture.context_length
-    steps = train(engine, stream, start, stop, batch_size, schedule, learning_rate)
-    history, seconds = timed(lambda: list(shown(steps, start, stop, per_step)))
-    validation, validation_seconds = timed(
-        lambda: bits_per_byte(engine, architecture, ValidationSet(tokens), validation_tokens)
-    )
-    tokens_seen = state["tokens_seen"] + per_step * (stop - start)
-    save_checkpoint(checkpoint, engine, stop, tokens_seen)
-    write_metrics(checkpoint / "metrics.jsonl", history, validation)
-    return {
-        "step": stop,
-        "loss": history[-1].loss,
-        "val_bpb": validation["bpb"],
-        "val_bpb_by_domain": validation["by_domain"],
-        "validation_tokens": validation["tokens"],
-        "tokens_seen": tokens_seen,
-        "tokens_per_epoch": stream.tokens,
-        "tokens_per_second": round(per_step * (stop - start) / seconds),
-        "seconds": round(seconds, 1),
-        "validation_seconds": round(validation_seconds, 1),
-    }
+    guard_settings = None if guards is None else GuardSettings(**guards)
+    task = Task(
+        start, stop, previous, batch_size, schedule, learning_rate, recovery_every, guard_settings, digest(model),
+        layout.to_dict(),
+    )  # fmt: skip
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        job = Job(
+            task, model, layout, settings, dtype, seed, recompute, compile, tokens, plan, checkpoint,
+            scratch or Path(temporary), logs, validation_tokens, time_limit, hang_seconds or 0,
+        )  # fmt: skip
+        metrics = run_ranks(layout.world_size, train_segment, job)
+    if "stopped" in metrics:
+        raise Stopped(metrics["stopped"])
+    return metrics
 
 
 if __name__ == "__main__":

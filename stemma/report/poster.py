@@ -139,7 +139,8 @@ def drawn(artifacts: list[Artifact], spec: dict) -> list[dict]:
 
 
 def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
-    """Lines: of a JSON lines file's keys (`file`, `x`, `y`), or one point for each artifact (`x`, `y` paths)."""
+    """Lines: of a parquet or JSON lines file's columns (`file`, `x`, `y`), or one point for each artifact (`x`, `y`
+    paths); where `y` is a mapping, a line for each of its keys."""
     found = []
     for entry in spec["series"]:
         one = {**{key: spec[key] for key in ("of", "where", "unless") if key in spec}, **entry}
@@ -149,8 +150,9 @@ def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
                 points += series_of(item, one["file"], one["x"], one["y"])
             else:
                 points += list(zip(at(item, one["x"]), at(item, one["y"]), strict=False))
-        points = [(x, y) for x, y in points if is_number(x) and is_number(y)]
-        found += [Series(one["label"], points)] if points else []
+        for label, line in split(one["label"], points).items():
+            line = [(x, y) for x, y in line if is_number(x) and is_number(y)]
+            found += [Series(label, line)] if line else []
     if not found:
         return None
     levels = []
@@ -161,6 +163,15 @@ def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
     legend = [(one.label, shown(one.points[-1][1], "number"), "line") for one in found]
     legend += [(level.label, shown(level.y, "number"), "level") for level in levels]
     return {"kind": "curve", "title": spec["title"], "svg": svg, "legend": legend}
+
+
+def split(label: str, points: list[tuple]) -> dict[str, list[tuple]]:
+    """Lines by their label: one, or one for each key where the points' heights are mappings."""
+    lines: dict[str, list[tuple]] = {}
+    for x, y in points:
+        for key, height in y.items() if isinstance(y, dict) else [(label, y)]:
+            lines.setdefault(key, []).append((x, height))
+    return lines
 
 
 def bars(artifacts: list[Artifact], spec: dict) -> dict | None:

@@ -52,13 +52,17 @@ def records(item: Artifact, file: Path):
 
 
 def series_of(item: Artifact, pattern: str, x: str, y: str) -> list[tuple[float, float]]:
-    """The points of a JSON lines file: two of its keys, rows that lack one left out."""
+    """The points of a parquet or JSON lines file: two of its columns, rows that lack one left out."""
     file = file_of(item, pattern)
-    if file is None or file.suffix != ".jsonl":
+    if file is None or file.suffix not in (".parquet", ".jsonl"):
         return []
-    with file.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    return [(row[x], row[y]) for row in rows if x in row and y in row]
+    import polars
+
+    parquet = file.suffix == ".parquet"
+    lazy = polars.scan_parquet(file) if parquet else polars.scan_ndjson(file, infer_schema_length=None)
+    if not {x, y} <= set(lazy.collect_schema()):
+        return []
+    return lazy.select(x, y).drop_nulls().collect().rows()
 
 
 def clipped(value: object) -> str:

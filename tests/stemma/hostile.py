@@ -92,6 +92,8 @@ def prepared(path: Path) -> Toy:
         "    rows = [json.dumps({'step': n, 'loss': 5 / (1 + n)}) for n in range(30)]\n"
         "    (parts / 'history.jsonl').write_text('\\n'.join(rows))\n"
         "    polars.DataFrame({'text': [text.read_text()] * 5}).write_parquet(parts / 'rows.parquet')\n"
+        "    squares = {'number': range(10), 'square': [n * n for n in range(10)]}\n"
+        "    polars.DataFrame(squares).write_parquet(parts / 'numbers.parquet')\n"
         f"    (parts / {NAME!r}).write_text('x')\n"
         "    (parts / 'b.txt')",
     )

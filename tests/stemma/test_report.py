@@ -238,3 +238,16 @@ def test_the_register_finds_by_source_and_digest(artifacts, toy):
     for entry in entries:
         assert entry.item.pointer.sha256 in entry.find and entry.item.rule in entry.find
         assert json.loads(entry.record) == entry.item.record
+
+
+def test_curves_of_columns_and_of_mappings(toy, artifacts):
+    """A parquet file's columns make a line, and a mapping a line for each of its keys."""
+    series = [
+        {"label": "length", "file": "numbers.parquet", "x": "number", "y": "square"},
+        {"label": "scores", "x": "metrics.times", "y": "metrics.scores"},
+        {"label": "absent", "file": "numbers.parquet", "x": "number", "y": "cube"},
+    ]
+    with contextlib.chdir(toy.path):
+        [plot] = drawn(artifacts, {"kind": "curve", "title": "c", "of": ["results/parts"], "series": series})
+    assert [label for label, *_ in plot["legend"]] == ["length", *sorted([ATTACK, "large", "small"])]
+    assert plot["legend"][0][1] == "81"

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from llm.errors import InputError
-from llm.model.config import ModelConfig, parameter_counts
+from llm.model.config import ModelConfig, check_target_modules
 
 SECTION = {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 96, "context_length": 32}
+YARN = {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 8}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,29 @@ SECTION = {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 
         ({"rope_theta": 0}, "model.rope_theta: 0"),
         ({"tie_embeddings": "yes"}, "model.tie_embeddings: 'yes'"),
         ({"n_head": 4}, "model.n_head: unknown key"),
+        ({"position": "rotary"}, "model.position: 'rotary' is not one of rope, alibi, sinusoidal, learned"),
+        ({"norm": ["rmsnorm"]}, "model.norm: ['rmsnorm'] is not one of"),
+        ({"activation": "silu"}, "model.activation: 'silu' is not one of swiglu, gelu, gelu_tanh, relu"),
+        ({"init": 0}, "model.init: 0 is not one of"),
+        ({"bias": 1}, "model.bias: 1 is not true or false"),
+        ({"z_loss": -1e-4}, "model.z_loss: -0.0001 is not a number"),
+        ({"z_loss": True}, "model.z_loss: True"),
+        ({"init_std": 0}, "model.init_std: 0.0 is not a positive number"),
+        ({"norm_eps": float("nan")}, "model.norm_eps: nan"),
+        ({"position": "alibi", "rope_theta": 10000}, "model.rope_theta: has no meaning with position: alibi"),
+        ({"position": "learned", "rope_scaling": {"rope_type": "linear", "factor": 2}}, "model.rope_scaling: has no"),
+        ({"position": "sinusoidal", "rope_theta": 1}, "model.rope_theta: has no meaning with position: sinusoidal"),
+        ({"position": "sinusoidal", "d_model": 65, "d_head": 16}, "model.d_model: 65 is odd; sinusoidal"),
+        ({"rope_scaling": 2}, "model.rope_scaling: 2 is no rope_type; choose one of linear, dynamic, yarn, llama3"),
+        ({"rope_scaling": {"factor": 2}}, "model.rope_scaling: None is no rope_type"),
+        ({"rope_scaling": {"rope_type": "linear"}}, "model.rope_scaling.factor is missing; linear needs factor"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 0.5}}, "model.rope_scaling.factor: 0.5 would shorten"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": "2"}}, "model.rope_scaling.factor: '2'"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2, "base": 1}}, "model.rope_scaling.base: unknown key"),
+        ({"rope_scaling": YARN | {"original_max_position_embeddings": 33}}, "33 exceeds model.context_length: 32"),
+        ({"rope_scaling": YARN | {"original_max_position_embeddings": 8.5}}, "8.5 is not a positive whole number"),
+        ({"rope_scaling": YARN | {"beta_slow": 40}}, "model.rope_scaling.beta_slow: 40.0 must be below beta_fast"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2}, "d_head": 2}, "model.d_head: 2 is too small"),
     ],
 )
 def test_bad_section_is_refused_in_one_line(change: dict, words: str) -> None:
@@ -45,6 +69,27 @@ def test_missing_key_is_named() -> None:
 def test_defaults_of_sizes() -> None:
     config = ModelConfig.from_section({"d_model": 192, "n_layers": 1, "n_heads": 3, "context_length": 8}, 64)
     assert (config.n_kv_heads, config.d_head, config.d_ff) == (3, 64, 512)
+    nothing = {"n_kv_heads": None, "d_head": None, "d_ff": None, "rope_theta": None, "rope_scaling": None}
+    assert ModelConfig.from_section(vars_of(config) | nothing, 64) == config
+    assert ModelConfig.from_section(SECTION | {"activation": "gelu", "d_ff": None}, 128).d_ff == 4 * 64
+
+
+def vars_of(config: ModelConfig) -> dict:
+    """The `model:` block that states everything."""
+    return {
+        key: value for key, value in vars(config).items() if key not in ("vocab_size", "bos_id", "eos_id", "pad_id")
+    }
+
+
+def test_odd_heads_are_fine_where_nothing_rotates() -> None:
+    for position in ("alibi", "learned", "sinusoidal"):
+        assert ModelConfig.from_section(SECTION | {"d_model": 60, "position": position}, 128).d_head == 15
+
+
+def test_adapters_of_layers_that_are_not_there_are_refused_early() -> None:
+    check_target_modules(ModelConfig.from_section(SECTION, 128), ["q_proj", "gate_proj"])
+    with pytest.raises(InputError, match="align.lora.target_modules: model.activation: relu has no gate_proj"):
+        check_target_modules(ModelConfig.from_section(SECTION | {"activation": "relu"}, 128), ["q_proj", "gate_proj"])
 
 
 def test_stated_d_head_frees_d_model() -> None:
@@ -66,12 +111,6 @@ def test_old_and_foreign_hugging_face_configs() -> None:
         ModelConfig.from_hf({"model_type": "gemma"})
     with pytest.raises(InputError, match="lacks 'vocab_size'; it is not a complete config of Llama"):
         ModelConfig.from_hf({"model_type": "llama"})
-
-
-def test_counts_of_llama_7b() -> None:
-    """Llama 7B: 6,738,415,616 parameters (the sum over the published checkpoint's shapes)."""
-    config = ModelConfig(32000, 4096, 32, 32, 32, 128, 11008, 2048, tie_embeddings=False)
-    assert parameter_counts(config)["total"] == 6_738_415_616
 
 
 def test_config_needs_no_torch() -> None:

@@ -9,18 +9,22 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from llm.align.lora import LoraConfig, add_lora, lora_layers, save_adapter
+from llm.align.lora import LoraConfig, add_lora, load_adapter, lora_layers, save_adapter
 from llm.errors import InputError
 from llm.model.config import ModelConfig, parameter_counts
 from llm.model.directory import load_model, save_weights
-from llm.model.package import inventory
+from llm.model.package import formulas, inventory
 from llm.model.transformer import CausalLM
 from llm.serve.generate import generate
 from llm.tokenizer.chat import encode_chat
 from llm.tokenizer.load import Tokenizer
 from scripts.package import merge, package
 
+GPT2 = {"n_kv_heads": 6, "position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True}
+BLOOM = GPT2 | {"position": "alibi", "embedding_norm": True, "d_ff": 192}
+MPT = BLOOM | {"embedding_norm": False, "bias": False, "activation": "gelu"}
 VARIANTS = [{}, {"tie_embeddings": False}, {"n_kv_heads": 6, "rope_theta": 5e5}, {"n_kv_heads": 1}]
+VARIANTS += [{"qk_norm": True}, GPT2, BLOOM, MPT]
 CONVERSATION = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Est latin? 12 [EOS] <|assistant|>"},
@@ -81,7 +85,9 @@ def test_every_matrix_is_counted_as_the_formulas_say(changes, random_lm):
     assert all(block["bytes"] == 4 * block["parameters"] for block in blocks.values())
     counts = parameter_counts(model.config)
     assert sum(block["parameters"] for block in blocks.values()) == counts["total"]
-    assert sum(block["matrices"] for block in blocks.values()) == len(model.state_dict())
+    assert sum(block["matrices"] for block in blocks.values()) == sum(
+        name.endswith("weight") for name in model.state_dict()
+    )
 
 
 def test_seed_figures_for_llama_7b():
@@ -118,6 +124,45 @@ def test_tensor_of_no_block_is_refused(random_lm):
     for stray in ("model.layers.0.self_attn.rotary_emb.inv_freq", "model.layers.0.mlp.gate_proj.weight"):
         with pytest.raises(InputError, match="belongs to no block"):
             inventory(model.config, model.state_dict() | {stray: torch.ones(8)})
+
+
+def test_formulas_of_other_families(random_lm):
+    """As the seed has them: two matrices without a gate, LayerNorm's gamma and beta."""
+    texts = formulas(random_lm(**BLOOM).config)
+    assert texts["norms"] == "(2 L + 2) 2 d"
+    assert texts["query"] == texts["key"].replace("K", "H") == "L (d + 1) H h"
+    assert (texts["output"], texts["ffn_up"], texts["ffn_down"]) == ("L (H h + 1) d", "L (d + 1) f", "L (f + 1) d")
+    assert "ffn_gate" not in texts
+    texts = formulas(random_lm(norm_order="post").config)
+    assert (texts["norms"], texts["ffn_gate"], texts["lm_head"]) == ("2 L d", "L d f", "0, tied")
+
+
+def test_what_no_family_computes_is_packaged_for_us_alone(random_lm, tokenizer_files, tmp_path):
+    model = random_lm(position="alibi")
+    directory, metrics = packaged(model, tokenizer_files, tmp_path)
+    assert (
+        metrics["hugging_face"]
+        == "none; the nearest is llama, but for position: alibi: transformers cannot load this model"
+    )
+    with pytest.raises(ValueError, match="stemma"):
+        AutoModelForCausalLM.from_pretrained(directory)
+    tokens_BT = torch.randint(8, 400, (1, 9))
+    assert torch.equal(load_model(directory)(tokens_BT), model(tokens_BT))
+
+
+def test_an_adapter_is_merged_into_a_model_of_another_family(hf_directory, tmp_path):
+    base = hf_directory("base", **GPT2)
+    adapter = trained_adapter(base, tmp_path / "adapter")
+    (tmp_path / "merged").mkdir()
+    merge.main(base, adapter, tmp_path / "merged")
+    adapted = load_model(base)
+    load_adapter(adapted, adapter)
+    tokens_BT = torch.randint(8, 400, (1, 9))
+    with torch.no_grad():
+        expected = adapted(tokens_BT)
+        assert not torch.allclose(load_model(base)(tokens_BT), expected, atol=1e-2)
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+        assert torch.allclose(merged(tokens_BT).logits, expected, atol=1e-5 * expected.abs().max().item())
 
 
 def trained_adapter(base: Path, directory: Path) -> Path:

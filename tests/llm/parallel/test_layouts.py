@@ -125,8 +125,10 @@ def probe(layout: Layout) -> tuple[list[float], list[float]]:
 
 
 def test_a_batch_that_the_ranks_cannot_share_is_refused() -> None:
+    engine = Run().engine()
+    engine.world_size = 5
     with pytest.raises(InputError, match=r"pretrain.batch_size: 12 is not divisible by pretrain.parallel.data: 5"):
-        run_ranks(5, probe, Layout(data=5))
+        engine.gradients(rows_of(1), BATCH)
 
 
 def test_unknown_recomputation_is_refused() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from llm.errors import InputError
+from llm.model.package import read_config
 from llm.quantize.model import load_any, load_quantized, quantized_names
 from llm.quantize.packed import pack, unpack
 from llm.quantize.rtn import fitting_group_size, quantize_weight, weight_error
@@ -135,6 +136,21 @@ def test_a_quantized_directory_computes_with_the_rounded_weights(changes, bits, 
     assert ratio == pytest.approx(32 / (bits + 32 / (group or 52)), rel=0.05)  # 52: the mean row; a scale has 32 bits
     assert metrics["bytes_after"] < metrics["bytes_before"]
     assert metrics["before"]["tokens"] == metrics["after"]["tokens"] > 0
+
+
+@pytest.mark.parametrize("position", ["learned", "alibi"])
+def test_models_with_biases_and_other_names_are_quantized_for_us_alone(position, hf_directory, tokens, tmp_path):
+    """GPT-2 in transformers has no nn.Linear to pack: config.json must not claim that it can load this."""
+    changes = {"position": position, "norm": "layernorm", "activation": "gelu_tanh", "bias": True, "n_kv_heads": 6}
+    base = hf_directory("base", **changes, embedding_norm=position == "alibi", d_ff=192)
+    assert read_config(base)["model_type"] == ("gpt2" if position == "learned" else "bloom")
+    (tmp_path / "q").mkdir()
+    quantize.main(base, tokens, tmp_path / "q", bits=8, group_size=None, validation_tokens=100)
+    assert read_config(tmp_path / "q")["model_type"] == "stemma"
+    tokens_BT = torch.randint(8, 400, (2, 20), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        full, rounded = load_any(base)(tokens_BT), load_any(tmp_path / "q")(tokens_BT)
+    assert 0 < (full - rounded).abs().max() < 0.05 * full.abs().max()
 
 
 def test_quantizing_twice_gives_the_same_bytes(hf_directory, tokens, tmp_path):

@@ -1,7 +1,5 @@
 """Segments of training: 20 + 20 steps are 40, one thread is two, and what goes wrong is said in one line."""
 
-import hashlib
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,62 +10,23 @@ import pytest
 import torch
 
 from llm.errors import InputError
-from llm.model.config import ModelConfig
-from llm.tokenizer.indexed import write_indexed
+from llm.train.metrics import NAME as METRICS
 from scripts.pretrain.pretrain import main
+from tests.llm.train.toy import COMMON, MODEL, digests, make_inputs, options
 
 ROOT = Path(__file__).resolve().parents[3]
-MODEL = ModelConfig(64, 32, 2, 4, 2, 8, 64, 32)
-COMMON = {
-    "batch_size": 8,
-    "optimizer": "muon",
-    "learning_rate": 0.01,
-    "matrix_learning_rate": 0.02,
-    "weight_decay": 0.1,
-    "clip_norm": 1.0,
-    "schedule": {"kind": "wsd", "warmup_steps": 5, "decay_from": 20, "steps": 40, "final_fraction": 0.0},
-    "dtype": "bfloat16",
-    "validation_tokens": None,
-    "seed": 3,
-}
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A text of a 64-token alphabet in which each token follows from the one before, with noise."""
-    directory = tmp_path_factory.mktemp("inputs")
-    generator = np.random.Generator(np.random.PCG64(0))
-    for source in ("a", "b"):
-        (directory / "tokens" / source).mkdir(parents=True)
-        sizes = {}
-        for split, count in (("train", 60), ("validation", 6)):
-            documents = []
-            for _ in range(count):
-                noise = generator.random(100) < 0.2
-                steps = np.where(noise, generator.integers(0, 56, 100), 7)
-                documents.append(np.append(8 + np.cumsum(steps) % 56, 2))
-            write_indexed(directory / "tokens" / source / split, documents, np.uint16)
-            sizes[split] = {"documents": count, "bytes": 100 * count, "tokens": 101 * count}
-        meta = {"source": source, "domain": source.upper(), **sizes}
-        (directory / "tokens" / source / "meta.json").write_text(json.dumps(meta))
-    rows = [(source, document) for document in range(60) for source in ("a", "b")]
-    schema = {"source": pl.String, "document": pl.UInt32}
-    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory / "plan.parquet")
-    (directory / "config.json").write_text(json.dumps(MODEL.to_hf()))
-    return {
-        "config": directory / "config.json",
-        "tokens": directory / "tokens",
-        "plan": directory / "plan.parquet",
-    }
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 def run(inputs: dict, checkpoint: Path, start: int, stop: int, previous: Path | None = None, **changes) -> dict:
     checkpoint.mkdir()
-    return main(**inputs, checkpoint=checkpoint, previous=previous, start=start, stop=stop, **(COMMON | changes))
-
-
-def digests(directory: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())}
+    return main(
+        **inputs, checkpoint=checkpoint, previous=previous, **(COMMON | {"start": start, "stop": stop} | changes)
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -77,12 +36,12 @@ def test_twenty_and_twenty_are_forty(inputs: dict, tmp_path: Path, optimizer: st
     whole = run(inputs, tmp_path / "whole", 0, 40, **changes)
     run(inputs, tmp_path / "half", 0, 20, **changes)
     resumed = run(inputs, tmp_path / "rest", 20, 40, tmp_path / "half", **changes)
-    lines = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "rest")]
-    assert lines[0][20:] == lines[1]
+    rows = [pl.read_parquet(tmp_path / name / METRICS) for name in ("whole", "rest")]
+    assert rows[0][20:].equals(rows[1])
     expected, found = digests(tmp_path / "whole"), digests(tmp_path / "rest")
-    assert expected.keys() == {"model.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl"}
-    assert {name: digest for name, digest in found.items() if name != "metrics.jsonl"} == {
-        name: digest for name, digest in expected.items() if name != "metrics.jsonl"
+    assert expected.keys() == {"model.safetensors", "optimizer.safetensors", "state.json", METRICS}
+    assert {name: digest for name, digest in found.items() if name != METRICS} == {
+        name: digest for name, digest in expected.items() if name != METRICS
     }
     assert resumed["val_bpb"] == whole["val_bpb"]
     assert resumed["tokens_seen"] == 40 * 8 * 32
@@ -94,19 +53,34 @@ def test_it_learns(inputs: dict, tmp_path: Path) -> None:
     assert metrics["val_bpb"] < 4.5
     assert set(metrics["val_bpb_by_domain"]) == {"A", "B"}
     assert metrics["validation_tokens"] == 2 * 6 * 101
-    last = json.loads((tmp_path / "checkpoint/metrics.jsonl").read_text().splitlines()[-1])
-    assert last["step"] == 40
+    rows = pl.read_parquet(tmp_path / "checkpoint" / METRICS)
+    assert rows.columns == ["step", "loss", "lr", "grad_norm", "val_bpb", "val_bpb.A", "val_bpb.B"]
+    assert rows["step"].to_list() == list(range(1, 41))
+    assert rows["val_bpb"].null_count() == 39
+    last = rows.row(-1, named=True)
+    assert {name: last[f"val_bpb.{name}"] for name in ("A", "B")} == metrics["val_bpb_by_domain"]
     assert last["val_bpb"] == metrics["val_bpb"]
     assert last["lr"] == 0.0
 
 
+def test_live_telemetry_changes_no_byte(inputs: dict, tmp_path: Path) -> None:
+    """And is where it was asked for: speeds in the log's directory and in the metrics, none in the checkpoint."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    metrics = run(inputs, tmp_path / "watched", 0, 5, logs=logs)
+    run(inputs, tmp_path / "unwatched", 0, 5)
+    assert digests(tmp_path / "watched") == digests(tmp_path / "unwatched")
+    rows = pl.read_parquet(logs / "telemetry.parquet")
+    assert rows["step"].to_list() == [1, 2, 3, 4, 5]
+    assert rows["tokens_per_second"].median() == pytest.approx(metrics["tokens_per_second"], abs=1)
+    assert metrics["peak_memory_bytes"] == rows["memory_bytes"].max()
+    assert 0 < metrics["mfu"] < 1
+    assert len(list(logs.glob("events.out.tfevents.*"))) == 1
+
+
 def test_threads_do_not_change_bytes(inputs: dict, tmp_path: Path) -> None:
     """In processes of their own: a thread count cannot be changed for good within one."""
-    options = {**inputs, **COMMON, "start": 0, "stop": 5}
-    arguments = []
-    for key, value in options.items():
-        text = str(value) if isinstance(value, Path | str) else json.dumps(value)
-        arguments += [f"--{key.replace('_', '-')}", text]
+    arguments = options(inputs, start=0, stop=5)
     found = []
     for threads in ("1", "2"):
         directory = tmp_path / threads

@@ -1,0 +1,144 @@
+"""Bits per byte at equal tokens beside a nanoGPT-style loop, and what Snakemake costs a training step.
+
+Both on the default corpus' tokens, made by the real rules in a directory of the caller's (some minutes, once).
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+import yaml
+
+from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM, initialise
+from llm.parallel.single import SingleEngine
+from llm.train.data import TokenStream, ValidationSet
+from llm.train.evaluate import bits_per_byte
+from llm.train.loop import train
+from llm.train.optimizer import OptimizerSettings
+from llm.train.schedule import learning_rate_factor, schedule_of_segment
+from stemma.record import metrics_of
+from stemma.settings import ROOT
+
+STEPS = 500
+RATES = (1e-3, 3e-3)  # of the nanoGPT-style loop: its own for small models, and one that is better here
+VALIDATION_TOKENS = 20_000  # of each source
+OVERHEAD_STEPS, OVERHEAD_ROUNDS = 40, 3
+
+
+def quality(directory: Path) -> bool:
+    """Prints bits per byte by domain; True if ours is above the peer's best."""
+    tokens, plan = built(directory)
+    section = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = ModelConfig.from_section(section["model"], section["tokenizer"]["vocab_size"])
+    batch = section["pretrain"]["batch_size"]
+    held_out = ValidationSet(tokens)
+    ours = our_model(config, section["pretrain"], tokens, plan)
+    found = {"ours": bits_per_byte(ours.token_losses, config, held_out, None)}
+    for rate in RATES:
+        model = peer_model(config, batch, rate, tokens, plan)
+        found[f"nanoGPT-style, rate {rate:g}"] = bits_per_byte(partial(peer_losses, model), config, held_out, None)
+    print(f"\nbits per byte after {STEPS} steps of {batch} x {config.context_length} tokens\n")
+    domains = list(found["ours"]["by_domain"])
+    print(f"| | all | {' | '.join(domains)} |\n|---|---|{'---|' * len(domains)}")
+    for name, result in found.items():
+        cells = [result["bpb"], *result["by_domain"].values()]
+        print(f"| {name} | {' | '.join(f'{cell:.3f}' for cell in cells)} |")
+    best = min(result["bpb"] for name, result in found.items() if name != "ours")
+    missed = found["ours"]["bpb"] > best
+    print(f"\nat or below the nanoGPT-style loop: {'missed' if missed else 'holds'}", flush=True)
+    return missed
+
+
+def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> SingleEngine:
+    """The default config's run, made shorter: its decay over the same share of the steps."""
+    decay = pretrain["decay_steps"] * STEPS // pretrain["steps"]
+    schedule = schedule_of_segment(pretrain | {"steps": STEPS, "decay_steps": decay}, STEPS)
+    rates = pretrain["learning_rate"], pretrain["matrix_learning_rate"]
+    settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], clip_norm=1.0)
+    engine = SingleEngine(initialise(CausalLM(config), 1), settings, torch.bfloat16)
+    stream = TokenStream(tokens, plan, config.context_length, 1)
+    for _ in train(engine, stream, 0, STEPS, pretrain["batch_size"], schedule, settings.learning_rate):
+        pass
+    return engine
+
+
+def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan: Path) -> GPT:
+    """nanoGPT's usual settings: cosine from a warm-up of 100 steps to a tenth, AdamW, clipping at 1."""
+    torch.manual_seed(1)
+    model = GPT(GPTSizes(config.vocab_size, config.d_model, config.n_layers, config.n_heads, config.context_length))
+    optimizer = adamw(model, rate)
+    stream = TokenStream(tokens, plan, config.context_length, 1)
+    schedule = {"kind": "cosine", "warmup_steps": 100, "decay_from": 100, "steps": STEPS, "final_fraction": 0.1}
+    for step in range(STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * learning_rate_factor(step + 1, schedule)
+        update(model, optimizer, stream.rows(step * batch, 0, batch))
+    return model
+
+
+def peer_losses(model: GPT, tokens_BT: torch.Tensor) -> torch.Tensor:
+    """-ln p of every target, fp32 [B * T]."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = model(tokens_BT[:, :-1]).float().log_softmax(-1)
+    return -logits.gather(-1, tokens_BT[:, 1:, None]).flatten()
+
+
+def overhead(directory: Path) -> bool:
+    """Prints the step's time under Snakemake and in a bare loop, in turns; True if they are 3% apart."""
+    tokens, plan = built(directory)
+    times: dict[str, list[float]] = {"bare": [], "Snakemake": []}
+    for turn in range(OVERHEAD_ROUNDS):
+        # Another rate each time, so that the store does not answer.
+        times["Snakemake"].append(under_snakemake(directory, 0.01 + 1e-5 * turn + 1e-12 * time.time()))
+        times["bare"].append(bare(tokens, plan))
+    ratio = statistics.median(a / b for a, b in zip(times["Snakemake"], times["bare"], strict=True))
+    shown = ", ".join(f"{name} {statistics.median(seconds) * 1e3:.1f} ms" for name, seconds in times.items())
+    missed = abs(ratio - 1) > 0.03
+    print(f"\na step of the default config: {shown}; median of ratios {ratio:.3f}: {'missed' if missed else 'holds'}")
+    return missed
+
+
+def under_snakemake(directory: Path, rate: float) -> float:
+    """Median seconds of a step, as the job's record states it."""
+    steps = OVERHEAD_STEPS
+    overlay = directory / "overhead.yaml"
+    pretrain = {"steps": 2 * steps, "checkpoint_every": steps, "decay_steps": steps, "learning_rate": rate}
+    overlay.write_text(yaml.safe_dump({"pretrain": pretrain | {"validation_tokens": 1000}}))
+    target = f"results/pretrain/step-{steps}/manifest.json"
+    snakemake(directory, target, "--configfile", str(overlay.resolve()))
+    show = [sys.executable, "-m", "stemma", "show", target]
+    shown = subprocess.run(show, cwd=directory, capture_output=True, text=True, check=True)
+    return metrics_of(json.loads(shown.stdout))["step_seconds"]
+
+
+def bare(tokens: Path, plan: Path) -> float:
+    """Median seconds of a step of the bare loop, in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name("pretrain_work.py")), "ours, Muon", "d128", tokens, plan]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(ROOT)}
+    turns = f"2\n{OVERHEAD_STEPS}\n"
+    done = subprocess.run(command, input=turns, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])["median"]
+
+
+def built(directory: Path) -> tuple[Path, Path]:
+    """Token shards and plan of the default config in that directory."""
+    manifest, plan = "results/tokens/manifest.json", "results/mix/plan.parquet"
+    if not (directory / manifest).exists() or not (directory / plan).exists():
+        snakemake(directory, manifest, plan)
+    return directory / "results/tokens", directory / plan
+
+
+def snakemake(directory: Path, *targets: str) -> None:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
+    command += ["--profile", str(ROOT / "profiles/default"), "--directory", str(directory), *targets]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: snakemake {' '.join(targets)}: {done.stderr.strip()[-2000:]}")

@@ -1,0 +1,129 @@
+"""Which steps are not taken, and when training goes back: decided from losses and gradient norms alone, which are equal
+on all ranks, so that all of them decide alike and a run that was killed decides again as it did.
+
+A step is skipped if its loss or gradient norm is not finite, or exceeds mean + 6 sigma of the accepted steps of a
+window (as OLMo-core's SkipStepOptimizer). Skipped steps, and accepted ones whose loss exceeds what was normal at the
+golden point, are strikes. After `patience` strikes in a row the damage is in the weights: training goes back to the
+golden point, and on the way again leaves out the batches that had strikes and `patience` ones before them (as PaLM,
+Chowdhery et al. 2022, section 5.1). The golden point is the last recovery point that `patience` steps without a strike
+have followed, or else the segment's start.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+
+from llm.errors import InputError
+
+
+@dataclass(frozen=True)
+class GuardSettings:
+    """`window`: accepted steps that the statistics are of; until half of it is there only what is not finite is
+    skipped. `max_rollbacks`: in a segment, then it ends with an error."""
+
+    window: int = 128
+    sigmas: float = 6.0
+    patience: int = 8
+    max_rollbacks: int = 3
+
+
+@dataclass
+class Guard:
+    """The state of one segment's guard; to_json and from_json keep it with a recovery point.
+
+    accepted: [loss, gradient norm] of the window. strikes: steps in a row. left_out: steps whose batches are not used.
+    golden: the step to go back to, and the highest loss that was normal there (None: unknown). pending: the same of a
+    point that may become golden. events: what happened, for events.jsonl.
+    """
+
+    settings: GuardSettings
+    golden: list
+    accepted: list[list[float]] = field(default_factory=list)
+    strikes: int = 0
+    left_out: list[int] = field(default_factory=list)
+    pending: list | None = None
+    rollbacks: int = 0
+    events: list[dict] = field(default_factory=list)
+
+    def judge(self, step: int, loss: float, norm: float) -> str | None:
+        """Why this step is to be skipped, None if it is to be taken; counts it either way."""
+        reason = self.fault(loss, norm)
+        if reason is None:
+            self.accepted = [*self.accepted, [loss, norm]][-self.settings.window :]
+        else:
+            self.events.append({"step": step, "what": "skip", "reason": reason} | values(loss, norm))
+        limit = self.golden[1]
+        if reason is not None or (limit is not None and loss > limit):
+            self.strikes += 1
+            self.pending = None
+        else:
+            self.strikes = 0
+        if self.pending is not None and step - self.pending[0] >= self.settings.patience:
+            self.golden, self.pending = self.pending, None
+        return reason
+
+    def fault(self, loss: float, norm: float) -> str | None:
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            return "not finite"
+        for column, (name, value) in enumerate((("loss", loss), ("gradient norm", norm))):
+            limit = self.limit(column)
+            if limit is not None and value > limit:
+                return f"{name} above {limit:.4g}"
+        return None
+
+    def limit(self, column: int) -> float | None:
+        """mean + sigmas * standard deviation of the window; None while it is less than half full."""
+        found = [values[column] for values in self.accepted]
+        if len(found) < self.settings.window / 2:
+            return None
+        mean = math.fsum(found) / len(found)
+        return mean + self.settings.sigmas * math.sqrt(math.fsum((value - mean) ** 2 for value in found) / len(found))
+
+    def saved(self, step: int) -> None:
+        """A recovery point of this step is about to be written, with this state."""
+        if self.pending is None and self.strikes == 0:
+            self.pending = [step, self.limit(0)]
+
+    def wants_rollback(self, last: bool) -> bool:
+        """After the step that was judged last; `last` of the segment: its end should not rest on doubtful steps."""
+        return self.strikes >= (min(2, self.settings.patience) if last else self.settings.patience)
+
+    def rolled_back(self, step: int, kept: "Guard | None") -> "Guard":
+        """The state to go on with after the return to the golden point, whose own state was `kept` (None: it is the
+        segment's start, where `self.start` stands). InputError if training has gone back often enough."""
+        golden = self.golden[0]
+        first = max(golden + 1, step - self.strikes + 1 - self.settings.patience)
+        left_out = sorted({*self.left_out, *range(first, step + 1)})
+        event = {"step": step, "what": "rollback", "to": golden, "left_out": [first, step]}
+        return replace(
+            kept or self,
+            golden=list(self.golden),
+            strikes=0,
+            pending=None,
+            left_out=left_out,
+            rollbacks=self.rollbacks + 1,
+            events=[*self.events, event],
+        )
+
+    def refuse_more(self, step: int, start: int, loss: float, norm: float) -> None:
+        """InputError if no rollback is left."""
+        if self.rollbacks >= self.settings.max_rollbacks:
+            raise diverged(step, start, loss, norm, f" after {self.rollbacks} rollbacks")
+
+    def to_json(self) -> dict:
+        return {name: value for name, value in asdict(self).items() if name != "settings"}
+
+    @classmethod
+    def from_json(cls, settings: GuardSettings, value: dict) -> "Guard":
+        return cls(settings, **value)
+
+
+def values(loss: float, norm: float) -> dict:
+    """As JSON has them: null is what is not finite."""
+    return {name: value if math.isfinite(value) else None for name, value in (("loss", loss), ("grad_norm", norm))}
+
+
+def diverged(step: int, start: int, loss: float, norm: float, how: str = "") -> InputError:
+    return InputError(
+        f"pretraining diverged at step {step}: loss {loss}, gradient norm {norm}{how}; lower pretrain.learning_rate "
+        f"or raise pretrain.warmup_steps (the checkpoint of step {start} is untouched)"
+    )

@@ -1,0 +1,50 @@
+"""Model FLOPs utilisation (Chowdhery et al. 2022, PaLM, appendix B): of what the hardware's matrix products could do in
+the same time, how much a training step needed. Counts no recomputation, no optimizer, no elementwise work.
+"""
+
+import functools
+import statistics
+import time
+
+import torch
+
+from llm.model.config import ModelConfig, parameter_counts
+
+PRODUCTS = 15
+SIDE = {"cpu": 1024, "cuda": 8192}  # of the square products; from there on a larger one is no faster
+
+
+def flops_per_token(config: ModelConfig, context_length: int | None = None) -> int:
+    """Of forward and backward, for one token: 6 N + 12 L H Q T.
+
+    N: parameters without the lookup tables (token and learned position embeddings), but with the output layer, which is
+    V d whether it is tied or not. L layers, H heads of size Q, T tokens: attention counted in full, as in the paper,
+    though a causal one needs half. A multiply-add is two.
+    """
+    counts = parameter_counts(config)
+    output = config.vocab_size * config.d_model
+    n = counts["total"] - counts["embedding"] - counts["positions"] - counts["lm_head"] + output
+    n_tokens = context_length or config.context_length
+    return 6 * n + 12 * config.n_layers * config.n_heads * config.d_head * n_tokens
+
+
+def matmul_peak(dtype: torch.dtype, device: str = "cpu") -> float:
+    """FLOP/s of square matrix products, the median of a few: on this machine, with the threads in use now."""
+    return measured_peak(dtype, device, torch.get_num_threads())
+
+
+@functools.cache
+def measured_peak(dtype: torch.dtype, device: str, threads: int) -> float:
+    """Once for each process and number of threads. Draws from a generator of its own: no other random number moves."""
+    side = SIDE[device]
+    generator = torch.Generator(device).manual_seed(0)
+    a, b = (torch.randn(side, side, generator=generator, device=device).to(dtype) for _ in range(2))
+    out = torch.empty_like(a)
+    seconds = []
+    for _ in range(PRODUCTS):
+        begun = time.perf_counter()
+        torch.mm(a, b, out=out)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begun)
+    return 2 * side**3 / statistics.median(seconds[3:])  # the first ones choose kernels and allocate

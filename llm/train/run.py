@@ -1,0 +1,112 @@
+"""What each rank does in a segment of pretraining: build, train, validate, write the checkpoint.
+
+All that scripts/pretrain/pretrain.py is told is here in one picklable Job, since ranks may be processes of their own.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from llm.errors import Stopped
+from llm.model.config import ModelConfig
+from llm.parallel.build import build_engine
+from llm.parallel.layout import Layout
+from llm.train.data import TokenStream, ValidationSet
+from llm.train.evaluate import bits_per_byte
+from llm.train.guards import diverged
+from llm.train.loop import timed
+from llm.train.memory import keep_freed_memory
+from llm.train.metrics import write_metrics
+from llm.train.mfu import flops_per_token, matmul_peak
+from llm.train.optimizer import OptimizerSettings
+from llm.train.ranks import Ranks
+from llm.train.recovery import Recovery
+from llm.train.segment import Segment, Task
+from llm.train.stopping import Stopping
+from llm.train.telemetry import Telemetry, Work
+
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+EVENTS = "events.jsonl"
+
+
+@dataclass(frozen=True)
+class Job:
+    """tokens, plan, checkpoint: paths. scratch: recovery points and the lease. logs: live telemetry, or None.
+    time_limit: minutes, or None. hang_seconds: 0 for no watchdog."""
+
+    task: Task
+    model: ModelConfig
+    layout: Layout
+    optimizer: OptimizerSettings
+    dtype: str
+    seed: int
+    recompute: str
+    compile: bool
+    tokens: Path
+    plan: Path
+    checkpoint: Path
+    scratch: Path
+    logs: Path | None
+    validation_tokens: int | None
+    time_limit: float | None
+    hang_seconds: float
+
+
+def train_segment(job: Job) -> dict:
+    """On every rank. Returns the metrics, or {"stopped": line} where it was asked to stop."""
+    keep_freed_memory()
+    task, dtype = job.task, DTYPES[job.dtype]
+    with Stopping(job.time_limit) as stopping:
+        stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.seed)
+        rank = torch.distributed.get_rank() if job.layout.world_size > 1 else 0
+        ranks = Ranks(rank, job.layout.world_size)
+        recovery = Recovery(job.scratch, str(job.checkpoint), ranks)
+        try:
+            segment = Segment(task, lambda: engine_of(job, dtype), stream, ranks, recovery)
+            peak = matmul_peak(dtype) * job.layout.world_size
+            work = Work(segment.per_step, flops_per_token(job.model), peak)
+            telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)
+            steps = segment.steps(stopping, job.hang_seconds)
+            _, seconds = timed(lambda: [None for _ in telemetry.watch(steps, segment.step, task.stop)])
+            losses, held_out = segment.engine.token_losses, ValidationSet(job.tokens)
+            validation, validation_seconds = timed(
+                lambda: bits_per_byte(losses, job.model, held_out, job.validation_tokens)
+            )
+            last = segment.history[-1]
+            if not math.isfinite(validation["bpb"]):
+                raise diverged(task.stop, task.start, last.loss, last.grad_norm)
+            segment.save(job.checkpoint)
+        except Stopped as stopped:
+            return {"stopped": str(stopped)}
+        finally:
+            recovery.close()
+    if rank == 0:
+        telemetry.validated(task.stop, validation)
+        write_metrics(job.checkpoint, segment.history, validation)
+        write_events(job.checkpoint / EVENTS, segment.guard.events)
+    return {
+        "step": task.stop,
+        "loss": last.loss if math.isfinite(last.loss) else None,
+        "val_bpb": validation["bpb"],
+        "val_bpb_by_domain": validation["by_domain"],
+        "validation_tokens": validation["tokens"],
+        "tokens_seen": segment.tokens_seen,
+        "tokens_per_epoch": stream.tokens,
+        "skipped_steps": len(segment.skipped),
+        "rollbacks": segment.guard.rollbacks,
+        "seconds": round(seconds, 1),
+        "validation_seconds": round(validation_seconds, 1),
+    } | telemetry.summary()
+
+
+def engine_of(job: Job, dtype: torch.dtype):  # noqa: ANN201
+    return build_engine(job.model, job.layout, job.optimizer, dtype, job.seed, job.recompute, job.compile)
+
+
+def write_events(path: Path, events: list[dict]) -> None:
+    """A line for each step that was skipped and each rollback; no file where there was none."""
+    if events:
+        path.write_text("".join(json.dumps(event, sort_keys=True) + "\n" for event in events), encoding="utf-8")

@@ -1,0 +1,35 @@
+"""What jobs that did not end left for their next attempt (stemma/run.py), and taking it out when it is old.
+
+A directory counts as touched when anything directly in it was: recovery points come and go there while a job runs.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+from stemma.store import Store
+
+DAY = 86400
+
+
+def abandoned(store: Store, days: float) -> list[Path]:
+    """Scratch directories that nothing has touched for so many days."""
+    limit = time.time() - days * DAY
+    return [folder for folder in sorted((store.path / "scratch").glob("*")) if touched(folder) < limit]
+
+
+def touched(folder: Path) -> float:
+    """When something in it was last written; now, where it is being removed at this moment."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except FileNotFoundError:
+        return time.time()
+
+
+def remove(folders: list[Path]) -> None:
+    """Remove them. Set aside first, so that a job that begins now finds its directory whole or not at all."""
+    for folder in folders:
+        aside = folder.with_name(f".{folder.name}")
+        if not aside.exists():
+            folder.rename(aside)
+        shutil.rmtree(aside)
