@@ -27,7 +27,9 @@ def build_megatron(
     if compile:
         raise InputError("pretrain.compile: true is for pretrain.parallel.engine: torch; set it to false")
     shim.install()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*Apex (are|is) not installed")  # they are optional
-        from llm.parallel.megatron.engine import MegatronEngine
+    if not torch.cuda.is_available():  # megatron-core says of each CUDA extension, on each rank, that it is not there
+        warnings.filterwarnings("ignore", module=r"megatron\.core")
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
+    from llm.parallel.megatron.engine import MegatronEngine
+
     return MegatronEngine(config, layout, settings, dtype, seed, recompute == "full", transformer_engine)

@@ -117,6 +117,7 @@ def transformer_config(
         bias_activation_fusion=False,
         bias_dropout_fusion=False,
         batch_p2p_comm=False,
+        cuda_graph_scope=[],  # the default warns of itself
     )
 
 

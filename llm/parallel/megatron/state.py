@@ -108,7 +108,7 @@ def optimizer_pieces(held: list[Held], adamw: torch.optim.AdamW) -> list[Piece]:
             for segment in item.segments:  # a step is of a whole tensor: who has its first element answers for it
                 first = segment.row * item.columns - item.start
                 if segment.start == (0, 0) and 0 <= first < item.main.numel():
-                    found.append(Piece(f"adamw.{segment.name}.step", (), (), state["step"].detach()))
+                    found.append(Piece(f"adamw.{segment.name}.step", (), (), state["step"].clone()))
     return found
 
 

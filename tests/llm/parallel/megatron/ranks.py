@@ -13,10 +13,12 @@ from llm.model.config import ModelConfig
 from llm.parallel.build import build_engine
 from llm.parallel.launch import run_ranks
 from llm.parallel.layout import Layout
+from llm.train.checkpoint import Snapshot, load_checkpoint, save_checkpoint
 from llm.train.engine import Engine, Piece
-from tests.llm.parallel.runs import ADAMW, MODEL, rows_of, train
+from llm.train.ranks import Ranks
+from tests.llm.parallel.runs import ADAMW, BATCH, MODEL, rows_of, train
 
-FOUR = replace(MODEL, n_layers=4, init="normal", init_std=0.1)  # as many layers as stages, none of them the identity
+FOUR = replace(MODEL, n_layers=4, init="normal", init_std=0.05)  # as many layers as stages, none of them the identity
 SINGLE = Layout("torch")
 LAYOUTS = {
     "megatron": Layout("megatron"),
@@ -74,47 +76,74 @@ def halved_curve_of(layout: Layout, config: ModelConfig, steps: int) -> list[tup
     return train(engine, 1, steps, config)
 
 
-def run_of(layout: Layout, config: ModelConfig, steps: int, more: int, dtype=torch.float32, directory=None) -> Run:
-    """Trains, saves (recovery points below `directory`, if stated, in the background), trains on, validates on rows
-    and tokens that divide by nothing."""
+def skipped_by(layout: Layout, config: ModelConfig) -> tuple[tuple, tuple, bool]:
+    """Skips a step whose gradient is not finite, for a fault on the last rank: what rank 0 sees of it, and of the same
+    step without the fault; whether the state is as before."""
+    engine = build_engine(config, layout, ADAMW, torch.float32, 3)
+    train(engine, 1, 2, config)
+    before = state_of(engine)
+    weight = next(iter(engine.held)).parameter.data
+    kept = weight.clone()
+    if engine.rank == engine.world_size - 1:
+        weight.fill_(float("nan"))
+    bad = engine.gradients(rows_of(3, config), BATCH)
+    engine.skip()
+    weight.copy_(kept)
+    good = engine.gradients(rows_of(3, config), BATCH)
+    engine.skip()
+    after = state_of(engine)
+    return bad, good, all(np.array_equal(after[name], before[name]) for name in before)
+
+
+def run_of(
+    layout: Layout, config: ModelConfig, steps: int, more: int, directory: Path, dtype=torch.float32, native=True
+) -> Run:
+    """Trains, saves (a checkpoint below `directory`, and in the background a recovery point), trains on, validates on
+    rows and tokens that divide by nothing."""
     engine = build_engine(config, layout, ADAMW, dtype, 3)
     curve = train(engine, 1, steps, config)
     saved = state_of(engine)
-    finish = save(engine, Path(directory) / name_of(layout)) if directory else None
+    ranks = Ranks(engine.rank, engine.world_size)
+    save_checkpoint(made(directory / name_of(layout)), Snapshot.of(engine), {"config": "toy"}, ranks)
+    finish = save_native(engine, made(directory / name_of(layout) / "native")) if native else None
     curve += train(engine, steps + 1, steps + more, config)
     if finish is not None:
         finish()
     return Run(saved, curve, state_of(engine), engine.token_losses(rows_of(99, config)(0, 5)[:, :12]).numpy())
 
 
-def continued_by(layout: Layout, config: ModelConfig, saved: State | Path, steps: int, more: int, dtype=torch.float32):
-    """A run from a canonical state or a recovery point on, in an engine that began with other weights."""
+def continued_by(layout: Layout, config: ModelConfig, saved: Path, steps: int, more: int, dtype=torch.float32) -> Run:
+    """A run from a checkpoint or a recovery point on, in an engine that began with other weights."""
     engine = build_engine(config, layout, ADAMW, dtype, 4)
-    if isinstance(saved, Path):
-        from llm.parallel.megatron.native import load_native
-
+    if saved.name == "native":
         load_native(engine, saved)
     else:
-        tensors = {name: torch.from_numpy(array.copy()) for name, array in saved.items()}
-        engine.load(reader(tensors), reader(tensors), "saved state")
+        load_checkpoint(saved, engine, "toy", Ranks(engine.rank, engine.world_size))
     return Run(state_of(engine), train(engine, steps + 1, steps + more, config), state_of(engine), None)
 
 
-def save(engine: Engine, directory: Path) -> Callable[[], None]:
-    from llm.parallel.megatron.native import save_native
+def save_native(engine: Engine, directory: Path) -> Callable[[], None]:
+    from llm.parallel.megatron import native  # needs the shim, which comes with the first engine
 
-    if engine.rank == 0:
-        directory.mkdir()
-    dist.barrier()
-    return save_native(engine, directory, asynchronous=True)
+    return native.save_native(engine, directory, asynchronous=True)
+
+
+def load_native(engine: Engine, directory: Path) -> None:
+    from llm.parallel.megatron import native
+
+    native.load_native(engine, directory)
+
+
+def made(directory: Path) -> Path:
+    """The directory, on all ranks."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if dist.is_initialized():
+        dist.barrier()
+    return directory
 
 
 def name_of(layout: Layout) -> str:
     return "-".join(str(value) for value in layout.to_dict().values())
-
-
-def reader(tensors: dict[str, torch.Tensor]):
-    return lambda name, where: tensors[name][... if where is None else where] if name in tensors else None
 
 
 def state_of(engine: Engine) -> State:
