@@ -1,7 +1,7 @@
 """Short runs of any layout on random tokens, for tests and benchmarks/layouts.py: functions that pickle."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -14,6 +14,7 @@ from llm.train.optimizer import OptimizerSettings
 
 BATCH = 12
 MODEL = ModelConfig(67, 32, 2, 4, 2, 8, 70, 16)  # neither the vocabulary nor d_ff divides by 3
+THIN = replace(MODEL, n_kv_heads=1, d_head=4)  # of the 4 rows of k_proj 3 ranks hold 2, 2 and none
 ADAMW = OptimizerSettings("adamw", 0.01, 0.02, 0.1, 1.0)
 MUON = OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0)
 Curve = list[tuple[float, float]]  # (loss, gradient norm) of each step

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from llm.errors import InputError
 from llm.parallel.launch import run_ranks
 from llm.parallel.layout import Layout
-from tests.llm.parallel.runs import ADAMW, BATCH, MODEL, MUON, Curve, Run, curves, differences, rows_of
+from tests.llm.parallel.runs import ADAMW, BATCH, MODEL, MUON, THIN, Curve, Run, curves, differences, rows_of
 
 Z_LOSS = dataclasses.replace(MODEL, z_loss=0.1)
 DDP, FSDP = Layout(data=2), Layout(data=2, sharding="full")
@@ -25,9 +25,14 @@ EQUAL = [
         Layout(data=2, micro_batch=4),
         FSDP,
         Layout(data=2, sharding="full", micro_batch=4),
-        Layout(data=3, sharding="full"),
     )
-] + [Run(Layout(), MUON, options=FULL), Run(FSDP, MUON, options=FULL), Run(DDP, config=Z_LOSS)]
+] + [
+    Run(Layout(data=3, sharding="full"), ADAMW, config=THIN),
+    Run(Layout(data=3, sharding="full"), MUON, config=THIN),
+    Run(Layout(), MUON, options=FULL),
+    Run(FSDP, MUON, options=FULL),
+    Run(DDP, config=Z_LOSS),
+]
 NEAR = [Run(DDP, dtype=torch.bfloat16), Run(FSDP, dtype=torch.bfloat16), Run(FSDP, MUON, torch.bfloat16)]
 
 

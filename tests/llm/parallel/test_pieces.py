@@ -14,7 +14,7 @@ from llm.parallel.ddp import spread
 from llm.parallel.launch import run_ranks
 from llm.parallel.layout import Layout
 from llm.train.engine import Engine, Piece, Read
-from tests.llm.parallel.runs import ADAMW, MUON, Run, differences, train
+from tests.llm.parallel.runs import ADAMW, MUON, THIN, Run, differences, train
 
 ONE, DDP, FSDP, FSDP3 = Layout(), Layout(data=2), Layout(data=2, sharding="full"), Layout(data=3, sharding="full")
 DDP3 = Layout(data=3)
@@ -22,7 +22,7 @@ State = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
 
 
 def build(layout: Layout, settings) -> Engine:
-    return Run(layout, settings).engine()
+    return Run(layout, settings, config=THIN).engine()
 
 
 def whole(pieces: list[Piece]) -> dict[str, torch.Tensor]:
