@@ -41,12 +41,13 @@ class Contender:
     turns: list[dict] = field(default_factory=list)
 
     def turn(self) -> dict:
-        self.process.stdin.write(f"{self.steps}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"error: {self.name} ended with status {self.process.wait()}")
-        return json.loads(line)
+        try:
+            self.process.stdin.write(f"{self.steps}\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            status = self.process.wait()
+            raise SystemExit(f"error: {self.name} ended with status {status}; VERBOSE=1 shows what it said") from error
 
     def seconds(self, clock: str) -> list[float]:
         return [turn[clock] for turn in self.turns]
