@@ -4,6 +4,7 @@ from pathlib import Path
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig, check_target_modules
+from llm.parallel.layout import Layout
 from llm.text.sources import check_names, reference_sources
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
@@ -24,6 +25,7 @@ try:
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
+    Layout.from_section(config["pretrain"]["parallel"])
     SOURCES, EVALUATIONS = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(SOURCES, EVALUATIONS, config["sources"])
     REFERENCE = reference_sources(config["process"]["reference"], SOURCES, config["sources"])
@@ -34,6 +36,7 @@ except (StemmaError, InputError) as error:
 wildcard_constraints:
     source=r"[\w.-]+",
     step=r"\d+",
+    preset=r"[\w.-]+",
 
 
 include: "rules/collect.smk"
@@ -59,6 +62,11 @@ rule all:
 rule raw:
     input:
         [f"results/raw/{source}/manifest.json" for source in SOURCES],
+
+
+rule plan:
+    input:
+        f"results/plan/{PLANNED}.html",
 
 
 rule checkpoints:
@@ -87,6 +95,7 @@ rule quantized:
 localrules:
     all,
     raw,
+    plan,
     checkpoints,
     adapters,
     models,

@@ -4,11 +4,14 @@ Both on the default corpus' tokens, made by the real rules in a directory of the
 """
 
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +24,7 @@ from llm.parallel.single import SingleEngine
 from llm.train.data import TokenStream, ValidationSet
 from llm.train.evaluate import bits_per_byte
 from llm.train.loop import train
+from llm.train.memory import keep_freed_memory
 from llm.train.optimizer import OptimizerSettings
 from llm.train.schedule import learning_rate_factor, schedule_of_segment
 from stemma.record import metrics_of
@@ -37,13 +41,13 @@ def quality(directory: Path) -> bool:
     tokens, plan = built(directory)
     section = yaml.safe_load((ROOT / "config.yaml").read_text())
     config = ModelConfig.from_section(section["model"], section["tokenizer"]["vocab_size"])
-    batch = section["pretrain"]["batch_size"]
-    held_out = ValidationSet(tokens)
-    found = {"ours": bits_per_byte(our_model(config, section["pretrain"], tokens, plan), config, held_out, None)}
-    for rate in RATES:
-        model = peer_model(config, batch, rate, tokens, plan)
-        found[f"nanoGPT-style, rate {rate:g}"] = bits_per_byte(model, config, held_out, None)
-    print(f"\nbits per byte after {STEPS} steps of {batch} x {config.context_length} tokens\n")
+    names = {"ours": None} | {f"nanoGPT-style, rate {rate:g}": rate for rate in RATES}
+    work = partial(scored, config, section["pretrain"], tokens, plan)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        found = dict(zip(names, pool.map(work, names.values()), strict=True))
+    print(
+        f"\nbits per byte after {STEPS} steps of {section['pretrain']['batch_size']} x {config.context_length} tokens\n"
+    )
     domains = list(found["ours"]["by_domain"])
     print(f"| | all | {' | '.join(domains)} |\n|---|---|{'---|' * len(domains)}")
     for name, result in found.items():
@@ -53,6 +57,17 @@ def quality(directory: Path) -> bool:
     missed = found["ours"]["bpb"] > best
     print(f"\nat or below the nanoGPT-style loop: {'missed' if missed else 'holds'}", flush=True)
     return missed
+
+
+def scored(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path, rate: float | None) -> dict:
+    """Bits per byte of the nanoGPT-style loop at this rate, of ours without one. One thread."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    if rate is None:
+        losses = our_model(config, pretrain, tokens, plan).token_losses
+    else:
+        losses = partial(peer_losses, peer_model(config, pretrain["batch_size"], rate, tokens, plan))
+    return bits_per_byte(losses, config, ValidationSet(tokens), None)
 
 
 def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> SingleEngine:
@@ -68,7 +83,7 @@ def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> 
     return engine
 
 
-def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan: Path) -> "Scored":
+def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan: Path) -> GPT:
     """nanoGPT's usual settings: cosine from a warm-up of 100 steps to a tenth, AdamW, clipping at 1."""
     torch.manual_seed(1)
     model = GPT(GPTSizes(config.vocab_size, config.d_model, config.n_layers, config.n_heads, config.context_length))
@@ -79,19 +94,14 @@ def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan:
         for group in optimizer.param_groups:
             group["lr"] = rate * learning_rate_factor(step + 1, schedule)
         update(model, optimizer, stream.rows(step * batch, 0, batch))
-    return Scored(model)
+    return model
 
 
-class Scored:
-    """The part of an engine that validation needs."""
-
-    def __init__(self, model: GPT) -> None:
-        self.model = model
-
-    def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            logits = self.model(tokens_BT[:, :-1]).float().log_softmax(-1)
-        return -logits.gather(-1, tokens_BT[:, 1:, None]).flatten()
+def peer_losses(model: GPT, tokens_BT: torch.Tensor) -> torch.Tensor:
+    """-ln p of every target, fp32 [B * T]."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = model(tokens_BT[:, :-1]).float().log_softmax(-1)
+    return -logits.gather(-1, tokens_BT[:, 1:, None]).flatten()
 
 
 def overhead(directory: Path) -> bool:

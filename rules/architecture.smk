@@ -1,3 +1,10 @@
+from llm.plan.presets import plan_blocks, plan_files
+
+PLANS = plan_files(HOUSE / "config.yaml", HOUSE / "presets", list(map(Path, workflow.config_settings.configfiles)))
+PLANNED = list(PLANS)[-1]
+GIVEN = workflow.config_settings.config
+
+
 rule model_config:
     input:
         tokenizer="results/tokenizer/vocab.json",
@@ -14,3 +21,23 @@ rule model_config:
         mem_mb=300,
     shell:
         "python -m stemma run scripts/architecture/model_config.py {params.flags}"
+
+
+rule preset_plan:
+    output:
+        report="results/plan/{preset}.json",
+        page="results/plan/{preset}.html",
+    params:
+        preset=lambda w: w.preset,
+        model=lambda w: plan_blocks(PLANS, w.preset, GIVEN)["model"],
+        vocab_size=lambda w: plan_blocks(PLANS, w.preset, GIVEN)["vocab_size"],
+        plan=lambda w: plan_blocks(PLANS, w.preset, GIVEN)["plan"],
+    log:
+        "results/logs/preset_plan/{preset}.log",
+    benchmark:
+        "results/benchmarks/preset_plan/{preset}.tsv"
+    threads: 1
+    resources:
+        mem_mb=300,
+    shell:
+        "python -m stemma run scripts/architecture/preset_plan.py {params.flags}"

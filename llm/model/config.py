@@ -75,9 +75,9 @@ class ModelConfig:
 
     @classmethod
     def from_section(cls, section: dict, vocab_size: int, **special_ids: int) -> "ModelConfig":
-        """The validated config of a yaml `model:` block; null means left out. `n_kv_heads`, `d_head` and `d_ff` may be:
-        n_heads, d_model / n_heads, and 4 d_model, for swiglu 8/3 d_model rounded up to a multiple of 64, which keeps
-        the number of parameters (Shazeer 2020)."""
+        """The validated config of a yaml `model:` block; null means left out. Defaults: `n_kv_heads` n_heads, `d_head`
+        d_model / n_heads, `d_ff` 4 d_model, for swiglu 8/3 d_model rounded up to a multiple of 64, which keeps the
+        number of parameters (Shazeer 2020)."""
         allowed = {field.name for field in dataclasses.fields(cls)} - {"vocab_size", *SPECIAL_IDS}
         for key in section:
             if key not in allowed:
@@ -124,8 +124,8 @@ class ModelConfig:
             )
         self.check_positions()
         for key in SPECIAL_IDS:
-            if not 0 <= getattr(self, key) < self.vocab_size:
-                raise InputError(f"model.{key}: {getattr(self, key)} is outside the vocabulary of {self.vocab_size}")
+            if not isinstance(getattr(self, key), int) or not 0 <= getattr(self, key) < self.vocab_size:
+                raise InputError(f"model.{key}: {getattr(self, key)!r} is outside the vocabulary of {self.vocab_size}")
         return self
 
     def check_positions(self) -> None:

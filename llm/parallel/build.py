@@ -2,12 +2,12 @@
 
 import torch
 
-from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.parallel.ddp import DDPEngine
 from llm.parallel.fsdp import FSDPEngine
 from llm.parallel.layout import Layout
+from llm.parallel.megatron.build import build_megatron
 from llm.parallel.single import SingleEngine, prepare_layers
 from llm.train.engine import Engine
 from llm.train.optimizer import OptimizerSettings
@@ -27,8 +27,8 @@ def build_engine(
     dtype: of matrix products; weights, norms and sums are fp32. recompute: "none", or "full", which keeps of each layer
     no more than its input and computes the rest again in the backward pass. compile: torch.compile for each layer.
     """
-    if layout.engine != "torch":
-        raise InputError(f"pretrain.parallel.engine: {layout.engine} is not built yet")
+    if layout.engine == "megatron":
+        return build_megatron(config, layout, settings, dtype, seed, recompute, compile)
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     model = prepare_layers(initialise(CausalLM(config), seed), recompute, compile)
     if layout.world_size > 1 and layout.sharding == "full":

@@ -9,6 +9,7 @@ import ctypes
 import math
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -119,6 +120,7 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
     """Starts the ranks, waits, and gives rank 0's result or raises the failure. All have ended when it returns."""
     store = dist.TCPStore(LOOPBACK, 0, None, True, timedelta(seconds=timeout), wait_for_workers=False)
     threads = max(1, torch.get_num_threads() // world_size)
+    task = pickle.dumps((work, arguments))  # multiprocessing's own pickling would share tensors' memory, not copy it
     context = multiprocessing.get_context("spawn")
     members: list[Member] = []
     with passing_on_sigterm(members):
@@ -126,8 +128,8 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
             for rank in range(world_size):
                 here, there = context.Pipe(duplex=False)
                 place = Place(rank, world_size, rank)
-                task = (place, store.port, os.getpid(), threads, timeout, there, work, arguments)
-                process = context.Process(target=be_rank, args=task, name=f"rank {rank}")
+                args = (place, store.port, os.getpid(), threads, timeout, there, task)
+                process = context.Process(target=be_rank, args=args, name=f"rank {rank}")
                 process.start()
                 there.close()
                 members.append(Member(process, here))
@@ -140,34 +142,30 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
     return members[0].outcome.result
 
 
-def be_rank(
-    place: Place,
-    port: int,
-    parent: int,
-    threads: int,
-    timeout: float,
-    pipe: Connection,
-    work: Callable,
-    arguments: tuple,
-) -> None:
-    """A rank's whole life: join, work, send the outcome."""
+def be_rank(place: Place, port: int, parent: int, threads: int, timeout: float, pipe: Connection, task: bytes) -> None:
+    """A rank's whole life: join, work, send the outcome. task: the pickled function and its arguments."""
     die_with(parent)
     if sys.platform == "linux":
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # gloo would ask how the host's name resolves, and may not find it
     torch.set_num_threads(threads)
     try:
+        work, arguments = pickle.loads(task)
         store = dist.TCPStore(LOOPBACK, port, None, False, timedelta(seconds=timeout))
         with process_group(place, store, timeout):
             result = work(*arguments)
-        pipe.send(Outcome(result if place.rank == 0 else None, None, time.monotonic()))
+        send(pipe, Outcome(result if place.rank == 0 else None, None, time.monotonic()))
     except (InputError, OSError) as error:  # llm/command.py knows what to say of these
-        pipe.send(Outcome(None, error, time.monotonic()))
+        send(pipe, Outcome(None, error, time.monotonic()))
         sys.exit(2)
     except Exception as error:
         said = RuntimeError(f"rank {place.rank}: {type(error).__name__}: {error}")
-        pipe.send(Outcome(None, said, time.monotonic()))
+        send(pipe, Outcome(None, said, time.monotonic()))
         traceback.print_exc()
         sys.exit(1)
+
+
+def send(pipe: Connection, outcome: Outcome) -> None:
+    pipe.send_bytes(pickle.dumps(outcome))
 
 
 def die_with(parent: int) -> None:
@@ -201,12 +199,13 @@ def collect(members: list[Member]) -> None:
 def received(member: Member) -> Outcome:
     """What a rank sent, or how it died."""
     try:
-        return member.pipe.recv()
+        return pickle.loads(member.pipe.recv_bytes())
     except EOFError:
         member.process.join()
         code = member.process.exitcode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        return Outcome(None, InputError(f"{member.process.name} {how} (for want of memory?); run again"), math.inf)
+        why = " (perhaps for want of memory)" if code == -signal.SIGKILL else ""
+        return Outcome(None, InputError(f"{member.process.name} {how}{why}; run again"), math.inf)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,9 @@ import numpy as np
 import polars as pl
 
 from kernels.duplicates import components
+from llm.errors import InputError
+
+ROWS = 1 << 16  # digests made text at once
 
 
 def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame, dict]:
@@ -19,43 +22,41 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
     reason: "exact" where an equal text stands for it, else "near", else null.
 
     Two texts that differ may share a name, once in 2^64 pairs, or because someone made them so: edges of such a name
-    are left out (`ambiguous_edges`).
+    are left out (`ambiguous_edges`). An edge of a name that no document has: InputError.
     """
     digest = documents["digest"].to_numpy().reshape(-1, 4)
-    order = np.lexsort(digest.T[::-1])
+    quality = -documents["quality"].to_numpy()  # null becomes NaN, which comes last
+    order = np.lexsort((documents["id"].rank("ordinal").to_numpy(), quality, *digest.T[::-1]))
     new = np.ones(len(order), dtype=bool)
     new[1:] = (np.diff(digest[order], axis=0) != 0).any(axis=1)
+    best = order[new]  # the document that stands for each text; texts are ascending by digest
     text = np.empty(len(order), dtype=np.int64)
     text[order] = np.cumsum(new) - 1
-    distinct = np.ascontiguousarray(digest[order[new]])
 
-    name, first, count = np.unique(distinct[:, 0], return_index=True, return_counts=True)
-    pairs = edges.select("a", "b").to_numpy()
-    at = np.searchsorted(name, pairs)
-    clear = (count[at] == 1).all(axis=1)
-    root, _ = components(len(distinct), first[at[clear]])
+    names, pairs = np.ascontiguousarray(digest[best, 0]), edges.select("a", "b").to_numpy()
+    at, end = (np.searchsorted(names, pairs, side) for side in ("left", "right"))
+    if (at == end).any():
+        raise InputError("deduplicate: edges name documents that no source has; rebuild results/edges")
+    clear = (end - at == 1).all(axis=1)
+    root, _ = components(len(best), at[clear])
 
-    cluster = hexadecimal(distinct[np.unique(root)])
-    del digest, order, new, distinct, name, first, count
-    table = documents.select("id", "bytes", "quality").with_columns(
-        row=pl.Series(np.arange(len(documents))), text=pl.Series(text), root=pl.Series(root[text])
-    )
-    # the first of a cluster is kept, the first of a text stands for its equals
-    table = table.sort(
-        "root", "quality", "bytes", "text", "id", descending=[False, True, True, False, False], nulls_last=True
-    ).with_columns(keep=pl.col("root").is_first_distinct(), stands=pl.col("text").is_first_distinct())
-    table = table.sort("row").select(
+    order = np.lexsort((-documents["bytes"].to_numpy()[best], quality[best], root))
+    kept = best[order[np.diff(root[order], prepend=-1) != 0]]
+    stands, keep = np.zeros((2, len(text)), dtype=bool)
+    stands[best] = keep[kept] = True
+    leaders = np.split(best[root[text]], range(ROWS, len(text), ROWS))
+    table = documents.select(
         "id",
-        pl.Series("cluster", cluster.gather(np.unique(root[text], return_inverse=True)[1])),
-        "keep",
-        reason=pl.when(~pl.col("stands")).then(pl.lit("exact")).when(~pl.col("keep")).then(pl.lit("near")),
+        pl.concat([hexadecimal(digest[rows]) for rows in leaders]).alias("cluster"),
+        pl.Series("keep", keep),
+        pl.Series("reason", ["exact", "near", None]).gather(stands.astype(np.uint8) + keep),
     )
     return table, {
-        "documents": len(table),
-        "distinct": len(root),
-        "clusters": len(cluster),
-        "exact": int((table["reason"] == "exact").sum()),
-        "near": int((table["reason"] == "near").sum()),
+        "documents": len(text),
+        "distinct": len(best),
+        "clusters": len(kept),
+        "exact": len(text) - len(best),
+        "near": len(best) - len(kept),
         "ambiguous_edges": int((~clear).sum()),
     }
 

@@ -71,8 +71,9 @@ def train_segment(job: Job) -> dict:
             telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)
             steps = segment.steps(stopping, job.hang_seconds)
             _, seconds = timed(lambda: [None for _ in telemetry.watch(steps, segment.step, task.stop)])
+            losses, held_out = segment.engine.token_losses, ValidationSet(job.tokens)
             validation, validation_seconds = timed(
-                lambda: bits_per_byte(segment.engine, job.model, ValidationSet(job.tokens), job.validation_tokens)
+                lambda: bits_per_byte(losses, job.model, held_out, job.validation_tokens)
             )
             last = segment.history[-1]
             if not math.isfinite(validation["bpb"]):

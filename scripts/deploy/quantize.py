@@ -1,5 +1,6 @@
 """Quantize a model's linear layers by rounding to nearest and write them packed. Measures what it costs."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from llm.quantize.model import load_quantized, quantize_model, quantized_config,
 from llm.quantize.rtn import fitting_group_size, quantize_weight, weight_error
 from llm.train.data import ValidationSet
 from llm.train.evaluate import bits_per_byte
+from llm.train.loss import token_losses
 
 
 def main(
@@ -61,7 +63,7 @@ def main(
 
 def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> dict:
     """{"bits_per_byte", "perplexity" per token, "tokens" scored}, in fp32."""
-    result = bits_per_byte(model, validation, limit, torch.float32)
+    result = bits_per_byte(partial(losses, model), model.config, validation, limit)
     held_out = [meta["validation"] for meta in validation.metas.values()]
     bytes_per_token = sum(counts["bytes"] for counts in held_out) / sum(counts["tokens"] for counts in held_out)
     return {
@@ -69,6 +71,14 @@ def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> di
         "perplexity": 2 ** (result["bpb"] * bytes_per_token),
         "tokens": result["tokens"],
     }
+
+
+def losses(model: CausalLM, tokens_BT: torch.Tensor) -> torch.Tensor:
+    """-ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
+    with torch.no_grad():
+        return token_losses(
+            model.hidden(tokens_BT[:, :-1]).flatten(0, 1), model.output_weight, tokens_BT[:, 1:].flatten()
+        )
 
 
 if __name__ == "__main__":

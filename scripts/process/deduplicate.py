@@ -15,15 +15,10 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
     scores: each source's directory of shards with a column `quality`; without it the longest member is kept."""
     if len(facts) != len(duplicates) or scores and len(scores) != len(facts):
         raise InputError("deduplicate: facts, scores and duplicates must name the same sources in one order")
-    tables = [shards.read_all(directory, ["id", "digest", "bytes"]) for directory in facts]
-    sizes = [len(table) for table in tables]
-    documents = pl.concat(tables).with_columns(quality=pl.lit(None, dtype=pl.Float64))
-    del tables
-    if scores:
-        scored = pl.concat([shards.read_all(directory, ["id", "quality"]) for directory in scores])
-        if not scored["id"].equals(documents["id"]):
-            raise InputError("deduplicate: the scores are not of the documents in results/minhash; rebuild them")
-        documents = documents.with_columns(scored["quality"])
+    known = [documents_of(*of) for of in zip(facts, scores or [None] * len(facts), strict=True)]
+    sizes = [len(table) for table in known]
+    documents = pl.concat(known, rechunk=True)
+    del known
     if documents["id"].n_unique() < len(documents):
         twice = documents["id"].filter(documents["id"].is_duplicated())[0]
         raise InputError(f"deduplicate: the id {twice!r} occurs more than once; ids must be unique in the corpus")
@@ -33,6 +28,21 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
         shards.write(table[begin : begin + size], path)
         begin += size
     return counts
+
+
+def documents_of(facts: Path, scores: Path | None) -> pl.DataFrame:
+    """id, digest, bytes and quality (null without scores) of a source's documents."""
+    tables = []
+    for path in shards.parts(facts):
+        table = shards.read(path, ["id", "digest", "bytes"])
+        quality = pl.lit(None, dtype=pl.Float64).alias("quality")
+        if scores:
+            scored = shards.read(scores / path.name, ["id", "quality"])
+            if not scored["id"].equals(table["id"]):
+                raise InputError(f"deduplicate: {scores} does not list the same documents as {path}; rebuild it")
+            quality = scored["quality"]
+        tables.append(table.with_columns(quality))
+    return pl.concat(tables)
 
 
 if __name__ == "__main__":

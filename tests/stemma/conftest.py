@@ -161,6 +161,16 @@ def built(tmp_path: Path, built_once: Path) -> Toy:
     return Toy(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def half(tmp_path_factory):
+    """A yard that was built with times 2 only; to be copied, not changed."""
+    from tests.stemma.yard import make_yard  # which imports this module
+
+    yard = make_yard(tmp_path_factory.mktemp("half"))
+    assert yard.build() == ["run"] * 3
+    return yard
+
+
 def planted(path: Path) -> Toy:
     """The toy's files, written."""
     for name, text in FILES.items():

@@ -99,6 +99,8 @@ def test_why_no_family_is_told() -> None:
         (MPT, {"logit_scale": "inv_sqrt_d_model"}, "logit_scale"),
         (ORIGINAL, {"stemma": {"d_model": 8}}, "stemma.context_length is missing"),
         (ORIGINAL, {"stemma": ORIGINAL.to_hf()["stemma"] | {"dropout": 0.1}}, "stemma.dropout: unknown key"),
+        (ORIGINAL, {"pad_token_id": None}, "model.pad_id: None is outside the vocabulary"),
+        (LLAMA, {"bos_token_id": 97}, "model.bos_id: 97 is outside the vocabulary of 97"),
         (LLAMA, {"model_type": "mamba"}, "model_type 'mamba' is not supported"),
     ],
 )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kernels.minhash import coefficients, minima
 from llm.errors import InputError
 from llm.text import candidates, shuffle, verify
+from llm.text.dedup import clusters
 from scripts.process import candidates as candidates_script
 from scripts.process import edges as edges_script
 from tests.llm.text.dedup_jobs import deduplicated, write_raw
@@ -221,8 +222,6 @@ def test_recall_on_planted_duplicates_follows_the_curve() -> None:
 
 
 def test_names_that_two_texts_share_join_nothing() -> None:
-    from llm.text.dedup import clusters
-
     digest = np.array([[5, 1, 0, 0], [5, 2, 0, 0], [9, 0, 0, 0], [7, 0, 0, 0]], dtype=np.uint64)
     documents = pl.DataFrame({"id": list("abcd"), "bytes": [1, 1, 1, 1], "quality": [None] * 4}).with_columns(
         pl.Series("digest", digest, dtype=candidates.DIGEST), pl.col("quality").cast(pl.Float64)
@@ -231,6 +230,8 @@ def test_names_that_two_texts_share_join_nothing() -> None:
     table, counts = clusters(documents, edges)
     assert counts["ambiguous_edges"] == 1
     assert table["keep"].to_list() == [True, True, False, True]
+    with pytest.raises(InputError, match="no source has"):
+        clusters(documents[:3], edges)
 
 
 def test_a_range_is_a_part_of_the_hashes() -> None:

@@ -1,0 +1,91 @@
+"""A described cluster: what its GPUs can do and what they cost. Peaks are dense bf16 (fp16 on V100), no sparsity.
+
+Figures of the catalogue are the makers' data sheets; a config may state its own in their place. GB are 10^9 bytes.
+"""
+
+from dataclasses import dataclass, fields
+
+from llm.errors import InputError
+from llm.plan.failures import LLAMA3_GPU_HOURS_PER_FAILURE
+
+# name: (peak TFLOP/s, memory GB, memory GB/s, GB/s to each other in a node, GB/s between nodes), bandwidths one way;
+# last the efficiency, fitted to published runs on A100 and H100 (docs/plan.md), assumed for the others.
+GPUS = {
+    "v100-32gb": (125.0, 32, 900, 150, 12.5, 0.6),
+    "a100-40gb": (312.0, 40, 1555, 300, 25.0, 0.76),
+    "a100-80gb": (312.0, 80, 2039, 300, 25.0, 0.76),
+    "h100-80gb": (989.4, 80, 3350, 450, 50.0, 0.62),
+    "h200-141gb": (989.4, 141, 4800, 450, 50.0, 0.62),
+    "b200-180gb": (2250.0, 180, 8000, 900, 50.0, 0.6),
+    "mi300x-192gb": (1307.4, 192, 5300, 448, 50.0, 0.6),
+    "tpu-v3": (123.0, 32, 900, 82, 82.0, 0.6),
+    "tpu-v4": (275.0, 32, 1200, 300, 300.0, 0.6),
+}
+DESCRIBED = ("peak_tflops", "memory_gb", "memory_gb_s", "intra_gb_s", "inter_gb_s", "efficiency")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`gpu`: a name of the catalogue. The six keys after gpus_per_node replace its figures; others are assumptions.
+
+    efficiency: of the peak, reached by large matrix products; it stands for what the cost model does not count.
+    link_efficiency: of the links' bandwidth, reached by collectives. storage_gb_s: what all ranks together write to
+    storage. tflops: measured, per GPU; takes the place of the cost model in days and cost; mfu: the same as a share of
+    the peak. usable_memory: the rest is the runtime's own and fragmentation. gpu_hours_per_failure: 50,677 in Llama
+    3's run (Dubey et al. 2024).
+    """
+
+    gpu: str = "h100-80gb"
+    gpus: int = 8
+    gpus_per_node: int = 8
+    peak_tflops: float | None = None
+    memory_gb: float | None = None
+    memory_gb_s: float | None = None
+    intra_gb_s: float | None = None
+    inter_gb_s: float | None = None
+    efficiency: float | None = None
+    link_efficiency: float = 0.8
+    storage_gb_s: float = 50.0
+    usable_memory: float = 0.92
+    tflops: float | None = None
+    mfu: float | None = None
+    price_per_gpu_hour: float = 2.0
+    gpu_hours_per_failure: float = LLAMA3_GPU_HOURS_PER_FAILURE
+    restart_minutes: float = 15.0
+
+    @classmethod
+    def from_section(cls, section: dict) -> "Cluster":
+        """The validated cluster of a config's `plan.cluster`, the catalogue's figures filled in."""
+        known = [field.name for field in fields(cls)]
+        for key in section:
+            if key not in known:
+                raise InputError(f"plan.cluster.{key}: unknown key; known are {', '.join(known)}")
+        given = {key: value for key, value in section.items() if value is not None}
+        gpu = given.get("gpu", cls.gpu)
+        sheet = dict(zip(DESCRIBED, GPUS.get(gpu, ()), strict=False))
+        missing = [key for key in DESCRIBED if key not in sheet | given]
+        if missing:
+            raise InputError(
+                f"plan.cluster.gpu: {gpu!r} is not one of {', '.join(GPUS)}; choose one, or state {', '.join(missing)}"
+            )
+        cluster = cls(**(sheet | given))
+        for key in ("gpus", "gpus_per_node"):
+            value = getattr(cluster, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"plan.cluster.{key}: {value!r} is not a positive whole number")
+        for key in known[3:]:
+            value = getattr(cluster, key)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+                raise InputError(f"plan.cluster.{key}: {value!r} is not a positive number")
+        if cluster.tflops is not None and cluster.mfu is not None:
+            raise InputError("plan.cluster: tflops and mfu state the same thing; leave one out")
+        return cluster
+
+    @property
+    def usable_bytes(self) -> float:
+        return self.memory_gb * 1e9 * self.usable_memory
+
+    @property
+    def stated_tflops(self) -> float | None:
+        """TFLOP/s per GPU that the config states, as such or by its MFU."""
+        return self.mfu * self.peak_tflops if self.mfu is not None else self.tflops

@@ -1,0 +1,98 @@
+"""What a plan is asked for: the config's `model:` and `plan:` blocks, validated, with what they leave out filled in."""
+
+from dataclasses import dataclass
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.plan.cluster import Cluster
+from llm.plan.flops import ATTENTION, FORMULAS
+from llm.plan.memory import PRECISIONS
+from llm.plan.parameters import total
+from llm.plan.scaling import TOKENS_PER_PARAMETER
+from llm.plan.setup import Setup, problem
+from llm.plan.shape import Shape
+
+KEYS = (
+    "tokens",
+    "batch",
+    "sequence",
+    "precision",
+    "fused_attention",
+    "formula",
+    "attention",
+    "logits",
+    "users",
+    "user_tokens",
+    "kv_bytes",
+    "layout",
+    "cluster",
+    "shape",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """tokens: of the whole training. batch: sequences of `sequence` tokens in a step. users: requests of `user_tokens`
+    tokens that a server holds at once, kv_bytes bytes a value. setup: the layout to plan for; None: the best found."""
+
+    shape: Shape
+    cluster: Cluster
+    setup: Setup | None
+    tokens: float
+    batch: int
+    sequence: int
+    precision: str
+    fused: bool
+    formula: str
+    attention: str
+    logits: bool
+    users: int
+    user_tokens: int
+    kv_bytes: int
+
+    @classmethod
+    def of(cls, model: dict, vocab_size: int, plan: dict) -> "Request":
+        """model, plan: the blocks. tokens may be left out: 20 for each parameter (Hoffmann et al. 2022)."""
+        for key in plan:
+            if key not in KEYS:
+                raise InputError(f"plan.{key}: unknown key; known are {', '.join(KEYS)}")
+        given = {key: value for key, value in plan.items() if value is not None}
+        special = {key: min(number, vocab_size - 1) for key, number in (("bos_id", 1), ("eos_id", 2), ("pad_id", 3))}
+        shape = Shape.of(ModelConfig.from_section(model, vocab_size, **special), **given.get("shape", {}))
+        precision, formula = given.get("precision", "mixed"), given.get("formula", "matmul")
+        attention = given.get("attention", "full")
+        for key, value, known in (
+            ("precision", precision, PRECISIONS),
+            ("formula", formula, FORMULAS),
+            ("attention", attention, ATTENTION),
+        ):
+            if value not in known:
+                raise InputError(f"plan.{key}: {value!r} is not one of {', '.join(known)}")
+        request = cls(
+            shape=shape,
+            cluster=Cluster.from_section(given.get("cluster", {})),
+            setup=Setup.from_section(given["layout"]) if given.get("layout") else None,
+            tokens=float(given.get("tokens", TOKENS_PER_PARAMETER * total(shape))),
+            batch=given.get("batch", 512),
+            sequence=given.get("sequence", shape.context_length),
+            precision=precision,
+            fused=given.get("fused_attention", True),
+            formula=formula,
+            attention=attention,
+            logits=given.get("logits", True),
+            users=given.get("users", 100),
+            user_tokens=given.get("user_tokens", shape.context_length),
+            kv_bytes=given.get("kv_bytes", 2),
+        )
+        for key in ("tokens", "batch", "sequence", "users", "user_tokens", "kv_bytes"):
+            if getattr(request, key) <= 0:
+                raise InputError(f"plan.{key}: {getattr(request, key)!r} is not positive")
+        if request.setup:
+            wrong = problem(request.setup, shape, request.cluster, request.batch, request.sequence)
+            if wrong:
+                raise InputError(f"plan.layout: {wrong}; correct plan.layout, plan.cluster.gpus or plan.batch")
+        return request
+
+    @property
+    def batch_tokens(self) -> int:
+        return self.batch * self.sequence

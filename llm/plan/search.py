@@ -1,0 +1,98 @@
+"""The best layout by exhaustive search: everything that divides, that fits the memory, ranked by estimated step time.
+
+Space: tensor x context x pipeline x virtual x ZeRO stage x recomputation x micro-batch; data ranks are what is left.
+Left out: tensor ranks across nodes; ZeRO 2 and 3 with pipeline stages (gradients would be scattered, weights gathered,
+for each micro-batch); sequence parallelism off where tensor ranks are (same volume, more memory); less than 4,096
+tokens of a sequence on a context rank; more than 8 model chunks on a rank, or 16 sequences in a micro-batch.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llm.plan.cluster import Cluster
+from llm.plan.flops import RECOMPUTE
+from llm.plan.memory import memory
+from llm.plan.setup import Setup, problem
+from llm.plan.shape import Shape
+from llm.plan.step import step_seconds
+
+MOST_VIRTUAL, MOST_MICRO_BATCH, LEAST_TOKENS = 8, 16, 4096
+
+
+@dataclass(frozen=True)
+class Found:
+    """A layout that fits: bytes on the fullest GPU and seconds of a step, both by part."""
+
+    setup: Setup
+    memory: dict[str, float]
+    seconds: dict[str, float]
+
+    @property
+    def step(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def bytes(self) -> float:
+        return sum(self.memory.values())
+
+
+def evaluate(shape: Shape, setup: Setup, cluster: Cluster, sequence: int, batch: int, precision: str, fused: bool):
+    """What a layout takes, whether it fits or not."""
+    used = memory(shape, setup, sequence, batch, precision, fused)
+    return Found(setup, used, step_seconds(shape, setup, cluster, sequence, batch, precision, fused))
+
+
+def search(
+    shape: Shape, cluster: Cluster, sequence: int, batch: int, precision: str = "mixed", fused: bool = True
+) -> tuple[list[Found], Counter]:
+    """Layouts that fit, fastest first (then the one of fewer kinds of parallelism), and how many were looked at and why
+    they fell: keys `looked_at`, `memory`, and of the first constraint broken."""
+    found, fate = [], Counter()
+    for setup in candidates(shape, cluster, sequence, batch, fused):
+        fate["looked_at"] += 1
+        if problem(setup, shape, cluster, batch, sequence):
+            fate["constraint"] += 1
+            continue
+        used = memory(shape, setup, sequence, batch, precision, fused)
+        if sum(used.values()) > cluster.usable_bytes:
+            fate["memory"] += 1
+            continue
+        found.append(Found(setup, used, step_seconds(shape, setup, cluster, sequence, batch, precision, fused)))
+    found.sort(key=lambda entry: (entry.step, simplicity(entry.setup)))
+    return found, fate
+
+
+def simplicity(setup: Setup) -> tuple:
+    """Smaller is simpler: decides between layouts of equal time, and makes the order total."""
+    return setup.pipeline, setup.tensor, setup.context, setup.virtual, setup.zero, setup.recompute, setup.micro_batch
+
+
+def candidates(shape: Shape, cluster: Cluster, sequence: int, batch: int, fused: bool) -> Iterator[Setup]:
+    """Every layout of the space for which the ranks multiply to the cluster's GPUs. Fused attention keeps no scores,
+    so that selective recomputation would be none."""
+    recomputes = [name for name in RECOMPUTE if not (fused and name == "selective")]
+    for tensor in divisors(cluster.gpus, min(cluster.gpus_per_node, shape.n_heads)):
+        for context in divisors(cluster.gpus // tensor, max(1, sequence // LEAST_TOKENS)):
+            for pipeline in divisors(cluster.gpus // tensor // context, shape.n_layers):
+                data = cluster.gpus // (tensor * context * pipeline)
+                if batch % data:
+                    continue
+                chunks = range(1, MOST_VIRTUAL + 1) if pipeline > 1 else (1,)
+                for micro_batch in divisors(batch // data, MOST_MICRO_BATCH):
+                    for virtual in chunks:
+                        for zero in zero_stages(data * context, pipeline):
+                            for recompute in recomputes:
+                                yield Setup(
+                                    data, tensor, pipeline, virtual, context, tensor > 1, micro_batch, zero, recompute
+                                )
+
+
+def zero_stages(replicas: int, pipeline: int) -> tuple[int, ...]:
+    if replicas == 1:
+        return (0,)
+    return (0, 1, 2, 3) if pipeline == 1 else (0, 1)
+
+
+def divisors(number: int, most: int) -> list[int]:
+    return [value for value in range(1, min(number, most) + 1) if number % value == 0]

@@ -1,0 +1,161 @@
+"""The plan as files: by the script, by Snakemake, in a browser."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from llm.errors import InputError
+from llm.plan.page import page
+from llm.plan.presets import overlaid, plan_blocks, plan_files
+from llm.plan.report import report, values
+from llm.plan.request import Request
+from llm.plan.seed import claims
+from tests.browser import CHROMIUM, SIZES, THEMES, assert_readable, opened
+
+ROOT = Path(__file__).resolve().parents[3]
+PRESETS = [
+    file.stem for file in sorted((ROOT / "presets").glob("*.yaml")) if "model" in yaml.safe_load(file.read_text())
+]
+CUT = """() => [...document.querySelectorAll("svg text")].filter((text) => {
+  const box = text.getBBox(); return box.x < -2 || box.x + box.width > 432; }).map((text) => text.textContent)"""
+PLANS = plan_files(ROOT / "config.yaml", ROOT / "presets", [])
+
+
+@pytest.fixture(scope="module")
+def plans() -> dict[str, dict]:
+    found = {}
+    for preset in PRESETS:
+        blocks = plan_blocks(PLANS, preset, {})
+        found[preset] = report(preset, Request.of(blocks["model"], blocks["vocab_size"], blocks["plan"]))
+    return found
+
+
+def test_every_preset_of_a_model_is_planned(plans):
+    assert {"nano", "gpt2-124m", "1b", "7b", "70b", "gpt3-175b", "llama-7b", "llama3-8b", "llama3-405b"} <= set(plans)
+    assert all(plan["fits"] for plan in plans.values())
+
+
+def test_gpt3_is_gpt3(plans):
+    found = values(plans["gpt3-175b"])
+    assert found["parameters.Parameters"] == 174_604_259_328
+    assert found["flops.6 N D"] == pytest.approx(3.14e23, rel=0.001)
+    assert found["storage.KV cache per token"] == 2 * 96 * 96 * 128 * 2
+    assert 15 < found["time.Days"] < 34, (
+        "Narayanan et al. 2021: 34 days, with full recomputation and no fused attention"
+    )
+
+
+def test_stated_speed_decides_days_and_cost():
+    plan = {"tokens": 300e9, "batch": 1536, "cluster": {"gpu": "a100-80gb", "gpus": 1024, "tflops": 140}}
+    model = {"d_model": 12288, "n_layers": 96, "n_heads": 96, "d_ff": 49152, "context_length": 2048}
+    model |= {"position": "learned", "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
+    found = values(report("gpt3", Request.of(model, 50257, plan)))
+    seconds = found["flops.FLOPs of the training"] / 1024 / 140e12
+    assert found["time.Days"] == pytest.approx(seconds / 86400)
+    assert found["time.Cost"] == pytest.approx(seconds / 3600 * 1024 * 2)
+    assert found["time.Days by 8 T P / (n X)"] == pytest.approx(34, rel=0.01)
+
+
+def test_a_rate_of_hardware_flops():
+    """MT-NLG (Smith et al. 2022): 60.1 s a step of 1,920 sequences on 2,240 A100 at 126 TFLOP/s of hardware FLOPs."""
+    model = {"d_model": 20480, "n_layers": 105, "n_heads": 128, "d_ff": 81920, "context_length": 2048}
+    model |= {"position": "learned", "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
+    plan = {"tokens": 270e9, "batch": 1920, "cluster": {"gpu": "a100-80gb", "gpus": 2240, "tflops": 126}}
+    plan |= {"layout": {"tensor": 8, "pipeline": 35, "data": 8, "recompute": "full"}}
+    time = next(p for p in report("mt-nlg", Request.of(model, 51200, plan))["sections"] if p["place"] == "time")
+    steps = {row[0]: row[1] for row in time["tables"][0]["rows"]}
+    assert steps["hardware FLOPs, full recomputation"] == pytest.approx(60.1, rel=0.01)
+    assert steps["model FLOPs"] == pytest.approx(60.1 * 3 / 4, rel=0.01)
+
+
+def test_every_figure_says_where_it_is_from(plans):
+    for plan in plans.values():
+        entries = [entry for part in plan["sections"] for entry in part["figures"]]
+        assert len(entries) > 40
+        for entry in entries:
+            assert entry["formula"] and entry["source"].split("; ")[0].split(", ")[0] in plan["sources"], entry
+
+
+def test_equal_plans_are_equal_bytes(plans):
+    again = json.loads(json.dumps(plans["70b"]))
+    assert page(again) == page(plans["70b"])
+
+
+def test_the_seed_is_computed_anew():
+    """What is called right is right to the digits given; what is called off is off by more than that."""
+    for block, claim, stated, computed, _, verdict in claims():
+        off = abs(computed / stated - 1)
+        assert off < 0.025 if verdict == "right" else True, (block, claim, computed)
+        if not verdict.startswith("right"):
+            assert off > 0.0008, (block, claim)
+
+
+def test_overlay_is_snakemakes():
+    from snakemake.utils import update_config
+
+    below = {"a": {"b": 1, "c": {"d": 2}}, "e": [1], "f": 3}
+    above = {"a": {"c": {"x": 5}}, "e": [2], "f": {"g": 1}, "h": None}
+    merged = json.loads(json.dumps(below))
+    update_config(merged, above)
+    assert overlaid(below, above) == merged
+    assert below["a"] == {"b": 1, "c": {"d": 2}}
+
+
+def test_names_of_plans(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("plan: {batch: 3}\n")
+    assert list(PLANS)[-1] == "config"
+    plans = plan_files(ROOT / "config.yaml", ROOT / "presets", [ROOT / "presets/gpt3-175b.yaml", own])
+    assert list(plans)[-1] == "mine"
+    assert plan_blocks(plans, "mine", {"plan": {"users": 7}})["plan"]["users"] == 7
+    assert plan_blocks(plans, "mine", {})["model"]["d_model"] == 12288
+    with pytest.raises(InputError, match="no presets/nothing.yaml; known are .*gpt3-175b"):
+        plan_blocks(PLANS, "nothing", {})
+    with pytest.raises(InputError, match="mix-gpt3.yaml: no model block"):
+        plan_blocks(PLANS, "mix-gpt3", {})
+
+
+def test_by_snakemake(tmp_path):
+    """By preset and by overlay: the same files, made once."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile"]
+        command += [str(ROOT / "profiles/default"), "--directory", str(tmp_path), "--cores", "1", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = run("results/plan/gpt3-175b.html")
+    assert done.returncode == 0, done.stderr
+    made = (tmp_path / "results/plan/gpt3-175b.json").read_bytes()
+    assert json.loads(made)["preset"] == "gpt3-175b"
+    again = run("plan", "--configfile", str(ROOT / "presets/gpt3-175b.yaml"))
+    assert again.returncode == 0, again.stderr
+    assert "preset_plan" not in again.stdout + again.stderr
+    (tmp_path / "own.yaml").write_text("plan: {batch: 1024}\n")
+    files = [str(ROOT / "presets/gpt3-175b.yaml"), str(tmp_path / "own.yaml")]
+    other = run("plan", "--configfile", *files)
+    assert other.returncode == 0, other.stderr
+    assert json.loads((tmp_path / "results/plan/own.json").read_bytes())["preset"] == "own"
+    assert (tmp_path / "results/plan/gpt3-175b.json").read_bytes() == made
+    wrong = run("results/plan/gpt4.html")
+    assert wrong.returncode != 0 and "no presets/gpt4.yaml" in wrong.stderr
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", SIZES)
+def test_in_a_browser(plans, tmp_path, theme, width):
+    """Nothing is asked for, nothing is wider than the window or too faint, every link leads to its section."""
+    file = tmp_path / "plan.html"
+    file.write_text(page(plans["gpt3-175b" if theme == "light" else "nano"]), encoding="utf-8")
+    with opened(file, theme, width) as tab:
+        assert_readable(tab)
+        assert tab.locator("svg").count() >= 7
+        small = "[...document.querySelectorAll('svg')].map((s) => 13 * s.getBoundingClientRect().width / 430)"
+        assert min(tab.evaluate(small)) >= 9.5, "text of the plots can be read"
+        assert tab.evaluate(CUT) == []
+        places = tab.evaluate("[...document.querySelectorAll('nav a')].map((a) => a.getAttribute('href').slice(1))")
+        assert places == tab.evaluate("[...document.querySelectorAll('section')].map((s) => s.id)")
