@@ -32,7 +32,6 @@ from stemma.settings import ROOT
 
 STEPS = 500
 RATES = (1e-3, 3e-3)  # of the nanoGPT-style loop: its own for small models, and one that is better here
-VALIDATION_TOKENS = 20_000  # of each source
 OVERHEAD_STEPS, OVERHEAD_ROUNDS = 40, 3
 
 
