@@ -41,12 +41,13 @@ class Contender:
     turns: list[dict] = field(default_factory=list)
 
     def turn(self) -> dict:
-        self.process.stdin.write(f"{self.steps}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"error: {self.name} ended with status {self.process.wait()}")
-        return json.loads(line)
+        try:
+            self.process.stdin.write(f"{self.steps}\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            status = self.process.wait()
+            raise SystemExit(f"error: {self.name} ended with status {status}; VERBOSE=1 shows what it said") from error
 
     def seconds(self, clock: str) -> list[float]:
         return [turn[clock] for turn in self.turns]
@@ -56,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="about so long is a turn")
     parser.add_argument("--compile", action="store_true", help="torch.compile for all; minutes more")
     parser.add_argument("--litgpt", type=Path, help="a Python that has litgpt and what this project needs")

@@ -4,11 +4,13 @@ Both on the default corpus' tokens, made by the real rules in a directory of the
 """
 
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from llm.parallel.single import SingleEngine
 from llm.train.data import TokenStream, ValidationSet
 from llm.train.evaluate import bits_per_byte
 from llm.train.loop import train
+from llm.train.memory import keep_freed_memory
 from llm.train.optimizer import OptimizerSettings
 from llm.train.schedule import learning_rate_factor, schedule_of_segment
 from stemma.record import metrics_of
@@ -29,7 +32,6 @@ from stemma.settings import ROOT
 
 STEPS = 500
 RATES = (1e-3, 3e-3)  # of the nanoGPT-style loop: its own for small models, and one that is better here
-VALIDATION_TOKENS = 20_000  # of each source
 OVERHEAD_STEPS, OVERHEAD_ROUNDS = 40, 3
 
 
@@ -38,14 +40,13 @@ def quality(directory: Path) -> bool:
     tokens, plan = built(directory)
     section = yaml.safe_load((ROOT / "config.yaml").read_text())
     config = ModelConfig.from_section(section["model"], section["tokenizer"]["vocab_size"])
-    batch = section["pretrain"]["batch_size"]
-    held_out = ValidationSet(tokens)
-    ours = our_model(config, section["pretrain"], tokens, plan)
-    found = {"ours": bits_per_byte(ours.token_losses, config, held_out, None)}
-    for rate in RATES:
-        model = peer_model(config, batch, rate, tokens, plan)
-        found[f"nanoGPT-style, rate {rate:g}"] = bits_per_byte(partial(peer_losses, model), config, held_out, None)
-    print(f"\nbits per byte after {STEPS} steps of {batch} x {config.context_length} tokens\n")
+    names = {"ours": None} | {f"nanoGPT-style, rate {rate:g}": rate for rate in RATES}
+    work = partial(scored, config, section["pretrain"], tokens, plan)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        found = dict(zip(names, pool.map(work, names.values()), strict=True))
+    print(
+        f"\nbits per byte after {STEPS} steps of {section['pretrain']['batch_size']} x {config.context_length} tokens\n"
+    )
     domains = list(found["ours"]["by_domain"])
     print(f"| | all | {' | '.join(domains)} |\n|---|---|{'---|' * len(domains)}")
     for name, result in found.items():
@@ -55,6 +56,17 @@ def quality(directory: Path) -> bool:
     missed = found["ours"]["bpb"] > best
     print(f"\nat or below the nanoGPT-style loop: {'missed' if missed else 'holds'}", flush=True)
     return missed
+
+
+def scored(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path, rate: float | None) -> dict:
+    """Bits per byte of the nanoGPT-style loop at this rate, of ours without one. One thread."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    if rate is None:
+        losses = our_model(config, pretrain, tokens, plan).token_losses
+    else:
+        losses = partial(peer_losses, peer_model(config, pretrain["batch_size"], rate, tokens, plan))
+    return bits_per_byte(losses, config, ValidationSet(tokens), None)
 
 
 def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> SingleEngine:
