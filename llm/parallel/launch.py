@@ -134,6 +134,8 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
                 there.close()
                 members.append(Member(process, here))
             collect(members)
+            for member in members:  # a rank ends the processes that it started itself, if it gets the time
+                member.process.join(GRACE)
         finally:
             for member in members:
                 member.process.kill()
