@@ -23,7 +23,6 @@ from llm.model.transformer import CausalLM, initialise
 from llm.parallel.single import SingleEngine
 from llm.train.data import TokenStream, ValidationSet
 from llm.train.evaluate import bits_per_byte
-from llm.train.loop import train
 from llm.train.memory import keep_freed_memory
 from llm.train.optimizer import OptimizerSettings
 from llm.train.schedule import learning_rate_factor, schedule_of_segment
@@ -77,8 +76,10 @@ def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> 
     settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], clip_norm=1.0)
     engine = SingleEngine(initialise(CausalLM(config), 1), settings, torch.bfloat16)
     stream = TokenStream(tokens, plan, config.context_length, 1)
-    for _ in train(engine, stream, 0, STEPS, pretrain["batch_size"], schedule, settings.learning_rate):
-        pass
+    batch = pretrain["batch_size"]
+    for step in range(STEPS):
+        _, norm = engine.gradients(partial(stream.rows, step * batch), batch)
+        engine.update(learning_rate_factor(step + 1, schedule), norm)
     return engine
 
 

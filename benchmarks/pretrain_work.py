@@ -54,10 +54,9 @@ class Turns:
 
 
 def ours(config: ModelConfig, batch: int, stream: TokenStream, turns: Turns, compiled: bool, optimizer: str) -> None:
-    """The loop of scripts/pretrain/pretrain.py without what it writes."""
+    """The engine of one process in a bare loop: no guards, no telemetry, nothing written."""
     from llm.model.transformer import CausalLM, initialise
     from llm.parallel.single import SingleEngine, prepare_layers
-    from llm.train.loop import train
     from llm.train.memory import keep_freed_memory
     from llm.train.optimizer import OptimizerSettings
 
@@ -74,7 +73,9 @@ def ours(config: ModelConfig, batch: int, stream: TokenStream, turns: Turns, com
 
     stream.rows = timed
     turns.begin()
-    for _ in train(engine, stream, 0, 10**9, batch, {"warmup_steps": 100}, RATE):
+    for step in range(10**9):
+        _, norm = engine.gradients(partial(stream.rows, step * batch), batch)
+        engine.update(min(1.0, (step + 1) / 100), norm)
         turns.step_done()
 
 

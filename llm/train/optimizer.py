@@ -17,14 +17,14 @@ from llm.train.muon import Muon
 BETAS = (0.9, 0.95)
 EPS = 1e-8
 MUON_MOMENTUM = 0.95
-STATE = {"adamw": ("exp_avg", "exp_avg_sq", "step"), "muon": ("momentum_buffer",)}  # what each keeps per parameter
+STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # what each keeps per parameter
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
     """`learning_rate` is AdamW's peak, `matrix_learning_rate` Muon's (an orthogonal update times
-    sqrt(max(1, rows / columns))); `weight_decay` is decoupled and times the rate, never on norms and biases, and on
-    the tables of tokens' and positions' vectors only with `decay_embeddings`; `clip_norm` bounds the gradient."""
+    sqrt(max(1, rows / columns))); `weight_decay` is decoupled and times the rate, never on norms, biases and
+    the tables of tokens' and positions' vectors; `clip_norm` bounds the gradient."""
 
     name: str
     learning_rate: float
@@ -32,7 +32,6 @@ class OptimizerSettings:
     weight_decay: float
     clip_norm: float
     newton_schulz_steps: int = 5
-    decay_embeddings: bool = True
 
 
 class Optimizer:
@@ -46,7 +45,7 @@ class Optimizer:
         for piece in held:
             if settings.name == "muon" and len(piece.shape) == 2 and piece.name.startswith("model.layers."):
                 matrices.append(piece.tensor)
-            elif len(piece.shape) == 1 or (piece.name.startswith("model.embed_") and not settings.decay_embeddings):
+            elif len(piece.shape) == 1 or piece.name.startswith("model.embed_"):
                 others.append(piece.tensor)
             else:
                 decayed.append(piece.tensor)
@@ -65,6 +64,12 @@ class Optimizer:
                 MUON_MOMENTUM,
                 ns_steps=settings.newton_schulz_steps,
             )
+        for name, part in self.parts.items():  # from the beginning: a checkpoint may come before the first update
+            for weight in (weight for group in part.param_groups for weight in group["params"]):
+                part.state[weight] = {
+                    key: torch.zeros((), device=weight.device) if key == "step" else torch.zeros_like(weight)
+                    for key in STATE[name]
+                }
 
     def norm(self) -> float:
         """Euclidean norm of the gradients held."""

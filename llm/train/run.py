@@ -6,6 +6,8 @@ All that scripts/pretrain/pretrain.py is told is here in one picklable Job, sinc
 import hashlib
 import json
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +20,6 @@ from llm.parallel.layout import Layout
 from llm.train.data import TokenStream, ValidationSet
 from llm.train.evaluate import bits_per_byte
 from llm.train.guards import diverged
-from llm.train.loop import timed
 from llm.train.memory import keep_freed_memory
 from llm.train.metrics import write_metrics
 from llm.train.mfu import flops_per_token, matmul_peak
@@ -107,6 +108,13 @@ def train_segment(job: Job) -> dict:
         "seconds": round(seconds, 1),
         "validation_seconds": round(validation_seconds, 1),
     } | telemetry.summary()
+
+
+def timed(work: Callable[[], object]) -> tuple[object, float]:
+    """What `work` returns, and its wall time in seconds."""
+    begun = time.monotonic()
+    result = work()
+    return result, time.monotonic() - begun
 
 
 def engine_of(job: Job, dtype: torch.dtype):  # noqa: ANN201

@@ -1,6 +1,6 @@
 """Learning rate over the steps, and which slice of the schedule a segment of training depends on. Imports no torch.
 
-Warm-up is linear. `cosine` falls to `final_fraction` at the last step. `wsd` (warm-up, stable, decay; Hu et al. 2024)
+Warm-up is linear. `cosine` falls to `final_fraction` of the peak and stays there for the last `tail_steps`. `wsd` (warm-up, stable, decay; Hu et al. 2024)
 stays at 1 and falls linearly over the last `decay_steps`: a segment that ends before the decay does not know how long
 the run is, so a longer run extends its chain instead of starting again.
 """
@@ -30,10 +30,11 @@ def schedule_of_segment(pretrain: dict, stop: int) -> dict:
     steps, warmup = pretrain["steps"], pretrain["warmup_steps"]
     wsd = pretrain["schedule"] == "wsd"
     decay_from = steps - pretrain["decay_steps"] if wsd else warmup
+    decay_to = steps if wsd else steps - pretrain["tail_steps"]
     slice_ = {"kind": pretrain["schedule"], "warmup_steps": warmup}
     if wsd and stop <= decay_from:
         return slice_
-    return slice_ | {"decay_from": decay_from, "steps": steps, "final_fraction": pretrain["final_fraction"]}
+    return slice_ | {"decay_from": decay_from, "steps": decay_to, "final_fraction": pretrain["final_fraction"]}
 
 
 def checkpoint_steps(pretrain: dict) -> list[int]:
@@ -51,7 +52,7 @@ def validate_pretrain(pretrain: dict) -> None:
     """InputError, one line that begins with the config key, for a block that cannot be trained with."""
     for key in ("steps", "checkpoint_every", "batch_size", "validation_tokens"):
         require(key, pretrain, int, lambda value: value > 0, "a positive whole number")
-    for key in ("warmup_steps", "decay_steps"):
+    for key in ("warmup_steps", "decay_steps", "tail_steps"):
         require(key, pretrain, int, lambda value: value >= 0, "a whole number, zero or more")
     for key in ("learning_rate", "matrix_learning_rate", "clip_norm"):
         require(key, pretrain, (int, float), lambda value: value > 0, "a positive number")
@@ -66,9 +67,10 @@ def validate_pretrain(pretrain: dict) -> None:
             f"pretrain.steps: {steps} is not a multiple of pretrain.checkpoint_every: {every}; "
             "the last checkpoint has to be the last step"
         )
-    if pretrain["warmup_steps"] + pretrain["decay_steps"] > steps:
+    last = "decay_steps" if pretrain["schedule"] == "wsd" else "tail_steps"
+    if pretrain["warmup_steps"] + pretrain[last] > steps:
         raise InputError(
-            f"pretrain.decay_steps: {pretrain['decay_steps']} and pretrain.warmup_steps: {pretrain['warmup_steps']} "
+            f"pretrain.{last}: {pretrain[last]} and pretrain.warmup_steps: {pretrain['warmup_steps']} "
             f"together exceed pretrain.steps: {steps}"
         )
 

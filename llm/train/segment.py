@@ -17,7 +17,7 @@ from llm.train.checkpoint import Snapshot, load_checkpoint, read_state, save_che
 from llm.train.data import TokenStream
 from llm.train.engine import Engine
 from llm.train.guards import Guard, GuardSettings, diverged
-from llm.train.loop import StepMetrics
+from llm.train.metrics import StepMetrics
 from llm.train.ranks import Ranks
 from llm.train.recovery import Recovery
 from llm.train.schedule import learning_rate_factor

@@ -35,7 +35,7 @@ def build_optimizer(
         for name, parameter in unwrap_model(chunk).named_parameters():
             # the last stage has a copy of tied embeddings, marked `shared`
             embedding = name.startswith("embedding.") or getattr(parameter, "shared", False)
-            plain = parameter.ndim == 1 or (embedding and not settings.decay_embeddings)
+            plain = parameter.ndim == 1 or embedding
             (others if plain else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": settings.weight_decay, "wd_mult": 1.0},

@@ -17,7 +17,7 @@ from llm.train.schedule import (
 WSD = {
     "steps": 100, "checkpoint_every": 20, "batch_size": 8, "optimizer": "muon", "learning_rate": 0.01,
     "matrix_learning_rate": 0.02, "weight_decay": 0.1, "clip_norm": 1.0, "schedule": "wsd", "warmup_steps": 10,
-    "decay_steps": 40, "final_fraction": 0.0, "dtype": "bfloat16", "validation_tokens": 1000,
+    "decay_steps": 40, "tail_steps": 0, "final_fraction": 0.0, "dtype": "bfloat16", "validation_tokens": 1000,
 }  # fmt: skip
 
 
@@ -46,6 +46,13 @@ def test_cosine() -> None:
     assert values[10:] == sorted(values[10:], reverse=True)
 
 
+def test_cosine_with_a_constant_tail() -> None:
+    values = factors(WSD | {"schedule": "cosine", "final_fraction": 0.1, "tail_steps": 20})
+    assert values[44] == pytest.approx(0.55)
+    assert values[79:] == pytest.approx([0.1] * 21)
+    assert values[78] > values[79]
+
+
 def test_a_longer_wsd_run_keeps_its_stable_segments() -> None:
     longer = WSD | {"steps": 200}
     for stop in (20, 40, 60):
@@ -70,6 +77,7 @@ def test_checkpoints_end_at_the_last_step() -> None:
         ({"learning_rate": "1e-3"}, "pretrain.learning_rate: '1e-3' is not a positive number"),
         ({"weight_decay": -1}, "pretrain.weight_decay: -1 is not a number between"),
         ({"decay_steps": 95}, "pretrain.decay_steps: 95 and pretrain.warmup_steps: 10 together exceed"),
+        ({"schedule": "cosine", "tail_steps": 95}, "pretrain.tail_steps: 95 and pretrain.warmup_steps: 10 together"),
         ({"warmup_steps": True}, "pretrain.warmup_steps: True"),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
-from llm.train.loop import StepMetrics
+from llm.train.metrics import StepMetrics
 from llm.train.mfu import flops_per_token, matmul_peak
 from llm.train.telemetry import NAME, Telemetry, Work, clock
 

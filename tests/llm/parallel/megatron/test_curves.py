@@ -82,7 +82,7 @@ def test_recomputation_changes_nothing():
 
 @pytest.mark.slow
 def test_embeddings_without_decay():
-    arguments = FOUR, 10, torch.float32, "none", replace(ADAMW, decay_embeddings=False, weight_decay=1.0)
+    arguments = FOUR, 10, torch.float32, "none", replace(ADAMW, weight_decay=1.0)
     assert_equal_curves(curves(TWO, *arguments), curve_of(SINGLE, *arguments))
 
 
