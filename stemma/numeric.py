@@ -1,10 +1,12 @@
 """What changes the bytes of trained artifacts without being asked to: the device and its instruction set.
 
-`native` takes the machine as it is and names its instruction set in the action key. `portable` pins the three libraries
-that choose kernels by processor to AVX2, so that every x86-64 machine with AVX2 should give the same bytes.
+`native` takes the machine as it is and names its GPUs and its instruction set in the action key. `portable` hides GPUs
+and pins the three libraries that choose kernels by processor to AVX2, so that every x86-64 machine with AVX2 should
+give the same bytes.
 Knows the names of environment variables and of one marker distribution, nothing of models.
 """
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,9 @@ from pathlib import Path
 from stemma.closure import Closure
 from stemma.errors import StemmaError
 
-PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
+HIDE_GPUS = "CUDA_VISIBLE_DEVICES"
+DRIVER = Path("/proc/driver/nvidia/gpus")
+PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE", HIDE_GPUS: ""}
 MODES = ("native", "portable")
 RELEVANT = ("avx", "avx2", "fma", "avx512", "amx")
 SENSITIVE = ("torch",)
@@ -33,12 +37,20 @@ def mode_of(closure: Closure, mode: str) -> str:
 def class_of(closure: Closure, mode: str) -> str:
     """The whole numeric class, for the action key on this machine."""
     part = mode_of(closure, mode)
-    return f"native cpu {instruction_set()}" if part == "native" else part
+    return f"native {gpus() or 'cpu'} {instruction_set()}" if part == "native" else part
 
 
 def environment(mode: str) -> dict[str, str]:
     """Variables that put a child process into the class."""
     return PORTABLE if mode == "portable" else {}
+
+
+def gpus(driver: Path = DRIVER) -> str:
+    """Models of the GPUs that a job may use, as the driver lists them, e.g. `NVIDIA H100 80GB HBM3`; empty without."""
+    if os.environ.get(HIDE_GPUS) == "":
+        return ""
+    lines = [line for file in driver.glob("*/information") for line in file.read_text().splitlines()]
+    return ", ".join(sorted({line.partition(":")[2].strip() for line in lines if line.startswith("Model:")}))
 
 
 @cache

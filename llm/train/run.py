@@ -74,7 +74,7 @@ def train_segment(job: Job) -> dict:
         recovery = Recovery(job.scratch, str(job.checkpoint), ranks)
         try:
             segment = Segment(task, lambda: engine_of(job, dtype), stream, ranks, recovery, job.identity)
-            peak = matmul_peak(dtype) * job.layout.world_size
+            peak = matmul_peak(dtype, "cuda" if torch.cuda.is_available() else "cpu") * job.layout.world_size
             work = Work(segment.per_step, flops_per_token(job.model), peak)
             telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)
             steps = segment.steps(stopping, job.hang_seconds)

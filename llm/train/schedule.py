@@ -1,8 +1,8 @@
 """Learning rate over the steps, and which slice of the schedule a segment of training depends on. Imports no torch.
 
-Warm-up is linear. `cosine` falls to `final_fraction` of the peak and stays there for the last `tail_steps`. `wsd` (warm-up, stable, decay; Hu et al. 2024)
-stays at 1 and falls linearly over the last `decay_steps`: a segment that ends before the decay does not know how long
-the run is, so a longer run extends its chain instead of starting again.
+Warm-up is linear. `cosine` falls to `final_fraction` of the peak and stays there for the last `tail_steps`. `wsd`
+(warm-up, stable, decay; Hu et al. 2024) stays at 1 and falls linearly over the last `decay_steps`: a segment that ends
+before the decay does not know how long the run is, so a longer run extends its chain instead of starting again.
 """
 
 import math
