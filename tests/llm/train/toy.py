@@ -37,7 +37,7 @@ COMMON = {
 }
 
 
-def make_inputs(directory: Path) -> dict[str, Path]:
+def make_inputs(directory: Path, model: ModelConfig = MODEL) -> dict[str, Path]:
     """A text of a 64-token alphabet in which each token follows from the one before, with noise."""
     generator = np.random.Generator(np.random.PCG64(0))
     for source in ("a", "b"):
@@ -56,7 +56,7 @@ def make_inputs(directory: Path) -> dict[str, Path]:
     rows = [(source, document) for document in range(60) for source in ("a", "b")]
     schema = {"source": pl.String, "document": pl.UInt32}
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory / "plan.parquet")
-    (directory / "config.json").write_text(json.dumps(MODEL.to_hf()))
+    (directory / "config.json").write_text(json.dumps(model.to_hf()))
     return {
         "config": directory / "config.json",
         "tokens": directory / "tokens",
