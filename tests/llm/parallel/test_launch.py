@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -66,14 +67,17 @@ def save_and_end(directory: str) -> str:
     return "saved"
 
 
-def left() -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+@pytest.fixture(autouse=True)
+def none_is_left() -> Iterator[None]:
+    """After each test: no process that was not there before, but Python's own."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not [child for child in left if "resource_tracker" not in " ".join(child.cmdline())]
 
 
 def test_ranks_meet_and_rank_0_answers() -> None:
     assert run_ranks(2, total, 1.5) == (0, 4.5, 1)
-    assert not left()
 
 
 def test_one_rank_is_this_process_and_has_no_group() -> None:
@@ -91,7 +95,6 @@ def test_one_rank_is_this_process_and_has_no_group() -> None:
 def test_the_rank_that_failed_is_heard_and_none_is_left(how: str, error: type, line: str) -> None:
     with pytest.raises(error, match=line):
         run_ranks(2, fail, how)
-    assert not left()
 
 
 def test_ranks_die_with_a_killed_parent(tmp_path: Path) -> None:
@@ -113,7 +116,6 @@ def test_ranks_die_with_a_killed_parent(tmp_path: Path) -> None:
 
 def test_sigterm_reaches_the_ranks_and_their_result_the_caller(tmp_path: Path) -> None:
     assert run_ranks(2, save_and_end, str(tmp_path)) == "saved"
-    assert not left()
 
 
 def test_ranks_that_torchrun_started_join_its_group(tmp_path: Path) -> None:
