@@ -72,9 +72,12 @@ def draw_steps(axes: Axes, history: pl.DataFrame, column: str, title: str, *, sm
 
 
 def smoothed(values: list[float]) -> list[float]:
-    """Exponential mean, corrected for its start (Kingma and Ba 2015, section 3)."""
-    mean, means = 0.0, []
-    for count, value in enumerate(values, start=1):
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * value
-        means.append(mean / (1 - SMOOTHING**count))
+    """Exponential mean, corrected for its start (Kingma and Ba 2015, section 3); what is not finite, of steps that were
+    skipped, is passed over."""
+    mean, count, means = 0.0, 0, []
+    for value in values:
+        if math.isfinite(value):
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * value
+            count += 1
+        means.append(mean / (1 - SMOOTHING**count) if count else math.nan)
     return means

@@ -59,3 +59,5 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
 
 def test_smoothing_keeps_a_constant() -> None:
     assert smoothed([2.0] * 5) == pytest.approx([2.0] * 5)
+    nan, without = float("nan"), smoothed([3.0, 1.0, 2.0])
+    assert smoothed([3.0, nan, 1.0, nan, 2.0])[2:] == [without[1], without[1], without[2]]
