@@ -1,7 +1,9 @@
 """Segments of training: 20 + 20 steps are 40, one thread is two, and what goes wrong is said in one line."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +110,10 @@ def test_wrong_previous_checkpoint_is_refused(inputs: dict, tmp_path: Path) -> N
         run(inputs, tmp_path / "a", 10, 15, tmp_path / "five")
     with pytest.raises(InputError, match=r"has no adamw.model.layers.*another optimizer"):
         run(inputs, tmp_path / "b", 5, 10, tmp_path / "five", optimizer="adamw")
+    other = tmp_path / "config.json"  # the same tensors, another model
+    other.write_text(json.dumps(replace(MODEL, rope_theta=500.0).to_hf()))
+    with pytest.raises(InputError, match="is of another architecture: it states config.json"):
+        run(inputs | {"config": other}, tmp_path / "d", 5, 10, tmp_path / "five")
     (tmp_path / "five/optimizer.safetensors").write_bytes(b"broken")
     with pytest.raises(InputError, match="optimizer.safetensors cannot be read"):
         run(inputs, tmp_path / "c", 5, 10, tmp_path / "five")
