@@ -66,10 +66,7 @@ class Optimizer:
             )
         for name, part in self.parts.items():  # from the beginning: a checkpoint may come before the first update
             for weight in (weight for group in part.param_groups for weight in group["params"]):
-                part.state[weight] = {
-                    key: torch.zeros((), device=weight.device) if key == "step" else torch.zeros_like(weight)
-                    for key in STATE[name]
-                }
+                part.state[weight] = fresh_state(name, weight)
 
     def norm(self) -> float:
         """Euclidean norm of the gradients held."""
@@ -112,6 +109,13 @@ class Optimizer:
                     if stored is None:
                         raise InputError(f"{origin} has no {name}; it was written with another optimizer or model")
                     state[key] = stored.to(held.tensor.device)
+
+
+def fresh_state(part: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What torch's optimizer of this name keeps for a weight before its first update."""
+    return {
+        key: torch.zeros((), device=weight.device) if key == "step" else torch.zeros_like(weight) for key in STATE[part]
+    }
 
 
 def gradient_norm(weights: list[torch.nn.Parameter]) -> float:

@@ -14,7 +14,6 @@ from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
 from llm.parallel.megatron.engine import MegatronEngine
-from llm.parallel.megatron.optimizer import set_up_state
 
 
 def save_native(engine: MegatronEngine, directory: Path, asynchronous: bool = False) -> Callable[[], None]:
@@ -64,8 +63,6 @@ def sharded_state(engine: MegatronEngine, loading: bool) -> dict:
         "dp_cp_group": parallel_state.get_data_parallel_group(with_context_parallel=True),
     }
     stages = {f"model{n}": unwrap_model(c).sharded_state_dict(metadata=metadata) for n, c in enumerate(engine.chunks)}
-    if loading:
-        set_up_state(engine.adamw)
     optimizer = engine.optimizer.sharded_state_dict(stages, is_loading=loading, metadata=metadata)
     return stages | {"optimizer": optimizer, "kind": kind(engine)}
 

@@ -12,7 +12,7 @@ from megatron.core.optimizer.optimizer_config import OptimizerConfig
 from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
-from llm.train.optimizer import BETAS, EPS, OptimizerSettings
+from llm.train.optimizer import BETAS, EPS, OptimizerSettings, fresh_state
 
 IDENTIFIERS = {
     "lr_mult": 1.0,
@@ -35,8 +35,7 @@ def build_optimizer(
         for name, parameter in unwrap_model(chunk).named_parameters():
             # the last stage has a copy of tied embeddings, marked `shared`
             embedding = name.startswith("embedding.") or getattr(parameter, "shared", False)
-            plain = parameter.ndim == 1 or embedding
-            (others if plain else decayed).append(parameter)
+            (others if parameter.ndim == 1 or embedding else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": settings.weight_decay, "wd_mult": 1.0},
         {"params": others, "weight_decay": 0.0, "wd_mult": 0.0},
@@ -71,16 +70,13 @@ def build_optimizer(
     everyone = torch.distributed.group.WORLD if distributed else parallel_state.get_model_parallel_group()
     optimizer.grad_stats_parallel_group = everyone
     optimizer.tp_group = parallel_state.get_tensor_model_parallel_group()
+    set_up_state(adamw)  # from the beginning: a checkpoint may come before the first update
     return optimizer
 
 
 def set_up_state(adamw: torch.optim.AdamW, config: OptimizerConfig | None = None) -> None:
-    """State as before the first step, where there is none: what megatron-core's checkpoints are read into."""
+    """State as before the first step, where there is none. megatron-core asks for a function of this form."""
     for group in adamw.param_groups:
         for parameter in group["params"]:
             if parameter not in adamw.state:
-                adamw.state[parameter] = {
-                    "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-                    "exp_avg": torch.zeros_like(parameter),
-                    "exp_avg_sq": torch.zeros_like(parameter),
-                }
+                adamw.state[parameter] = fresh_state("adamw", parameter)

@@ -98,10 +98,9 @@ def weight_pieces(held: list[Held]) -> list[Piece]:
 
 
 def optimizer_pieces(held: list[Held], adamw: torch.optim.AdamW) -> list[Piece]:
-    """Empty before the first step, as torch's AdamW is."""
     found = []
     for item in held:
-        if item.owned and item.main in adamw.state:
+        if item.owned:
             state = adamw.state[item.main]
             for key in MOMENTS:
                 found += item.pieces(state[key], lambda name, key=key: f"adamw.{name}.{key}")

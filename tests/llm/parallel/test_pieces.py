@@ -104,6 +104,15 @@ def test_another_number_of_ranks_goes_on_with_the_same_curve(before: Layout, aft
     assert loss < 1e-6
 
 
+@pytest.mark.parametrize("settings", [ADAMW, MUON], ids=["adamw", "muon"])
+def test_a_checkpoint_from_before_the_first_update(settings) -> None:
+    """Training that skipped every step so far is kept, and goes on, like any other."""
+    engine, again = build(ONE, settings), build(ONE, settings)
+    again.load(*map(reader, state_of(engine)), "beginning")
+    assert train(again, 1, 5) == train(engine, 1, 5)
+    assert digest(state_of(again)) == digest(state_of(engine))
+
+
 def test_a_checkpoint_of_another_optimizer_or_model_is_refused() -> None:
     weights, optimizer = state_of(build(ONE, ADAMW))
     engine = build(ONE, MUON)

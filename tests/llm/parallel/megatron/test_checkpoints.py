@@ -1,6 +1,7 @@
 """What one layout wrote another reads: through canonical tensors, or megatron-core's own recovery points."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +45,24 @@ def test_engine_megatron_continues_what_engine_torch_began(runs):
     continued = continued_by(LAYOUTS["megatron"], FOUR, runs["directory"] / name_of(SINGLE), STEPS, MORE)
     assert equal(continued.saved, run.saved)
     assert differences(continued.curve, run.curve[STEPS:])[0] <= 1e-6
+
+
+def test_a_checkpoint_from_before_the_first_update(tmp_path):
+    assert begun_at_once("megatron", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["DP2, distributed optimizer", "TP2 + SP"])
+def test_ranks_begin_at_once(name, tmp_path):
+    assert begun_at_once(name, tmp_path)
+
+
+def begun_at_once(name: str, directory: Path) -> bool:
+    """Is training that goes on from a checkpoint of step 0 the one that went on without it?"""
+    layout = LAYOUTS[name]
+    began = on_ranks({name: (layout, run_of, FOUR, 0, 3, directory, torch.float32, False)})[name]
+    run = on_ranks({name: (layout, continued_by, FOUR, directory / name_of(layout), 0, 3)})[name]
+    return run.curve == began.curve and equal(run.end, began.end)
 
 
 @pytest.mark.parametrize("changes", [{"d_ff": 72}, {"n_layers": 8}, {"tie_embeddings": False}])
