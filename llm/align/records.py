@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
+from llm.checks import only_known
 from llm.errors import InputError
 
 T = TypeVar("T")
@@ -36,9 +37,7 @@ def write_jsonl(path: Path, rows: list[dict]) -> None:
 def from_dict(kind: type[T], values: dict, where: str) -> T:
     """The dataclass `kind` of a config slice; InputError names `where` and the key that is missing or unknown."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise InputError(f"{where}.{unknown[0]}: unknown key; known are {', '.join(fields)}")
+    only_known(sorted(values), fields, where)
     missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
     if missing:
         raise InputError(f"{where}.{missing[0]} is missing")

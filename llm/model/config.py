@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.model import families, hf_config, rope_scaling
 
@@ -79,15 +80,13 @@ class ModelConfig:
         d_model / n_heads, `d_ff` 4 d_model, for swiglu 8/3 d_model rounded up to a multiple of 64, which keeps the
         number of parameters (Shazeer 2020)."""
         allowed = {field.name for field in dataclasses.fields(cls)} - {"vocab_size", *SPECIAL_IDS}
-        for key in section:
-            if key not in allowed:
-                raise InputError(f"model.{key}: unknown key; known are {', '.join(sorted(allowed))}")
+        only_known(section, sorted(allowed), "model")
         values = {key: value for key, value in section.items() if value is not None}
         for key in ("d_model", "n_layers", "n_heads", "context_length"):
             if key not in values:
                 raise InputError(f"model.{key} is missing; add it to the config's model block")
         for key in ("d_model", "n_heads"):
-            require_positive_int(key, values[key])
+            positive_whole(values[key], f"model.{key}")
         for key in ("rope_theta", "rope_scaling"):
             if key in values and values.get("position", "rope") != "rope":
                 raise InputError(f"model.{key}: has no meaning with position: {values['position']}; delete it")
@@ -106,7 +105,7 @@ class ModelConfig:
     def validate(self) -> "ModelConfig":
         """Returns itself. Raises InputError, one line that begins with the config key, for what cannot be built."""
         for key in SIZES:
-            require_positive_int(key, getattr(self, key))
+            positive_whole(getattr(self, key), f"model.{key}")
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
                 raise InputError(f"model.{key}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
@@ -218,8 +217,3 @@ def check_target_modules(config: ModelConfig, target_modules: list[str]) -> None
 def has_beta(config: ModelConfig) -> bool:
     """Whether the norms have a shift beside their scale: LayerNorm's beta."""
     return config.bias and config.norm == "layernorm"
-
-
-def require_positive_int(key: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise InputError(f"model.{key}: {value!r} is not a positive whole number")

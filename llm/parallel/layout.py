@@ -6,6 +6,7 @@ data, pipeline slowest.
 
 from dataclasses import asdict, dataclass, fields
 
+from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 
 ENGINES = ("torch", "megatron")
@@ -36,18 +37,13 @@ class Layout:
     @classmethod
     def from_section(cls, section: dict) -> "Layout":
         """The validated layout of a config's `pretrain.parallel` block."""
-        known = [field.name for field in fields(cls)]
-        for key in section:
-            if key not in known:
-                raise InputError(f"pretrain.parallel.{key}: unknown key; known are {', '.join(known)}")
+        only_known(section, [field.name for field in fields(cls)], "pretrain.parallel")
         return cls(**section).validate()
 
     def validate(self) -> "Layout":
         """Returns itself. Raises InputError, one line that begins with the config key, for what cannot be run."""
         for key in ("data", "tensor", "pipeline", "virtual", "context"):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                refuse(key, f"{value!r} is not a positive whole number")
+            positive_whole(getattr(self, key), f"pretrain.parallel.{key}")
         if self.engine not in ENGINES:
             refuse("engine", f"{self.engine!r} is not one of {', '.join(ENGINES)}")
         if self.sharding not in SHARDINGS:

@@ -5,6 +5,7 @@ Figures of the catalogue are the makers' data sheets; a config may state its own
 
 from dataclasses import dataclass, fields
 
+from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.plan.failures import LLAMA3_GPU_HOURS_PER_FAILURE
 
@@ -57,9 +58,7 @@ class Cluster:
     def from_section(cls, section: dict) -> "Cluster":
         """The validated cluster of a config's `plan.cluster`, the catalogue's figures filled in."""
         known = [field.name for field in fields(cls)]
-        for key in section:
-            if key not in known:
-                raise InputError(f"plan.cluster.{key}: unknown key; known are {', '.join(known)}")
+        only_known(section, known, "plan.cluster")
         given = {key: value for key, value in section.items() if value is not None}
         gpu = given.get("gpu", cls.gpu)
         sheet = dict(zip(DESCRIBED, GPUS.get(gpu, ()), strict=False))
@@ -70,9 +69,7 @@ class Cluster:
             )
         cluster = cls(**(sheet | given))
         for key in ("gpus", "gpus_per_node"):
-            value = getattr(cluster, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"plan.cluster.{key}: {value!r} is not a positive whole number")
+            positive_whole(getattr(cluster, key), f"plan.cluster.{key}")
         for key in known[3:]:
             value = getattr(cluster, key)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):

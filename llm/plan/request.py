@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.plan.cluster import Cluster
@@ -53,9 +54,7 @@ class Request:
     @classmethod
     def of(cls, model: dict, vocab_size: int, plan: dict) -> "Request":
         """model, plan: the blocks. tokens may be left out: 20 for each parameter (Hoffmann et al. 2022)."""
-        for key in plan:
-            if key not in KEYS:
-                raise InputError(f"plan.{key}: unknown key; known are {', '.join(KEYS)}")
+        only_known(plan, KEYS, "plan")
         given = {key: value for key, value in plan.items() if value is not None}
         special = {key: min(number, vocab_size - 1) for key, number in (("bos_id", 1), ("eos_id", 2), ("pad_id", 3))}
         shape = Shape.of(ModelConfig.from_section(model, vocab_size, **special), **given.get("shape", {}))
@@ -85,9 +84,7 @@ class Request:
             kv_bytes=given.get("kv_bytes", 2),
         )
         for key in ("batch", "sequence", "users", "user_tokens", "kv_bytes"):
-            value = getattr(request, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"plan.{key}: {value!r} is not a positive whole number")
+            positive_whole(getattr(request, key), f"plan.{key}")
         if request.tokens <= 0:
             raise InputError(f"plan.tokens: {request.tokens!r} is not positive")
         if request.setup:

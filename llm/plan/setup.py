@@ -5,6 +5,7 @@ Says what a layout may not be, and which of this repository's engines would run 
 
 from dataclasses import asdict, dataclass, fields
 
+from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.parallel.layout import Layout
 from llm.plan.cluster import Cluster
@@ -35,15 +36,10 @@ class Setup:
     @classmethod
     def from_section(cls, section: dict) -> "Setup":
         """The validated layout of a config's `plan.layout`."""
-        known = [field.name for field in fields(cls)]
-        for key in section:
-            if key not in known:
-                raise InputError(f"plan.layout.{key}: unknown key; known are {', '.join(known)}")
+        only_known(section, [field.name for field in fields(cls)], "plan.layout")
         setup = cls(**section)
         for key in ("data", "tensor", "pipeline", "virtual", "context", "micro_batch"):
-            value = getattr(setup, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"plan.layout.{key}: {value!r} is not a positive whole number")
+            positive_whole(getattr(setup, key), f"plan.layout.{key}")
         if not isinstance(setup.sequence, bool):
             raise InputError(f"plan.layout.sequence: {setup.sequence!r} is not true or false")
         if setup.zero not in (0, 1, 2, 3):

@@ -6,8 +6,9 @@ only, a padded vocabulary, relative positions) are described here too. Dense dec
 
 from dataclasses import dataclass, fields
 
+from llm.checks import only_known, positive_whole
 from llm.errors import InputError
-from llm.model.config import ModelConfig
+from llm.model.config import SIZES, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,8 @@ class Shape:
     @classmethod
     def of(cls, config: ModelConfig, **overrides: int | bool) -> "Shape":
         """The shape of a ModelConfig; `overrides` (the config's `plan.shape`) say what no ModelConfig can."""
-        known = {field.name for field in fields(cls)}
-        for key in overrides:
-            if key not in known:
-                raise InputError(f"plan.shape.{key}: unknown key; known are {', '.join(sorted(known))}")
-        sizes = ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length")
-        values: dict[str, int | bool] = {size: getattr(config, size) for size in sizes} | {
+        only_known(overrides, sorted(field.name for field in fields(cls)), "plan.shape")
+        values: dict[str, int | bool] = {size: getattr(config, size) for size in SIZES} | {
             "gated": config.activation == "swiglu",
             "tied": config.tie_embeddings,
             "learned_positions": config.context_length if config.position == "learned" else 0,
@@ -92,10 +89,8 @@ class Shape:
 
     def validate(self) -> "Shape":
         """Returns itself. Raises InputError for a size that is not positive, and for heads that do not share out."""
-        for field in fields(self)[:8]:
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"plan.shape.{field.name}: {value!r} is not a positive whole number")
+        for size in SIZES:
+            positive_whole(getattr(self, size), f"plan.shape.{size}")
         for key, least in (("learned_positions", 0), ("norms_per_layer", 0), ("vocab_multiple", 1)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
