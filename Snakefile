@@ -25,7 +25,7 @@ try:
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
-    Layout.from_section(config["pretrain"]["parallel"])
+    LAYOUT = Layout.from_section(config["pretrain"]["parallel"])
     SOURCES, EVALUATIONS = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(SOURCES, EVALUATIONS, config["sources"])
     REFERENCE = reference_sources(config["process"]["reference"], SOURCES, config["sources"])

@@ -1,8 +1,6 @@
-from llm.parallel.layout import Layout
-from llm.train.schedule import checkpoint_steps, schedule_of_segment, validation_of_segment
+from llm.train.schedule import schedule_of_segment, validation_of_segment
 
-STEPS = checkpoint_steps(config["pretrain"])
-RANKS = Layout.from_section(config["pretrain"]["parallel"]).world_size
+RANKS = LAYOUT.world_size
 START = dict(zip(STEPS, [0, *STEPS]))
 
 

@@ -18,7 +18,6 @@ from llm.train.pieces import join, open_pieces, write_pieces
 from llm.train.ranks import Ranks
 
 STATE, MANIFEST = "state.json", "manifest.json"
-BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,5 @@ def manifest_of(directory: Path, ranks: Ranks) -> dict:
 
 
 def sha256(path: Path) -> str:
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,6 +18,7 @@ from llm.model.config import ModelConfig
 from llm.parallel.build import build_engine
 from llm.parallel.layout import Layout
 from llm.train.data import TokenStream, ValidationSet
+from llm.train.engine import Engine
 from llm.train.evaluate import bits_per_byte
 from llm.train.guards import diverged
 from llm.train.memory import keep_freed_memory
@@ -117,7 +118,7 @@ def timed(work: Callable[[], object]) -> tuple[object, float]:
     return result, time.monotonic() - begun
 
 
-def engine_of(job: Job, dtype: torch.dtype):  # noqa: ANN201
+def engine_of(job: Job, dtype: torch.dtype) -> Engine:
     return build_engine(job.model, job.layout, job.optimizer, dtype, job.seed, job.recompute, job.compile)
 
 
