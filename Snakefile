@@ -94,7 +94,13 @@ rule quantized:
         SIGNED["quantized"],
 
 
+# On a cluster these run where snakemake does: fetching needs a network, the others take a moment.
 localrules:
+    fetch,
+    model_config,
+    preset_plan,
+    model_signature,
+    report,
     all,
     raw,
     plan,

@@ -7,9 +7,11 @@ result the store holds already is served on the head node when its turn comes: n
 These are the only places that reach into Snakemake's classes (9.27); tests/stemma/test_judgement.py holds them.
 """
 
+from concurrent.futures import Future
 from pathlib import Path
 
 from snakemake.dag import DAG
+from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.jobs import Job
 from snakemake.persistence import ParamsChange, PersistenceBase
 
@@ -50,7 +52,7 @@ def is_held(job, foresight: Foresight, plan: RulePlan) -> bool:
 
 def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
     """When a job's turn comes and the store holds its result, or those of a whole group, it runs on this machine."""
-    register_running, is_local = DAG.register_running, Job.is_local.fget
+    register_running, is_local, run_group = DAG.register_running, Job.is_local.fget, LocalExecutor.run_group_job
 
     def engine_register_running(dag, jobs):
         for job in jobs:
@@ -61,5 +63,15 @@ def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
                     member._resources = None  # they were evaluated for another machine
         return register_running(dag, jobs)
 
+    def engine_run_group(executor, group):
+        if not all(getattr(job, SERVED, False) for job in group):
+            return run_group(executor, group)
+        group.finalize()
+        for layer in group.toposorted:  # left to itself Snakemake runs a local group's jobs all at once, as for pipes
+            futures: list[Future] = [executor.run_single_job(job) for job in layer]
+            for future in futures:
+                future.result()
+
     DAG.register_running = engine_register_running
+    LocalExecutor.run_group_job = engine_run_group
     Job.is_local = property(lambda job: getattr(job, SERVED, False) or is_local(job))

@@ -21,6 +21,7 @@ from snakemake.shell import shell
 from stemma import digest
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
+from stemma.cluster import grow_memory
 from stemma.errors import StemmaError, refusal
 from stemma.foresight import Foresight
 from stemma.judgement import judge_staleness, judge_submission
@@ -63,6 +64,7 @@ def attach(workflow, settings: Settings) -> Attached:
             rule.set_params(key=key_param(keys, plan, rule), flags=flags_param(keys, plan, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, plan, rule))
+    grow_memory(workflow)
     python = shlex.quote(str(Path(sys.executable).parent))
     shell.prefix(
         f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "

@@ -18,10 +18,13 @@ os.environ["NUMBA_CACHE_DIR"] = str(CACHE / "stemma" / "numba" / f"tests-{CODE[:
 
 
 class OneBuild(LoadFileScheduling):
-    """With several workers a file's tests stay together, and so do all files that look at the one build of `tiny`."""
+    """With several workers a file's tests stay together, and so do all files that look at the one build of `tiny`, and
+    all that use the one Slurm."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/cluster/"):
+            return "cluster"
         return "tiny" if "(tiny" in (HOUSE / file).read_text() else file
 
 
