@@ -4,10 +4,11 @@ python -m benchmarks.scaling [--mb 64] [--parts 8] [--jobs 1 2] [--stages STAGE 
 
 A generated corpus (benchmarks/memory.py) is one source in so many parts. Each stage starts from the same results, after
 one run that does not count and compiles what is to be compiled, and runs with `--cores N`, every job on one thread; the
-stages of --slurm also through profiles/slurm with `--jobs N`, polled as often as it can be. What is compared is the wall
-time of the whole command, so reading the workflow, scheduling, starting processes and the queue are in it. Beside it stands what the jobs alone allow, from the CPU seconds in their records:
-steps of a stage one after the other, the jobs of a step spread over N workers, the longest first. That says what N
-cores would give which this machine does not have; measured figures mean nothing beyond its cores.
+stages of --slurm also through profiles/slurm with `--jobs N`, polled as often as it can be. What is compared is the
+wall time of the whole command, so reading the workflow, scheduling, starting processes and the queue are in it. Beside
+it stands what the jobs alone allow, from the CPU seconds in their records: steps of a stage one after the other, the
+jobs of a step spread over N workers, the longest first. That says what N cores would give which this machine does not
+have; measured figures mean nothing beyond its cores.
 """
 
 import argparse
@@ -57,8 +58,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
-    queue = ["annotate"] if shutil.which("sbatch") else []
-    parser.add_argument("--slurm", nargs="*", choices=STAGES, default=queue, metavar="STAGE")
+    parser.add_argument("--slurm", nargs="*", choices=STAGES, default=[], metavar="STAGE")
     parser.add_argument("--directory", type=Path, help="where to build, and keep the corpus; else a temporary one")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -130,10 +130,12 @@ def run(before: Path, overlay: Path, stage: str, executor: str, n: int, parts: i
 
 def build(directory: Path, overlay: Path, wanted: list[str], profile: str, n: int) -> tuple[float, float]:
     """Wall and CPU seconds of one snakemake with `n` jobs at once, one thread each."""
+    often = ["--slurm-init-seconds-before-status-checks", 1]
+    at_once = ["--cores", n] if profile == "default" else ["--jobs", n, *often]
     command = [
         sys.executable, "-m", "snakemake", *wanted, "--snakefile", ROOT / "Snakefile", "--profile",
-        ROOT / "profiles" / profile, "--directory", directory, "--cores" if profile == "default" else "--jobs", n,
-        *([] if profile == "default" else ["--slurm-init-seconds-before-status-checks", 1]), "--set-threads", *(f"{rule}=1" for rule in ("deduplicate", "encode")), "--configfile", overlay,
+        ROOT / "profiles" / profile, "--directory", directory, *at_once, "--set-threads", "deduplicate=1", "encode=1",
+        "--configfile", overlay,
     ]  # fmt: skip
     began, cpu = time.perf_counter(), cpu_of_children()
     done = subprocess.run([*map(str, command)], cwd=directory, capture_output=True, text=True, check=False)
@@ -165,7 +167,7 @@ def serial_share(speed_up: float, n: int) -> float:
 
 def table(runs: list[Run]) -> None:
     """What was measured, and what the jobs' own CPU seconds allow."""
-    print("| stage | executor | at once | wall s | speed-up | efficiency | serial share | CPU s of jobs | CPU s of all |")
+    print("| stage | executor | at once | wall s | speed-up | efficiency | serial share | CPU s of jobs | in all |")
     print("|---" * 9 + "|")
     for one in runs:
         first = next(other for other in runs if (other.stage, other.executor) == (one.stage, one.executor))

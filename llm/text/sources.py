@@ -33,9 +33,15 @@ def part_names(name: str, parts: int) -> list[str]:
 
 def parted(sources: dict) -> dict:
     """What is said of each source, by the names that its jobs bear, with `whole`, the source's own name, and `part`,
-    counted from 0. InputError if a part has the name of another source."""
+    counted from 0. InputError if a part has the name of another source, or an address holds a password: what a rule is
+    given Snakemake writes down."""
     result: dict[str, dict] = {}
     for name, source in sources.items():
+        if "@" in (host := urllib.parse.urlsplit(source.get("url", "")).netloc):
+            raise InputError(
+                f"config: sources.{name}.url names a user or a password, which would stand in logs; take them out and "
+                f"write `machine {host.rpartition('@')[2]} login ... password ...` into ~/.netrc"
+            )
         for part, label in enumerate(in_parts([name], sources)):
             if label in result or label != name and label in sources:
                 raise InputError(f"config: sources.{label} has the name of a part of {name}; rename one of the two")

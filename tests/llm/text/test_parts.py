@@ -126,7 +126,7 @@ def zipped(files: dict[str, bytes | str]) -> bytes:
 @pytest.mark.parametrize("inner", [0, 1, 3], ids=["a tree", "in an archive", "in three"])
 @pytest.mark.parametrize("format", FORMATS)
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6), parts=st.integers(2, 6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_parts_are_disjoint_and_complete(format: str, inner: int, sizes: list[int], parts: int) -> None:
     """But for its number every document of the whole is in one part, the same: its url too."""
     groups = [members(format, number, n) for number, n in enumerate(sizes)]
@@ -180,3 +180,9 @@ def test_a_part_with_the_name_of_another_source(order: int) -> None:
     sources = dict([("a", {"path": "a", "parts": 2}), ("a-2of2", {"path": "b"})][::order])
     with pytest.raises(InputError, match=r"config: sources.a-2of2 has the name of a part of a; rename one of the two"):
         parted(sources)
+
+
+def test_a_password_in_an_address_is_refused_unseen() -> None:
+    with pytest.raises(InputError, match="sources.s.url names a user or a password.*`machine a.org login") as refused:
+        parted({"s": {"url": "https://me:secret@a.org/x.tar.gz"}})
+    assert "secret" not in str(refused.value)
