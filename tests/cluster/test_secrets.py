@@ -12,6 +12,6 @@ __all__ = ["bucket", "site"]  # fixtures
 
 
 def test_nothing_secret_stands_anywhere(tmp_path: Path, site: dict, bucket: str) -> None:  # noqa: F811
-    built = build(tmp_path, site, bucket, "--profile", str(ROOT / "profiles/slurm"))
+    built = build(tmp_path, site, bucket, "--profile", str(ROOT / "profiles/slurm"), "--slurm-keep-successful-logs")
     assert leaks(built) == []
     assert any((built.directory / ".snakemake/slurm_logs").rglob("*.log"))
