@@ -40,7 +40,9 @@ def missing() -> str | None:
 
 def configuration(place: Path, host: str) -> str:
     """slurm.conf: memory is watched and enforced, a dead node is noticed in seconds, nothing is requeued."""
-    return MARK + f"""ClusterName=stemma
+    return (
+        MARK
+        + f"""ClusterName=stemma
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16817
 SlurmUser=root
@@ -71,6 +73,7 @@ SlurmdLogFile={place}/slurmd-%n.log
 NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=4 RealMemory=4000 Gres=gpu:2
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverTimeLimit=0 State=UP
 """
+    )
 
 
 def up() -> None:
