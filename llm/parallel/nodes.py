@@ -34,7 +34,7 @@ TERMINATED = "forcing job termination"  # what srun answers to SIGTERM
 
 
 def start_on_nodes(
-    nodes: int, world_size: int, work: Callable, arguments: tuple, timeout: float, shared: Path
+    nodes: int, world_size: int, work: Callable, arguments: tuple, timeout: float, shared: Path | None
 ) -> object:
     """Starts the ranks, waits, and gives rank 0's result or raises the failure. shared: a directory that all nodes see.
     InputError if the job has another number of nodes."""
@@ -45,6 +45,8 @@ def start_on_nodes(
             f"pretrain.nodes is {nodes}, but Slurm job {job} has {count} node{'s' * (count > 1)}; "
             "ask Slurm for as many, or change the config"
         )
+    if shared is None:
+        raise InputError("ranks on several nodes need --scratch: a directory that all of them see")
     if node is None:
         raise InputError(f"this process belongs to Slurm job {job}, but runs on none of its nodes; start it by sbatch")
     host = slurm.address_of(node)
