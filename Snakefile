@@ -26,6 +26,7 @@ try:
     check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
     LAYOUT = Layout.from_section(config["pretrain"]["parallel"])
+    LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
     SOURCES, EVALUATIONS = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(SOURCES, EVALUATIONS, config["sources"])
     REFERENCE = reference_sources(config["process"]["reference"], SOURCES, config["sources"])
