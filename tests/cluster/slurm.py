@@ -149,8 +149,12 @@ def kill_controller() -> None:
     kill(lambda words, _: words[0].endswith("slurmctld"))
 
 
-def start_node(node: str) -> None:
-    run("slurmd", "-N", node)
+def start_node(node: str, mount: str | None = None) -> None:
+    """The node's daemon; `mount`: a shell command that first changes what it and its jobs see of this host's disks."""
+    if mount is None:
+        run("slurmd", "-N", node)
+    else:
+        run("unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mount} && exec slurmd -N {node}")
 
 
 def kill_node(node: str) -> None:

@@ -57,6 +57,17 @@ def trainers() -> int:
     return found
 
 
+def states_of_jobs(cluster, build: Build) -> list[str]:
+    """What became of the jobs of a build, as Slurm remembers it."""
+    lines = cluster.run("squeue", "-h", "--states=all", "-o", "%T %Z").stdout.splitlines()
+    return [line.split()[0] for line in lines if line.endswith(f" {build.directory}")]
+
+
+def node_of_the_job(cluster) -> str:
+    """The node that runs something."""
+    return next(node for node in cluster.NODES if cluster.jobs_on(node))
+
+
 @contextmanager
 def counting_trainers() -> Iterator[list[int]]:
     """The list holds the highest number that was seen at a time."""
@@ -143,6 +154,34 @@ def test_the_submitter_is_killed_and_started_again(build, undisturbed, number):
         assert "that an earlier snakemake left here will be ended first" in done.said
 
 
-def node_of_the_job(cluster) -> str:
-    """The node that runs something."""
-    return next(node for node in cluster.NODES if cluster.jobs_on(node))
+@pytest.mark.slow
+def test_a_node_whose_disk_is_full_is_left_for_another(cluster, build, undisturbed):
+    cluster.kill_node("n1")
+    cluster.start_node("n1", f"mount -t tmpfs -o size=64k full {build.directory}/results/.store/tmp")
+    cluster.run("scontrol", "update", "nodename=n2", "state=drain", "reason=test")
+    process = build.start(TARGET)
+    wait_for(lambda: "FAILED" in states_of_jobs(cluster, build), "the job on n1 to fail", 120)
+    cluster.run("scontrol", "update", "nodename=n2", "state=resume")
+    done = build.end(process)
+    cluster.kill_node("n1")  # and its view of the disk with it
+    assert done.returncode == 0, done.said
+    assert "no space left on the device" in done.said
+    assert checkpoints(build) == undisturbed
+
+
+@pytest.mark.slow
+def test_the_store_is_gone_for_a_while(build, tmp_path, undisturbed):
+    disk, away = tmp_path / "disk", tmp_path / "away"
+    disk.mkdir()
+    (build.directory / "results/.store").rename(disk / "store")
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(f"store: {disk}/store\n")
+    build = Build(build.directory, *build.configs, elsewhere)
+    process = build.start(TARGET)
+    wait_for(lambda: any((disk / "store/scratch").glob("*/point-*")), "training to begin", 120)
+    disk.rename(away)
+    time.sleep(5)
+    away.rename(disk)
+    done = build.end(process)
+    assert done.returncode == 0, done.said
+    assert checkpoints(build) == undisturbed
