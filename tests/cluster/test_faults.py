@@ -115,6 +115,19 @@ def test_the_controller_dies_and_comes_back(cluster, build, undisturbed):
 
 
 @pytest.mark.slow
+def test_slurm_puts_the_job_back_into_the_queue(cluster, build, undisturbed):
+    def fault() -> None:
+        (number,) = cluster.jobs_on(node_of_the_job(cluster))
+        cluster.run("scontrol", "requeue", number)
+        wait_for(lambda: cluster.run("squeue", "-h", "-j", number, "-t", "PD").stdout, "the job to wait")
+        cluster.run("scontrol", "update", f"jobid={number}", "starttime=now")
+
+    done = disturbed(build, fault, "--slurm-requeue")
+    assert checkpoints(build) == undisturbed
+    assert done.rules == ["pretrain"] * 2
+
+
+@pytest.mark.slow
 def test_a_job_over_its_memory_gets_more(build, undisturbed):
     done = disturbed(build, lambda: None, "--set-resources", "pretrain:mem_mb=1")
     assert checkpoints(build) == undisturbed
