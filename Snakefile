@@ -5,7 +5,7 @@ from pathlib import Path
 from llm.errors import InputError
 from llm.model.config import ModelConfig, check_target_modules
 from llm.parallel.layout import Layout
-from llm.text.sources import check_names, reference_sources
+from llm.text.sources import check_names, in_parts, parted, reference_sources
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
 from stemma.errors import StemmaError
@@ -27,9 +27,11 @@ try:
     STEPS = checkpoint_steps(config["pretrain"])
     LAYOUT = Layout.from_section(config["pretrain"]["parallel"])
     LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
-    SOURCES, EVALUATIONS = config["corpus"], config["process"]["decontaminate"]["evaluations"]
-    check_names(SOURCES, EVALUATIONS, config["sources"])
-    REFERENCE = reference_sources(config["process"]["reference"], SOURCES, config["sources"])
+    NAMED = config["corpus"], config["process"]["decontaminate"]["evaluations"]
+    check_names(*NAMED, config["sources"])
+    PARTS = parted(config["sources"])  # large sources in parts, each with jobs of its own
+    SOURCES, EVALUATIONS = (in_parts(names, config["sources"]) for names in NAMED)
+    REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
 

@@ -23,22 +23,24 @@ rule fetch:
 
 rule collect:
     input:
-        archive=lambda w: config["sources"][w.source].get("path") or f"results/fetched/{w.source}/archive",
+        archive=lambda w: PARTS[w.source].get("path") or f"results/fetched/{PARTS[w.source]['whole']}/archive",
     output:
         documents="results/raw/{source}/manifest.json",
     params:
-        source=lambda w: w.source,
-        origin=lambda w: source_entry.origin_of(w.source, config["sources"][w.source]),
-        file=lambda w: source_entry.file_of(w.source, config["sources"][w.source]),
-        format=lambda w: config["sources"][w.source]["format"],
-        include=lambda w: config["sources"][w.source].get("include", []),
-        exclude=lambda w: config["sources"][w.source].get("exclude", []),
-        archives=lambda w: config["sources"][w.source].get("archives", []),
-        column=lambda w: config["sources"][w.source].get("column", "text"),
-        extractor=lambda w: config["sources"][w.source].get("extractor", "fast"),
-        domain=lambda w: config["sources"][w.source]["domain"],
-        license=lambda w: config["sources"][w.source]["license"],
-        refused=lambda w: config["sources"][w.source].get("refused_licenses", []),
+        source=lambda w: PARTS[w.source]["whole"],
+        part=lambda w: PARTS[w.source]["part"],
+        parts=lambda w: PARTS[w.source]["parts"],
+        origin=lambda w: source_entry.origin_of(PARTS[w.source]["whole"], PARTS[w.source]),
+        file=lambda w: source_entry.file_of(PARTS[w.source]["whole"], PARTS[w.source]),
+        format=lambda w: PARTS[w.source]["format"],
+        include=lambda w: PARTS[w.source].get("include", []),
+        exclude=lambda w: PARTS[w.source].get("exclude", []),
+        archives=lambda w: PARTS[w.source].get("archives", []),
+        column=lambda w: PARTS[w.source].get("column", "text"),
+        extractor=lambda w: PARTS[w.source].get("extractor", "fast"),
+        domain=lambda w: PARTS[w.source]["domain"],
+        license=lambda w: PARTS[w.source]["license"],
+        refused=lambda w: PARTS[w.source].get("refused_licenses", []),
     log:
         "results/logs/collect/{source}.log",
     benchmark:

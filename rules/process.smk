@@ -176,7 +176,7 @@ rule clean:
         shards="results/clean/{source}/manifest.json",
     params:
         thresholds=config["process"]["thresholds"],
-        overrides=lambda w: config["process"]["overrides"].get(config["sources"][w.source]["domain"]) or {},
+        overrides=lambda w: config["process"]["overrides"].get(PARTS[w.source]["domain"]) or {},
         pii=config["process"]["pii"],
         validation_fraction=config["process"]["validation_fraction"],
         seed=config["seed"],

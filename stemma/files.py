@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,14 @@ def copy(source: Path, target: Path) -> None:
     if not reflink(source, target):
         shutil.copyfile(source, target)
     target.chmod(0o444)
+
+
+def is_plain(path: Path) -> bool:
+    """Is it a regular file itself, no link, pipe or device that somebody else put in its place?"""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def reflink(source: Path, target: Path) -> bool:

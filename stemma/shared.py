@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stemma.errors import StemmaError
-from stemma.files import copy, move, scratch_file
+from stemma.files import copy, is_plain, move, scratch_file
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MISSING = ("404", "NoSuchKey", "NotFound")
@@ -63,10 +63,12 @@ class SharedDirectory:
 
     def has(self, name: str) -> bool:
         with self.usable():
-            return (self.path / name).is_file()
+            return is_plain(self.path / name)
 
     def fetch(self, name: str, target: Path) -> bool:
         with self.usable(but=FULL):  # reading fills no disk but the target's, which the build needs
+            if not is_plain(self.path / name):  # a pipe would be waited for, a device read without end
+                return False
             try:
                 copy(self.path / name, target)
             except FileNotFoundError:

@@ -23,7 +23,7 @@ from typing import TypeVar
 from stemma import digest
 from stemma.envelope import opened
 from stemma.errors import warn
-from stemma.files import beside, move, move_to_free, place, scratch_directory, scratch_file, where_writable
+from stemma.files import beside, is_plain, move, move_to_free, place, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
 from stemma.shared import Shared, Unavailable, shared_of
 
@@ -62,8 +62,9 @@ class Store:
 
     def holds(self, sha256: str) -> bool:
         """Is the object here with the bytes its name states? A damaged one counts as none, until it is replaced."""
+        path = self.object_path(sha256)
         try:
-            return digest.of_file(self.object_path(sha256)) == sha256
+            return is_plain(path) and digest.of_file(path) == sha256
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.EIO):
                 raise
@@ -72,7 +73,7 @@ class Store:
     def has(self, sha256: str) -> bool:
         """Is there an object of this name, here or in the shared store? Nothing is hashed."""
         name = object_name(sha256)
-        return (self.path / name).is_file() or self.through(lambda shared: shared.has(name), False)
+        return is_plain(self.path / name) or self.through(lambda shared: shared.has(name), False)
 
     def fetch(self, sha256: str) -> bool:
         """Bring the object from the shared store. It enters only after its bytes were found to be the right ones."""
@@ -141,8 +142,9 @@ class Store:
 
     def own_envelope(self, key: str) -> bytes | None:
         """The signed record that this store has of an action."""
+        path = self.record_path(key)
         try:
-            return self.record_path(key).read_bytes()
+            return path.read_bytes() if is_plain(path) else None
         except FileNotFoundError:
             return None
 

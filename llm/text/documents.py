@@ -20,7 +20,7 @@ from llm.text.licenses import refuses
 
 SCHEMA = pl.Schema(
     {
-        "id": pl.String,  # "<source>/<index, 8 digits>", in file order
+        "id": pl.String,  # "<source>/<number, 8 digits>", in file order; see Writer
         "text": pl.String,
         "title": pl.String,  # headword, page title; may be null
         "url": pl.String,  # origin, member and, if the member holds several documents, "#" and which
@@ -61,7 +61,8 @@ class Report:
 @dataclass
 class Writer:
     """Writes documents of one source into part-00000.parquet, part-00001.parquet, ... of at most `shard_bytes` of text
-    each; a larger document is skipped. The bytes written depend on the documents only. `refused`: globs of licences."""
+    each; a larger document is skipped. The bytes written depend on the documents only. `refused`: globs of licences.
+    Documents are numbered `first`, `first` + `step`, ...: so the parts of one source share no number."""
 
     directory: Path
     source: str
@@ -70,6 +71,8 @@ class Writer:
     origin: str
     report: Report
     refused: tuple[str, ...] = ()
+    first: int = 0
+    step: int = 1
     shard_bytes: int = SHARD_BYTES
     documents: int = 0
     bytes: int = 0
@@ -98,7 +101,7 @@ class Writer:
         title = " ".join(printable(document.title or "").split()) or None
         self.pending.append(
             {
-                "id": f"{self.source}/{self.documents:08d}",
+                "id": f"{self.source}/{self.first + self.documents * self.step:08d}",
                 "text": text,
                 "title": title,
                 "url": printable(document.url or f"{self.origin}/{document.part}"),

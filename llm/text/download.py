@@ -3,6 +3,8 @@
 import base64
 import email.utils
 import http.client
+import netrc
+import os
 import re
 import shutil
 import ssl
@@ -116,6 +118,7 @@ def open_url(
     """Open `url` (from byte `begin` on, if it is still the version `validator`), trying again when the server is busy
     or does not answer in time, after the time that it asks for. InputError in one line."""
     bare, authorization = split_credentials(url)
+    authorization = authorization or kept_credentials(bare)
     request = urllib.request.Request(bare, headers={"Accept": accept, "User-Agent": USER_AGENT})
     for name, value in authorization.items():
         request.add_unredirected_header(name, value)  # another host that we are sent to must not see it
@@ -167,9 +170,25 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     parts = urllib.parse.urlsplit(url)
     if not parts.username:
         return url, {}
-    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-    header = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+    header = basic(urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), header
+
+
+def kept_credentials(url: str) -> dict[str, str]:
+    """A basic Authorization header by what ~/.netrc (or the file that NETRC names) has for this very host. Of a file
+    that cannot be read the InputError tells the line alone: its words may be the secret."""
+    parts, file = urllib.parse.urlsplit(url), Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    if parts.scheme == "file" or not file.is_file():
+        return {}
+    try:
+        found = netrc.netrc(file).hosts.get(parts.hostname or "")
+    except netrc.NetrcParseError as error:
+        raise InputError(f"{file}: line {error.lineno} is not in netrc's format; correct it") from None
+    return basic(found[0], found[2]) if found else {}
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def redact(url: str) -> str:

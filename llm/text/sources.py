@@ -1,5 +1,5 @@
-"""The config's sources: where one comes from, what its documents' urls begin with, and what the reference models learn
-from. Reads and fetches nothing."""
+"""The config's sources: where one comes from, what its documents' urls begin with, into which parts it is cut, and what
+the reference models learn from. Reads and fetches nothing."""
 
 import urllib.parse
 from pathlib import PurePath
@@ -18,6 +18,35 @@ def check_names(corpus: list[str], evaluations: list[str], sources: dict) -> Non
         raise InputError(
             f"config: corpus: {min(both)} is an evaluation set (process.decontaminate); take it out of one"
         )
+
+
+def in_parts(names: list[str], sources: dict) -> list[str]:
+    """The names that the jobs of these sources bear: a source's own, or those of its parts, `wiki-1of8` to `wiki-8of8`,
+    padded so that they sort."""
+    return [part for name in names for part in part_names(name, sources[name].get("parts", 1))]
+
+
+def part_names(name: str, parts: int) -> list[str]:
+    width = len(str(parts))
+    return [f"{name}-{number:0{width}}of{parts}" for number in range(1, parts + 1)] if parts > 1 else [name]
+
+
+def parted(sources: dict) -> dict:
+    """What is said of each source, by the names that its jobs bear, with `whole`, the source's own name, and `part`,
+    counted from 0. InputError if a part has the name of another source, or an address holds a password: what a rule is
+    given Snakemake writes down."""
+    result: dict[str, dict] = {}
+    for name, source in sources.items():
+        if "@" in (host := urllib.parse.urlsplit(source.get("url", "")).netloc):
+            raise InputError(
+                f"config: sources.{name}.url names a user or a password, which would stand in logs; take them out and "
+                f"write `machine {host.rpartition('@')[2]} login ... password ...` into ~/.netrc"
+            )
+        for part, label in enumerate(in_parts([name], sources)):
+            if label in result or label != name and label in sources:
+                raise InputError(f"config: sources.{label} has the name of a part of {name}; rename one of the two")
+            result[label] = {"parts": 1} | source | {"whole": name, "part": part}
+    return result
 
 
 def kind_of(name: str, source: dict) -> str:
@@ -56,8 +85,8 @@ def file_of(name: str, source: dict) -> str:
 
 
 def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict:
-    """What the reference models learn from (process.reference): {"curated", "raw": names of sources; "archive": [the
-    file with labelled examples] or []; "labels": how to read it}.
+    """What the reference models learn from (process.reference): {"curated", "raw": names of sources or their parts;
+    "archive": [the file with labelled examples] or []; "labels": how to read it}.
 
     Of curated and raw only those in the corpus count, so that a corpus of one's own needs none of the default's. An
     unknown name, or one that is both curated and raw: InputError.
@@ -70,8 +99,10 @@ def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict
     if both := sorted(set(curated) & set(raw or [])):
         raise InputError(f"config: process.reference: {both[0]} cannot be both curated and raw")
     result = {
-        "curated": [name for name in corpus if name in curated],
-        "raw": [name for name in corpus if name in (set(corpus) - set(curated) if raw is None else raw)],
+        "curated": in_parts([name for name in corpus if name in curated], sources),
+        "raw": in_parts(
+            [name for name in corpus if name in (set(corpus) - set(curated) if raw is None else raw)], sources
+        ),
         "archive": [],
         "labels": {"source": "", "file": "", "include": [], "text": "", "label": ""},
     }

@@ -11,6 +11,8 @@ def main(
     documents: Path,
     *,
     source: str,
+    part: int,
+    parts: int,
     origin: str,
     file: str,
     format: str,
@@ -24,13 +26,15 @@ def main(
     refused: list,
 ) -> dict:
     """archive: a fetched archive, or the user's file or directory. documents: an empty directory to fill with parquet
-    shards. origin: begins every document's url. file: the name of the one member if the archive is a plain file.
-    include, exclude: globs over member names ([]: what the format usually is). archives: globs over members that are
-    archives themselves. column: the text's column (jsonl and parquet). extractor: fast or precise (html and warc).
-    refused: globs over licences. Returns {"documents", "bytes", "shards", "members", "skipped", "decoded", "languages",
-    "licenses"}."""
+    shards. part, parts: which of how many parts of the source, counted from 0. origin: begins every document's url.
+    file: the name of the one member if the archive is a plain file. include, exclude: globs over member names ([]:
+    what the format usually is). archives: globs over members that are archives themselves. column: the text's column
+    (jsonl and parquet). extractor: fast or precise (html and warc). refused: globs over licences. Returns
+    {"documents", "bytes", "shards", "members", "skipped", "decoded", "languages", "licenses"}."""
     recipe = Recipe(
         source=source,
+        part=part,
+        parts=parts,
         origin=origin,
         file=file,
         format=format,

@@ -15,8 +15,8 @@ from llm.text.documents import read_documents
 from llm.text.sources import file_of, kind_of, origin_of, pin_of
 
 RECIPE = Recipe(
-    source="tales", origin="pypi:tales==1", file="", format="text", include=[], exclude=[], archives=[], column="text",
-    extractor="fast", domain="books", license="MIT", refused=[],
+    source="tales", part=0, parts=1, origin="pypi:tales==1", file="", format="text", include=[], exclude=[],
+    archives=[], column="text", extractor="fast", domain="books", license="MIT", refused=[],
 )  # fmt: skip
 
 
@@ -106,9 +106,10 @@ def test_sources_of_the_config() -> None:
 
 def test_script_by_hand(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    options = {"archive": tree, "documents": tmp_path / "raw", "source": "tales", "origin": "path:tales", "file": "",
-               "format": "text", "include": "[]", "exclude": '["deep/**"]', "archives": "[]", "column": "text",
-               "extractor": "fast", "domain": "books", "license": "MIT", "refused": "[]"}  # fmt: skip
+    options = {"archive": tree, "documents": tmp_path / "raw", "source": "tales", "part": 0, "parts": 1,
+               "origin": "path:tales", "file": "", "format": "text", "include": "[]",
+               "exclude": '["deep/**"]', "archives": "[]", "column": "text", "extractor": "fast",
+               "domain": "books", "license": "MIT", "refused": "[]"}  # fmt: skip
     command = [sys.executable, "scripts/collect/collect.py"]
     command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": "."})

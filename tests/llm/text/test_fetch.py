@@ -155,6 +155,18 @@ def test_credentials_reach_their_host_only_and_no_message(tmp_path: Path, server
     assert "secret" not in fails(tmp_path, Pin("url", secret + "/a.tar.gz", "", "0" * 64), "pinned")
 
 
+def test_credentials_of_netrc_reach_their_host_only(tmp_path: Path, server, monkeypatch) -> None:
+    kept = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(kept))
+    kept.write_text("machine elsewhere login a password b\ndefault login c password d\n")
+    fetch(Pin("url", server.root + "/a.tar.gz", "", SHA256), tmp_path / "archive")
+    kept.write_text("machine 127.0.0.1 login user password secret\n")
+    fetch(Pin("url", server.root + "/moved", "", SHA256), tmp_path / "archive")
+    assert [authorization is not None for _, authorization in server.seen] == [False, True, False]
+    kept.write_text("machine 127.0.0.1 login user passwort secret\n")
+    assert "secret" not in fails(tmp_path, Pin("url", server.root + "/a.tar.gz", "", SHA256), "line 1 is not in netrc")
+
+
 # ---- pypi
 
 

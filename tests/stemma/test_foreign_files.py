@@ -1,0 +1,105 @@
+"""What another user may put into a store that is shared: nothing of it is waited for, followed, or used unverified."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stemma.store import object_name, record_name
+from tests.stemma.test_shared import ALL_HIT, ALL_RUN, action_of
+from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
+
+STRANGER = 65534  # nobody
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def link_out(path: Path) -> None:
+    """To the right bytes, but where somebody else can change them later."""
+    path.symlink_to(path.parent.parent.parent.parent / "outside")
+
+
+def gone(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def other_bytes(path: Path) -> None:
+    path.write_bytes(b"not what the name says")
+
+
+def writable(path: Path) -> None:
+    path.write_bytes((path.parent.parent.parent.parent / "outside").read_bytes())
+    path.chmod(0o666)
+
+
+def foreign(path: Path) -> None:
+    writable(path)
+    if os.geteuid() == 0:
+        os.chown(path, STRANGER, STRANGER)
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> tuple[Yard, Yard]:
+    """Two checkouts with a store of their own each; the first has filled the shared one."""
+    (tmp_path / "shared").mkdir()
+    key = str(tmp_path / "key.pem")
+    one, two = (make_yard(tmp_path / name, shared=str(tmp_path / "shared"), key=key) for name in ("one", "two"))
+    assert one.build() == ALL_RUN
+    return one, two
+
+
+def exchange(path: Path, put: Callable[[Path], None], outside: Path) -> None:
+    """Another thing in place of a file of the shared store, whose bytes now lie outside."""
+    path.rename(outside)
+    put(path)
+
+
+@pytest.mark.parametrize("put", [pipe, device, link_out, gone, other_bytes, writable, foreign])
+def test_object(team: tuple[Yard, Yard], tmp_path: Path, put: Callable[[Path], None]) -> None:
+    """What has the right bytes and is a file is served as a copy that is one's own; else the job runs."""
+    one, two = team
+    record = one.store.read_record(action_of(one, "results/joined.txt"))
+    sha256 = record["subject"][0]["digest"]["sha256"]
+    place = tmp_path / "shared" / object_name(sha256)
+    exchange(place, put, tmp_path / "outside")
+    good = put in (writable, foreign)
+    assert two.build() == (ALL_HIT if good else ["hit", "run", "hit"])
+    assert two.digests() == one.digests()
+    kept = two.store.object_path(sha256)
+    assert kept.lstat().st_uid == os.geteuid()
+    assert kept.lstat().st_mode & 0o7777 == 0o444
+    assert not (good and kept.samefile(place))
+    if not good:  # what was built stands there now
+        assert place.is_file()
+        assert not place.is_symlink()
+    check_store(two.store, two.keyring)
+    check_pointers(two)
+
+
+@pytest.mark.parametrize("put", [pipe, device, gone, other_bytes])
+def test_record(team: tuple[Yard, Yard], tmp_path: Path, put: Callable[[Path], None]) -> None:
+    one, two = team
+    exchange(tmp_path / "shared" / record_name(action_of(one, "results/final.txt")), put, tmp_path / "outside")
+    assert two.build() == ["hit", "hit", "run"]
+    check_store(two.store, two.keyring)
+
+
+@pytest.mark.parametrize("put", [pipe, device, link_out])
+def test_own_store_that_others_write_to(team: tuple[Yard, Yard], tmp_path: Path, put: Callable[[Path], None]) -> None:
+    """A store that a team has in common: what stands in an object's place is replaced, no link of it gets out."""
+    one, _ = team
+    one.settings = type(one.settings)(**{**vars(one.settings), "shared": None})
+    record = one.store.read_record(action_of(one, "results/joined.txt"))
+    place = one.store.object_path(record["subject"][0]["digest"]["sha256"])
+    exchange(place, put, tmp_path / "outside")
+    (one.path / "results/joined.txt").unlink()
+    assert one.build() == ["hit", "run", "hit"]
+    assert not (one.path / "results/joined.txt").is_symlink()
+    check_store(one.store, one.keyring)
