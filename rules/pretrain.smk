@@ -60,10 +60,11 @@ rule pretrain:
     resources:
         **(SPREAD if NODES > 1 else {}),
         mem_mb=2000 * RANKS // NODES,  # of each node
+        on_nodes=NODES,
         time_limit=config["pretrain"]["time_limit"] or 0,
         hang_seconds=config["pretrain"]["hang_seconds"],
     shell:
-        "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} STEMMA_NODES={NODES} "
+        "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} STEMMA_NODES={resources.on_nodes} "
         "python -m stemma run scripts/pretrain/pretrain.py {params.flags}"
 
 
