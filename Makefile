@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup validators peers bench demo test test-all lint lock ask clean
+.PHONY: help setup validators peers bench demo test test-cluster test-all lint lock ask clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -49,9 +49,12 @@ demo: setup     ## set up and run the main job: raw text in, a quantized, aligne
 	$(BIN)/snakemake
 
 test: .venv/.dev validators  ## the tests (under 15 minutes on two cores)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
 
-test-all: .venv/.dev validators  ## the slow ones too
+test-cluster: .venv/.dev  ## those on a real Slurm, which they bring up: needs root, slurm-wlm and munge
+	$(BIN)/python -m pytest -m cluster
+
+test-all: .venv/.dev validators  ## the slow ones and those on Slurm too
 	$(BIN)/python -m pytest
 
 lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint

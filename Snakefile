@@ -26,6 +26,7 @@ try:
     check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
     LAYOUT = Layout.from_section(config["pretrain"]["parallel"])
+    LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
     NAMED = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(*NAMED, config["sources"])
     PARTS = parted(config["sources"])  # large sources in parts, each with jobs of its own

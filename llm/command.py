@@ -18,12 +18,14 @@ from pathlib import Path
 
 from llm.errors import InputError, Stopped
 
-# What a result does not depend on: directories for recovery and for live logs, how long to run, when to give up.
+# What a result does not depend on: directories for recovery and for live logs, how long to run, when to give up,
+# on how many machines.
 SURROUNDINGS = {
     "scratch": "STEMMA_SCRATCH",
     "logs": "STEMMA_LOGS",
     "time_limit": "STEMMA_TIME_LIMIT",
     "hang_seconds": "STEMMA_HANG_SECONDS",
+    "nodes": "STEMMA_NODES",
 }
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: run it again
 

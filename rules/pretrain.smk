@@ -1,6 +1,9 @@
 from llm.train.schedule import schedule_of_segment, validation_of_segment
 
-RANKS = LAYOUT.world_size
+RANKS, NODES = LAYOUT.world_size, config["pretrain"]["nodes"]
+# Of Slurm: a task on each node with its ranks' processors, the first of which has srun start the ranks. `mpi` leaves srun
+# to the job; tasks_per_gpu keeps `tasks` from being taken for it.
+SPREAD = {"mpi": "srun", "nodes": NODES, "tasks": NODES, "cpus_per_task": RANKS // NODES, "tasks_per_gpu": 0}
 START = dict(zip(STEPS, [0, *STEPS]))
 
 
@@ -55,11 +58,13 @@ rule pretrain:
         "results/benchmarks/pretrain/{step}.tsv"
     threads: RANKS  # of products this small, a second thread a rank gives nothing and loses much on a busy machine
     resources:
-        mem_mb=2000 * RANKS,
+        **(SPREAD if NODES > 1 else {}),
+        mem_mb=2000 * RANKS // NODES,  # of each node
+        on_nodes=NODES,
         time_limit=config["pretrain"]["time_limit"] or 0,
         hang_seconds=config["pretrain"]["hang_seconds"],
     shell:
-        "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} "
+        "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} STEMMA_NODES={resources.on_nodes} "
         "python -m stemma run scripts/pretrain/pretrain.py {params.flags}"
 
 

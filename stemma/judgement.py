@@ -65,7 +65,8 @@ def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
 
     def engine_run_group(executor, group):
         if not all(getattr(job, SERVED, False) for job in group):
-            return run_group(executor, group)
+            run_group(executor, group)
+            return
         group.finalize()
         for layer in group.toposorted:  # left to itself Snakemake runs a local group's jobs all at once, as for pipes
             futures: list[Future] = [executor.run_single_job(job) for job in layer]

@@ -5,6 +5,7 @@
 derived from the job and is not compared. Nothing is executed or written here before the first job starts.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -21,8 +22,8 @@ from snakemake.shell import shell
 from stemma import digest
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
-from stemma.cluster import grow_memory
-from stemma.errors import StemmaError, refusal
+from stemma.cluster import end_leftovers, grow_memory
+from stemma.errors import StemmaError, refusal, warn
 from stemma.foresight import Foresight
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
@@ -33,6 +34,7 @@ from stemma.store import Store
 
 T = TypeVar("T")
 ENGINE = "python -m stemma "
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Lustre without -o flock, some NFS servers
 LOCK = Path(".snakemake/stemma.lock")
 CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
 
@@ -78,7 +80,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
-        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow.attached)))
+        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow.attached, executor_of(workflow))))
     return workflow.attached
 
 
@@ -132,9 +134,15 @@ def plain_errors(function: Callable[[], T]) -> T:
         raise WorkflowError(line) from None
 
 
-def begin(attached: Attached) -> None:
+def executor_of(workflow) -> str:
+    """The executor's name: local, slurm, ..."""
+    return workflow.executor_plugin.name if workflow.executor_plugin else "local"
+
+
+def begin(attached: Attached, executor: str) -> None:
     """What the main process does before the first job: hold the directory, remember what later questions need."""
     take_lock(LOCK)
+    end_leftovers(Path.cwd(), executor == "slurm")
     Store.of(attached.settings).add_bytes(attached.config)
     digest.write_atomically(CONFIG, attached.config)
     attached.settings.save()
@@ -153,3 +161,7 @@ def take_lock(path: Path) -> None:
         raise WorkflowError(
             f"another snakemake builds in {Path.cwd()}; wait for it, or stop it and run again"
         ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warn(f"{Path.cwd()} is on a file system without locks: never run two snakemakes here at a time")

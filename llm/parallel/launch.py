@@ -1,53 +1,42 @@
 """Runs a function on every rank of a process group: started here, or joined where torchrun or srun started the ranks.
 
-Started here, ranks are processes of this machine that meet through a store in their parent, on loopback. None outlives
-its parent or a failed sibling. Knows nothing of layouts or models.
+Started here, ranks are processes of this machine, or of all nodes of a Slurm job (llm/parallel/nodes.py), that meet
+through a store in their parent. None outlives its parent or a failed sibling. Knows nothing of layouts or models.
 """
 
-import contextlib
-import ctypes
 import math
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
-import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
-import torch
 import torch.distributed as dist
 
 from llm.errors import InputError
+from llm.parallel import slurm
+from llm.parallel.group import (
+    GRACE,
+    LOOPBACK,
+    Orders,
+    Outcome,
+    Place,
+    die_with_parent,
+    explanation,
+    open_store,
+    orders_for,
+    outcome_of,
+    passing_on_sigterm,
+    process_group,
+)
+from llm.parallel.nodes import start_on_nodes
 
-LOOPBACK = "127.0.0.1"
 TIMEOUT = 1800.0  # seconds that a collective may take
-GRACE = 2.0  # seconds in which the others of a failed group may still say that the fault was theirs
-PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a process stands in its group; `local` counts the ranks of one machine: the number of its GPU."""
-
-    rank: int
-    world_size: int
-    local: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a rank. `at`: seconds on the machine's monotonic clock, one for all its processes."""
-
-    result: object
-    failure: Exception | None
-    at: float
 
 
 @dataclass
@@ -59,13 +48,21 @@ class Member:
     outcome: Outcome | None = None
 
 
-def run_ranks(world_size: int, work: Callable, *arguments: object, timeout: float = TIMEOUT) -> object:
+def run_ranks(
+    world_size: int,
+    work: Callable,
+    *arguments: object,
+    timeout: float = TIMEOUT,
+    nodes: int = 1,
+    shared: Path | None = None,
+) -> object:
     """`work(*arguments)` on every rank -> what rank 0 returned.
 
     world_size 1 calls it here, without a process group. Under torchrun or srun this process is one of the ranks and
-    every rank gets the result. Else `world_size` processes start; `work`, arguments and result must pickle, so `work`
-    is a function of a module, and a script needs `if __name__ == "__main__"`. Raises the exception of the rank that
-    failed first, an InputError if it died without a word.
+    every rank gets the result. Else `world_size` processes start: here, or, if they are for several `nodes` and this
+    is a Slurm job, evenly on its nodes, which must be so many and all see the directory `shared`. `work`, arguments and
+    result must pickle, so `work` is a function of a module, and a script needs `if __name__ == "__main__"`. Raises the
+    exception of the rank that failed first, an InputError if it died without a word.
     """
     place = place_in(dict(os.environ))
     if place is not None and place.world_size != world_size:
@@ -75,6 +72,8 @@ def run_ranks(world_size: int, work: Callable, *arguments: object, timeout: floa
         )
     if world_size == 1:
         return work(*arguments)
+    if place is None and nodes > 1 and slurm.job_id() is not None:
+        return start_on_nodes(nodes, world_size, work, arguments, timeout, shared)
     if place is None:
         return start_ranks(world_size, work, arguments, timeout)
     with process_group(place, None, timeout):
@@ -96,39 +95,17 @@ def place_in(environment: dict[str, str]) -> Place | None:
     return Place(*(int(environment.get(name, 0)) for name in names))
 
 
-@contextlib.contextmanager
-def process_group(place: Place, store: dist.Store | None, timeout: float) -> Iterator[None]:
-    """The default group: gloo for tensors of the CPU, NCCL for those of a GPU. Without a store, ranks meet at
-    MASTER_ADDR:MASTER_PORT."""
-    backend = "gloo"
-    if torch.cuda.is_available():
-        if place.local >= torch.cuda.device_count():
-            raise InputError(
-                f"rank {place.rank} has no GPU: this machine has {torch.cuda.device_count()}; start fewer ranks on it"
-            )
-        torch.cuda.set_device(place.local)
-        backend = "cpu:gloo,cuda:nccl"
-    where = {"init_method": "env://"} if store is None else {"store": store}
-    dist.init_process_group(
-        backend, rank=place.rank, world_size=place.world_size, timeout=timedelta(seconds=timeout), **where
-    )
-    yield
-    dist.destroy_process_group()  # after a failure the process ends with it: waiting for siblings could hang
-
-
 def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: float) -> object:
     """Starts the ranks, waits, and gives rank 0's result or raises the failure. All have ended when it returns."""
-    store = dist.TCPStore(LOOPBACK, 0, None, True, timedelta(seconds=timeout), wait_for_workers=False)
-    threads = max(1, torch.get_num_threads() // world_size)
-    task = pickle.dumps((work, arguments))  # multiprocessing's own pickling would share tensors' memory, not copy it
+    store, address = open_store(LOOPBACK, timeout)
+    orders = orders_for(address, world_size, timeout, (work, arguments))
     context = multiprocessing.get_context("spawn")
     members: list[Member] = []
-    with passing_on_sigterm(members):
+    with passing_on_sigterm(lambda: [member.process.terminate() for member in members]):
         try:
             for rank in range(world_size):
                 here, there = context.Pipe(duplex=False)
-                place = Place(rank, world_size, rank)
-                args = (place, store.port, os.getpid(), threads, timeout, there, task)
+                args = (Place(rank, world_size, rank), orders, os.getpid(), there)
                 process = context.Process(target=be_rank, args=args, name=f"rank {rank}")
                 process.start()
                 there.close()
@@ -141,48 +118,24 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
                 member.process.kill()
                 member.process.join()
                 member.pipe.close()
+    del store  # until here, for the ranks
     return members[0].outcome.result
 
 
-def be_rank(place: Place, port: int, parent: int, threads: int, timeout: float, pipe: Connection, task: bytes) -> None:
-    """A rank's whole life: join, work, send the outcome. task: the pickled function and its arguments."""
-    die_with(parent)
-    if sys.platform == "linux":
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # gloo would ask how the host's name resolves, and may not find it
-    torch.set_num_threads(threads)
-    try:
-        work, arguments = pickle.loads(task)
-        store = dist.TCPStore(LOOPBACK, port, None, False, timedelta(seconds=timeout))
-        with process_group(place, store, timeout):
-            result = work(*arguments)
-        send(pipe, Outcome(result if place.rank == 0 else None, None, time.monotonic()))
-    except (InputError, OSError) as error:  # llm/command.py knows what to say of these
-        send(pipe, Outcome(None, error, time.monotonic()))
-        sys.exit(2)
-    except Exception as error:
-        said = RuntimeError(f"rank {place.rank}: {type(error).__name__}: {error}")
-        send(pipe, Outcome(None, said, time.monotonic()))
-        traceback.print_exc()
-        sys.exit(1)
-
-
-def send(pipe: Connection, outcome: Outcome) -> None:
-    pipe.send_bytes(pickle.dumps(outcome))
-
-
-def die_with(parent: int) -> None:
-    """Asks the kernel for SIGKILL when the parent dies (Linux; elsewhere a rank ends with its next collective)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before it could be asked for
+def be_rank(place: Place, orders: Orders, parent: int, pipe: Connection) -> None:
+    """A rank's whole life: join, work, send the outcome."""
+    die_with_parent()
+    if os.getppid() != parent:  # it died before the kernel could be asked
         os._exit(1)
+    outcome = outcome_of(place, orders)
+    pipe.send_bytes(pickle.dumps(outcome))
+    sys.exit(0 if outcome.failure is None else 1)
 
 
 def collect(members: list[Member]) -> None:
     """Waits until every rank has an outcome, or raises the failure that explains the others'.
 
-    A rank whose sibling fails sees only a broken connection. So an InputError is believed at once, and any other
-    failure when GRACE has passed and nobody failed before it.
+    An InputError is believed at once, any other failure when GRACE has passed and nobody failed before it.
     """
     patience = None
     while waiting := {member.pipe: member for member in members if member.outcome is None}:
@@ -193,9 +146,8 @@ def collect(members: list[Member]) -> None:
         if failures and (not ready or any(isinstance(outcome.failure, InputError) for outcome in failures)):
             break
         patience = GRACE if failures else None
-    failures.sort(key=lambda outcome: (not isinstance(outcome.failure, InputError), outcome.at))
     if failures:
-        raise failures[0].failure
+        raise explanation(failures)
 
 
 def received(member: Member) -> Outcome:
@@ -208,16 +160,3 @@ def received(member: Member) -> Outcome:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         why = " (perhaps for want of memory)" if code == -signal.SIGKILL else ""
         return Outcome(None, InputError(f"{member.process.name} {how}{why}; run again"), math.inf)
-
-
-@contextlib.contextmanager
-def passing_on_sigterm(members: list[Member]) -> Iterator[None]:
-    """While it lasts SIGTERM reaches the ranks, which may save and end in peace, and not this process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: [member.process.terminate() for member in members])
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

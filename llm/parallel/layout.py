@@ -66,6 +66,14 @@ class Layout:
     def world_size(self) -> int:
         return self.data * self.tensor * self.pipeline * self.context
 
+    def ranks_per_node(self, nodes: int) -> int:
+        """InputError unless every node has as many."""
+        if self.world_size % nodes:
+            raise InputError(
+                f"pretrain.nodes: {nodes} nodes cannot share the {self.world_size} ranks of pretrain.parallel evenly"
+            )
+        return self.world_size // nodes
+
     def to_dict(self) -> dict:
         return asdict(self)
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from llm.errors import InputError
+from llm.parallel import slurm
 
 RENEW_SECONDS = 5.0
 TAKEOVER_SECONDS = 60.0
@@ -124,11 +125,11 @@ def read(path: Path) -> dict | None:
 def myself() -> dict:
     """Who holds a lease. `kernel`: the same for two processes only if process ids mean the same to both."""
     return {
-        "host": socket.gethostname(),
+        "host": slurm.node_name() or socket.gethostname(),
         "pid": os.getpid(),
         "started": started(os.getpid()),
         "kernel": kernel(),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_job": slurm.job_id(),
     }
 
 

@@ -38,7 +38,7 @@ EVENTS = "events.jsonl"
 @dataclass(frozen=True)
 class Job:
     """tokens, plan, checkpoint: paths. scratch: recovery points and the lease. logs: live telemetry, or None.
-    time_limit: minutes, or None. hang_seconds: 0 for no watchdog."""
+    deadline: when to have stopped, in seconds since the epoch. hang_seconds: 0 for no watchdog."""
 
     task: Task
     model: ModelConfig
@@ -54,7 +54,7 @@ class Job:
     scratch: Path
     logs: Path | None
     validation_tokens: int | None
-    time_limit: float | None
+    deadline: float
     hang_seconds: float
 
     @property
@@ -68,7 +68,7 @@ def train_segment(job: Job) -> dict:
     """On every rank. Returns the metrics, or {"stopped": line} where it was asked to stop."""
     keep_freed_memory()
     task, dtype = job.task, DTYPES[job.dtype]
-    with Stopping(job.time_limit) as stopping:
+    with Stopping(job.deadline) as stopping:
         stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.seed)
         rank = torch.distributed.get_rank() if job.layout.world_size > 1 else 0
         ranks = Ranks(rank, job.layout.world_size)

@@ -1,24 +1,43 @@
 """When to stop in peace: SIGTERM, SIGINT or SIGUSR1 came, or the job's time is about to end."""
 
-import os
+import math
 import signal
+import sys
 import threading
 import time
+
+from llm.errors import InputError
+from llm.parallel import slurm
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 MARGIN = 60.0  # seconds before the limit, but no more than a tenth of it
 
 
-class Stopping:
-    """`time_limit`: minutes from now on, None or 0 for what Slurm says, or none. Takes the signals over in the main
-    thread while it lasts; use it as a context."""
+def deadline(time_limit: float | None) -> float:
+    """When to have stopped, in seconds since the epoch: a margin before `time_limit` minutes from now (None, 0: no
+    limit) or before the end of the Slurm job, whichever is first; infinity without both."""
+    now = time.time()
+    seconds = min(60 * time_limit if time_limit else math.inf, slurm_end() - now)
+    return now + seconds - min(MARGIN, seconds / 10)
 
-    def __init__(self, time_limit: float | None) -> None:
+
+def slurm_end() -> float:
+    """A job of which Slurm does not say when it ends may be cut off there, and goes on from a recovery point."""
+    job = slurm.job_id()
+    try:
+        return math.inf if job is None else slurm.end_time(job)
+    except InputError as error:
+        print(f"warning: {error}; training does not know when its time is over", file=sys.stderr, flush=True)
+        return math.inf
+
+
+class Stopping:
+    """deadline: in seconds since the epoch. Takes the signals over in the main thread while it lasts; use it as a
+    context."""
+
+    def __init__(self, deadline: float) -> None:
         self.came = False
-        self.deadline = float("inf")
-        seconds = 60 * time_limit if time_limit else float(os.environ.get("SLURM_JOB_END_TIME", "inf")) - time.time()
-        if seconds < float("inf"):
-            self.deadline = time.monotonic() + seconds - min(MARGIN, seconds / 10)
+        self.deadline = time.monotonic() + deadline - time.time()
         self.before: dict = {}
 
     def __enter__(self) -> "Stopping":

@@ -13,6 +13,7 @@ from llm.train.guards import GuardSettings
 from llm.train.optimizer import OptimizerSettings
 from llm.train.run import Job, train_segment
 from llm.train.segment import Task
+from llm.train.stopping import deadline
 
 
 def main(
@@ -43,12 +44,15 @@ def main(
     seed: int,
     time_limit: float | None = None,
     hang_seconds: float | None = None,
+    nodes: int = 1,
 ) -> dict:
     """config: config.json. tokens: directory of token shards. plan: the mix. previous: the checkpoint of step `start`.
     checkpoint: empty directory to fill. scratch: what an interrupted run goes on from, the same directory again; logs:
     for live telemetry. validation_tokens: per source, null for all. parallel: a layout of ranks. guards: null for none.
-    time_limit: minutes until it stops in peace. hang_seconds: without a step, until it ends. Returns the metrics."""
+    time_limit: minutes until it stops in peace. hang_seconds: without a step, until it ends. nodes: of the Slurm job,
+    over which the ranks are spread; without one they all run here. Returns the metrics."""
     model, layout = load_config(config), Layout.from_section(parallel)
+    layout.ranks_per_node(nodes)
     settings = OptimizerSettings(optimizer, learning_rate, matrix_learning_rate, weight_decay, clip_norm)
     guard_settings = None if guards is None else GuardSettings(**guards)
     task = Task(
@@ -60,9 +64,9 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         job = Job(
             task, model, layout, settings, dtype, seed, recompute, compile, tokens, plan, checkpoint,
-            scratch or Path(temporary), logs, validation_tokens, time_limit, hang_seconds or 0,
+            scratch or Path(temporary), logs, validation_tokens, deadline(time_limit), hang_seconds or 0,
         )  # fmt: skip
-        metrics = run_ranks(layout.world_size, train_segment, job)
+        metrics = run_ranks(layout.world_size, train_segment, job, nodes=nodes, shared=scratch)
     if "stopped" in metrics:
         raise Stopped(metrics["stopped"])
     return metrics

@@ -1,22 +1,32 @@
 """The real Slurm of these tests, and one build of presets/tiny.yaml through it that they share."""
 
+import fcntl
+import ipaddress
+import threading
+from pathlib import Path
+
+import psutil
 import pytest
 
 from tests.cluster import slurm
 from tests.cluster.build import Build, Submitted
 
+LOCK = Path("/tmp/stemma-slurm.lock")
+
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Two idle nodes. One that was up before stays up afterwards."""
+    """Two idle nodes, for one run of tests at a time. A Slurm that was up before stays up afterwards."""
     reason = slurm.missing()
     if reason:
         pytest.skip(reason)
-    was_up = slurm.CONF.exists() and slurm.answers()
-    slurm.up()
-    yield slurm
-    if not was_up:
-        slurm.down()
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        was_up = slurm.CONF.exists() and slurm.answers()
+        slurm.up()
+        yield slurm
+        if not was_up:
+            slurm.down()
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +35,30 @@ def healthy(cluster):
     cluster.recover()
     yield
     cluster.run("scancel", "--state=PENDING,RUNNING", "--quiet", "--user=root", check=False)
+
+
+@pytest.fixture(autouse=True)
+def loopback_alone():
+    """Whatever runs meanwhile on this host opens no port that another machine could reach."""
+    before, opened, over = listening(), set(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            opened.update(listening() - before)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+    assert opened == set()
+
+
+def listening() -> set[tuple[str, int]]:
+    """Addresses beyond loopback that somebody listens at."""
+    found = psutil.net_connections("tcp")
+    addresses = {tuple(item.laddr) for item in found if item.status == psutil.CONN_LISTEN}
+    return {(host, port) for host, port in addresses if not ipaddress.ip_address(host).is_loopback}
 
 
 @pytest.fixture(scope="session")

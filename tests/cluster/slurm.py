@@ -40,7 +40,9 @@ def missing() -> str | None:
 
 def configuration(place: Path, host: str) -> str:
     """slurm.conf: memory is watched and enforced, a dead node is noticed in seconds, nothing is requeued."""
-    return MARK + f"""ClusterName=stemma
+    return (
+        MARK
+        + f"""ClusterName=stemma
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16817
 SlurmUser=root
@@ -71,6 +73,7 @@ SlurmdLogFile={place}/slurmd-%n.log
 NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=4 RealMemory=4000 Gres=gpu:2
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverTimeLimit=0 State=UP
 """
+    )
 
 
 def up() -> None:
@@ -146,8 +149,12 @@ def kill_controller() -> None:
     kill(lambda words, _: words[0].endswith("slurmctld"))
 
 
-def start_node(node: str) -> None:
-    run("slurmd", "-N", node)
+def start_node(node: str, mount: str | None = None) -> None:
+    """The node's daemon; `mount`: a shell command that first changes what it and its jobs see of this host's disks."""
+    if mount is None:
+        run("slurmd", "-N", node)
+    else:
+        run("unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mount} && exec slurmd -N {node}")
 
 
 def kill_node(node: str) -> None:

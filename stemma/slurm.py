@@ -1,0 +1,78 @@
+"""What Slurm says of the jobs of one directory, by squeue, and scancel. Nothing here waits for a Slurm that is down.
+
+Snakemake's executor submits each job with the directory as its own and `rule_<name>` or `group_<name>` in its comment.
+"""
+
+import math
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PATIENCE = 10.0  # seconds for a command; a controller that is down makes them wait for minutes
+FORMAT = "%A|%T|%N|%r|%S|%Z|%k"
+OURS = ("rule_", "group_")
+ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING", "SIGNALING")
+
+
+class Unanswered(Exception):
+    """Slurm cannot be asked; why, in a few words."""
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """One job of Slurm's. `nodes`: empty while it waits. `since`: local time of its (expected) start, or N/A."""
+
+    number: str
+    state: str
+    nodes: str
+    reason: str
+    since: str
+    comment: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Does it run, or will it?"""
+        return self.state in ALIVE
+
+
+def jobs_of(directory: Path, ended: bool = False) -> list[SlurmJob]:
+    """This user's jobs that Snakemake submitted from a directory; `ended`: those too that are over, as long as Slurm
+    remembers them. Raises Unanswered."""
+    place, found = str(directory.resolve()), []
+    lines = ask(
+        "squeue", "--me", "--noheader", "--states", "all" if ended else "PD,R,CG,CF,S,ST,RQ,SO,RS", "-o", FORMAT
+    )
+    for line in lines.splitlines():
+        number, state, nodes, reason, since, workdir, comment = line.split("|", 6)
+        if comment.startswith(OURS) and workdir in (place, str(directory)):
+            found.append(SlurmJob(number, state, nodes, reason, since, comment))
+    return found
+
+
+def cancel(numbers: list[str]) -> None:
+    """End jobs: SIGTERM, and SIGKILL after the cluster's KillWait. Raises Unanswered."""
+    ask("scancel", *numbers)
+
+
+@cache
+def largest_node_mb() -> float:
+    """Memory of the node that has most; infinite where nobody says."""
+    try:
+        return max(map(int, ask("sinfo", "--noheader", "-o", "%m").replace("+", "").split()), default=math.inf)
+    except Unanswered:
+        return math.inf
+
+
+def ask(*command: str) -> str:
+    """What a command of Slurm's prints."""
+    if shutil.which(command[0]) is None:
+        raise Unanswered(f"there is no {command[0]} on this machine")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unanswered(f"{command[0]} gave no answer within {PATIENCE:.0f} s") from None
+    if done.returncode:
+        raise Unanswered((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+    return done.stdout

@@ -1,0 +1,19 @@
+"""tests/llm/train/faulty.py where srun starts the ranks: what they are to do is a function of a module that puts the
+faults in. `python tests/cluster/faulty.py OPTIONS`."""
+
+from llm.command import command
+from llm.train.run import Job, train_segment
+from scripts.pretrain import pretrain
+from tests.llm.train import faulty
+
+
+def faulty_segment(job: Job) -> dict:
+    assert faulty.FAULTS is not None  # imported: the faults are in
+    return train_segment(job)
+
+
+if __name__ == "__main__":
+    from tests.cluster import faulty as module
+
+    pretrain.train_segment = module.faulty_segment
+    command(pretrain.main)
