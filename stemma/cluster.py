@@ -1,4 +1,4 @@
-"""What a build on a cluster needs beyond one on this machine: more memory than a rule states, and a clean beginning.
+"""What a build on a cluster needs beyond one on this machine: room, another node for another try, a clean beginning.
 
 A rule's `mem_mb` is what its script needs. Around it run the processes that Snakemake starts on a node, and a job that
 was killed for want of memory gets more of it next time. Profiles do the same for `runtime`.
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stemma.errors import StemmaError, warn
-from stemma.slurm import Unanswered, cancel, jobs_of, largest_node_mb
+from stemma.slurm import Unanswered, cancel, comment_of, is_one, jobs_of, largest_node_mb, usable_nodes
 
 LOGS = Path(".snakemake/slurm_logs")  # the executor's own; there from its first submission on
 ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and a trainer that keeps what it did
@@ -17,16 +17,19 @@ POLL = 1.0
 NESTED_MB = 400  # two snakemakes and the runner, measured: 150, 150 and 25 MB resident, some of it shared
 
 
-def grow_memory(workflow) -> None:
-    """Each attempt of a job asks for its rule's `mem_mb` again. What is computed already stays as it is."""
+def adapt_resources(workflow) -> None:
+    """Give each rule a `mem_mb` that grows with attempts, and let attempts keep off the node where the last one failed.
+    What a profile computes already stays as it is."""
     for rule in workflow.rules:
-        declared = rule.resources.get("mem_mb")
-        if declared is not None and not declared.is_evaluable() and declared.value is not None:
-            rule.resources["mem_mb"] = growing(declared.value, workflow)
+        memory, extra = rule.resources.get("mem_mb"), rule.resources.get("slurm_extra")
+        if memory is not None and not memory.is_evaluable() and memory.value is not None:
+            rule.resources["mem_mb"] = growing(memory.value, workflow)
+        if extra is None or not extra.is_evaluable():
+            rule.resources["slurm_extra"] = elsewhere(rule.name, extra.value if extra else None, workflow)
 
 
 def growing(declared: int, workflow) -> Callable:
-    """The resource function of one rule. Only a first attempt may ask for more than any node has: Slurm says so."""
+    """The memory of one rule. Only a first attempt may ask for more than any node has: Slurm says so."""
 
     def mem_mb(wildcards, attempt):
         first = declared + (0 if workflow.local_exec else NESTED_MB)
@@ -35,6 +38,33 @@ def growing(declared: int, workflow) -> Callable:
         return max(first, min(first * attempt, largest_node_mb()))
 
     return mem_mb
+
+
+def elsewhere(rule: str, given: str | None, workflow) -> Callable:
+    """Further options of sbatch for one rule: those given, and at a later attempt one that keeps off the node where the
+    last attempt failed, as long as its partition has another."""
+
+    def slurm_extra(wildcards, attempt):
+        node = failed_node(comment_of(rule, list(wildcards))) if attempt > 1 and slurm_executor(workflow) else None
+        return " ".join(filter(None, [given, node and f"--exclude={node}"]))
+
+    return slurm_extra
+
+
+def slurm_executor(workflow) -> type | None:
+    """The class that submits to Slurm, if jobs are submitted there."""
+    plugin = workflow.executor_plugin
+    return plugin.executor if plugin is not None and plugin.name == "slurm" else None
+
+
+def failed_node(comment: str) -> str | None:
+    """Where the last job with this comment failed; None where nobody knows, or there is no other node to go to."""
+    try:
+        jobs = [job for job in jobs_of(Path.cwd(), ended=True) if job.comment == comment]
+        last = max(jobs, key=lambda job: int(job.number), default=None)
+        return last.nodes if last and usable_nodes(last.partition) - {last.nodes} and is_one(last.nodes) else None
+    except Unanswered:
+        return None
 
 
 def end_leftovers(directory: Path, on_slurm: bool) -> None:

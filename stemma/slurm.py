@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds for a command; a controller that is down makes them wait for minutes
-FORMAT = "%A|%T|%N|%r|%S|%Z|%k"
+FORMAT = "%A|%T|%P|%N|%r|%S|%Z|%k"
 OURS = ("rule_", "group_")
 ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING", "SIGNALING")
 
@@ -26,6 +26,7 @@ class SlurmJob:
 
     number: str
     state: str
+    partition: str
     nodes: str
     reason: str
     since: str
@@ -45,10 +46,26 @@ def jobs_of(directory: Path, ended: bool = False) -> list[SlurmJob]:
         "squeue", "--me", "--noheader", "--states", "all" if ended else "PD,R,CG,CF,S,ST,RQ,SO,RS", "-o", FORMAT
     )
     for line in lines.splitlines():
-        number, state, nodes, reason, since, workdir, comment = line.split("|", 6)
+        number, state, partition, nodes, reason, since, workdir, comment = line.split("|", 7)
         if comment.startswith(OURS) and workdir in (place, str(directory)):
-            found.append(SlurmJob(number, state, nodes, reason, since, comment))
+            found.append(SlurmJob(number, state, partition, nodes, reason, since, comment))
     return found
+
+
+def comment_of(rule: str, wildcards: list[str]) -> str:
+    """The comment that the executor gives to the job of a rule."""
+    values = "_".join(wildcards).replace("/", "_")
+    return f"rule_{rule}_wildcards_{values}" if values else f"rule_{rule}"
+
+
+def is_one(nodes: str) -> bool:
+    """Is this the name of one node, not of several: n[1-2], n1,n2, nothing?"""
+    return bool(nodes) and not set(nodes) & set("[,")
+
+
+def usable_nodes(partition: str) -> set[str]:
+    """Names of the nodes of a partition that take jobs. Raises Unanswered."""
+    return set(ask("sinfo", "--noheader", "-N", "-p", partition, "-t", "idle,mix,alloc", "-o", "%N").split())
 
 
 def cancel(numbers: list[str]) -> None:

@@ -22,12 +22,13 @@ from snakemake.shell import shell
 from stemma import digest
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
-from stemma.cluster import end_leftovers, grow_memory
+from stemma.cluster import adapt_resources, end_leftovers, slurm_executor
 from stemma.errors import StemmaError, refusal, warn
 from stemma.foresight import Foresight
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
 from stemma.plan import keep
+from stemma.polling import ask_in_proportion
 from stemma.rules import RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
@@ -66,7 +67,7 @@ def attach(workflow, settings: Settings) -> Attached:
             rule.set_params(key=key_param(keys, plan, rule), flags=flags_param(keys, plan, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, plan, rule))
-    grow_memory(workflow)
+    adapt_resources(workflow)
     python = shlex.quote(str(Path(sys.executable).parent))
     shell.prefix(
         f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "
@@ -80,7 +81,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
-        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow.attached, executor_of(workflow))))
+        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow.attached, slurm_executor(workflow))))
     return workflow.attached
 
 
@@ -134,15 +135,13 @@ def plain_errors(function: Callable[[], T]) -> T:
         raise WorkflowError(line) from None
 
 
-def executor_of(workflow) -> str:
-    """The executor's name: local, slurm, ..."""
-    return workflow.executor_plugin.name if workflow.executor_plugin else "local"
-
-
-def begin(attached: Attached, executor: str) -> None:
-    """What the main process does before the first job: hold the directory, remember what later questions need."""
+def begin(attached: Attached, slurm: type | None) -> None:
+    """What the main process does before the first job: hold the directory, remember what later questions need. slurm:
+    the class of the executor, if jobs are submitted to Slurm."""
     take_lock(LOCK)
-    end_leftovers(Path.cwd(), executor == "slurm")
+    end_leftovers(Path.cwd(), slurm is not None)
+    if slurm is not None:
+        ask_in_proportion(slurm)
     Store.of(attached.settings).add_bytes(attached.config)
     digest.write_atomically(CONFIG, attached.config)
     attached.settings.save()
