@@ -27,8 +27,8 @@ from stemma.writeback import write_back
 ATTEMPTS = 3
 
 
-def run_job(job: Job, settings: Settings, root: Path, log: Path) -> None:
-    """Make the job's outputs stand at their paths, as a hit or by running its script. Raises StemmaError."""
+def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
+    """Make the job's outputs stand at their paths: "hit", or "run" if its script was run. Raises StemmaError."""
     begun = time.monotonic()
     closure = closure_of(Path(job.script), root)
     store = Store.of(settings)
@@ -37,7 +37,9 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> None:
     store.register(artifact.POINTERS)
     record, ran = settle(action, settings.config, log)
     write_back(store, action.key, record, action.trusted, ran)
-    report(job, "run" if ran else "hit", time.monotonic() - begun)
+    how = "run" if ran else "hit"
+    report(job, how, time.monotonic() - begun)
+    return how
 
 
 def settle(action: Action, config: str, log: Path) -> tuple[dict, bool]:
@@ -235,4 +237,9 @@ def report(job: Job, how: str, seconds: float) -> None:
     """One line per job: stage, rule, target, hit or run, seconds."""
     more = sum(map(len, job.outputs.values())) - 1
     target = describe(job) + (f" +{more}" if more else "")
-    print(f"{stage_of(job):<12} {job.rule:<15} {target:<42} {how}  {seconds:6.1f} s", file=sys.stderr, flush=True)
+    print(line(stage_of(job), job.rule, target, how, seconds), file=sys.stderr, flush=True)
+
+
+def line(stage: str, rule: str, target: str, how: str, seconds: float) -> str:
+    """What a job has done, in columns."""
+    return f"{stage:<12} {rule:<15} {target:<42} {how}  {seconds:6.1f} s"

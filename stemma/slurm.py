@@ -68,6 +68,14 @@ def usable_nodes(partition: str) -> set[str]:
     return set(ask("sinfo", "--noheader", "-N", "-p", partition, "-t", "idle,mix,alloc", "-o", "%N").split())
 
 
+def state_of(number: str) -> str:
+    """What became of a job, as long as Slurm remembers it: FAILED, TIMEOUT, ...; empty where nobody says."""
+    try:
+        return ask("squeue", "--noheader", "--states", "all", "--jobs", number, "-o", "%T").strip()
+    except Unanswered:
+        return ""
+
+
 def cancel(numbers: list[str]) -> None:
     """End jobs: SIGTERM, and SIGKILL after the cluster's KillWait. Raises Unanswered."""
     ask("scancel", *numbers)

@@ -9,6 +9,7 @@ import re
 from snakemake.settings.enums import Quietness
 
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
+SLURM_NOISE = ("No SLURM account", "No account was given", "Unable to guess SLURM account")
 KEPT = ("Nothing to be done",)
 FRAME = re.compile(r"\w*(Error|Exception)( in (file|rule) .*)?:|Error:|Wildcards:")
 LABEL = re.compile(r"^(\w*(Error|Exception): )+")
@@ -28,7 +29,7 @@ def one_line(record: logging.LogRecord) -> bool:
     text = record.getMessage()
     if record.levelno < logging.WARNING:
         return text.startswith(KEPT)
-    if any(noise in text for noise in NOISE):
+    if any(noise in text for noise in NOISE + SLURM_NOISE):
         return False
     if record.levelno >= logging.ERROR:
         record.msg, record.args = f"error: {essence(text)}", ()

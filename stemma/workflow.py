@@ -20,11 +20,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.shell import shell
 
 from stemma import digest
+from stemma.announce import announce
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
 from stemma.cluster import adapt_resources, end_leftovers, slurm_executor
 from stemma.errors import StemmaError, refusal, warn
 from stemma.foresight import Foresight
+from stemma.jobs import begin_run
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
 from stemma.plan import keep
@@ -81,7 +83,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
-        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow.attached, slurm_executor(workflow))))
+        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow)))
     return workflow.attached
 
 
@@ -135,19 +137,22 @@ def plain_errors(function: Callable[[], T]) -> T:
         raise WorkflowError(line) from None
 
 
-def begin(attached: Attached, slurm: type | None) -> None:
-    """What the main process does before the first job: hold the directory, remember what later questions need. slurm:
-    the class of the executor, if jobs are submitted to Slurm."""
+def begin(workflow) -> None:
+    """What the main process does before the first job: hold the directory, remember what later questions need."""
+    attached, slurm = workflow.attached, slurm_executor(workflow)
     take_lock(LOCK)
     end_leftovers(Path.cwd(), slurm is not None)
     if slurm is not None:
         ask_in_proportion(slurm)
+    if not workflow.local_exec:
+        announce(workflow)
     Store.of(attached.settings).add_bytes(attached.config)
     digest.write_atomically(CONFIG, attached.config)
     attached.settings.save()
     attached.keys.sources.save()
     attached.keep_plan()
     reader_of(attached.keys.root).save()
+    begin_run(workflow)
 
 
 def take_lock(path: Path) -> None:

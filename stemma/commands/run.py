@@ -4,8 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
+from stemma.jobs import marked
 from stemma.record import Job
-from stemma.run import describe, run_job
+from stemma.run import describe, run_job, stage_of
 from stemma.settings import ROOT, Settings
 
 
@@ -37,7 +38,9 @@ def handle(parsed: argparse.Namespace) -> None:
         parsed.threads,
     )
     parsed.what = f"{job.rule} {describe(job)}: "
-    run_job(job, parsed.settings, ROOT, Path(parsed.log))
+    log, place = Path(parsed.log), next(iter(job.outputs.values()))[0]
+    with marked(job.rule, place, describe(job), job.expected, log, stage_of(job)) as marker:
+        marker.how = run_job(job, parsed.settings, ROOT, log)
 
 
 def paired(options: list[str]) -> dict[str, list[str]]:

@@ -1,0 +1,116 @@
+"""What the terminal says of jobs that run elsewhere: their runners speak into files of the executor's.
+
+One line for each that ends, the runner's own with the node, and one for each that fails: rule, artifact, the script's
+last error or what Slurm did to it, the log, and whether it is tried again. Reads markers (stemma/jobs.py); listens to
+Snakemake's log events, whose own lines stay in .snakemake/log.
+"""
+
+import logging
+import re
+import sys
+
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from stemma.jobs import Marker, read_marker
+from stemma.run import line
+from stemma.slurm import state_of
+
+REFUSED = re.compile(r"The error message was '(?:sbatch: error: )?(.*?)'?\.?\s*$", re.MULTILINE)
+BY_SLURM = {  # what became of a job: what that means, and what to do when it happens at every attempt
+    "OUT_OF_MEMORY": ("it was killed at its limit of {mem_mb} MB", "raise mem_mb of {rule}"),
+    "TIMEOUT": ("it was ended at its limit of {runtime} minutes", "raise runtime of {rule}"),
+    "NODE_FAIL": ("its node died", "see `sinfo -R`"),
+    "CANCELLED": ("it was cancelled", "run again"),
+    "PREEMPTED": ("it was preempted", "run again"),
+}
+
+
+def announce(workflow) -> None:
+    """From now on speak for the jobs that this workflow submits."""
+    logger.addHandler(Announcer(workflow))
+
+
+class Announcer(logging.Handler):
+    """Listens to one workflow's log events."""
+
+    def __init__(self, workflow):
+        super().__init__()
+        self.workflow = workflow
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_FINISHED:
+            self.finished(self.job(record.job_id))
+        elif event == LogEvent.JOB_ERROR:
+            self.failed(self.job(record.jobid), record.rule_msg or "", record.aux.get("external_jobid"))
+        elif event == LogEvent.GROUP_ERROR:
+            self.group_failed(record)
+
+    def job(self, number: int):
+        """Snakemake's job of a number."""
+        return next(job for job in self.workflow.dag.jobs if job.jobid == number)
+
+    def finished(self, job) -> None:
+        """The line that its runner said where nobody hears it."""
+        marker = None if job.is_local else marker_of(job)
+        if marker and marker.state == "done":
+            say(f"{line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds)}  {marker.node}")
+
+    def failed(self, job, message: str, number: str | None) -> None:
+        """Of a job that is no group's; here what runs on this machine has spoken for itself."""
+        if job.is_local or job.group is not None and number is None:
+            return
+        refused = REFUSED.search(message)
+        if refused:
+            why, where, advice = f"Slurm refuses it: {refused[1]}", "", f"change what {job.rule.name} asks for"
+        else:
+            why, where, advice = reason(job, marker_of(job), number)
+        say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
+
+    def group_failed(self, record: logging.LogRecord) -> None:
+        """Of a group the member that failed is named; the others ended well or never began."""
+        number = getattr(record, "external_jobid", None)
+        members = [self.job(info["jobid"]) for info in record.job_error_info]
+        markers = [(job, marker_of(job)) for job in members]
+        blamed = [(job, marker) for job, marker in markers if marker and marker.state != "done"] or markers[:1]
+        for job, marker in blamed:
+            why, where, advice = reason(job, marker, number)
+            say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
+
+
+def marker_of(job) -> Marker | None:
+    """What its runner has written of it in this run."""
+    return read_marker(str(job.output[0])) if job.output else None
+
+
+def target_of(job) -> str:
+    """What people call it: the place of its first output."""
+    return str(job.output[0]).removesuffix("/manifest.json") if job.output else job.rule.name
+
+
+def reason(job, marker: Marker | None, number: str | None) -> tuple[str, str, str]:
+    """Why it failed; where it ran and where its log is; what to do."""
+    state = state_of(number) if number else ""
+    where = f" (Slurm job {number}{f' on {marker.node}' if marker else ''})" if number else ""
+    log = f"; log {job.log[0]}" if job.log else ""
+    if marker and marker.error and state not in ("OUT_OF_MEMORY", "TIMEOUT"):
+        return marker.error, ("" if str(job.log[0]) in marker.error else log) + where, "mend that, then run again"
+    if state in BY_SLURM:
+        values = {"rule": job.rule.name, "mem_mb": job.resources.get("mem_mb"), "runtime": job.resources.get("runtime")}
+        why, advice = (text.format(**values) for text in BY_SLURM[state])
+        return why, log + where, advice
+    return "it ended without a word", log + where, "see .snakemake/slurm_logs, then run again"
+
+
+def what_next(job, advice: str) -> str:
+    """Is it tried again? If not, the advice."""
+    attempts = (job.restart_times or 0) + 1
+    if job.attempt < attempts:
+        return f"; tried again, attempt {job.attempt + 1} of {attempts}"
+    return f"; {advice}"
+
+
+def say(text: str) -> None:
+    """A line on the terminal."""
+    print(text, file=sys.stderr, flush=True)

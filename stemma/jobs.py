@@ -1,0 +1,198 @@
+"""Markers: what each job of the present run is doing, for those who watch (stemma/status.py, stemma/announce.py).
+
+results/.records/run.json says what the main snakemake set out to do; results/.records/jobs/ holds one small file per
+job, which its runner writes at its start and at its end. They are no artifacts: no key, record or result depends on
+them, nothing is fsynced, and where they cannot be written the job goes on without. A run clears those of the last.
+Params, environment variables and the words of a command line never enter them.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stemma.digest import read_json
+from stemma.errors import StemmaError, refusal
+from stemma.files import beside
+
+RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/jobs")
+SUFFIX = ".job"  # pointers end in .json: no search for them reads these
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, so that it can be told from a later one of the same number: `space` names boot and pid namespace."""
+
+    host: str
+    pid: int
+    space: str
+    born: str
+
+    @staticmethod
+    def this() -> "Process":
+        """The one that asks."""
+        return Process(socket.gethostname(), os.getpid(), space(), born(os.getpid()) or "")
+
+    def is_alive(self) -> bool | None:
+        """Does it run? None: it is of another machine or container, which only those there can tell."""
+        if (self.host, self.space) != (socket.gethostname(), space()):
+            return None
+        now = born(self.pid)
+        return now is not None and now == self.born
+
+
+@dataclass
+class Marker:
+    """One job's: `state` is running, done, failed or stopped; `how` is hit or run; times are seconds since 1970."""
+
+    rule: str
+    target: str
+    expected: str
+    log: str
+    node: str
+    process: Process
+    slurm: str | None
+    attempt: int
+    started: float
+    state: str = "running"
+    stage: str = ""
+    how: str | None = None
+    error: str | None = None
+    ended: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return None if self.ended is None else self.ended - self.started
+
+    def write(self, place: str) -> None:
+        """Put it where the job of the first output `place` has its marker."""
+        write(marker_path(place), asdict(self))
+
+
+@contextlib.contextmanager
+def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: str) -> Iterator[Marker]:
+    """Keep a job's marker while it is done. `place`: its first declared output. The body says `how` it was done."""
+    before = read_marker(place)
+    marker = Marker(
+        rule,
+        target,
+        expected,
+        str(log),
+        os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        Process.this(),
+        os.environ.get("SLURM_JOB_ID"),
+        before.attempt + 1 if before else 1,
+        time.time(),
+        stage=stage,
+    )
+    marker.write(place)
+    marker.state = "failed"
+    try:
+        yield marker
+        marker.state = "done"
+    except StemmaError as error:
+        marker.error = str(error)
+        raise
+    except OSError as error:
+        marker.error = refusal(error) or repr(error)
+        raise
+    except (SystemExit, KeyboardInterrupt):
+        marker.state, marker.error = "stopped", "it was told to stop"
+        raise
+    except Exception as error:
+        marker.error = repr(error)
+        raise
+    finally:
+        marker.ended = time.time()
+        marker.write(place)
+
+
+def read_marker(place: str) -> Marker | None:
+    """The marker of the job whose first output is `place`, if it has begun in this run."""
+    return marker_of(read_json(marker_path(place)))
+
+
+def marker_of(value: dict | None) -> Marker | None:
+    """A marker as it was written; None for anything else."""
+    if not value or value.keys() != Marker.__dataclass_fields__.keys():
+        return None
+    return Marker(**value | {"process": Process(**value["process"])})
+
+
+def marker_path(place: str) -> Path:
+    """One flat directory: a file for each job, named after its first output."""
+    return MARKERS / (hashlib.sha256(place.encode()).hexdigest()[:32] + SUFFIX)
+
+
+def begin_run(workflow) -> None:
+    """Say what this snakemake is going to do, and forget what the one before did."""
+    executor = workflow.executor_plugin.name
+    if executor == "touch":
+        return
+    settings = workflow.resource_settings
+    jobs = list(workflow.dag.needrun_jobs())
+    places = {job: str(job.output[0]) if job.output else job.rule.name for job in jobs}
+    run = {
+        "started": time.time(),
+        "process": asdict(Process.this()),
+        "directory": str(Path.cwd()),
+        "executor": executor,
+        "cores": settings.cores if executor == "local" else settings.local_cores,
+        "jobs_at_once": settings.nodes,
+        "jobs": [
+            {
+                "rule": job.rule.name,
+                "place": places[job],
+                "comment": "_wildcards_".join(filter(None, (f"rule_{job.rule.name}", wildcards_of(job)))),
+                "group": job.group,
+                "threads": job.threads if executor == "local" else 1,
+                "attempts": (job.restart_times or 0) + 1,
+                "marked": "python -m stemma run " in (job.rule.shellcmd or ""),
+                "here": executor == "local" or job.rule.name in workflow._localrules,
+                "needs": sorted(places[other] for other in workflow.dag.dependencies[job] if other in places),
+            }
+            for job in jobs
+        ],
+    }
+    shutil.rmtree(MARKERS, ignore_errors=True)
+    write(RUN, run)
+
+
+def wildcards_of(job) -> str:
+    """As the slurm executor writes them into a job's comment."""
+    return "_".join(job.wildcards).replace("/", "_") if job.wildcards else ""
+
+
+def write(path: Path, value: dict) -> None:
+    """By rename, and without waiting for the disk."""
+    temporary = beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(value))
+        temporary.replace(path)
+    except OSError:  # a disk that is full or read-only fails the job where it matters, or nowhere
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def space() -> str:
+    """Which boot of which machine, which container; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
+def born(pid: int) -> str | None:
+    """When a process of this machine began, in ticks since the boot; None where there is none, or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if fields[0] == "Z" else fields[19]
