@@ -102,3 +102,22 @@ def test_another_number_of_nodes_is_refused(toy: Toy) -> None:
     assert status == 2
     assert "pretrain.nodes is 2, but Slurm job" in last
     assert "has 1 node; ask Slurm for as many, or change the config" in last
+
+
+def test_ranks_that_agents_of_torchrun_started_on_two_nodes_join(toy: Toy) -> None:
+    """An agent takes --start for its own, so the script's options stand in a file."""
+    toy.checkpoint.mkdir()
+    arguments = options(toy.inputs, checkpoint=toy.checkpoint, scratch=toy.scratch, **LAYOUT)
+    inner, script = toy.directory / "inner.sh", toy.directory / "script.sh"
+    inner.write_text(f"exec {shlex.join([sys.executable, 'scripts/pretrain/pretrain.py', *arguments])}\n")
+    torchrun = (
+        f"{sys.executable} -m torch.distributed.run --nnodes=2 --node-rank=$SLURM_NODEID --master-addr=127.0.0.1 "
+        f"--master-port=29511 --nproc-per-node=1 --no-python bash {inner}"
+    )
+    script.write_text(f"#!/bin/bash\nsrun --nodes=2 --ntasks-per-node=1 bash -c '{torchrun}'\n")
+    size = ["--nodes=2", "--ntasks=2", "--cpus-per-task=2", "--mem=1500", "--time=3"]
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = ["sbatch", "--wait", f"--output={toy.directory / 'toy.out'}", *size, str(script)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, timeout=150)
+    assert done.returncode == 0, (toy.directory / "toy.out").read_text()
+    assert digests(toy.checkpoint) == here(toy)
