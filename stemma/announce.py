@@ -1,13 +1,14 @@
 """What the terminal says of jobs that run elsewhere: their runners speak into files of the executor's.
 
 One line for each that ends, the runner's own with the node, and one for each that fails: rule, artifact, the script's
-last error or what Slurm did to it, the log, and whether it is tried again. Reads markers (stemma/jobs.py); listens to
-Snakemake's log events, whose own lines stay in .snakemake/log.
+last error or what Slurm did to it, the log, and whether it is tried again. Reads markers (stemma/jobs.py). Of failures
+Snakemake's log events tell, of successes the executor, since Snakemake logs none when it is to be quiet.
 """
 
 import logging
 import re
 import sys
+from pathlib import Path
 
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -17,6 +18,7 @@ from stemma.run import line
 from stemma.slurm import state_of
 
 REFUSED = re.compile(r"The error message was '(?:sbatch: error: )?(.*?)'?\.?\s*$", re.MULTILINE)
+OVER = "Exceeded job memory limit"
 BY_SLURM = {  # what became of a job: what that means, and what to do when it happens at every attempt
     "OUT_OF_MEMORY": ("it was killed at its limit of {mem_mb} MB", "raise mem_mb of {rule}"),
     "TIMEOUT": ("it was ended at its limit of {runtime} minutes", "raise runtime of {rule}"),
@@ -29,10 +31,26 @@ BY_SLURM = {  # what became of a job: what that means, and what to do when it ha
 def announce(workflow) -> None:
     """From now on speak for the jobs that this workflow submits."""
     logger.addHandler(Announcer(workflow))
+    executor = workflow.executor_plugin.executor
+    handle = executor.handle_job_success
+
+    def handle_and_say(self, job) -> None:
+        handle(self, job)
+        for member in job if job.is_group() else [job]:
+            ended(member)
+
+    executor.handle_job_success = handle_and_say
+
+
+def ended(job) -> None:
+    """The line that its runner said where nobody hears it."""
+    marker = marker_of(job)
+    if marker and marker.state == "done":
+        say(f"{line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds)}  {marker.node}")
 
 
 class Announcer(logging.Handler):
-    """Listens to one workflow's log events."""
+    """Listens to the log events of one workflow."""
 
     def __init__(self, workflow):
         super().__init__()
@@ -40,10 +58,8 @@ class Announcer(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
-        if event == LogEvent.JOB_FINISHED:
-            self.finished(self.job(record.job_id))
-        elif event == LogEvent.JOB_ERROR:
-            self.failed(self.job(record.jobid), record.rule_msg or "", record.aux.get("external_jobid"))
+        if event == LogEvent.JOB_ERROR:
+            self.failed(self.job(record.jobid), record.rule_msg or "", record.aux.get("external_jobid"), record.log)
         elif event == LogEvent.GROUP_ERROR:
             self.group_failed(record)
 
@@ -51,13 +67,7 @@ class Announcer(logging.Handler):
         """Snakemake's job of a number."""
         return next(job for job in self.workflow.dag.jobs if job.jobid == number)
 
-    def finished(self, job) -> None:
-        """The line that its runner said where nobody hears it."""
-        marker = None if job.is_local else marker_of(job)
-        if marker and marker.state == "done":
-            say(f"{line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds)}  {marker.node}")
-
-    def failed(self, job, message: str, number: str | None) -> None:
+    def failed(self, job, message: str, number: str | None, logs: list[str]) -> None:
         """Of a job that is no group's; here what runs on this machine has spoken for itself."""
         if job.is_local or job.group is not None and number is None:
             return
@@ -65,7 +75,7 @@ class Announcer(logging.Handler):
         if refused:
             why, where, advice = f"Slurm refuses it: {refused[1]}", "", f"change what {job.rule.name} asks for"
         else:
-            why, where, advice = reason(job, marker_of(job), number)
+            why, where, advice = reason(job, marker_of(job), number, logs)
         say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
 
     def group_failed(self, record: logging.LogRecord) -> None:
@@ -75,7 +85,7 @@ class Announcer(logging.Handler):
         markers = [(job, marker_of(job)) for job in members]
         blamed = [(job, marker) for job, marker in markers if marker and marker.state != "done"] or markers[:1]
         for job, marker in blamed:
-            why, where, advice = reason(job, marker, number)
+            why, where, advice = reason(job, marker, number, record.aux_logs)
             say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
 
 
@@ -89,9 +99,9 @@ def target_of(job) -> str:
     return str(job.output[0]).removesuffix("/manifest.json") if job.output else job.rule.name
 
 
-def reason(job, marker: Marker | None, number: str | None) -> tuple[str, str, str]:
-    """Why it failed; where it ran and where its log is; what to do."""
-    state = state_of(number) if number else ""
+def reason(job, marker: Marker | None, number: str | None, logs: list[str]) -> tuple[str, str, str]:
+    """Why it failed; where it ran and where its log is; what to do. logs: Snakemake's and Slurm's own."""
+    state = "OUT_OF_MEMORY" if exceeded_memory(logs) else state_of(number) if number else ""
     where = f" (Slurm job {number}{f' on {marker.node}' if marker else ''})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
     if marker and marker.error and state not in ("OUT_OF_MEMORY", "TIMEOUT"):
@@ -101,6 +111,11 @@ def reason(job, marker: Marker | None, number: str | None) -> tuple[str, str, st
         why, advice = (text.format(**values) for text in BY_SLURM[state])
         return why, log + where, advice
     return "it ended without a word", log + where, "see .snakemake/slurm_logs, then run again"
+
+
+def exceeded_memory(logs: list[str]) -> bool:
+    """Did Slurm's accounting end the job for its memory? Then its state is merely FAILED."""
+    return any(OVER in Path(log).read_text(errors="replace") for log in logs if Path(log).is_file())
 
 
 def what_next(job, advice: str) -> str:

@@ -92,7 +92,7 @@ def metrics_in(printed: list[str], script: Path) -> dict:
 def explain(status: int, last: str, log: Path) -> str:
     """Why a script failed, in one line."""
     if last.startswith(ERROR):
-        return last.removeprefix(ERROR)
+        return f"{last.removeprefix(ERROR)} (the log is {log})"
     if status == -signal.SIGKILL:
         return f"the script was killed (SIGKILL; perhaps for want of memory); the log is {log}"
     if status < 0:

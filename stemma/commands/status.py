@@ -85,7 +85,7 @@ def section(title: str, jobs: list[Job], now: float) -> list[str]:
         ):
             facts.append(job.reason)
         if job.state == "running" and job.left is not None:
-            facts.append(f"about {clock(job.left)} left")
+            facts.append(f"about {clock(job.left)} left" if job.left else "longer than before")
         lines.append(f"  {job.rule:<15} {job.target:<40} {', '.join(filter(None, facts))}")
         lines += [f"      {text}" for text in job.last]
     return lines
