@@ -1,0 +1,99 @@
+"""What one sees of a run on Slurm: the terminal as of a local build, failures in one line, `status` from aside."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.cluster.build import Build
+from tests.cluster.slurm import wait_for
+from tests.golden import ROOT
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+TARGET = "results/pretrain/step-30/manifest.json"
+NOISE = ("Traceback", "SLURM", "Error in", "Exception", "coroutine")
+
+
+@pytest.fixture
+def build(built, tmp_path) -> Build:
+    """Pretraining is to be done."""
+    change = tmp_path / "change.yaml"
+    change.write_text("pretrain: {learning_rate: 0.02}\n")
+    return built.build.fork(tmp_path / "fork", change)
+
+
+def seen(build: Build) -> dict:
+    """What status says of the first segment."""
+    command = [sys.executable, "-m", "stemma", "status", "--json"]
+    done = subprocess.run(
+        command,
+        cwd=build.directory,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    jobs = json.loads(done.stdout)["jobs"] if done.returncode == 0 else []
+    return next((job for job in jobs if job["target"] == "results/pretrain/step-30"), {"state": "unknown"})
+
+
+def errors(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith("error: ")]
+
+
+def test_a_run_reads_like_a_local_one_and_names_the_nodes(built):
+    for rule in ("annotate", "clean", "pretrain", "preferences"):
+        assert re.search(rf"^\w+ +{rule} +results/\S+ +run +\d+\.\d s  n[12]$", built.said, re.MULTILINE), built.said
+    assert not any(word in built.said for word in NOISE), built.said
+
+
+def test_waiting_in_the_queue_then_running(cluster, build):
+    for node in cluster.NODES:
+        cluster.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+    process = build.start(TARGET)
+    wait_for(lambda: seen(build)["state"] == "queued" and seen(build)["reason"] not in ("None", None), "a reason", 60)
+    job = seen(build)
+    assert job["slurm"]
+    for node in cluster.NODES:
+        cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
+    wait_for(lambda: seen(build)["state"] == "running", "the job to run", 60)
+    running = seen(build)
+    assert running["node"] in cluster.NODES
+    assert running["slurm"] == job["slurm"]
+    assert build.end(process).returncode == 0
+    assert seen(build)["state"] == "done"
+
+
+def test_a_job_over_its_memory_says_so_and_what_comes_next(build):
+    done = build.end(build.start(TARGET, "--set-resources", "pretrain:mem_mb=1", "--retries", "0"))
+    assert done.returncode == 1
+    (line,) = errors(done.said)
+    assert re.fullmatch(
+        r"error: pretrain results/pretrain/step-30: it was killed at its limit of 401 MB; "
+        r"log results/logs/pretrain/30.log \(Slurm job \d+ on n[12]\); raise mem_mb of pretrain",
+        line,
+    )
+    assert seen(build)["state"] == "lost"
+
+
+def test_what_slurm_refuses_is_said_in_its_words(build):
+    done = build.end(build.start(TARGET, "--set-resources", "pretrain:mem_mb=90000", "--retries", "0"))
+    assert errors(done.said) == [
+        "error: pretrain results/pretrain/step-30: Slurm refuses it: Memory specification can not be satisfied; "
+        "change what pretrain asks for"
+    ]
+
+
+def test_a_script_that_fails_is_named_with_its_log(build):
+    shards = build.directory / "results/tokens"
+    victim = next(shards.glob("*.bin"))
+    victim.chmod(0o644)
+    victim.write_bytes(victim.read_bytes()[:-2])
+    done = build.end(build.start(TARGET, "--retries", "1"))
+    assert done.returncode == 1
+    first, last = errors(done.said)
+    assert first.startswith("error: pretrain results/pretrain/step-30: results/tokens")
+    assert first.endswith("tried again, attempt 2 of 2")
+    assert re.search(r"\(Slurm job \d+ on n[12]\); mend that, then run again$", last)
+    assert not any(word in done.said for word in NOISE), done.said
