@@ -75,23 +75,24 @@ class Announcer(logging.Handler):
         if refused:
             why, where, advice = f"Slurm refuses it: {refused[1]}", "", f"change what {job.rule.name} asks for"
         else:
-            why, where, advice = reason(job, marker_of(job), number, logs)
+            why, where, advice = reason(job, marker_of(job, number), number, logs)
         say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
 
     def group_failed(self, record: logging.LogRecord) -> None:
         """Of a group the member that failed is named; the others ended well or never began."""
         number = getattr(record, "external_jobid", None)
         members = [self.job(info["jobid"]) for info in record.job_error_info]
-        markers = [(job, marker_of(job)) for job in members]
+        markers = [(job, marker_of(job, number)) for job in members]
         blamed = [(job, marker) for job, marker in markers if marker and marker.state != "done"] or markers[:1]
         for job, marker in blamed:
             why, where, advice = reason(job, marker, number, record.aux_logs)
             say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
 
 
-def marker_of(job) -> Marker | None:
-    """What its runner has written of it in this run."""
-    return read_marker(str(job.output[0])) if job.output else None
+def marker_of(job, number: str | None = None) -> Marker | None:
+    """What its runner has written of it in this run; `number`: as that job of Slurm's, not as an earlier attempt."""
+    marker = read_marker(str(job.output[0])) if job.output else None
+    return marker if number is None or marker and marker.slurm == number else None
 
 
 def target_of(job) -> str:

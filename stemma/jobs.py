@@ -20,6 +20,7 @@ from pathlib import Path
 from stemma.digest import read_json
 from stemma.errors import StemmaError, refusal
 from stemma.files import beside
+from stemma.slurm import comment_of
 
 RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/jobs")
 SUFFIX = ".job"  # pointers end in .json: no search for them reads these
@@ -150,7 +151,7 @@ def begin_run(workflow) -> None:
             {
                 "rule": job.rule.name,
                 "place": places[job],
-                "comment": "_wildcards_".join(filter(None, (f"rule_{job.rule.name}", wildcards_of(job)))),
+                "comment": comment_of(job.rule.name, list(job.wildcards)),
                 "group": job.group,
                 "threads": job.threads if executor == "local" else 1,
                 "attempts": (job.restart_times or 0) + 1,
@@ -163,11 +164,6 @@ def begin_run(workflow) -> None:
     }
     shutil.rmtree(MARKERS, ignore_errors=True)
     write(RUN, run)
-
-
-def wildcards_of(job) -> str:
-    """As the slurm executor writes them into a job's comment."""
-    return "_".join(job.wildcards).replace("/", "_") if job.wildcards else ""
 
 
 def write(path: Path, value: dict) -> None:

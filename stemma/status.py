@@ -68,9 +68,9 @@ def look(lines: int = 1) -> Run:
         raise StemmaError(f"{Path.cwd()}: nothing was built here since this command exists; run snakemake here first")
     process = Process(**plan["process"])
     run = Run(plan["started"], process.host, plan["executor"], process.is_alive(), [])
-    submitted = slurm_jobs(run) if plan["executor"] == "slurm" else []
-    by_number = {job.number: job for job in submitted}
-    living = {job.comment: job for job in submitted if job.is_alive}
+    submitted = slurm_jobs(run) if plan["executor"] == "slurm" else None
+    by_number = None if submitted is None else {job.number: job for job in submitted}
+    living = {job.comment: job for job in submitted or [] if job.is_alive}
     markers = read_markers()
     planned = [job for job in plan["jobs"] if "/" in job["place"]]  # a rule without output only gathers others
     views = {job["place"]: view(job, markers, by_number, living, run) for job in planned}
@@ -87,13 +87,13 @@ def look(lines: int = 1) -> Run:
     return run
 
 
-def slurm_jobs(run: Run) -> list[SlurmJob]:
-    """All that Slurm remembers of this directory; what it does not answer is noted."""
+def slurm_jobs(run: Run) -> list[SlurmJob] | None:
+    """All that Slurm remembers of this directory; None, and a note, where it does not answer."""
     try:
         return jobs_of(Path.cwd(), ended=True)
     except Unanswered as reason:
         run.notes.append(f"Slurm does not answer ({reason})")
-        return []
+        return None
 
 
 def read_markers() -> dict[str, Marker]:
@@ -103,7 +103,11 @@ def read_markers() -> dict[str, Marker]:
 
 
 def view(
-    planned: dict, markers: dict[str, Marker], by_number: dict[str, SlurmJob], living: dict[str, SlurmJob], run: Run
+    planned: dict,
+    markers: dict[str, Marker],
+    by_number: dict[str, SlurmJob] | None,
+    living: dict[str, SlurmJob],
+    run: Run,
 ) -> Job:
     """One job by its marker, or by what Slurm has of it as long as its runner has not begun."""
     place = planned["place"]
@@ -137,10 +141,14 @@ def at(planned: dict, living: dict[str, SlurmJob]) -> SlurmJob | None:
     return next((job for comment, job in living.items() if comment.startswith(f"rule_{planned['group']}_")), None)
 
 
-def why_lost(marker: Marker, by_number: dict[str, SlurmJob]) -> str | None:
-    """What became of a runner that has not said its end; None as long as it may be at work."""
-    at_slurm = by_number.get(marker.slurm or "")
-    if at_slurm:
+def why_lost(marker: Marker, by_number: dict[str, SlurmJob] | None) -> str | None:
+    """What became of a runner that has not said its end; None as long as it may be at work.
+
+    `by_number`: all that Slurm remembers; None where it was not asked or does not answer."""
+    if marker.slurm and by_number is not None:
+        at_slurm = by_number.get(marker.slurm)
+        if at_slurm is None:
+            return "Slurm no longer knows its job"
         return None if at_slurm.is_alive else f"Slurm: {at_slurm.state}"
     return "its process is gone" if marker.process.is_alive() is False else None
 
