@@ -13,6 +13,7 @@ from tests.golden import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 TARGET = "results/pretrain/step-30/manifest.json"
+ALONE = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
 NOISE = ("Traceback", "SLURM", "Error in", "Exception", "coroutine")
 
 
