@@ -105,7 +105,8 @@ def reason(job, marker: Marker | None, number: str | None, logs: list[str]) -> t
     state = "OUT_OF_MEMORY" if exceeded_memory(logs) else state_of(number) if number else ""
     where = f" (Slurm job {number}{f' on {marker.node}' if marker else ''})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
-    if marker and marker.error and state not in ("OUT_OF_MEMORY", "TIMEOUT"):
+    by_slurm = state in ("OUT_OF_MEMORY", "TIMEOUT") or state in BY_SLURM and marker and marker.state == "stopped"
+    if marker and marker.error and not by_slurm:
         return marker.error, ("" if str(job.log[0]) in marker.error else log) + where, "mend that, then run again"
     if state in BY_SLURM:
         values = {"rule": job.rule.name, "mem_mb": job.resources.get("mem_mb"), "runtime": job.resources.get("runtime")}

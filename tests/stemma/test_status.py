@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from stemma.jobs import MARKERS, SUFFIX, Process, born, marker_of, marker_path, read_marker
+from stemma.status import why_lost
 from tests.stemma.conftest import Toy
 from tests.stemma.test_workflow import wait_for
 
@@ -141,3 +142,13 @@ def test_ten_thousand_jobs(built: Toy):
     run["jobs"] = [job | {"place": f"results/{number}/x", "needs": []} for number in range(10_000)]
     file.write_text(json.dumps(run))
     assert "0 of 10000 jobs done" in status(built).stdout
+
+
+def test_a_job_that_slurm_has_forgotten_is_lost(built: Toy, monkeypatch):
+    """Where Slurm does not answer nobody can tell."""
+    monkeypatch.chdir(built.path)
+    marker = replace(read_marker("results/joined.txt"), slurm="12")
+    elsewhere = replace(marker, process=replace(marker.process, host="elsewhere"))
+    assert why_lost(elsewhere, {}) == "Slurm no longer knows its job"
+    assert why_lost(elsewhere, None) is None
+    assert why_lost(marker, None) == "its process is gone"
