@@ -13,7 +13,7 @@ from tests.cluster.slurm import wait_for
 from tests.golden import ROOT
 from tests.stemma.conftest import Toy, planted
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 SLOW = "import time; time.sleep(60)\n    return text.upper()"
 
 

@@ -118,11 +118,12 @@ def test_the_controller_dies_and_comes_back(cluster, build, undisturbed):
 def test_slurm_puts_the_job_back_into_the_queue(cluster, build, undisturbed):
     def fault() -> None:
         (number,) = cluster.jobs_on(node_of_the_job(cluster))
+        cluster.run("scontrol", "update", f"jobid={number}", "requeue=1")  # as a site may have it by itself
         cluster.run("scontrol", "requeue", number)
         wait_for(lambda: cluster.run("squeue", "-h", "-j", number, "-t", "PD").stdout, "the job to wait")
         cluster.run("scontrol", "update", f"jobid={number}", "starttime=now")
 
-    done = disturbed(build, fault, "--slurm-requeue")
+    done = disturbed(build, fault)
     assert checkpoints(build) == undisturbed
     assert done.rules == ["pretrain"] * 2
 
