@@ -1,6 +1,6 @@
 """Keep the terminal to one line per job and one line per error, when the profile asks Snakemake to be quiet.
 
-The runner speaks for each job (stemma/run.py); Snakemake's frames about the same thing stay in its log file.
+The runner speaks for each job (stemma/run.py), or stemma/announce.py where that runs elsewhere.
 """
 
 import logging
@@ -16,7 +16,7 @@ LABEL = re.compile(r"^(\w*(Error|Exception): )+")
 
 
 def be_terse(workflow) -> None:
-    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules; .snakemake/log keeps everything."""
+    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules. Its log file stays as it is."""
     if Quietness.RULES not in (workflow.output_settings.quiet or ()):
         return
     for handler in logging.getLogger("snakemake.logging").handlers:

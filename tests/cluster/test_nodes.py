@@ -12,7 +12,7 @@ import pytest
 
 from tests.llm.train.toy import ROOT, digests, make_inputs, options
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 LAYOUT = {"parallel": {"data": 2}, "recovery_every": 3}
 
 
