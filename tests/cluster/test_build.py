@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from stemma import numeric
+from tests.cluster.build import Build
 from tests.golden import GOLDEN, digests, is_trained
+from tests.stemma.conftest import LINE
 
 pytestmark = pytest.mark.cluster
 
@@ -57,3 +59,18 @@ def test_what_the_store_holds_is_not_submitted(built, tmp_path):
     done = build.run()
     assert done.rules == []
     assert digests(build.directory) == digests(built.build.directory)
+
+
+def test_what_the_cluster_built_is_a_hit_on_this_machine(built, tmp_path):
+    shared = tmp_path / "shared.yaml"
+    shared.write_text(f"shared_store: {built.build.directory}/results/.store\n")
+    laptop = Build(tmp_path / "laptop", shared)
+    laptop.directory.mkdir()
+    done = laptop.run(profile="default")
+    assert {how for _, how in lines(done.said)} == {"hit"}
+    assert digests(laptop.directory) == digests(built.build.directory)
+
+
+def lines(said: str) -> list[tuple[str, str]]:
+    """(rule, hit or run) of every job that ended."""
+    return [(match[2], match[4]) for match in LINE.finditer(said)]

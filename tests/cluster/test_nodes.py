@@ -5,11 +5,12 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import golden
 from tests.llm.train.toy import ROOT, digests, make_inputs, options
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -104,14 +105,25 @@ def test_another_number_of_nodes_is_refused(toy: Toy) -> None:
     assert "has 1 node; ask Slurm for as many, or change the config" in last
 
 
-def test_ranks_that_agents_of_torchrun_started_on_two_nodes_join(toy: Toy) -> None:
+@pytest.fixture
+def alone() -> Iterator[str]:
+    """A network namespace that nobody else sees: an agent of torchrun listens on every interface that there is."""
+    name = "stemma-tests"
+    subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+    yield name
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def test_ranks_that_agents_of_torchrun_started_on_two_nodes_join(toy: Toy, alone: str) -> None:
     """An agent takes --start for its own, so the script's options stand in a file."""
     toy.checkpoint.mkdir()
     arguments = options(toy.inputs, checkpoint=toy.checkpoint, scratch=toy.scratch, **LAYOUT)
     inner, script = toy.directory / "inner.sh", toy.directory / "script.sh"
     inner.write_text(f"exec {shlex.join([sys.executable, 'scripts/pretrain/pretrain.py', *arguments])}\n")
     torchrun = (
-        f"{sys.executable} -m torch.distributed.run --nnodes=2 --node-rank=$SLURM_NODEID --master-addr=127.0.0.1 "
+        f"ip netns exec {alone} {sys.executable} -m torch.distributed.run --nnodes=2 --node-rank=$SLURM_NODEID --master-addr=127.0.0.1 "
         f"--master-port=29511 --nproc-per-node=1 --no-python bash {inner}"
     )
     script.write_text(f"#!/bin/bash\nsrun --nodes=2 --ntasks-per-node=1 bash -c '{torchrun}'\n")
@@ -121,3 +133,14 @@ def test_ranks_that_agents_of_torchrun_started_on_two_nodes_join(toy: Toy) -> No
     done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, timeout=150)
     assert done.returncode == 0, (toy.directory / "toy.out").read_text()
     assert digests(toy.checkpoint) == here(toy)
+
+
+def test_a_build_on_two_nodes_gives_the_bytes_of_a_build_here(built, tmp_path: Path) -> None:
+    spread = tmp_path / "spread.yaml"
+    spread.write_text("pretrain: {nodes: 2, parallel: {data: 2}}\n")
+    target = "results/pretrain/step-60/manifest.json"
+    remote, local = (built.build.fork(tmp_path / name, spread) for name in ("remote", "local"))
+    done = remote.run(target)
+    assert done.rules == ["pretrain"] * 2
+    local.run(target, profile="default")
+    assert golden.digests(remote.directory) == golden.digests(local.directory)
