@@ -123,8 +123,8 @@ def test_ranks_that_agents_of_torchrun_started_on_two_nodes_join(toy: Toy, alone
     inner, script = toy.directory / "inner.sh", toy.directory / "script.sh"
     inner.write_text(f"exec {shlex.join([sys.executable, 'scripts/pretrain/pretrain.py', *arguments])}\n")
     torchrun = (
-        f"ip netns exec {alone} {sys.executable} -m torch.distributed.run --nnodes=2 --node-rank=$SLURM_NODEID --master-addr=127.0.0.1 "
-        f"--master-port=29511 --nproc-per-node=1 --no-python bash {inner}"
+        f"ip netns exec {alone} {sys.executable} -m torch.distributed.run --nnodes=2 --node-rank=$SLURM_NODEID "
+        f"--master-addr=127.0.0.1 --master-port=29511 --nproc-per-node=1 --no-python bash {inner}"
     )
     script.write_text(f"#!/bin/bash\nsrun --nodes=2 --ntasks-per-node=1 bash -c '{torchrun}'\n")
     size = ["--nodes=2", "--ntasks=2", "--cpus-per-task=2", "--mem=1500", "--time=3"]
