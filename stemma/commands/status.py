@@ -33,7 +33,7 @@ def handle(parsed: argparse.Namespace) -> None:
             print(json.dumps(asdict(run)))
         else:
             print(CLEAR * bool(parsed.watch) + "\n".join(as_text(run, time.time())), flush=True)
-        if not parsed.watch or run.alive is False:
+        if not parsed.watch or run.alive is False or run.count()["done"] == len(run.jobs):
             return
         time.sleep(parsed.watch)
 

@@ -152,3 +152,14 @@ def test_a_job_that_slurm_has_forgotten_is_lost(built: Toy, monkeypatch):
     assert why_lost(elsewhere, {}) == "Slurm no longer knows its job"
     assert why_lost(elsewhere, None) is None
     assert why_lost(marker, None) == "its process is gone"
+
+
+def test_watching_a_finished_run_of_another_machine_ends(built: Toy):
+    """Nobody here can tell whether its snakemake lives; that all jobs are done says enough."""
+    file = built.path / "results/.records/run.json"
+    run = json.loads(file.read_text())
+    run["process"]["host"] = "elsewhere"
+    file.write_text(json.dumps(run))
+    command = [sys.executable, "-m", "stemma", "status", "--watch", "1"]
+    done = subprocess.run(command, cwd=built.path, env=built.environment, capture_output=True, text=True, timeout=20)
+    assert "begun on another machine: 3 of 3 jobs done" in done.stdout
