@@ -9,7 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stemma.errors import StemmaError, warn
-from stemma.slurm import Unanswered, cancel, comment_of, is_one, jobs_of, largest_node_mb, usable_nodes
+from stemma.slurm import (
+    SlurmJob,
+    Unanswered,
+    cancel,
+    comment_of,
+    is_of_group,
+    is_one,
+    jobs_of,
+    largest_node_mb,
+    usable_nodes,
+)
 
 LOGS = Path(".snakemake/slurm_logs")  # the executor's own; there from its first submission on
 ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and a trainer that keeps what it did
@@ -25,7 +35,7 @@ def adapt_resources(workflow) -> None:
         if memory is not None and not memory.is_evaluable() and memory.value is not None:
             rule.resources["mem_mb"] = growing(memory.value, workflow)
         if extra is None or not extra.is_evaluable():
-            rule.resources["slurm_extra"] = elsewhere(rule.name, extra.value if extra else None, workflow)
+            rule.resources["slurm_extra"] = elsewhere(rule, extra.value if extra else None, workflow)
 
 
 def growing(declared: int, workflow) -> Callable:
@@ -40,12 +50,15 @@ def growing(declared: int, workflow) -> Callable:
     return mem_mb
 
 
-def elsewhere(rule: str, given: str | None, workflow) -> Callable:
+def elsewhere(rule, given: str | None, workflow) -> Callable:
     """Further options of sbatch for one rule: those given, and at a later attempt one that keeps off the node where the
     last attempt failed, as long as its partition has another."""
 
     def slurm_extra(wildcards, attempt):
-        node = failed_node(comment_of(rule, list(wildcards))) if attempt > 1 and slurm_executor(workflow) else None
+        node = None
+        if attempt > 1 and slurm_executor(workflow):
+            comment = comment_of(rule.name, list(wildcards))
+            node = failed_node(lambda job: job.comment == comment or is_of_group(job, rule.group))
         return " ".join(filter(None, [given, node and f"--exclude={node}"]))
 
     return slurm_extra
@@ -57,10 +70,10 @@ def slurm_executor(workflow) -> type | None:
     return plugin.executor if plugin is not None and plugin.name == "slurm" else None
 
 
-def failed_node(comment: str) -> str | None:
-    """Where the last job with this comment failed; None where nobody knows, or there is no other node to go to."""
+def failed_node(is_meant: Callable[[SlurmJob], bool]) -> str | None:
+    """Where the last job that is meant failed; None where nobody knows, or there is no other node to go to."""
     try:
-        jobs = [job for job in jobs_of(Path.cwd(), ended=True) if job.comment == comment]
+        jobs = list(filter(is_meant, jobs_of(Path.cwd(), ended=True)))
         last = max(jobs, key=lambda job: int(job.number), default=None)
         return last.nodes if last and usable_nodes(last.partition) - {last.nodes} and is_one(last.nodes) else None
     except Unanswered:

@@ -1,6 +1,6 @@
 """What Slurm says of the jobs of one directory, by squeue, and scancel. Nothing here waits for a Slurm that is down.
 
-Snakemake's executor submits each job with the directory as its own and `rule_<name>` or `group_<name>` in its comment.
+Snakemake's executor submits each job with the directory as its own and `rule_<name>_...` in its comment.
 """
 
 import math
@@ -12,7 +12,7 @@ from pathlib import Path
 
 PATIENCE = 10.0  # seconds for a command; a controller that is down makes them wait for minutes
 FORMAT = "%A|%T|%P|%N|%r|%S|%Z|%k"
-OURS = ("rule_", "group_")
+OURS = "rule_"
 ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING", "SIGNALING")
 
 
@@ -56,6 +56,11 @@ def comment_of(rule: str, wildcards: list[str]) -> str:
     """The comment that the executor gives to the job of a rule."""
     values = "_".join(wildcards).replace("/", "_")
     return f"rule_{rule}_wildcards_{values}" if values else f"rule_{rule}"
+
+
+def is_of_group(job: SlurmJob, group: str | None) -> bool:
+    """Does a job do the members of a group? Its comment names the group and their rules."""
+    return group is not None and job.comment.startswith(f"rule_{group}_")
 
 
 def is_one(nodes: str) -> bool:

@@ -15,7 +15,7 @@ from stemma.errors import StemmaError
 from stemma.index import Index
 from stemma.jobs import MARKERS, RUN, SUFFIX, Marker, Process, marker_of, marker_path
 from stemma.settings import Settings
-from stemma.slurm import SlurmJob, Unanswered, jobs_of
+from stemma.slurm import SlurmJob, Unanswered, is_of_group, jobs_of
 from stemma.store import Store
 from stemma.timing import Durations, time_left
 
@@ -138,7 +138,7 @@ def at(planned: dict, living: dict[str, SlurmJob]) -> SlurmJob | None:
     """The living Slurm job of a planned one, by the comment that it or its group bears."""
     if planned["group"] is None:
         return living.get(planned["comment"])
-    return next((job for comment, job in living.items() if comment.startswith(f"rule_{planned['group']}_")), None)
+    return next((job for job in living.values() if is_of_group(job, planned["group"])), None)
 
 
 def why_lost(marker: Marker, by_number: dict[str, SlurmJob] | None) -> str | None:
