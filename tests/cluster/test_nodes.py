@@ -84,7 +84,7 @@ def test_a_killed_rank_is_named_and_the_next_job_ends_with_the_bytes_of_one_mach
 
 
 def test_a_second_job_is_refused_and_a_signal_stops_the_first_in_peace(toy: Toy) -> None:
-    first = toy.start('{"sleep": 0.5}')
+    first = toy.start('{"sleep": 3}')
     until(toy.trains)
     status, last = toy.end(toy.start(name="second"), "second")
     assert status == 2
