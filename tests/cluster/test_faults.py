@@ -79,9 +79,11 @@ def counting_trainers() -> Iterator[list[int]]:
 
     thread = threading.Thread(target=look)
     thread.start()
-    yield most
-    over.set()
-    thread.join()
+    try:
+        yield most
+    finally:
+        over.set()
+        thread.join()
 
 
 def disturbed(build: Build, fault, *arguments: str) -> Submitted:
