@@ -95,9 +95,10 @@ def test_full_disk_under_snakemakes_own_directory(toy: Toy, half):
         assert toy.build() == []
 
 
-@pytest.mark.parametrize("free", [4, 12, 28])  # KiB: for the build's beginning, about one job, about two
+@pytest.mark.parametrize("free", [4, 12, 28, 44])  # KiB: for the build's beginning, about one job, about two
 def test_full_disk_in_a_rebuild_is_taken_up_again(toy: Toy, free):
-    """A stale job runs out of disk: it and what follows stay stale until there is room, whole as their files look."""
+    """A stale job runs out of disk: it and what follows stay stale until there is room, whole as their files look. Its
+    result may have come into the store before."""
     rules = ["first", "second", "third"]
     with tmpfs(toy.path / "results", "1m") as results:
         assert toy.build() == ALL_RUN
@@ -108,10 +109,11 @@ def test_full_disk_in_a_rebuild_is_taken_up_again(toy: Toy, free):
         [error] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
         assert "no space left on the device" in error
         built = next((number for number, rule in enumerate(rules) if f"error: {rule} " in error), 0)
-        assert toy.read("results/parts/a.txt").startswith("Hello" if built else "HELLO")
+        assert not built or toy.read("results/parts/a.txt").startswith("Hello")
         (results / "filler").unlink()
         assert stale(toy) == [*rules[built:], "all"]
-        assert toy.build() == ALL_RUN[built:]
+        (rule, _), *others = toy.build()
+        assert [(rule, "run"), *others] == ALL_RUN[built:]
         assert toy.read("results/parts/a.txt").startswith("Hello")
         assert toy.build() == []
 

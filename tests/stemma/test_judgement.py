@@ -53,7 +53,7 @@ def test_hits_are_not_submitted(toy: Toy):
     done, submitted = cluster(toy)
     assert done.returncode == 0, done.stderr
     assert submitted == ["first"], "a refactor with equal bytes submits one job"
-    assert jobs(done) == [("second", "hit"), ("third", "hit")]
+    assert jobs(done) == [("first", "run"), ("second", "hit"), ("third", "hit")]
     done, submitted = cluster(toy)
     assert (done.returncode, submitted, jobs(done)) == (0, [], [])
 

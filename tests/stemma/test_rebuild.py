@@ -1,6 +1,7 @@
 """`rebuild`: equal where scripts are deterministic; where one is not, it is named with the byte that differs first."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def test_nondeterministic_script_is_named_with_its_first_byte(toy):
     )
     assert joined in done.stdout
     assert "different  results/final.txt  its input results/joined.txt differs" in done.stdout
-    assert "results/joined.txt: first difference at byte 40 (0x28)" in done.stdout
+    found = re.search(r"results/joined.txt: first difference at byte (\d+) ", done.stdout)
+    assert 40 <= int(found[1]) < 48  # the first of random digits may be equal by chance
     here = (toy.path / "results/joined.txt").read_bytes()
     assert here[32:48].hex(" ") in done.stdout
     assert "2 of 3 artifacts differ, the first is results/joined.txt" in done.stdout
