@@ -21,8 +21,8 @@ from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.parallel.single import SingleEngine
-from llm.train.data import TokenStream, ValidationSet
-from llm.train.evaluate import bits_per_byte
+from llm.train.data import TokenStream
+from llm.train.evaluate import ValidationSet, bits_per_byte
 from llm.train.memory import keep_freed_memory
 from llm.train.optimizer import OptimizerSettings
 from llm.train.schedule import learning_rate_factor, schedule_of_segment

@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from llm.errors import InputError
+from llm.model.device import default_device
 from llm.model.directory import load_model
 from llm.model.transformer import CausalLM
 from llm.tokenizer.load import Tokenizer
 
 
 def load_base(directory: Path, max_tokens: int) -> tuple[CausalLM, Tokenizer]:
-    """The fp32 model of a Hugging Face directory and its tokenizer.model.
+    """The fp32 model of a Hugging Face directory, on the GPU if there is one, and its tokenizer.model.
 
     Raises InputError where they do not belong together or `max_tokens` exceeds the model's context.
     """
-    model = load_model(directory)
+    model = load_model(directory, device=default_device())
     tokenizer = Tokenizer(directory / "tokenizer.model")
     if tokenizer.vocab_size != model.config.vocab_size:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Encoded conversations and their batches for SFT, reward and DPO training.
+"""Encoded conversations and their batches for SFT, reward and DPO training. Reads and encodes nothing.
 
 The order of the examples is a function of (seed, step) alone. Padding goes to the right, where a causal model cannot
 see it, so that no attention mask is needed. Shapes: B sequences of a batch, T tokens of its longest sequence.
@@ -6,16 +6,12 @@ see it, so that no attention mask is needed. Shapes: B sequences of a batch, T t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from llm.align.records import read_jsonl
 from llm.errors import InputError
-from llm.tokenizer.chat import encode_chat
-from llm.tokenizer.load import Tokenizer
 
 WINDOW = 16  # batches that are sorted by length together: enough to halve the padding, few enough to stay random
 
@@ -47,55 +43,16 @@ class Batch:
     length_B: Tensor
 
 
-def read_examples(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Example], int]:
-    """Instructions encoded, and how many were left out because they have more than `max_tokens` tokens."""
-    examples = [encode_example(tokenizer, row["messages"], row["kind"]) for row in read_jsonl(path)]
-    fitting = [example for example in examples if len(example.ids) <= max_tokens]
-    return require(fitting, path, max_tokens), len(examples) - len(fitting)
-
-
-def read_pairs(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Pair], int]:
-    """Preference pairs encoded, and how many were left out because a side has more than `max_tokens` tokens."""
-    pairs = [encode_pair(tokenizer, row) for row in read_jsonl(path)]
-    fitting = [pair for pair in pairs if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= max_tokens]
-    return require(fitting, path, max_tokens), len(pairs) - len(fitting)
-
-
-def require(fitting: list, path: Path, max_tokens: int) -> list:
-    """`fitting`, or InputError if nothing is left to learn from."""
-    if not fitting:
-        raise InputError(f"{path}: every conversation is longer than max_tokens={max_tokens}: raise align.max_tokens")
-    return fitting
-
-
-def encode_example(tokenizer: Tokenizer, messages: list[dict], kind: str) -> Example:
-    """One conversation in the chat format."""
-    ids, mask = encode_chat(tokenizer, messages)
-    return Example(np.asarray(ids, dtype=np.int64), np.asarray(mask, dtype=bool), kind)
-
-
-def encode_pair(tokenizer: Tokenizer, row: dict) -> Pair:
-    """Both sides of one preference."""
-    sides = [
-        encode_example(
-            tokenizer,
-            [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row[side]}],
-            row["kind"],
-        )
-        for side in ("chosen", "rejected")
-    ]
-    return Pair(*sides, row["kind"])
-
-
-def collate(examples: list[Example], pad: int) -> Batch:
-    """Pad to the longest of `examples`."""
+def collate(examples: list[Example], pad: int, device: torch.device | str = "cpu") -> Batch:
+    """Pad to the longest of `examples`, on `device`."""
     lengths = [len(example.ids) for example in examples]
     tokens_BT = np.full((len(examples), max(lengths)), pad, dtype=np.int64)
     mask_BT = np.zeros(tokens_BT.shape, dtype=bool)
     for row, example in enumerate(examples):
         tokens_BT[row, : lengths[row]] = example.ids
         mask_BT[row, : lengths[row]] = example.mask
-    return Batch(torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT), torch.tensor(lengths))
+    tensors = (torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT), torch.tensor(lengths))
+    return Batch(*(tensor.to(device) for tensor in tensors))
 
 
 def training_order(lengths: list[int], batch: int, seed: int, steps: int) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm.align.batches import Pair, collate, evaluation_order, training_order
+from llm.align.batches import Example, Pair, collate, evaluation_order, training_order
 from llm.align.likelihood import response_lengths, response_log_probs, response_logits, sum_rows
 from llm.align.loop import Schedule, autocast, mean, mean_by, train
 from llm.align.lora import LoraConfig, adapter_off, add_lora, save_adapter
@@ -68,11 +68,16 @@ def loss_and_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[T
 
 def implicit_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[Tensor, Tensor]:
     """beta log pi/ref of the chosen and the rejected sides, fp32 [B] each."""
-    batch = collate([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs], model.config.pad_id)
+    batch = collate(both_sides(pairs), model.config.pad_id, model.device)
     with torch.no_grad(), adapter_off(model):
         reference_B = response_log_probs(model, batch)
     reward_B = beta * (response_log_probs(model, batch) - reference_B)
     return reward_B[: len(pairs)], reward_B[len(pairs) :]
+
+
+def both_sides(pairs: list[Pair]) -> list[Example]:
+    """The chosen answers, then the rejected ones."""
+    return [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
 
 
 def pair_lengths(pairs: list[Pair]) -> list[int]:
@@ -91,7 +96,7 @@ def evaluate(model: CausalLM, pairs: list[Pair], beta: float, bf16: bool) -> dic
     divergence, tokens = 0.0, 0
     for selected in evaluation_order(pair_lengths(pairs), EVALUATION_BATCH):
         some = [pairs[i] for i in selected]
-        with autocast(bf16):
+        with autocast(model.device, bf16):
             chosen_B, rejected_B, added, positions = rewards_and_divergence(model, some, beta)
         losses += (-F.logsigmoid(chosen_B - rejected_B)).tolist()
         chosen_rewards += chosen_B.tolist()
@@ -118,7 +123,7 @@ def rewards_and_divergence(model: CausalLM, pairs: list[Pair], beta: float) -> t
 
     One pass for each of the two models: from all logits [N, V], where training needs one log-probability a token.
     """
-    batch = collate([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs], model.config.pad_id)
+    batch = collate(both_sides(pairs), model.config.pad_id, model.device)
     logits_NV, target_N = response_logits(model, batch)
     policy_NV = logits_NV.log_softmax(-1)
     with adapter_off(model):

@@ -4,7 +4,6 @@ Only the positions that predict a response token reach the output layer, which i
 Shapes: B sequences, T tokens, N response tokens of the whole batch, D d_model, V vocabulary.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,7 +27,7 @@ def response_log_probs(model: CausalLM, batch: Batch) -> Tensor:
 
 def sum_rows(values_N: Tensor, batch: Batch) -> Tensor:
     """Add up what belongs to each sequence: [N] -> [B]."""
-    values_BT = torch.zeros(batch.mask_BT[:, 1:].shape, dtype=values_N.dtype)
+    values_BT = values_N.new_zeros(batch.mask_BT[:, 1:].shape)
     values_BT = values_BT.masked_scatter(batch.mask_BT[:, 1:], values_N)
     return values_BT.sum(1)
 

@@ -48,9 +48,9 @@ def learning_rate(schedule: Schedule, step: int) -> float:
     return schedule.lr * min(1.0, rising, falling)
 
 
-def autocast(bf16: bool) -> AbstractContextManager:
-    """bf16 matrix products on the CPU, or nothing."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if bf16 else nullcontext()
+def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
+    """bf16 matrix products on this device, or nothing."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
 
 
 def train(
@@ -72,7 +72,7 @@ def train(
     rows = []
     for step, compute in enumerate(losses):
         optimizer.param_groups[0]["lr"] = learning_rate(schedule, step)
-        with autocast(bf16):
+        with autocast(parameters[0].device, bf16):
             loss, extras = compute()
         value = loss.item()
         if value != value or abs(value) == float("inf"):

@@ -28,13 +28,13 @@ class RewardModel(nn.Module):
     def __init__(self, model: CausalLM) -> None:
         super().__init__()
         self.model = model
-        self.score = nn.Linear(model.config.d_model, 1, bias=False)
+        self.score = nn.Linear(model.config.d_model, 1, bias=False, device=model.device)
         nn.init.zeros_(self.score.weight)
 
     def forward(self, batch: Batch) -> Tensor:
         """Rewards, fp32 [B]: from the hidden state (after the final norm) of each sequence's last real token."""
         x_BTD = self.model.hidden(batch.tokens_BT)
-        x_BD = x_BTD[torch.arange(len(batch.length_B)), batch.length_B - 1]
+        x_BD = x_BTD[torch.arange(len(batch.length_B), device=x_BTD.device), batch.length_B - 1]
         return self.score(x_BD).squeeze(-1).float()
 
 
@@ -93,7 +93,7 @@ def bradley_terry(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:
 def pair_rewards(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, Tensor]:
     """Rewards of the chosen and the rejected sides, [B] each, in one pass of 2 B rows."""
     examples = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
-    reward_B = judge(collate(examples, judge.model.config.pad_id))
+    reward_B = judge(collate(examples, judge.model.config.pad_id, judge.model.device))
     return reward_B[: len(pairs)], reward_B[len(pairs) :]
 
 
@@ -107,7 +107,7 @@ def evaluate(judge: RewardModel, pairs: list[Pair], bf16: bool) -> dict:
     """Held-out accuracy, in all and by kind, its loss, and what a rule that sees only token counts would reach."""
     kinds, hits, losses = [], [], []
     for chosen in evaluation_order(pair_lengths(pairs), EVALUATION_BATCH):
-        with autocast(bf16):
+        with autocast(judge.model.device, bf16):
             chosen_B, rejected_B = pair_rewards(judge, [pairs[i] for i in chosen])
         hits += (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).tolist()  # a tie is half a hit
         losses += (-F.logsigmoid(chosen_B - rejected_B)).tolist()

@@ -59,7 +59,7 @@ def steps(
 
 def response_loss(model: CausalLM, examples: list[Example]) -> Tensor:
     """-log p per response token, averaged over all response tokens of the batch (nats)."""
-    return F.cross_entropy(*response_logits(model, collate(examples, model.config.pad_id)))
+    return F.cross_entropy(*response_logits(model, collate(examples, model.config.pad_id, model.device)))
 
 
 @torch.no_grad()
@@ -67,8 +67,8 @@ def evaluate(model: CausalLM, examples: list[Example], bf16: bool) -> tuple[floa
     """Mean -log p per response token over all `examples`, and for each kind (there: mean over examples). Nats."""
     total, tokens, kinds, per_token = 0.0, 0, [], []
     for chosen in evaluation_order([len(example.ids) for example in examples], EVALUATION_BATCH):
-        batch = collate([examples[i] for i in chosen], model.config.pad_id)
-        with autocast(bf16):
+        batch = collate([examples[i] for i in chosen], model.config.pad_id, model.device)
+        with autocast(model.device, bf16):
             log_prob_B = response_log_probs(model, batch).double()
         length_B = response_lengths(batch)
         total -= log_prob_B.sum().item()

@@ -12,7 +12,8 @@ from llm.model.config import ModelConfig
 
 
 class KVCache:
-    """`k_LBKSH`, `v_LBKSH`: the slots; `length_B` int64: tokens seen per row, which is the next token's position."""
+    """`k_LBKSH`, `v_LBKSH`: the slots; `length_B` int64: tokens seen per row, which is the next token's position;
+    `longest`: the largest of them, known without asking the device."""
 
     def __init__(
         self,
@@ -26,12 +27,13 @@ class KVCache:
         self.max_length = max_length
         self.k_LBKSH = torch.zeros(shape, dtype=dtype, device=device)
         self.v_LBKSH = torch.zeros(shape, dtype=dtype, device=device)
+        self.longest = 0
         self.length_B = torch.zeros(batch, dtype=torch.int64, device=device)
         self.row_B1 = torch.arange(batch, device=device)[:, None]
 
     def positions(self, n_tokens: int) -> torch.Tensor:
         """[B, T] positions of the next `n_tokens` tokens. InputError if they do not fit."""
-        needed = int(self.length_B.max()) + n_tokens
+        needed = self.longest + n_tokens
         if needed > self.max_length:
             raise InputError(
                 f"the key-value cache holds {self.max_length} tokens, {needed} are needed; "
@@ -43,7 +45,7 @@ class KVCache:
         self, layer: int, k_BKTH: torch.Tensor, v_BKTH: torch.Tensor, position_BT: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Writes a layer's new keys and values at their positions; returns all of that layer's used slots."""
-        used = int(position_BT.max()) + 1
+        used = self.longest + position_BT.shape[1]
         # An index on both sides of a slice puts the indexed dimensions first: [B, T, K, H].
         self.k_LBKSH[layer][self.row_B1, :, position_BT] = k_BKTH.transpose(1, 2).to(self.k_LBKSH.dtype)
         self.v_LBKSH[layer][self.row_B1, :, position_BT] = v_BKTH.transpose(1, 2).to(self.v_LBKSH.dtype)
@@ -51,7 +53,9 @@ class KVCache:
 
     def advance(self, n_tokens: int) -> None:
         self.length_B += n_tokens
+        self.longest += n_tokens
 
     def truncate(self, length_B: torch.Tensor) -> None:
         """Forget what lies beyond `length_B` tokens of each row: right padding of a ragged prefill, rejected drafts."""
         self.length_B.copy_(torch.minimum(self.length_B, length_B.to(self.length_B)))
+        self.longest = int(self.length_B.max())

@@ -23,11 +23,12 @@ def load_config(path: Path) -> ModelConfig:
         raise InputError(f"{path} is not valid JSON ({error}); build it again") from error
 
 
-def load_model(directory: Path, dtype: torch.dtype = torch.float32) -> CausalLM:
-    """The CausalLM of a directory with config.json and model.safetensors, weights cast to `dtype`, in eval mode."""
+def load_model(directory: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> CausalLM:
+    """The CausalLM of a directory with config.json and model.safetensors, weights cast to `dtype`, on `device`, in eval
+    mode."""
     model = empty_model(load_config(Path(directory) / "config.json"))
     load_weights(model, Path(directory) / "model.safetensors", dtype)
-    return model.eval()
+    return model.to(device).eval()
 
 
 def empty_model(config: ModelConfig) -> CausalLM:

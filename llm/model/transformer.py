@@ -44,6 +44,11 @@ class CausalLM(nn.Module):
         """[V, D]: the embedding when tied (Press and Wolf 2017)."""
         return self.model.embed_tokens.weight if self.config.tie_embeddings else self.lm_head.weight
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and so where tokens have to be."""
+        return self.model.embed_tokens.weight.device
+
 
 class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
@@ -64,7 +69,7 @@ class Decoder(nn.Module):
             position_BT, length = torch.arange(n_tokens, device=tokens_BT.device)[None], n_tokens
         else:
             position_BT = cache.positions(n_tokens)
-            length = int(position_BT.max()) + 1
+            length = cache.longest + n_tokens
         x_BTD = self.embed(tokens_BT, position_BT, length)
         rotary = rotary_tables(position_BT, self.config, length) if self.config.position == "rope" else None
         mask = self.mask(position_BT, length, cache is not None)
@@ -205,6 +210,9 @@ def attend(q_BNTH: torch.Tensor, k_BKSH: torch.Tensor, v_BKSH: torch.Tensor, mas
     """softmax(q k^T / sqrt(H) + bias) v -> [B, N, T, H]. `mask`: None, causal with S = T; bool [B, 1, T, S], which
     slots are seen; float [1 or B, N, T, S], biases, with -inf where nothing is seen."""
     fast = q_BNTH.is_cpu and q_BNTH.shape[2] <= PLAIN_ATTENTION_TOKENS
+    if not q_BNTH.is_cpu and (mask is not None or q_BNTH.dtype == torch.float32):
+        # On a GPU flash attention alone shares heads by itself, and it knows neither a mask nor fp32.
+        k_BKSH, v_BKSH = (for_each_query_head(x, q_BNTH.shape[1]) for x in (k_BKSH, v_BKSH))
     if mask is None:
         if fast:
             return attend_plainly(q_BNTH, k_BKSH, v_BKSH)
@@ -214,6 +222,13 @@ def attend(q_BNTH: torch.Tensor, k_BKSH: torch.Tensor, v_BKSH: torch.Tensor, mas
             return attend_plainly(q_BNTH, k_BKSH, v_BKSH, mask[0])
         mask = mask.to(q_BNTH.dtype)
     return F.scaled_dot_product_attention(q_BNTH, k_BKSH, v_BKSH, attn_mask=mask, enable_gqa=True)
+
+
+def for_each_query_head(x_BKSH: torch.Tensor, n_heads: int) -> torch.Tensor:
+    """Keys or values, each key-value head repeated for the query heads that share it: [B, N, S, H]."""
+    if x_BKSH.shape[1] == n_heads:
+        return x_BKSH
+    return x_BKSH[:, :, None].expand(-1, -1, n_heads // x_BKSH.shape[1], -1, -1).flatten(1, 2)
 
 
 def attend_plainly(

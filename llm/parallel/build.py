@@ -3,6 +3,7 @@
 import torch
 
 from llm.model.config import ModelConfig
+from llm.model.device import default_device
 from llm.model.transformer import CausalLM, initialise
 from llm.parallel.ddp import DDPEngine
 from llm.parallel.fsdp import FSDPEngine
@@ -29,7 +30,7 @@ def build_engine(
     """
     if layout.engine == "megatron":
         return build_megatron(config, layout, settings, dtype, seed, recompute, compile)
-    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    device = default_device()
     model = prepare_layers(initialise(CausalLM(config), seed), recompute, compile)
     if layout.world_size > 1 and layout.sharding == "full":
         return FSDPEngine(model, settings, dtype, device, layout.micro_batch)

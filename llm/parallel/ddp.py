@@ -105,5 +105,5 @@ def shared_rows(losses: Callable, tokens_BT: torch.Tensor, rank: int, world_size
     row = torch.arange(rank * share, (rank + 1) * share).clamp_max(len(tokens_BT) - 1)  # the last one fills up
     mine_M = losses(tokens_BT[row])
     all_M = mine_M.new_empty(world_size * len(mine_M))
-    dist.all_gather_single(all_M, mine_M)
+    dist.all_gather_into_tensor(all_M, mine_M)
     return all_M[: len(tokens_BT) * (tokens_BT.shape[1] - 1)]

@@ -91,8 +91,8 @@ def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:
     return config | {"quantization_config": quantization_config(bits, group_size)}
 
 
-def load_quantized(directory: Path, *, keep_dense: bool = True) -> CausalLM:
-    """The CausalLM of a quantized directory, its decoder's linear layers PackedLinear, in eval mode.
+def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.device | str = "cpu") -> CausalLM:
+    """The CausalLM of a quantized directory, its decoder's linear layers PackedLinear, on `device`, in eval mode.
 
     InputError where config.json states another layout or the weights do not fit it.
     """
@@ -115,9 +115,11 @@ def load_quantized(directory: Path, *, keep_dense: bool = True) -> CausalLM:
             f"{directory / WEIGHTS_NAME} {'lacks' if missing else 'has an unknown'} {(missing or unexpected)[0]}; "
             "it does not belong to this config.json"
         )
-    return model.eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)
 
 
-def load_any(directory: Path) -> CausalLM:
-    """A model directory, quantized or not."""
-    return load_quantized(directory) if "quantization_config" in read_config(directory) else load_model(directory)
+def load_any(directory: Path, device: torch.device | str = "cpu") -> CausalLM:
+    """A model directory, quantized or not, on `device`."""
+    if "quantization_config" in read_config(directory):
+        return load_quantized(directory, device=device)
+    return load_model(directory, device=device)

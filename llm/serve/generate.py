@@ -90,7 +90,7 @@ def generate(
 
 def batch_tokens(model: CausalLM, batch: Sequence[Request], use_cache: bool) -> Iterator[tuple[int, int]]:
     """(row, token) for each new token of a batch, step by step until every row has ended."""
-    device = model.model.embed_tokens.weight.device
+    device = model.device
     samplers = [np.random.Generator(np.random.PCG64(request.seed)) for request in batch]
     limits = [new_token_limit(request, model.config.context_length) for request in batch]
     sequences = [list(request.prompt) for request in batch]
@@ -142,7 +142,7 @@ def sample(logits_V: torch.Tensor, request: Request, uniform: float) -> int:
     logits_V = logits_V.double() / request.temperature
     order_V = torch.sort(logits_V, descending=True, stable=True)
     keep = min(request.top_k or len(logits_V), len(logits_V))
-    cumulative = torch.softmax(order_V.values[:keep], -1).cumsum(-1)
+    cumulative = torch.softmax(order_V.values[:keep], -1).cpu().cumsum(-1)  # one by one: in no order but this
     if request.top_p < 1.0:
         within = int(torch.searchsorted(cumulative, request.top_p)) + 1
         cumulative = cumulative[:within]

@@ -6,7 +6,6 @@ of the plan keeps its domain mix. When the windows are used up, the next epoch j
 cuts and shuffles again. Documents are joined without a mask between them; each ends with its own [EOS].
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -79,32 +78,3 @@ class TokenStream:
             order = generator.permutation(len(self.length)) if epoch else np.arange(len(self.length))
             self.epoch = (epoch, order, np.cumsum(self.length[order]), generator.permutation(self.windows))
         return self.epoch[1:]
-
-
-class ValidationSet:
-    """The held-out documents of every source, each source's joined end to end in clean order."""
-
-    def __init__(self, tokens_dir: Path) -> None:
-        self.metas: dict[str, dict] = {}
-        self.tokens: dict[str, np.ndarray] = {}
-        for path in sorted(Path(tokens_dir).glob("*/meta.json")):
-            meta = json.loads(path.read_text(encoding="utf-8"))
-            shard = IndexedTokens(path.parent / "validation")
-            if not len(shard.tokens):
-                continue
-            self.metas[meta["source"]] = meta
-            self.tokens[meta["source"]] = shard.tokens
-        if not self.tokens:
-            raise InputError(
-                f"{tokens_dir}: no source has validation tokens; raise process.validation or add text, "
-                "a model cannot be judged without them"
-            )
-
-    def windows(self, source: str, context_length: int, eos: int, limit: int | None) -> list[np.ndarray]:
-        """Pieces of T + 1 tokens (the last may be shorter) that predict every token of the source once, the first from
-        an [EOS]. With a limit, evenly spaced whole windows of about that many tokens."""
-        stream = np.concatenate(([eos], self.tokens[source])).astype(np.int64)
-        starts = np.arange(0, len(stream) - 1, context_length)
-        wanted = len(starts) if limit is None else max(1, min(len(starts), limit // context_length))
-        chosen = starts[np.arange(wanted) * len(starts) // wanted]
-        return [stream[start : start + context_length + 1] for start in chosen]

@@ -17,9 +17,9 @@ from llm.errors import Stopped
 from llm.model.config import ModelConfig
 from llm.parallel.build import build_engine
 from llm.parallel.layout import Layout
-from llm.train.data import TokenStream, ValidationSet
+from llm.train.data import TokenStream
 from llm.train.engine import Engine
-from llm.train.evaluate import bits_per_byte
+from llm.train.evaluate import ValidationSet, bits_per_byte
 from llm.train.guards import diverged
 from llm.train.memory import keep_freed_memory
 from llm.train.metrics import write_metrics

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm.align.base import load_base
-from llm.align.batches import read_pairs
+from llm.align.conversations import read_pairs
 from llm.align.dpo import dpo
 from llm.align.loop import Schedule
 from llm.align.lora import LoraConfig

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm.align.base import load_base
-from llm.align.batches import read_examples
+from llm.align.conversations import read_examples
 from llm.align.loop import Schedule
 from llm.align.lora import LoraConfig
 from llm.align.records import from_dict

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
+from llm.model.device import default_device
 from llm.quantize.model import load_any
 from llm.serve.generate import generate
 from llm.tokenizer.chat import encode_chat
@@ -34,7 +35,7 @@ def main(
     conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
     asked = [encode_chat(tokenizer, messages, add_generation_prompt=True)[0] for messages in conversations]
     completions = generate(
-        load_any(quantized),
+        load_any(quantized, default_device()),
         asked,
         max_new_tokens=max_new_tokens,
         temperature=temperature,

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from llm.command import command
+from llm.model.device import default_device
 from llm.model.directory import load_model
 from llm.model.package import (
     WEIGHTS_NAME,
@@ -19,8 +20,7 @@ from llm.model.transformer import CausalLM
 from llm.progress import progress
 from llm.quantize.model import load_quantized, quantize_model, quantized_config, save_quantized
 from llm.quantize.rtn import fitting_group_size, quantize_weight, weight_error
-from llm.train.data import ValidationSet
-from llm.train.evaluate import bits_per_byte
+from llm.train.evaluate import ValidationSet, bits_per_byte
 from llm.train.loss import token_losses
 
 
@@ -30,7 +30,8 @@ def main(
     """model: Hugging Face directory. tokens: token shards with validation documents. quantized: empty directory to
     fill. group_size: inputs that share a scale, null for one scale per output channel (made smaller where it does not
     divide the layers' widths). validation_tokens: how many of each source to score before and after, null for all."""
-    original = load_model(model)
+    device = default_device()
+    original = load_model(model, device=device)
     config = read_config(model)
     shape = original.config
     size = fitting_group_size(group_size, [shape.d_model, shape.n_heads * shape.d_head, shape.d_ff])
@@ -40,7 +41,8 @@ def main(
     save_quantized(original, weights, quantized / WEIGHTS_NAME)
     copy_files(tokenizer_files_of(model), quantized)
     validation = ValidationSet(tokens)
-    before, after = (quality(each, validation, validation_tokens) for each in (original, load_quantized(quantized)))
+    packed = load_quantized(quantized, device=device)
+    before, after = (quality(each, validation, validation_tokens) for each in (original, packed))
     progress(f"{bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
     errors = {name: weight_error(original.get_submodule(name).weight.detach(), weights[name]) for name in weights}
     dense_bytes = sum(weight.q_NK.numel() * 4 for weight in weights.values())
@@ -75,6 +77,7 @@ def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> di
 
 def losses(model: CausalLM, tokens_BT: torch.Tensor) -> torch.Tensor:
     """-ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
+    tokens_BT = tokens_BT.to(model.device)
     with torch.no_grad():
         return token_losses(
             model.hidden(tokens_BT[:, :-1]).flatten(0, 1), model.output_weight, tokens_BT[:, 1:].flatten()

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from llm.command import command
+from llm.model.device import default_device
 from llm.progress import progress
 from llm.quantize.model import load_any
 from llm.serve.benchmark import Workload, facts, timed
@@ -23,7 +24,7 @@ def main(
 ) -> dict:
     """quantized: model directory. benchmark: JSON file for what every run repeats. prompt_tokens, new_tokens: [least,
     most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""
-    model = load_any(quantized)
+    model = load_any(quantized, default_device())
     workload = Workload(requests, tuple(prompt_tokens), tuple(new_tokens), seed).requests(model.config)
     StaticEngine(model, 2).run(workload[:2])  # first calls allocate and choose kernels
     runs = {}

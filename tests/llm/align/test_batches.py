@@ -4,7 +4,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from llm.align.batches import Example, collate, evaluation_order, read_examples, read_pairs, training_order
+from llm.align.batches import Example, collate, evaluation_order, training_order
+from llm.align.conversations import read_examples, read_pairs
 from llm.align.records import length_rule, read_jsonl, write_jsonl
 from llm.errors import InputError
 

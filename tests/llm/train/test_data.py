@@ -10,7 +10,8 @@ import torch
 
 from llm.errors import InputError
 from llm.tokenizer.indexed import write_indexed
-from llm.train.data import TokenStream, ValidationSet
+from llm.train.data import TokenStream
+from llm.train.evaluate import ValidationSet
 
 LENGTHS = {"books": (40, 3, 1, 120), "code": (17, 64)}
 

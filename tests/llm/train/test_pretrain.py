@@ -124,7 +124,7 @@ def test_bits_per_byte_equals_a_plain_sum(inputs: dict, tmp_path: Path) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from llm.model.directory import read_tensors
-    from llm.train.data import ValidationSet
+    from llm.train.evaluate import ValidationSet
 
     metrics = run(inputs, tmp_path / "checkpoint", 0, 10, dtype="float32")
     theirs = LlamaForCausalLM(LlamaConfig(**MODEL.to_hf())).eval()

@@ -1,0 +1,51 @@
+"""Conversations and preference pairs of JSON Lines files, encoded for training. Makes no batches."""
+
+from pathlib import Path
+
+import numpy as np
+
+from llm.align.batches import Example, Pair
+from llm.align.records import read_jsonl
+from llm.errors import InputError
+from llm.tokenizer.chat import encode_chat
+from llm.tokenizer.load import Tokenizer
+
+
+def read_examples(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Example], int]:
+    """Instructions encoded, and how many were left out because they have more than `max_tokens` tokens."""
+    examples = [encode_example(tokenizer, row["messages"], row["kind"]) for row in read_jsonl(path)]
+    fitting = [example for example in examples if len(example.ids) <= max_tokens]
+    return require(fitting, path, max_tokens), len(examples) - len(fitting)
+
+
+def read_pairs(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Pair], int]:
+    """Preference pairs encoded, and how many were left out because a side has more than `max_tokens` tokens."""
+    pairs = [encode_pair(tokenizer, row) for row in read_jsonl(path)]
+    fitting = [pair for pair in pairs if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= max_tokens]
+    return require(fitting, path, max_tokens), len(pairs) - len(fitting)
+
+
+def require(fitting: list, path: Path, max_tokens: int) -> list:
+    """`fitting`, or InputError if nothing is left to learn from."""
+    if not fitting:
+        raise InputError(f"{path}: every conversation is longer than max_tokens={max_tokens}: raise align.max_tokens")
+    return fitting
+
+
+def encode_example(tokenizer: Tokenizer, messages: list[dict], kind: str) -> Example:
+    """One conversation in the chat format."""
+    ids, mask = encode_chat(tokenizer, messages)
+    return Example(np.asarray(ids, dtype=np.int64), np.asarray(mask, dtype=bool), kind)
+
+
+def encode_pair(tokenizer: Tokenizer, row: dict) -> Pair:
+    """Both sides of one preference."""
+    sides = [
+        encode_example(
+            tokenizer,
+            [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row[side]}],
+            row["kind"],
+        )
+        for side in ("chosen", "rejected")
+    ]
+    return Pair(*sides, row["kind"])
