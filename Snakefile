@@ -9,6 +9,7 @@ from llm.text.sources import check_names, in_parts, parted, reference_sources
 from llm.train.schedule import checkpoint_steps
 from stemma.config import check
 from stemma.errors import StemmaError
+from stemma.literal import literal
 from stemma.settings import Settings
 from stemma.terse import be_terse
 from stemma.workflow import attach
@@ -39,7 +40,7 @@ except (StemmaError, InputError) as error:
 wildcard_constraints:
     source=r"[\w.-]+",
     step=r"\d+",
-    preset=r"[\w.-]+",
+    preset=r"[^/]+",
 
 
 include: "rules/collect.smk"
@@ -69,7 +70,7 @@ rule raw:
 
 rule plan:
     input:
-        f"results/plan/{PLANNED}.html",
+        lambda w: literal(f"results/plan/{PLANNED}.html"),
 
 
 rule checkpoints:
@@ -112,7 +113,7 @@ localrules:
 
 
 onsuccess:
-    shell(SUMMARY)
+    shell("{SUMMARY}")
 
 
 attach(

@@ -1,6 +1,12 @@
 from llm.text import sources as source_entry
 
 
+def archive_of(source):
+    """Where the text of a source, or of a part of one, lies: its own path, else what `fetch` brings."""
+    path = PARTS[source].get("path")
+    return literal(path) if path else f"results/fetched/{PARTS[source]['whole']}/archive"
+
+
 rule fetch:
     output:
         archive="results/fetched/{source}/archive",
@@ -23,7 +29,7 @@ rule fetch:
 
 rule collect:
     input:
-        archive=lambda w: PARTS[w.source].get("path") or f"results/fetched/{PARTS[w.source]['whole']}/archive",
+        archive=lambda w: archive_of(w.source),
     output:
         documents="results/raw/{source}/manifest.json",
     params:

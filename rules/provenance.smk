@@ -38,7 +38,7 @@ SUMMARY = " ".join(
 
 rule report:
     input:
-        poster=POSTER,
+        poster=lambda w: literal(POSTER),
         raw=[f"results/raw/{source}/manifest.json" for source in SOURCES],
         annotated=[f"results/annotated/{source}/manifest.json" for source in SOURCES],
         duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],

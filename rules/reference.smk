@@ -41,7 +41,7 @@ rule quality_model:
 
 rule toxicity_model:
     input:
-        archive=REFERENCE["archive"],
+        archive=lambda w: [literal(archive) for archive in REFERENCE["archive"]],
     output:
         model="results/reference/toxicity/manifest.json",
     params:

@@ -4,6 +4,8 @@ Also fills the defaults that the schema states. Knows no key of any particular w
 """
 
 import difflib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -11,14 +13,36 @@ import yaml
 
 from stemma.errors import StemmaError
 
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
 
 def check(config: dict, schema: Path) -> None:
     """Raise StemmaError for the first thing in `config` that the schema (YAML) forbids; set defaults in place."""
     rules = yaml.safe_load(schema.read_text())
+    for place, text in texts(config):
+        if UNWRITABLE.search(text):
+            where = ".".join(place) or "the top level"
+            raise StemmaError(
+                f"config: {ascii(where)[1:-1]}: {ascii(text)} holds a character that no file or command "
+                "line can (NUL, or half of a surrogate pair); write another"
+            )
     fill(config, rules, rules)
     errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda error: error.json_path)
     if errors:
         raise StemmaError(sentence(errors[0]))
+
+
+def texts(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every string in a config, names of keys too, with where it stands."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from texts(name, place)
+            yield from texts(inner, (*place, str(name)))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from texts(inner, (*place, str(number)))
 
 
 def fill(value: object, rule: dict, root: dict) -> None:

@@ -29,6 +29,7 @@ from stemma.foresight import Foresight
 from stemma.jobs import begin_run
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
+from stemma.literal import literal_params, respect_literals, text
 from stemma.plan import keep
 from stemma.polling import ask_in_proportion
 from stemma.rules import RulePlan, named, script_of
@@ -64,17 +65,18 @@ def attach(workflow, settings: Settings) -> Attached:
     settings = replace(settings, config=digest.of_bytes(config))
     plan = RulePlan(workflow.rules)
     keys = Keys(plan, root, settings.numeric)
+    respect_literals()
     for rule in workflow.rules:
+        if ENGINE in (rule.shellcmd or ""):
+            literal_params(rule)
         if script_of(rule):
             rule.set_params(key=key_param(keys, plan, rule), flags=flags_param(keys, plan, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, plan, rule))
     adapt_resources(workflow)
-    python = shlex.quote(str(Path(sys.executable).parent))
-    shell.prefix(
-        f"export PATH={python}:$PATH PYTHONPATH={shlex.quote(str(root))} STEMMA_ROOT={shlex.quote(str(root))} "
-        f"STEMMA_PARENT={os.getpid()}; "
-    )
+    python, house = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, root))
+    exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} STEMMA_PARENT={os.getpid()}"
+    shell.prefix(text(f"export {exported}; "))
     read = workflow.config_settings
     call = Call.of(Path(workflow.main_snakefile), map(Path, read.configfiles), read.config)
     files = [Path(file.get_path_or_uri(secret_free=True)) for file in workflow.included]

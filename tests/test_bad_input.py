@@ -5,6 +5,7 @@ Each case is an overlay of presets/tiny.yaml and a target, built by Snakemake in
 
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -148,6 +149,22 @@ def test_no_network(tmp_path):
     """Nothing listens on port 9 of this machine: what a machine without a network says, at once."""
     line = error_of(snakemake(tmp_path, source(url="http://127.0.0.1:9/a.txt", sha256="0" * 64), "raw"))
     assert "127.0.0.1:9" in line
+
+
+def test_braces_and_quotes_anywhere_in_a_config_are_text(tmp_path):
+    name = "t {x} {1,2} <results> 'a' \"b\" $(id) `id` 100% größer"
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "a.txt").write_text(PROSE * 30)
+    overlay = source(path=f"{folder}/", license=name, domain=name, include=["**/*.{txt,md}"], exclude=["{x}"])
+    done = snakemake(tmp_path, overlay | {"serve": {"prompts": ["{x}", "{{x}}", name]}}, "raw")
+    assert done.returncode == 0, done.stderr
+    record = subprocess.run(
+        [sys.executable, "-m", "stemma", "show", "results/raw/mine"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    params = json.loads(record)["predicate"]["buildDefinition"]["externalParameters"]["params"]
+    assert (params["license"], params["domain"], params["exclude"]) == (name, name, ["{x}"])
 
 
 def test_empty_and_undecodable_documents_are_counted_and_the_rest_is_kept(tmp_path):

@@ -79,6 +79,16 @@ def test_rebuild_from_nothing_is_equal(tiny):
     assert done.stdout.splitlines()[-1].endswith(" artifacts built again, all equal")
 
 
+def test_prompts_with_braces_are_answered(tiny):
+    """They reach the answers as they were written. Nothing but the answers is built for them."""
+    prompts = ["{x}", "{{x}}", "set {1,2}", 'it\'s $HOME `id` 100% "größer"\n']
+    serve = json.dumps({"prompts": prompts}, ensure_ascii=False)
+    done = build(tiny, "results/serve/answers.json", "--config", f"serve={serve}")
+    assert jobs(done) == [("generate", "run")]
+    assert [row["prompt"] for row in json.loads((tiny / "results/serve/answers.json").read_text())] == prompts
+    assert ("generate", "hit") in jobs(build(tiny))
+
+
 def test_results_come_back_from_the_store(tiny):
     before = digests(tiny)
     for path in (tiny / "results").iterdir():

@@ -60,3 +60,17 @@ def test_each_mistake_is_one_line(schema, config, message):
         check(config, schema)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "place"),
+    [
+        ({"process": {}, "sources": {"a": {"license": "x\ud800"}}}, r"config: sources.a.license: 'x\ud800' holds"),
+        ({"process": {}, "sources": {"\udfff": {}}}, r"config: sources: '\udfff' holds"),
+        ({"process": {"mode": ["a", "b\0"]}}, r"config: process.mode.1: 'b\x00' holds"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused(schema, config, place):
+    with pytest.raises(StemmaError) as caught:
+        check(config, schema)
+    assert str(caught.value).startswith(place)
