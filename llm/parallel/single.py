@@ -59,7 +59,7 @@ class SingleEngine:
         """Leaves this rank's gradients in its weights; returns its part of the loss, fp64."""
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for first, count in self.portions(batch_size):
-            tokens_BT = rows(first, count).to(self.device)
+            tokens_BT = rows(first, count).to(self.device, non_blocking=True)
             loss = self.objective(tokens_BT, batch_size * (tokens_BT.shape[1] - 1))
             loss.backward()
             total += loss.detach()

@@ -72,9 +72,12 @@ class TokenStream:
     def epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of one epoch: the plan's rows in order, where each ends in the stream, and the shuffled windows. The latest
         epoch is kept; it is recomputed, not advanced, so that any step can be asked for first."""
-        if self.epoch is None or self.epoch[0] != epoch:
+        kept = self.epoch
+        if kept is None or kept[0] != epoch:
             generator = np.random.Generator(np.random.PCG64([self.seed, epoch]))
             # The plan is itself a seeded order; only repeats need another.
             order = generator.permutation(len(self.length)) if epoch else np.arange(len(self.length))
-            self.epoch = (epoch, order, np.cumsum(self.length[order]), generator.permutation(self.windows))
-        return self.epoch[1:]
+            found = (epoch, order, np.cumsum(self.length[order]), generator.permutation(self.windows))
+            self.epoch = found  # at once: rows may be made by two threads
+            return found[1:]
+        return kept[1:]

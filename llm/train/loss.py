@@ -35,7 +35,7 @@ def token_losses(x_MD: torch.Tensor, weight_VD: torch.Tensor, target_M: torch.Te
     weight = weight_VD.to(x_MD.dtype)
     losses = []
     with torch.no_grad():
-        for x_CD, target_C in zip(x_MD.split(CHUNK), target_M.split(CHUNK), strict=True):
+        for x_CD, target_C in zip(x_MD.split(chunk_for(x_MD)), target_M.split(chunk_for(x_MD)), strict=True):
             logits_CV = x_CD @ weight.T
             losses.append(losses_of(logits_CV, logits_CV.softmax(-1, dtype=torch.float32), target_C))
     return torch.cat(losses)
@@ -48,7 +48,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         grad_x_MD = torch.empty_like(x_MD)
         grad_weight_VD = torch.zeros_like(weight_VD)
         total = torch.zeros((), dtype=torch.float32, device=x_MD.device)
-        chunk = CHUNK if x_MD.is_cpu else CUDA_CHUNK
+        chunk = chunk_for(x_MD)
         # The same memory for every chunk: what has just been written is in the cache.
         logits_CV = x_MD.new_empty(min(chunk, len(target_M)), len(weight))
         p_CV = torch.empty_like(logits_CV, dtype=torch.float32)
@@ -82,7 +82,21 @@ def losses_of(logits_CV: torch.Tensor, p_CV: torch.Tensor, target_C: torch.Tenso
     p_C = p_CV.gather(1, target_C[:, None])[:, 0]
     loss_C = -p_C.log()
     rare = p_C < TINY
+    if not p_C.is_cpu:  # to ask whether any is rare would wait for the GPU in every chunk
+        return torch.where(rare, losses_of_rare(logits_CV, p_CV, target_C), loss_C)
     if rare.any():
         logits_RV = logits_CV[rare].float()
         loss_C[rare] = logits_RV.logsumexp(-1) - logits_RV.gather(1, target_C[rare, None])[:, 0]
     return loss_C
+
+
+def losses_of_rare(logits_CV: torch.Tensor, p_CV: torch.Tensor, target_C: torch.Tensor) -> torch.Tensor:
+    """-ln p[target], fp32 [C], by way of the likeliest token, whose p is never too small: its logit - ln p is ln Z."""
+    top_C, index_C = logits_CV.max(-1)
+    log_z_C = top_C.float() - p_CV.gather(1, index_C[:, None])[:, 0].log()
+    return log_z_C - logits_CV.gather(1, target_C[:, None])[:, 0].float()
+
+
+def chunk_for(x_MD: torch.Tensor) -> int:
+    """Positions of a chunk on x's device."""
+    return CHUNK if x_MD.is_cpu else CUDA_CHUNK

@@ -18,6 +18,7 @@ from llm.train.data import TokenStream
 from llm.train.engine import Engine
 from llm.train.guards import Guard, GuardSettings, diverged
 from llm.train.metrics import StepMetrics
+from llm.train.prefetch import ahead
 from llm.train.ranks import Ranks
 from llm.train.recovery import Recovery
 from llm.train.schedule import learning_rate_factor
@@ -56,7 +57,8 @@ class Segment:
         identity: str,
     ) -> None:
         self.identity = identity
-        self.task, self.build, self.stream, self.ranks, self.recovery = task, build, stream, ranks, recovery
+        self.task, self.build, self.ranks, self.recovery = task, build, ranks, recovery
+        self.rows = ahead(stream.rows, task.batch_size)
         self.per_step = task.batch_size * stream.context_length
         self.engine = build()
         point = recovery.find()
@@ -120,7 +122,7 @@ class Segment:
         factor = learning_rate_factor(step, task.schedule)
         metrics = StepMetrics(step, math.nan, task.learning_rate * factor, math.nan, "left out")
         if step not in self.guard.left_out:
-            rows = partial(self.stream.rows, (step - 1) * task.batch_size)
+            rows = partial(self.rows, (step - 1) * task.batch_size)
             loss, norm = self.engine.gradients(rows, task.batch_size)
             if task.guards is not None:
                 reason = self.guard.judge(step, loss, norm)

@@ -106,7 +106,7 @@ class MegatronEngine:
 
     def forward_step(self, batches: Iterator[torch.Tensor], chunk: torch.nn.Module):
         """What the schedules call for each micro-batch and stage: its output, and how a loss comes of it."""
-        tokens_BT = next(batches).to(self.device)
+        tokens_BT = next(batches).to(self.device, non_blocking=True)
         position_S = model.own_positions(tokens_BT.shape[1] - 1)
         input_BS, target_BS = tokens_BT[:, position_S], tokens_BT[:, position_S + 1]
         output = chunk(input_BS, position_S.expand_as(input_BS), None)

@@ -1,0 +1,42 @@
+"""The next step's rows while a GPU is busy with this one: made by a thread, in pinned memory, so that the copy to the
+GPU waits for nothing. On a CPU there is nothing to hide and nothing is done. Changes no row."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from llm.model.device import default_device
+
+Windows = Callable[[int, int, int], torch.Tensor]
+"""rows(begin, first, count) of llm/train/data.py's TokenStream."""
+
+
+def ahead(rows: Windows, per_step: int) -> Windows:
+    """`rows`, made ahead where this process has a GPU. per_step: windows of a step, by which `begin` grows."""
+    device = default_device()
+    return rows if device.type == "cpu" else Prefetch(rows, per_step, device)
+
+
+class Prefetch:
+    """Called as `rows`. What is asked for in a step will be asked for in the next, so that is begun; another question,
+    as after a return to an earlier step, is answered as if there were no thread."""
+
+    def __init__(self, rows: Windows, per_step: int, device: torch.device) -> None:
+        self.rows, self.per_step, self.pinned = rows, per_step, device.type == "cuda"
+        self.begun: dict[tuple[int, int, int], Future[torch.Tensor]] = {}
+        # A thread begins on the first GPU, where pinning memory for another rank's would take memory.
+        initial = {"initializer": torch.cuda.set_device, "initargs": (device,)} if self.pinned else {}
+        self.thread = ThreadPoolExecutor(1, "rows", **initial)
+
+    def __call__(self, begin: int, first: int, count: int) -> torch.Tensor:
+        found = self.begun.pop((begin, first, count), None)
+        result = self.made(begin, first, count) if found is None else found.result()
+        following = (begin + self.per_step, first, count)
+        self.begun = {key: future for key, future in self.begun.items() if key[0] in (begin, following[0])}
+        self.begun[following] = self.thread.submit(self.made, *following)
+        return result
+
+    def made(self, begin: int, first: int, count: int) -> torch.Tensor:
+        tokens_BT = self.rows(begin, first, count)
+        return tokens_BT.pin_memory() if self.pinned else tokens_BT
