@@ -75,7 +75,7 @@ def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> 
     rates = pretrain["learning_rate"], pretrain["matrix_learning_rate"]
     settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], clip_norm=1.0)
     engine = SingleEngine(initialise(CausalLM(config), 1), settings, torch.bfloat16)
-    stream = TokenStream(tokens, plan, config.context_length, 1)
+    stream = TokenStream(tokens, plan, config.context_length, config.vocab_size, 1)
     batch = pretrain["batch_size"]
     for step in range(STEPS):
         _, norm = engine.gradients(partial(stream.rows, step * batch), batch)
@@ -88,7 +88,7 @@ def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan:
     torch.manual_seed(1)
     model = GPT(GPTSizes(config.vocab_size, config.d_model, config.n_layers, config.n_heads, config.context_length))
     optimizer = adamw(model, rate)
-    stream = TokenStream(tokens, plan, config.context_length, 1)
+    stream = TokenStream(tokens, plan, config.context_length, config.vocab_size, 1)
     schedule = {"kind": "cosine", "warmup_steps": 100, "decay_from": 100, "steps": STEPS, "final_fraction": 0.1}
     for step in range(STEPS):
         for group in optimizer.param_groups:

@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     config, batch = SIZES[options.size]
-    stream = TokenStream(options.tokens, options.plan, config.context_length)
+    stream = TokenStream(options.tokens, options.plan, config.context_length, config.vocab_size)
     CONTENDERS[options.name](config, batch, stream, Turns(), options.compile)
 
 

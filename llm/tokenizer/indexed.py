@@ -117,6 +117,17 @@ def read_index(path: Path) -> tuple[np.dtype, np.ndarray]:
     return DTYPE_OF_CODE[code], np.frombuffer(data, "<i4", sequences, HEADER.size).astype(np.int64)
 
 
+def check_ids(ids: np.ndarray, vocab_size: int, origin: Path | str) -> None:
+    """InputError if an id is none of the vocabulary: an embedding would fail on it, on a GPU without saying why."""
+    if not ids.size or (ids.min() >= 0 and ids.max() < vocab_size):
+        return
+    wrong = int(ids.max()) if ids.max() >= vocab_size else int(ids.min())
+    raise InputError(
+        f"{origin}: token id {wrong} is outside the model's vocabulary of {vocab_size}; the tokens are of another "
+        "tokenizer than config.json, build both again"
+    )
+
+
 def token_dtype(vocab_size: int) -> type:
     """uint16 where Megatron chooses it (`DType.optimal_dtype`), else int32."""
     return np.uint16 if vocab_size < 65500 else np.int32

@@ -13,13 +13,14 @@ import polars as pl
 import torch
 
 from llm.errors import InputError
-from llm.tokenizer.indexed import IndexedTokens
+from llm.tokenizer.indexed import IndexedTokens, check_ids
 
 
 class TokenStream:
-    """`rows(...)` -> int64 [B, T + 1]: inputs are [:, :-1], targets [:, 1:]. `tokens` in one epoch."""
+    """`rows(...)` -> int64 [B, T + 1]: inputs are [:, :-1], targets [:, 1:]. `tokens` in one epoch. vocab_size: of the
+    model that is to read them."""
 
-    def __init__(self, tokens_dir: Path, plan: Path, context_length: int, seed: int = 0) -> None:
+    def __init__(self, tokens_dir: Path, plan: Path, context_length: int, vocab_size: int, seed: int = 0) -> None:
         table = pl.read_parquet(plan)
         names = sorted(table["source"].unique().to_list())
         self.shards = [IndexedTokens(Path(tokens_dir) / name / "train") for name in names]
@@ -35,6 +36,7 @@ class TokenStream:
                     f"{len(shard)}; the plan and the token shards come from different clean shards, build both again"
                 )
             self.length[rows] = shard.lengths[self.document[rows]]
+        self.tokens_dir, self.vocab_size = tokens_dir, vocab_size
         self.context_length = context_length
         self.seed = seed
         self.tokens = int(self.length.sum())
@@ -48,9 +50,11 @@ class TokenStream:
         self.epoch: tuple[int, np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def rows(self, begin: int, first: int, count: int) -> torch.Tensor:
-        """The windows begin + first ... begin + first + count - 1 of the shuffled, endless stream."""
-        rows = [self.window(begin + first + row) for row in range(count)]
-        return torch.from_numpy(np.stack(rows).astype(np.int64))
+        """The windows begin + first ... begin + first + count - 1 of the shuffled, endless stream. InputError if one
+        has an id that is none of the vocabulary."""
+        tokens_BT = np.stack([self.window(begin + first + row) for row in range(count)]).astype(np.int64)
+        check_ids(tokens_BT, self.vocab_size, self.tokens_dir)
+        return torch.from_numpy(tokens_BT)
 
     def window(self, index: int) -> np.ndarray:
         """T + 1 tokens, wherever their documents lie."""

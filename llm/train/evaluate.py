@@ -15,7 +15,7 @@ import torch
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.tokenizer.indexed import IndexedTokens
+from llm.tokenizer.indexed import IndexedTokens, check_ids
 
 WINDOWS_PER_BATCH = 32
 Losses = Callable[[torch.Tensor], torch.Tensor]
@@ -29,6 +29,7 @@ def bits_per_byte(losses: Losses, config: ModelConfig, validation: "ValidationSe
     evaluated = 0
     for source, meta in validation.metas.items():
         windows = validation.windows(source, config.context_length, config.eos_id, limit)
+        check_ids(np.concatenate(windows), config.vocab_size, f"validation tokens of {source}")
         nats, tokens = window_losses(losses, windows)
         domain, held_out = meta["domain"], meta["validation"]
         bits[domain] = bits.get(domain, 0.0) + nats / tokens * held_out["tokens"] / math.log(2)

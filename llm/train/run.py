@@ -69,7 +69,7 @@ def train_segment(job: Job) -> dict:
     keep_freed_memory()
     task, dtype = job.task, DTYPES[job.dtype]
     with Stopping(job.deadline) as stopping:
-        stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.seed)
+        stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.model.vocab_size, job.seed)
         rank = torch.distributed.get_rank() if job.layout.world_size > 1 else 0
         ranks = Ranks(rank, job.layout.world_size)
         recovery = Recovery(job.scratch, str(job.checkpoint), ranks)

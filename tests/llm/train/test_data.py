@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from llm.errors import InputError
+from llm.model.config import ModelConfig
 from llm.tokenizer.indexed import write_indexed
 from llm.train.data import TokenStream
-from llm.train.evaluate import ValidationSet
+from llm.train.evaluate import ValidationSet, bits_per_byte
 
 LENGTHS = {"books": (40, 3, 1, 120), "code": (17, 64)}
 
@@ -41,7 +42,7 @@ def write_plan(path: Path, uses: list[tuple[str, int]]) -> None:
 
 
 def test_an_epoch_is_the_plan_cut_into_windows(shards: tuple[Path, Path]) -> None:
-    stream = TokenStream(*shards, context_length=8, seed=1)
+    stream = TokenStream(*shards, context_length=8, vocab_size=1000, seed=1)
     assert stream.tokens == 64 + 120 + 40 + 3 + 1 + 17 + 120
     assert stream.windows == (stream.tokens - 1) // 8
     rows = stream.rows(0, 0, stream.windows)
@@ -56,17 +57,17 @@ def test_an_epoch_is_the_plan_cut_into_windows(shards: tuple[Path, Path]) -> Non
 
 
 def test_a_batch_depends_on_seed_and_step_alone(shards: tuple[Path, Path]) -> None:
-    stream = TokenStream(*shards, context_length=8, seed=1)
+    stream = TokenStream(*shards, context_length=8, vocab_size=1000, seed=1)
     wanted = [stream.rows(step * 5, 0, 5) for step in range(30)]
-    again = TokenStream(*shards, context_length=8, seed=1)
+    again = TokenStream(*shards, context_length=8, vocab_size=1000, seed=1)
     for step in (29, 3, 17, 0, 28):
         assert torch.equal(again.rows(step * 5, 2, 3), wanted[step][2:])
     assert torch.equal(torch.cat(wanted[:4]), again.rows(0, 0, 20)), "the batch size only groups the rows"
-    assert not torch.equal(TokenStream(*shards, context_length=8, seed=2).rows(0, 0, 5), wanted[0])
+    assert not torch.equal(TokenStream(*shards, context_length=8, vocab_size=1000, seed=2).rows(0, 0, 5), wanted[0])
 
 
 def test_epochs_are_cut_differently(shards: tuple[Path, Path]) -> None:
-    stream = TokenStream(*shards, context_length=8, seed=1)
+    stream = TokenStream(*shards, context_length=8, vocab_size=1000, seed=1)
     first, second = stream.rows(0, 0, stream.windows), stream.rows(stream.windows, 0, stream.windows)
     assert {tuple(row) for row in first.tolist()} != {tuple(row) for row in second.tolist()}
 
@@ -75,12 +76,12 @@ def test_plan_of_other_shards_is_refused(shards: tuple[Path, Path]) -> None:
     directory, plan = shards
     write_plan(plan, [("code", 2)])
     with pytest.raises(InputError, match="uses document 2 of code, whose train shard has 2"):
-        TokenStream(directory, plan, 8, 0)
+        TokenStream(directory, plan, 8, 1000, 0)
 
 
 def test_too_little_text_is_refused(shards: tuple[Path, Path]) -> None:
     with pytest.raises(InputError, match="365 tokens are less than one window of model.context_length 365"):
-        TokenStream(*shards, context_length=365)
+        TokenStream(*shards, context_length=365, vocab_size=1000)
 
 
 def test_validation_windows_predict_every_token_once(shards: tuple[Path, Path]) -> None:
@@ -100,3 +101,14 @@ def test_no_validation_text_is_refused(shards: tuple[Path, Path]) -> None:
         write_indexed(shards[0] / source / "validation", [], np.uint16)
     with pytest.raises(InputError, match="no source has validation tokens"):
         ValidationSet(shards[0])
+
+
+def test_an_id_beyond_the_vocabulary_is_refused_in_one_line(shards: tuple[Path, Path]) -> None:
+    """On a GPU it would be a device assert, which names neither the id nor the file."""
+    most = 10 + 2 * (sum(LENGTHS["books"]) + sum(LENGTHS["code"]))
+    TokenStream(*shards, context_length=8, vocab_size=most).rows(0, 0, 30)
+    with pytest.raises(InputError, match=r"token id \d+ is outside the model's vocabulary of 50; the tokens are of"):
+        TokenStream(*shards, context_length=8, vocab_size=50).rows(0, 0, 30)
+    config = ModelConfig(50, 8, 1, 1, 1, 8, 8, 8)
+    with pytest.raises(InputError, match=r"validation tokens of books: token id \d+ is outside .* vocabulary of 50"):
+        bits_per_byte(lambda tokens_BT: torch.zeros(tokens_BT[:, 1:].numel()), config, ValidationSet(shards[0]), None)
