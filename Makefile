@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup validators peers bench demo test test-cluster test-all lint lock ask clean
+.PHONY: help setup validators peers bench gpu demo test test-cluster test-all lint lock ask clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -44,6 +44,11 @@ peers: .venv/peers/.done  ## datatrove, rensa and others in an environment of th
 bench: peers    ## stages 1 to 3 beside their peers: what must hold, and whether it does
 	$(BIN)/snakemake raw
 	$(BIN)/python benchmarks/data.py
+
+gpu: setup      ## on a machine with a GPU: does that path work, and how fast (docs/gpu.md)
+	@$(BIN)/python -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null || { \
+	  echo "error: .venv has no torch that sees a GPU; install one built for CUDA into it, then what benchmarks/gpu.txt lists"; exit 2; }
+	$(BIN)/python -m benchmarks.gpu
 
 demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
 	$(BIN)/snakemake

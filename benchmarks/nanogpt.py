@@ -73,7 +73,7 @@ def adamw(model: nn.Module, learning_rate: float) -> torch.optim.AdamW:
 
 def update(model: nn.Module, optimizer: torch.optim.Optimizer, tokens_BT: torch.Tensor) -> float:
     """One step on int64 [B, T + 1]: bf16 autocast, gradient clipped at 1. Returns the loss."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(tokens_BT.device.type, torch.bfloat16):
         logits = model(tokens_BT[:, :-1])
         loss = F.cross_entropy(logits.flatten(0, 1), tokens_BT[:, 1:].flatten())
     loss.backward()

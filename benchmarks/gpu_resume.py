@@ -1,0 +1,83 @@
+"""One run of pretraining for benchmarks/gpu.py's part `resume`: goes on from what a killed one left.
+
+    python -m benchmarks.gpu_resume DIRECTORY [--device cuda] [--mode deterministic|free] [--kill-at STEP]
+
+The last line of stdout is JSON: sha256 of the checkpoint's files, and the median of the steps' seconds.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.gpu_bench import GPT2, TINY, SeededStream, median, settings
+from llm.model.transformer import CausalLM, initialise
+from llm.parallel.single import SingleEngine
+from llm.train.guards import GuardSettings
+from llm.train.ranks import Ranks
+from llm.train.recovery import Recovery
+from llm.train.segment import Segment, Task
+from llm.train.stopping import Stopping
+
+STEPS, EVERY = 20, 5
+MODEL = replace(GPT2, n_layers=4, vocab_size=16384)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--mode", choices=("deterministic", "free"), default="deterministic")
+    parser.add_argument("--kill-at", type=int, default=0)
+    options = parser.parse_args()
+    if options.mode == "deterministic":
+        deterministic()
+    config, batch = (TINY, 4) if options.device == "cpu" else (MODEL, 16)
+
+    def build() -> SingleEngine:
+        model = initialise(CausalLM(config), 0).to(options.device)
+        return SingleEngine(model, settings("muon"), torch.bfloat16)
+
+    task = Task(0, STEPS, None, batch, {"warmup_steps": 5}, 6e-4, EVERY, GuardSettings(), "", {})
+    stream = SeededStream(config.vocab_size, config.context_length)
+    ranks = Ranks(0, 1)
+    recovery = Recovery(options.directory / "scratch", "the benchmark's run", ranks)
+    seconds = []
+    with Stopping(math.inf) as stopping:
+        segment = Segment(task, build, stream, ranks, recovery, "benchmark")
+        begun = time.perf_counter()
+        for metrics in segment.steps(stopping, 0.0):
+            seconds.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            if metrics.step == options.kill_at:
+                recovery.wait()  # so that there is something to go on from
+                os.kill(os.getpid(), signal.SIGKILL)
+        checkpoint = options.directory / "checkpoint"
+        checkpoint.mkdir(parents=True)
+        segment.save(checkpoint)
+    recovery.close()
+    print(json.dumps({"sha256": digest(checkpoint), "step_seconds": median(seconds)}))
+
+
+def deterministic() -> None:
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.use_deterministic_algorithms(True)
+
+
+def digest(directory: Path) -> str:
+    """Of all files, by name."""
+    found = hashlib.sha256()
+    for path in sorted(directory.iterdir()):
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+if __name__ == "__main__":
+    main()

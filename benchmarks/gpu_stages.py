@@ -1,0 +1,120 @@
+"""Part of benchmarks/gpu.py about the later stages: SFT and DPO steps, quantization, generation."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.gpu_bench import LLAMA, TINY, Bench, Row, measured, median
+from benchmarks.gpu_speed import fast_initialise
+from llm.align.batches import Example, Pair
+from llm.align.dpo import dpo
+from llm.align.loop import Schedule
+from llm.align.lora import LoraConfig
+from llm.align.sft import sft
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM, initialise
+from llm.quantize.model import quantize_model
+from llm.quantize.rtn import quantize_weight
+from llm.serve.generate import Request, StaticEngine
+
+LORA = LoraConfig(16, 32.0, ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"))
+MEDIUM = replace(
+    TINY, d_model=768, n_layers=12, n_heads=12, n_kv_heads=12, d_ff=2048, vocab_size=32000, context_length=1024
+)
+REQUESTS = 64
+LOSSES = 1e-3  # by how much an adapter's losses may differ from the CPU's in fp32
+
+
+def stages(bench: Bench) -> Iterator[Row]:
+    yield from alignment(bench)
+    yield from generation(bench)
+    yield from quantization(bench)
+
+
+def alignment(bench: Bench) -> Iterator[Row]:
+    """An adapter on the tiny model in fp32 against the CPU's, then steps of a model of 124 M parameters in bf16."""
+    schedule = Schedule(3 if bench.small else 20, 8, 1e-3, 1)
+    for method in ("sft", "dpo"):
+        wanted = adapted(method, "cpu", TINY, schedule, False)
+        found = adapted(method, bench.device, TINY, schedule, False)
+        off = max(abs(found[key] - wanted[key]) for key in ("first_loss", "last_loss"))
+        yield Row(f"{method}: losses differ from the CPU's by at most", off, "nats", off <= LOSSES)
+    if bench.small:
+        return
+    for method in ("sft", "dpo"):
+        steps = replace(schedule, steps=40)
+        found = adapted(method, bench.device, MEDIUM, steps, True)
+        yield Row(f"{method}, 124 M, bf16, 8 rows", found["training_seconds"] / 40 * 1e3, "ms a step")
+
+
+def adapted(method: str, device: str, config: ModelConfig, schedule: Schedule, bf16: bool) -> dict:
+    """What the method returns, trained on random conversations."""
+    model = initialise(CausalLM(config), 0).to(device).eval()
+    options = {"base": "base", "lora": LORA, "schedule": schedule, "seed": 0, "bf16": bf16}
+    with tempfile.TemporaryDirectory() as name:
+        if method == "sft":
+            examples = [example(config, number) for number in range(64)]
+            return sft(model, examples, examples[:8], Path(name), **options)
+        pairs = [Pair(example(config, n), example(config, n + 1000), "random") for n in range(64)]
+        return dpo(model, pairs, pairs[:8], Path(name), beta=0.1, **options)
+
+
+def example(config: ModelConfig, number: int) -> Example:
+    """Random tokens, the later half of them to be learnt."""
+    generator = np.random.Generator(np.random.PCG64(number))
+    n_tokens = int(generator.integers(config.context_length // 4, config.context_length // 2))
+    ids = generator.integers(4, config.vocab_size, n_tokens)
+    return Example(ids, np.arange(n_tokens) > n_tokens // 2, "random")
+
+
+def generation(bench: Bench) -> Iterator[Row]:
+    """64 requests: greedy tokens of the tiny model as the CPU's, then speed with the large one."""
+    requests = [request(TINY, number, 8 if bench.small else 32) for number in range(REQUESTS)]
+    model = initialise(CausalLM(replace(TINY, init="normal")), 0).eval()
+    wanted = StaticEngine(model, REQUESTS).run(requests)
+    found = StaticEngine(model.to(bench.device), REQUESTS).run(requests)
+    equal = sum(a == b for a, b in zip(found, wanted, strict=True))
+    yield Row("greedy answers as the CPU's", equal, f"of {REQUESTS}", equal >= REQUESTS - 2, "fp32")
+    if bench.small:
+        return
+    large = large_model(bench)
+    requests = [request(LLAMA, number, 64) for number in range(REQUESTS)]
+    engine = StaticEngine(large, REQUESTS)
+    engine.run(requests[:2])
+    seconds = median(measured(bench, lambda: engine.run(requests), 0.0, 1))
+    made = sum(map(len, engine.run(requests)))
+    yield Row("llama-1b, bf16, 64 requests of 64 new tokens", made / seconds, "tokens/s")
+
+
+def request(config: ModelConfig, number: int, new: int) -> Request:
+    generator = np.random.Generator(np.random.PCG64(number))
+    n_tokens = int(generator.integers(8, min(128, config.context_length // 2)))
+    return Request(generator.integers(4, config.vocab_size, n_tokens).tolist(), new)
+
+
+def large_model(bench: Bench) -> CausalLM:
+    with torch.device(bench.device):
+        model = CausalLM(LLAMA)
+    return fast_initialise(model).to(torch.bfloat16).eval()
+
+
+def quantization(bench: Bench) -> Iterator[Row]:
+    """INT4 in groups of 128: the CPU's integers, and seconds for the large model."""
+    generator = torch.Generator().manual_seed(0)
+    weight_NK = torch.randn(512, 1024, generator=generator)
+    wanted, found = (quantize_weight(weight_NK.to(device), 4, 128) for device in ("cpu", bench.device))
+    equal = torch.equal(found.q_NK.cpu(), wanted.q_NK) and torch.equal(found.scale_NG.cpu(), wanted.scale_NG)
+    yield Row("int4 as the CPU's", float(equal), "", equal)
+    if bench.small:
+        return
+    model = large_model(bench)
+    bench.synchronize()
+    begun = time.perf_counter()
+    quantize_model(model, lambda name, weight: quantize_weight(weight, 4, 128))
+    bench.synchronize()
+    yield Row("llama-1b to int4 in groups of 128", time.perf_counter() - begun, "s")
