@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 from llm.model.transformer import CausalLM
+from llm.parallel.muon import SharedMuon, spread
 from llm.parallel.single import SingleEngine
 from llm.train.engine import Rows
 from llm.train.optimizer import OptimizerSettings
@@ -22,6 +23,8 @@ BUCKET_BYTES = 25 * 2**20
 class DDPEngine(SingleEngine):
     """llm/train/engine.py's Engine on the ranks of the default process group. Weights start equal, and stay so: every
     rank takes the same update."""
+
+    muon = SharedMuon
 
     def __init__(
         self, model: CausalLM, settings: OptimizerSettings, dtype: torch.dtype, micro_batch: int | None = None
@@ -87,16 +90,6 @@ def buckets_of(weights: list[torch.Tensor]) -> list[Bucket]:
         groups[-1].append(weight)
         filled += weight.nbytes
     return [Bucket(group) for group in groups]
-
-
-def spread(costs: list[float], ranks: int) -> list[int]:
-    """An owner for each item: in their order, whoever has least so far."""
-    loads = [0.0] * ranks
-    owners = []
-    for cost in costs:
-        owners.append(loads.index(min(loads)))
-        loads[owners[-1]] += cost
-    return owners
 
 
 def shared_rows(losses: Callable, tokens_BT: torch.Tensor, rank: int, world_size: int) -> torch.Tensor:

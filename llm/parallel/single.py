@@ -42,6 +42,7 @@ class SingleEngine:
     into checkpoints."""
 
     rank, world_size = 0, 1
+    muon = Muon
 
     def __init__(
         self, model: CausalLM, settings: OptimizerSettings, dtype: torch.dtype, micro_batch: int | None = None
@@ -50,7 +51,7 @@ class SingleEngine:
         self.device = model.output_weight.device
         self.micro_batch = micro_batch
         self.held = self.owned = whole_pieces(dict(model.named_parameters()))
-        self.optimizer = Optimizer(self.held, settings, partial(Muon, dtype=dtype))
+        self.optimizer = Optimizer(self.held, settings, partial(self.muon, dtype=dtype))
 
     def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
         return self.backward(rows, batch_size).item(), self.optimizer.norm()

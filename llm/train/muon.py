@@ -2,6 +2,7 @@
 
 torch.optim.Muon bit for bit where products run in bf16. Where they run in fp32, Newton-Schulz does too: in bf16 it
 blows a difference in a gradient's last bit up to 1e-3 of the update, and no two layouts would give one curve.
+Matrices of one shape are orthogonalised together.
 """
 
 import math
@@ -10,6 +11,7 @@ import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: steep at zero, near 1 they wander between 0.7 and 1.2
 EPS = 1e-7
+BATCH = 2**27  # elements that are orthogonalised together: some four times their memory is in use meanwhile
 
 
 class Muon(torch.optim.Muon):
@@ -23,30 +25,59 @@ class Muon(torch.optim.Muon):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            updates = []
-            for weight in group["params"]:
+            weights = group["params"]
+            for weight in weights:
                 if "momentum_buffer" not in self.state[weight]:
                     self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
-                momentum = self.state[weight]["momentum_buffer"]
-                momentum.lerp_(weight.grad, 1 - group["momentum"])
-                updates.append(weight.grad.lerp(momentum, group["momentum"]).to(self.dtype))
-            updates = self.orthogonal(group["params"], updates, group["ns_steps"])
-            for weight, update in zip(group["params"], updates, strict=True):
+            momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
+            gradients = [weight.grad for weight in weights]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            updates = [update.to(self.dtype) for update in torch._foreach_lerp(gradients, momenta, group["momentum"])]
+            updates = self.orthogonal(weights, updates, group["ns_steps"])
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            for weight, update in zip(weights, updates, strict=True):
                 rows, columns = self.shapes[weight]
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(update, alpha=-group["lr"] * math.sqrt(max(1, rows / columns)))
 
     def orthogonal(self, weights: list[torch.Tensor], updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
         """The updates of these weights, orthogonalised."""
-        return [newton_schulz(update, steps) for update in updates]
+        return orthogonalised(updates, steps)
 
 
-def newton_schulz(matrix: torch.Tensor, steps: int) -> torch.Tensor:
-    """[m, n] -> about the nearest semi-orthogonal matrix: its singular vectors, singular values near 1."""
+def orthogonalised(matrices: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
+    """newton_schulz of each. Those of one shape go together, in fewer and larger products; on a CPU in fp32 each goes
+    alone, since there a batched product rounds otherwise."""
+    waiting: dict[tuple[int, ...], list[int]] = {}
+    batches = []
+    for index, matrix in enumerate(matrices):
+        batch = waiting.setdefault(tuple(matrix.shape), [])
+        batch.append(index)
+        alone = matrix.is_cpu and matrix.dtype == torch.float32
+        if alone or len(batch) * matrix.numel() >= BATCH:
+            batches.append(waiting.pop(tuple(matrix.shape)))
+    result = list(matrices)
+    for batch in (*batches, *waiting.values()):
+        for index, matrix in zip(batch, newton_schulz([matrices[index] for index in batch], steps), strict=True):
+            result[index] = matrix
+    return result
+
+
+def newton_schulz(matrices: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
+    """[m, n] each, of one shape -> about the nearest semi-orthogonal matrix of each: its singular vectors, singular
+    values near 1."""
     a, b, c = COEFFICIENTS
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = x / x.norm().clamp(min=EPS)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    norms_N = torch.stack(torch._foreach_norm(matrices)).clamp(min=EPS)
+    rows, columns = matrices[0].shape
+    x_Nmn = torch.stack(matrices)
+    x_Nmn = (x_Nmn.mT if rows > columns else x_Nmn) / norms_N[:, None, None]
+    if len(matrices) == 1:  # as one matrix: a batch of one rounds otherwise
+        x = x_Nmn[0]
+        for _ in range(steps):
+            gram = x @ x.T
+            x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        x_Nmn = x[None]
+    else:
+        for _ in range(steps):
+            gram = x_Nmn @ x_Nmn.mT
+            x_Nmn = torch.baddbmm(x_Nmn, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x_Nmn, beta=a)
+    return list(x_Nmn.mT if rows > columns else x_Nmn)

@@ -10,9 +10,9 @@ import torch
 import torch.distributed as dist
 
 from llm.errors import InputError
-from llm.parallel.ddp import spread
 from llm.parallel.launch import run_ranks
 from llm.parallel.layout import Layout
+from llm.parallel.muon import spread
 from llm.train.engine import Engine, Piece, Read
 from tests.llm.parallel.runs import ADAMW, MUON, THIN, Run, differences, train
 
