@@ -1,8 +1,8 @@
 """What changes the bytes of trained artifacts without being asked to: the device and its instruction set.
 
-`native` takes the machine as it is and names its GPUs and its instruction set in the action key. `portable` hides GPUs
-and pins the three libraries that choose kernels by processor to AVX2, so that every x86-64 machine with AVX2 should
-give the same bytes.
+`native` takes the machine as it is and names its GPUs and its instruction set in the action key; on a GPU scripts are
+to compute with deterministic algorithms alone. `portable` hides GPUs and pins the three libraries that choose kernels
+by processor to AVX2, so that every x86-64 machine with AVX2 should give the same bytes.
 Knows the names of environment variables and of one marker distribution, nothing of models.
 """
 
@@ -37,7 +37,10 @@ def mode_of(closure: Closure, mode: str) -> str:
 def class_of(closure: Closure, mode: str) -> str:
     """The whole numeric class, for the action key on this machine."""
     part = mode_of(closure, mode)
-    return f"native {gpus() or 'cpu'} {instruction_set()}" if part == "native" else part
+    if part != "native":
+        return part
+    device = gpus()
+    return f"native {f'{device} deterministic' if device else 'cpu'} {instruction_set()}"
 
 
 def environment(mode: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from llm.model.transformer import CausalLM
 from llm.parallel.muon import SharedMuon, spread
-from llm.parallel.single import SingleEngine
+from llm.parallel.single import SingleEngine, both
 from llm.train.engine import Rows
 from llm.train.optimizer import OptimizerSettings
 
@@ -43,7 +43,7 @@ class DDPEngine(SingleEngine):
         for bucket in self.buckets:
             bucket.wait()
         dist.all_reduce(loss)
-        return loss.item(), self.optimizer.norm()
+        return both(loss, self.optimizer.norm())
 
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         return shared_rows(super().token_losses, tokens_BT, self.rank, self.world_size)

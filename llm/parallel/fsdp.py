@@ -15,7 +15,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from llm.model.transformer import CausalLM
 from llm.parallel.ddp import shared_rows
 from llm.parallel.muon import ShardedMuon
-from llm.parallel.single import Objective, SingleEngine
+from llm.parallel.single import Objective, SingleEngine, both
 from llm.train.engine import Piece, Rows
 from llm.train.optimizer import Optimizer, OptimizerSettings
 
@@ -47,9 +47,9 @@ class FSDPEngine(SingleEngine):
         loss = self.backward(rows, batch_size)
         for held in self.held:
             held.tensor.grad = self.sharded[held.name].grad.to_local()
-        sums = torch.stack((loss, loss.new_tensor(self.optimizer.norm() ** 2)))
+        sums = torch.stack((loss, self.optimizer.norm().double().square()))
         dist.all_reduce(sums)
-        return sums[0].item(), sums[1].sqrt().item()
+        return both(sums[0], sums[1].sqrt())
 
     def update(self, factor: float, norm: float) -> None:
         super().update(factor, norm)

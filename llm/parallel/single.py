@@ -54,7 +54,7 @@ class SingleEngine:
         self.optimizer = Optimizer(self.held, settings, partial(self.muon, dtype=dtype))
 
     def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
-        return self.backward(rows, batch_size).item(), self.optimizer.norm()
+        return both(self.backward(rows, batch_size), self.optimizer.norm())
 
     def backward(self, rows: Rows, batch_size: int) -> torch.Tensor:
         """Leaves this rank's gradients in its weights; returns its part of the loss, fp64."""
@@ -100,6 +100,11 @@ class SingleEngine:
                     raise InputError(f"{origin}: {held.name} is missing or of another shape; it is of another model")
                 held.tensor.copy_(stored)
         self.optimizer.load_state(optimizer_state, origin)
+
+
+def both(loss: torch.Tensor, norm: torch.Tensor) -> tuple[float, float]:
+    """Two scalars as numbers, with one wait for the device."""
+    return tuple(torch.stack((loss, norm.double())).tolist())
 
 
 def prepare_layers(model: CausalLM, recompute: str, compile: bool) -> CausalLM:

@@ -68,8 +68,8 @@ class Optimizer:
             for weight in (weight for group in part.param_groups for weight in group["params"]):
                 part.state[weight] = fresh_state(name, weight)
 
-    def norm(self) -> float:
-        """Euclidean norm of the gradients held."""
+    def norm(self) -> torch.Tensor:
+        """Euclidean norm of the gradients held, on their device: to know it is to wait for all that came before."""
         return gradient_norm([piece.tensor for piece in self.held])
 
     def step(self, factor: float, norm: float) -> None:
@@ -118,8 +118,10 @@ def fresh_state(part: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-def gradient_norm(weights: list[torch.nn.Parameter]) -> float:
-    """Euclidean norm over all gradients. Row by row first: a reduction over rows is never split between threads, so
-    the norm does not depend on their number."""
+def gradient_norm(weights: list[torch.nn.Parameter]) -> torch.Tensor:
+    """Euclidean norm over all gradients, a scalar. On a CPU row by row first: a reduction over rows is never split
+    between threads, so the norm does not depend on their number. On a GPU in few launches."""
+    if not weights[0].is_cpu:
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm([weight.grad for weight in weights])))
     rows = [torch.linalg.vector_norm(weight.grad, dim=-1).flatten() for weight in weights]
-    return float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(row) for row in rows])))
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(row) for row in rows]))

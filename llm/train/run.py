@@ -18,6 +18,7 @@ from llm.model.config import ModelConfig
 from llm.parallel.build import build_engine
 from llm.parallel.layout import Layout
 from llm.train.data import TokenStream
+from llm.train.determinism import set_determinism
 from llm.train.engine import Engine
 from llm.train.evaluate import ValidationSet, bits_per_byte
 from llm.train.guards import diverged
@@ -67,6 +68,7 @@ class Job:
 def train_segment(job: Job) -> dict:
     """On every rank. Returns the metrics, or {"stopped": line} where it was asked to stop."""
     keep_freed_memory()
+    set_determinism(True)
     task, dtype = job.task, DTYPES[job.dtype]
     with Stopping(job.deadline) as stopping:
         stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.model.vocab_size, job.seed)

@@ -9,6 +9,7 @@ from llm.align.loop import Schedule
 from llm.align.lora import LoraConfig
 from llm.align.records import from_dict
 from llm.command import command
+from llm.train.determinism import set_determinism
 
 BASE = "../../models/sft"  # where the adapter's model stands in results/, as seen from the adapter
 
@@ -30,6 +31,7 @@ def main(
     adapter: empty directory to fill in PEFT's format, with history.jsonl. lora: {"r", "alpha", "target_modules"};
     schedule: {"steps", "batch", "lr", "warmup", "weight_decay"}; longer conversations than max_tokens are left out.
     """
+    set_determinism(True)
     model, tokenizer = load_base(base, max_tokens)
     training, too_long = read_pairs(preferences / "train.jsonl", tokenizer, max_tokens)
     validation, _ = read_pairs(preferences / "validation.jsonl", tokenizer, max_tokens)

@@ -33,6 +33,6 @@ def test_class_differs_by_device(trained: Closure, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(numeric, "gpus", lambda: "")
     without = numeric.class_of(trained, "native")
     monkeypatch.setattr(numeric, "gpus", lambda: "NVIDIA A100")
-    assert numeric.class_of(trained, "native") == without.replace("native cpu", "native NVIDIA A100")
+    assert numeric.class_of(trained, "native") == without.replace("native cpu", "native NVIDIA A100 deterministic")
     assert numeric.class_of(trained, "portable") == "portable"
     assert numeric.environment("portable")["CUDA_VISIBLE_DEVICES"] == ""

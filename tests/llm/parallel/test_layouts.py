@@ -94,7 +94,7 @@ def halved(steps: int) -> Curve:
         loss, _ = engine.gradients(rows_of(step), BATCH)
         for held in engine.held:
             held.tensor.grad /= 2
-        result.append((loss, engine.optimizer.norm()))
+        result.append((loss, engine.optimizer.norm().item()))
         engine.update(min(1.0, step / 5), result[-1][1])
     return result
 
