@@ -3,28 +3,17 @@ are llm/train/telemetry.py's).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
 from llm.errors import InputError
 from llm.text import shards
+from llm.train.step import StepMetrics
 
 NAME = "metrics.parquet"
 VALIDATION = "val_bpb"  # and `val_bpb.<domain>` for each domain
-
-
-@dataclass(frozen=True)
-class StepMetrics:
-    """`loss` in nats per token, before the update; `lr` AdamW's rate; `grad_norm` before clipping. `skipped`: why there
-    was no update, None if there was one."""
-
-    step: int
-    loss: float
-    lr: float
-    grad_norm: float
-    skipped: str | None = None
 
 
 def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dict) -> None:

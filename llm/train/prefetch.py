@@ -3,19 +3,28 @@ GPU waits for nothing. On a CPU there is nothing to hide and nothing is done. Ch
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import torch
 
 from llm.model.device import default_device
 
 Windows = Callable[[int, int, int], torch.Tensor]
-"""rows(begin, first, count) of llm/train/data.py's TokenStream."""
 
 
-def ahead(rows: Windows, per_step: int) -> Windows:
-    """`rows`, made ahead where this process has a GPU. per_step: windows of a step, by which `begin` grows."""
+class Stream(Protocol):
+    """What training asks of its data; llm/train/data.py has it from token shards."""
+
+    context_length: int
+
+    def rows(self, begin: int, first: int, count: int) -> torch.Tensor:
+        """The windows begin + first ... begin + first + count - 1: int64 [count, T + 1]. Asked by two threads."""
+
+
+def ahead(stream: Stream, per_step: int) -> Windows:
+    """The stream's rows, made ahead where there is a GPU. per_step: windows of a step, by which `begin` grows."""
     device = default_device()
-    return rows if device.type == "cpu" else Prefetch(rows, per_step, device)
+    return stream.rows if device.type == "cpu" else Prefetch(stream.rows, per_step, device)
 
 
 class Prefetch:

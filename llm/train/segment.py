@@ -14,14 +14,13 @@ from pathlib import Path
 
 from llm.errors import InputError, Stopped
 from llm.train.checkpoint import Snapshot, load_checkpoint, read_state, save_checkpoint
-from llm.train.data import TokenStream
 from llm.train.engine import Engine
 from llm.train.guards import Guard, GuardSettings, diverged
-from llm.train.metrics import StepMetrics
-from llm.train.prefetch import ahead
+from llm.train.prefetch import Stream, ahead
 from llm.train.ranks import Ranks
 from llm.train.recovery import Recovery
 from llm.train.schedule import learning_rate_factor
+from llm.train.step import StepMetrics
 from llm.train.stopping import Stopping
 from llm.train.watchdog import Watchdog
 
@@ -51,14 +50,14 @@ class Segment:
         self,
         task: Task,
         build: Callable[[], Engine],
-        stream: TokenStream,
+        stream: Stream,
         ranks: Ranks,
         recovery: Recovery,
         identity: str,
     ) -> None:
         self.identity = identity
         self.task, self.build, self.ranks, self.recovery = task, build, ranks, recovery
-        self.rows = ahead(stream.rows, task.batch_size)
+        self.rows = ahead(stream, task.batch_size)
         self.per_step = task.batch_size * stream.context_length
         self.engine = build()
         point = recovery.find()

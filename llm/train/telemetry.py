@@ -16,7 +16,7 @@ import torch
 
 from llm.progress import progress
 from llm.text import shards
-from llm.train.metrics import StepMetrics
+from llm.train.step import StepMetrics
 from llm.train.tensorboard import EventFile
 
 NAME = "telemetry.parquet"

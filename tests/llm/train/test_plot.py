@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from llm.errors import InputError
-from llm.train.metrics import NAME, StepMetrics, read_metrics, write_metrics
+from llm.train.metrics import NAME, read_metrics, write_metrics
 from llm.train.plot import draw_training, smoothed
+from llm.train.step import StepMetrics
 
 NGRAM = {"tokens": 100, "bytes": 300, "unigram": 3.4, "bigram": 2.3, "trigram": 1.9}
 

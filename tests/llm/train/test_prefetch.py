@@ -1,6 +1,7 @@
 """Rows made ahead are the rows that would have been made, in whatever order they are asked for."""
 
 import threading
+from types import SimpleNamespace
 
 import torch
 
@@ -29,4 +30,5 @@ def test_the_next_step_is_made_by_another_thread_and_no_row_is_another() -> None
 
 
 def test_a_cpu_makes_its_rows_itself() -> None:
-    assert ahead(window, 12) is window
+    stream = SimpleNamespace(rows=window, context_length=0)
+    assert ahead(stream, 12) is window

@@ -10,8 +10,8 @@ import torch
 
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
-from llm.train.metrics import StepMetrics
 from llm.train.mfu import flops_per_token, matmul_peak
+from llm.train.step import StepMetrics
 from llm.train.telemetry import NAME, Telemetry, Work, clock
 
 WORK = Work(tokens=1000, flops_per_token=2000, peak=4e9)

@@ -1,0 +1,15 @@
+"""What a step of training did. Writes nothing and imports nothing, so whoever trains needs no table library."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """`loss` in nats per token, before the update; `lr` AdamW's rate; `grad_norm` before clipping. `skipped`: why there
+    was no update, None if there was one."""
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    skipped: str | None = None

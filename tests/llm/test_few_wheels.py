@@ -1,0 +1,47 @@
+"""Training, alignment, quantization and generation need torch, numpy and safetensors, no more."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ABSENT = ("polars", "duckdb", "megatron", "transformers", "sentencepiece", "tokenizers", "numba", "pyarrow", "psutil")
+WORK = f"""
+import sys
+for name in {ABSENT!r}:
+    sys.modules[name] = None
+
+import numpy as np
+import torch
+import llm.parallel.ddp, llm.parallel.fsdp, llm.parallel.launch, llm.train.checkpoint, llm.train.evaluate
+import llm.train.recovery, llm.train.segment
+from llm.align import dpo, reward, sft
+from llm.align.batches import Example, Pair
+from llm.align.lora import LoraConfig, add_lora
+from llm.model.config import ModelConfig
+from llm.parallel.build import build_engine
+from llm.parallel.layout import Layout
+from llm.quantize.model import quantize_model
+from llm.quantize.rtn import quantize_weight
+from llm.serve.generate import generate
+from llm.train.optimizer import OptimizerSettings
+
+config = ModelConfig(64, 32, 1, 2, 1, 16, 32, 16)
+engine = build_engine(config, Layout(), OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0), torch.bfloat16, 0)
+loss, norm = engine.gradients(lambda first, count: torch.arange(17 * count).view(count, 17) % 64, 2)
+engine.update(1.0, norm)
+model = engine.objective.model.requires_grad_(False).eval()
+assert len(quantize_model(model, lambda _, weight: quantize_weight(weight, 4, 16))) == 7
+assert len(generate(model, [[1, 2], [3]], max_new_tokens=3)) == 2
+add_lora(model, LoraConfig(2, 4.0, ("q_proj",)), 0)
+example = Example(np.arange(9), np.arange(9) > 4, "kind")
+pair = Pair(example, Example(np.arange(8), np.arange(8) > 3, "kind"), "kind")
+sft.response_loss(model, [example]).backward()
+dpo.loss_and_rewards(model, [pair], 0.1)[0].backward()
+reward.loss_and_accuracy(reward.RewardModel(model), [pair])[0].backward()
+"""
+
+
+def test_without_any_other_package() -> None:
+    done = subprocess.run([sys.executable, "-c", WORK], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
