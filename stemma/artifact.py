@@ -91,9 +91,16 @@ def verify(path: Path) -> Pointer:
         check_file(path.parent / name, sha256, remedy)
     for found in digest.files_below(path.parent):
         name = str(found.relative_to(path.parent))
-        if name not in files and name not in (MANIFEST, SIGNATURE) and not found.name.startswith("."):
+        known = name in files or name in (MANIFEST, SIGNATURE) or found.name.startswith(".")
+        if not known and not is_of_another(found, path.parent):
             raise StemmaError(f"{found} is not listed in {path}; move it away, or {remedy}")
     return pointer
+
+
+def is_of_another(file: Path, directory: Path) -> bool:
+    """Does a file in an artifact's directory belong to another artifact, one that was declared below it?"""
+    folders = [folder / MANIFEST for folder in file.parents if folder.is_relative_to(directory) and folder != directory]
+    return any(pointer_path(path).is_file() for path in (file, *folders))
 
 
 def check_file(path: Path, sha256: str, remedy: str) -> None:

@@ -22,6 +22,7 @@ from stemma.errors import StemmaError
 from stemma.record import Input, Job, Outcome, subjects_of
 from stemma.settings import Settings
 from stemma.store import Store
+from stemma.view import declared, lay_out
 from stemma.writeback import write_back
 
 ATTEMPTS = 3
@@ -93,14 +94,17 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
     """Run the script in a workspace of the store, take its outputs in, write the record and return it."""
     job, store, root = action.job, action.store, action.root
     staged = stage(job, workspace)
-    arguments = script_arguments(job, staged)
+    arguments = script_arguments(job, lay_out(job.inputs, workspace), staged)
     variables = environment(job, root, workspace)
     compiled = compiled_code(action)
     started, clock = utc_now(), time.monotonic()
     permitted = policy(action, [workspace, compiled, *(path for _, path in places(action, log))])
     # What the result does not depend on is not in the record.
     private = variables | {"NUMBA_CACHE_DIR": str(compiled)} | {name: str(path) for name, path in places(action, log)}
-    result = run_script(root / job.script, arguments, permitted, private, log, describe(job))
+    try:
+        result = run_script(root / job.script, arguments, permitted, private, log, describe(job))
+    except StemmaError as error:
+        raise StemmaError(declared(str(error), workspace)) from None
     outcome = Outcome(
         started,
         utc_now(),
@@ -131,9 +135,9 @@ def stage(job: Job, workspace: Path) -> dict[str, list[Path]]:
     return staged
 
 
-def script_arguments(job: Job, staged: dict[str, list[Path]]) -> list[str]:
+def script_arguments(job: Job, inputs: dict[str, list[Path]], staged: dict[str, list[Path]]) -> list[str]:
     """The script's command line: the same options a person would type."""
-    values = {name: [str(artifact.argument(Path(path))) for path in paths] for name, paths in job.inputs.items()}
+    values = {name: [str(path) for path in paths] for name, paths in inputs.items()}
     for name, paths in job.sources.items():
         values.setdefault(name, []).extend(paths)
     values |= {name: [str(path) for path in paths] for name, paths in staged.items()}
