@@ -1,4 +1,4 @@
-"""What stands in results/ now, with its records: the common ground of summary and report.
+"""What stands in results/ of the present build, with its records: the common ground of summary, report and crate.
 
 Reads pointers and records only; never opens an artifact's content, except its size and what a page shows inline.
 """
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stemma import artifact
-from stemma.artifact import POINTERS, Pointer
+from stemma import artifact, build
+from stemma.artifact import Pointer
 from stemma.digest import read_json
 from stemma.errors import StemmaError
 from stemma.record import external, inputs_of, metrics_of, usage_of
@@ -77,12 +77,10 @@ class Artifact:
 
 
 def current(store: Store) -> list[Artifact]:
-    """Every artifact in results/ that has a pointer and a record, parents before children."""
+    """Every artifact of the build that stands in results/ and has a record, parents before children."""
     found: dict[str, Artifact] = {}
-    for file in sorted(POINTERS.rglob("*.json")):
-        path = Path("results") / file.relative_to(POINTERS).with_suffix("")
-        pointer = artifact.read_pointer(path) if path.is_file() else None
-        record = store.read_record(pointer.action) if pointer else None
+    for path, pointer in build.divided().own:
+        record = store.read_record(pointer.action)
         if record:
             found[str(path)] = Artifact(path, pointer, record)
     ordered: dict[str, Artifact] = {}

@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 from stemma.plan import Wanted
 
 COMMAND = re.compile(r"python -m stemma run (\S+)")
+ENGINE = "python -m stemma "
 OWN = ("key", "flags")
 
 

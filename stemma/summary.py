@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stemma import build
 from stemma.catalogue import current, size_text
 from stemma.report.poster import load
 from stemma.report.values import figures
@@ -11,8 +12,11 @@ PAGE = Path("results/report/index.html")
 
 
 def print_summary(store: Store, poster: Path | None, targets: list[str], hints: list[str]) -> None:
-    """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines."""
-    artifacts = current(store)
+    """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines.
+
+    Of the build only what the last run asked for: a run for a part says nothing of the rest."""
+    asked = asked_for()
+    artifacts = [item for item in current(store) if asked is None or str(item.path) in asked]
     shown = [item for item in artifacts if not targets or item.target in targets]
     print("\nArtifacts")
     for item in shown:
@@ -20,8 +24,16 @@ def print_summary(store: Store, poster: Path | None, targets: list[str], hints: 
     lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, load(poster).headline)] if poster else []
     if lines:
         print("\nKey figures", *lines, sep="\n")
-    if PAGE.is_file():
+    if PAGE.is_file() and (asked is None or str(PAGE) in asked):
         print(f"\nReport\n  {PAGE}")
+    if note := build.divided().note:
+        print(f"\nAlso in results/\n  {note}")
     if hints:
         print("\nNext", *(f"  {hint}" for hint in hints), sep="\n")
     print(flush=True)
+
+
+def asked_for() -> frozenset[str] | None:
+    """The outputs that the last run asked for; None where no run has said so."""
+    found = build.here()
+    return found.asked if found else None

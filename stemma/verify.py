@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from stemma import artifact, digest, signature
-from stemma.artifact import MANIFEST, POINTERS, SIGNATURE, Pointer
+from stemma import artifact, build, digest, signature
+from stemma.artifact import MANIFEST, SIGNATURE, Pointer
 from stemma.envelope import Keyring, fault, opened
 from stemma.errors import StemmaError
 from stemma.record import SCHEMA, action_of, inputs_of
@@ -20,10 +20,16 @@ from stemma.settings import Settings
 from stemma.store import Store, object_name
 
 
-def verify(settings: Settings, targets: list[Path]) -> "Findings":
-    """Check the targets with all their ancestors, or everything in results/. StemmaError: no such artifact."""
+def verify(settings: Settings, targets: list[Path], everything: bool = False) -> "Findings":
+    """Check the targets with all their ancestors; without targets the build that stands in results/, or, `everything`,
+    what other builds left there too. StemmaError: no such artifact."""
     verifier = Verifier(settings)
-    for path in [found for target in targets for found in declared(target)] or standing():
+    found = [path for target in targets for path in declared(target)]
+    if not targets:
+        standing = build.divided()
+        found = [path for path, _ in standing.own + (standing.others if everything else [])]
+        verifier.findings.others = None if everything else standing.note
+    for path in found:
         verifier.walk(path)
     return verifier.findings
 
@@ -36,21 +42,17 @@ def declared(target: Path) -> list[Path]:
     raise StemmaError(f"{target} has no record here; build it first: snakemake {target}")
 
 
-def standing() -> list[Path]:
-    """Every path in results/ that has a pointer and a file."""
-    paths = (Path("results") / file.relative_to(POINTERS).with_suffix("") for file in POINTERS.rglob("*.json"))
-    return sorted(path for path in paths if path.is_file())
-
-
 @dataclass
 class Findings:
-    """What was looked at, and what is wrong with it. `keys`: ids of the keys that signed the records."""
+    """What was looked at, and what is wrong with it. `keys`: ids of the keys that signed the records. `others`: a line
+    about what was not looked at because it is not of the build."""
 
     artifacts: set[str] = field(default_factory=set)
     records: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    others: str | None = None
 
     @property
     def counts(self) -> str:

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.shell import shell
 
 from stemma import digest
 from stemma.announce import announce
+from stemma.asked import Idle, keep_build
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
 from stemma.cluster import adapt_resources, end_leftovers, slurm_executor
@@ -32,12 +34,11 @@ from stemma.keys import Keys
 from stemma.literal import literal_params, respect_literals, text
 from stemma.plan import keep
 from stemma.polling import ask_in_proportion
-from stemma.rules import RulePlan, named, script_of
+from stemma.rules import ENGINE, RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
 
 T = TypeVar("T")
-ENGINE = "python -m stemma "
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Lustre without -o flock, some NFS servers
 LOCK = Path(".snakemake/stemma.lock")
 CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
@@ -85,6 +86,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
+        logger.addHandler(Idle(workflow))
         workflow.onstart(lambda log: plain_errors(lambda: begin(workflow)))
     return workflow.attached
 
@@ -153,6 +155,7 @@ def begin(workflow) -> None:
     attached.settings.save()
     attached.keys.sources.save()
     attached.keep_plan()
+    keep_build(workflow.dag, attached.keys, workflow.default_target)
     reader_of(attached.keys.root).save()
     begin_run(workflow)
 

@@ -83,7 +83,7 @@ def test_prompts_with_braces_are_answered(tiny):
     """They reach the answers as they were written. Nothing but the answers is built for them."""
     prompts = ["{x}", "{{x}}", "set {1,2}", 'it\'s $HOME `id` 100% "größer"\n']
     serve = json.dumps({"prompts": prompts}, ensure_ascii=False)
-    done = build(tiny, "results/serve/answers.json", "--config", f"serve={serve}")
+    done = build(tiny, "--config", f"serve={serve}", "--", "results/serve/answers.json")
     assert jobs(done) == [("generate", "run")]
     assert [row["prompt"] for row in json.loads((tiny / "results/serve/answers.json").read_text())] == prompts
     assert ("generate", "hit") in jobs(build(tiny))

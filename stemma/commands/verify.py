@@ -1,4 +1,4 @@
-"""Check signatures, digests and the chain of records, of one artifact with its ancestors or of all that stands here.
+"""Check signatures, digests and the chain of records, of one artifact with its ancestors or of the build in results/.
 
 Exit status 0: all is as recorded. 1: something was edited, forged, damaged or lost; each such thing is one line.
 What is merely out of date (an edited source, a parent that was built anew) is mentioned and changes nothing.
@@ -16,14 +16,15 @@ from stemma.verify import Findings, verify
 def options(parser: argparse.ArgumentParser) -> None:
     """What to check, and how to say it."""
     parser.add_argument(
-        "target", nargs="*", type=Path, help="artifacts, e.g. results/models/dpo; none: all of results/"
+        "target", nargs="*", type=Path, help="artifacts, e.g. results/models/dpo; none: the build in results/"
     )
+    parser.add_argument("--all", action="store_true", help="also what is not of this build: what another config left")
     parser.add_argument("--json", action="store_true", help="the findings as one JSON object")
 
 
 def handle(parsed: argparse.Namespace) -> None:
     """See stemma/verify.py."""
-    findings = verify(Settings.here(), parsed.target)
+    findings = verify(Settings.here(), parsed.target, parsed.all)
     print(as_json(findings) if parsed.json else as_text(findings))
     if findings.faults:
         sys.exit(1)
@@ -39,6 +40,7 @@ def as_json(findings: Findings) -> str:
             "keys": sorted(findings.keys),
             "faults": findings.faults,
             "stale": findings.stale,
+            "others": findings.others,
         }
     )
 
@@ -46,6 +48,7 @@ def as_json(findings: Findings) -> str:
 def as_text(findings: Findings) -> str:
     """For people: each fault and each note is a line; the last line counts."""
     lines = [f"fault: {text}" for text in findings.faults] + [f"stale: {text}" for text in findings.stale]
+    lines += [f"note: {findings.others}; --all checks it too"] if findings.others else []
     number = len(findings.faults)
     verdict = f"{number} fault{'' if number == 1 else 's'} among" if number else "verified"
     return "\n".join([*lines, f"{verdict} {findings.counts}"])

@@ -1,0 +1,79 @@
+"""Which artifacts in results/ are those of the build that stands there: one rule for all who read it.
+
+The build is what was asked for: all that the last complete run wanted (one that asked for all of the default target),
+and over it, path by path, what partial runs have wanted since. An artifact belongs to it if its path is in it and it
+stands there under the very expected key that was wanted. What another config left, or an older state of the code, does
+not: the report, the account, the crate and `verify` pass it over and say so. Kept in results/.records/build.json.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma import artifact, digest
+from stemma.artifact import POINTERS, Pointer
+
+BUILD = POINTERS / "build.json"
+NAMED = 3  # of the artifacts that are passed over, in one line
+
+
+@dataclass(frozen=True)
+class Build:
+    """`wanted`: the expected key under which each path is to stand; `asked`: those that the last run wanted."""
+
+    wanted: dict[str, str]
+    asked: frozenset[str]
+
+    def has(self, path: Path, pointer: Pointer) -> bool:
+        """Does what the pointer says of a path belong to it?"""
+        return self.wanted.get(str(path)) == pointer.expected
+
+
+def here() -> Build | None:
+    """The build of this directory; None where no run has said what it wants."""
+    kept = digest.read_json(BUILD)
+    return Build(kept["wanted"], frozenset(kept["asked"])) if kept else None
+
+
+def keep(asked: dict[str, str], complete: bool) -> None:
+    """Say what a run wants: the expected key of each output. Not complete: the rest of the build stays as it was."""
+    before = here()
+    wanted = asked if complete or before is None else before.wanted | asked
+    value = {"wanted": wanted, "asked": sorted(asked)}
+    if before != Build(wanted, frozenset(asked)):
+        digest.write_atomically(BUILD, digest.canonical(value))
+
+
+def standing() -> Iterator[tuple[Path, Pointer]]:
+    """Every path in results/ that has a pointer and a file, sorted."""
+    for file in sorted(POINTERS.rglob("*.json")):
+        path = Path("results") / file.relative_to(POINTERS).with_suffix("")
+        pointer = artifact.read_pointer(path) if path.is_file() else None
+        if pointer:
+            yield path, pointer
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands in results/: `own` belongs to the build, `others` does not."""
+
+    own: list[tuple[Path, Pointer]]
+    others: list[tuple[Path, Pointer]]
+
+    @property
+    def note(self) -> str | None:
+        """A line that names the others, None where there are none."""
+        names = sorted(str(artifact.argument(path)) for path, _ in self.others)
+        if not names:
+            return None
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f"{', '.join(names[:NAMED])}{more}: not of this build, another config or an older state left it"
+
+
+def divided() -> Standing:
+    """What stands in results/, by whether it belongs to the build; where no run has said what it wants, all does."""
+    build = here()
+    found = Standing([], [])
+    for path, pointer in standing():
+        (found.own if build is None or build.has(path, pointer) else found.others).append((path, pointer))
+    return found
