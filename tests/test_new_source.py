@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import polars as pl
+import yaml
+
 from tests.stemma.conftest import jobs
 from tests.test_bad_documents import prose
-from tests.test_bad_input import snakemake
+from tests.test_bad_input import ROOT, snakemake
 
 EDGES = "results/edges/0.parquet"
 
@@ -32,3 +35,20 @@ def test_a_new_source_signs_only_its_own(tmp_path: Path) -> None:
     assert build(["a", "b"]) == sorted([*joint, *["collect", "minhash"] * 2])
     assert build(["a", "b", "c"]) == sorted([*joint, "collect", "minhash"])
     assert build(["a", "b", "c"]) == []
+
+
+def test_another_corpus_in_the_same_directory(tmp_path: Path) -> None:
+    """What the first one left in results/ is nothing to the second: the mix walks the clean shards of its own."""
+
+    def mixed(names: list[str]) -> set[str]:
+        over = overlay(tmp_path, names)
+        over["process"] |= {"validation_fraction": 0.5, "thresholds": lifted, "overrides": {"web": {}}}
+        done = snakemake(tmp_path, over, "results/mix/report.json")
+        assert done.returncode == 0, done.stderr
+        plan = pl.read_parquet(tmp_path / "results/mix/plan.parquet")
+        return set(plan["source"].cast(pl.String))
+
+    lifted = dict.fromkeys(yaml.safe_load((ROOT / "config.yaml").read_text())["process"]["thresholds"])
+    assert mixed(["a", "b"]) <= {"a", "b"}
+    assert mixed(["c", "d", "e"]) <= {"c", "d", "e"}
+    assert mixed(["a", "b"]) <= {"a", "b"}
