@@ -19,11 +19,12 @@ import tempfile
 import threading
 import time
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TOLD = "row: "
-TAIL = 6  # lines of what a failed part said
+TAIL = 20  # lines of what a failed part said
 # Name, module, and share of the time.
 PARTS = {
     "peaks": ("benchmarks.gpu_peaks", 0.05),
@@ -124,11 +125,11 @@ def environment(device: str) -> dict:
             "cuda": torch.version.cuda,
             "driver": said_by("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
         }
-    for package in ("cupy", "triton", "numpy", "numba", "pyarrow", "megatron.core"):
+    for distribution in ("cupy-cuda13x", "triton", "numpy", "numba", "pyarrow", "megatron-core"):
         try:
-            found[package] = importlib.import_module(package).__version__
-        except (ImportError, AttributeError):
-            found[package] = None
+            found[distribution] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            found[distribution] = None
     return found
 
 

@@ -20,6 +20,7 @@ import torch
 from benchmarks.gpu_bench import GPT2, TINY, SeededStream, median, settings
 from llm.model.transformer import CausalLM, initialise
 from llm.parallel.single import SingleEngine
+from llm.train.determinism import set_determinism
 from llm.train.guards import GuardSettings
 from llm.train.ranks import Ranks
 from llm.train.recovery import Recovery
@@ -37,8 +38,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=("deterministic", "free"), default="deterministic")
     parser.add_argument("--kill-at", type=int, default=0)
     options = parser.parse_args()
-    if options.mode == "deterministic":
-        deterministic()
+    set_determinism(options.mode == "deterministic")
     config, batch = (TINY, 4) if options.device == "cpu" else (MODEL, 16)
 
     def build() -> SingleEngine:
@@ -64,11 +64,6 @@ def main() -> None:
         segment.save(checkpoint)
     recovery.close()
     print(json.dumps({"sha256": digest(checkpoint), "step_seconds": median(seconds)}))
-
-
-def deterministic() -> None:
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(True)
 
 
 def digest(directory: Path) -> str:

@@ -12,6 +12,7 @@ from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.parallel.single import SingleEngine, prepare_layers
+from llm.train.determinism import set_determinism
 from llm.train.mfu import flops_per_token, matmul_peak
 
 WARM = 3  # steps after the first
@@ -60,6 +61,8 @@ def case_rows(bench: Bench, case: Case, peak: float, nominal: float | None) -> I
     yield Row(f"{case.name}: peak memory", (peak_memory(bench) - memory_before) / 2**30, "GiB")
     steps = {"ours": ours}
     if case.peer:
+        free = lambda: our_step(bench, case, stream, deterministic=False)  # noqa: E731
+        steps["ours, not deterministic"], _ = started(bench, free)
         steps["nanoGPT-style"], compiling = started(bench, lambda: peer_step(bench, case, stream))
         yield Row(f"{case.name}: nanoGPT-style, first step, compiled", compiling, "s")
     seconds: dict[str, list[float]] = {name: [] for name in steps}
@@ -92,7 +95,10 @@ def started(bench: Bench, make: Callable[[], Callable]) -> tuple[Callable, float
     return step, first
 
 
-def our_step(bench: Bench, case: Case, stream: SeededStream, optimizer: str = "adamw") -> Callable[[], None]:
+def our_step(
+    bench: Bench, case: Case, stream: SeededStream, optimizer: str = "adamw", deterministic: bool = True
+) -> Callable[[], None]:
+    """As a run of pretraining makes it: with deterministic algorithms."""
     with torch.device(bench.device):
         model = CausalLM(case.config)
     model = prepare_layers(fast_initialise(model), "none", compile=not bench.small)
@@ -100,6 +106,7 @@ def our_step(bench: Bench, case: Case, stream: SeededStream, optimizer: str = "a
     batches = cached_rows(stream, case.batch)
 
     def step() -> None:
+        set_determinism(deterministic)
         _, norm = engine.gradients(batches, case.batch)
         engine.update(1.0, norm)
 
@@ -114,7 +121,12 @@ def peer_step(bench: Bench, case: Case, stream: SeededStream) -> Callable[[], No
     if not bench.small:
         model.compile()
     batches = cached_rows(stream, case.batch)
-    return lambda: update(model, optimizer, batches(0, case.batch).to(bench.device)) and None
+
+    def step() -> None:
+        set_determinism(False)
+        update(model, optimizer, batches(0, case.batch).to(bench.device))
+
+    return step
 
 
 def cached_rows(stream: SeededStream, batch: int) -> Callable[[int, int], torch.Tensor]:
