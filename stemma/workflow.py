@@ -37,6 +37,7 @@ from stemma.polling import ask_in_proportion
 from stemma.rules import ENGINE, RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
+from stemma.targets import resolve_targets
 
 T = TypeVar("T")
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Lustre without -o flock, some NFS servers
@@ -75,6 +76,7 @@ def attach(workflow, settings: Settings) -> Attached:
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, plan, rule))
     adapt_resources(workflow)
+    resolve_targets(workflow, plan)
     python, house = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, root))
     exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} STEMMA_PARENT={os.getpid()}"
     shell.prefix(text(f"export {exported}; "))
