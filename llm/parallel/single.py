@@ -16,6 +16,10 @@ from llm.train.loss import cross_entropy, token_losses
 from llm.train.muon import Muon
 from llm.train.optimizer import Optimizer, OptimizerSettings
 
+# Of code for a CPU: inductor cuts sums among the threads that it finds, so their number would change bytes. Products
+# have the threads of the process, as without compilation. A GPU's code has no threads.
+COMPILED = {"cpp.threads": 1}
+
 
 class Objective(nn.Module):
     """A model and what it is trained for, as one module."""
@@ -114,7 +118,7 @@ def prepare_layers(model: CausalLM, recompute: str, compile: bool) -> CausalLM:
         raise InputError(f"pretrain.recompute: {recompute!r} is not one of none, full")
     for layer in model.model.layers:
         if compile:
-            layer.forward = torch.compile(layer.forward)
+            layer.forward = torch.compile(layer.forward, options=COMPILED)
         if recompute == "full":  # no dropout: no random state to keep
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
     return model

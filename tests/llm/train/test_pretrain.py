@@ -80,9 +80,10 @@ def test_live_telemetry_changes_no_byte(inputs: dict, tmp_path: Path) -> None:
     assert len(list(logs.glob("events.out.tfevents.*"))) == 1
 
 
-def test_threads_do_not_change_bytes(inputs: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_threads_do_not_change_bytes(inputs: dict, tmp_path: Path, compiled: bool) -> None:
     """In processes of their own: a thread count cannot be changed for good within one."""
-    arguments = options(inputs, start=0, stop=5)
+    arguments = options(inputs, start=0, stop=5, compile=compiled)
     found = []
     for threads in ("1", "2"):
         directory = tmp_path / threads

@@ -1,0 +1,62 @@
+"""No code of llm/ takes the CPU for granted. Where torch is built with CUDA, a card or not, forward passes are made on
+fake tensors of a GPU, which compute nothing and refuse operands on two devices."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+from llm.align import dpo, reward, sft
+from llm.align.batches import Example, Pair, collate
+from llm.align.loop import autocast
+from llm.model.cache import KVCache
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM
+from llm.parallel.single import SingleEngine
+from llm.train.optimizer import OptimizerSettings
+
+LLM = Path(__file__).resolve().parents[2] / "llm"
+CHOOSES = {"device.py": "the one place", "checkpoint.py": "copies into the CPU's memory"}
+SIDE = Example(np.arange(9), np.arange(9) > 4, "kind")
+PAIR = Pair(SIDE, Example(np.arange(8), np.arange(8) > 3, "kind"), "kind")
+
+
+def test_only_one_module_chooses_a_device() -> None:
+    """A default argument may be the CPU; what is called with a device is called with a model's or a tensor's."""
+    for file in sorted(LLM.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("autocast", "to", "device", "cuda"):
+                named = [a.value for a in node.args if isinstance(a, ast.Constant) and a.value in ("cpu", "cuda")]
+                assert not named or file.name in CHOOSES or "megatron" in file.parts, f"{file}:{node.lineno}"
+
+
+def test_batches_and_autocast_are_of_the_model_s_device() -> None:
+    batch = collate([SIDE], 0, torch.device("meta"))
+    assert {tensor.device.type for tensor in (batch.tokens_BT, batch.mask_BT, batch.length_B)} == {"meta"}
+    assert autocast(torch.device("cpu"), True).device == "cpu"
+    with pytest.warns(UserWarning) if not torch.cuda.is_available() else torch.no_grad():
+        assert autocast(torch.device("cuda"), True).device == "cuda"
+
+
+@pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="this torch knows no CUDA tensor")
+@pytest.mark.parametrize("position", ["rope", "alibi", "learned", "sinusoidal"])
+def test_nothing_is_left_on_the_cpu(position: str) -> None:
+    config = ModelConfig(64, 32, 2, 4, 2, 8, 48, 32, position=position)
+    with FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True):
+        with torch.device("cuda"):
+            model = CausalLM(config)
+        tokens_BT = torch.zeros(2, 17, dtype=torch.int64, device=model.device)
+        results = []
+        for dtype in (torch.float32, torch.bfloat16):
+            engine = SingleEngine(model, OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0), dtype)
+            results += [engine.objective(tokens_BT, 100), engine.token_losses(tokens_BT)]
+        with torch.no_grad():
+            cache = KVCache(config, 2, 20, device=model.device)
+            results += [model.hidden(tokens_BT, cache), model.hidden(tokens_BT[:, :1], cache)]
+        results += [sft.response_loss(model, [SIDE]), *dpo.implicit_rewards(model, [PAIR], 0.1)]
+        results += reward.pair_rewards(reward.RewardModel(model), [PAIR])
+        assert {result.device.type for result in results} == {"cuda"}
