@@ -2,6 +2,13 @@
 # `snakemake` builds everything; a named target below, or any file's path, builds that and what it needs.
 from pathlib import Path
 
+from stemma.prerequisites import check_installed
+from stemma.terse import be_terse
+
+HOUSE = Path(workflow.basedir)
+be_terse(workflow)
+check_installed(HOUSE)
+
 from llm.errors import InputError
 from llm.model.config import ModelConfig, check_target_modules
 from llm.parallel.layout import Layout
@@ -11,11 +18,7 @@ from stemma.config import check
 from stemma.errors import StemmaError
 from stemma.literal import literal
 from stemma.settings import Settings
-from stemma.terse import be_terse
 from stemma.workflow import attach
-
-HOUSE = Path(workflow.basedir)
-be_terse(workflow)
 
 
 configfile: HOUSE / "config.yaml"

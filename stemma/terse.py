@@ -5,8 +5,10 @@ The runner speaks for each job (stemma/run.py), or stemma/announce.py where that
 
 import logging
 import re
+import sys
 
 from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
 SLURM_NOISE = ("No SLURM account", "No account was given", "Unable to guess SLURM account")
@@ -31,7 +33,7 @@ def one_line(record: logging.LogRecord) -> bool:
         return text.startswith(KEPT)
     if any(noise in text for noise in NOISE + SLURM_NOISE):
         return False
-    if record.levelno >= logging.ERROR:
+    if record.levelno >= logging.ERROR and not text.startswith("error: "):
         record.msg, record.args = f"error: {essence(text)}", ()
     return True
 
@@ -45,3 +47,18 @@ def essence(text: str) -> str:
         if line and not FRAME.fullmatch(line):
             lines.append(LABEL.sub("", line))
     return " ".join(lines)
+
+
+class LogHandler(LogHandlerBase):
+    """`snakemake --logger stemma`: what `be_terse` leaves, without a profile that asks for it."""
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it on the terminal, if it matters."""
+        if one_line(record):
+            print(record.getMessage(), file=sys.stderr, flush=True)
