@@ -1,8 +1,8 @@
 """What changes the bytes of trained artifacts without being asked to: the device and its instruction set.
 
-`native` takes the machine as it is and names its GPUs and its instruction set in the action key; on a GPU scripts are
-to compute with deterministic algorithms alone. `portable` hides GPUs and pins the three libraries that choose kernels
-by processor to AVX2, so that every x86-64 machine with AVX2 should give the same bytes.
+`native` takes the machine as it is and names its GPUs and its instruction set in the action key; what trains on a GPU
+is to use deterministic algorithms alone. `portable` hides GPUs and pins the three libraries that choose kernels by
+processor to AVX2, so that every x86-64 machine with AVX2 should give the same bytes.
 Knows the names of environment variables and of one marker distribution, nothing of models.
 """
 

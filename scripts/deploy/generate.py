@@ -14,7 +14,6 @@ from llm.quantize.model import load_any
 from llm.serve.generate import generate
 from llm.tokenizer.chat import encode_chat
 from llm.tokenizer.load import Tokenizer
-from llm.train.determinism import set_determinism
 
 
 def main(
@@ -32,7 +31,6 @@ def main(
     strings. Temperature 0 is greedy; top_k 0 and top_p 1 restrict nothing."""
     if not prompts or not all(isinstance(prompt, str) and prompt for prompt in prompts):
         raise InputError('prompts: give a JSON list of texts, such as ["What is an algorithm?"]')
-    set_determinism(True)
     tokenizer = Tokenizer(quantized / "tokenizer.model")
     conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
     asked = [encode_chat(tokenizer, messages, add_generation_prompt=True)[0] for messages in conversations]

@@ -20,7 +20,6 @@ from llm.model.transformer import CausalLM
 from llm.progress import progress
 from llm.quantize.model import load_quantized, quantize_model, quantized_config, save_quantized
 from llm.quantize.rtn import fitting_group_size, quantize_weight, weight_error
-from llm.train.determinism import set_determinism
 from llm.train.evaluate import ValidationSet, bits_per_byte
 from llm.train.loss import token_losses
 
@@ -31,7 +30,6 @@ def main(
     """model: Hugging Face directory. tokens: token shards with validation documents. quantized: empty directory to
     fill. group_size: inputs that share a scale, null for one scale per output channel (made smaller where it does not
     divide the layers' widths). validation_tokens: how many of each source to score before and after, null for all."""
-    set_determinism(True)
     device = default_device()
     original = load_model(model, device=device)
     config = read_config(model)

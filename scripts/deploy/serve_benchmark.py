@@ -9,7 +9,6 @@ from llm.progress import progress
 from llm.quantize.model import load_any
 from llm.serve.benchmark import Workload, facts, timed
 from llm.serve.generate import StaticEngine
-from llm.train.determinism import set_determinism
 
 
 def main(
@@ -25,7 +24,6 @@ def main(
 ) -> dict:
     """quantized: model directory. benchmark: JSON file for what every run repeats. prompt_tokens, new_tokens: [least,
     most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""
-    set_determinism(True)
     model = load_any(quantized, default_device())
     workload = Workload(requests, tuple(prompt_tokens), tuple(new_tokens), seed).requests(model.config)
     StaticEngine(model, 2).run(workload[:2])  # first calls allocate and choose kernels
