@@ -67,17 +67,13 @@ def newton_schulz(matrices: list[torch.Tensor], steps: int) -> list[torch.Tensor
     values near 1."""
     a, b, c = COEFFICIENTS
     norms_N = torch.stack(torch._foreach_norm(matrices)).clamp(min=EPS)
-    rows, columns = matrices[0].shape
-    x_Nmn = torch.stack(matrices)
-    x_Nmn = (x_Nmn.mT if rows > columns else x_Nmn) / norms_N[:, None, None]
-    if len(matrices) == 1:  # as one matrix: a batch of one rounds otherwise
-        x = x_Nmn[0]
-        for _ in range(steps):
-            gram = x @ x.T
-            x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-        x_Nmn = x[None]
-    else:
-        for _ in range(steps):
-            gram = x_Nmn @ x_Nmn.mT
-            x_Nmn = torch.baddbmm(x_Nmn, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x_Nmn, beta=a)
-    return list(x_Nmn.mT if rows > columns else x_Nmn)
+    tall = matrices[0].shape[0] > matrices[0].shape[1]
+    x = torch.stack(matrices)
+    x = (x.mT if tall else x) / norms_N[:, None, None]
+    alone = len(matrices) == 1  # then as a matrix: a batch of one may round otherwise
+    x, product = (x[0], torch.addmm) if alone else (x, torch.baddbmm)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = product(x, product(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    x = x.mT if tall else x
+    return [x] if alone else list(x)

@@ -1,4 +1,4 @@
-"""What a step of training did. Writes nothing and imports nothing, so whoever trains needs no table library."""
+"""What a step of training did, as plain numbers. Writes nothing."""
 
 from dataclasses import dataclass
 
