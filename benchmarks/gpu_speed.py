@@ -102,7 +102,7 @@ def our_step(
     with torch.device(bench.device):
         model = CausalLM(case.config)
     model = prepare_layers(fast_initialise(model), "none", compile=not bench.small)
-    engine = SingleEngine(model, settings(optimizer), torch.bfloat16)
+    engine = SingleEngine(model, settings(optimizer), torch.bfloat16, compile=not bench.small)
     batches = cached_rows(stream, case.batch)
 
     def step() -> None:

@@ -19,7 +19,7 @@ from benchmarks.gpu_resume import STEPS as RESUMED_STEPS
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.parallel.layout import Layout
-from llm.parallel.single import SingleEngine
+from llm.parallel.single import SingleEngine, prepare_layers
 from llm.train.engine import Engine
 
 STEPS, BATCH = 50, 16
@@ -33,11 +33,14 @@ def parity(bench: Bench) -> Iterator[Row]:
     for optimizer in ("adamw", "muon"):
         wanted, found = (curve_of(bench, single_engine(TINY, device, optimizer)) for device in ("cpu", bench.device))
         yield from differences(optimizer, found, wanted)
+    if not bench.small:
+        found = curve_of(bench, single_engine(TINY, bench.device, "muon", compile=True))
+        yield from differences("muon, compiled", found, wanted)
 
 
-def single_engine(config: ModelConfig, device: str, optimizer: str = "adamw") -> SingleEngine:
-    model = initialise(CausalLM(config), 0).to(device)
-    return SingleEngine(model, settings(optimizer, RATE), torch.float32)
+def single_engine(config: ModelConfig, device: str, optimizer: str = "adamw", compile: bool = False) -> SingleEngine:
+    model = prepare_layers(initialise(CausalLM(config), 0), "none", compile).to(device)
+    return SingleEngine(model, settings(optimizer, RATE), torch.float32, compile=compile)
 
 
 def curve_of(bench: Bench, engine: Engine, config: ModelConfig = TINY) -> Curve:

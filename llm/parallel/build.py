@@ -26,13 +26,14 @@ def build_engine(
     """This rank's engine, its weights initialised from the seed as those of any layout.
 
     dtype: of matrix products; weights, norms and sums are fp32. recompute: "none", or "full", which keeps of each layer
-    no more than its input and computes the rest again in the backward pass. compile: torch.compile for each layer.
+    no more than its input and computes the rest again in the backward pass. compile: torch.compile for
+    each layer and for the loss.
     """
     if layout.engine == "megatron":
         return build_megatron(config, layout, settings, dtype, seed, recompute, compile)
     device = default_device()
     model = prepare_layers(initialise(CausalLM(config), seed), recompute, compile)
     if layout.world_size > 1 and layout.sharding == "full":
-        return FSDPEngine(model, settings, dtype, device, layout.micro_batch)
+        return FSDPEngine(model, settings, dtype, device, layout.micro_batch, compile)
     engine = SingleEngine if layout.world_size == 1 else DDPEngine
-    return engine(model.to(device), settings, dtype, layout.micro_batch)
+    return engine(model.to(device), settings, dtype, layout.micro_batch, compile)

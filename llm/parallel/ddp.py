@@ -27,9 +27,14 @@ class DDPEngine(SingleEngine):
     muon = SharedMuon
 
     def __init__(
-        self, model: CausalLM, settings: OptimizerSettings, dtype: torch.dtype, micro_batch: int | None = None
+        self,
+        model: CausalLM,
+        settings: OptimizerSettings,
+        dtype: torch.dtype,
+        micro_batch: int | None = None,
+        compile: bool = False,
     ) -> None:
-        super().__init__(model, settings, dtype, micro_batch)
+        super().__init__(model, settings, dtype, micro_batch, compile)
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.buckets = buckets_of([held.tensor for held in self.held])
         owners = spread([held.tensor.numel() for held in self.held], self.world_size)

@@ -31,11 +31,12 @@ class FSDPEngine(SingleEngine):
         dtype: torch.dtype,
         device: torch.device,
         micro_batch: int | None = None,
+        compile: bool = False,
     ) -> None:
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device, self.micro_batch = device, micro_batch
         shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
-        self.objective = shard(Objective(model.train(), dtype), device)
+        self.objective = shard(Objective(model.train(), dtype, compile), device)
         # While the whole model is in use its parameters are others; these are the ones that gradients come to.
         self.sharded = dict(model.named_parameters())
         self.held = [local_piece(name, shapes[name], weight, self.rank) for name, weight in self.sharded.items()]

@@ -24,10 +24,10 @@ COMPILED = {"cpp.threads": 1}
 class Objective(nn.Module):
     """A model and what it is trained for, as one module."""
 
-    def __init__(self, model: CausalLM, dtype: torch.dtype) -> None:
+    def __init__(self, model: CausalLM, dtype: torch.dtype, compile: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.dtype = dtype
+        self.dtype, self.compile_loss = dtype, compile
 
     def forward(self, tokens_BT: torch.Tensor, positions: int | None = None) -> torch.Tensor:
         """int64 [B, T + 1] -> this part of the loss of a batch of so many positions; without `positions` -ln p of each
@@ -37,21 +37,27 @@ class Objective(nn.Module):
         x_MD, target_M = hidden_BTD.flatten(0, 1).to(self.dtype), tokens_BT[:, 1:].flatten()
         if positions is None:
             return token_losses(x_MD, self.model.output_weight, target_M)
-        return cross_entropy(x_MD, self.model.output_weight, target_M, positions, self.model.config.z_loss)
+        z_loss = self.model.config.z_loss
+        return cross_entropy(x_MD, self.model.output_weight, target_M, positions, z_loss, self.compile_loss)
 
 
 class SingleEngine:
     """llm/train/engine.py's Engine for a model whose weights lie in this process. `micro_batch`: rows that go through
-    the model at once, None for all. `held` are the weights that this rank moves, `owned` those of them that it writes
-    into checkpoints."""
+    the model at once, None for all. `compile`: of the loss (prepare_layers compiles the layers). `held` are the weights
+    that this rank moves, `owned` those of them that it writes into checkpoints."""
 
     rank, world_size = 0, 1
     muon = Muon
 
     def __init__(
-        self, model: CausalLM, settings: OptimizerSettings, dtype: torch.dtype, micro_batch: int | None = None
+        self,
+        model: CausalLM,
+        settings: OptimizerSettings,
+        dtype: torch.dtype,
+        micro_batch: int | None = None,
+        compile: bool = False,
     ) -> None:
-        self.objective = Objective(model.train(), dtype)
+        self.objective = Objective(model.train(), dtype, compile)
         self.device = model.output_weight.device
         self.micro_batch = micro_batch
         self.held = self.owned = whole_pieces(dict(model.named_parameters()))

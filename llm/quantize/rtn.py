@@ -43,7 +43,8 @@ def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) 
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
     w_NGS = weight_NK.unflatten(1, (n_in // size, size))
     largest_NG = w_NGS.abs().amax(-1)
-    top = 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5
+    # As a tensor: by a number a GPU multiplies with its reciprocal, which is not the quotient to the last bit.
+    top = largest_NG.new_full((1,), 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5)
     scale_NG = torch.where(largest_NG > 0, largest_NG / top, torch.ones_like(largest_NG))
     limit = 2 ** (bits - 1)
     q_NGS = torch.round(w_NGS / scale_NG[..., None]).clamp(-limit, limit - 1)

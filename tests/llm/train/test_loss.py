@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llm.train.loss import CHUNK, TINY, cross_entropy, losses_of, losses_of_rare, token_losses
+from llm.train.loss import CHUNK, TINY, cross_entropy, loss_and_gradient, loss_and_gradient_in_place, token_losses
 
 
 @pytest.mark.parametrize("positions", [1, CHUNK - 1, CHUNK, 2 * CHUNK + 7])
@@ -74,11 +74,17 @@ def test_parts_of_a_batch_add_up() -> None:
     assert torch.allclose(found, wanted, atol=1e-7)
 
 
-def test_rare_targets_need_no_answer_from_the_device() -> None:
-    """What a GPU computes for every target agrees with the other way, where p is too small and where it is not."""
+@pytest.mark.parametrize("z_loss", [0.0, 0.01])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_form_for_a_gpu_computes_what_the_one_for_a_cpu_does(dtype: torch.dtype, z_loss: float) -> None:
+    """Also where p is too small for fp32."""
     generator = torch.Generator().manual_seed(0)
-    logits_CV = 60 * torch.randn(200, 50, generator=generator)
-    p_CV, target_C = logits_CV.softmax(-1), torch.randint(0, 50, (200,), generator=generator)
-    rare = p_CV.gather(1, target_C[:, None])[:, 0] < TINY
+    logits_CV = (60 * torch.randn(200, 50, generator=generator)).to(dtype)
+    target_C = torch.randint(0, 50, (200,), generator=generator)
+    rare = logits_CV.softmax(-1, torch.float32).gather(1, target_C[:, None]) < TINY
     assert 20 < rare.sum() < 180
-    assert torch.allclose(losses_of_rare(logits_CV, p_CV, target_C), losses_of(logits_CV, p_CV, target_C), atol=1e-4)
+    found_C, found_CV = loss_and_gradient(logits_CV, target_C, z_loss)
+    wanted_C, wanted_CV = loss_and_gradient_in_place(logits_CV.clone(), target_C, z_loss)
+    assert found_CV.dtype == dtype
+    assert torch.allclose(found_C, wanted_C, atol=1e-4)
+    assert torch.allclose(found_CV.float(), wanted_CV.float(), atol=1e-2 if dtype == torch.bfloat16 else 1e-5)
