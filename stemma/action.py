@@ -12,11 +12,11 @@ from pathlib import Path
 from stemma import artifact, digest
 from stemma.closure import Closure
 from stemma.envelope import Keyring, fault, opened, seal
+from stemma.recipe import key_of
 from stemma.record import (
     Input,
     Job,
     Outcome,
-    action_key,
     action_of,
     environment_lock,
     inputs_of,
@@ -42,7 +42,10 @@ class Action:
     @cached_property
     def key(self) -> str:
         """What the store answers to."""
-        return action_key(self.closure, self.job.params, self.inputs, self.numeric_class)
+        job = self.job
+        inputs = [(item.name, item.path, item.sha256) for item in self.inputs]
+        outputs = [(name, path) for name, paths in job.outputs.items() for path in paths]
+        return key_of(self.closure, job.params, inputs, outputs, job.threads, job.shell, self.numeric_class)
 
     def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
         """Write the record of outputs that are in the store, and return it. Where the same was made before, and its

@@ -1,4 +1,4 @@
-"""What a script's result depends on in code: its own modules, its data files, its third-party distributions.
+"""What a script's result depends on in code: its own modules, its data files, distributions with their requirements.
 
 The closure is found by reading, never by importing: the script and every first-party module that it imports,
 transitively, imports inside functions included (stemma/source.py reads one file).
@@ -10,9 +10,9 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from stemma import digest
-from stemma.distributions import version_of
+from stemma.distributions import reached
 from stemma.errors import StemmaError
-from stemma.source import PYTHON, Reader
+from stemma.source import PYTHON, Module, Reader
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def closure_of(script: Path, root: Path) -> Closure:
     reader = reader_of(root)
     modules = {}
     data_files: dict[str, str] = {}
-    third_party: set[str] = set()
+    others: set[str] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
@@ -65,16 +65,14 @@ def closure_of(script: Path, root: Path) -> Closure:
         module = modules[name] = reader.module(path)
         for data_file in module.data_files:
             data_files[data_file] = digest_of_data(root / data_file, name)
+        others |= third_party(module, root)
         for imported in module.imports:
-            files = first_party(imported, root)
-            waiting += files
-            if not files and imported.split(".")[0] not in sys.stdlib_module_names:
-                third_party.add(imported.split(".")[0])
+            waiting += first_party(imported, root)
     names = sorted(modules)
     return Closure(
         modules={name: modules[name].meaning for name in names},
         data_files=dict(sorted(data_files.items())),
-        distributions=dict(sorted(version_of(name) for name in third_party)),
+        distributions=reached(others),
         files={name: modules[name].sha256 for name in names},
         parts={name: modules[name].parts for name in names},
         network=any(module.network for module in modules.values()),
@@ -95,6 +93,12 @@ def first_party(name: str, root: Path) -> tuple[Path, ...]:
         elif not (root / path).is_dir():
             break
     return tuple(files)
+
+
+def third_party(module: Module, root: Path) -> set[str]:
+    """Top-level names of what a module imports that is neither of this repository nor of the standard library."""
+    others = {name.split(".")[0] for name in module.imports if not first_party(name, root)}
+    return others - sys.stdlib_module_names
 
 
 def digest_of_data(path: Path, declared_by: str) -> str:

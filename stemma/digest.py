@@ -8,6 +8,7 @@ from pathlib import Path
 from stemma.errors import StemmaError
 from stemma.files import beside
 
+EXACT = 2**53  # up to here a float is one integer
 SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
 
 
@@ -30,6 +31,16 @@ def of_value(value: object) -> str:
 def canonical(value: object) -> bytes:
     """The one JSON text of a value, for hashing and comparing."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def plain(value: object) -> object:
+    """A value with one spelling for equal numbers: 1.0 becomes 1, tuples lists."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= EXACT
+    return int(value) if exact else value
 
 
 def of_tree(path: Path) -> str:

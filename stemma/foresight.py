@@ -10,7 +10,8 @@ from pathlib import Path
 from stemma import artifact, numeric
 from stemma.keys import Keys
 from stemma.plan import Wanted
-from stemma.record import Input, action_key, subjects_of
+from stemma.recipe import key_of
+from stemma.record import subjects_of
 from stemma.store import Store
 
 
@@ -47,14 +48,15 @@ class Foresight:
     def recorded(self, job: Wanted) -> dict | None:
         """The record of the job's action, if every input can be foreseen and the store has all its objects."""
         inputs = []
-        for name, path in job.inputs:
+        for name, path in self.keys.in_order(job):
             sha256 = self.digest_of(path)
             if sha256 is None:
                 return None
-            inputs.append(Input(name, path, sha256, None))
+            inputs.append((name, path, sha256))
         closure = self.keys.closure(job)
+        numeric_class = numeric.class_of(closure, self.keys.mode)
         record = self.store.read_record(
-            action_key(closure, job.params, inputs, numeric.class_of(closure, self.keys.mode))
+            key_of(closure, job.params, inputs, job.outputs, job.threads, job.shell, numeric_class)
         )
         subjects = [sha256 for found in subjects_of(record).values() for sha256 in found] if record else []
         return record if subjects and all(map(self.store.has, subjects)) else None

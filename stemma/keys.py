@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from stemma import digest, numeric
+from stemma import numeric
 from stemma.closure import Closure, closure_of
 from stemma.digest import SOURCES, StatCache
 from stemma.plan import Plan, Wanted
+from stemma.recipe import key_of
 
 NO_CODE = Closure({}, {}, {}, {}, {})  # of a view, which the engine itself writes: only its inputs make it stale
 
@@ -13,7 +14,7 @@ NO_CODE = Closure({}, {}, {}, {}, {})  # of a view, which the engine itself writ
 class Keys:
     """Expected keys of a plan's targets, memoised for one reading of the sources.
 
-    expected(job) = H(closure of its script, its params, expected keys of its inputs or digests of sources, mode).
+    The hash is stemma/recipe.py; an input counts by its expected key, a source by its digest, numbers by their mode.
     """
 
     def __init__(self, plan: Plan, root: Path, mode: str):
@@ -27,12 +28,15 @@ class Keys:
         """The expected key of a job."""
         if job.place not in self.known:
             closure = self.closure(job)
-            inputs: dict[str, list[str]] = {}
-            for name, path in job.inputs:
-                inputs.setdefault(name, []).append(self.of_path(path))
-            parts = [closure.key, job.params, inputs, numeric.mode_of(closure, self.mode)]
-            self.known[job.place] = job, digest.of_value(parts)
+            inputs = [(name, path, self.of_path(path)) for name, path in self.in_order(job)]
+            mode = numeric.mode_of(closure, self.mode)
+            key = key_of(closure, job.params, inputs, job.outputs, job.threads, job.shell, mode)
+            self.known[job.place] = job, key
         return self.known[job.place][1]
+
+    def in_order(self, job: Wanted) -> list[tuple[str, str]]:
+        """(argument, path) of each input, artifacts before sources: as the script gets them."""
+        return sorted(job.inputs, key=lambda item: self.plan.maker(item[1]) is None)
 
     def closure(self, job: Wanted) -> Closure:
         """The closure of the job's script."""

@@ -21,14 +21,16 @@ KEPT = Path("results/.records/plan.json")
 
 @dataclass(frozen=True)
 class Wanted:
-    """One job: its rule, its script (None: a view, which the engine itself writes), the script's params, and (argument,
-    path) of each input and output."""
+    """One job: its rule, its script (None: a view, which the engine itself writes), the script's params, (argument,
+    path) of each input and output, its threads, and what else stands in its shell line (stemma/recipe.py)."""
 
     rule: str
     script: str | None
     params: dict
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
+    threads: int
+    shell: str
 
     @property
     def place(self) -> str:
@@ -80,7 +82,7 @@ def kept_plan(call: Call) -> KeptPlan | None:
 def wanted(job: dict) -> Wanted:
     """A job as it was written."""
     files = (tuple(map(tuple, job[kind])) for kind in ("inputs", "outputs"))
-    return Wanted(job["rule"], job["script"], job["params"], *files)
+    return Wanted(job["rule"], job["script"], job["params"], *files, job["threads"], job["shell"])
 
 
 def stamps(files: Iterable[Path]) -> dict[str, str]:

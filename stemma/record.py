@@ -39,7 +39,8 @@ class Input:
 
 @dataclass
 class Job:
-    """What is asked for, before anything runs."""
+    """What is asked for, before anything runs. `made_from`: what it is to find there, by path: the beginnings of the
+    closure's key, of each input's expected key, of each source's digest. Empty: whatever it finds."""
 
     rule: str
     script: str
@@ -51,6 +52,8 @@ class Job:
     expected: str
     numeric: str
     threads: int
+    shell: str = ""
+    made_from: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,14 +67,6 @@ class Outcome:
     peak_memory_bytes: int
     metrics: dict = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-
-
-def action_key(closure: Closure, params: dict, inputs: list[Input], numeric_class: str) -> str:
-    """What the store answers to: the code, the parameters, the bytes of the inputs, the numeric class; nothing else."""
-    contents: dict[str, list[str]] = {}
-    for item in inputs:
-        contents.setdefault(item.name, []).append(item.sha256)
-    return digest.of_value([closure.key, params, contents, numeric_class])
 
 
 def statement(
@@ -104,6 +99,7 @@ def statement(
                     "script": job.script,
                     "wildcards": job.wildcards,
                     "params": public(job.params),
+                    "shell": public(job.shell),
                 },
                 "internalParameters": {
                     "seed": job.params.get("seed"),

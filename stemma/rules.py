@@ -1,14 +1,18 @@
 """A plan made of Snakemake's rules: the job behind a path, its files and its script's params. Executes nothing."""
 
 import re
+from string import Formatter
 
 from snakemake.exceptions import WorkflowError
 
+from stemma.digest import plain
 from stemma.plan import Wanted
 
 COMMAND = re.compile(r"python -m stemma run (\S+)")
 ENGINE = "python -m stemma "
 OWN = ("key", "flags")
+FLAGS = "{params.flags}"
+OF_A_JOB = ("input", "output", "params", "log", "benchmark", "resources", "threads", "rule", "jobid")
 
 
 class RulePlan:
@@ -42,7 +46,15 @@ class RulePlan:
             files = (rule.expand_input(wildcards)[0], rule.expand_output(wildcards)[0])
             script = script_of(rule)
             inputs, outputs = (named(some, needed=bool(script)) for some in files)
-            self.jobs[place] = Wanted(rule.name, script, params_of(rule, wildcards), inputs, outputs)
+            self.jobs[place] = Wanted(
+                rule.name,
+                script,
+                params_of(rule, wildcards),
+                inputs,
+                outputs,
+                threads_of(rule, wildcards),
+                shell_of(rule, wildcards),
+            )
         return self.jobs[place]
 
 
@@ -57,8 +69,40 @@ def params_of(rule, wildcards: dict[str, str]) -> dict:
     found = {}
     for name, value in rule.params.items():
         if name not in OWN:
-            found[name] = value(Plain(wildcards)) if callable(value) else value
+            found[name] = plain(value(Plain(wildcards)) if callable(value) else value)
     return found
+
+
+def threads_of(rule, wildcards: dict[str, str]) -> int:
+    """The threads that the rule declares, whatever this machine has: a job's result may depend on their number."""
+    threads = rule.resources["_cores"]
+    if not threads.is_evaluable():
+        return threads.value
+    try:
+        return threads.evaluate(Plain(wildcards), attempt=1).value
+    except Exception as error:
+        raise WorkflowError(
+            f"rule {rule.name}: threads cannot be known before its input is ({type(error).__name__}: {error}); "
+            "let them follow from wildcards or config"
+        ) from None
+
+
+def shell_of(rule, wildcards: dict[str, str]) -> str:
+    """What stands in the shell line beside the engine's command, e.g. a variable: with the values of wildcards and of
+    the Snakefile's names; what belongs to a job (params are in its key, its resources change no bytes) by name."""
+    rest = " ".join(COMMAND.sub("", rule.shellcmd or "").replace(FLAGS, "").split())
+    names = rule.workflow.globals | {"wildcards": Plain(wildcards)}
+    text = ""
+    for literal, field, layout, conversion in Formatter().parse(rest):
+        text += literal
+        if field is None:
+            continue
+        if re.split(r"[.\[]", field)[0] in OF_A_JOB:
+            text += "{" + field + (f":{layout}" if layout else "") + "}"
+        else:
+            value = Formatter().get_field(field, (), names)[0]
+            text += f"{value!r}" if conversion == "r" else f"{value}"
+    return text
 
 
 class Plain:

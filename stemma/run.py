@@ -17,8 +17,10 @@ from stemma.artifact import Pointer
 from stemma.child import run_script
 from stemma.closure import closure_of, reader_of
 from stemma.digest import SOURCES, StatCache
+from stemma.distributions import reached
 from stemma.envelope import Keyring
 from stemma.errors import StemmaError
+from stemma.recipe import suffix_of
 from stemma.record import Input, Job, Outcome, subjects_of
 from stemma.settings import Settings
 from stemma.store import Store
@@ -32,6 +34,7 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
     """Make the job's outputs stand at their paths: "hit", or "run" if its script was run. Raises StemmaError."""
     begun = time.monotonic()
     closure = closure_of(Path(job.script), root)
+    as_asked(job, job.script, closure.key, "its code was changed")
     store = Store.of(settings)
     keyring = Keyring(Path(settings.key), tuple(map(Path, settings.trusted)))
     action = Action(job, store, keyring, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
@@ -82,12 +85,22 @@ def resolve_inputs(job: Job) -> list[Input]:
     for name, paths in sorted(job.inputs.items()):
         for path in paths:
             pointer = artifact.verify(Path(path))
+            as_asked(job, path, pointer.expected, f"{path} was built for another config or by other code")
             found.append(Input(name, path, pointer.sha256, pointer.record))
     cache = StatCache(SOURCES)
     for name, paths in sorted(job.sources.items()):
-        found += [Input(name, path, cache.digest(Path(path)), None) for path in paths]
+        for path in paths:
+            found.append(Input(name, path, cache.digest(Path(path)), None))
+            as_asked(job, path, found[-1].sha256, f"source {path} was changed")
     cache.save()
     return found
+
+
+def as_asked(job: Job, path: str, key: str, otherwise: str) -> None:
+    """Raise StemmaError unless the job finds what it was asked to be made from: its expected key says so, and who reads
+    it later believes that."""
+    if not key.startswith(job.made_from.get(path, "")):
+        raise StemmaError(f"{otherwise} after this snakemake began; run snakemake again")
 
 
 def build(action: Action, workspace: Path, log: Path) -> dict:
@@ -125,13 +138,16 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
 
 
 def stage(job: Job, workspace: Path) -> dict[str, list[Path]]:
-    """A place in the workspace for every output: an empty directory for a manifest, a name to write to for a file."""
+    """A place in the workspace for every output: an empty directory for a manifest, a name to write to for a file, of
+    which only the suffix is the output's own."""
     staged: dict[str, list[Path]] = {}
     for name, paths in job.outputs.items():
         for number, path in enumerate(map(Path, paths)):
             place = workspace / name / str(number)
             place.mkdir(parents=True)
-            staged.setdefault(name, []).append(place if artifact.is_directory(path) else place / path.name)
+            staged.setdefault(name, []).append(
+                place if artifact.is_directory(path) else place / (name + suffix_of(path))
+            )
     return staged
 
 
@@ -162,7 +178,7 @@ def compiled_code(action: Action) -> Path:
     folders = {Path(name).parent for name in closure.modules if "numba" in reader.module(Path(name)).imports}
     code = {str(file): digest.of_file(root / file) for folder in folders for file in python_files(root, folder)}
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base.absolute() / "stemma" / "numba" / digest.of_value([code, closure.distributions.get("numba")])[:16]
+    return base.absolute() / "stemma" / "numba" / digest.of_value([code, reached(["numba"] if folders else [])])[:16]
 
 
 def python_files(root: Path, folder: Path) -> list[Path]:

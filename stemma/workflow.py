@@ -40,6 +40,7 @@ from stemma.store import Store
 from stemma.targets import resolve_targets
 
 T = TypeVar("T")
+BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Lustre without -o flock, some NFS servers
 LOCK = Path(".snakemake/stemma.lock")
 CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
@@ -105,7 +106,7 @@ def key_param(keys: Keys, plan: RulePlan, rule) -> Callable:
 def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callable:
     """The rendered options of `python -m stemma run`."""
 
-    def flags(wildcards, input, output, threads):
+    def flags(wildcards, input, output):
         values = dict(wildcards.items())
         job = plan.job(rule, values)
         options = [
@@ -116,13 +117,17 @@ def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callabl
             "--settings",
             settings.to_json(),
             "--threads",
-            threads,
+            job.threads,
             "--log",
             rule.expand_log(values)[0],
         ]
+        options += ["--shell", job.shell] if job.shell else []
         options += ["--wildcards", json.dumps(values), "--params", json.dumps(job.params)]
-        for name, path in named(input):
+        made_from = [keys.closure(job).key]
+        for name, path in keys.in_order(job):
             options += ["--input" if plan.maker(path) else "--source", f"{name}={path}"]
+            made_from.append(keys.of_path(path))
+        options += ["--made-from", ",".join(key[:BEGIN] for key in made_from)]
         for name, path in named(output):
             options += ["--output", f"{name}={path}"]
         return shlex.join(map(str, options))

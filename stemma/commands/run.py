@@ -17,8 +17,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--settings", type=Settings.of_json, required=True, metavar="JSON")
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--shell", default="", help="what else stands in the shell line")
     for name in ("wildcards", "params"):
         parser.add_argument(f"--{name}", type=json.loads, default={}, metavar="JSON")
+    parser.add_argument("--made-from", default="", metavar="DIGEST,...", help="of the code, then of inputs and sources")
     for name in ("input", "source", "output"):
         parser.add_argument(f"--{name}", action="append", default=[], metavar="NAME=PATH")
 
@@ -36,11 +38,19 @@ def handle(parsed: argparse.Namespace) -> None:
         parsed.expected,
         parsed.settings.numeric,
         parsed.threads,
+        parsed.shell,
+        made_from(parsed),
     )
     parsed.what = f"{job.rule} {describe(job)}: "
     log, place = Path(parsed.log), next(iter(job.outputs.values()))[0]
     with marked(job.rule, place, describe(job), job.expected, log, stage_of(job)) as marker:
         marker.how = run_job(job, parsed.settings, ROOT, log)
+
+
+def made_from(parsed: argparse.Namespace) -> dict[str, str]:
+    """What the job is to be made from, see stemma/record.py."""
+    paths = [parsed.script, *(option.partition("=")[2] for option in (*parsed.input, *parsed.source))]
+    return dict(zip(paths, parsed.made_from.split(","), strict=True)) if parsed.made_from else {}
 
 
 def paired(options: list[str]) -> dict[str, list[str]]:
