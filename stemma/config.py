@@ -1,48 +1,65 @@
 """Check a run's configuration against a JSON schema: the first mistake becomes one line, a typo comes with its cure.
 
-Also fills the defaults that the schema states. Knows no key of any particular workflow.
+Also fills the defaults that the schema states, and gives equal numbers one spelling. Knows no key of any particular
+workflow.
 """
 
 import difflib
+import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import yaml
 
+from stemma.digest import plain
 from stemma.errors import StemmaError
 
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+LARGEST = 2**63 - 1  # what arrays, data frames and random generators take
+NUMBER = re.compile(r"[-+]?[\d.]+e[-+]?\d+", re.IGNORECASE)
+TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+)
+Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)
 
 
 def check(config: dict, schema: Path) -> None:
-    """Raise StemmaError for the first thing in `config` that the schema (YAML) forbids; set defaults in place."""
+    """Raise StemmaError for the first thing in `config` that no job could be given or that the schema (YAML) forbids;
+    set defaults in place."""
     rules = yaml.safe_load(schema.read_text())
-    for place, text in texts(config):
-        if UNWRITABLE.search(text):
-            where = ".".join(place) or "the top level"
-            raise StemmaError(
-                f"config: {ascii(where)[1:-1]}: {ascii(text)} holds a character that no file or command "
-                "line can (NUL, or half of a surrogate pair); write another"
-            )
+    check_values(config)
+    config.update(plain(config))
     fill(config, rules, rules)
-    errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda error: error.json_path)
+    errors = sorted(Validator(rules).iter_errors(config), key=lambda error: error.json_path)
     if errors:
         raise StemmaError(sentence(errors[0]))
 
 
-def texts(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every string in a config, names of keys too, with where it stands."""
-    if isinstance(value, str):
-        yield place, value
-    elif isinstance(value, dict):
+def check_values(value: object, place: tuple[str, ...] = ()) -> None:
+    """Raise StemmaError for what YAML can say and no job can be given."""
+    where = f"config: {ascii('.'.join(place))[1:-1] or 'the top level'}"
+    if isinstance(value, dict):
         for name, inner in value.items():
-            yield from texts(name, place)
-            yield from texts(inner, (*place, str(name)))
+            if not isinstance(name, str):
+                raise StemmaError(f"{where}: the key {name!r} is no text; put it in quotes")
+            check_values(name, place)
+            check_values(inner, (*place, name))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from texts(inner, (*place, str(number)))
+            check_values(inner, (*place, str(number)))
+    elif isinstance(value, str):
+        if UNWRITABLE.search(value):
+            raise StemmaError(
+                f"{where}: {ascii(value)} holds a character that no file or command line can (NUL, or half of a "
+                "surrogate pair); write another"
+            )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise StemmaError(f"{where}: {value} is no finite number; correct the value")
+    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise StemmaError(f"{where}: {value} has more than 64 bits; it may be {LARGEST} at most")
+    elif not isinstance(value, int | float | None):
+        raise StemmaError(f"{where}: YAML reads a {type(value).__name__} here; put it in quotes")
 
 
 def fill(value: object, rule: dict, root: dict) -> None:
@@ -72,6 +89,10 @@ def sentence(error: jsonschema.ValidationError) -> str:
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         where = f"{place}.{unknown}" if error.absolute_path else unknown
         return f"config: {where}: unknown key; {hint}"
+    if error.validator == "pattern" and "errorMessage" in error.schema:
+        return f"config: {place}: {error.instance!r} {error.schema['errorMessage']}"
+    if error.validator == "type" and isinstance(error.instance, str) and NUMBER.fullmatch(error.instance):
+        return f"config: {place}: YAML reads {error.instance} as text; write a number with point and sign, like 1.0e-3"
     if error.validator == "type":
         return f"config: {place}: {error.instance!r} is not of type {error.validator_value}; correct the value"
     if error.validator == "required":

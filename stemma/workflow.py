@@ -78,6 +78,11 @@ def attach(workflow, settings: Settings) -> Attached:
             rule.set_params(key=key_param(keys, plan, rule))
     adapt_resources(workflow)
     resolve_targets(workflow, plan)
+    for path in (root, Path(sys.executable)):
+        if os.pathsep in str(path):
+            raise WorkflowError(
+                f"{path} holds a `{os.pathsep}`, which lists of paths are cut at (PYTHONPATH, PATH); move it"
+            )
     python, house = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, root))
     exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} STEMMA_PARENT={os.getpid()}"
     shell.prefix(text(f"export {exported}; "))

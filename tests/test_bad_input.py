@@ -69,6 +69,10 @@ def error_of(done: subprocess.CompletedProcess) -> str:
         ({"model": {"d_model": 65}}, "model.d_model.*65.*n_heads"),
         ({"model": {"n_heads": 4, "n_kv_heads": 3}}, "n_kv_heads"),
         ({"corpus": ["nosuch"]}, "nosuch"),
+        ({"seed": 2**63}, "seed: 9223372036854775808 has more than 64 bits"),
+        ({"pretrain": {"learning_rate": float("inf")}}, "pretrain.learning_rate: inf is no finite number"),
+        ({"sources": {1: {"path": "x"}, "b": {"path": "y"}}}, "sources: the key 1 is no text; put it in quotes"),
+        ({"sources": {"a b": {"path": "x"}}}, "sources: 'a b' cannot name a source: begin with a letter or digit"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )

@@ -1,5 +1,7 @@
 """Every mistake in a config is one line: what, where, what to do."""
 
+import datetime
+
 import pytest
 
 from stemma.config import check
@@ -23,7 +25,8 @@ properties:
     additionalProperties:
       type: object
       additionalProperties: false
-      properties: {license: {type: string, default: unknown}}
+      properties: {license: {type: string, default: unknown}, rate: {type: number}}
+    propertyNames: {pattern: "^[a-z]+$", errorMessage: is no name}
 """
 
 
@@ -48,6 +51,17 @@ def test_defaults_are_filled_deep(schema):
         ({"process": {"min_words": "many"}}, "config: process.min_words: 'many' is not of type integer"),
         ({"process": {"min_words": 0}}, "config: process.min_words: 0 is less than the minimum of 1"),
         ({"process": {"mode": "c"}}, "config: process.mode: 'c' is not one of a, b"),
+        ({"process": {}, "seed": 2**63}, "config: seed: 9223372036854775808 has more than 64 bits; it may be"),
+        ({"process": {}, "seed": 1e30}, "config: seed: 1e+30 is not of type integer"),
+        ({"process": {}, "seed": True}, "config: seed: True is not of type integer"),
+        ({"process": {"min_words": float("inf")}}, "config: process.min_words: inf is no finite number"),
+        ({"process": {}, "sources": {"a": {"rate": float("nan")}}}, "config: sources.a.rate: nan is no finite number"),
+        ({"process": {}, "sources": {"a": {"rate": "1e-3"}}}, "config: sources.a.rate: YAML reads 1e-3 as text"),
+        ({"process": {}, "sources": {"a": {}, 1: {}}}, "config: sources: the key 1 is no text; put it in quotes"),
+        ({"process": {}, None: 1, "b": 2}, "config: the top level: the key None is no text"),
+        ({"process": [{"a": 1, True: 2}]}, "config: process.0: the key True is no text"),
+        ({"process": {}, "sources": {"a b": {}}}, "config: sources: 'a b' is no name"),
+        ({"process": {"mode": datetime.date(2024, 1, 1)}}, "config: process.mode: YAML reads a date here"),
         ({}, "config: the top level: the key process is missing"),
         (
             {"process": {}, "sources": {"a": {"licence": "MIT"}}},
@@ -74,3 +88,10 @@ def test_what_no_file_can_hold_is_refused(schema, config, place):
     with pytest.raises(StemmaError) as caught:
         check(config, schema)
     assert str(caught.value).startswith(place)
+
+
+def test_equal_numbers_have_one_spelling(schema):
+    config = {"process": {"min_words": 3.0}, "seed": 2.0, "sources": {"a": {"rate": 1.0}, "b": {"rate": 0.5}}}
+    check(config, schema)
+    found = [config["process"]["min_words"], config["seed"], *(source["rate"] for source in config["sources"].values())]
+    assert [repr(value) for value in found] == ["3", "2", "1", "0.5"]

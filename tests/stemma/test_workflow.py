@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stemma.conftest import ALL_RUN, Toy, jobs
+from tests.stemma.conftest import ALL_RUN, Toy, jobs, planted
 
 FINAL = "!tnatsnoc\nOLLEH\nOLLEH\nOLLEH\nOLLEH"
 
@@ -173,6 +173,19 @@ def test_record_says_what_it_was_made_from(built: Toy):
     assert dependencies["results/parts/manifest.json"]["annotations"]["record"]
     assert {"scripts/s/second.py", "llm/other.py", "environment"} <= dependencies.keys()
     assert "llm/deep/low.py" not in dependencies
+
+
+def test_a_path_that_lists_of_paths_would_cut_is_refused(tmp_path: Path):
+    """PYTHONPATH has no way to quote a colon; a directory to build in may have one."""
+    toy = planted(tmp_path / "a:b")
+    done = toy.snakemake()
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "a:b holds a `:`" in line
+    toy = planted(tmp_path / "plain")
+    (tmp_path / "c:d").mkdir()
+    (tmp_path / "c:d/text.txt").write_text("hello\n")
+    assert toy.build("--directory", str(tmp_path / "c:d")) == ALL_RUN
 
 
 def wait_for(condition, seconds: float = 30) -> None:
