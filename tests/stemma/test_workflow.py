@@ -184,7 +184,8 @@ def test_a_path_that_lists_of_paths_would_cut_is_refused(tmp_path: Path):
     assert "a:b holds a `:`" in line
     toy = planted(tmp_path / "plain")
     (tmp_path / "c:d").mkdir()
-    (tmp_path / "c:d/text.txt").write_text("hello\n")
+    for name in ("config.yaml", "text.txt"):
+        (tmp_path / "c:d" / name).write_text(toy.read(name))
     assert toy.build("--directory", str(tmp_path / "c:d")) == ALL_RUN
 
 
