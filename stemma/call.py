@@ -1,13 +1,14 @@
 """How a workflow is called: its Snakefile, its config files, and config keys as `--config` and `--after` give them."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from stemma.digest import canonical
+from stemma.digest import canonical, plain
 from stemma.errors import StemmaError
 from stemma.settings import ROOT
 
@@ -31,6 +32,16 @@ class Call:
         """Inverse of asdict, after JSON."""
         return Call(value["snakefile"], tuple(value["configfiles"]), value["config"])
 
+    @property
+    def command(self) -> str:
+        """As one would type it, to name the config that an answer is about."""
+        words = ["snakemake"]
+        if self.snakefile != "Snakefile" and Path(self.snakefile) != ROOT / "Snakefile":
+            words += ["--snakefile", self.snakefile]
+        words += ["--configfile", *self.configfiles] if self.configfiles else []
+        config = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in self.config.items()]
+        return shlex.join([*words, *(["--config", *config] if config else [])])
+
 
 def spelled(file: Path) -> str:
     """A file below this directory relatively, so that the directory can be moved; any other absolutely."""
@@ -39,17 +50,24 @@ def spelled(file: Path) -> str:
 
 
 def overrides(settings: list[str]) -> dict:
-    """["process.mix.bytes=5"] -> {"process": {"mix": {"bytes": 5}}}; values are YAML. StemmaError: no `=`."""
+    """["process.mix.bytes=5"] -> {"process": {"mix": {"bytes": 5}}}; values are YAML. StemmaError: no such."""
     found: dict = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not equals:
             raise StemmaError(f"{text!r} is no KEY=VALUE; write for example process.validation_fraction=0.05")
-        *parents, leaf = name.split(".")
-        place = found
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = yaml.safe_load(value)
+        try:
+            inner = json.loads(canonical(plain(yaml.safe_load(value))))
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            problem = getattr(error, "problem", None) or error
+            raise StemmaError(
+                f"{text!r}: what follows the `=` is no value in YAML ({problem}); put it in quotes"
+            ) from None
+        for key in reversed(name.split(".")):
+            if not key:
+                raise StemmaError(f"{text!r} names no key; write for example process.validation_fraction=0.05")
+            inner = {key: inner}
+        found = merged(found, inner)
     return found
 
 

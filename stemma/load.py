@@ -17,15 +17,18 @@ from stemma.workflow import Attached
 def load(call: Call) -> Attached:
     """What `attach` gave the workflow that is called so. Raises StemmaError where it cannot be read."""
     logging.getLogger("snakemake.logging").setLevel(logging.CRITICAL)
+    for file in (call.snakefile, *call.configfiles):
+        if not Path(file).is_file():
+            raise StemmaError(f"{file} does not exist, but `{call.command}` needs it; write it, or name another")
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         files = [Path(file).resolve() for file in call.configfiles]
-        opened = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config=call.config, configfiles=files),
-            snakefile=Path(call.snakefile).resolve(),
-            workdir=Path.cwd(),
-        )
         try:
+            opened = api.workflow(
+                resource_settings=ResourceSettings(cores=1),
+                config_settings=ConfigSettings(config=call.config, configfiles=files),
+                snakefile=Path(call.snakefile).resolve(),
+                workdir=Path.cwd(),
+            )
             return opened._workflow.attached
         except WorkflowError as error:
             raise StemmaError(essence(str(error))) from None

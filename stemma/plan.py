@@ -3,7 +3,7 @@ need not read the workflow again: that takes Snakemake a second, most of it to l
 
 A kept plan counts while every file that reading the workflow depends on is as it was (size, time, inode): the
 Snakefile, what it includes with all that lies beside that, the config files, the engine's own code. Else the workflow
-is read anew, by stemma/load.py.
+is read anew, by stemma/load.py. Of builds before the last only the calls are kept, with what each was the last to want.
 Knows nothing of Snakemake; the plan that its rules make is stemma/rules.py.
 """
 
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from stemma import digest
+from stemma.artifact import MANIFEST
 from stemma.call import Call
 from stemma.settings import ROOT
 
-KEPT = Path("results/.records/plan.json")
+KEPT, CALLS = Path("results/.records/plan.json"), Path("results/.records/calls.json")
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,33 @@ class KeptPlan:
 
 def keep(call: Call, files: Iterable[Path], jobs: Iterable[Wanted]) -> None:
     """Write a plan down. `files`: those that Snakemake has read."""
+    jobs = list(jobs)
     value = {"call": asdict(call), "stamps": stamps(files), "jobs": [asdict(job) for job in jobs]}
     digest.write_atomically(KEPT, digest.canonical(value))
+    keep_call(call, [path for job in jobs for _, path in job.outputs])
 
 
-def last_call() -> Call | None:
-    """How the workflow of the last build here was called."""
-    kept = digest.read_json(KEPT)
-    return Call.of_json(kept["call"]) if kept else None
+def keep_call(call: Call, paths: Iterable[str]) -> None:
+    """Remember who asked last for each path; a call that was the last for none is forgotten."""
+    kept = digest.read_json(CALLS) or {"calls": [], "last_for": {}}
+    calls = [*kept["calls"], asdict(call)]
+    last_for = kept["last_for"] | dict.fromkeys(paths, len(calls) - 1)
+    used = sorted({calls.index(calls[number]) for number in last_for.values()})
+    numbers = {path: used.index(calls.index(calls[number])) for path, number in last_for.items()}
+    value = {"calls": [calls[number] for number in used], "last_for": numbers}
+    if value != kept:
+        digest.write_atomically(CALLS, digest.canonical(value))
+
+
+def call_for(target: str) -> Call | None:
+    """How the build was called that was the last here to want a path, or the manifest of a directory; for what none has
+    wanted, the last build."""
+    known = digest.read_json(CALLS)
+    last_for = known["last_for"] if known else {}
+    number = last_for.get(target, last_for.get(f"{target}/{MANIFEST}"))
+    last = digest.read_json(KEPT)
+    call = known["calls"][number] if number is not None else last and last["call"]
+    return Call.of_json(call) if call else None
 
 
 def kept_plan(call: Call) -> KeptPlan | None:

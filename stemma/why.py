@@ -5,12 +5,13 @@ tell beforehand is whether a rebuilt artifact will have equal bytes, after which
 """
 
 import json
+import os
 import statistics
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from stemma import artifact, numeric
+from stemma import artifact, digest, numeric
 from stemma.call import Call
 from stemma.closure import Closure
 from stemma.digest import read_json
@@ -42,6 +43,7 @@ def ask(call: Call, target: str) -> "list[Stale]":
 
 def job_at(plan: Plan, target: str) -> Wanted | None:
     """The job that makes a path, or the manifest of a directory."""
+    target = os.path.normpath(target)
     return plan.maker(target) or plan.maker(f"{target}/{artifact.MANIFEST}")
 
 
@@ -118,6 +120,8 @@ class Inquiry:
         stale.seconds = usage_of(record)["seconds"]
         stale.changes = self.changes(job, record, self.config_of(pointer))
         stale.changes += [Change("missing", str(path)) for path in missing]
+        if not stale.changes and not waits_for:
+            stale.changes = [Change("engine", "another version of it put this here, under a key made in another way")]
         return stale
 
     def usual(self, rule: str) -> float | None:
@@ -139,6 +143,7 @@ class Inquiry:
         if record["predicate"]["runDetails"]["stemma_keys"]["closure"] != closure.key:
             found += code_changes(self.description(record), json.loads(closure.description))
         found += mode_changes(record, closure, self.keys.mode)
+        found += call_changes(job, record)
         old = {item["name"]: item for item in inputs_of(record)}
         new = [path for _, path in job.inputs]
         found += [Change("input", name, "was one", "is none") for name in old if name not in new]
@@ -168,7 +173,7 @@ def differing(old: object, new: object, name: str = "") -> list[Change]:
         for key in [*old, *(key for key in new if key not in old)]:
             found += differing(old.get(key), new.get(key), f"{name}.{key}" if name else key)
         return found
-    return [] if old == new else [Change("param", name, old, new)]
+    return [] if digest.canonical(old) == digest.canonical(new) else [Change("param", name, old, new)]
 
 
 def named_in_config(change: Change, config: list[Change]) -> Change:
@@ -203,3 +208,11 @@ def mode_changes(record: dict, closure: Closure, mode: str) -> list[Change]:
     old = record["predicate"]["buildDefinition"]["internalParameters"]["numeric"].split()[0]
     new = numeric.mode_of(closure, mode)
     return [] if old == new else [Change("config", "numeric", old, new)]
+
+
+def call_changes(job: Wanted, record: dict) -> list[Change]:
+    """How the script is called: its rule's threads, what else stands in its shell line."""
+    threads = record["predicate"]["buildDefinition"]["internalParameters"]["threads"]
+    found = [] if threads == job.threads else [Change("threads", f"of {job.rule}", threads, job.threads)]
+    shell = external(record).get("shell", "")
+    return found if shell == public(job.shell) else [*found, Change("shell line", f"of {job.rule}", shell, job.shell)]

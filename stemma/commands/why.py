@@ -3,17 +3,19 @@
     python -m stemma why results/models/dpo/manifest.json
     python -m stemma why results/clean/manifest.json --after 'process.thresholds.words.min=50'
 
-Without options the workflow is called as the last build here called it; --snakefile, --configfile and --config say
-otherwise, as for snakemake. --after is for a change not yet made. Exit status 0 either way.
+Without options the workflow is called as the last build here that wanted the target called it; the answer says how.
+--snakefile, --configfile and --config say otherwise, as for snakemake; --after is for a change not yet made. The exit
+status is 0 either way.
 """
 
 import argparse
 import json
 from dataclasses import asdict, replace
+from os.path import normpath
 from pathlib import Path
 
 from stemma.call import Call, merged, overrides
-from stemma.plan import last_call
+from stemma.plan import call_for
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -23,32 +25,37 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--configfile", nargs="+", default=[], type=Path, help="as for snakemake")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
     parser.add_argument("--snakefile", type=Path, help="as for snakemake")
-    parser.add_argument("--json", action="store_true", help="the chain as a JSON list")
+    parser.add_argument("--json", action="store_true", help="the call and the chain as a JSON object")
 
 
 def handle(parsed: argparse.Namespace) -> None:
     """See stemma/why.py."""
     from stemma.why import ask
 
-    chain = ask(call_of(parsed), parsed.target)
-    print(json.dumps([asdict(stale) for stale in chain]) if parsed.json else as_text(parsed.target, chain))
+    call = call_of(parsed)
+    chain = ask(call, parsed.target)
+    if parsed.json:
+        print(json.dumps({"call": call.command, "stale": [asdict(stale) for stale in chain]}))
+    else:
+        print(as_text(parsed.target, call, chain))
 
 
 def call_of(parsed: argparse.Namespace) -> Call:
-    """How the workflow is called: as the options say, without any as for the last build here."""
-    last = None if parsed.configfile or parsed.config or parsed.snakefile else last_call()
+    """How the workflow is called: as the options say, without any as for the last build that wanted the target."""
+    last = None if parsed.configfile or parsed.config or parsed.snakefile else call_for(normpath(parsed.target))
     call = last or Call.of(parsed.snakefile, parsed.configfile, overrides(parsed.config))
     return replace(call, config=merged(call.config, overrides(parsed.after)))
 
 
-def as_text(target: str, chain: list) -> str:
+def as_text(target: str, call: Call, chain: list) -> str:
     """For people: a job, then its changes, each on a line."""
     if not chain:
-        return f"{target} is up to date"
+        return f"{target} is up to date, for `{call.command}`"
     known = [stale.seconds for stale in chain if stale.seconds is not None]
     unknown = len(chain) - len(known)
     more = f", and {unknown} never timed" if unknown else ""
-    lines = [f"{target} is stale: {len(chain)} jobs, at most {sum(known):.1f} s of work as timed before{more}"]
+    work = f"{len(chain)} jobs, at most {sum(known):.1f} s of work as timed before{more}"
+    lines = [f"{target} is stale, for `{call.command}`: {work}"]
     for stale in chain:
         took = f"{stale.seconds:.1f} s" if stale.seconds is not None else "never timed"
         took += " as others of its rule" * (stale.estimated and stale.seconds is not None)

@@ -22,7 +22,7 @@ def chain(toy: Toy, *arguments: str) -> dict[str, dict]:
     """Rule -> what is said of it."""
     done = why(toy, "results/final.txt", "--json", *arguments)
     assert done.returncode == 0, done.stderr
-    return {stale["rule"]: stale for stale in json.loads(done.stdout)}
+    return {stale["rule"]: stale for stale in json.loads(done.stdout)["stale"]}
 
 
 def changes(stale: dict) -> list[tuple]:
@@ -30,7 +30,7 @@ def changes(stale: dict) -> list[tuple]:
 
 
 def test_nothing_is_stale_after_a_build(built: Toy):
-    assert why(built, "results/final.txt").stdout == "results/final.txt is up to date\n"
+    assert why(built, "results/final.txt").stdout == "results/final.txt is up to date, for `snakemake`\n"
 
 
 def test_change_not_yet_made_names_the_config_key_and_the_time(built: Toy):
@@ -86,6 +86,20 @@ def test_never_built_here_is_timed_by_others_of_its_rule(built: Toy):
     assert "as others of its rule" in why(built, "results/final.txt").stdout
 
 
+OTHER = """rule other:
+    input:
+        text="text.txt",
+    output:
+        other="results/other.txt",
+    params:
+        times=config["times"],
+    log:
+        "results/logs/other.log",
+    shell:
+        "python -m stemma run scripts/s/{rule}.py {params.flags}"
+
+rule all"""
+
 CHANGES = {
     "nothing": lambda toy: None,
     "a source": lambda toy: (toy.path / "text.txt").write_text("other\n"),
@@ -106,7 +120,7 @@ def test_the_kept_plan_answers_as_the_workflow_does(toy: Toy, change: str):
     (toy.path / "results/.records/plan.json").unlink()
     anew = why(toy, "results/final.txt", "--json")
     assert (kept.stdout, kept.returncode) == (anew.stdout, 0)
-    assert (kept.stdout == "[]\n") == (change in ("nothing", "a comment in the Snakefile"))
+    assert (json.loads(kept.stdout)["stale"] == []) == (change in ("nothing", "a comment in the Snakefile"))
 
 
 def test_snakemake_is_loaded_only_where_the_workflow_was_changed(toy: Toy):
@@ -129,7 +143,48 @@ def test_without_options_it_is_asked_as_the_last_build_was_called(toy: Toy):
     assert changes(chain(toy, "--config", "times=2")["first"]) == [("config", "times", 3, 2)]
 
 
-@pytest.mark.parametrize("arguments", [["results/nonsense.txt"], ["results/final.txt", "--after", "times"]])
+def test_equal_numbers_are_no_change(built: Toy):
+    assert chain(built, "--after", "times=2.0") == {}
+
+
+def test_threads_and_shell_line_are_named(built: Toy):
+    built.replace(
+        "Snakefile", '"python -m stemma run scripts/s/{rule}.py', '"A=1 python -m stemma run scripts/s/{rule}.py'
+    )
+    built.replace("Snakefile", '"results/logs/second.log"', '"results/logs/second.log"\n    threads: 3')
+    found = chain(built)
+    assert changes(found["first"]) == [("shell line", "of first", "", "A=1")]
+    assert changes(found["second"]) == [("threads", "of second", 1, 3), ("shell line", "of second", "", "A=1")]
+
+
+def test_another_config_s_build_does_not_answer_for_this_one_s(built: Toy):
+    """A small build with another config, of another target, after the large one: each target is asked for as its own
+    last build was called, and the answer says so."""
+    built.replace("Snakefile", "rule all", OTHER)
+    other = built.read("scripts/s/first.py").replace("parts: Path", "other: Path").replace("parts / 'a.txt'", "other")
+    (built.path / "scripts/s/other.py").write_text(other.replace("    (parts / 'b.txt').write_text('constant')\n", ""))
+    assert built.build("--config", "times=7", "--", "results/other.txt") == [("other", "run")]
+    done = why(built, "results/final.txt")
+    assert done.stdout == "results/final.txt is up to date, for `snakemake`\n"
+    assert (
+        why(built, "results/other.txt").stdout == "results/other.txt is up to date, for `snakemake --config times=7`\n"
+    )
+    assert json.loads(why(built, "results/joined.txt", "--json").stdout) == {"call": "snakemake", "stale": []}
+    built.replace("config.yaml", "times: 2", "times: 4")
+    assert changes(chain(built)["first"]) == [("config", "times", 2, 4)]
+    assert why(built, "results/other.txt").stdout.startswith("results/other.txt is up to date, for `snakemake --config")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["results/nonsense.txt"],
+        *(["results/final.txt", "--after", text] for text in ("times", "x=[1", "=5", "a..b=1", "x={1: 2, a: 3}")),
+        ["results/final.txt", "--after", "x=2024-01-01"],
+        ["results/final.txt", "--configfile", "nowhere.yaml"],
+        ["results/final.txt", "--configfile", "results/final.txt"],
+    ],
+)
 def test_bad_question_is_one_line(built: Toy, arguments: list[str]):
     done = why(built, *arguments)
     assert done.returncode == 2
@@ -148,5 +203,6 @@ def test_params_take_the_name_of_their_config_key():
 
 def test_overrides_nest_and_are_typed():
     assert overrides(["a.b=5", "a.c=[x, y]", "d=text"]) == {"a": {"b": 5, "c": ["x", "y"]}, "d": "text"}
+    assert overrides(["a=1", "a.b=2", "a.c=3.0"]) == {"a": {"b": 2, "c": 3}}, "the later one counts"
     with pytest.raises(StemmaError, match="KEY=VALUE"):
         overrides(["a"])
