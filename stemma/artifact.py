@@ -6,6 +6,8 @@ how an edit is noticed. Knows nothing of rules or keys' contents.
 """
 
 import json
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,18 +15,21 @@ from pathlib import Path
 from stemma import digest
 from stemma.digest import read_json, write_atomically
 from stemma.errors import StemmaError
-from stemma.files import is_abandoned
+from stemma.files import is_plain
 from stemma.store import Store
+from stemma.walk import fault_of_name, kind_of, names_below, regular_below, shown
 
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside its manifest and not in it
 POINTERS = Path("results/.records")
+MARK = ".view"  # of what is said about a view, which has no record
+Files = dict[str, list]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
 
 
 @dataclass(frozen=True)
 class Pointer:
     """What stands at a path: its digest, the action that made it and which of its outputs it is, the record's digest,
-    the expected key and the config under which it was put there."""
+    the expected key and the config under which it was put there, and the files that were."""
 
     sha256: str
     action: str
@@ -33,6 +38,16 @@ class Pointer:
     record: str
     expected: str
     config: str
+    files: Files
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What stands at the path of a view, an output that the engine itself writes and no record states: the expected key
+    of the job that wrote it last, and the file."""
+
+    expected: str
+    files: Files
 
 
 def is_directory(path: Path) -> bool:
@@ -62,13 +77,44 @@ def write_pointer(path: Path, pointer: Pointer) -> None:
     write_atomically(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
 
 
+def mark_path(path: Path) -> Path:
+    """Where the mark of a view lies."""
+    return pointer_path(path).with_suffix(MARK)
+
+
+def read_mark(path: Path) -> Mark | None:
+    """The mark of a view, if it has one."""
+    value = read_json(mark_path(path))
+    return Mark(**value) if value and value.keys() == Mark.__dataclass_fields__.keys() else None
+
+
+def write_mark(path: Path, mark: Mark) -> None:
+    """Say what stands at the path of a view."""
+    write_atomically(mark_path(path), json.dumps(asdict(mark), sort_keys=True).encode())
+
+
+def put_before(path: Path) -> dict[str, list[list]]:
+    """What the engine says it put at a declared path and, of a directory, at those below: for each name relative to the
+    path's directory [sha256, *stamp] of every file that it put there."""
+    paths = {path}
+    if is_directory(path):
+        said = (file for kind in (".json", MARK) for file in pointer_path(path).parent.rglob(f"*{kind}"))
+        paths |= {Path("results") / file.relative_to(POINTERS).with_suffix("") for file in said}
+    found: dict[str, list[list]] = {}
+    for declared in paths:
+        for known in (read_pointer(declared), read_mark(declared)):
+            for name, entry in (known.files if known else {}).items():
+                found.setdefault(str((declared.parent / name).relative_to(path.parent)), []).append(entry)
+    return found
+
+
 def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_file) -> bytes:
     """The manifest of a directory's files as they are now; `sha256_of` is called once for each, and may move it."""
-    files = [
-        {"path": str(file.relative_to(directory)), "size": file.stat().st_size, "sha256": sha256_of(file)}
-        for file in digest.files_below(directory)
-        if file != directory / MANIFEST
-    ]
+    files = []
+    for name, entry in names_below(directory):
+        if name != MANIFEST:
+            size = entry.stat(follow_symlinks=False).st_size
+            files.append({"path": name, "size": size, "sha256": sha256_of(directory / name)})
     return (json.dumps({"files": files}, indent=1) + "\n").encode()
 
 
@@ -105,13 +151,35 @@ def is_of_another(file: Path, directory: Path) -> bool:
 
 def check_file(path: Path, sha256: str, remedy: str) -> None:
     """Raise a StemmaError unless the file is there with this digest."""
-    if not path.is_file():
-        raise StemmaError(f"{path} is missing; {remedy}")
+    if not is_plain(path):
+        raise StemmaError(f"{path} is {kind_of(path.lstat()) if os.path.lexists(path) else 'missing'}; {remedy}")
     found = digest.of_file(path)
     if found != sha256:
         raise StemmaError(
             f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]}); {remedy}"
         )
+
+
+def check_built(workspace: Path, built: Path, declared: Path) -> None:
+    """Is what a script left for a declared path a file, or a directory of files, of its own? Raises StemmaError that
+    names anything else: a link could lead out of the workspace, and a pipe or a device has no bytes to keep."""
+    what, remedy = f"what was written for {declared}", "let the script write regular files alone"
+    found = built.lstat() if os.path.lexists(built) else None
+    if found is None:
+        raise StemmaError(f"the script ended well but wrote no {declared}")
+    if built.resolve() != workspace.resolve() / built.relative_to(workspace):
+        raise StemmaError(f"{what} is reached through a link, {shown(built)}; {remedy}")
+    wanted = "a directory" if is_directory(declared) else "a file"
+    if kind_of(found) != wanted:
+        raise StemmaError(f"{what} is {kind_of(found)} where {wanted} belongs; {remedy}")
+    if not stat.S_ISDIR(found.st_mode):
+        return
+    names = regular_below(built, what, remedy)
+    if not names:
+        raise StemmaError(f"the script ended well but left {declared.parent} empty")
+    for name in names:
+        if fault := fault_of_name(name):
+            raise StemmaError(f"{what}: the name {name!r} {fault}; name it otherwise")
 
 
 def absorb(store: Store, built: Path) -> str:
@@ -128,19 +196,3 @@ def restorable(store: Store, path: Path, sha256: str) -> bool:
     if not is_directory(path):
         return True
     return all(store.is_sound(member) for member in set(listed(store.object_path(sha256)).values()))
-
-
-def restore(store: Store, path: Path, sha256: str) -> None:
-    """Put the artifact at its declared path; a directory's manifest comes last, what it does not list goes. So does
-    what a job left that was killed while it did the same."""
-    for found in path.parent.glob(".*~*"):
-        if is_abandoned(found):
-            found.unlink(missing_ok=True)
-    if is_directory(path):
-        files = listed(store.object_path(sha256))
-        for found in digest.files_below(path.parent):
-            if str(found.relative_to(path.parent)) not in files:
-                found.unlink(missing_ok=True)
-        for name, member in files.items():
-            store.link(member, path.parent / name)
-    store.link(sha256, path)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from stemma.errors import StemmaError, no_space
 from stemma.files import is_alive
+from stemma.places import fresh
 
 PROGRESS = "… "
 ERROR = "error: "
@@ -44,9 +45,8 @@ def run_script(
 
     Raises StemmaError with the script's own error line, or with what killed it, and the log.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with log.open("w") as file:
+    with fresh(log) as file:
         child = subprocess.Popen(
             [sys.executable, str(GUARD), json.dumps(policy), str(script), *arguments],
             env=os.environ | environment,

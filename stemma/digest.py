@@ -3,10 +3,16 @@
 import hashlib
 import json
 import os
+import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from stemma.errors import StemmaError
-from stemma.files import beside
+from stemma.files import beside, created, stamp_of
+from stemma.walk import is_text, kind_of, names_below, regular_below, shown
+
+GRAIN = 2_000_000_000  # nanoseconds: the coarsest time stamps of a file system
 
 EXACT = 2**53  # up to here a float is one integer
 SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
@@ -43,24 +49,56 @@ def plain(value: object) -> object:
     return int(value) if exact else value
 
 
+def of_entry(folder: int, name: str) -> str | None:
+    """Hex SHA-256 of a regular file in an open directory; None for anything else, and for what may not be read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, dir_fd=folder)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return hashlib.file_digest(file, "sha256").hexdigest() if regular else None
+
+
 def of_tree(path: Path) -> str:
-    """Digest of a file, or of a directory's relative names and contents (links are followed, empty folders ignored)."""
-    if path.is_file():
-        return of_file(path)
-    return of_value({str(file.relative_to(path)): of_file(file) for file in files_below(path)})
+    """Digest of a source as it is now: a file, or a directory's relative names and contents (empty folders ignored)."""
+    return of_source(path, of_file)
+
+
+def of_source(path: Path, of_each: Callable[[Path], str]) -> str:
+    """The same, with what gives the digest of each file. The path itself may be a link; what lies below it may not.
+
+    Raises StemmaError, which names it, for what is no regular file and for a name that is no text."""
+    what = f"source {shown(path)}"
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise StemmaError(f"{what} does not exist; correct the path in the config or create it") from None
+    except OSError as error:
+        raise StemmaError(f"{what} cannot be read ({error.strerror.lower()}); correct the path in the config") from None
+    if not is_text(str(path)):
+        raise StemmaError(f"the name of {what} is not UTF-8; rename it")
+    if stat.S_ISREG(found.st_mode):
+        return of_each(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise StemmaError(
+            f"{what} is {kind_of(found)}, and a source has to stay what it is; give a file or a directory"
+        )
+    try:
+        names = regular_below(path, what, "a source has files and directories alone; remove it, or name what is in it")
+        return of_value({name: of_each(path / name) for name in names})
+    except FileNotFoundError as error:
+        raise StemmaError(f"{what}: {error.filename} went away while it was read; run again") from None
 
 
 def files_below(directory: Path) -> list[Path]:
-    """Every file below a directory, sorted by path, so that no file system's order shows."""
-    found = []
-    for folder, folders, names in os.walk(directory, followlinks=True):
-        folders.sort()
-        found += [Path(folder, name) for name in names]
-    return sorted(found)
+    """Everything but directories below a directory, sorted by path; links are not followed."""
+    return [directory / name for name, _ in names_below(directory)]
 
 
 class StatCache:
-    """Digests of sources, remembered by size, modification time and inode: a big corpus is hashed once, not per call.
+    """Digests of sources, remembered by what changes when a file is written: a big corpus is hashed once, not per call.
 
     One JSON file, rewritten by atomic rename. Only for sources: an artifact is always hashed where it matters.
     """
@@ -72,24 +110,21 @@ class StatCache:
 
     def digest(self, source: Path) -> str:
         """Digest of a source file or tree, from the cache where nothing about a file has changed."""
-        if not source.exists():
-            raise StemmaError(f"source {source} does not exist; correct the path in the config or create it")
-        if source.is_file():
-            return self.file(source)
-        return of_value({str(file.relative_to(source)): self.file(file) for file in files_below(source)})
+        real = Path(os.path.realpath(source))
+        return of_source(source, lambda file: self.file(file, real / file.relative_to(source)))
 
-    def file(self, path: Path) -> str:
-        """Digest of one file."""
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        name = str(path.resolve())
-        entry = self.known.get(name)
-        if entry and entry[:3] == stamp:
-            return entry[3]
-        digest = of_file(path)
-        self.known[name] = [*stamp, digest]
-        self.changed = True
-        return digest
+    def file(self, path: Path, name: Path) -> str:
+        """Digest of one file, remembered under its real name. One that was written a moment ago is not: it could be
+        written again within the same tick of the file system's clock."""
+        stamp = stamp_of(path.stat())
+        entry = self.known.get(str(name))
+        if entry and entry[:-1] == stamp:
+            return entry[-1]
+        sha256 = of_file(path)
+        if stamp_of(path.stat()) == stamp and time.time_ns() - stamp[2] > GRAIN:
+            self.known[str(name)] = [*stamp, sha256]
+            self.changed = True
+        return sha256
 
     def save(self) -> None:
         """Write what was learned, if anything was."""
@@ -112,7 +147,8 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with created(temporary) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,7 @@
 """Files in one step: linked, cloned or copied to a place, and scratch space that is swept when its process has died.
 
+What enters a place under its name has its bytes on the disk before; nothing is written through a link.
+
 Scratch names begin with host and process id, so that every process of a host can tell what nobody needs any more; what
 another host left is never touched. Knows nothing of the store's layout.
 """
@@ -8,38 +10,56 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import socket
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
+BLOCK = 1 << 20
+TEMPORARY = re.compile(r"\..+~.+-\d+-tmp", re.DOTALL)
 FICLONE = 0x40049409  # ioctl of <linux/fs.h>: share the blocks of another file, copy on write
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 NO_CLONE = (errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENOSYS)
 
 
-def place(source: Path, target: Path) -> None:
-    """Make `target` have the bytes of `source` as cheaply as the file system allows, read-only."""
-    if reflink(source, target):
-        target.chmod(0o444)
-        return
-    target.unlink(missing_ok=True)
+def stamp_of(found: os.stat_result) -> list[int]:
+    """What changes when a file is written, whoever sets its times back: size, both times in nanoseconds, inode."""
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def place(source: Path, target: Path | str, folder: int | None = None) -> None:
+    """Make `target`, a new name, have the bytes of `source` as cheaply as the file system allows, read-only. `folder`:
+    the open directory that it is relative to."""
+    with source.open("rb") as origin, created(target, folder) as clone:
+        if reflink(origin.fileno(), clone.fileno()):
+            os.fchmod(clone.fileno(), 0o444)
+            return
+    os.unlink(target, dir_fd=folder)
     try:
-        target.hardlink_to(source)
+        os.link(source, target, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        shutil.copyfile(source, target)
-        target.chmod(0o444)
+        copy(source, target, folder)
 
 
-def copy(source: Path, target: Path) -> None:
-    """Make `target` a file of its own with the bytes of `source`, read-only: damage to one does not reach the other."""
-    if not reflink(source, target):
-        shutil.copyfile(source, target)
-    target.chmod(0o444)
+def copy(source: Path, target: Path | str, folder: int | None = None) -> None:
+    """Make `target`, a new name, a file of its own with the bytes of `source`, read-only: damage to one does not reach
+    the other."""
+    with source.open("rb") as origin, created(target, folder) as file:
+        if not reflink(origin.fileno(), file.fileno()):
+            shutil.copyfileobj(origin, file, BLOCK)
+        os.fchmod(file.fileno(), 0o444)
+
+
+def created(name: Path | str, folder: int | None = None, mode: str = "wb") -> IO:
+    """A new file to write to. Raises FileExistsError where the name is taken, were it by a link that leads nowhere."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(name, flags, 0o644, dir_fd=folder), mode)
 
 
 def is_plain(path: Path) -> bool:
@@ -50,29 +70,29 @@ def is_plain(path: Path) -> bool:
         return False
 
 
-def reflink(source: Path, target: Path) -> bool:
-    """Clone a file copy-on-write; False where the file system cannot."""
-    with source.open("rb") as origin, target.open("wb") as clone:
-        try:
-            fcntl.ioctl(clone.fileno(), FICLONE, origin.fileno())
-        except OSError as error:
-            if error.errno in NO_CLONE:
-                return False
-            raise
+def reflink(source: int, target: int) -> bool:
+    """Clone an open file copy-on-write; False where the file system cannot."""
+    try:
+        fcntl.ioctl(target, FICLONE, source)
+    except OSError as error:
+        if error.errno in NO_CLONE:
+            return False
+        raise
     return True
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file of this file system to its place, read-only."""
+    """Rename a file of this file system to its place, read-only, its bytes first on the disk: a name that outlives a
+    power cut never stands for an empty file."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    source.chmod(0o444)
+    settle(source)
     source.replace(target)
 
 
 def move_to_free(source: Path, target: Path) -> None:
     """The same, but what is there already stays: raises FileExistsError. Also between two processes, also on NFS."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    source.chmod(0o444)
+    settle(source)
     try:
         target.hardlink_to(source)
     except OSError as error:
@@ -81,6 +101,16 @@ def move_to_free(source: Path, target: Path) -> None:
         if target.exists():  # no links here: then the last of two racing processes wins
             raise FileExistsError(errno.EEXIST, "is there already", str(target)) from None
         source.replace(target)
+
+
+def settle(file: Path) -> None:
+    """Make a file read-only and have its bytes on the disk."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o444)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -116,13 +146,22 @@ def scratch_directory(parent: Path) -> Iterator[Path]:
 
 def beside(target: Path) -> Path:
     """A name in the target's directory for what is to be renamed to it; hidden, and this process's own."""
-    return target.with_name(f".{target.name}~{socket.gethostname()}-{os.getpid()}-tmp")
+    return target.with_name(temporary_name(target.name))
 
 
-def is_abandoned(path: Path) -> bool:
-    """Does a name of `beside` stand there whose process died before it could rename?"""
-    hidden, mark, owner = path.name.rpartition("~")
-    return bool(mark) and hidden.startswith(".") and owner_is_dead(owner)
+def temporary_name(name: str) -> str:
+    """The same for a name in an open directory."""
+    return f".{name}~{socket.gethostname()}-{os.getpid()}-tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Is it a name of `beside`, of whatever process on whatever host?"""
+    return bool(TEMPORARY.fullmatch(name))
+
+
+def is_abandoned(name: str) -> bool:
+    """Is it a name of `beside` whose process died before it could rename?"""
+    return is_temporary(name) and owner_is_dead(name.rpartition("~")[2])
 
 
 def owner_is_dead(name: str) -> bool:

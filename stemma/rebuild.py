@@ -15,6 +15,7 @@ from stemma import artifact, digest
 from stemma.artifact import POINTERS
 from stemma.difference import Difference, first_difference
 from stemma.errors import StemmaError
+from stemma.files import place
 from stemma.index import Index
 from stemma.lineage import ARTIFACT, SOURCE, Graph, ancestors
 from stemma.lookup import Key
@@ -111,18 +112,21 @@ def prepare(graph: Graph, directory: Path) -> None:
         raise StemmaError(f"{CONFIG} is missing: it holds the config of the last build; run snakemake here first")
     own = {name: value for name, value in OWN_STORE.items() if name in config}
     digest.write_atomically(directory / CONFIG, digest.canonical(config | own))
-    for key, node in graph.nodes.items():
-        if node.kind == SOURCE and not Path(key.path).is_absolute() and Path(key.path).exists():
-            link = directory / key.path
+    sources = {Path(key.path) for key, node in graph.nodes.items() if node.kind == SOURCE}
+    for path in sorted(path for path in sources if not path.is_absolute() and path.exists()):
+        if sources.isdisjoint(path.parents):  # else it is reached through the link to the directory that it lies in
+            link = directory / path
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(Path(key.path).resolve())
+            link.symlink_to(path.resolve())
 
 
 def take_downloads(graph: Graph, store: Store, clean: Store) -> None:
     """Put the files that a `sha256` param pins into the clean store, so that they need not be fetched again."""
-    for key, node in graph.nodes.items():
-        if (node.origin or {}).get("sha256") == key.sha256 and store.is_sound(key.sha256):
-            store.link(key.sha256, clean.object_path(key.sha256))
+    pinned = {key.sha256: key for key, node in graph.nodes.items() if (node.origin or {}).get("sha256") == key.sha256}
+    for key in pinned.values():
+        if store.is_sound(key.sha256):
+            clean.object_path(key.sha256).parent.mkdir(parents=True, exist_ok=True)
+            place(store.object_path(key.sha256), clean.object_path(key.sha256))
 
 
 def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: str) -> None:
@@ -232,7 +236,8 @@ def parts(path: Path) -> dict[str, Path]:
     """Name -> file of what stands at a declared path: the file, or all files of the directory but its manifest."""
     if not artifact.is_directory(path):
         return {"": path} if path.is_file() else {}
-    names = {str(file.relative_to(path.parent)): file for file in digest.files_below(path.parent)}
+    files = digest.files_below(path.parent) if path.parent.is_dir() else []
+    names = {str(file.relative_to(path.parent)): file for file in files}
     return {name: file for name, file in names.items() if name not in (artifact.MANIFEST, artifact.SIGNATURE)}
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from stemma import artifact, digest, numeric
 from stemma.action import Action, is_whole, stored_record, utc_now
 from stemma.artifact import Pointer
+from stemma.beneath import check_way
 from stemma.child import run_script
 from stemma.closure import closure_of, reader_of
 from stemma.digest import SOURCES, StatCache
 from stemma.distributions import reached
 from stemma.envelope import Keyring
 from stemma.errors import StemmaError
+from stemma.places import restore
 from stemma.recipe import suffix_of
 from stemma.record import Input, Job, Outcome, subjects_of
 from stemma.settings import Settings
@@ -110,6 +112,7 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
     arguments = script_arguments(job, lay_out(job.inputs, workspace), staged)
     variables = environment(job, root, workspace)
     compiled = compiled_code(action)
+    check_way(log.with_suffix(""))
     started, clock = utc_now(), time.monotonic()
     permitted = policy(action, [workspace, compiled, *(path for _, path in places(action, log))])
     # What the result does not depend on is not in the record.
@@ -127,10 +130,9 @@ def build(action: Action, workspace: Path, log: Path) -> dict:
         result.metrics,
         variables,
     )
-    for paths in staged.values():
-        for path in paths:
-            if path.is_dir() and not any(path.iterdir()) or not path.exists():
-                raise StemmaError(f"{job.script} ended well but wrote no {path.name}; see {log}")
+    for name, paths in staged.items():
+        for path, target in zip(paths, job.outputs[name], strict=True):
+            artifact.check_built(workspace, path, Path(target))
     outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in staged.items()}
     record = action.keep(outputs, outcome)
     shutil.rmtree(store.scratch_path(action.key), ignore_errors=True)
@@ -239,8 +241,9 @@ def publish(action: Action, record: dict, config: str) -> None:
     for name, paths in job.outputs.items():
         for position, path in enumerate(map(Path, paths)):
             sha256 = subjects[name][position]
-            artifact.restore(store, path, sha256)
-            artifact.write_pointer(path, Pointer(sha256, key, name, position, sha256_of_record, job.expected, config))
+            files = restore(store, path, sha256)
+            pointer = Pointer(sha256, key, name, position, sha256_of_record, job.expected, config, files)
+            artifact.write_pointer(path, pointer)
 
 
 def describe(job: Job) -> str:

@@ -23,7 +23,7 @@ from typing import TypeVar
 from stemma import digest
 from stemma.envelope import opened
 from stemma.errors import warn
-from stemma.files import beside, is_plain, move, move_to_free, place, scratch_directory, scratch_file, where_writable
+from stemma.files import copy, is_plain, move, move_to_free, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
 from stemma.shared import Shared, Unavailable, shared_of
 
@@ -102,12 +102,19 @@ class Store:
             return otherwise
 
     def add(self, path: Path) -> str:
-        """Move a file of this file system into the store and return its digest; hashing is the only reading."""
+        """Move a file of this file system into the store and return its digest; hashing is the only reading.
+
+        One that has other names is copied: it may be the user's, and whoever writes to it would write to the object."""
         sha256 = digest.of_file(path)
         if self.holds(sha256):
             path.unlink()
-        else:
+        elif path.stat().st_nlink == 1:
             move(path, self.object_path(sha256))
+        else:
+            with scratch_file(self.path / "tmp") as temporary:
+                copy(path, temporary)
+                path.unlink()
+                sha256 = self.add(temporary)
         return sha256
 
     def add_bytes(self, data: bytes) -> str:
@@ -116,19 +123,6 @@ class Store:
         if not self.holds(sha256):
             self.write(self.object_path(sha256), data, move)
         return sha256
-
-    def link(self, sha256: str, target: Path) -> None:
-        """Put the object at `target` in one step: a reflink where the file system can, else hard link or copy."""
-        source = self.object_path(sha256)
-        if target.exists() and target.samefile(source):
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = beside(target)
-        try:
-            place(source, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def envelopes(self, key: str) -> Iterator[bytes]:
         """Every signed record there is of an action, the own store's first. The caller decides which one to believe,
@@ -189,10 +183,7 @@ class Store:
     def write(self, path: Path, data: bytes, enter: Callable[[Path, Path], None]) -> None:
         """A file of the store is there with all its bytes or not at all, also after the machine stops."""
         with scratch_file(self.path / "tmp") as temporary:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            temporary.write_bytes(data)
             enter(temporary, path)
 
     def workspace(self) -> AbstractContextManager[Path]:

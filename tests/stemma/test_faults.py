@@ -14,7 +14,7 @@ from stemma.store import Store
 from tests.stemma.conftest import ALL_RUN, Toy, jobs
 from tests.stemma.yard import RULES, Yard, check_pointers, check_store, how_of, make_yard
 
-STEPS = ("replace", "link", "unlink", "chmod", "mkdir", "rmdir", "fsync", "utime", "symlink")  # of the module os
+STEPS = ("replace", "rename", "link", "unlink", "chmod", "fchmod", "mkdir", "rmdir", "fsync", "utime", "symlink")
 SABOTAGE = """
 import os, signal, sys
 if "stemma" in sys.orig_argv and "second" in sys.orig_argv and os.path.exists("kill-at"):
@@ -26,7 +26,7 @@ if "stemma" in sys.orig_argv and "second" in sys.orig_argv and os.path.exists("k
                 os.kill(os.getpid(), signal.SIGKILL)
             return function(*arguments, **options)
         return counted
-    for name in ("replace", "link", "unlink", "chmod", "fsync"):
+    for name in ("replace", "rename", "link", "unlink", "chmod", "fchmod", "fsync"):
         setattr(os, name, count(getattr(os, name)))
 """
 

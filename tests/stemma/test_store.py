@@ -1,5 +1,6 @@
 """The store is valid at any instant, and never serves a byte it cannot vouch for."""
 
+import contextlib
 import errno
 import os
 import threading
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from stemma import artifact, digest
 from stemma.envelope import Keyring, seal
 from stemma.errors import StemmaError
+from stemma.files import place, stamp_of
+from stemma.places import restore
 from stemma.store import Store
 
 
@@ -27,14 +30,36 @@ def stored(store: Store, data: bytes) -> str:
         return store.add(file)
 
 
-def test_add_and_link(store, tmp_path):
+def test_add(store):
     sha256 = stored(store, b"abc")
     assert sha256 == digest.of_bytes(b"abc")
-    target = tmp_path / "deep/out.bin"
-    store.link(sha256, target)
-    store.link(sha256, target)
-    assert target.read_bytes() == b"abc"
-    assert not target.stat().st_mode & 0o222
+    assert store.object_path(sha256).read_bytes() == b"abc"
+    assert not store.object_path(sha256).stat().st_mode & 0o222
+
+
+def test_a_file_with_another_name_is_copied(store, tmp_path):
+    """A script hard-links a file of the user's into its output: neither its mode nor its later bytes are shared."""
+    (tmp_path / "mine").write_bytes(b"abc")
+    with store.workspace() as workspace:
+        (workspace / "file").hardlink_to(tmp_path / "mine")
+        sha256 = store.add(workspace / "file")
+    assert (tmp_path / "mine").stat().st_mode & 0o200
+    assert not (tmp_path / "mine").samefile(store.object_path(sha256))
+    (tmp_path / "mine").write_bytes(b"abb")
+    assert store.is_sound(sha256)
+
+
+def test_bytes_are_on_the_disk_before_the_name_is(store, monkeypatch):
+    """After a power cut no object is there whose bytes are not."""
+    done = []
+    fsync, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (fsync(file), done.append(("fsync", os.fstat(file).st_ino))))
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append(("name", Path(a).stat().st_ino)), rename(a, b)))
+    places = [store.object_path(stored(store, b"abc")), store.object_path(store.add_bytes(b"bytes"))]
+    store.write_record("ab" * 32, b"record")
+    for path in (*places, store.record_path("ab" * 32)):
+        inode = path.stat().st_ino
+        assert done.index(("fsync", inode)) < done.index(("name", inode))
 
 
 def test_flipped_bit_is_found_before_use(store):
@@ -49,13 +74,14 @@ def test_flipped_bit_is_found_before_use(store):
 def test_copy_where_links_are_impossible(store, tmp_path, monkeypatch):
     sha256 = stored(store, b"abc")
 
-    def refuse(self, target):
+    def refuse(*_, **__):
         raise OSError(errno.EXDEV, "cross-device link")
 
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    store.link(sha256, tmp_path / "copy")
+    monkeypatch.setattr(os, "link", refuse)
+    place(store.object_path(sha256), tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"abc"
     assert not (tmp_path / "copy").samefile(store.object_path(sha256))
+    assert not (tmp_path / "copy").stat().st_mode & 0o222
 
 
 def test_racing_writers_leave_one_sound_object(store):
@@ -109,14 +135,14 @@ def test_directory_round_trip(tmp_path_factory, files):
         (built / name).parent.mkdir(parents=True, exist_ok=True)
         (built / name).write_bytes(files[name])
     sha256 = artifact.absorb(store, built)
-    target = root / "out/manifest.json"
-    (root / "out").mkdir()
-    (root / "out/stale").write_text("left from before")
-    assert artifact.restorable(store, target, sha256)
-    artifact.restore(store, target, sha256)
-    assert {n: (root / "out" / n).read_bytes() for n in names} == {n: files[n] for n in names}
-    assert not (root / "out/stale").exists()
-    assert digest.of_bytes(artifact.manifest_of(root / "out")) == sha256
+    target = Path("results/out/manifest.json")
+    with contextlib.chdir(root):
+        assert artifact.restorable(store, target, sha256)
+        put = restore(store, target, sha256)
+        assert {n: (target.parent / n).read_bytes() for n in names} == {n: files[n] for n in names}
+        assert {n: entry[0] for n, entry in put.items()} == artifact.listed(target) | {"manifest.json": sha256}
+        assert all(stamp == stamp_of((target.parent / n).stat()) for n, (_, *stamp) in put.items())
+        assert digest.of_bytes(artifact.manifest_of(target.parent)) == sha256
 
 
 def test_missing_record_is_refused_by_name(tmp_path, monkeypatch):

@@ -111,7 +111,17 @@ class Yard:
         return {
             str(file.relative_to(folder)): digest.of_file(file)
             for file in digest.files_below(folder)
-            if not {".store", ".records", "logs"} & set(file.relative_to(folder).parts)
+            if not {".store", ".records", ".aside", "logs"} & set(file.relative_to(folder).parts)
+        }
+
+    def recorded(self) -> dict[str, str]:
+        """The same as the pointers say it: what should stand there."""
+        with contextlib.chdir(self.path):
+            pointers = {Path(path): artifact.read_pointer(Path(path)) for _, path in OUTPUTS.values()}
+        return {
+            str((path.parent / name).relative_to("results")): entry[0]
+            for path, pointer in pointers.items()
+            for name, entry in pointer.files.items()
         }
 
     def ask(self, name: str, *options: str) -> str:
