@@ -1,4 +1,4 @@
-"""Each format of markup on small texts of the kind that real sources hold: reStructuredText, HTML, LaTeX, MediaWiki."""
+"""Each format of markup on small texts of the kind that real sources hold: reStructuredText, HTML, MediaWiki."""
 
 import bz2
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.errors import InputError
-from llm.text import html, latex, mediawiki, rst
+from llm.text import html, mediawiki, rst
 from llm.text.documents import Report
 from tests.llm.text.test_formats import extracted
 
@@ -86,47 +86,6 @@ def test_html_takes_the_marked_content() -> None:
 @pytest.mark.parametrize("page", ["", "<html>", "<p>unclosed <b>text", "no markup at all", "<html><frameset></html>"])
 def test_html_of_any_kind_is_survived(page: str) -> None:
     assert len(extracted(html, a__html=page)) == 1
-
-
-# ---- LaTeX
-
-TEX = r"""\documentclass{article} % a comment
-\newcommand{\R}{\mathbb{R}}
-\title{On \emph{mean} values}
-\begin{document}
-\maketitle
-\section{Introduction}\label{sec:intro}
-Let $f\colon \R \to \R$ cost 5\% more~\cite{knuth} % remark
-than ``G\"odel's'' proof; see Fig.~\ref{f}
-% a whole line
-\begin{figure}\includegraphics{x}\caption{Gone}\end{figure}
-\begin{equation}\label{eq:mean}
-  f(c) = \frac{1}{b-a} \int_a^b f(x)\,dx % integral
-\end{equation}
-\begin{itemize}
-\item \textbf{First} point,
-\item[Two] \textit{second \underline{point}}.
-\end{itemize}
-\begin{verbatim}
-100% {raw}
-\end{verbatim}
-\end{document}
-after the end"""
-
-
-def test_latex() -> None:
-    (document,) = extracted(latex, paper__tex=TEX)
-    assert document.title == "On mean values"
-    assert document.text == (
-        "Introduction\n\nLet $f\\colon \\R \\to \\R$ cost 5% more\nthan “Gödel's” proof; see Fig.\n\n"
-        "\\begin{equation}\n  f(c) = \\frac{1}{b-a} \\int_a^b f(x)\\,dx \n\\end{equation}\n\n"
-        "- First point,\n\n- Two: second point.\n\n100% {raw}"
-    )
-
-
-def test_latex_chapter_without_a_preamble() -> None:
-    (document,) = extracted(latex, chapter__tex=r"\chapter{Sets} A set \(S\) is \textsc{given}.")
-    assert document.text == r"Sets" + "\n\n" + r"A set \(S\) is given."
 
 
 # ---- MediaWiki
