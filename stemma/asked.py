@@ -13,7 +13,7 @@ from stemma.rules import ENGINE
 
 def keep_build(dag, keys: Keys, default: str | None) -> None:
     """Say what the jobs of a DAG are to make. `default`: the rule whose inputs a complete run asks for."""
-    jobs = [keys.plan.job(job.rule, job.wildcards_dict) for job in dag.jobs if ENGINE in (job.rule.shellcmd or "")]
+    jobs = [keys.plan.of(job) for job in dag.jobs if ENGINE in (job.rule.shellcmd or "")]
     asked = {path: keys.expected(job) for job in jobs for _, path in job.outputs}
     build.keep(asked, complete=bool(default) and goals(keys, dag.workflow.get_rule(default)) <= asked.keys())
 

@@ -31,7 +31,7 @@ def judge_staleness(keys: Keys, plan: RulePlan) -> None:
     def engine_params_changed(persistence, job, file=None):
         if not script_of(job.rule):
             return params_changed(persistence, job, file)
-        expected = keys.expected(plan.job(job.rule, job.wildcards_dict))
+        expected = keys.expected(plan.of(job))
         old = {path: artifact.read_pointer(Path(path)) for path in ([file] if file is not None else job.output)}
         stale = {path: pointer for path, pointer in old.items() if pointer is None or pointer.expected != expected}
         return ParamsChange(
@@ -47,7 +47,7 @@ def judge_staleness(keys: Keys, plan: RulePlan) -> None:
 
 def is_held(job, foresight: Foresight, plan: RulePlan) -> bool:
     """Is this a job of the engine whose result the store has?"""
-    return bool(script_of(job.rule)) and foresight.holds(plan.job(job.rule, job.wildcards_dict))
+    return bool(script_of(job.rule)) and foresight.holds(plan.of(job))
 
 
 def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:

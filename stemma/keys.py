@@ -23,6 +23,7 @@ class Keys:
         self.mode = mode
         self.known: dict[str, tuple[Wanted, str]] = {}
         self.sources = StatCache(SOURCES)
+        self.measured: dict[str, str] = {}
 
     def expected(self, job: Wanted) -> str:
         """The expected key of a job."""
@@ -45,4 +46,8 @@ class Keys:
     def of_path(self, path: str) -> str:
         """Expected key of an artifact, content digest of a source."""
         job = self.plan.maker(path)
-        return self.expected(job) if job else self.sources.digest(Path(path))
+        if job:
+            return self.expected(job)
+        if path not in self.measured:
+            self.measured[path] = self.sources.digest(Path(path))
+        return self.measured[path]

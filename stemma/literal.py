@@ -8,7 +8,7 @@ in a rule itself, Snakemake reads the braces at once). `text` is for what shell.
 from collections.abc import Callable
 
 from snakemake import io
-from snakemake.io import AnnotatedString, is_flagged
+from snakemake.io import AnnotatedString
 from snakemake.pathvars import Pathvars
 
 LITERAL = "stemma_literal"
@@ -52,8 +52,10 @@ def sparing(inner: Callable) -> Callable:
     """The same function, but that a marked path comes back unchanged."""
 
     def outer(*arguments, **options):
-        marked = next((value for value in arguments if is_flagged(value, LITERAL)), None)
-        return inner(*arguments, **options) if marked is None else marked
+        for value in arguments:
+            if isinstance(value, AnnotatedString) and value.flags.get(LITERAL):
+                return value
+        return inner(*arguments, **options)
 
     setattr(outer, LITERAL, True)
     return outer

@@ -1,6 +1,7 @@
 """A plan made of Snakemake's rules: the job behind a path, its files and its script's params. Executes nothing."""
 
 import re
+from functools import cache
 from string import Formatter
 
 from snakemake.exceptions import WorkflowError
@@ -39,11 +40,15 @@ class RulePlan:
                 return self.job(rule, match.groupdict())
         return None
 
-    def job(self, rule, wildcards: dict[str, str]) -> Wanted:
-        """The job that `rule` with `wildcards` is."""
+    def of(self, job) -> Wanted:
+        """A job of Snakemake's; it knows its files already."""
+        return self.job(job.rule, job.wildcards_dict, (job.input, job.output))
+
+    def job(self, rule, wildcards: dict[str, str], files: tuple | None = None) -> Wanted:
+        """The job that `rule` with `wildcards` is. files: its input and output, where they are known."""
         place = (rule.name, tuple(sorted(wildcards.items())))
         if place not in self.jobs:
-            files = (rule.expand_input(wildcards)[0], rule.expand_output(wildcards)[0])
+            files = files or (rule.expand_input(wildcards)[0], rule.expand_output(wildcards)[0])
             script = script_of(rule)
             inputs, outputs = (named(some, needed=bool(script)) for some in files)
             self.jobs[place] = Wanted(
@@ -60,8 +65,13 @@ class RulePlan:
 
 def script_of(rule) -> str | None:
     """scripts/<stage>/<rule>.py of a rule whose shell line runs it through the engine; None for any other rule."""
-    found = COMMAND.search(rule.shellcmd or "")
-    return found.group(1).replace("{rule}", rule.name) if found else None
+    return script_in(rule.shellcmd or "", rule.name)
+
+
+@cache
+def script_in(shell_line: str, rule: str) -> str | None:
+    found = COMMAND.search(shell_line)
+    return found.group(1).replace("{rule}", rule) if found else None
 
 
 def params_of(rule, wildcards: dict[str, str]) -> dict:

@@ -32,6 +32,7 @@ from stemma.jobs import begin_run
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
 from stemma.literal import literal_params, respect_literals, text
+from stemma.patches import plan_without_params
 from stemma.plan import keep
 from stemma.polling import ask_in_proportion
 from stemma.rules import ENGINE, RulePlan, named, script_of
@@ -64,7 +65,7 @@ class Attached:
 def attach(workflow, settings: Settings) -> Attached:
     """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; lock before jobs start."""
     root = Path(workflow.basedir)
-    config = digest.canonical(workflow.globals["config"])
+    config = digest.canonical(digest.plain(workflow.globals["config"]))
     settings = replace(settings, config=digest.of_bytes(config))
     plan = RulePlan(workflow.rules)
     keys = Keys(plan, root, settings.numeric)
@@ -73,7 +74,7 @@ def attach(workflow, settings: Settings) -> Attached:
         if ENGINE in (rule.shellcmd or ""):
             literal_params(rule)
         if script_of(rule):
-            rule.set_params(key=key_param(keys, plan, rule), flags=flags_param(keys, plan, rule, settings))
+            rule.set_params(flags=flags_param(keys, plan, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, plan, rule))
     adapt_resources(workflow)
@@ -92,6 +93,7 @@ def attach(workflow, settings: Settings) -> Attached:
     files = [Path(spelled(file)) for file in (*files, *map(Path, workflow.configfiles)) if file.is_file()]
     workflow.attached = Attached(keys, settings, config, call, files)
     if workflow.is_main_process:
+        plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
         logger.addHandler(Idle(workflow))
@@ -111,7 +113,11 @@ def key_param(keys: Keys, plan: RulePlan, rule) -> Callable:
 def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callable:
     """The rendered options of `python -m stemma run`."""
 
+    as_json = settings.to_json()
+
     def flags(wildcards, input, output):
+        if rule.workflow.dryrun and not rule.workflow.output_settings.printshellcmds:
+            return ""  # nobody will see it
         values = dict(wildcards.items())
         job = plan.job(rule, values)
         options = [
@@ -120,7 +126,7 @@ def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callabl
             "--expected",
             keys.expected(job),
             "--settings",
-            settings.to_json(),
+            as_json,
             "--threads",
             job.threads,
             "--log",
