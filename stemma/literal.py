@@ -52,8 +52,8 @@ def sparing(inner: Callable) -> Callable:
     """The same function, but that a marked path comes back unchanged."""
 
     def outer(*arguments, **options):
-        for value in arguments:
-            if isinstance(value, AnnotatedString) and value.flags.get(LITERAL):
+        for value in arguments:  # few and often: is_flagged takes four times as long
+            if LITERAL in getattr(value, "flags", ()):
                 return value
         return inner(*arguments, **options)
 

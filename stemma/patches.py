@@ -9,7 +9,7 @@ from snakemake.dag import DAG
 
 
 def plan_without_params(check: Callable) -> None:
-    """Plan jobs without evaluating their params. Snakemake does so to find the conda environment that a rule may name by
+    """Plan jobs without evaluating their params. Snakemake does so to find a conda environment that a rule may name by
     them, and again when a job's turn comes. Instead `check` is called with every job of a plan, before any runs."""
     inner = DAG.update_conda_envs
 
