@@ -21,8 +21,8 @@ import yaml
 
 from stemma.call import merged, overrides
 from stemma.catalogue import current
-from stemma.settings import ROOT
-from stemma.store import Store
+from stemma.settings import ROOT, Settings
+from stemma.trust import Records
 
 LIMIT = 2 << 30
 FILE = 256 << 20  # bytes of a file of the corpus
@@ -143,7 +143,7 @@ def sentence(drawn: random.Random) -> str:
 def table(size: int) -> None:
     """Rule, peak memory, CPU seconds and speed of the jobs whose records are here, the highest peak first."""
     jobs = {}
-    for item in current(Store(Path("results/.store"))):
+    for item in current(Records.of(Settings.here())):
         jobs[item.pointer.action] = (item.usage["peak_memory_bytes"], item.rule, item.target, item.usage["cpu_seconds"])
     print(f"{'rule':16}{'peak MB':>9}{'CPU s':>9}{'MB/s':>8}  of {size / 1e6:,.0f} MB of corpus")
     for peak, rule, target, cpu in sorted(jobs.values(), reverse=True):

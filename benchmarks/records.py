@@ -14,10 +14,9 @@ from stemma import action as module
 from stemma import artifact, digest, record, run
 from stemma.action import Action
 from stemma.closure import closure_of
-from stemma.envelope import Keyring
 from stemma.record import Input, Job, Outcome
 from stemma.settings import ROOT, Settings
-from stemma.store import Store
+from stemma.trust import Records
 
 SCRIPTS = (
     "collect/collect", "process/annotate", "process/deduplicate", "process/clean", "process/mix", "tokenize/tokenizer",
@@ -32,11 +31,11 @@ def synthesise(directory: Path, shards: int) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(directory):
         settings = Settings(key="key.pem")
-        store, keyring = Store.of(settings), Keyring(Path(settings.key))
-        replace(settings, config=store.add_bytes(digest.canonical({}))).save()
+        records = Records.of(settings)
+        replace(settings, config=records.store.add_bytes(digest.canonical({}))).save()
         for stage in range(len(SCRIPTS)):
             for shard in range(shards):
-                action = action_of(store, keyring, stage, shard, shards)
+                action = action_of(records, stage, shard, shards)
                 finish(action, shard)
 
 
@@ -45,7 +44,7 @@ def path_of(stage: int, shard: int) -> str:
     return f"results/{Path(SCRIPTS[stage]).name}/shard-{shard:04}/manifest.json"
 
 
-def action_of(store: Store, keyring: Keyring, stage: int, shard: int, shards: int) -> Action:
+def action_of(records: Records, stage: int, shard: int, shards: int) -> Action:
     """The job of one shard at one stage."""
     parents = [path_of(stage - 1, shard)] if stage else []
     if stage and shard % 10 == 0:
@@ -65,7 +64,7 @@ def action_of(store: Store, keyring: Keyring, stage: int, shard: int, shards: in
         numeric="native",
         threads=1,
     )
-    return Action(job, store, keyring, ROOT, closure_of(Path(script), ROOT), inputs, "exact")
+    return Action(job, records, ROOT, closure_of(Path(script), ROOT), inputs, "exact")
 
 
 def finish(action: Action, shard: int) -> None:

@@ -27,8 +27,8 @@ import yaml
 from benchmarks.memory import source, write_corpus
 from llm.text.sources import in_parts
 from stemma.catalogue import current
-from stemma.settings import ROOT
-from stemma.store import Store
+from stemma.settings import ROOT, Settings
+from stemma.trust import Records
 
 SOURCE = "synthetic"
 STAGES = {  # the steps that follow each other, and what is built before: the inputs of the first
@@ -123,7 +123,7 @@ def run(before: Path, overlay: Path, stage: str, executor: str, n: int, parts: i
         shutil.copytree(before, directory, symlinks=True, copy_function=os.link)
         wall, cpu = build(directory, overlay, targets(stage, parts), "default" if executor == "local" else "slurm", n)
         with contextlib.chdir(directory):
-            made = {item.pointer.action: item for item in current(Store(Path("results/.store")))}.values()
+            made = {item.pointer.action: item for item in current(Records.of(Settings.here()))}.values()
     steps = [[item.usage["cpu_seconds"] for item in made if item.rule == rule] for rule in STAGES[stage]]
     return Run(stage, executor, n, wall, cpu if executor == "local" else None, steps)
 

@@ -18,7 +18,8 @@ from datetime import datetime
 from pathlib import Path
 
 from stemma.catalogue import current
-from stemma.store import Store
+from stemma.settings import Settings
+from stemma.trust import Records
 from tests.cluster import slurm
 from tests.cluster.build import Build
 
@@ -118,7 +119,7 @@ class Watch:
 def longest_chain(build: Build, times: dict[str, Times]) -> list[dict[str, float]]:
     """Parts of each Slurm job on the chain that ended last, the first job first."""
     with contextlib.chdir(build.directory):
-        artifacts = {str(item.path): item for item in current(Store(Path("results/.store")))}
+        artifacts = {str(item.path): item for item in current(Records.of(Settings.here()))}
     maker = {path: item.usage["slurm_job_id"] for path, item in artifacts.items() if item.usage["slurm_job_id"]}
     parents: dict[str, set[str]] = {number: set() for number in times}
     scripts: dict[str, dict[str, float]] = {number: {} for number in times}

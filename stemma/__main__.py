@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from stemma.errors import StemmaError, refusal
+from stemma.errors import StemmaError, printable, refusal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         parsed.handle(parsed)
     except StemmaError as error:
-        print(f"error: {getattr(parsed, 'what', '')}{error}", file=sys.stderr)
+        print(f"error: {printable(getattr(parsed, 'what', '') + str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `... | head`
         return 0

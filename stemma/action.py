@@ -1,43 +1,47 @@
 """An action: a job with all that its key is made of, and what the store answers to it.
 
-Decides which record is believed and served. Runs nothing and puts nothing into results/; that is stemma/run.py.
+Decides which record is served. Runs nothing and puts nothing into results/; that is stemma/run.py.
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact, digest
 from stemma.closure import Closure
-from stemma.envelope import Keyring, fault, opened, seal
+from stemma.digest import JSON_BYTES
+from stemma.envelope import seal
 from stemma.recipe import key_of
 from stemma.record import (
     Input,
     Job,
     Outcome,
-    action_of,
     environment_lock,
     inputs_of,
     statement,
     subjects_of,
 )
 from stemma.store import Store
+from stemma.trust import Records
 from stemma.writeback import outputs_of, surroundings_of
 
 
 @dataclass(frozen=True)
 class Action:
-    """A job with all that its key is made of, and where its result is kept."""
+    """A job with all that its key is made of, and the records that may answer it."""
 
     job: Job
-    store: Store
-    keyring: Keyring
+    records: Records
     root: Path
     closure: Closure
     inputs: list[Input]
     numeric_class: str
+
+    @property
+    def store(self) -> Store:
+        """Where its result is kept."""
+        return self.records.store
 
     @cached_property
     def key(self) -> str:
@@ -64,7 +68,7 @@ class Action:
             self.surroundings(),
             self.root,
         )
-        envelope = seal(digest.canonical(record), self.keyring)
+        envelope = seal(digest.canonical(record), self.records.keyring)
         if not self.store.write_first_record(self.key, envelope):
             known = self.served()  # of a job that ran at the same time and was faster: its result is both's
             if known:
@@ -81,37 +85,25 @@ class Action:
 
     def served(self) -> dict | None:
         """The record whose outputs the store can serve, kept in the own store from now on."""
-        for envelope, record in self.records():
+        for envelope, record in self.records.of_action(self.key):
             if all_restorable(self.store, self.job, record):
                 return self.adopt(envelope, record)
         return None
 
-    def records(self) -> Iterator[tuple[bytes, dict]]:
-        """The records of this action that may be believed, each with its envelope; those of the own store first."""
-        for envelope in self.store.envelopes(self.key):
-            record = self.trusted(envelope)
-            if record:
-                yield envelope, record
-
-    def trusted(self, envelope: bytes) -> dict | None:
-        """The record in an envelope if a trusted key has signed it and it answers this very action."""
-        record = None if fault(envelope, self.keyring) else opened(envelope)
-        return record if record and action_of(record) == self.key else None
-
     def known(self, outputs: dict[str, list[str]]) -> dict | None:
         """The record that states these outputs already, kept in the own store from now on."""
-        for envelope, record in self.records():
+        for envelope, record in self.records.of_action(self.key):
             if subjects_of(record) == outputs:
                 return self.adopt(envelope, record)
         return None
 
     def adopt(self, envelope: bytes, record: dict) -> dict:
         """Use a record, wherever it comes from: from now on it is in the own store, with what it names. Returns it."""
-        damaged = [sha256 for sha256 in surroundings_of(record) if not self.store.is_sound(sha256)]
+        damaged = [sha256 for sha256 in surroundings_of(record) if not self.store.is_sound(sha256, JSON_BYTES)]
         if damaged:
             self.surroundings()  # mostly the same as then, and so what was damaged is whole again
         if self.relink(record):
-            envelope = seal(digest.canonical(record), self.keyring)
+            envelope = seal(digest.canonical(record), self.records.keyring)
         self.store.write_record(self.key, envelope)
         return record
 

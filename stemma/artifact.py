@@ -13,23 +13,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stemma import digest
-from stemma.digest import read_json, write_atomically
+from stemma.digest import JSON_BYTES, read_json, write_atomically
 from stemma.errors import StemmaError
 from stemma.files import is_plain
+from stemma.manifest import MANIFEST, check_names, is_digest, leads_down, read_members
 from stemma.store import Store
-from stemma.walk import fault_of_name, kind_of, names_below, regular_below, shown
+from stemma.typed import made
+from stemma.walk import kind_of, names_below, regular_below, shown
 
-MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside its manifest and not in it
 POINTERS = Path("results/.records")
 MARK = ".view"  # of what is said about a view, which has no record
-Files = dict[str, list]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
+ENTRY = 5  # parts of what is said of a file
+Files = dict[str, list[str | int]]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
 
 
 @dataclass(frozen=True)
 class Pointer:
     """What stands at a path: its digest, the action that made it and which of its outputs it is, the record's digest,
-    the expected key and the config under which it was put there, and the files that were."""
+    the expected key and the config under which it was put there, and the files that were. Anybody may have written it:
+    `stemma/trust.py` says whether a record stands behind it."""
 
     sha256: str
     action: str
@@ -40,6 +43,14 @@ class Pointer:
     config: str
     files: Files
 
+    @staticmethod
+    def of_json(value: object) -> "Pointer | None":
+        """Inverse of asdict, after JSON; None for anything else."""
+        found = made(Pointer, value)
+        if found is None or not all(map(is_digest, (found.sha256, found.action, found.record))):
+            return None
+        return found if (found.config == "" or is_digest(found.config)) and are_files(found.files) else None
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -48,6 +59,11 @@ class Mark:
 
     expected: str
     files: Files
+
+
+def are_files(files: Files) -> bool:
+    """Is this what the engine says of files that it put beside a path, and can none of them lie anywhere else?"""
+    return all(leads_down(name) and len(entry) == ENTRY and is_digest(entry[0]) for name, entry in files.items())
 
 
 def is_directory(path: Path) -> bool:
@@ -66,10 +82,18 @@ def pointer_path(path: Path) -> Path:
     return POINTERS / f"{inside}.json"
 
 
-def read_pointer(path: Path) -> Pointer | None:
-    """The pointer of a declared path, if it has one."""
-    value = read_json(pointer_path(path))
-    return Pointer(**value) if value and value.keys() == Pointer.__dataclass_fields__.keys() else None
+def read_pointer(path: Path, directory: Path = Path()) -> Pointer | None:
+    """The pointer of a declared path, if it has one; `directory`: where one would build, here if nothing is said."""
+    value = read_json(directory / pointer_path(path))
+    return Pointer.of_json(value) if value else None
+
+
+def pointer_of(path: Path) -> Pointer:
+    """The same. Raises StemmaError where there is none."""
+    pointer = read_pointer(path)
+    if pointer is None:
+        raise StemmaError(f"{path} has no record, so nobody knows what it was made from; {remedy(path)}")
+    return pointer
 
 
 def write_pointer(path: Path, pointer: Pointer) -> None:
@@ -84,8 +108,8 @@ def mark_path(path: Path) -> Path:
 
 def read_mark(path: Path) -> Mark | None:
     """The mark of a view, if it has one."""
-    value = read_json(mark_path(path))
-    return Mark(**value) if value and value.keys() == Mark.__dataclass_fields__.keys() else None
+    found = made(Mark, read_json(mark_path(path)))
+    return found if found and are_files(found.files) else None
 
 
 def write_mark(path: Path, mark: Mark) -> None:
@@ -119,28 +143,33 @@ def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_fi
 
 
 def listed(manifest: Path) -> dict[str, str]:
-    """Relative name -> SHA-256 of the files that a manifest lists."""
-    return {entry["path"]: entry["sha256"] for entry in json.loads(manifest.read_bytes())["files"]}
+    """Relative name -> SHA-256 of the files that a manifest lists. Raises ValueError where it is not whole."""
+    return {member.path: member.sha256 for member in read_members(manifest)}
 
 
 def verify(path: Path) -> Pointer:
-    """Check that an artifact has, byte for byte, what its record states. Raises StemmaError that names the file."""
-    pointer = read_pointer(path)
-    remedy = f"delete {path} and run again: it comes back from the store or is built anew"
-    if pointer is None:
-        raise StemmaError(f"{path} has no record, so nobody knows what it was made from; {remedy}")
-    check_file(path, pointer.sha256, remedy)
+    """Check that an artifact has, byte for byte, what its pointer states. Raises StemmaError that names the file."""
+    pointer = pointer_of(path)
+    check(path, pointer)
+    return pointer
+
+
+def check(path: Path, pointer: Pointer) -> None:
+    """The same for a pointer that was read before."""
+    check_file(path, pointer.sha256)
     if not is_directory(path):
-        return pointer
-    files = listed(path)
+        return
+    try:
+        files = listed(path)
+    except ValueError as error:
+        raise StemmaError(f"{path} {error}; {remedy(path)}") from None
     for name, sha256 in files.items():
-        check_file(path.parent / name, sha256, remedy)
+        check_file(path.parent / name, sha256, path)
     for found in digest.files_below(path.parent):
         name = str(found.relative_to(path.parent))
         known = name in files or name in (MANIFEST, SIGNATURE) or found.name.startswith(".")
         if not known and not is_of_another(found, path.parent):
-            raise StemmaError(f"{found} is not listed in {path}; move it away, or {remedy}")
-    return pointer
+            raise StemmaError(f"{found} is not listed in {path}; move it away, or {remedy(path)}")
 
 
 def is_of_another(file: Path, directory: Path) -> bool:
@@ -149,14 +178,21 @@ def is_of_another(file: Path, directory: Path) -> bool:
     return any(pointer_path(path).is_file() for path in (file, *folders))
 
 
-def check_file(path: Path, sha256: str, remedy: str) -> None:
-    """Raise a StemmaError unless the file is there with this digest."""
+def remedy(path: Path) -> str:
+    """What to do about an artifact that is not what it should be."""
+    return f"delete {path} and run again: it comes back from the store or is built anew"
+
+
+def check_file(path: Path, sha256: str, whole: Path | None = None) -> None:
+    """Raise a StemmaError unless the file is there with this digest. `whole`: the manifest that it belongs to."""
     if not is_plain(path):
-        raise StemmaError(f"{path} is {kind_of(path.lstat()) if os.path.lexists(path) else 'missing'}; {remedy}")
+        what = kind_of(path.lstat()) if os.path.lexists(path) else "missing"
+        raise StemmaError(f"{path} is {what}; {remedy(whole or path)}")
     found = digest.of_file(path)
     if found != sha256:
         raise StemmaError(
-            f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]}); {remedy}"
+            f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]}); "
+            f"{remedy(whole or path)}"
         )
 
 
@@ -177,9 +213,10 @@ def check_built(workspace: Path, built: Path, declared: Path) -> None:
     names = regular_below(built, what, remedy)
     if not names:
         raise StemmaError(f"the script ended well but left {declared.parent} empty")
-    for name in names:
-        if fault := fault_of_name(name):
-            raise StemmaError(f"{what}: the name {name!r} {fault}; name it otherwise")
+    try:
+        check_names([name for name in names if name != MANIFEST])
+    except ValueError as error:
+        raise StemmaError(f"{what} {error}; let the script name it otherwise") from None
 
 
 def absorb(store: Store, built: Path) -> str:
@@ -191,8 +228,14 @@ def absorb(store: Store, built: Path) -> str:
 
 def restorable(store: Store, path: Path, sha256: str) -> bool:
     """Does the store hold, undamaged, all that this artifact consists of?"""
-    if not store.is_sound(sha256):
-        return False
     if not is_directory(path):
-        return True
-    return all(store.is_sound(member) for member in set(listed(store.object_path(sha256)).values()))
+        return store.is_sound(sha256)
+    if not store.is_sound(sha256, JSON_BYTES):
+        return False
+    try:
+        members = read_members(store.object_path(sha256))
+    except ValueError as error:
+        store.say(f"{path}: its manifest {store.object_path(sha256)} {error}: it is not used")
+        return False
+    sizes = {member.sha256: member.size for member in members}
+    return all(store.is_sound(member, size) for member, size in sizes.items())

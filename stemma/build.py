@@ -7,11 +7,12 @@ not: the report, the account, the crate and `verify` pass it over and say so. Ke
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stemma import artifact, digest
 from stemma.artifact import POINTERS, Pointer
+from stemma.typed import made
 
 BUILD = POINTERS / "build.json"
 NAMED = 3  # of the artifacts that are passed over, in one line
@@ -22,7 +23,7 @@ class Build:
     """`wanted`: the expected key under which each path is to stand; `asked`: those that the last run wanted."""
 
     wanted: dict[str, str]
-    asked: frozenset[str]
+    asked: list[str]
 
     def has(self, path: Path, pointer: Pointer) -> bool:
         """Does what the pointer says of a path belong to it?"""
@@ -31,17 +32,16 @@ class Build:
 
 def here() -> Build | None:
     """The build of this directory; None where no run has said what it wants."""
-    kept = digest.read_json(BUILD)
-    return Build(kept["wanted"], frozenset(kept["asked"])) if kept else None
+    return made(Build, digest.read_json(BUILD))
 
 
 def keep(asked: dict[str, str], complete: bool) -> None:
     """Say what a run wants: the expected key of each output. Not complete: the rest of the build stays as it was."""
     before = here()
     wanted = asked if complete or before is None else before.wanted | asked
-    value = {"wanted": wanted, "asked": sorted(asked)}
-    if before != Build(wanted, frozenset(asked)):
-        digest.write_atomically(BUILD, digest.canonical(value))
+    now = Build(wanted, sorted(asked))
+    if before != now:
+        digest.write_atomically(BUILD, digest.canonical(asdict(now)))
 
 
 def standing() -> Iterator[tuple[Path, Pointer]]:

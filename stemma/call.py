@@ -19,18 +19,13 @@ class Call:
 
     snakefile: str
     configfiles: tuple[str, ...]
-    config: dict
+    config: dict[str, object]
 
     @staticmethod
     def of(snakefile: Path | None, configfiles: Iterable[Path], config: dict) -> "Call":
         """A call with its paths spelled in one way. Without a Snakefile the one here, else the repository's."""
         file = snakefile or (Path("Snakefile") if Path("Snakefile").is_file() else ROOT / "Snakefile")
         return Call(spelled(file), tuple(map(spelled, configfiles)), json.loads(canonical(config)))
-
-    @staticmethod
-    def of_json(value: dict) -> "Call":
-        """Inverse of asdict, after JSON."""
-        return Call(value["snakefile"], tuple(value["configfiles"]), value["config"])
 
     @property
     def command(self) -> str:

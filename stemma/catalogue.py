@@ -12,7 +12,7 @@ from stemma.artifact import Pointer
 from stemma.digest import read_json
 from stemma.errors import StemmaError
 from stemma.record import external, inputs_of, metrics_of, usage_of
-from stemma.store import Store
+from stemma.trust import Records
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Artifact:
         return sum(entry["size"] for entry in self.files)
 
 
-def current(store: Store) -> list[Artifact]:
+def current(records: Records) -> list[Artifact]:
     """Every artifact of the build that stands in results/ and has a record, parents before children."""
     found: dict[str, Artifact] = {}
     for path, pointer in build.divided().own:
-        record = store.read_record(pointer.action)
+        record = records.read(pointer.action)
         if record:
             found[str(path)] = Artifact(path, pointer, record)
     ordered: dict[str, Artifact] = {}
@@ -89,11 +89,11 @@ def current(store: Store) -> list[Artifact]:
     return list(ordered.values())
 
 
-def artifact_at(path: Path, store: Store) -> Artifact:
+def artifact_at(path: Path, records: Records) -> Artifact:
     """The artifact at a path, the directory of a manifest will do. Raises StemmaError where nothing was built."""
     for candidate in (path, path / artifact.MANIFEST):
         pointer = artifact.read_pointer(candidate)
-        record = store.read_record(pointer.action) if pointer else None
+        record = records.read(pointer.action) if pointer else None
         if record:
             return Artifact(candidate, pointer, record)
     raise StemmaError(f"{path} has no record here; build it first: snakemake {path}")

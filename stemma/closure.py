@@ -5,7 +5,7 @@ transitively, imports inside functions included (stemma/source.py reads one file
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -13,6 +13,16 @@ from stemma import digest
 from stemma.distributions import reached
 from stemma.errors import StemmaError
 from stemma.source import PYTHON, Module, Reader
+
+
+@dataclass(frozen=True)
+class Description:
+    """A closure in the detail that names a change later: what its modules consist of, function by function."""
+
+    parts: dict[str, dict[str, str]]
+    data_files: dict[str, str]
+    distributions: dict[str, str]
+    python: str
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,15 @@ class Closure:
         """One digest of the whole closure."""
         return digest.of_value([self.modules, self.data_files, self.distributions, PYTHON])
 
+    @property
+    def described(self) -> Description:
+        """What is told of it later."""
+        return Description(self.parts, self.data_files, self.distributions, PYTHON)
+
     @cached_property
     def description(self) -> bytes:
-        """The closure in the detail that names a change later: kept in the store beside the records."""
-        return digest.canonical(
-            {"parts": self.parts, "data_files": self.data_files, "distributions": self.distributions, "python": PYTHON}
-        )
+        """The same as canonical JSON: kept in the store beside the records."""
+        return digest.canonical(asdict(self.described))
 
 
 @cache

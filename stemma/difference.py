@@ -3,7 +3,6 @@
 For two builds of one artifact. Compares in blocks, so a checkpoint needs no memory. Does not judge the difference.
 """
 
-import json
 import shutil
 import struct
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from stemma.digest import from_json
 from stemma.errors import StemmaError
 
 BLOCK = 1 << 20
@@ -106,7 +106,7 @@ def in_lines(here: Path, there: Path) -> str | None:
 
 def in_json(here: Path, there: Path) -> str | None:
     """The path of the first key that differs."""
-    return in_values(json.loads(here.read_bytes()), json.loads(there.read_bytes()), "")
+    return in_values(from_json(here.read_bytes()), from_json(there.read_bytes()), "")
 
 
 def in_values(one: object, other: object, place: str) -> str | None:
@@ -153,7 +153,9 @@ def header(path: Path) -> tuple[dict, int]:
     """A safetensors header, and where the data begin."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        return json.loads(file.read(length)), 8 + length
+        if length > path.stat().st_size:
+            raise ValueError("its header is longer than the file")
+        return from_json(file.read(length)), 8 + length
 
 
 def in_parquet(here: Path, there: Path) -> str | None:

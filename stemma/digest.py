@@ -10,17 +10,31 @@ from pathlib import Path
 
 from stemma.errors import StemmaError
 from stemma.files import beside, created, stamp_of
+from stemma.untrusted import Unusable, check_plain, open_plain, read_plain
 from stemma.walk import is_text, kind_of, names_below, regular_below, shown
 
 GRAIN = 2_000_000_000  # nanoseconds: the coarsest time stamps of a file system
 
 EXACT = 2**53  # up to here a float is one integer
 SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
+JSON_BYTES = 64 << 20  # of any JSON that is read from where others may write: a manifest of 400,000 files
+JSON_DEPTH = 64  # a record nests 10 deep; whoever walks a value by recursion may go so far
 
 
 def of_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_plain(path: Path | str, folder: int | None = None) -> str | None:
+    """The same of a file that others may have put there; None where there is none. `folder`: the descriptor of the
+    directory that it is in. Raises Unusable for what is no readable regular file."""
+    descriptor = open_plain(path, folder)
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        check_plain(descriptor)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -51,14 +65,10 @@ def plain(value: object) -> object:
 
 def of_entry(folder: int, name: str) -> str | None:
     """Hex SHA-256 of a regular file in an open directory; None for anything else, and for what may not be read."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        descriptor = os.open(name, flags, dir_fd=folder)
-    except OSError:
+        return of_plain(name, folder)
+    except (Unusable, OSError):
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return hashlib.file_digest(file, "sha256").hexdigest() if regular else None
 
 
 def of_tree(path: Path) -> str:
@@ -134,12 +144,49 @@ class StatCache:
 
 
 def read_json(path: Path) -> dict | None:
-    """A JSON object from a file; None where the file is missing or is not whole."""
+    """A JSON object from a file; None where the file is missing, is not whole, or is no regular file."""
     try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        data = read_plain(path, JSON_BYTES)
+        value = None if data is None else from_json(data)
+    except (Unusable, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def from_json(data: bytes) -> object:
+    """The value of a JSON text that others may have written. Raises ValueError for whatever is not whole: also for a
+    key that comes twice, for nesting beyond JSON_DEPTH, and for text that UTF-8 cannot hold."""
+    text = data.decode()
+    try:
+        value = json.loads(text, object_pairs_hook=distinct)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    if is_deeper(value, JSON_DEPTH):
+        raise ValueError("is nested too deep")
+    if "\\u" in text:
+        canonical(value)  # a lone half of a surrogate pair raises UnicodeEncodeError, which is a ValueError
+    return value
+
+
+def distinct(pairs: list[tuple[str, object]]) -> dict:
+    """An object whose keys come once: of two, readers would choose differently."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("has a key twice")
+    return found
+
+
+def is_deeper(value: object, depth: int) -> bool:
+    """Does a JSON value nest deeper?"""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return bool(level)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -5,8 +5,8 @@ both. Keys are PEM files. A key's id is the SHA-256 of its public key in DER. Do
 """
 
 import base64
-import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING
 from stemma import digest
 from stemma.errors import StemmaError
 from stemma.files import beside
+from stemma.untrusted import Unusable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+ENVELOPE = re.compile(
+    rb'\{"payload":"([A-Za-z0-9+/=]*)","payloadType":"%s",'
+    rb'"signatures":\[\{"keyid":"([0-9a-f]{64})","sig":"([A-Za-z0-9+/=]*)"\}\]\}' % re.escape(PAYLOAD_TYPE.encode())
+)
 
 
 @dataclass(frozen=True)
@@ -51,55 +56,93 @@ class Keyring:
 
 def seal(payload: bytes, keyring: Keyring) -> bytes:
     """The signed envelope of some bytes, as one line of JSON. ed25519 is deterministic: same payload, same envelope."""
-    signature = keyring.signer.sign(encoded(payload))
-    return spelled(payload, PAYLOAD_TYPE, [(key_id(keyring.signer.public_key()), signature)])
+    return spelled(payload, key_id(keyring.signer.public_key()), keyring.signer.sign(encoded(payload)))
 
 
-def spelled(payload: bytes, kind: str, signatures: list[tuple[str, bytes]]) -> bytes:
-    """The one text of an envelope: canonical JSON, signatures as (key id, bytes)."""
+def spelled(payload: bytes, signer: str, signature: bytes) -> bytes:
+    """The one text of an envelope: canonical JSON; `signer`: the key's id."""
     envelope = {
         "payload": base64.b64encode(payload).decode(),
-        "payloadType": kind,
-        "signatures": [{"keyid": name, "sig": base64.b64encode(sig).decode()} for name, sig in signatures],
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": [{"keyid": signer, "sig": base64.b64encode(signature).decode()}],
     }
     return digest.canonical(envelope)
 
 
-def opened(envelope: bytes) -> dict | None:
-    """The payload as a JSON object, its signature not looked at; None where the envelope is not whole."""
-    try:
-        value = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
-    except (ValueError, KeyError, TypeError):
+def parts_of(envelope: bytes) -> tuple[bytes, str, bytes] | None:
+    """(payload, key id, signature) of an envelope as `spelled` writes it; None for any other text.
+
+    One spelling counts and one signature: base64 has spare bits, JSON has spare spaces, and who could add a signature
+    would give a record another digest. Nor is JSON parsed that a stranger wrote, before a signature was found good."""
+    found = ENVELOPE.fullmatch(envelope)
+    if not found:
         return None
-    return value if isinstance(value, dict) else None
+    signer = found[2].decode()
+    try:
+        payload, signature = base64.b64decode(found[1]), base64.b64decode(found[3])
+    except ValueError:
+        return None
+    return (payload, signer, signature) if envelope == spelled(payload, signer, signature) else None
+
+
+def opened(envelope: bytes) -> dict | None:
+    """The payload as a JSON object, its signature not looked at; None where envelope or payload is not whole."""
+    parts = parts_of(envelope)
+    return statement_in(parts[0]) if parts else None
+
+
+def statement_in(payload: bytes) -> dict | None:
+    """The JSON object that a payload is the one text of; None for any other text."""
+    try:
+        value = digest.from_json(payload)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and digest.canonical(value) == payload else None
 
 
 def fault(envelope: bytes, keyring: Keyring) -> str | None:
     """Why an envelope must not be believed, in a few words; None if it is whole and a trusted key has signed it."""
+    try:
+        signed(envelope, keyring)
+    except Unusable as why:
+        return str(why)
+    return None
+
+
+def signed(envelope: bytes, keyring: Keyring) -> dict:
+    """The payload that a trusted key has signed. Raises Unusable with what is wrong with the envelope."""
+    parts = parts_of(envelope)
+    if parts is None:
+        raise Unusable("is not a whole DSSE envelope as it was written")
+    payload, signer, signature = parts
+    key = keyring.public.get(signer)
+    if key is None:
+        raise Unusable(
+            f"is signed by {signer[:12]}, whom this run does not trust; add that key to signing.trusted if you do"
+        )
+    if not fits(key, signature, payload):
+        raise Unusable("has a signature that does not fit: it, or what it signs, was changed")
+    value = statement_in(payload)
+    if value is None:
+        raise Unusable("does not hold an in-toto statement as it was written")
+    return value
+
+
+def signer_of(envelope: bytes) -> str | None:
+    """The id of the key that an envelope says has signed it."""
+    parts = parts_of(envelope)
+    return parts[1] if parts else None
+
+
+def fits(key: "Ed25519PublicKey", signature: bytes, payload: bytes) -> bool:
+    """Has this key signed this payload?"""
     from cryptography.exceptions import InvalidSignature
 
     try:
-        value = json.loads(envelope)
-        payload = base64.b64decode(value["payload"], validate=True)
-        signatures = [(str(s["keyid"]), base64.b64decode(s["sig"], validate=True)) for s in value["signatures"]]
-    except (ValueError, KeyError, TypeError):
-        return "is not a whole DSSE envelope"
-    # Base64 has spare bits and JSON spare spaces: only the one spelling that `seal` writes counts.
-    if envelope != spelled(payload, value.get("payloadType"), signatures):
-        return "is not a DSSE envelope as it was written"
-    if value["payloadType"] != PAYLOAD_TYPE or opened(envelope) is None:
-        return f"does not hold an in-toto statement ({PAYLOAD_TYPE})"
-    known = [(keyring.public[name], signature) for name, signature in signatures if name in keyring.public]
-    if not known:
-        names = ", ".join(name[:12] for name, _ in signatures) or "nobody"
-        return f"is signed by {names}, whom this run does not trust; add that public key to signing.trusted if you do"
-    for key, signature in known:
-        try:
-            key.verify(signature, encoded(payload))
-            return None
-        except InvalidSignature:
-            continue
-    return "has a signature that does not fit: it, or what it signs, was changed"
+        key.verify(signature, encoded(payload))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def encoded(payload: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """What the engine says when it cannot go on, and how it warns when it can."""
 
 import errno
+import json
 import sys
 
 
@@ -20,9 +21,15 @@ def refusal(error: OSError) -> str | None:
     return None
 
 
+def printable(text: str) -> str:
+    """A line as a terminal may have it: characters that would act on it, or turn the direction of what follows, are
+    escaped as in JSON. What others wrote may be part of any line."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
 def warn(text: str) -> None:
     """One line about something that a build survives."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    print(f"warning: {printable(text)}", file=sys.stderr, flush=True)
 
 
 class StemmaError(Exception):

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import socket
 import stat
@@ -62,10 +63,11 @@ def created(name: Path | str, folder: int | None = None, mode: str = "wb") -> IO
     return os.fdopen(os.open(name, flags, 0o644, dir_fd=folder), mode)
 
 
-def is_plain(path: Path) -> bool:
-    """Is it a regular file itself, no link, pipe or device that somebody else put in its place?"""
+def is_plain(path: Path | str, folder: int | None = None) -> bool:
+    """Is it a regular file itself, no link, pipe or device that somebody else put in its place? `folder`: the
+    descriptor of the directory that it is in."""
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        return stat.S_ISREG(os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode)  # noqa: PTH116
     except FileNotFoundError:
         return False
 
@@ -162,6 +164,11 @@ def is_temporary(name: str) -> bool:
 def is_abandoned(name: str) -> bool:
     """Is it a name of `beside` whose process died before it could rename?"""
     return is_temporary(name) and owner_is_dead(name.rpartition("~")[2])
+
+
+def scratch_name() -> str:
+    """A new name that says whose it is, as those of scratch directories do."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def owner_is_dead(name: str) -> bool:

@@ -12,15 +12,15 @@ from stemma.keys import Keys
 from stemma.plan import Wanted
 from stemma.recipe import key_of
 from stemma.record import subjects_of
-from stemma.store import Store
+from stemma.trust import Records
 
 
 class Foresight:
-    """Foresees for one workflow, from one store."""
+    """Foresees for one workflow, from the records that count."""
 
-    def __init__(self, keys: Keys, store: Store):
+    def __init__(self, keys: Keys, records: Records):
         self.keys = keys
-        self.store = store
+        self.records = records
 
     def holds(self, job: Wanted) -> bool:
         """Does the store hold what this job would give?"""
@@ -55,8 +55,8 @@ class Foresight:
             inputs.append((name, path, sha256))
         closure = self.keys.closure(job)
         numeric_class = numeric.class_of(closure, self.keys.mode)
-        record = self.store.read_record(
+        record = self.records.read(
             key_of(closure, job.params, inputs, job.outputs, job.threads, job.shell, numeric_class)
         )
         subjects = [sha256 for found in subjects_of(record).values() for sha256 in found] if record else []
-        return record if subjects and all(map(self.store.has, subjects)) else None
+        return record if subjects and all(map(self.records.store.has, subjects)) else None

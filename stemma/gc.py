@@ -13,6 +13,7 @@ Never touches results/, nor the shared store: who else uses that cannot be known
 """
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -22,11 +23,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stemma import artifact, digest
-from stemma.envelope import opened
 from stemma.errors import StemmaError
 from stemma.files import owner_is_dead
+from stemma.manifest import is_digest
 from stemma.record import external, inputs_of
 from stemma.store import Store
+from stemma.trust import shaped
 from stemma.writeback import outputs_of, surroundings_of
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -126,7 +128,7 @@ class Plan:
 def plan(store: Store, budget: int | None = None) -> Plan:
     """Look at everything in the store and decide."""
     began = oldest_job(store)  # before anything is listed
-    files = {file.parent.name + file.stem: file for file in (store.path / "records").glob("*/*.json")}
+    files = {key: store.record_path(key) for key in store.actions()}
     family = Family({entry.key: entry for key, file in files.items() if (entry := read_entry(store, key, file))})
     sizes = dict(sizes_of(store))
     roots = roots_of(store)
@@ -192,9 +194,8 @@ def put_back(store: Store, planned: Plan, aside: Path) -> set[str]:
     back = {key for key in keys if restore(aside / key, store.record_path(key))}
     for _ in range(2):  # a manifest has to be back before it can say what it lists
         wanted = set(roots.objects)
-        for file in (store.path / "records").glob("*/*.json"):
-            key = file.parent.name + file.stem
-            entry = None if key in planned.kept else read_entry(store, key, file)
+        for key in store.actions():
+            entry = None if key in planned.kept else read_entry(store, key, store.record_path(key))
             wanted |= entry.objects if entry else set()
         back |= {s for s in wanted & set(planned.objects_going) if restore(aside / s, store.object_path(s))}
     return back
@@ -222,23 +223,42 @@ def restore(source: Path, target: Path) -> bool:
 def roots_of(store: Store) -> Roots:
     """What the pointers of this directory and of every registered one name."""
     found = Roots()
-    for folder in {artifact.POINTERS.resolve(), *(link.resolve() for link in (store.path / "roots").glob("*"))}:
-        for file in folder.rglob("*.json"):
+    links = (store.path / "roots").glob("*")
+    for folder in {os.path.realpath(artifact.POINTERS), *map(os.path.realpath, links)}:
+        for file in pointers_below(folder):
             value = digest.read_json(file) or {}
-            if "action" in value:
-                found.keys.add(value["action"])
-                found.objects.add(value["sha256"])
-            if value.get("config"):  # of a pointer, and of the last build's settings
+            pointer = artifact.Pointer.of_json(value)
+            if pointer:
+                found.keys.add(pointer.action)
+                found.objects.add(pointer.sha256)
+            if is_digest(value.get("config")):  # of a pointer, and of the last build's settings
                 found.objects.add(value["config"])
     return found
+
+
+def pointers_below(folder: str) -> Iterator[Path]:
+    """The pointers of a directory that builds with the store; none where it is gone. Raises StemmaError where they may
+    not be read: what is in use there would go."""
+
+    def refuse(error: OSError) -> None:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise StemmaError(
+                f"{error.filename} cannot be read ({error.strerror.lower()}), so nobody knows what of the store is in "
+                "use there; let it be read, or remove its link from roots/ of the store"
+            )
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names if name.endswith(".json"))
 
 
 def read_entry(store: Store, key: str, file: Path) -> Entry | None:
     """The record in a file; None where it is gone or not whole: nothing can be served by it."""
     try:
-        envelope = file.read_bytes()
+        envelope = store.own_envelope(key)
+        record = shaped(envelope) if envelope else None
+        if record is None:
+            return None
         stat = file.stat()
-        record = opened(envelope)
         subjects = tuple(item["digest"]["sha256"] for item in record["subject"])
         finished = record["predicate"]["runDetails"]["metadata"]["finishedOn"]
         return Entry(
@@ -252,17 +272,17 @@ def read_entry(store: Store, key: str, file: Path) -> Entry | None:
             frozenset((*outputs_of(store, record), *surroundings_of(record))),
             tuple((item["annotations"].get("record"), item["digest"]["sha256"]) for item in inputs_of(record)),
         )
-    except (FileNotFoundError, KeyError, IndexError, TypeError, ValueError):
+    except (FileNotFoundError, ValueError):  # ValueError: a day that no calendar has
         return None
 
 
 def sizes_of(store: Store) -> Iterator[tuple[str, Size]]:
     """Digest and size of every object."""
-    for folder in (store.path / "objects").glob("*"):
+    for folder in (store.path / "objects").glob("[0-9a-f][0-9a-f]/"):
         with os.scandir(folder) as files:
             for file in files:
                 with contextlib.suppress(FileNotFoundError):  # another gc took it
-                    stat = file.stat()
+                    stat = file.stat(follow_symlinks=False)
                     yield folder.name + file.name, Size(stat.st_size, stat.st_nlink > 1, stat.st_ctime)
 
 

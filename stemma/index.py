@@ -9,7 +9,6 @@ Signatures are not looked at here: `verify` does that. Records that only the sha
 
 import contextlib
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma import digest
-from stemma.artifact import MANIFEST, POINTERS
-from stemma.envelope import opened
+from stemma.artifact import MANIFEST, POINTERS, Pointer
+from stemma.digest import JSON_BYTES
+from stemma.manifest import members
 from stemma.store import Store
+from stemma.untrusted import Unusable, read_plain
 
 INDEX = POINTERS / "index.sqlite"
 SCHEMA = """
@@ -112,9 +113,9 @@ class Index:
             if stamp == found.stamp:
                 continue
             self.tables.execute("DELETE FROM pointer WHERE path = ?", (found.name,))
-            value = digest.read_json(Path(found.path)) or {}  # settings and the like lie here too: they have no action
-            row = (found.name, found.stamp, value.get("sha256"), value.get("action"), value.get("record"))
-            self.tables.execute("INSERT INTO pointer VALUES (?, ?, ?, ?, ?)", row)
+            pointer = Pointer.of_json(digest.read_json(Path(found.path)) or {})  # settings and the like lie here too
+            row = (pointer.sha256, pointer.action, pointer.record) if pointer else (None, None, None)
+            self.tables.execute("INSERT INTO pointer VALUES (?, ?, ?, ?, ?)", (found.name, found.stamp, *row))
         self.tables.executemany("DELETE FROM pointer WHERE path = ?", [(name,) for name in known])
 
     def take_manifests(self) -> None:
@@ -135,13 +136,12 @@ class Index:
         """One record's rows. One that is not whole gets an empty row, so that it is not parsed at every question."""
         if envelope is None:
             return
+        from stemma.trust import shaped  # most questions meet no new record
+
         columns = "INSERT INTO record (action, stamp, sha256, rule, script, finished, seconds, origin, code) VALUES"
-        record = opened(envelope)
+        record = shaped(envelope)
         sha256 = digest.of_bytes(envelope)
-        try:
-            values, rows = rows_of(record or {})
-        except (KeyError, TypeError, AttributeError):
-            values, rows = (None,) * 5, {}
+        values, rows = rows_of(record) if record else ((None,) * 5, {})
         code = self.code_of(rows.pop("code")) if rows else None
         row = (found.name, found.stamp, sha256, *values, code)
         number = self.tables.execute(f"{columns} (?, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
@@ -172,7 +172,7 @@ class Index:
 
 def rows_of(record: dict) -> tuple[tuple, dict[str, list[tuple]]]:
     """(rule, script, finished, seconds, origin) of a record, and its rows in the other tables."""
-    from stemma.record import external, inputs_of, usage_of  # most questions meet no new record
+    from stemma.record import external, inputs_of, usage_of
 
     asked = external(record)
     inputs = inputs_of(record)
@@ -239,20 +239,22 @@ def found(entry: os.DirEntry, name: str) -> Iterator[Found]:
 
 
 def bytes_of(found: Found) -> bytes | None:
-    """The file's bytes; None where it was taken away since its directory was listed."""
+    """The file's bytes; None where it was taken away since its directory was listed, or may not be read."""
     try:
-        return Path(found.path).read_bytes()
-    except FileNotFoundError:
+        return read_plain(found.path, JSON_BYTES)
+    except Unusable:
         return None
 
 
 def members_of(store: Store, sha256: str) -> list[tuple[str, str]] | None:
     """(path, SHA-256) of the files a stored manifest lists; None where it is not here, or not whole."""
-    path = store.object_path(sha256)
-    data = path.read_bytes() if path.is_file() else b""
-    if digest.of_bytes(data) != sha256:
+    try:
+        data = read_plain(store.object_path(sha256), JSON_BYTES)
+        if data is None or digest.of_bytes(data) != sha256:
+            return None
+        return [(member.path, member.sha256) for member in members(data)]
+    except (Unusable, ValueError):
         return None
-    return [(entry["path"], entry["sha256"]) for entry in json.loads(data)["files"]]
 
 
 def load(image: bytes | None) -> sqlite3.Connection:

@@ -21,6 +21,7 @@ from stemma.digest import read_json
 from stemma.errors import StemmaError, refusal
 from stemma.files import beside
 from stemma.slurm import comment_of
+from stemma.typed import made
 
 RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/jobs")
 SUFFIX = ".job"  # pointers end in .json: no search for them reads these
@@ -122,9 +123,7 @@ def read_marker(place: str) -> Marker | None:
 
 def marker_of(value: dict | None) -> Marker | None:
     """A marker as it was written; None for anything else."""
-    if not value or value.keys() != Marker.__dataclass_fields__.keys():
-        return None
-    return Marker(**value | {"process": Process(**value["process"])})
+    return made(Marker, value)
 
 
 def marker_path(place: str) -> Path:

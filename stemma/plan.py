@@ -16,6 +16,7 @@ from stemma import digest
 from stemma.artifact import MANIFEST
 from stemma.call import Call
 from stemma.settings import ROOT
+from stemma.typed import made
 
 KEPT, CALLS = Path("results/.records/plan.json"), Path("results/.records/calls.json")
 
@@ -27,7 +28,7 @@ class Wanted:
 
     rule: str
     script: str | None
-    params: dict
+    params: dict[str, object]
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
     threads: int
@@ -37,6 +38,23 @@ class Wanted:
     def place(self) -> str:
         """What tells it from every other job: its first output."""
         return self.outputs[0][1]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A plan as it was written down: how the workflow was called, what that depended on, its jobs."""
+
+    call: Call
+    stamps: dict[str, str]
+    jobs: list[Wanted]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Who asked for what: calls, and for each path that any of them wanted the number of the one that was the last."""
+
+    calls: list[Call]
+    last_for: dict[str, int]
 
 
 class Plan(Protocol):
@@ -60,49 +78,50 @@ class KeptPlan:
 def keep(call: Call, files: Iterable[Path], jobs: Iterable[Wanted]) -> None:
     """Write a plan down. `files`: those that Snakemake has read."""
     jobs = list(jobs)
-    value = {"call": asdict(call), "stamps": stamps(files), "jobs": [asdict(job) for job in jobs]}
-    digest.write_atomically(KEPT, digest.canonical(value))
+    digest.write_atomically(KEPT, digest.canonical(asdict(Kept(call, stamps(files), jobs))))
     keep_call(call, [path for job in jobs for _, path in job.outputs])
 
 
 def keep_call(call: Call, paths: Iterable[str]) -> None:
     """Remember who asked last for each path; a call that was the last for none is forgotten."""
-    kept = digest.read_json(CALLS) or {"calls": [], "last_for": {}}
-    calls = [*kept["calls"], asdict(call)]
-    last_for = kept["last_for"] | dict.fromkeys(paths, len(calls) - 1)
+    kept = kept_calls()
+    calls = [*kept.calls, call]
+    last_for = kept.last_for | dict.fromkeys(paths, len(calls) - 1)
     used = sorted({calls.index(calls[number]) for number in last_for.values()})
     numbers = {path: used.index(calls.index(calls[number])) for path, number in last_for.items()}
-    value = {"calls": [calls[number] for number in used], "last_for": numbers}
-    if value != kept:
-        digest.write_atomically(CALLS, digest.canonical(value))
+    now = Calls([calls[number] for number in used], numbers)
+    if now != kept:
+        digest.write_atomically(CALLS, digest.canonical(asdict(now)))
+
+
+def kept_calls() -> Calls:
+    """Who asked for what; nothing where that is not known."""
+    kept = made(Calls, digest.read_json(CALLS))
+    whole = kept is not None and all(0 <= number < len(kept.calls) for number in kept.last_for.values())
+    return kept if whole else Calls([], {})
 
 
 def call_for(target: str) -> Call | None:
     """How the build was called that was the last here to want a path, or the manifest of a directory; for what none has
     wanted, the last build."""
-    known = digest.read_json(CALLS)
-    last_for = known["last_for"] if known else {}
-    number = last_for.get(target, last_for.get(f"{target}/{MANIFEST}"))
-    last = digest.read_json(KEPT)
-    call = known["calls"][number] if number is not None else last and last["call"]
-    return Call.of_json(call) if call else None
+    known = kept_calls()
+    number = known.last_for.get(target, known.last_for.get(f"{target}/{MANIFEST}"))
+    if number is not None:
+        return known.calls[number]
+    last = made(Kept, digest.read_json(KEPT))
+    return last.call if last else None
 
 
 def kept_plan(call: Call) -> KeptPlan | None:
     """The plan of the last build, if it was called so and reading the workflow again would give the same."""
-    kept = digest.read_json(KEPT)
-    if kept is None or Call.of_json(kept["call"]) != call:
+    kept = made(Kept, digest.read_json(KEPT))
+    if kept is None or kept.call != call:
         return None
-    files = {Path(file) for file in kept["stamps"]}
-    if not all(file.is_file() for file in files) or stamps(files) != kept["stamps"]:
+    try:
+        now = stamps(map(Path, kept.stamps))
+    except (OSError, ValueError):  # a file is gone, or what is named is none
         return None
-    return KeptPlan(map(wanted, kept["jobs"]))
-
-
-def wanted(job: dict) -> Wanted:
-    """A job as it was written."""
-    files = (tuple(map(tuple, job[kind])) for kind in ("inputs", "outputs"))
-    return Wanted(job["rule"], job["script"], job["params"], *files, job["threads"], job["shell"])
+    return KeptPlan(kept.jobs) if now == kept.stamps else None
 
 
 def stamps(files: Iterable[Path]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from stemma import artifact, digest
 from stemma.artifact import POINTERS
 from stemma.difference import Difference, first_difference
+from stemma.envelope import Keyring
 from stemma.errors import StemmaError
 from stemma.files import place
 from stemma.index import Index
@@ -22,6 +23,7 @@ from stemma.lookup import Key
 from stemma.record import external, inputs_of
 from stemma.settings import ROOT, SETTINGS, Settings
 from stemma.store import Store
+from stemma.trust import Records
 
 CONFIG = POINTERS / "config.json"  # of the last build, see stemma/workflow.py
 OWN_STORE = {"store": Settings().store, "shared_store": None}  # past the cache
@@ -56,19 +58,19 @@ def rebuild(
 ) -> Comparison:
     """Build targets again in `directory`, which must be empty. Raises StemmaError where that cannot be done."""
     settings = Settings.here()
-    store = Store.of(settings)
-    graph = lineage_of(Index(store), targets)
+    records = Records.of(settings)
+    graph = lineage_of(Index(records.store), targets)
     check_sources(graph)
     if directory.exists() and any(directory.iterdir()):
         raise StemmaError(f"{directory} is not empty, and a rebuild starts from nothing; name another directory")
     prepare(graph, directory)
     if keep_downloads:
-        take_downloads(graph, store, Store(directory / OWN_STORE["store"]))
+        take_downloads(graph, records.store, Store(directory / OWN_STORE["store"]))
     run_snakemake(graph.roots, directory, snakefile or default_snakefile(), cores)
-    clean = clean_store(directory)
+    clean = clean_records(directory)
     equal, different = [], []
     for key in oldest_first(graph):
-        finding = compare(key, graph, store, directory, clean, {finding.key.path for finding in different})
+        finding = compare(key, graph, records, directory, clean, {finding.key.path for finding in different})
         if finding:
             different.append(finding)
         else:
@@ -143,16 +145,16 @@ def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: st
         raise StemmaError(f"{wanted[0].target} could not be built again, see above; --directory keeps what there is")
 
 
-def clean_store(directory: Path) -> Store:
-    """The store that the build has used. Raises StemmaError if it was not its own: a cache may have served."""
-    value = digest.read_json(directory / SETTINGS) or {}
-    path = (directory / value.get("store", "")).resolve()
-    if not path.is_relative_to(directory.resolve()) or path == directory.resolve() or value.get("shared"):
+def clean_records(directory: Path) -> Records:
+    """What the build has recorded. Raises StemmaError if its store was not its own: a cache may have served."""
+    settings = Settings.of(directory / SETTINGS)
+    path = (directory / settings.store).resolve()
+    if not path.is_relative_to(directory.resolve()) or path == directory.resolve() or settings.shared:
         raise StemmaError(
             f"the Snakefile gives the engine a store of its own choice ({path}), so the rebuild was not past the cache;"
             " let the config keys `store` and `shared_store` decide"
         )
-    return Store(path)
+    return Records(Store(path), Keyring(directory / Path(settings.key).expanduser()))
 
 
 def oldest_first(graph: Graph) -> list[Key]:
@@ -172,9 +174,11 @@ def oldest_first(graph: Graph) -> list[Key]:
     return [key for key in done if graph.nodes[key].kind != SOURCE]
 
 
-def compare(key: Key, graph: Graph, store: Store, directory: Path, clean: Store, changed: set[str]) -> Finding | None:
+def compare(
+    key: Key, graph: Graph, records: Records, directory: Path, clean: Records, changed: set[str]
+) -> Finding | None:
     """One artifact against what the clean build made at its path; None where it is the same."""
-    pointer = digest.read_json(directory / artifact.pointer_path(Path(key.path)))
+    pointer = artifact.read_pointer(Path(key.path), directory)
     if pointer is None:
         return Finding(key, "was not made this time: the workflow does not need it for the target any more")
     here, there = Path(key.path), directory / key.path
@@ -183,18 +187,18 @@ def compare(key: Key, graph: Graph, store: Store, directory: Path, clean: Store,
             artifact.verify(here)
         except StemmaError as error:
             return located(key, str(error), parts(here), parts(there))
-    if pointer["sha256"] == key.sha256:
+    if pointer.sha256 == key.sha256:
         return None
-    reason = why(graph, key, store, clean.read_record(pointer["action"]), changed)
+    reason = why(graph, key, records, clean.read(pointer.action), changed)
     if not graph.nodes[key].current:  # overwritten since: its bytes are in the store, if anywhere
-        return located(key, reason, stored_parts(store, key), parts(there))
+        return located(key, reason, stored_parts(records.store, key), parts(there))
     return located(key, reason, parts(here), parts(there))
 
 
-def why(graph: Graph, key: Key, store: Store, new: dict | None, changed: set[str]) -> str:
+def why(graph: Graph, key: Key, records: Records, new: dict | None, changed: set[str]) -> str:
     """What the two records say about the cause."""
     node = graph.nodes[key]
-    old = store.read_record(node.action) if node.kind == ARTIFACT else None
+    old = records.read(node.action) if node.kind == ARTIFACT else None
     if old is None or new is None:
         return "differs; a record is gone, so nothing tells why"
     parents = [item["name"] for item in inputs_of(new) if item["name"] in changed]

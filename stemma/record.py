@@ -6,11 +6,13 @@ docs/records.md describes it, schemas/record.json checks it. Fields that SLSA do
 as its rules for extensions ask. Does not decide what is stale and does not touch artifacts.
 """
 
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -236,6 +238,25 @@ def environment_lock() -> dict[str, str]:
             name, _, version = info.name.removesuffix(".dist-info").partition("-")
             found[name.lower().replace("_", "-")] = version
     return dict(sorted(found.items()))
+
+
+@cache
+def schema() -> Callable[[object], object]:
+    """The check of a record's schema, compiled. Raises JsonSchemaValueException for what does not keep to it."""
+    import fastjsonschema  # only where a record is served
+
+    return fastjsonschema.compile(json.loads(SCHEMA.read_bytes()))
+
+
+def mistake(record: dict) -> str | None:
+    """The first place at which a record does not keep to its schema, in one line; None if it does."""
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        schema()(record)
+    except JsonSchemaValueException as error:
+        return error.message[:200]
+    return None
 
 
 def external(record: dict) -> dict:

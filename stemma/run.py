@@ -19,13 +19,12 @@ from stemma.child import run_script
 from stemma.closure import closure_of, reader_of
 from stemma.digest import SOURCES, StatCache
 from stemma.distributions import reached
-from stemma.envelope import Keyring
 from stemma.errors import StemmaError
 from stemma.places import restore
 from stemma.recipe import suffix_of
 from stemma.record import Input, Job, Outcome, subjects_of
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.trust import Records
 from stemma.view import declared, lay_out
 from stemma.writeback import write_back
 
@@ -37,12 +36,12 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
     begun = time.monotonic()
     closure = closure_of(Path(job.script), root)
     as_asked(job, job.script, closure.key, "its code was changed")
-    store = Store.of(settings)
-    keyring = Keyring(Path(settings.key), tuple(map(Path, settings.trusted)))
-    action = Action(job, store, keyring, root, closure, resolve_inputs(job), numeric.class_of(closure, job.numeric))
-    store.register(artifact.POINTERS)
+    records = Records.of(settings)
+    numeric_class = numeric.class_of(closure, job.numeric)
+    action = Action(job, records, root, closure, resolve_inputs(job, records), numeric_class)
+    records.store.register(artifact.POINTERS)
     record, ran = settle(action, settings.config, log)
-    write_back(store, action.key, record, action.trusted, ran)
+    write_back(records, action.key, record, ran)
     how = "run" if ran else "hit"
     report(job, how, time.monotonic() - begun)
     return how
@@ -81,14 +80,14 @@ def put_in_place(action: Action, record: dict, config: str) -> bool:
     return is_whole(action, record)
 
 
-def resolve_inputs(job: Job) -> list[Input]:
+def resolve_inputs(job: Job, records: Records) -> list[Input]:
     """Digest of every input: artifacts are verified against their records, sources are measured."""
     found = []
     for name, paths in sorted(job.inputs.items()):
         for path in paths:
-            pointer = artifact.verify(Path(path))
+            pointer, link = records.verified(Path(path))
             as_asked(job, path, pointer.expected, f"{path} was built for another config or by other code")
-            found.append(Input(name, path, pointer.sha256, pointer.record))
+            found.append(Input(name, path, pointer.sha256, link))
     cache = StatCache(SOURCES)
     for name, paths in sorted(job.sources.items()):
         for path in paths:

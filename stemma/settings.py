@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from stemma.digest import read_json, write_atomically
+from stemma.errors import StemmaError
 
 ROOT = Path(os.environ.get("STEMMA_ROOT", Path(__file__).resolve().parent.parent))  # of the repository
 SETTINGS = Path("results/.records/settings.json")
@@ -31,14 +32,33 @@ class Settings:
     @staticmethod
     def of_json(text: str | bytes) -> "Settings":
         """Inverse of to_json; keys that are missing take their default."""
-        value = json.loads(text)
+        return Settings.of_value(json.loads(text))
+
+    @staticmethod
+    def of_value(value: dict) -> "Settings":
+        """The same of the parsed JSON."""
         known = {field.name: value[field.name] for field in fields(Settings) if field.name in value}
         return Settings(**known | {"trusted": tuple(known.get("trusted", ()))})
 
     @staticmethod
+    def of(file: Path) -> "Settings":
+        """Those that a build has kept in a file; the defaults where there was none. Raises StemmaError."""
+        value = read_json(file) or {}
+        texts = {name: text for name, text in value.items() if name not in ("shared", "trusted")}
+        trusted = value.get("trusted", [])
+        if (
+            not all(isinstance(text, str) for text in texts.values())
+            or not isinstance(value.get("shared"), str | None)
+            or not isinstance(trusted, list)
+            or not all(isinstance(path, str) for path in trusted)
+        ):
+            raise StemmaError(f"{file} is not what a build writes there; run snakemake here again")
+        return Settings.of_value(value)
+
+    @staticmethod
     def here() -> "Settings":
         """Those of the last build in this directory; the defaults where there was none."""
-        return Settings.of_json(json.dumps(read_json(SETTINGS) or {}))
+        return Settings.of(SETTINGS)
 
     def to_json(self) -> str:
         """One line of JSON."""

@@ -6,10 +6,10 @@ records. ECDSA is randomised: `model.sig` is no artifact and no manifest lists i
 """
 
 import base64
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemma import digest
 from stemma.artifact import SIGNATURE
 from stemma.envelope import encoded, write_key
 from stemma.errors import StemmaError
@@ -63,9 +63,9 @@ def sign(directory: Path, settings: Settings) -> Path:
     return target
 
 
-def payload_of(file: Path) -> bytes:
-    """The in-toto statement that a signature file signs. ValueError, KeyError or TypeError if it is not whole."""
-    return base64.b64decode(json.loads(file.read_bytes())["dsseEnvelope"]["payload"], validate=True)
+def bundle_of(file: Path) -> dict:
+    """What a signature file holds; empty where that is no JSON object."""
+    return digest.read_json(file) or {}
 
 
 def fault(directory: Path, files: dict[str, str], settings: Settings) -> str | None:
@@ -75,11 +75,11 @@ def fault(directory: Path, files: dict[str, str], settings: Settings) -> str | N
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
-        payload = payload_of(directory / SIGNATURE)
-        envelope = json.loads((directory / SIGNATURE).read_bytes())["dsseEnvelope"]
+        envelope = bundle_of(directory / SIGNATURE)["dsseEnvelope"]
+        payload = base64.b64decode(envelope["payload"], validate=True)
         signed = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
         signer(settings).public_key().verify(signed, encoded(payload), ECDSA(SHA256()))
-        resources = json.loads(payload)["predicate"]["resources"]
+        resources = digest.from_json(payload)["predicate"]["resources"]
         stated = {item["name"]: item["digest"] for item in resources}
     except InvalidSignature:
         return "does not fit: it, or what it signs, was changed, or it is from another key"

@@ -16,6 +16,7 @@ from pathlib import Path
 from stemma import digest
 from stemma.digest import read_json, write_atomically
 from stemma.errors import StemmaError
+from stemma.typed import made
 
 CACHE = Path("results/.records/sources-read.json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,7 +44,8 @@ class Reader:
         self.cache = cache
         self.read: dict[Path, Module] = {}
         kept = read_json(cache) or {}
-        self.kept: dict[str, dict] = kept.get("modules", {}) if kept.get("reader") == reader_digest() else {}
+        modules = kept.get("modules") if kept.get("reader") == reader_digest() else None
+        self.kept: dict[str, object] = modules if isinstance(modules, dict) else {}
         self.learned = False
 
     def module(self, path: Path) -> Module:
@@ -55,10 +57,11 @@ class Reader:
                 raise StemmaError(f"{path} does not exist, but a rule or an import names it") from None
             sha256 = digest.of_bytes(source)
             known = f"{path} {sha256}"  # the path too: relative imports depend on it
-            if known not in self.kept:
-                self.kept[known] = asdict(parse(source, path, sha256))
+            module = made(Module, self.kept.get(known))
+            if module is None:
+                module = parse(source, path, sha256)
                 self.learned = True
-            self.read[path] = Module(**self.kept[known])
+            self.read[path] = module
         return self.read[path]
 
     def save(self) -> None:

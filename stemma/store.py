@@ -14,30 +14,34 @@ The store does not know paths in results/, rules or keys' meaning, nor whom to t
 import contextlib
 import errno
 import os
-import tempfile
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
 from stemma import digest
-from stemma.envelope import opened
+from stemma.digest import JSON_BYTES
 from stemma.errors import warn
 from stemma.files import copy, is_plain, move, move_to_free, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
 from stemma.shared import Shared, Unavailable, shared_of
+from stemma.untrusted import Unusable, read_plain
 
 Answer = TypeVar("Answer")
+RECORD_NAME = re.compile(r"records/([0-9a-f]{2})/([0-9a-f]{62})\.json")
 
 
 class Store:
-    """A store in one directory, made on first use; `shared` stands behind it. `damaged`: the objects of the shared
-    store that were found to have other bytes than their names state."""
+    """A store in one directory, made on first use; `shared` stands behind it. `unused`: what was found in the shared
+    store and is not what its name states. `said`: the warnings that were given."""
 
     def __init__(self, path: Path, shared: Shared | None = None):
         self.path = path
         self.shared = shared
-        self.damaged: set[str] = set()
+        self.unused: set[str] = set()
+        self.said: set[str] = set()
 
     @staticmethod
     def of(settings: Settings) -> "Store":
@@ -56,39 +60,63 @@ class Store:
         """Where jobs with this action key may leave what a later attempt goes on from."""
         return self.path / "scratch" / key
 
-    def is_sound(self, sha256: str) -> bool:
-        """Can the object be served, from here or through the shared store, with the bytes its name states?"""
-        return self.holds(sha256) or self.fetch(sha256)
+    def is_sound(self, sha256: str, limit: int | None = None) -> bool:
+        """Can the object be served, from here or through the shared store, with the bytes its name states? `limit`: how
+        many it may have, as for `fetch`."""
+        return self.holds(sha256) or self.fetch(sha256, limit)
 
     def holds(self, sha256: str) -> bool:
         """Is the object here with the bytes its name states? A damaged one counts as none, until it is replaced."""
-        path = self.object_path(sha256)
         try:
-            return is_plain(path) and digest.of_file(path) == sha256
+            return digest.of_plain(self.object_path(sha256)) == sha256
+        except Unusable:
+            return False
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EIO):
+            if error.errno != errno.EIO:
                 raise
             return False
+
+    def read_json(self, sha256: str) -> dict | None:
+        """The JSON object that an object here holds; None where it is missing, damaged, or something else."""
+        try:
+            data = read_plain(self.object_path(sha256), JSON_BYTES)
+            value = digest.from_json(data) if data is not None and digest.of_bytes(data) == sha256 else None
+        except (Unusable, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
 
     def has(self, sha256: str) -> bool:
         """Is there an object of this name, here or in the shared store? Nothing is hashed."""
         name = object_name(sha256)
-        return is_plain(self.path / name) or self.through(lambda shared: shared.has(name), False)
+        return is_plain(self.path / name) or self.ask(name, lambda shared: shared.has(name), False)
 
-    def fetch(self, sha256: str) -> bool:
-        """Bring the object from the shared store. It enters only after its bytes were found to be the right ones."""
+    def fetch(self, sha256: str, limit: int | None = None) -> bool:
+        """Bring the object from the shared store. It enters only after its bytes were found to be the right ones.
+
+        `limit`: how many it may have, else as many as the disk can take."""
         if self.shared is None:
             return False
         name, place = object_name(sha256), self.shared.place
         with scratch_file(self.path / "tmp") as temporary:
-            if not self.through(lambda shared: shared.fetch(name, temporary), False):
+            most = shutil.disk_usage(temporary.parent).free if limit is None else limit
+            if not self.ask(name, lambda shared: shared.fetch(name, temporary, most), False):
                 return False
             if digest.of_file(temporary) != sha256:
-                self.damaged.add(sha256)
-                warn(f"{place}/{name} is damaged: it is not used, and what is built instead replaces it")
+                self.unused.add(name)
+                self.say(f"{place}/{name} is damaged: it is not used, and what is built instead replaces it")
                 return False
             move(temporary, self.object_path(sha256))
             return True
+
+    def ask(self, name: str, question: Callable[[Shared], Answer], otherwise: Answer) -> Answer:
+        """Ask the shared store for something of this name. What cannot be used is as if it were not there."""
+        place = self.shared.place if self.shared else ""
+        try:
+            return self.through(question, otherwise)
+        except Unusable as why:
+            self.unused.add(name)
+            self.say(f"{place}/{name} {why}: it is not used, and what is built instead replaces it")
+            return otherwise
 
     def through(self, ask: Callable[[Shared], Answer], otherwise: Answer) -> Answer:
         """Ask the shared store. If it cannot be used that is said once, and the process goes on without it."""
@@ -124,44 +152,48 @@ class Store:
             self.write(self.object_path(sha256), data, move)
         return sha256
 
-    def envelopes(self, key: str) -> Iterator[bytes]:
-        """Every signed record there is of an action, the own store's first. The caller decides which one to believe,
-        and keeps it with write_record: nothing from the shared store is installed unseen."""
+    def envelopes(self, key: str) -> Iterator[tuple[str, bytes]]:
+        """Every signed record there is of an action, with its place for people, the own store's first. The caller
+        decides which one to believe, and keeps it with write_record: nothing from the shared store is installed unseen.
+        """
         own = self.own_envelope(key)
         if own is not None:
-            yield own
+            yield str(self.record_path(key)), own
         other = self.shared_envelope(key)
         if other is not None and other != own:
-            yield other
+            yield f"{self.shared.place}/{record_name(key)}", other
 
     def own_envelope(self, key: str) -> bytes | None:
         """The signed record that this store has of an action."""
         path = self.record_path(key)
         try:
-            return path.read_bytes() if is_plain(path) else None
-        except FileNotFoundError:
+            return read_plain(path, JSON_BYTES)
+        except Unusable as why:
+            self.say(f"{path} {why}: it is not used")
             return None
 
     def shared_envelope(self, key: str) -> bytes | None:
         """The signed record that the shared store has of an action."""
-        if self.shared is None:
-            return None
-        with tempfile.TemporaryDirectory() as directory:
-            temporary = Path(directory, "record")
-            found = self.through(lambda shared: shared.fetch(record_name(key), temporary), False)
-            return temporary.read_bytes() if found else None
+        name = record_name(key)
+        return self.ask(name, lambda shared: shared.read(name, JSON_BYTES), None)
 
-    def read_envelope(self, key: str) -> bytes | None:
-        """The signed record of an action, as it was written; None where there is none."""
-        return next(self.envelopes(key), None)
+    def say(self, text: str) -> None:
+        """Warn of something that the build survives, once however often it is met."""
+        if text not in self.said:
+            self.said.add(text)
+            warn(text)
 
-    def read_record(self, key: str) -> dict | None:
-        """The record of an action, its signature not looked at; None where there is none that is whole."""
-        return next(filter(None, map(opened, self.envelopes(key))), None)
+    def actions(self) -> Iterator[str]:
+        """The keys of all records here."""
+        for file in (self.path / "records").glob("*/*.json"):
+            key = action_named(f"records/{file.parent.name}/{file.name}")
+            if key:
+                yield key
 
     def has_envelope(self, sha256: str) -> bool:
         """Is there a record here whose envelope has this digest? Reads them all: for the rare case."""
-        return any(digest.of_file(file) == sha256 for file in (self.path / "records").glob("*/*.json"))
+        envelopes = map(self.own_envelope, self.actions())
+        return any(digest.of_bytes(envelope) == sha256 for envelope in envelopes if envelope)
 
     def write_record(self, key: str, envelope: bytes) -> None:
         """Keep a signed record; its objects must be in the store already. Whether it is new or used again, its file's
@@ -212,3 +244,9 @@ def object_name(sha256: str) -> str:
 def record_name(key: str) -> str:
     """The name of a record, in either store."""
     return f"records/{key[:2]}/{key[2:]}.json"
+
+
+def action_named(name: str) -> str | None:
+    """Inverse of record_name; None for any other name."""
+    found = RECORD_NAME.fullmatch(name)
+    return found[1] + found[2] if found else None

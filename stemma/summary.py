@@ -6,17 +6,17 @@ from stemma import build
 from stemma.catalogue import current, size_text
 from stemma.report.poster import load
 from stemma.report.values import figures
-from stemma.store import Store
+from stemma.trust import Records
 
 PAGE = Path("results/report/index.html")
 
 
-def print_summary(store: Store, poster: Path | None, targets: list[str], hints: list[str]) -> None:
+def print_summary(records: Records, poster: Path | None, targets: list[str], hints: list[str]) -> None:
     """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines.
 
     Of the build only what the last run asked for: a run for a part says nothing of the rest."""
     asked = asked_for()
-    artifacts = [item for item in current(store) if asked is None or str(item.path) in asked]
+    artifacts = [item for item in current(records) if asked is None or str(item.path) in asked]
     shown = [item for item in artifacts if not targets or item.target in targets]
     print("\nArtifacts")
     for item in shown:

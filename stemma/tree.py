@@ -2,6 +2,7 @@
 
 import json
 
+from stemma.errors import printable
 from stemma.lineage import LOST, SOURCE, Graph, Node
 from stemma.lookup import Key
 
@@ -24,7 +25,7 @@ def text(graph: Graph) -> str:
         for number, child in enumerate(reversed(branch)):
             last = number == 0
             waiting.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def headline(graph: Graph) -> str:

@@ -6,18 +6,19 @@ was honestly made and is out of date since (a source was edited, a parent was bu
 Changes nothing, and does not say how to build again: `python -m stemma why` does.
 """
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact, build, digest, signature
 from stemma.artifact import MANIFEST, SIGNATURE, Pointer
-from stemma.envelope import Keyring, fault, opened
+from stemma.envelope import signer_of
 from stemma.errors import StemmaError
-from stemma.record import SCHEMA, action_of, inputs_of
+from stemma.record import action_of, inputs_of
 from stemma.settings import Settings
-from stemma.store import Store, object_name
+from stemma.store import action_named, object_name
+from stemma.trust import Records
+from stemma.untrusted import Unusable
 
 
 def verify(settings: Settings, targets: list[Path], everything: bool = False) -> "Findings":
@@ -66,8 +67,8 @@ class Verifier:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self.store = Store.of(settings)
-        self.keyring = Keyring(Path(settings.key), tuple(map(Path, settings.trusted)))
+        self.records = Records.of(settings)
+        self.store = self.records.store
         self.findings = Findings()
         self.hashes: dict[tuple[int, int], str] = {}
         self.sound: dict[str, dict | None] = {}  # digest of an envelope -> its record, None where it cannot be believed
@@ -118,7 +119,11 @@ class Verifier:
         """The file, and all files that a manifest lists, have the bytes that are recorded."""
         if not self.has(path, pointer.sha256) or not artifact.is_directory(path):
             return
-        files = artifact.listed(path)
+        try:
+            files = artifact.listed(path)
+        except ValueError as error:
+            self.blame(f"{path} {error}")
+            return
         for name, sha256 in files.items():
             self.has(path.parent / name, sha256)
         for found in digest.files_below(path.parent):
@@ -151,7 +156,7 @@ class Verifier:
     def record_of(self, path: Path, pointer: Pointer) -> dict | None:
         """The record that a pointer names, if it is that very one and can be believed."""
         place = self.store.record_path(pointer.action)
-        envelope = self.store.read_envelope(pointer.action)
+        envelope = self.stored(pointer.action)
         if envelope is None:
             return self.blame(f"{path}: its record {place} is missing")
         record = self.believed(envelope, f"{path}: its record {place}")
@@ -172,28 +177,17 @@ class Verifier:
         if sha256 in self.sound:
             return self.sound[sha256]
         self.sound[sha256] = None
-        wrong = fault(envelope, self.keyring)
-        if wrong:
-            return self.blame(f"{what} {wrong}")
-        record = opened(envelope)
-        mistake = next(iter(sorted(self.schema.iter_errors(record), key=lambda error: error.json_path)), None)
-        if mistake:
-            return self.blame(f"{what} does not keep to the schema: {mistake.json_path}: {mistake.message[:200]}")
+        try:
+            record = self.records.checked(envelope)
+        except Unusable as why:
+            return self.blame(f"{what} {why}")
         self.findings.records.add(sha256)
-        signers = {item["keyid"] for item in json.loads(envelope)["signatures"]}
-        self.findings.keys |= signers & self.keyring.public.keys()
+        self.findings.keys.add(signer_of(envelope))
         for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
             if item["annotations"]["kind"] in ("environment", "closure"):
                 self.object(item["digest"]["sha256"], item["name"], what)
         self.sound[sha256] = record
         return record
-
-    @cached_property
-    def schema(self):
-        """The validator of records; its library is loaded only here, never in a job."""
-        from jsonschema import Draft202012Validator
-
-        return Draft202012Validator(json.loads(SCHEMA.read_bytes()))
 
     def object(self, sha256: str, name: str, what: str) -> None:
         """Something that a record refers to is in the store, undamaged."""
@@ -236,22 +230,26 @@ class Verifier:
 
     def envelope(self, link: str, pointer: Pointer | None) -> bytes | None:
         """The envelope with this digest: mostly the pointer's, else looked for among all records."""
-        envelope = self.store.read_envelope(pointer.action) if pointer and pointer.record == link else None
+        envelope = self.stored(pointer.action) if pointer and pointer.record == link else None
         if envelope and digest.of_bytes(envelope) == link:
             return envelope
         return self.by_digest.get(link) or self.by_digest_shared.get(link)
 
+    def stored(self, action: str) -> bytes | None:
+        """The envelope that is kept for an action, in the own store or else in the shared one."""
+        return next((envelope for _, envelope in self.store.envelopes(action)), None)
+
     @cached_property
     def by_digest(self) -> dict[str, bytes]:
         """Every envelope of the store by its digest; read only where a record is not the one that stands."""
-        files = (self.store.path / "records").glob("*/*.json")
-        return {digest.of_bytes(envelope): envelope for envelope in map(Path.read_bytes, files)}
+        envelopes = map(self.store.own_envelope, self.store.actions())
+        return {digest.of_bytes(envelope): envelope for envelope in envelopes if envelope}
 
     @cached_property
     def by_digest_shared(self) -> dict[str, bytes]:
         """The same of the shared store, where there is one: an ancestor's record may never have been needed here."""
         names = self.store.through(lambda shared: list(shared.names("records/")), [])
-        keys = (name.removeprefix("records/").removesuffix(".json").replace("/", "") for name in names)
+        keys = filter(None, map(action_named, names))
         return {digest.of_bytes(envelope): envelope for envelope in map(self.store.shared_envelope, keys) if envelope}
 
     def source(self, path: Path, item: dict) -> None:

@@ -5,13 +5,11 @@ read, changed or listed in its place.
 """
 
 import os
-import re
 import stat
 from pathlib import Path
 
 from stemma.errors import StemmaError
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFDIR: "a directory",
@@ -65,16 +63,6 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def fault_of_name(name: str) -> str | None:
-    """Why a relative name cannot stand in a manifest, which says paths to every reader alike; None if it can."""
-    if not is_text(name):
-        return "is not UTF-8"
-    if CONTROL.search(name):
-        return "has a control character"
-    parts = name.split("/")
-    return "leads elsewhere" if "" in parts or "." in parts or ".." in parts else None
 
 
 def shown(path: Path) -> str:

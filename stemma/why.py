@@ -13,32 +13,32 @@ from pathlib import Path
 
 from stemma import artifact, digest, numeric
 from stemma.call import Call
-from stemma.closure import Closure
-from stemma.digest import read_json
+from stemma.closure import Closure, Description
 from stemma.errors import StemmaError
 from stemma.index import Index
 from stemma.keys import Keys
 from stemma.plan import Plan, Wanted, kept_plan
 from stemma.record import external, inputs_of, public, usage_of
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.trust import Records
+from stemma.typed import made
 
 
 def ask(call: Call, target: str) -> "list[Stale]":
     """The stale jobs that a target needs: by the plan of the last build, else by the workflow as it is now."""
     plan, settings = kept_plan(call), Settings.here()
-    store, root = Store.of(settings), Path(call.snakefile).resolve().parent
-    config = read_json(store.object_path(settings.config)) if plan else None
+    records, root = Records.of(settings), Path(call.snakefile).resolve().parent
+    config = records.store.read_json(settings.config) if plan else None
     job = job_at(plan, target) if plan and config is not None else None
     if job:
-        return Inquiry(Keys(plan, root, settings.numeric), store, config).chain(job)
+        return Inquiry(Keys(plan, root, settings.numeric), records, config).chain(job)
     from stemma.load import load  # Snakemake takes a second to load
 
     attached = load(call)
     job = job_at(attached.keys.plan, target)
     if job is None:
         raise StemmaError(f"{target} is made by no rule of this workflow; name a file below results/")
-    return Inquiry(attached.keys, Store.of(attached.settings), json.loads(attached.config)).chain(job)
+    return Inquiry(attached.keys, Records.of(attached.settings), json.loads(attached.config)).chain(job)
 
 
 def job_at(plan: Plan, target: str) -> Wanted | None:
@@ -71,11 +71,12 @@ class Stale:
 
 
 class Inquiry:
-    """Answers for one workflow, one store and the config that the workflow has now."""
+    """Answers for one workflow, the records that count and the config that the workflow has now."""
 
-    def __init__(self, keys: Keys, store: Store, config: dict):
+    def __init__(self, keys: Keys, records: Records, config: dict):
         self.keys = keys
-        self.store = store
+        self.records = records
+        self.store = records.store
         self.config = config
         self.plan = keys.plan
         self.stale: dict[str, Stale | None] = {}
@@ -112,7 +113,7 @@ class Inquiry:
             return None
         stale = Stale(target, job.rule, waits_for=waits_for)
         pointer = next(filter(None, pointers), None)
-        record = self.store.read_record(pointer.action) if pointer else None
+        record = self.records.read(pointer.action) if pointer else None
         if record is None:
             stale.changes = [Change("never built", target)]
             stale.seconds, stale.estimated = self.usual(job.rule), True
@@ -141,7 +142,7 @@ class Inquiry:
         changed = differing(config, self.config)
         found = [named_in_config(change, changed) for change in params]
         if record["predicate"]["runDetails"]["stemma_keys"]["closure"] != closure.key:
-            found += code_changes(self.description(record), json.loads(closure.description))
+            found += code_changes(self.description(record), closure.described)
         found += mode_changes(record, closure, self.keys.mode)
         found += call_changes(job, record)
         old = {item["name"]: item for item in inputs_of(record)}
@@ -154,16 +155,16 @@ class Inquiry:
                 found.append(Change("source", path, old[path]["digest"]["sha256"], self.keys.of_path(path)))
         return found
 
-    def description(self, record: dict) -> dict:
-        """The closure that a record was made with, function by function; empty where the store has lost it."""
+    def description(self, record: dict) -> Description | None:
+        """The closure that a record was made with, function by function; None where the store has lost it."""
         for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
             if item["annotations"]["kind"] == "closure":
-                return read_json(self.store.object_path(item["digest"]["sha256"])) or {}
-        return {}
+                return made(Description, self.store.read_json(item["digest"]["sha256"]))
+        return None
 
     def config_of(self, pointer: artifact.Pointer) -> dict:
         """The config under which an artifact was put in its place; empty where the store has lost it."""
-        return read_json(self.store.object_path(pointer.config)) or {}
+        return self.store.read_json(pointer.config) or {}
 
 
 def differing(old: object, new: object, name: str = "") -> list[Change]:
@@ -185,21 +186,22 @@ def named_in_config(change: Change, config: list[Change]) -> Change:
     return change
 
 
-def code_changes(old: dict, new: dict) -> list[Change]:
+def code_changes(old: Description | None, new: Description) -> list[Change]:
     """Functions, data files and package versions that differ between two descriptions of a closure."""
-    if not old:
+    if old is None:
         return [Change("code", "changed; the store has no description of the old one any more")]
     found = []
-    for module in sorted({*old["parts"], *new["parts"]}):
-        before, after = old["parts"].get(module), new["parts"].get(module)
+    for module in sorted({*old.parts, *new.parts}):
+        before, after = old.parts.get(module), new.parts.get(module)
         if before is None or after is None:
             found.append(Change("code", module, before and "in the closure", after and "in the closure"))
             continue
         for change in differing({"": before}, {"": after}):
             found.append(Change("code", f"{module}: {change.name.removeprefix('.')}", change.old, change.new))
-    for what, section in (("data file", "data_files"), ("package", "distributions")):
-        found += [Change(what, change.name, change.old, change.new) for change in differing(old[section], new[section])]
-    found += [Change("package", "python", c.old, c.new) for c in differing(old["python"], new["python"])]
+    sections = [("data file", old.data_files, new.data_files), ("package", old.distributions, new.distributions)]
+    for what, before, after in sections:
+        found += [Change(what, change.name, change.old, change.new) for change in differing(before, after)]
+    found += [Change("package", "python", c.old, c.new) for c in differing(old.python, new.python)]
     return found
 
 

@@ -39,6 +39,7 @@ from stemma.rules import ENGINE, RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
 from stemma.targets import resolve_targets
+from stemma.trust import Records
 
 T = TypeVar("T")
 BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs
@@ -95,7 +96,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
         judge_staleness(keys, plan)
-        judge_submission(workflow, Foresight(keys, Store.of(settings)), plan)
+        judge_submission(workflow, Foresight(keys, Records.of(settings)), plan)
         logger.addHandler(Idle(workflow))
         workflow.onstart(lambda log: plain_errors(lambda: begin(workflow)))
     return workflow.attached

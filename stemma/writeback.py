@@ -4,12 +4,13 @@ Objects go first and the record last, so whoever finds the record there finds wh
 have published stays as it is; what nobody could be served from is replaced.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from stemma.artifact import is_directory, listed
 from stemma.shared import Shared
 from stemma.store import Store, object_name, record_name
+from stemma.trust import Records
 
 STORED = ("environment", "closure", "config")  # kinds of dependencies that are objects of the store
 
@@ -38,18 +39,19 @@ def members_of(store: Store, manifest: str) -> list[str]:
     """Digests of the files that a manifest lists; none where it is not here or not whole."""
     try:
         return sorted(set(listed(store.object_path(manifest)).values()))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError):
         return []
 
 
-def write_back(store: Store, key: str, record: dict, trusted: Callable[[bytes], dict | None], ran: bool) -> None:
-    """Publish a record unless the shared store has a trusted one of this action; never raises for the shared store.
+def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
+    """Publish a record unless the shared store has one of this action that counts; never raises for the shared store.
 
-    `trusted` gives the record in an envelope if it may be believed. After a hit one small read is all there is to do;
-    a job that `ran` had a reason to, so what stands there is looked at more closely.
+    After a hit one small read is all there is to do; a job that `ran` had a reason to, so what stands there is looked
+    at more closely.
     """
+    store = records.store
     there = store.shared_envelope(key)
-    known = trusted(there) if there else None
+    known = records.believed(there, key, f"{store.shared.place}/{record_name(key)}") if there else None
     if store.shared is None or (known and not ran):
         return
     store.through(lambda shared: publish_all(store, shared, key, record, known), None)
@@ -60,11 +62,12 @@ def publish_all(store: Store, shared: Shared, key: str, record: dict, known: dic
     for sha256 in dict.fromkeys(objects_of(store, record)):
         if store.holds(sha256) and not is_there(store, shared, sha256):
             shared.publish(object_name(sha256), store.object_path(sha256))
-            store.damaged.discard(sha256)
+            store.unused.discard(object_name(sha256))
     if known is None or not all(is_there(store, shared, sha256) for sha256 in objects_of(store, known)):
         shared.publish(record_name(key), store.record_path(key))
 
 
 def is_there(store: Store, shared: Shared, sha256: str) -> bool:
-    """Does the shared store have the object, and was it not found damaged?"""
-    return sha256 not in store.damaged and shared.has(object_name(sha256))
+    """Does the shared store have the object, and was it not found to be of no use?"""
+    name = object_name(sha256)
+    return name not in store.unused and shared.has(name)

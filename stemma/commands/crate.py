@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stemma.crate.write import write_crate
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +16,4 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def handle(parsed: argparse.Namespace) -> None:
     """See stemma/crate/write.py."""
-    write_crate(Store.of(Settings.here()), parsed.root, parsed.workflow)
+    write_crate(Records.of(Settings.here()), parsed.root, parsed.workflow)

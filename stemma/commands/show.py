@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 from stemma.catalogue import artifact_at
+from stemma.errors import printable
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +17,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def handle(parsed: argparse.Namespace) -> None:
     """The record as indented JSON."""
-    item = artifact_at(parsed.target, Store.of(Settings.here()))
-    print(json.dumps(item.record, indent=2, ensure_ascii=False))
+    item = artifact_at(parsed.target, Records.of(Settings.here()))
+    print("\n".join(map(printable, json.dumps(item.record, indent=2, ensure_ascii=False).split("\n"))))

@@ -6,6 +6,7 @@ from pathlib import Path
 from stemma import artifact
 from stemma.settings import Settings
 from stemma.signature import sign
+from stemma.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +15,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """Only what stands as it was recorded is signed."""
-    artifact.verify(parsed.manifest)
-    sign(artifact.argument(parsed.manifest), Settings.here())
+    """Only what stands as a record that counts states is signed."""
+    settings = Settings.here()
+    Records.of(settings).verified(parsed.manifest)
+    sign(artifact.argument(parsed.manifest), settings)

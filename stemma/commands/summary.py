@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from stemma.settings import Settings
-from stemma.store import Store
 from stemma.summary import print_summary
+from stemma.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -17,4 +17,4 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def handle(parsed: argparse.Namespace) -> None:
     """See stemma/summary.py."""
-    print_summary(Store.of(Settings.here()), parsed.poster, parsed.target, parsed.hint)
+    print_summary(Records.of(Settings.here()), parsed.poster, parsed.target, parsed.hint)

@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from stemma.errors import printable
 from stemma.settings import Settings
 from stemma.verify import Findings, verify
 
@@ -51,4 +52,4 @@ def as_text(findings: Findings) -> str:
     lines += [f"note: {findings.others}; --all checks it too"] if findings.others else []
     number = len(findings.faults)
     verdict = f"{number} fault{'' if number == 1 else 's'} among" if number else "verified"
-    return "\n".join([*lines, f"{verdict} {findings.counts}"])
+    return "\n".join(map(printable, [*lines, f"{verdict} {findings.counts}"]))

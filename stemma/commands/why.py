@@ -15,6 +15,7 @@ from os.path import normpath
 from pathlib import Path
 
 from stemma.call import Call, merged, overrides
+from stemma.errors import printable
 from stemma.plan import call_for
 
 
@@ -64,7 +65,7 @@ def as_text(target: str, call: Call, chain: list) -> str:
         if stale.waits_for:
             others = f" and {len(stale.waits_for) - 3} more" if len(stale.waits_for) > 3 else ""
             lines.append(f"    after {', '.join(stale.waits_for[:3])}{others}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def line(change) -> str:

@@ -30,6 +30,8 @@ from stemma.crate.entities import (
 from stemma.errors import StemmaError
 from stemma.record import external, inputs_of
 from stemma.store import Store
+from stemma.trust import Records
+from stemma.typed import made
 
 METADATA = "ro-crate-metadata.json"
 WORKFLOW = "workflow"  # where the workflow's own files go, below the crate's root
@@ -45,14 +47,14 @@ TERMS = {term: f"https://w3id.org/ro/terms/workflow-run#{term}" for term in RUN_
 SNAKEMAKE = "https://snakemake.github.io"
 
 
-def write_crate(store: Store, root: Path, workflow: list[Path]) -> None:
+def write_crate(records: Records, root: Path, workflow: list[Path]) -> None:
     """Write root/ro-crate-metadata.json and root/workflow/. `workflow`: the Snakefile, then what it includes. Paths of
     artifacts are relative to the current directory."""
     files = {f"{WORKFLOW}/{name_of(path, workflow[0])}": path.read_bytes() for path in workflow}
-    artifacts = current(store)
+    artifacts = current(records)
     if not artifacts:
         raise StemmaError("nothing that has a record stands in results/ here; build something first: snakemake")
-    graph = crate_of(artifacts, root, files, store)
+    graph = crate_of(artifacts, root, files, records.store)
     shutil.rmtree(root / WORKFLOW, ignore_errors=True)
     for name, data in files.items():
         digest.write_atomically(root / name, data)
@@ -180,5 +182,5 @@ def last(jobs: list[Job]) -> Job:
 
 def version_of(distribution: str, jobs: list[Job], store: Store) -> str | None:
     """Its version in the environment of the last job; None where the store does not hold that any more."""
-    lock = digest.read_json(store.object_path(dependency(last(jobs).record, "environment")["sha256"]))
+    lock = made(dict[str, str], store.read_json(dependency(last(jobs).record, "environment").get("sha256", "")))
     return lock.get(distribution) if lock else None

@@ -17,7 +17,7 @@ from stemma.report import poster as description
 from stemma.report.family import Family, Line
 from stemma.report.values import figures, rows, seconds
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.trust import Records
 from stemma.verify import Verifier
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -48,7 +48,7 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
     from markupsafe import Markup
 
     poster = description.load(description_file)
-    artifacts = current(Store.of(settings))
+    artifacts = current(Records.of(settings))
     faults = faults_of(settings, artifacts)
     readable = {item.path for item in artifacts if faults[item.path] is None}
     stages = [

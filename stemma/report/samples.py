@@ -3,11 +3,13 @@
 Reads no more of a file than its beginning. What it does not do: escape (the template does), or know what rows mean.
 """
 
+import contextlib
 import json
 from itertools import islice
 from pathlib import Path
 
 from stemma.catalogue import Artifact
+from stemma.digest import from_json
 from stemma.report.values import content
 
 TEXT = 700  # characters of one value
@@ -25,27 +27,28 @@ def first_rows(item: Artifact, pattern: str | None, columns: list[str], count: i
     file = file_of(item, pattern)
     if file is None:
         return []
-    rows = list(islice(records(item, file), count))
+    rows = [row for row in islice(records(item, file), count) if isinstance(row, dict)]
     return [
         [(name, clipped(row[name])) for name in (columns or row) if row.get(name) not in (None, "")] for row in rows
     ]
 
 
 def records(item: Artifact, file: Path):
-    """The rows of a file as dicts."""
+    """The rows of a file as dicts; none, or no more, where it is not whole."""
     if file.suffix == ".parquet":
         import polars
 
-        yield from polars.scan_parquet(file).head(100).collect().iter_rows(named=True)
+        with contextlib.suppress(polars.exceptions.PolarsError):
+            yield from polars.scan_parquet(file).head(100).collect().iter_rows(named=True)
     elif file.suffix == ".jsonl":
-        with file.open(encoding="utf-8") as lines:
-            yield from (json.loads(line) for line in lines)
+        with contextlib.suppress(ValueError), file.open("rb") as lines:
+            yield from map(from_json, lines)
     elif file.suffix == ".json":
         value = content(item)
         if isinstance(value, dict):
             yield from ({"name": name, "value": inner} for name, inner in value.items())
-        else:
-            yield from value or []
+        elif isinstance(value, list):
+            yield from value
     else:
         with file.open(encoding="utf-8", errors="replace") as lines:
             yield from ({"line": line.rstrip("\n")} for line in lines)
@@ -59,10 +62,11 @@ def series_of(item: Artifact, pattern: str, x: str, y: str) -> list[tuple[float,
     import polars
 
     parquet = file.suffix == ".parquet"
-    lazy = polars.scan_parquet(file) if parquet else polars.scan_ndjson(file, infer_schema_length=None)
-    if not {x, y} <= set(lazy.collect_schema()):
-        return []
-    return lazy.select(x, y).drop_nulls().collect().rows()
+    with contextlib.suppress(polars.exceptions.PolarsError):
+        lazy = polars.scan_parquet(file) if parquet else polars.scan_ndjson(file, infer_schema_length=None)
+        if {x, y} <= set(lazy.collect_schema()):
+            return lazy.select(x, y).drop_nulls().collect().rows()
+    return []
 
 
 def clipped(value: object) -> str:

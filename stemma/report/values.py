@@ -5,11 +5,11 @@ artifact itself where it is a JSON file, `size` and `target` are its own. `*` st
 record holds makes no figure. What it does not do: know any metric's name or meaning.
 """
 
-import json
 import math
 import re
 
 from stemma.catalogue import Artifact, short, size_text
+from stemma.digest import from_json
 from stemma.errors import StemmaError
 
 JSON_LIMIT = 2_000_000  # bytes of an artifact that is read for one of its values
@@ -73,7 +73,7 @@ def content(item: Artifact) -> object:
     if item.path.suffix != ".json" or item.is_directory or item.size > JSON_LIMIT:
         return None
     try:
-        return json.loads(item.path.read_bytes())
+        return from_json(item.path.read_bytes())
     except ValueError:
         return None
 

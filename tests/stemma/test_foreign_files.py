@@ -65,7 +65,7 @@ def exchange(path: Path, put: Callable[[Path], None], outside: Path) -> None:
 def test_object(team: tuple[Yard, Yard], tmp_path: Path, put: Callable[[Path], None]) -> None:
     """What has the right bytes and is a file is served as a copy that is one's own; else the job runs."""
     one, two = team
-    record = one.store.read_record(action_of(one, "results/joined.txt"))
+    record = one.records.read(action_of(one, "results/joined.txt"))
     sha256 = record["subject"][0]["digest"]["sha256"]
     place = tmp_path / "shared" / object_name(sha256)
     exchange(place, put, tmp_path / "outside")
@@ -96,7 +96,7 @@ def test_own_store_that_others_write_to(team: tuple[Yard, Yard], tmp_path: Path,
     """A store that a team has in common: what stands in an object's place is replaced, no link of it gets out."""
     one, _ = team
     one.settings = type(one.settings)(**{**vars(one.settings), "shared": None})
-    record = one.store.read_record(action_of(one, "results/joined.txt"))
+    record = one.records.read(action_of(one, "results/joined.txt"))
     place = one.store.object_path(record["subject"][0]["digest"]["sha256"])
     exchange(place, put, tmp_path / "outside")
     (one.path / "results/joined.txt").unlink()

@@ -21,7 +21,7 @@ LEFT = {
         "open(bytes(parts) + b'/caf\\xe9', 'w')",
         "parts/0/caf\\udce9 is not UTF-8; rename it",
     ),
-    "a name of two lines": ("open(parts / 'a\\nb', 'w')", "the name 'a\\nb' has a control character"),
+    "a name of two lines": ("open(parts / 'a\\nb', 'w')", "has 'a\\nb', which has characters that cannot be printed"),
     "a link in place of the directory": (
         "shutil.rmtree(parts); parts.symlink_to(PRECIOUS)",
         "is reached through a link, ",

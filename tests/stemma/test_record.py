@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from stemma import digest
 from stemma.closure import Closure, closure_of
-from stemma.record import SCHEMA, Input, Job, Outcome, of_source, public, shown, statement
+from stemma.record import SCHEMA, Input, Job, Outcome, mistake, of_source, public, shown, statement
 from tests.stemma.conftest import REPOSITORY
 
 SCRIPT = "scripts/model/model_config.py"
@@ -42,7 +42,9 @@ def record(closure) -> dict:
 def errors(record: dict) -> list[str]:
     """Where the schema objects."""
     validator = Draft202012Validator(json.loads(SCHEMA.read_bytes()))
-    return [error.json_path for error in validator.iter_errors(json.loads(json.dumps(record)))]
+    found = [error.json_path for error in validator.iter_errors(json.loads(json.dumps(record)))]
+    assert (mistake(record) is None) == (not found)  # what jobs check with is another library
+    return found
 
 
 def test_record_keeps_to_the_schema_and_says_all(record, closure):
@@ -100,13 +102,23 @@ BUILD = ("predicate", "buildDefinition")
         (("subject", 0, "digest", "sha256"), "ab" * 31),
         (("subject", 0, "name"), "/etc/passwd"),
         (("subject", 0, "more"), 1),
+        (("subject", 0, "name"), "results/\x1b[2J"),
+        (("subject", 0, "name"), "results/a\n"),
+        (("subject", 0, "name"), "results/\u202egpj.exe"),
+        (("subject", 0, "annotations", "output"), "a\x9bb"),
         ((*RUN, "builder", "id"), ""),
         ((*RUN, "metadata", "startedOn"), "2026-01-02 03:04:05"),
         ((*RUN, "metadata", "startedOn"), "2026-13-02T03:04:05Z"),
         ((*RUN, "stemma_usage", "host_name"), "n1"),
         ((*RUN, "stemma_usage", "cpu_seconds"), -1),
+        ((*RUN, "stemma_usage", "seconds"), 10**30),
+        ((*RUN, "stemma_usage", "seconds"), True),
+        ((*RUN, "stemma_usage", "peak_memory_bytes"), 1 << 63),
+        ((*RUN, "stemma_usage", "slurm_job_id"), "1\r2"),
         ((*RUN, "stemma_keys", "action"), "x"),
         ((*BUILD, "externalParameters", "script"), "../elsewhere.py"),
+        ((*BUILD, "externalParameters", "rule"), "\x1b]0;"),
+        ((*BUILD, "externalParameters", "wildcards"), {"source": "a\nb"}),
         ((*BUILD, "internalParameters", "threads"), 0),
         ((*BUILD, "resolvedDependencies", 0, "annotations", "record"), None),
         ((*BUILD, "resolvedDependencies", 0, "annotations", "kind"), "gift"),

@@ -16,7 +16,7 @@ from stemma.report.plot import Level, Series, chart, thinned, ticks
 from stemma.report.poster import drawn, load
 from stemma.report.values import chosen, figures, natural, seconds
 from stemma.settings import Settings
-from stemma.store import Store
+from stemma.trust import Records
 from tests.stemma.conftest import REPOSITORY
 from tests.stemma.hostile import ATTACK, NAME, page_of, prepared
 
@@ -36,7 +36,7 @@ def page(toy) -> str:
 @pytest.fixture(scope="module")
 def artifacts(toy):
     with contextlib.chdir(toy.path):
-        return current(Store.of(Settings.here()))
+        return current(Records.of(Settings.here()))
 
 
 class Reader(HTMLParser):

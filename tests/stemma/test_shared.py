@@ -18,6 +18,7 @@ from stemma.writeback import outputs_of
 from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
 
 ALL_RUN, ALL_HIT = ["run"] * 3, ["hit"] * 3
+ANY = 1 << 40  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def names(place: str) -> set[str]:
 def damage(place: str, name: str, tmp_path: Path) -> None:
     """Flip a bit of what the shared store holds."""
     shared, file = shared_of(place), tmp_path / "damaged"
-    assert shared.fetch(name, file)
+    assert shared.fetch(name, file, ANY)
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.unlink()
@@ -70,16 +71,16 @@ def test_interface(place, tmp_path):
     shared, file, target = shared_of(place), tmp_path / "file", tmp_path / "target"
     file.write_bytes(b"abc" * 5_000_000)
     assert not shared.has("objects/ab/c")
-    assert not shared.fetch("objects/ab/c", target)
+    assert not shared.fetch("objects/ab/c", target, ANY)
     shared.publish("objects/ab/c", file)
     assert shared.has("objects/ab/c")
-    assert shared.fetch("objects/ab/c", target)
+    assert shared.fetch("objects/ab/c", target, ANY)
     assert target.read_bytes() == file.read_bytes()
     target.unlink()
     file.unlink()
     file.write_bytes(b"second")
     shared.publish("objects/ab/c", file)
-    assert shared.fetch("objects/ab/c", target)
+    assert shared.fetch("objects/ab/c", target, ANY)
     assert target.read_bytes() == b"second"
     assert list(shared.names("objects/")) == ["objects/ab/c"]
     assert list(shared.names("records/")) == []
@@ -115,7 +116,7 @@ def test_damaged_object_is_named_not_served_and_replaced(team, tmp_path):
     one, two = team
     one.build()
     place = one.settings.shared
-    record = one.store.read_record(action_of(one, "results/joined.txt"))
+    record = one.records.read(action_of(one, "results/joined.txt"))
     name = object_name(next(outputs_of(one.store, record)))
     damage(place, name, tmp_path)
     status, error = two.run("first")
@@ -167,7 +168,7 @@ def test_record_of_another_action_is_not_served(team, tmp_path):
     one_key = action_of(one, "results/parts/manifest.json")
     records = (name for name in names(one.settings.shared) if name.startswith("records/"))
     other = next(name for name in records if is_first(shared, name, file, one_key))
-    shared.fetch(other, file)
+    shared.fetch(other, file, ANY)
     shared.publish(record_name(one_key), file)
     two.times = 3
     assert two.run("first")[1].splitlines()[-1].split()[-3] == "run"
@@ -180,7 +181,7 @@ def test_truncated_record_is_replaced(team, tmp_path):
     one.build()
     shared, file = shared_of(one.settings.shared), tmp_path / "record"
     name = record_name(action_of(one, "results/final.txt"))
-    shared.fetch(name, file)
+    shared.fetch(name, file, ANY)
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:100])
     shared.publish(name, file)
@@ -269,7 +270,7 @@ def content(place: str, name: str, tmp_path: Path) -> bytes:
     """The bytes that the shared store holds."""
     file = tmp_path / "content"
     file.unlink(missing_ok=True)
-    assert shared_of(place).fetch(name, file)
+    assert shared_of(place).fetch(name, file, ANY)
     return file.read_bytes()
 
 
@@ -279,5 +280,5 @@ def is_first(shared, name: str, file: Path, but: str) -> bool:
     from stemma.record import external
 
     file.unlink(missing_ok=True)
-    shared.fetch(name, file)
+    shared.fetch(name, file, ANY)
     return external(opened(file.read_bytes()))["rule"] == "first" and name != record_name(but)

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemma import artifact, digest
-from stemma.envelope import Keyring, seal
 from stemma.errors import StemmaError
 from stemma.files import place, stamp_of
 from stemma.places import restore
@@ -95,15 +94,6 @@ def test_racing_writers_leave_one_sound_object(store):
     for thread in threads:
         thread.join()
     assert store.is_sound(digest.of_bytes(b"the same bytes"))
-
-
-def test_truncated_record_is_no_record(store):
-    store.write_record("ab" * 32, seal(b'{"subject": []}', Keyring(store.path / "key.pem")))
-    assert store.read_record("ab" * 32) == {"subject": []}
-    file = store.record_path("ab" * 32)
-    file.chmod(0o644)
-    file.write_bytes(file.read_bytes()[:20])
-    assert store.read_record("ab" * 32) is None
 
 
 def test_workspaces_of_dead_processes_are_swept(store):

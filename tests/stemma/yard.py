@@ -14,6 +14,7 @@ from stemma.record import Job, inputs_of
 from stemma.run import run_job
 from stemma.settings import Settings
 from stemma.store import Store
+from stemma.trust import Records
 from stemma.writeback import objects_of
 from tests.stemma.conftest import REPOSITORY, planted
 
@@ -43,6 +44,11 @@ class Yard:
     @property
     def keyring(self) -> Keyring:
         return Keyring(self.path / self.settings.key, tuple(map(Path, self.settings.trusted)))
+
+    @property
+    def records(self) -> Records:
+        """The records of its own store that count."""
+        return Records(self.store, self.keyring)
 
     def job(self, rule: str) -> Job:
         """One of the three."""
