@@ -89,11 +89,8 @@ class SharedDirectory:
         self.place = str(path)
 
     def has(self, name: str) -> bool:
-        try:
-            with self.usable(), self.folder_of(name) as (folder, last):
-                return folder is not None and is_plain(last, folder)
-        except Unusable:
-            return False
+        with self.usable(), self.folder_of(name) as (folder, last):
+            return folder is not None and is_plain(last, folder)
 
     def read(self, name: str, limit: int) -> bytes | None:
         with self.usable(), self.folder_of(name) as (folder, last):
@@ -140,10 +137,6 @@ class SharedDirectory:
                 folder = stack.enter_context(folder_below(self.path, *folders, make=make))
             except FileNotFoundError:
                 folder = None
-            except NotADirectoryError:
-                if make:
-                    raise
-                raise Unusable("lies in what is no directory") from None
             yield folder, last
 
     @contextlib.contextmanager

@@ -1,12 +1,16 @@
 """What another user may put into a store that is shared: nothing of it is waited for, followed, or used unverified."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from stemma.store import object_name, record_name
+from stemma import artifact
+from stemma.manifest import read_members
+from stemma.shared import SharedDirectory
+from stemma.store import Store, object_name, record_name
 from tests.stemma.test_shared import ALL_HIT, ALL_RUN, action_of
 from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
 
@@ -89,6 +93,57 @@ def test_record(team: tuple[Yard, Yard], tmp_path: Path, put: Callable[[Path], N
     exchange(tmp_path / "shared" / record_name(action_of(one, "results/final.txt")), put, tmp_path / "outside")
     assert two.build() == ["hit", "hit", "run"]
     check_store(two.store, two.keyring)
+
+
+def huge(path: Path) -> None:
+    """More than any disk has, of which none is written."""
+    with path.open("wb") as file:
+        file.truncate(1 << 43)
+
+
+def test_object_that_would_fill_the_disk(team: tuple[Yard, Yard], tmp_path: Path) -> None:
+    """Of a file as much as the disk can take is copied, of a manifest what one can have, of a member what it states."""
+    one, two = team
+    manifest, joined = (
+        one.records.read(action_of(one, path))["subject"][0]["digest"]["sha256"]
+        for path in ("results/parts/manifest.json", "results/joined.txt")
+    )
+    member = read_members(one.path / "results/parts/manifest.json")[0]
+    store = Store(tmp_path / "store", SharedDirectory(tmp_path / "shared"))
+    assert artifact.restorable(store, Path("results/parts/manifest.json"), manifest)
+    for sha256, path in ((member.sha256, "results/parts/manifest.json"), (manifest, "x/manifest.json"), (joined, "x")):
+        exchange(tmp_path / "shared" / object_name(sha256), huge, tmp_path / "outside")
+        shutil.rmtree(tmp_path / "store")
+        asked = manifest if sha256 == member.sha256 else sha256
+        assert not artifact.restorable(store, Path(path), asked)
+        assert object_name(sha256) in store.unused
+        (tmp_path / "outside").replace(tmp_path / "shared" / object_name(sha256))
+    exchange(tmp_path / "shared" / object_name(joined), huge, tmp_path / "outside")
+    assert two.build() == ["hit", "run", "hit"]  # and what was built stands there now
+    assert (tmp_path / "shared" / object_name(joined)).stat().st_size < 100
+
+
+@pytest.mark.parametrize("folder", ["objects", "records", "tmp", "objects/*", "records/*"])
+def test_folder_that_leads_elsewhere(tmp_path: Path, folder: str) -> None:
+    """Nothing is read or written there; one warning is given, and the build goes on."""
+    (tmp_path / "shared").mkdir()
+    yard = make_yard(tmp_path / "yard", shared=str(tmp_path / "shared"), key=str(tmp_path / "key.pem"))
+    assert yard.run("first")[0] == 0
+    outside = tmp_path / "outside"
+    for path in list((tmp_path / "shared").glob(folder)):
+        path.rename(outside / path.name if outside.exists() else outside)
+        path.symlink_to(outside / path.name if (outside / path.name).is_dir() and "*" in folder else outside)
+    before = {path: path.stat().st_mtime_ns for path in outside.rglob("*")} | {outside: outside.stat().st_mtime_ns}
+    shutil.rmtree(yard.path / "results")
+    yard.times = 3 if folder == "tmp" else 2  # there only what is published goes
+    status, error = yard.run("first")
+    assert status == 0, error
+    [warning] = [line for line in error.splitlines() if line.startswith("warning:")]
+    assert f"{tmp_path / 'shared'} cannot be used (not a directory)" in warning
+    assert {path: path.stat().st_mtime_ns for path in outside.rglob("*")} | {
+        outside: outside.stat().st_mtime_ns
+    } == before
+    check_store(yard.store, yard.keyring)
 
 
 @pytest.mark.parametrize("put", [pipe, device, link_out])

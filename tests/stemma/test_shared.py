@@ -5,6 +5,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from stemma.envelope import public_pem
 from stemma.errors import StemmaError
 from stemma.shared import SharedDirectory, SharedS3, Unavailable, shared_of
 from stemma.store import object_name, record_name
+from stemma.untrusted import Unusable
 from stemma.writeback import outputs_of
 from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
 
@@ -84,6 +87,21 @@ def test_interface(place, tmp_path):
     assert target.read_bytes() == b"second"
     assert list(shared.names("objects/")) == ["objects/ab/c"]
     assert list(shared.names("records/")) == []
+
+
+def test_no_more_is_taken_than_was_asked_for(place, tmp_path):
+    shared, file, target = shared_of(place), tmp_path / "file", tmp_path / "target"
+    file.write_bytes(b"abc" * 5_000_000)
+    shared.publish("objects/ab/c", file)
+    assert shared.read("objects/ab/c", 15_000_000) == file.read_bytes()
+    assert shared.read("objects/ab/d", 100) is None
+    assert shared.fetch("objects/ab/c", target, 15_000_000)
+    target.unlink()
+    with pytest.raises(Unusable):
+        shared.read("objects/ab/c", 14_999_999)
+    with pytest.raises(Unusable):
+        shared.fetch("objects/ab/c", target, 14_999_999)
+    assert not target.exists() or target.stat().st_size <= 14_999_999
 
 
 def test_pushed_from_one_checkout_hit_in_another(team, tmp_path):
@@ -212,6 +230,63 @@ def test_missing_bucket_and_missing_credentials_fail_no_build(tmp_path, monkeypa
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     one_warning(make_yard(tmp_path / "b", shared="s3://no-such-bucket/prefix"), "NoSuchBucket")
+
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
+<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;">]>
+<Error><Code>&d;</Code></Error>"""
+ANSWERS = {  # status, headers, body
+    "a page to log in": (200, {"Content-Type": "text/html"}, b"<html>log in</html>"),
+    "an error without a code": (400, {}, b'<?xml version="1.0"?><Error></Error>'),
+    "an error that grows": (403, {}, BOMB),
+    "the way in a circle": (307, {"Location": "/x"}, b""),
+    "a length that is none": (200, {"Content-Length": "abc"}, b"abc"),
+    "a time that is none": (
+        200,
+        {"Last-Modified": "yesterday"},
+        b"<ListBucketResult><Contents><Size>many</Size></Contents>",
+    ),
+    "packed bytes that are none": (200, {"Content-Encoding": "gzip"}, b"not gzip"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_is_no_s3_is_unusable_and_no_traceback(tmp_path, monkeypatch, answer):
+    status, headers, body = ANSWERS[answer]
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body if self.command != "HEAD" else b"")
+
+        do_GET = do_HEAD = do_PUT = answer
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    shared, file = SharedS3("s3://bucket/prefix"), tmp_path / "file"
+    file.write_bytes(b"x")
+    for question in (
+        lambda: shared.has("objects/ab/c"),
+        lambda: shared.read("objects/ab/c", 100),
+        lambda: shared.fetch("objects/ab/c", tmp_path / "target", 100),
+        lambda: shared.publish("objects/ab/c", file),
+        lambda: list(shared.names("records/")),
+    ):
+        try:
+            question()
+        except (Unavailable, Unusable) as why:
+            assert len(str(why)) <= 200
+    server.shutdown()
 
 
 def test_missing_directory_is_not_made(tmp_path):
