@@ -12,6 +12,7 @@ from stemma import artifact, digest
 from stemma.closure import Closure
 from stemma.digest import JSON_BYTES
 from stemma.envelope import seal
+from stemma.files import is_plain
 from stemma.recipe import key_of
 from stemma.record import (
     Input,
@@ -164,7 +165,7 @@ def record_pinned(action: Action) -> dict:
 def is_whole(action: Action, record: dict) -> bool:
     """Are the record and all that the job made (still) in the store?"""
     paths = [action.store.record_path(action.key), *map(action.store.object_path, outputs_of(action.store, record))]
-    return all(path.exists() for path in paths)
+    return all(map(is_plain, paths))
 
 
 def utc_now() -> str:

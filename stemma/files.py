@@ -32,29 +32,74 @@ def stamp_of(found: os.stat_result) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def place(source: Path, target: Path | str, folder: int | None = None) -> None:
+def place(source: Path, target: Path | str, folder: int | None = None) -> bool:
     """Make `target`, a new name, have the bytes of `source` as cheaply as the file system allows, read-only. `folder`:
-    the open directory that it is relative to."""
-    with source.open("rb") as origin, created(target, folder) as clone:
-        if reflink(origin.fileno(), clone.fileno()):
-            os.fchmod(clone.fileno(), 0o444)
-            return
+    the open directory that it is relative to. A file that another user could write to is copied, not linked.
+
+    Is the source one's own? If not, it may have changed after it was last looked at. Raises FileNotFoundError where it
+    is gone, or no file any more."""
+    with open_regular(source) as origin:
+        found = os.fstat(origin.fileno())
+        own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if clone(origin, target, folder) or own and link(source, found, target, folder):
+            return own
+        write_copy(origin, target, folder)
+    return own
+
+
+def clone(origin: IO[bytes], target: Path | str, folder: int | None) -> bool:
+    """Share the blocks of an open file with a new one, copy on write; False where the file system cannot."""
+    with created(target, folder) as file:
+        if reflink(origin.fileno(), file.fileno()):
+            os.fchmod(file.fileno(), 0o444)
+            return True
     os.unlink(target, dir_fd=folder)
+    return False
+
+
+def link(source: Path, found: os.stat_result, target: Path | str, folder: int | None) -> bool:
+    """Give a file another name, if it is still the one that was `found`; False if not, or where that cannot be."""
     try:
         os.link(source, target, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        copy(source, target, folder)
+        return False
+    now = os.stat(target, dir_fd=folder, follow_symlinks=False)
+    if (now.st_dev, now.st_ino) == (found.st_dev, found.st_ino):
+        return True
+    os.unlink(target, dir_fd=folder)
+    return False
 
 
 def copy(source: Path, target: Path | str, folder: int | None = None) -> None:
     """Make `target`, a new name, a file of its own with the bytes of `source`, read-only: damage to one does not reach
     the other."""
-    with source.open("rb") as origin, created(target, folder) as file:
-        if not reflink(origin.fileno(), file.fileno()):
-            shutil.copyfileobj(origin, file, BLOCK)
+    with source.open("rb") as origin:
+        if not clone(origin, target, folder):
+            write_copy(origin, target, folder)
+
+
+def write_copy(origin: IO[bytes], target: Path | str, folder: int | None) -> None:
+    """Write the rest of an open file to a new, read-only one."""
+    with created(target, folder) as file:
+        shutil.copyfileobj(origin, file, BLOCK)
         os.fchmod(file.fileno(), 0o444)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file that stands under its name itself. Raises FileNotFoundError for anything else, without waiting."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.fdopen(os.open(path, flags), "rb")
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise FileNotFoundError(errno.ENOENT, "is a link", str(path)) from None
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise FileNotFoundError(errno.ENOENT, "is no file", str(path))
 
 
 def created(name: Path | str, folder: int | None = None, mode: str = "wb") -> IO:

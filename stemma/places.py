@@ -17,7 +17,7 @@ from stemma import artifact, digest
 from stemma.artifact import Files, is_directory
 from stemma.beneath import RESULTS, Aside, enter, look, opened
 from stemma.errors import StemmaError
-from stemma.files import created, is_abandoned, is_temporary, place, stamp_of, temporary_name
+from stemma.files import created, is_abandoned, is_temporary, stamp_of, temporary_name
 from stemma.store import Store
 
 SILLY = ".nfs"  # what a client of NFS still has open when it is removed; the server takes it away
@@ -195,7 +195,7 @@ class Site:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=inner)
             try:
-                place(self.store.object_path(self.wanted[name]), temporary, inner)
+                self.store.put(self.wanted[name], temporary, inner)
                 found = look(inner, entry)
                 if found and not self.is_own(inner, entry, name, found):
                     self.aside.take(inner, entry, self.path / name)

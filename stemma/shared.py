@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from stemma.errors import StemmaError
-from stemma.files import is_plain, owner_is_dead, scratch_name
-from stemma.untrusted import Unusable, copy_into, copy_plain, folder_below, read_plain
+from stemma.files import copy, is_plain, owner_is_dead, scratch_name
+from stemma.untrusted import Unusable, copy_plain, folder_below, read_plain
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MISSING = ("404", "NoSuchKey", "NotFound")
@@ -107,7 +107,7 @@ class SharedDirectory:
             folder, last = place
             temporary = scratch_name()
             try:
-                copy_into(file, temporary, tmp)
+                copy(file, temporary, tmp)
                 os.rename(temporary, last, src_dir_fd=tmp, dst_dir_fd=folder)
             except OSError:
                 with contextlib.suppress(OSError):

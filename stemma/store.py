@@ -24,7 +24,7 @@ from typing import TypeVar
 from stemma import digest
 from stemma.digest import JSON_BYTES
 from stemma.errors import warn
-from stemma.files import copy, is_plain, move, move_to_free, scratch_directory, scratch_file, where_writable
+from stemma.files import copy, is_plain, move, move_to_free, place, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
 from stemma.shared import Shared, Unavailable, shared_of
 from stemma.untrusted import Unusable, read_plain
@@ -162,6 +162,15 @@ class Store:
         other = self.shared_envelope(key)
         if other is not None and other != own:
             yield f"{self.shared.place}/{record_name(key)}", other
+
+    def put(self, sha256: str, name: str, folder: int) -> None:
+        """Make a new file in an open directory have an object's bytes. What another user could have exchanged since it
+        was hashed is hashed again. Raises FileNotFoundError where the object is gone, or is another."""
+        path = self.object_path(sha256)
+        if not place(path, name, folder) and digest.of_plain(name, folder) != sha256:
+            os.unlink(name, dir_fd=folder)
+            path.unlink(missing_ok=True)
+            raise FileNotFoundError(errno.ENOENT, "had other bytes than before", str(path))
 
     def own_envelope(self, key: str) -> bytes | None:
         """The signed record that this store has of an action."""

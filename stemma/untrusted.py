@@ -6,13 +6,12 @@ check and its use. What lies there may be anything: whoever reads it hashes it o
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from stemma.files import FICLONE, NO_CLONE
+from stemma.files import reflink
 
 NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENODEV)  # a link, a socket, a directory, a device
 BLOCK = 1 << 24
@@ -44,35 +43,10 @@ def copy_plain(name: str, folder: int, target: Path, limit: int) -> bool:
         return False
     with os.fdopen(descriptor, "rb") as source, target.open("wb") as file:
         left = check_plain(descriptor, limit)
-        copy_bytes(source.fileno(), file.fileno(), left)
-        check_plain(file.fileno(), limit)
-    return True
-
-
-def copy_into(file: Path, name: str, folder: int) -> None:
-    """Make a new file in an open directory with the bytes of one's own, for everyone to read and nobody to write."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with file.open("rb") as source, os.fdopen(os.open(name, flags, 0o600, dir_fd=folder), "wb") as target:
-        copy_bytes(source.fileno(), target.fileno(), os.fstat(source.fileno()).st_size)
-        os.fchmod(target.fileno(), 0o444)
-
-
-def copy_bytes(source: int, target: int, size: int) -> None:
-    """The first `size` bytes of one open file into another, as cheaply as the file system allows."""
-    if clone(source, target):
-        return
-    while size > 0 and (sent := os.sendfile(target, source, None, min(size, BLOCK))):
-        size -= sent
-
-
-def clone(source: int, target: int) -> bool:
-    """Share the blocks of an open file, copy on write; False where the file system cannot."""
-    try:
-        fcntl.ioctl(target, FICLONE, source)
-    except OSError as error:
-        if error.errno in NO_CLONE:
-            return False
-        raise
+        if not reflink(descriptor, file.fileno()):
+            while left > 0 and (sent := os.sendfile(file.fileno(), source.fileno(), None, min(left, BLOCK))):
+                left -= sent
+        check_plain(file.fileno(), limit)  # a clone is of all that has come to be there
     return True
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stemma import artifact
+from stemma import artifact, digest
 from stemma.manifest import read_members
 from stemma.shared import SharedDirectory
 from stemma.store import Store, object_name, record_name
+from tests.stemma.test_faults import copy_of
 from tests.stemma.test_shared import ALL_HIT, ALL_RUN, action_of
 from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
 
@@ -158,3 +159,50 @@ def test_own_store_that_others_write_to(team: tuple[Yard, Yard], tmp_path: Path,
     assert one.build() == ["hit", "run", "hit"]
     assert not (one.path / "results/joined.txt").is_symlink()
     check_store(one.store, one.keyring)
+
+
+@pytest.fixture
+def yard(tmp_path: Path, half: Yard) -> Yard:
+    """One that is built."""
+    return copy_of(half, tmp_path / "yard", 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("put", [writable, foreign])
+def test_object_that_another_user_could_write_to_is_not_linked(yard: Yard, put: Callable) -> None:
+    """Whoever writes to it later would change what stands in results/."""
+    place = yard.store.object_path(yard.digests()["joined.txt"])
+    exchange(place, put, yard.path / "results/outside")
+    (yard.path / "results/joined.txt").unlink()
+    assert yard.build() == ["hit"] * 3
+    assert not (yard.path / "results/joined.txt").samefile(place)
+    assert (yard.path / "results/joined.txt").stat().st_mode & 0o777 == 0o444
+    check_pointers(yard)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("put", [pipe, gone, foreign])
+def test_object_exchanged_after_it_was_hashed(yard: Yard, put: Callable) -> None:
+    """Between the look at it and its use: it does not get into results/, the job runs instead."""
+    place = yard.store.object_path(yard.digests()["joined.txt"])
+    (yard.path / "results/joined.txt").unlink()
+    (yard.path / "results/outside").write_bytes(b"forged")
+
+    def exchange_once() -> None:
+        real = digest.of_plain
+
+        def of_plain(path: Path | str, folder: int | None = None) -> str | None:
+            found = real(path, folder)
+            if path == place.relative_to(yard.path) and not place.with_suffix(".seen").exists():
+                place.with_suffix(".seen").touch()
+                place.unlink()
+                put(place)
+            return found
+
+        digest.of_plain = of_plain
+
+    assert os.waitstatus_to_exitcode(yard.fork("second", exchange_once)) == 0
+    place.with_suffix(".seen").unlink()  # it happened
+    assert digest.of_file(yard.path / "results/joined.txt") == place.parent.name + place.name
+    check_store(yard.store, yard.keyring)
+    check_pointers(yard)
