@@ -27,7 +27,7 @@ from stemma.errors import warn
 from stemma.files import copy, is_plain, move, move_to_free, place, scratch_directory, scratch_file, where_writable
 from stemma.settings import Settings
 from stemma.shared import Shared, Unavailable, shared_of
-from stemma.untrusted import Unusable, read_plain
+from stemma.untrusted import Unusable, is_own, read_plain
 
 Answer = TypeVar("Answer")
 RECORD_NAME = re.compile(r"records/([0-9a-f]{2})/([0-9a-f]{62})\.json")
@@ -57,8 +57,14 @@ class Store:
         return self.path / record_name(key)
 
     def scratch_path(self, key: str) -> Path:
-        """Where jobs with this action key may leave what a later attempt goes on from."""
-        return self.path / "scratch" / key
+        """Where jobs with this action key may leave what a later attempt goes on from. What another user has left or
+        could have put there is no part of a result: then it is a place of this user's, or else of this process's."""
+        user = f"{key}-{os.geteuid()}"
+        places = [self.path / "scratch" / name for name in (key, user, f"{user}-{os.getpid()}")]
+        found = next((place for place in places if is_own(place)), places[-1])
+        if found != places[0]:
+            self.say(f"{places[0]} holds what another user has left: it is not gone on from")
+        return found
 
     def is_sound(self, sha256: str, limit: int | None = None) -> bool:
         """Can the object be served, from here or through the shared store, with the bytes its name states? `limit`: how

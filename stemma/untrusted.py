@@ -104,3 +104,15 @@ def enter(name: str, folder: int, mode: int | None) -> int:
     if mode is not None and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != mode:
         os.fchmod(descriptor, mode)  # the umask took some of it, perhaps in a process that was killed since
     return descriptor
+
+
+def is_own(path: Path) -> bool:
+    """Is a directory, with all that is in it, this user's own, or is there none yet? A link in it is not."""
+    try:
+        found = [os.lstat(path)]
+        for folder, folders, names in os.walk(path):
+            found += [os.lstat(Path(folder, name)) for name in (*folders, *names)]
+    except FileNotFoundError:
+        return not os.path.lexists(path)
+    links = any(stat.S_ISLNK(one.st_mode) for one in found)
+    return stat.S_ISDIR(found[0].st_mode) and not links and all(one.st_uid == os.geteuid() for one in found)

@@ -65,6 +65,32 @@ def test_scratch_outlives_failures_and_goes_with_success(yard: Yard):
     assert (yard.path / "results/logs/first/live").read_text() == "3"
 
 
+def given_away(path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give files away")
+    path.write_text("")
+    os.chown(path, 65534, 65534)
+
+
+def link(path: Path) -> None:
+    path.symlink_to("1")
+
+
+@pytest.mark.parametrize("plant", [given_away, link])
+def test_what_another_user_left_is_not_gone_on_from(yard: Yard, plant):
+    """In a store that several have: else it would come into a result that this user signs."""
+    insert(yard, COUNTING)
+    assert "attempt 1" in yard.run("first")[1]
+    [place] = scratch(yard)
+    plant(place / "planted")
+    for attempt in (1, 2):
+        status, error = yard.run("first")
+        assert f"attempt {attempt}" in error
+        assert f"{place.relative_to(yard.path)} holds what another user has left" in error
+    assert yard.run("first")[0] == 0
+    assert scratch(yard) == [place]
+
+
 def test_another_key_has_another_scratch(yard: Yard):
     insert(yard, COUNTING)
     yard.run("first")
