@@ -25,7 +25,7 @@ SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside it
 POINTERS = Path("results/.records")
 MARK = ".view"  # of what is said about a view, which has no record
 ENTRY = 5  # parts of what is said of a file
-Files = dict[str, list[str | int]]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
+Files = dict[str, list]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
 
 
 @dataclass(frozen=True)

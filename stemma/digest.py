@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from stemma.errors import StemmaError
@@ -158,7 +159,7 @@ def from_json(data: bytes) -> object:
     key that comes twice, for nesting beyond JSON_DEPTH, and for text that UTF-8 cannot hold."""
     text = data.decode()
     try:
-        value = json.loads(text, object_pairs_hook=distinct)
+        value = decoder().decode(text)
     except RecursionError:
         raise ValueError("is nested too deep") from None
     if is_deeper(value, JSON_DEPTH):
@@ -166,6 +167,12 @@ def from_json(data: bytes) -> object:
     if "\\u" in text:
         canonical(value)  # a lone half of a surrogate pair raises UnicodeEncodeError, which is a ValueError
     return value
+
+
+@cache
+def decoder() -> json.JSONDecoder:
+    """What reads it."""
+    return json.JSONDecoder(object_pairs_hook=distinct)
 
 
 def distinct(pairs: list[tuple[str, object]]) -> dict:
@@ -180,6 +187,8 @@ def is_deeper(value: object, depth: int) -> bool:
     """Does a JSON value nest deeper?"""
     level = [value]
     for _ in range(depth):
+        if not level:
+            return False
         level = [
             inner
             for item in level

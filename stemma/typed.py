@@ -4,55 +4,122 @@ What is declared may be a plain type, a union of such, list[...], tuple[..., ...
 """
 
 import types
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Made = TypeVar("Made")
-WRONG = object()
+WHOLE = 1 << 53  # up to here every integer is a float
+
+
+class Wrong(Exception):
+    """A value is not of the type that is declared."""
 
 
 def made(kind: type[Made], value: object) -> Made | None:
     """The dataclass that a JSON object states; None where a field is missing, unknown or of another type."""
-    found = read(kind, value)
-    return None if found is WRONG else found
-
-
-def read(hint: Any, value: object) -> Any:
-    """The value as what is declared; WRONG where it is something else."""
-    if is_dataclass(hint):
-        return read_object(hint, value)
-    if hint is Any or hint is object:
-        return value
-    origin = get_origin(hint)
-    if origin is types.UnionType:
-        return next((found for one in get_args(hint) if (found := read(one, value)) is not WRONG), WRONG)
-    if origin in (list, tuple):
-        inner = get_args(hint)
-        if not isinstance(value, list) or origin is tuple and ... not in inner and len(inner) != len(value):
-            return WRONG
-        found = [read(inner[0], item) for item in value]
-        return WRONG if any(item is WRONG for item in found) else origin(found)
-    if origin is dict:
-        if not isinstance(value, dict):
-            return WRONG
-        found = {name: read(get_args(hint)[1], item) for name, item in value.items()}
-        return WRONG if any(item is WRONG for item in found.values()) else found
-    if hint is float and type(value) is int:
-        return float(value) if abs(value) < 1 << 53 else WRONG
-    return value if type(value) is hint else WRONG
-
-
-def read_object(kind: Any, value: object) -> Any:
-    """The same for a dataclass."""
-    hints = hints_of(kind)
-    if not isinstance(value, dict) or value.keys() != hints.keys():
-        return WRONG
-    fields = {name: read(hint, value[name]) for name, hint in hints.items()}
-    return WRONG if any(item is WRONG for item in fields.values()) else kind(**fields)
+    try:
+        return reader(kind)(value)
+    except Wrong:
+        return None
 
 
 @cache
-def hints_of(kind: type) -> dict[str, Any]:
-    """The declared types of a dataclass."""
-    return {name: type(None) if hint is None else hint for name, hint in get_type_hints(kind).items()}
+def reader(hint: Any) -> Callable[[Any], Any]:
+    """What makes a JSON value what is declared, or raises Wrong."""
+    if is_dataclass(hint):
+        return reader_of_object(hint)
+    if hint is object:
+        return lambda value: value
+    origin = get_origin(hint)
+    if origin is types.UnionType:
+        return reader_of_union([reader(one) for one in get_args(hint)])
+    if origin in (list, tuple):
+        inner = get_args(hint)
+        if origin is list or ... in inner:
+            return reader_of_items(reader(inner[0]), origin)
+        return reader_of_tuple([reader(one) for one in inner])
+    if origin is dict:
+        return reader_of_values(reader(get_args(hint)[1]))
+    return reader_of_float if hint is float else reader_of_plain(hint)
+
+
+def reader_of_plain(kind: type) -> Callable[[Any], Any]:
+    """Of str, int, bool, None, and of lists and dicts of anything."""
+
+    def read(value):
+        if type(value) is not kind:
+            raise Wrong
+        return value
+
+    return read
+
+
+def reader_of_float(value: Any) -> float:
+    """JSON does not tell 1 from 1.0."""
+    if type(value) is int and abs(value) < WHOLE:
+        return float(value)
+    if type(value) is not float:
+        raise Wrong
+    return value
+
+
+def reader_of_union(readers: list[Callable]) -> Callable[[Any], Any]:
+    """Of the first that fits."""
+
+    def read(value):
+        for one in readers:
+            try:
+                return one(value)
+            except Wrong:
+                continue
+        raise Wrong
+
+    return read
+
+
+def reader_of_items(inner: Callable, kind: type) -> Callable[[Any], Any]:
+    """Of a list, or a tuple of any length."""
+
+    def read(value):
+        if type(value) is not list:
+            raise Wrong
+        return kind(map(inner, value))
+
+    return read
+
+
+def reader_of_tuple(readers: list[Callable]) -> Callable[[Any], Any]:
+    """Of a tuple whose every place is declared."""
+
+    def read(value):
+        if type(value) is not list or len(value) != len(readers):
+            raise Wrong
+        return tuple(one(item) for one, item in zip(readers, value, strict=True))
+
+    return read
+
+
+def reader_of_values(inner: Callable) -> Callable[[Any], Any]:
+    """Of a dict."""
+
+    def read(value):
+        if type(value) is not dict:
+            raise Wrong
+        return {name: inner(one) for name, one in value.items()}
+
+    return read
+
+
+def reader_of_object(kind: type) -> Callable[[Any], Any]:
+    """Of a dataclass."""
+    hints = {name: type(None) if hint is None else hint for name, hint in get_type_hints(kind).items()}
+    readers = {name: reader(hint) for name, hint in hints.items()}
+
+    def read(value):
+        if type(value) is not dict or value.keys() != readers.keys():
+            raise Wrong
+        return kind(**{name: one(value[name]) for name, one in readers.items()})
+
+    return read

@@ -95,7 +95,7 @@ class Grounds:
         with contextlib.chdir(path):
             self.settings = Settings.here()
             self.keyring = Keyring(Path(self.settings.key).absolute())
-            self.call = plan.last_call()
+            self.call = plan.call_for("results/final.txt")
             self.config = Records.of(self.settings).store.read_json(self.settings.config)
         store = path / self.settings.store
         self.envelopes = [file.read_bytes() for file in sorted((store / "records").glob("*/*.json"))]
@@ -177,7 +177,7 @@ class Grounds:
             lambda: gc.plan(Records.of(Settings.here()).store),
             lambda: verify(Settings.here(), []),
             lambda: [(item.size, item.rule, item.stage, item.params) for item in current(Records.of(Settings.here()))],
-            lambda: (build.divided().note, plan.last_call()),
+            lambda: (build.divided().note, plan.call_for("results/final.txt"), plan.call_for("results")),
             status.look,
             self.lineage,
             self.why,
