@@ -15,6 +15,8 @@ def refusal(error: OSError) -> str | None:
     """The line for what a file system refuses; None for an error that only a mistake in the program explains."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_space(error.filename)
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return f"{(error.filename or 'a file')[:80]}: {error.strerror.lower()}; name another place in the config"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         place = error.filename or "a file"
         return f"{place}: {error.strerror.lower()}; make it writable, or name another directory in the config"

@@ -241,7 +241,7 @@ def pointers_below(folder: str) -> Iterator[Path]:
     not be read: what is in use there would go."""
 
     def refuse(error: OSError) -> None:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise StemmaError(
                 f"{error.filename} cannot be read ({error.strerror.lower()}), so nobody knows what of the store is in "
                 "use there; let it be read, or remove its link from roots/ of the store"

@@ -78,6 +78,40 @@ class Marker:
         write(marker_path(place), asdict(self))
 
 
+@dataclass(frozen=True)
+class PlannedJob:
+    """One that a run set out to do. `place`: its first output; `here`: on this machine; `needs`: others' places."""
+
+    rule: str
+    place: str
+    comment: str
+    group: str | None
+    threads: int
+    attempts: int
+    marked: bool
+    here: bool
+    needs: list[str]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What a snakemake set out to do."""
+
+    started: float
+    process: Process
+    directory: str
+    executor: str
+    cores: int | None
+    jobs_at_once: int | None
+    jobs: list[PlannedJob]
+
+
+def read_run() -> dict | None:
+    """What the last snakemake here set out to do, with the fields of PlannedRun; None where it has not said."""
+    value = read_json(RUN)
+    return value if made(PlannedRun, value) else None
+
+
 @contextlib.contextmanager
 def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: str) -> Iterator[Marker]:
     """Keep a job's marker while it is done. `place`: its first declared output. The body says `how` it was done."""

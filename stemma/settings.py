@@ -47,10 +47,11 @@ class Settings:
         texts = {name: text for name, text in value.items() if name not in ("shared", "trusted")}
         trusted = value.get("trusted", [])
         if (
-            not all(isinstance(text, str) for text in texts.values())
+            not all(isinstance(text, str) and "\0" not in text for text in texts.values())
             or not isinstance(value.get("shared"), str | None)
+            or "\0" in (value.get("shared") or "")
             or not isinstance(trusted, list)
-            or not all(isinstance(path, str) for path in trusted)
+            or not all(isinstance(path, str) and "\0" not in path for path in trusted)
         ):
             raise StemmaError(f"{file} is not what a build writes there; run snakemake here again")
         return Settings.of_value(value)

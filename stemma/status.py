@@ -13,7 +13,7 @@ from stemma.artifact import argument
 from stemma.digest import read_json
 from stemma.errors import StemmaError
 from stemma.index import Index
-from stemma.jobs import MARKERS, RUN, SUFFIX, Marker, Process, marker_of, marker_path
+from stemma.jobs import MARKERS, SUFFIX, Marker, Process, marker_of, marker_path, read_run
 from stemma.settings import Settings
 from stemma.slurm import SlurmJob, Unanswered, is_of_group, jobs_of
 from stemma.store import Store
@@ -63,7 +63,7 @@ class Run:
 
 def look(lines: int = 1) -> Run:
     """The run in this directory; `lines`: of the log of each running job. Raises StemmaError where there was none."""
-    plan = read_json(RUN)
+    plan = read_run()
     if not plan:
         raise StemmaError(f"{Path.cwd()}: nothing was built here since this command exists; run snakemake here first")
     process = Process(**plan["process"])

@@ -20,7 +20,7 @@ from stemma import artifact, build, digest, gc, plan, status
 from stemma.catalogue import current
 from stemma.digest import SOURCES, StatCache
 from stemma.envelope import Keyring, opened, seal, signed, spelled
-from stemma.errors import StemmaError
+from stemma.errors import StemmaError, refusal
 from stemma.index import Index, rows_of
 from stemma.keys import Keys
 from stemma.lineage import ancestors, descendants
@@ -30,6 +30,7 @@ from stemma.settings import Settings
 from stemma.source import Reader
 from stemma.tree import as_json, dot, text
 from stemma.trust import Records, shaped
+from stemma.typed import made
 from stemma.untrusted import Unusable
 from stemma.verify import verify
 from stemma.why import Inquiry
@@ -184,8 +185,13 @@ class Grounds:
             lambda: StatCache(SOURCES).digest(Path("text.txt")),
             lambda: Reader(self.path).module(Path("scripts/s/first.py")),
         ):
-            with contextlib.suppress(StemmaError):
+            try:
                 reader()
+            except StemmaError as error:
+                assert str(error)
+            except OSError as error:
+                if refusal(error) is None:  # the command line says what is not None in a line, stemma/__main__.py
+                    raise
 
     def lineage(self) -> None:
         """Both questions, in all forms."""
@@ -195,10 +201,12 @@ class Grounds:
 
     def why(self) -> None:
         """By the plan that was kept, if it still is one."""
-        kept, here = plan.kept_plan(self.call), Settings.here()
-        job = kept.maker("results/final.txt") if kept else None
+        kept, here = made(plan.Kept, digest.read_json(plan.KEPT)), Settings.here()
+        assert plan.kept_plan(self.call) is None or kept
+        jobs = plan.KeptPlan(kept.jobs if kept else ())
+        job = jobs.maker("results/final.txt")
         if job:
-            Inquiry(Keys(kept, self.path, here.numeric), Records.of(here), self.config).chain(job)
+            Inquiry(Keys(jobs, self.path, here.numeric), Records.of(here), self.config).chain(job)
 
 
 CHECKS = ("manifests", "envelope", "record", "forgery", "pointer", "everything")

@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from stemma import digest
+from stemma import artifact, digest
 from stemma.commands.sign import handle as sign
 from stemma.envelope import Keyring, key_id, opened, seal
 from stemma.errors import StemmaError
+from stemma.foresight import Foresight
+from stemma.keys import Keys
+from stemma.plan import KEPT, Kept, KeptPlan
+from stemma.settings import Settings
 from stemma.shared import SharedDirectory
 from stemma.store import Store, object_name, record_name
 from stemma.trust import Records, shaped
+from stemma.typed import made
+from tests.stemma.conftest import Toy
 from tests.stemma.test_faults import copy_of
 from tests.stemma.test_shared import ALL_HIT, ALL_RUN, action_of
 from tests.stemma.yard import Yard, check_pointers, check_store, how_of, make_yard
@@ -251,3 +257,16 @@ def test_forged_model_is_not_signed(yard: Yard):
     with contextlib.chdir(yard.path), pytest.raises(StemmaError, match="no record that counts"):
         sign(argparse.Namespace(manifest=Path("results/parts/manifest.json")))
     assert not (yard.path / "results/parts/model.sig").exists()
+
+
+def test_job_is_not_kept_on_the_head_node_for_a_strangers_record(built: Toy, tmp_path: Path):
+    """On a cluster what the store holds is served where snakemake runs; what is then no hit would be computed there."""
+    with contextlib.chdir(built.path):
+        kept = KeptPlan(made(Kept, digest.read_json(KEPT)).jobs)
+        records = Records.of(Settings.here())
+        job = kept.maker("results/final.txt")
+        assert Foresight(Keys(kept, built.path, "native"), records).holds(job)
+        action = artifact.read_pointer(Path("results/final.txt")).action
+        payload = digest.canonical(opened(records.store.own_envelope(action)))
+        put(records.store.record_path(action), seal(payload, Keyring(tmp_path / "stranger.pem")))
+        assert not Foresight(Keys(kept, built.path, "native"), records).holds(job)

@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from stemma import gc
 from stemma.errors import StemmaError
 from stemma.store import Store
+from tests.stemma.test_faults import copy_of
 from tests.stemma.yard import RULES, Yard, check_pointers, check_store, make_yard
 
 GB = 10**9
@@ -227,3 +230,43 @@ def test_sizes_are_read(number, unit, space):
 def test_no_size_is_named(text):
     with pytest.raises(StemmaError, match="write it like 20GB"):
         gc.bytes_in(text)
+
+
+def test_what_is_no_part_of_a_store_is_left_alone(tmp_path, half):
+    """Whoever can write to a store may put anything there: it does not stop gc, and what is not the store's stays."""
+    yard = copy_of(half, tmp_path / "yard", 2)
+    store = yard.store.path
+    (store / "objects/file").write_text("")
+    (store / "records/ab").mkdir(exist_ok=True)
+    (store / "records/ab/notes.json").write_text("[" * 100_000)
+    (store / "records/ab" / f"{'c' * 62}.json").write_text("[" * 100_000)
+    os.mkfifo(store / "records/ab" / f"{'d' * 62}.json")
+    (store / "roots").mkdir()
+    (store / "roots/circle").symlink_to("circle")
+    yard.ask("gc")
+    assert (store / "objects/file").exists() and (store / "records/ab/notes.json").exists()
+    assert not (store / "records/ab" / f"{'c' * 62}.json").exists()
+    assert yard.build() == ["hit"] * 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_pointers_that_may_not_be_read_stop_gc():
+    """What is in use there would go."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        pointers, store = Path(directory, "results/.records"), Store(Path(directory, "store"))
+        pointers.mkdir(parents=True, mode=0o700)
+        (store.path / "roots").mkdir(parents=True)
+        (store.path / "roots/one").symlink_to(pointers)
+        pid = os.fork()
+        if pid == 0:
+            os.chdir(directory)
+            os.setgid(54_001)
+            os.setuid(54_001)
+            try:
+                gc.roots_of(store)
+            except StemmaError as error:
+                os._exit(7 if f"{pointers} cannot be read" in str(error) else 1)
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
