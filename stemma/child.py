@@ -19,12 +19,12 @@ from pathlib import Path
 from stemma.errors import StemmaError, no_space
 from stemma.files import is_alive
 from stemma.places import fresh
+from stemma.sandbox import Sandbox
 
 PROGRESS = "… "
 ERROR = "error: "
 PR_SET_PDEATHSIG = 1
 PARENT = "STEMMA_PARENT"
-GUARD = Path(__file__).with_name("guard.py")
 GRACE = 60
 FULL = "No space left on device"
 
@@ -38,18 +38,16 @@ class Result:
     peak_memory_bytes: int
 
 
-def run_script(
-    script: Path, arguments: list[str], policy: dict, environment: dict[str, str], log: Path, target: str
-) -> Result:
-    """Run a script to its end under the guard's policy.
+def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
+    """Run the script of a sandbox to its end.
 
     Raises StemmaError with the script's own error line, or with what killed it, and the log.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with fresh(log) as file:
         child = subprocess.Popen(
-            [sys.executable, str(GUARD), json.dumps(policy), str(script), *arguments],
-            env=os.environ | environment,
+            sandbox.command(),
+            env=os.environ | sandbox.variables() | sandbox.private(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -63,7 +61,7 @@ def run_script(
         reader = threading.Thread(target=lambda: printed.extend(child.stdout), daemon=True)
         reader.start()
         last = ""
-        for line in child.stderr:
+        for line in map(sandbox.shown, child.stderr):
             file.write(line)
             file.flush()
             last = line.strip() or last
@@ -78,10 +76,10 @@ def run_script(
         raise StemmaError(explain(status, last, log))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Result(metrics_in(printed, script), round(cpu, 3), after.ru_maxrss * 1024)
+    return Result(metrics_in(printed, sandbox.script), round(cpu, 3), after.ru_maxrss * 1024)
 
 
-def metrics_in(printed: list[str], script: Path) -> dict:
+def metrics_in(printed: list[str], script: str) -> dict:
     """The last line a script prints is its result."""
     try:
         return json.loads(printed[-1])

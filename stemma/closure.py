@@ -77,7 +77,7 @@ def closure_of(script: Path, root: Path) -> Closure:
             continue
         module = modules[name] = reader.module(path)
         for data_file in module.data_files:
-            data_files[data_file] = digest_of_data(root / data_file, name)
+            data_files[data_file] = digest_of_data(reader, Path(data_file), name)
         others |= third_party(module, root)
         for imported in module.imports:
             waiting += first_party(imported, root)
@@ -114,8 +114,9 @@ def third_party(module: Module, root: Path) -> set[str]:
     return others - sys.stdlib_module_names
 
 
-def digest_of_data(path: Path, declared_by: str) -> str:
+def digest_of_data(reader: Reader, path: Path, declared_by: str) -> str:
     """Digest of a declared data file's bytes."""
-    if not path.is_file():
-        raise StemmaError(f"{declared_by} declares the data file {path.name}, which is not beside it")
-    return digest.of_file(path)
+    try:
+        return digest.of_bytes(reader.text(path))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise StemmaError(f"{declared_by} declares the data file {path.name}, which is not beside it") from None

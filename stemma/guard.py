@@ -1,59 +1,68 @@
 """Runs a script as __main__ under a guard: what it opens in the repository or the run's directory must be declared.
 
-`python stemma/guard.py POLICY SCRIPT ARGUMENTS...`, started by stemma/child.py. An undeclared file (a module outside
-the closure, a data file that no DATA_FILES names, another rule's artifact) and a connection beyond this machine end the
-process at once with one error line. Python's audit events are watched, so what native code or a child process opens is
-not seen. Stands alone: imports nothing of the engine.
+A copy of this file lies as sitecustomize.py in the frozen code of each job (stemma/sandbox.py), its policy beside it,
+so every Python process of the job is guarded before it imports anything else; `python .../sitecustomize.py SCRIPT ...`
+then becomes the script. An undeclared file or directory (a module outside the closure, a data file that no DATA_FILES
+names, another rule's artifact) and a connection beyond this machine end the process at once with one error line. It
+watches Python's audit events, so what native code opens is not seen here. Stands alone: imports nothing of the engine.
 """
 
 import json
 import os
-import runpy
 import sys
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
 
+POLICY = "policy.json"
 OUTSIDE = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 INET = (2, 10)  # AF_INET, AF_INET6
 DECLARE = "declare it as an input of the rule or, if it belongs to the code, in the module's DATA_FILES"
+BESIDE = "read it beside the module: Path(__file__).with_name(...)"
 IMPORT = "its closure does not hold it; import it by name, at the top of a module"
 
 
-def main() -> None:
-    """Install the guard, then become the script."""
-    policy, script = json.loads(sys.argv[1]), sys.argv[2]
-    sys.argv = sys.argv[2:]
-    sys.path[0] = os.path.dirname(script)
-    if not policy["network"]:  # what is fetched is pinned by its digest, wherever it came from
-        sys.addaudithook(watch(policy, script))
-    runpy.run_path(script, run_name="__main__")
-
-
-def watch(policy: dict, script: str):
-    """The audit hook of a policy: {"zones": [...], "files": [...], "trees": [...], "network": bool}.
-
-    All paths are absolute. Within `zones` a path may be opened if it is one of `files` or below one of `trees`; outside
-    everything may.
-    """
+def install() -> None:
+    """Guard this process by the policy that lies beside this file."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), POLICY), "rb") as file:
+        policy = json.load(file)
     zones, trees = tuple(policy["zones"]), tuple(policy["trees"])
-    files = {*policy["files"], os.path.abspath(__file__)}  # itself: a traceback shows its lines
-    here = os.getcwd()
+    sys.path[:] = [path for path in sys.path if not below(path, zones) or below(path, trees)]  # a .pth may name them
+    if not policy["network"]:  # what is fetched is pinned by its digest, wherever it came from
+        sys.addaudithook(watch(policy))
+
+
+def become(script: str) -> None:
+    """Execute a script as the program that this process is."""
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    main.__file__ = script
+    code = SourceFileLoader("__main__", script).get_code("__main__")  # compiled beforehand, see stemma/frozen.py
+    exec(code, main.__dict__)
+
+
+def watch(policy: dict):
+    """The audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "network": bool}.
+
+    All paths are absolute. Within `zones` a path may be opened or listed if it is one of `trees` or below one; outside
+    everything may. `code`: files that the job has a frozen copy of.
+    """
+    script, here = policy["script"], os.getcwd()
+    zones, trees, code = tuple(policy["zones"]), tuple(policy["trees"]), frozenset(policy["code"])
 
     def hook(event: str, arguments: tuple) -> None:
-        if event == "open":
+        if event in ("open", "os.listdir", "os.scandir"):
             path = arguments[0]
             if isinstance(path, int) or path is None:
                 return
             path = os.path.normpath(os.path.join(here, os.fsdecode(path)))
-            if not below(path, zones) or path in files or below(path, trees):
+            if not below(path, zones) or below(path, trees):
                 return
-            if path.endswith(".pyc"):  # __pycache__/name.cpython-311.pyc stands for name.py
-                folder, name = os.path.split(path)
-                path = os.path.join(os.path.dirname(folder), name.split(".")[0] + ".py")
-                if path in files:
-                    return
-            if path.endswith(".py"):
-                refuse(f"{script} loads {os.path.relpath(path, here)}, but {IMPORT}")
-            refuse(f"{script} opens {os.path.relpath(path, here)}, which nobody declared; {DECLARE}")
+            shown = os.path.relpath(path, here)
+            if path in code:
+                refuse(f"{script} opens {shown} in the checkout, which may change while it runs; {BESIDE}")
+            if path.endswith((".py", ".pyc")) or path in map(os.path.abspath, sys.path):
+                refuse(f"{script} loads {shown}, but {IMPORT}")
+            refuse(f"{script} {'opens' if event == 'open' else 'lists'} {shown}, which nobody declared; {DECLARE}")
         elif event in OUTSIDE:
             host = destination(event, arguments)
             if host is not None and not host.startswith(LOOPBACK):
@@ -86,5 +95,8 @@ def refuse(message: str) -> None:
     os._exit(2)
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "sitecustomize":
+    install()
+elif __name__ == "__main__":
+    sys.argv = sys.argv[1:]
+    become(sys.argv[0])

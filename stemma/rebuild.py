@@ -21,7 +21,7 @@ from stemma.index import Index
 from stemma.lineage import ARTIFACT, SOURCE, Graph, ancestors
 from stemma.lookup import Key
 from stemma.record import external, inputs_of
-from stemma.settings import ROOT, SETTINGS, Settings
+from stemma.settings import CACHE, ROOT, SETTINGS, Settings, cache_of
 from stemma.store import Store
 from stemma.trust import Records
 
@@ -66,7 +66,7 @@ def rebuild(
     prepare(graph, directory)
     if keep_downloads:
         take_downloads(graph, records.store, Store(directory / OWN_STORE["store"]))
-    run_snakemake(graph.roots, directory, snakefile or default_snakefile(), cores)
+    run_snakemake(graph.roots, directory, snakefile or default_snakefile(), cores, cache_of(records.store.path))
     clean = clean_records(directory)
     equal, different = [], []
     for key in oldest_first(graph):
@@ -131,12 +131,14 @@ def take_downloads(graph: Graph, store: Store, clean: Store) -> None:
             place(store.object_path(key.sha256), clean.object_path(key.sha256))
 
 
-def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: str) -> None:
-    """Build in the clean directory; what Snakemake says goes to the terminal's error stream."""
+def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: str, cache: Path) -> None:
+    """Build in the clean directory; what Snakemake says goes to the terminal's error stream. Of what is kept only
+    compiled code is used again: it is no result, and its name is a digest of all that it was made of."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile.resolve()), "--directory"]
     command += [str(directory.resolve()), "--configfile", str((directory / CONFIG).resolve()), "--cores", cores]
     command += ["--nolock", "--rerun-triggers", "params", "--", *(key.path for key in wanted)]
     variables = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
+    variables[CACHE] = str(cache)
     # From within: what the Snakefile names relative to the working directory is looked for there, never here.
     done = subprocess.run(
         command, cwd=directory, env=variables, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False

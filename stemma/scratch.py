@@ -1,4 +1,5 @@
-"""What jobs that did not end left for their next attempt (stemma/run.py), and taking it out when it is old.
+"""What lies beside a store's objects to be used again, and taking it out when nobody does: what jobs that did not end
+left for their next attempt (stemma/sandbox.py), and compiled code (stemma/compiled.py).
 
 A directory counts as touched when anything directly in it was: recovery points come and go there while a job runs.
 """
@@ -7,15 +8,13 @@ import shutil
 import time
 from pathlib import Path
 
-from stemma.store import Store
-
 DAY = 86400
 
 
-def abandoned(store: Store, days: float) -> list[Path]:
-    """Scratch directories that nothing has touched for so many days."""
+def abandoned(parent: Path, days: float) -> list[Path]:
+    """Directories in this one that nothing has touched for so many days."""
     limit = time.time() - days * DAY
-    return [folder for folder in sorted((store.path / "scratch").glob("*")) if touched(folder) < limit]
+    return [folder for folder in sorted(parent.glob("*")) if touched(folder) < limit]
 
 
 def touched(folder: Path) -> float:

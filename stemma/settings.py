@@ -14,6 +14,7 @@ from stemma.errors import StemmaError
 
 ROOT = Path(os.environ.get("STEMMA_ROOT", Path(__file__).resolve().parent.parent))  # of the repository
 SETTINGS = Path("results/.records/settings.json")
+CACHE = "STEMMA_CACHE"
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,9 @@ class Settings:
     def save(self) -> None:
         """Remember them for questions."""
         write_atomically(SETTINGS, self.to_json().encode())
+
+
+def cache_of(store: Path) -> Path:
+    """Where what can be had again is kept for other jobs: machine code, unfinished downloads. Beside the jobs' scratch
+    space, where there is room and all nodes see it; or where STEMMA_CACHE says, for several stores."""
+    return Path(os.environ.get(CACHE) or store / "cache").absolute()

@@ -43,6 +43,7 @@ class Reader:
         self.root = root
         self.cache = cache
         self.read: dict[Path, Module] = {}
+        self.bytes: dict[Path, bytes] = {}
         kept = read_json(cache) or {}
         modules = kept.get("modules") if kept.get("reader") == reader_digest() else None
         self.kept: dict[str, object] = modules if isinstance(modules, dict) else {}
@@ -52,7 +53,7 @@ class Reader:
         """The module at `path`, relative to the root. Raises StemmaError for a missing, broken or hiding file."""
         if path not in self.read:
             try:
-                source = (self.root / path).read_bytes()
+                source = self.text(path)
             except FileNotFoundError:
                 raise StemmaError(f"{path} does not exist, but a rule or an import names it") from None
             sha256 = digest.of_bytes(source)
@@ -63,6 +64,12 @@ class Reader:
                 self.learned = True
             self.read[path] = module
         return self.read[path]
+
+    def text(self, path: Path) -> bytes:
+        """The bytes of a file, read once: what is hashed is what runs, however the file changes meanwhile."""
+        if path not in self.bytes:
+            self.bytes[path] = (self.root / path).read_bytes()
+        return self.bytes[path]
 
     def save(self) -> None:
         """Keep what was read now, for the next process; what no longer stands in the repository is dropped."""
@@ -101,7 +108,8 @@ def parse(source: bytes, path: Path, sha256: str) -> Module:
 
 
 def drop_docstrings(tree: ast.Module) -> None:
-    """Remove the docstrings of the module, its classes and its functions, in place."""
+    """Remove the docstrings of the module, its classes and its functions, in place. Where nothing is left of a class
+    or a function, the tree has to be given a body before it can be compiled."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue

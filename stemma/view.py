@@ -37,6 +37,4 @@ def link(source: Path, target: Path) -> None:
 
 def declared(text: str, workspace: Path) -> str:
     """What a script says of its inputs, by the paths they are declared at."""
-    for folder in (workspace.absolute(), workspace):
-        text = re.sub(re.escape(f"{folder / FOLDER}/") + r"\d+/", "", text)
-    return text
+    return re.sub(re.escape(f"{workspace / FOLDER}/") + r"\d+/", "", text)

@@ -10,10 +10,12 @@ from xdist.scheduler import LoadFileScheduling
 from tests.build import build
 from tests.stemma.conftest import jobs
 
-# Before a kernel is imported: compiled code is kept under a name that changes with any of it (kernels/jit.py).
+# Before a kernel is imported: compiled code is kept under a name that changes with any of it (kernels/jit.py). What the
+# engine keeps for its jobs is in the same place for all builds here, each of which has a store of its own.
 HOUSE = Path(__file__).resolve().parents[1]
 CODE = hashlib.sha256(b"".join(file.read_bytes() for file in sorted((HOUSE / "kernels").glob("*.py")))).hexdigest()
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ["STEMMA_CACHE"] = str(CACHE / "stemma" / "tests")
 os.environ["NUMBA_CACHE_DIR"] = str(CACHE / "stemma" / "numba" / f"tests-{CODE[:16]}")
 
 

@@ -1,8 +1,8 @@
 """Remove from the store what no directory that builds with it uses any more.
 
 What results/ shows stays, with all that it was made from. With --budget also the latest used of the rest stays, until
-its objects would exceed that size. What jobs left for another attempt goes when it is old. Jobs may run meanwhile. The
-shared store is left as it is.
+its objects would exceed that size. What jobs left for another attempt goes when it is old, compiled code when no job
+has used it for long. Jobs may run meanwhile. The shared store is left as it is.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 from stemma.catalogue import size_text
 from stemma.gc import Plan, bytes_in, collect, plan
 from stemma.scratch import abandoned, remove
-from stemma.settings import Settings
+from stemma.settings import Settings, cache_of
 from stemma.store import Store
 
 
@@ -19,7 +19,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     """How much to keep, and whether to do it."""
     parser.add_argument("--budget", metavar="SIZE", help="keep what was used last up to this size, e.g. 20GB")
     parser.add_argument(
-        "--scratch-days", type=float, default=7, metavar="N", help="keep what unfinished jobs left for so long (7)"
+        "--scratch-days",
+        type=float,
+        default=7,
+        metavar="N",
+        help="keep what unfinished jobs left, and compiled code, for so long (7)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would go, and remove nothing")
 
@@ -28,14 +32,18 @@ def handle(parsed: argparse.Namespace) -> None:
     """See stemma/gc.py."""
     store = Store(Store.of(Settings.here()).path)
     planned = plan(store, None if parsed.budget is None else bytes_in(parsed.budget))
-    old = abandoned(store, parsed.scratch_days)
+    old = abandoned(store.path / "scratch", parsed.scratch_days)
+    unused = abandoned(cache_of(store.path) / "numba", parsed.scratch_days)
+    verb = "would go" if parsed.dry_run else "went"
     if parsed.dry_run:
         print_records(planned)
     else:
-        remove(old)
-    print_totals(planned if parsed.dry_run else collect(store, planned), "would go" if parsed.dry_run else "went")
+        remove(old + unused)
+    print_totals(planned if parsed.dry_run else collect(store, planned), verb)
     if old:
-        print(f"{len(old)} scratch directories of unfinished jobs {'would go' if parsed.dry_run else 'went'}")
+        print(f"{len(old)} scratch directories of unfinished jobs {verb}")
+    if unused:
+        print(f"compiled code of {len(unused)} modules {verb}")
 
 
 def print_records(planned: Plan) -> None:

@@ -86,6 +86,7 @@ def test_declared_data_file_counts_and_must_exist(tmp_path):
     assert closure(tmp_path, files | {"llm/deep/words.txt": "b"}).key != first.key
     (tmp_path / "llm/deep/words.txt").unlink()
     closure_of.cache_clear()
+    reader_of.cache_clear()
     with pytest.raises(StemmaError, match="words.txt"):
         closure_of(Path("scripts/s/x.py"), tmp_path)
 

@@ -22,6 +22,10 @@ def test_undeclared_file_of_the_repository(toy: Toy):
     assert "opens llm/words.txt, which nobody declared" in line
     assert "DATA_FILES" in line
     toy.replace("llm/other.py", "MARK", "DATA_FILES = ('words.txt',)\nMARK")
+    assert "opens llm/words.txt in the checkout, which may change while it runs" in error_of(toy)
+    toy.replace("llm/other.py", "MARK", "from pathlib import Path\nWORDS = Path(__file__).with_name('words.txt')\nMARK")
+    toy.replace("scripts/s/second.py", "Path('llm/words.txt')", "WORDS")
+    toy.replace("scripts/s/second.py", "import MARK", "import MARK, WORDS")
     assert toy.build()[-1] == ("third", "run")
 
 
@@ -50,7 +54,7 @@ def test_module_that_the_closure_does_not_hold(toy: Toy):
         "    import builtins; getattr(builtins, '__import__')('extra')\n    joined.write",
     )  # fmt: skip
     line = error_of(toy)
-    assert "loads llm/plugins/extra.py, but its closure does not hold it" in line
+    assert "loads llm/plugins, but its closure does not hold it" in line
 
 
 @pytest.mark.parametrize("call", ["__import__('json')", "importlib.import_module('json')", "exec('1')"])
