@@ -75,10 +75,14 @@ class Yard:
             options += [word for name, (path,) in files.items() for word in (f"--{kind}", f"{name}={path}")]
         return [sys.executable, "-m", "stemma", "run", job.script, *options]
 
+    def environment(self) -> dict[str, str]:
+        """Whatever started the tests must not leak into the yard."""
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("STEMMA_")}
+        return variables | {"PYTHONPATH": str(REPOSITORY)} | self.variables
+
     def start(self, rule: str) -> subprocess.Popen:
         """Start a job as a process of its own."""
-        environment = {n: v for n, v in os.environ.items() if not n.startswith("STEMMA_")} | self.variables
-        environment |= {"STEMMA_ROOT": str(self.path), "PYTHONPATH": str(REPOSITORY)}
+        environment = self.environment() | {"STEMMA_ROOT": str(self.path)}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(self.command(rule), cwd=self.path, env=environment, **streams)
 
@@ -136,7 +140,7 @@ class Yard:
         done = subprocess.run(
             [sys.executable, "-m", "stemma", name, *options],
             cwd=self.path,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
