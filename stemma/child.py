@@ -18,6 +18,7 @@ from pathlib import Path
 
 from stemma.errors import StemmaError, no_space
 from stemma.files import is_alive
+from stemma.landlock import Ruleset
 from stemma.places import fresh
 from stemma.sandbox import Sandbox
 
@@ -27,6 +28,8 @@ PR_SET_PDEATHSIG = 1
 PARENT = "STEMMA_PARENT"
 GRACE = 60
 FULL = "No space left on device"
+DENIED = "ermission denied"
+CONFINED = "a job may read what is declared, and write to its own places, alone; docs/engine.md says what those are"
 
 
 @dataclass(frozen=True)
@@ -43,19 +46,22 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
 
     Raises StemmaError with the script's own error line, or with what killed it, and the log.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, rules = resource.getrusage(resource.RUSAGE_CHILDREN), sandbox.confinement.ruleset()
     with fresh(log) as file:
         child = subprocess.Popen(
             sandbox.command(),
-            env=os.environ | sandbox.variables() | sandbox.private(),
+            cwd=sandbox.here,
+            env=sandbox.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=lambda: enter(rules),
         )
+        if rules:
+            rules.close()
         stopped = watch(child)
         printed: list[str] = []
         reader = threading.Thread(target=lambda: printed.extend(child.stdout), daemon=True)
@@ -97,11 +103,14 @@ def explain(status: int, last: str, log: Path) -> str:
         return f"the script was ended by {signal.Signals(-status).name}; the log is {log}"
     if FULL in last:
         return no_space(f"the log is {log}")
-    return f"{last or 'no message'} (exit status {status}; the log is {log})"
+    hint = f"; {CONFINED}" if DENIED in last else ""
+    return f"{last or 'no message'}{hint} (exit status {status}; the log is {log})"
 
 
-def die_with_parent() -> None:
-    """In the child, before it executes: ask the kernel for SIGKILL when the runner dies (Linux; elsewhere nothing)."""
+def enter(rules: Ruleset | None) -> None:
+    """In the child, before it executes: be confined, and ask the kernel for SIGKILL when the runner dies (Linux)."""
+    if rules:
+        rules.enforce()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -39,6 +39,7 @@ class Closure:
     files: dict[str, str]
     parts: dict[str, dict[str, str]]
     network: bool = False
+    links: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -89,6 +90,7 @@ def closure_of(script: Path, root: Path) -> Closure:
         files={name: modules[name].sha256 for name in names},
         parts={name: modules[name].parts for name in names},
         network=any(module.network for module in modules.values()),
+        links=any(module.links for module in modules.values()),
     )
 
 

@@ -19,6 +19,7 @@ from stemma.closure import Closure, closure_of
 from stemma.errors import refusal, warn
 from stemma.files import beside
 from stemma.source import Reader
+from stemma.untrusted import is_own
 
 FUNCTION = re.compile(r"(.+\.py\d+\w*)\.(?:nbi|\d+\.nbc)")
 # To numba: keep it in the __pycache__ beside the module. kernels/jit.py wants to be told a directory, too.
@@ -37,25 +38,26 @@ class Compiled:
                 own = closure_of(module, reader.root)
                 code = digest.of_value([own.files, own.distributions])
                 self.kept[module] = cache / "numba" / f"{module.stem}-{code[:16]}"
-        self.lent: dict[Path, int] = {}
+        self.lent: dict[Path, tuple[int, int]] = {}
 
     def lend(self, code: Path) -> None:
         """Put what is kept beside a frozen copy of the closure."""
         for module, folder in self.kept.items():
+            if not folder.is_dir() or not is_own(folder):  # what others could write here would be executed
+                continue
+            os.utime(folder)  # its last use, for gc
             for pack in sorted(folder.glob("[!.]*")):
                 for name, data in unpacked(pack).items():
                     file = code / module.parent / "__pycache__" / name
                     file.write_bytes(data)
-                    self.lent[file] = file.stat().st_ino
-            if folder.is_dir():
-                os.utime(folder)  # its last use, for gc
+                    self.lent[file] = stamp_of(file)
 
     def take_back(self, code: Path) -> None:
         """Keep what a job that ended well has added. Where there is no room it is compiled again next time."""
         try:
             for module, folder in self.kept.items():
                 for name, files in functions_of(code / module).items():
-                    if any(self.lent.get(file) != file.stat().st_ino for file in files):
+                    if any(self.lent.get(file) != stamp_of(file) for file in files):
                         keep(folder / name, {file.name: file.read_bytes() for file in files})
         except OSError as error:
             warn(f"compiled code is not kept for the next job: {refusal(error) or error}")
@@ -78,6 +80,12 @@ def unpacked(pack: Path) -> dict[str, bytes]:
     content = pack.read_bytes()
     head, data = content[:32], content[32:]
     return marshal.loads(data) if hashlib.sha256(data).digest() == head else {}
+
+
+def stamp_of(file: Path) -> tuple[int, int]:
+    """What changes when numba replaces a file."""
+    stat = file.stat()
+    return stat.st_ino, stat.st_mtime_ns
 
 
 def functions_of(module: Path) -> dict[str, list[Path]]:

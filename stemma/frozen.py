@@ -19,10 +19,11 @@ UNCHECKED = (1).to_bytes(4, "little") + bytes(8)  # PEP 552: valid whatever the 
 
 def freeze(closure: Closure, reader: Reader, folder: Path) -> None:
     """Write all files of a closure below a folder, and their compiled code."""
-    for name in (*closure.modules, *closure.data_files):
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(reader.text(Path(name)))
+    names = (*closure.modules, *closure.data_files)
+    for place in sorted({(folder / name).parent for name in names}):
+        place.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(reader.text(Path(name)))
     for name in closure.modules:
         write_code(folder / name, compiled(reader.text(Path(name)), folder / name))
 

@@ -41,26 +41,32 @@ def become(script: str) -> None:
 
 
 def watch(policy: dict):
-    """The audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "network": bool}.
+    """The audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "here": path,
+    "directory": path, "network": bool}.
 
     All paths are absolute. Within `zones` a path may be opened or listed if it is one of `trees` or below one; outside
-    everything may. `code`: files that the job has a frozen copy of.
+    everything may. `code`: files that the job has a frozen copy of. What is not in the working directory `here` is
+    taken to be meant in the run's `directory`.
     """
-    script, here = policy["script"], os.getcwd()
+    script, here, directory = policy["script"], policy["here"], policy["directory"]
     zones, trees, code = tuple(policy["zones"]), tuple(policy["trees"]), frozenset(policy["code"])
+
+    def meant(path: str | bytes | os.PathLike) -> str:
+        path = os.path.abspath(os.fsdecode(path))
+        return directory + path[len(here) :] if below(path, (here,)) and not os.path.lexists(path) else path
 
     def hook(event: str, arguments: tuple) -> None:
         if event in ("open", "os.listdir", "os.scandir"):
             path = arguments[0]
             if isinstance(path, int) or path is None:
                 return
-            path = os.path.normpath(os.path.join(here, os.fsdecode(path)))
+            path = meant(path)
             if not below(path, zones) or below(path, trees):
                 return
-            shown = os.path.relpath(path, here)
+            shown = os.path.relpath(path, directory)
             if path in code:
                 refuse(f"{script} opens {shown} in the checkout, which may change while it runs; {BESIDE}")
-            if path.endswith((".py", ".pyc")) or path in map(os.path.abspath, sys.path):
+            if path.endswith((".py", ".pyc")) or path in map(meant, sys.path):
                 refuse(f"{script} loads {shown}, but {IMPORT}")
             refuse(f"{script} {'opens' if event == 'open' else 'lists'} {shown}, which nobody declared; {DECLARE}")
         elif event in OUTSIDE:

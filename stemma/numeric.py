@@ -16,6 +16,8 @@ from stemma.errors import StemmaError
 
 HIDE_GPUS = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia/gpus")
+# What may select among GPUs and among the ways in which ranks on GPUs add up: it may pass to a job.
+SELECTING = (HIDE_GPUS, "CUDA_DEVICE_ORDER", "NCCL_ALGO", "NCCL_PROTO")
 PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE", HIDE_GPUS: ""}
 MODES = ("native", "portable")
 RELEVANT = ("avx", "avx2", "fma", "avx512", "amx")
@@ -40,7 +42,7 @@ def class_of(closure: Closure, mode: str) -> str:
     if part != "native":
         return part
     device = gpus()
-    return f"native {f'{device} deterministic' if device else 'cpu'} {instruction_set()}"
+    return f"native {f'{device}{selection(device)} deterministic' if device else 'cpu'} {instruction_set()}"
 
 
 def environment(mode: str) -> dict[str, str]:
@@ -54,6 +56,12 @@ def gpus(driver: Path = DRIVER) -> str:
         return ""
     lines = [line for file in driver.glob("*/information") for line in file.read_text().splitlines()]
     return ", ".join(sorted({line.partition(":")[2].strip() for line in lines if line.startswith("Model:")}))
+
+
+def selection(device: str) -> str:
+    """The variables that are set and select what GPUs do; of several GPUs of one model it does not matter which."""
+    names = [name for name in SELECTING if name in os.environ and ("," in device or name.startswith("NCCL_"))]
+    return "".join(f" {name}={os.environ[name]}" for name in names)
 
 
 @cache

@@ -60,7 +60,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What happened when the script ran, and the variables that its process was given."""
+    """What happened when the script ran, the variables that its process was given, and what kept it to its inputs."""
 
     started: str
     finished: str
@@ -69,6 +69,7 @@ class Outcome:
     peak_memory_bytes: int
     metrics: dict = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    guard: str = "no script ran"
 
 
 def statement(
@@ -109,6 +110,7 @@ def statement(
                     "device": outcome.metrics.get("device", "cpu"),
                     "threads": job.threads,
                     "environment": {n: v for n, v in outcome.environment.items() if not v.startswith("/")},
+                    "guard": outcome.guard,
                     "distributions": closure.distributions,
                     "python": platform.python_version(),
                 },

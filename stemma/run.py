@@ -12,7 +12,6 @@ from pathlib import Path
 from stemma import artifact, digest, numeric
 from stemma.action import Action, is_whole, stored_record, utc_now
 from stemma.artifact import Pointer
-from stemma.beneath import check_way
 from stemma.child import run_script
 from stemma.closure import closure_of
 from stemma.digest import SOURCES, StatCache
@@ -105,10 +104,15 @@ def as_asked(job: Job, path: str, key: str, otherwise: str) -> None:
 def build(action: Action, steady: Steady, workspace: Path, log: Path) -> dict:
     """Run the script in a workspace of the store, take its outputs in, write the record and return it."""
     job, store = action.job, action.store
-    check_way(log.with_suffix(""))
     sandbox = Sandbox.of(action, workspace, log)
     started, clock = utc_now(), time.monotonic()
-    result = run_script(sandbox, log, describe(job))
+    try:
+        result = run_script(sandbox, log, describe(job))
+    except StemmaError:
+        steady.check(action.inputs)  # if it is that, it explains the failure
+        raise
+    finally:
+        sandbox.tidy()
     outcome = Outcome(
         started,
         utc_now(),
@@ -116,13 +120,14 @@ def build(action: Action, steady: Steady, workspace: Path, log: Path) -> dict:
         result.cpu_seconds,
         result.peak_memory_bytes,
         result.metrics,
-        sandbox.variables(),
+        sandbox.recorded(),
+        sandbox.confinement.described(),
     )
     steady.check(action.inputs)
     for name, paths in sandbox.outputs.items():
         for path, target in zip(paths, job.outputs[name], strict=True):
             artifact.check_built(sandbox.place, path, Path(target))
-    sandbox.close()
+    sandbox.ended_well()
     outputs = {name: [artifact.absorb(store, path) for path in paths] for name, paths in sandbox.outputs.items()}
     record = action.keep(outputs, outcome)
     shutil.rmtree(store.scratch_path(action.key), ignore_errors=True)

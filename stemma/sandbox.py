@@ -3,20 +3,27 @@
     <workspace>/<output>/<number>/   where the script writes each output
     <workspace>/.inputs/             what it reads of the artifacts (stemma/view.py)
     <workspace>/.code/               a frozen copy of its closure (stemma/frozen.py), and the guard that watches it
+    <workspace>/.here/               the working directory, empty: what is found by a relative name is not there
+    <workspace>/.home/               HOME, empty
     <workspace>/.tmp/                TMPDIR
 
 Decides nothing about keys and starts nothing.
 """
 
+import contextlib
 import json
+import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from stemma import artifact, numeric
+from stemma import artifact, surroundings
 from stemma.action import Action
+from stemma.beneath import opened
 from stemma.closure import reader_of
 from stemma.compiled import VARIABLES, Compiled
+from stemma.confinement import Confinement
 from stemma.frozen import compiled, freeze, write_code
 from stemma.guard import POLICY
 from stemma.recipe import suffix_of
@@ -50,21 +57,38 @@ class Sandbox:
             lay_out(action.job.inputs, place),
             staged(action.job, place),
             Compiled(action.closure, reader, cache_of(action.store.path)),
-            log.absolute(),
+            log,
         )
         freeze(action.closure, reader, sandbox.code)
         sandbox.compiled.lend(sandbox.code)
-        sandbox.temporary.mkdir()
+        with opened(sandbox.logs, make=True):  # through no link
+            for folder in (sandbox.here, sandbox.home, sandbox.temporary, *sandbox.confinement.own):
+                folder.mkdir(parents=True, exist_ok=True)
         guard = sandbox.code / STARTER
         guard.write_bytes(GUARD.read_bytes())
         write_code(guard, compiled(GUARD.read_bytes(), guard))
-        guard.with_name(POLICY).write_text(json.dumps(sandbox.policy()))
+        guard.with_name(POLICY).write_text(json.dumps(sandbox.confinement.policy(sandbox.script, sandbox.here)))
         return sandbox
+
+    @property
+    def cache(self) -> Path:
+        """What jobs keep for each other."""
+        return cache_of(self.action.store.path)
 
     @property
     def code(self) -> Path:
         """The frozen closure."""
         return self.place / ".code"
+
+    @property
+    def here(self) -> Path:
+        """The working directory."""
+        return self.place / ".here"
+
+    @property
+    def home(self) -> Path:
+        """HOME, and with it all that libraries look for and keep there."""
+        return self.place / ".home"
 
     @property
     def temporary(self) -> Path:
@@ -82,49 +106,58 @@ class Sandbox:
         """scripts/<stage>/<rule>.py."""
         return self.action.job.script
 
-    def variables(self) -> dict[str, str]:
-        """Variables that fix what a process would else take from its surroundings."""
-        return environment(self.action.job)
+    def environment(self) -> dict[str, str]:
+        """All variables of the process, from nothing. A job that fetches has the user's HOME, for how the network, pip
+        and apt are configured; what it keeps for another attempt is in the cache."""
+        closure = self.action.closure
+        home = {"XDG_CACHE_HOME": self.cache} if closure.network else {"HOME": self.home}
+        # PYTHONPATH cannot quote a colon; a relative path is as good as long as the working directory stays the same.
+        code = os.path.relpath(self.code, self.here) if os.pathsep in str(self.code) else self.code
+        own = {"PYTHONPATH": code, "TMPDIR": self.temporary, **home, **self.kept}
+        given = surroundings.given(self.action.job) | VARIABLES
+        return surroundings.passed(closure) | given | {name: str(path) for name, path in own.items()}
 
-    def private(self) -> dict[str, str]:
-        """Variables that name the job's own places: what the result does not depend on is not in the record."""
-        return {
-            "PYTHONPATH": str(self.code),
-            "TMPDIR": str(self.temporary),
-            **VARIABLES,
-            **{name: str(path) for name, path in self.kept().items()},
-        }
+    def recorded(self) -> dict[str, str]:
+        """The variables as the record states them; those that name the job's own places are left out."""
+        passed = surroundings.passed(self.action.closure)
+        return surroundings.shown(passed) | surroundings.given(self.action.job)
 
+    @cached_property
     def kept(self) -> dict[str, Path]:
-        """Variable and directory of what a script may keep outside its outputs; it makes the directory if it wants it.
+        """Variable and directory of what a script may keep outside its outputs.
 
         Scratch bears the action key and outlives a kill: what a job finds there was left by one with the same code,
         parameters and inputs. Logs lie beside the log file, for those who watch the job.
         """
         scratch = self.action.store.scratch_path(self.action.key)
-        return {"STEMMA_SCRATCH": scratch.absolute(), "STEMMA_LOGS": self.log.with_suffix("")}
+        return {"STEMMA_SCRATCH": scratch.absolute(), "STEMMA_LOGS": self.logs.absolute()}
 
-    def policy(self) -> dict:
-        """What the script may open, for stemma/guard.py: its code, its inputs, and directories that are its own."""
-        closure, root = self.action.closure, self.action.root
-        sources = [Path(item.path).absolute() for item in self.action.inputs if item.record is None]
-        trees = [sys.prefix, sys.base_prefix, *sources, self.place, *self.kept().values()]
-        return {
-            "script": self.script,
-            "zones": [str(root), str(Path.cwd())],
-            "trees": list(map(str, trees)),
-            "code": [str(root / name) for name in (*closure.modules, *closure.data_files)],
-            "network": closure.network,
-        }
+    @property
+    def logs(self) -> Path:
+        """The directory beside the log file, in results/."""
+        return self.log.with_suffix("") if self.log.suffix else self.log.with_name(f"{self.log.name}.d")
+
+    @property
+    def confinement(self) -> Confinement:
+        """What its processes may read and write."""
+        cache = [self.cache] if self.action.closure.network else []
+        return Confinement(self.action, (self.place, *self.kept.values(), *cache))
 
     def shown(self, line: str) -> str:
-        """A line of the script's output as people know its places: code by its place in the checkout, inputs by those
-        that they are declared at."""
-        return declared(line.replace(f"{self.code}/", f"{self.action.root}/"), self.place)
+        """A line of the script's output as people know its places: code by that in the checkout, inputs by those that
+        they are declared at, files by that in the run's directory."""
+        line = declared(line.replace(f"{self.code}/", f"{self.action.root}/"), self.place)
+        return line.replace(f"{Path.cwd()}/", "")
 
-    def close(self) -> None:
-        """After the script ended well."""
+    def ended_well(self) -> None:
+        """Keep for other jobs what the script has compiled."""
         self.compiled.take_back(self.code)
+
+    def tidy(self) -> None:
+        """Remove the places outside the workspace that the script has not used."""
+        for folder in self.kept.values():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def staged(job: Job, workspace: Path) -> dict[str, list[Path]]:
@@ -144,7 +177,7 @@ def script_arguments(job: Job, inputs: dict[str, list[Path]], outputs: dict[str,
     """The script's command line: the same options a person would type."""
     values = {name: [str(path) for path in paths] for name, paths in inputs.items()}
     for name, paths in job.sources.items():
-        values.setdefault(name, []).extend(paths)
+        values.setdefault(name, []).extend(str(Path(path).absolute()) for path in paths)
     values |= {name: [str(path) for path in paths] for name, paths in outputs.items()}
     for name, value in job.params.items():
         values[name] = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
@@ -154,26 +187,3 @@ def script_arguments(job: Job, inputs: dict[str, list[Path]], outputs: dict[str,
         # `--name=value` for one value, so that a value may begin with a dash.
         arguments += [f"{option}={texts[0]}"] if len(texts) == 1 else [option, *texts]
     return arguments
-
-
-def environment(job: Job) -> dict[str, str]:
-    """Variables that fix what a process would else take from its surroundings."""
-    threads = str(job.threads)
-    return numeric.environment(job.numeric) | {
-        "PYTHONHASHSEED": "0",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",
-        "PYTHONNOUSERSITE": "1",
-        "TZ": "UTC",
-        "LC_ALL": "C.UTF-8",
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        "POLARS_MAX_THREADS": threads,
-        "RAYON_NUM_THREADS": threads,
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "MPLBACKEND": "svg",
-    }

@@ -73,5 +73,8 @@ class Settings:
 
 def cache_of(store: Path) -> Path:
     """Where what can be had again is kept for other jobs: machine code, unfinished downloads. Beside the jobs' scratch
-    space, where there is room and all nodes see it; or where STEMMA_CACHE says, for several stores."""
-    return Path(os.environ.get(CACHE) or store / "cache").absolute()
+    space, where there is room and all nodes see it; or where STEMMA_CACHE says, for several stores. Each user of a
+    store has a place of their own: the code is executed."""
+    place = Path(os.environ.get(CACHE) or store / "cache").absolute()
+    mine = not os.path.lexists(place) or place.lstat().st_uid == os.geteuid()
+    return place if mine else place.with_name(f"{place.name}-{os.geteuid()}")

@@ -1,7 +1,8 @@
 """One first-party source file, read and never imported: its meaning, its parts, what it imports and declares.
 
 Comments, docstrings and layout have no part in the meaning. A module declares the data files it reads with
-`DATA_FILES = ("name beside the module", ...)` and that it goes out to the network with `NETWORK = True`. Code whose
+`DATA_FILES = ("name beside the module", ...)`, that it goes out to the network with `NETWORK = True`, and that what it
+writes may be links to what it reads with `LINKS = True`. Code whose
 dependencies cannot be read off (dynamic imports, evaluated text) is refused. What was read is kept by the digest of the
 file's bytes, so that a file is parsed once however often Snakemake reads the workflow.
 """
@@ -34,6 +35,7 @@ class Module:
     imports: tuple[str, ...]
     data_files: tuple[str, ...]
     network: bool
+    links: bool
 
 
 class Reader:
@@ -104,6 +106,7 @@ def parse(source: bytes, path: Path, sha256: str) -> Module:
         imports=tuple(sorted(imports)),
         data_files=tuple(sorted(data)),
         network=any(declared(node, "NETWORK", False) for node in tree.body),
+        links=any(declared(node, "LINKS", False) for node in tree.body),
     )
 
 

@@ -74,7 +74,7 @@ def test_imports_flow_one_way(file):
 
 
 def test_only_kernels_are_compiled():
-    """Compiled code is kept under the digest of kernels/ (stemma/run.py): what is compiled elsewhere would go stale."""
+    """One folder is compiled, whose machine code stemma/compiled.py keeps: anything else compiled would go unkept."""
     direct = [file for file in SOURCES if "numba" in imported(file)]
     assert [str(file.relative_to(ROOT)) for file in direct] == ["kernels/jit.py"]
     users = [file for file in SOURCES if "kernels.jit import" in file.read_text()]

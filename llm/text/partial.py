@@ -1,4 +1,4 @@
-"""What a download has so far, kept where the next attempt finds it: a file in the user's cache, not among the outputs.
+"""What a download has so far, kept where the next attempt finds it: a file in the cache, not among the outputs.
 
 One file for each address, beside it what its server said of the version it is (ETag or Last-Modified), so that no two
 versions are ever joined. A lock keeps two jobs from writing one file; the second one starts its own. What nobody took
@@ -41,7 +41,7 @@ class Partial:
 
 
 def cache() -> Path:
-    """The directory of unfinished downloads (XDG_CACHE_HOME counts)."""
+    """The directory of unfinished downloads: where XDG_CACHE_HOME says, which the build engine sets."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemma" / "downloads"
 
 
@@ -84,7 +84,7 @@ def sweep(directory: Path) -> None:
 
 @contextlib.contextmanager
 def slot(host: str, most: int) -> Iterator[None]:
-    """One of `most` connections to a host, over all jobs of this user; waits until one is free."""
+    """One of `most` connections to a host, over all jobs that share the cache; waits until one is free."""
     folder = cache() / "hosts"
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(host.encode()).hexdigest()[:16]

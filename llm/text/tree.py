@@ -6,6 +6,8 @@ from pathlib import Path
 
 from llm.errors import InputError
 
+LINKS = True  # the files of a result are those of its inputs
+
 
 def link_trees(directories: list[Path], target: Path) -> None:
     """Link each directory as target/<its name>. Two of one name: InputError."""

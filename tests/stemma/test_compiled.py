@@ -1,5 +1,6 @@
 """Machine code is kept between jobs of one store, by the code it was made of; what is damaged is compiled again."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_damaged_code_is_none(yard: Yard, damage: str):
         pack.write_bytes({"cut off": data[:-20], "flipped": data, "empty": b""}[damage])
     assert found(yard, 3) == (8, False)
     assert found(yard, 4) == (10, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_code_of_another_user_is_not_executed(yard: Yard):
+    found(yard, 2)
+    for pack in packs(yard):
+        os.chown(pack, 65534, 65534)
+    assert found(yard, 3) == (8, False)
+    os.chown(yard.store.path / "cache", 65534, 65534)
+    assert found(yard, 4) == (10, False)
+    assert found(yard, 5) == (12, True)
+    assert (yard.store.path / "cache-0").is_dir()
 
 
 def test_a_job_that_fails_leaves_nothing(yard: Yard):

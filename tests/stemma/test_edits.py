@@ -22,7 +22,6 @@ LATE = "def twice(text):\n    from llm.deep.low import shout\n\n    return shout
 WAITING = """
     import os, time
     logs = Path(os.environ["STEMMA_LOGS"])
-    logs.mkdir(parents=True, exist_ok=True)
     (logs / "ready").touch()
     while not (logs / "go").exists():
         time.sleep(0.02)
@@ -157,7 +156,7 @@ def edit_and_back(file: Path) -> None:
     write(file, "olleh", "hello")
 
 
-@pytest.mark.parametrize("how", [edit, edit_unseen, edit_and_back, replace_by_rename])
+@pytest.mark.parametrize("how", [edit, edit_unseen, edit_and_back, replace_by_rename, Path.unlink])
 def test_source_that_changes_while_it_is_read(tmp_path: Path, how: Callable[[Path], None]):
     yard = late(tmp_path)
     status, error = in_the_midst(yard, lambda: how(yard.path / SOURCE))

@@ -12,6 +12,7 @@ import pytest
 
 from stemma.store import Store
 from tests.stemma.conftest import ALL_RUN, Toy
+from tests.stemma.test_judgement import cluster
 from tests.stemma.yard import Yard, check_store, make_yard
 
 
@@ -79,6 +80,23 @@ def test_full_disk_under_results(tmp_path, half):
         assert yard.build()[1:] == ["run", "run"]
         (results / "yard").unlink(missing_ok=True)
         assert yard.digests() == half.digests()
+
+
+@pytest.mark.parametrize("submits", [False, True])
+def test_full_home(toy: Toy, monkeypatch: pytest.MonkeyPatch, submits: bool):
+    """Neither the engine, nor Snakemake here or on a node, nor a script keeps anything there."""
+    toy.replace("scripts/s/first.py", "    (parts / 'a", "    import matplotlib.font_manager\n    (parts / 'a")
+    with tmpfs(toy.path.with_name("home"), "100k") as home:
+        fill(home, 0)
+        monkeypatch.setenv("HOME", str(home))
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        if submits:
+            done, _ = cluster(toy)
+            assert done.returncode == 0, done.stderr
+        else:
+            assert toy.build() == ALL_RUN
+        assert [file.name for file in home.iterdir()] == ["filler"]
 
 
 def test_full_disk_under_snakemakes_own_directory(toy: Toy, half):

@@ -50,7 +50,7 @@ def test_module_that_the_closure_does_not_hold(toy: Toy):
     (toy.path / "llm/plugins").mkdir()
     (toy.path / "llm/plugins/extra.py").write_text("VALUE = 1\n")
     toy.replace(
-        "scripts/s/second.py", "    joined.write", "    import sys; sys.path.append('llm/plugins')\n"
+        "scripts/s/second.py", "    joined.write", f"    import sys; sys.path.append('{toy.path}/llm/plugins')\n"
         "    import builtins; getattr(builtins, '__import__')('extra')\n    joined.write",
     )  # fmt: skip
     line = error_of(toy)

@@ -13,8 +13,6 @@ COUNTING = """
     import os
     import time
     scratch, logs = Path(os.environ["STEMMA_SCRATCH"]), Path(os.environ["STEMMA_LOGS"])
-    scratch.mkdir(parents=True, exist_ok=True)
-    logs.mkdir(parents=True, exist_ok=True)
     attempts = len(list(scratch.iterdir())) + 1
     (scratch / str(attempts)).write_text("")
     (logs / "live").write_text(str(attempts))
@@ -22,17 +20,17 @@ COUNTING = """
         raise ValueError(f"attempt {attempts}")
 """
 PATIENT = """
-    import signal, sys, time
+    import os, signal, sys, time
     def stop(*_):
         print("error: stopped at step 5, run again to go on", file=sys.stderr)
         sys.exit(75)
     signal.signal(signal.SIGTERM, stop)
-    Path("ready").touch()
+    (Path(os.environ["STEMMA_LOGS"]) / "ready").touch()
     time.sleep(60)
 """
 DEAF = """
-    import time
-    Path("ready").touch()
+    import os, time
+    (Path(os.environ["STEMMA_LOGS"]) / "ready").touch()
     time.sleep(60)
 """
 
@@ -118,9 +116,9 @@ def test_gc_takes_what_is_old(yard: Yard):
     [(PATIENT, 2, "first results/parts: stopped at step 5, run again to go on"), (DEAF, 143, "")],
 )
 def test_a_runner_that_is_told_to_stop_tells_its_script(yard: Yard, text: str, status: int, said: str):
-    insert(yard, text.replace('Path("ready")', f'Path("{yard.path}-ready")'))
+    insert(yard, text)
     process = yard.start("first")
-    while not Path(f"{yard.path}-ready").exists():
+    while not (yard.path / "results/logs/first/ready").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=30)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stemma import artifact, digest
 from stemma.envelope import Keyring, fault, opened
+from stemma.errors import StemmaError
 from stemma.record import Job, inputs_of
 from stemma.run import run_job
 from stemma.settings import Settings
@@ -112,6 +113,8 @@ class Yard:
             before()
             run_job(self.job(rule), self.settings, self.path, Path(f"results/logs/{rule}.log"))
             os._exit(0)
+        except StemmaError as error:
+            os.write(2, f"error: {error}\n".encode())
         finally:
             os._exit(1)
 
