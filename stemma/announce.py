@@ -1,28 +1,27 @@
 """What the terminal says of jobs that run elsewhere: their runners speak into files of the executor's.
 
 One line for each that ends, the runner's own with the node, and one for each that fails: rule, artifact, the script's
-last error or what Slurm did to it, the log, and whether it is tried again. Reads markers (stemma/jobs.py). Of failures
-Snakemake's log events tell, of successes the executor, since Snakemake logs none when it is to be quiet.
+last error, what the scheduler did to it or the last that its log says, the log, and whether it is tried again. Reads
+markers (stemma/jobs.py).
 """
 
-import logging
-import re
 import sys
 from pathlib import Path
 
-from snakemake.logging import logger
-from snakemake_interface_logger_plugins.common import LogEvent
-
 from stemma.jobs import Marker, read_marker
+from stemma.log import telling
 from stemma.run import line
 from stemma.slurm import state_of
+from stemma.submission import give_up, is_for_now, is_told_to_end, reason_of
 
-REFUSED = re.compile(r"The error message was '(?:sbatch: error: )?(.*?)'?\.?\s*$", re.MULTILINE)
 OVER = "Exceeded job memory limit"
+FORGOTTEN = "Slurm no longer knows it"
 BY_SLURM = {  # what became of a job: what that means, and what to do when it happens at every attempt
     "OUT_OF_MEMORY": ("it was killed at its limit of {mem_mb} MB", "raise mem_mb of {rule}"),
     "TIMEOUT": ("it was ended at its limit of {runtime} minutes", "raise runtime of {rule}"),
     "NODE_FAIL": ("its node died", "see `sinfo -R`"),
+    "BOOT_FAIL": ("its node did not boot", "see `sinfo -R`"),
+    "DEADLINE": ("its deadline passed", "change what {rule} asks for"),
     "CANCELLED": ("it was cancelled", "run again"),
     "PREEMPTED": ("it was preempted", "run again"),
 }
@@ -30,16 +29,24 @@ BY_SLURM = {  # what became of a job: what that means, and what to do when it ha
 
 def announce(workflow) -> None:
     """From now on speak for the jobs that this workflow submits."""
-    logger.addHandler(Announcer(workflow))
     executor = workflow.executor_plugin.executor
-    handle = executor.handle_job_success
+    handle, tell = executor.handle_job_success, executor.print_job_error
 
     def handle_and_say(self, job) -> None:
         handle(self, job)
-        for member in job if job.is_group() else [job]:
+        for member in members(job):
             ended(member)
 
-    executor.handle_job_success = handle_and_say
+    def tell_and_say(self, info, msg=None, **others) -> None:
+        failed(self, info, msg or "", [log for log in others.get("aux_logs") or [] if log])
+        tell(self, info, msg, **others)
+
+    executor.handle_job_success, executor.print_job_error = handle_and_say, tell_and_say
+
+
+def members(job) -> list:
+    """The jobs of a group; of what is no group itself."""
+    return list(job) if job.is_group() else [job]
 
 
 def ended(job) -> None:
@@ -49,44 +56,24 @@ def ended(job) -> None:
         say(f"{line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds)}  {marker.node}")
 
 
-class Announcer(logging.Handler):
-    """Listens to the log events of one workflow."""
-
-    def __init__(self, workflow):
-        super().__init__()
-        self.workflow = workflow
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "event", None)
-        if event == LogEvent.JOB_ERROR:
-            self.failed(self.job(record.jobid), record.rule_msg or "", record.aux.get("external_jobid"), record.log)
-        elif event == LogEvent.GROUP_ERROR:
-            self.group_failed(record)
-
-    def job(self, number: int):
-        """Snakemake's job of a number."""
-        return next(job for job in self.workflow.dag.jobs if job.jobid == number)
-
-    def failed(self, job, message: str, number: str | None, logs: list[str]) -> None:
-        """Of a job that is no group's; here what runs on this machine has spoken for itself."""
-        if job.is_local or job.group is not None and number is None:
-            return
-        refused = REFUSED.search(message)
+def failed(executor, info, msg: str, logs: list[str]) -> None:
+    """Of a group the member that failed is named; the others ended well or never began. msg: the executor's own words;
+    logs: the scheduler's."""
+    number, ending = info.external_jobid, is_told_to_end(executor)
+    if (info.aux or {}).get("withdrawn") or ending and is_for_now(msg):
+        return
+    info.job.failed_as = number
+    refused = None if is_for_now(msg) else reason_of(msg)
+    if refused:
+        give_up(info.job)
+    markers = [(job, marker_of(job, number)) for job in members(info.job)]
+    blamed = [(job, marker) for job, marker in markers if marker and marker.state != "done"] or markers[:1]
+    for job, marker in blamed:
         if refused:
-            why, where, advice = f"Slurm refuses it: {refused[1]}", "", f"change what {job.rule.name} asks for"
+            why, where, advice = f"Slurm refuses it: {refused}", "", f"change what {job.rule.name} asks for"
         else:
-            why, where, advice = reason(job, marker_of(job, number), number, logs)
-        say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
-
-    def group_failed(self, record: logging.LogRecord) -> None:
-        """Of a group the member that failed is named; the others ended well or never began."""
-        number = getattr(record, "external_jobid", None)
-        members = [self.job(info["jobid"]) for info in record.job_error_info]
-        markers = [(job, marker_of(job, number)) for job in members]
-        blamed = [(job, marker) for job, marker in markers if marker and marker.state != "done"] or markers[:1]
-        for job, marker in blamed:
-            why, where, advice = reason(job, marker, number, record.aux_logs)
-            say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(job, advice)}")
+            why, where, advice = reason(job, marker, number, msg, logs)
+        say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(info.job, advice, ending)}")
 
 
 def marker_of(job, number: str | None = None) -> Marker | None:
@@ -100,9 +87,9 @@ def target_of(job) -> str:
     return str(job.output[0]).removesuffix("/manifest.json") if job.output else job.rule.name
 
 
-def reason(job, marker: Marker | None, number: str | None, logs: list[str]) -> tuple[str, str, str]:
-    """Why it failed; where it ran and where its log is; what to do. logs: Snakemake's and Slurm's own."""
-    state = "OUT_OF_MEMORY" if exceeded_memory(logs) else state_of(number) if number else ""
+def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[str]) -> tuple[str, str, str]:
+    """Why it failed; where it ran and where its log is; what to do. msg, logs: see `failed`."""
+    state = "OUT_OF_MEMORY" if exceeded_memory(logs) else msg if msg in BY_SLURM else state_of(number) if number else ""
     where = f" (Slurm job {number}{f' on {marker.node}' if marker else ''})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
     by_slurm = state in ("OUT_OF_MEMORY", "TIMEOUT") or state in BY_SLURM and marker and marker.state == "stopped"
@@ -112,7 +99,11 @@ def reason(job, marker: Marker | None, number: str | None, logs: list[str]) -> t
         values = {"rule": job.rule.name, "mem_mb": job.resources.get("mem_mb"), "runtime": job.resources.get("runtime")}
         why, advice = (text.format(**values) for text in BY_SLURM[state])
         return why, log + where, advice
-    return "it ended without a word", log + where, "see .snakemake/slurm_logs, then run again"
+    for file in [*logs, *job.log]:
+        said = telling(Path(file))
+        if said:
+            return f"it ended, and last said: {said}", f"; log {file}{where}", "mend that, then run again"
+    return FORGOTTEN if msg == FORGOTTEN else "it ended without a word", log + where, "run again"
 
 
 def exceeded_memory(logs: list[str]) -> bool:
@@ -120,10 +111,10 @@ def exceeded_memory(logs: list[str]) -> bool:
     return any(OVER in Path(log).read_text(errors="replace") for log in logs if Path(log).is_file())
 
 
-def what_next(job, advice: str) -> str:
+def what_next(job, advice: str, ending: bool) -> str:
     """Is it tried again? If not, the advice."""
     attempts = (job.restart_times or 0) + 1
-    if job.attempt < attempts:
+    if job.attempt < attempts and not ending:
         return f"; tried again, attempt {job.attempt + 1} of {attempts}"
     return f"; {advice}"
 

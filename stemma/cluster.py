@@ -1,25 +1,17 @@
-"""What a build on a cluster needs beyond one on this machine: room, another node for another try, a clean beginning.
+"""What a build on a cluster needs beyond one on this machine: room, and a clean beginning.
 
 A rule's `mem_mb` is what its script needs. Around it run the processes that Snakemake starts on a node, and a job that
 was killed for want of memory gets more of it next time. Profiles do the same for `runtime`.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from stemma.errors import StemmaError, warn
-from stemma.slurm import (
-    SlurmJob,
-    Unanswered,
-    cancel,
-    comment_of,
-    is_of_group,
-    is_one,
-    jobs_of,
-    largest_node_mb,
-    usable_nodes,
-)
+from stemma.jobs import users_here
+from stemma.slurm import SlurmJob, Unanswered, cancel, jobs_of, largest_node_mb
 
 LOGS = Path(".snakemake/slurm_logs")  # the executor's own; there from its first submission on
 ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and a trainer that keeps what it did
@@ -28,14 +20,11 @@ NESTED_MB = 400  # two snakemakes and the runner, measured: 150, 150 and 25 MB r
 
 
 def adapt_resources(workflow) -> None:
-    """Give each rule a `mem_mb` that grows with attempts, and let attempts keep off the node where the last one failed.
-    What a profile computes already stays as it is."""
+    """Give each rule a `mem_mb` that grows with attempts. What a profile computes already stays as it is."""
     for rule in workflow.rules:
-        memory, extra = rule.resources.get("mem_mb"), rule.resources.get("slurm_extra")
+        memory = rule.resources.get("mem_mb")
         if memory is not None and not memory.is_evaluable() and memory.value is not None:
             rule.resources["mem_mb"] = growing(memory.value, workflow)
-        if extra is None or not extra.is_evaluable():
-            rule.resources["slurm_extra"] = elsewhere(rule, extra.value if extra else None, workflow)
 
 
 def growing(declared: int, workflow) -> Callable:
@@ -50,34 +39,10 @@ def growing(declared: int, workflow) -> Callable:
     return mem_mb
 
 
-def elsewhere(rule, given: str | None, workflow) -> Callable:
-    """Further options of sbatch for one rule: those given, and at a later attempt one that keeps off the node where the
-    last attempt failed, as long as its partition has another."""
-
-    def slurm_extra(wildcards, attempt):
-        node = None
-        if attempt > 1 and slurm_executor(workflow):
-            comment = comment_of(rule.name, list(wildcards))
-            node = failed_node(lambda job: job.comment == comment or is_of_group(job, rule.group))
-        return " ".join(filter(None, [given, node and f"--exclude={node}"]))
-
-    return slurm_extra
-
-
 def slurm_executor(workflow) -> type | None:
     """The class that submits to Slurm, if jobs are submitted there."""
     plugin = workflow.executor_plugin
     return plugin.executor if plugin is not None and plugin.name == "slurm" else None
-
-
-def failed_node(is_meant: Callable[[SlurmJob], bool]) -> str | None:
-    """Where the last job that is meant failed; None where nobody knows, or there is no other node to go to."""
-    try:
-        jobs = list(filter(is_meant, jobs_of(Path.cwd(), ended=True)))
-        last = max(jobs, key=lambda job: int(job.number), default=None)
-        return last.nodes if last and usable_nodes(last.partition) - {last.nodes} and is_one(last.nodes) else None
-    except Unanswered:
-        return None
 
 
 def end_leftovers(directory: Path, on_slurm: bool) -> None:
@@ -89,20 +54,24 @@ def end_leftovers(directory: Path, on_slurm: bool) -> None:
     if not on_slurm and not LOGS.is_dir():
         return
     try:
-        left = numbers_of_living(directory)
+        left = living(directory)
         if not left:
             return
+        others = [job for job in left if job.uid != str(os.getuid())]
+        if others:
+            raise StemmaError(
+                f"{named(others)} of another user (uid {others[0].uid}) are at work in this directory; "
+                "wait for them, or have them cancelled, then run again"
+            )
         warn(
-            f"{len(left)} Slurm job{'s' * (len(left) > 1)} that an earlier snakemake left here will be ended first "
-            f"({' '.join(left)}); what they finished or kept is not lost"
+            f"{named(left)} that an earlier snakemake left here will be ended first; "
+            "what they finished or kept is not lost"
         )
-        cancel(left)
+        cancel([job.number for job in left])
         end = time.monotonic() + ENDING
-        while left := numbers_of_living(directory):
+        while left := living(directory):
             if time.monotonic() > end:
-                raise StemmaError(
-                    f"Slurm jobs {' '.join(left)} of this directory do not end; see squeue, then run again"
-                )
+                raise StemmaError(f"{named(left)} of this directory do not end; see squeue, then run again")
             time.sleep(POLL)
     except Unanswered as reason:
         if on_slurm:
@@ -110,6 +79,11 @@ def end_leftovers(directory: Path, on_slurm: bool) -> None:
         warn(f"Slurm does not answer ({reason}): see that no job of an earlier snakemake is still at work here")
 
 
-def numbers_of_living(directory: Path) -> list[str]:
-    """Ids of this directory's jobs that run or wait."""
-    return [job.number for job in jobs_of(directory) if job.is_alive]
+def living(directory: Path) -> list[SlurmJob]:
+    """This directory's jobs that run or wait."""
+    return [job for job in jobs_of(directory, users_here()) if job.is_alive]
+
+
+def named(jobs: list[SlurmJob]) -> str:
+    """For people: how many, and which."""
+    return f"{len(jobs)} Slurm job{'s' * (len(jobs) > 1)} ({' '.join(job.number for job in jobs)})"

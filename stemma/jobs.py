@@ -123,7 +123,7 @@ def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: 
         str(log),
         os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         Process.this(),
-        os.environ.get("SLURM_JOB_ID"),
+        slurm_number(),
         before.attempt + 1 if before else 1,
         time.time(),
         stage=stage,
@@ -148,6 +148,20 @@ def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: 
     finally:
         marker.ended = time.time()
         marker.write(place)
+
+
+def slurm_number() -> str | None:
+    """What Slurm calls the job that this process is in; 12_3 in an array."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+def users_here() -> set[str]:
+    """Whose jobs may be at work in this directory: of whoever began its last run, and this process's own. Numbers."""
+    owners = {os.getuid()}
+    with contextlib.suppress(FileNotFoundError):
+        owners.add(RUN.stat().st_uid)
+    return set(map(str, owners))
 
 
 def read_marker(place: str) -> Marker | None:

@@ -8,6 +8,8 @@ of the youngest job's age has passed since the last one. Reaches into the execut
 import asyncio
 import time
 
+from stemma.submission import is_told_to_end
+
 SHARE = 0.1  # of the youngest job's age: what waiting for the answer may add to it
 RAREST = 180.0  # seconds: squeue forgets a job after the cluster's MinJobAge, 300 as a rule
 
@@ -19,7 +21,8 @@ def ask_in_proportion(executor_class: type) -> None:
         shortest, asked = executor.workflow.executor_settings.init_seconds_before_status_checks, time.monotonic()
         while True:
             await asyncio.sleep(shortest)
-            if not executor.wait or time.monotonic() - asked >= patience(executor, time.monotonic()):
+            waited = time.monotonic() - asked
+            if not executor.wait or is_told_to_end(executor) or waited >= patience(executor, time.monotonic()):
                 return
 
     executor_class.sleep = sleep

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds for a command; a controller that is down makes them wait for minutes
-FORMAT = "%A|%T|%P|%N|%r|%S|%Z|%k"
+FORMAT = "%i|%T|%N|%U|%r|%Z|%k"
 OURS = "rule_"
 ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING", "SIGNALING")
 
@@ -22,14 +22,13 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """One job of Slurm's. `nodes`: empty while it waits. `since`: local time of its (expected) start, or N/A."""
+    """One job of Slurm's. number: 12, 12_3 for a task of an array. nodes: empty while it waits, for `reason`."""
 
     number: str
     state: str
-    partition: str
     nodes: str
+    uid: str
     reason: str
-    since: str
     comment: str
 
     @property
@@ -38,17 +37,26 @@ class SlurmJob:
         return self.state in ALIVE
 
 
-def jobs_of(directory: Path, ended: bool = False) -> list[SlurmJob]:
-    """This user's jobs that Snakemake submitted from a directory; `ended`: those too that are over, as long as Slurm
-    remembers them. Raises Unanswered."""
-    place, found = str(directory.resolve()), []
-    lines = ask(
-        "squeue", "--me", "--noheader", "--states", "all" if ended else "PD,R,CG,CF,S,ST,RQ,SO,RS", "-o", FORMAT
-    )
-    for line in lines.splitlines():
-        number, state, partition, nodes, reason, since, workdir, comment = line.split("|", 7)
-        if comment.startswith(OURS) and workdir in (place, str(directory)):
-            found.append(SlurmJob(number, state, partition, nodes, reason, since, comment))
+def jobs_of(directory: Path, users: set[str], ended: bool = False) -> list[SlurmJob]:
+    """Jobs of these users (names or numbers) that Snakemake submitted from a directory; `ended`: those too that are
+    over, as long as Slurm remembers them. Raises Unanswered."""
+    place = {str(directory), str(directory.resolve())}
+    states = "all" if ended else "PD,R,CG,CF,S,ST,RQ,SO,RS"
+    found = known("--user", ",".join(sorted(users)), "--states", states)
+    return [job for job, workdir in found if job.comment.startswith(OURS) and workdir in place]
+
+
+def jobs_named(name: str) -> dict[str, SlurmJob]:
+    """By number, all jobs of a name that Slurm remembers. Raises Unanswered."""
+    return {job.number: job for job, _ in known("--name", name, "--states", "all")}
+
+
+def known(*options: str) -> list[tuple[SlurmJob, str]]:
+    """What squeue lists, each with its working directory."""
+    found = []
+    for line in ask("squeue", "--noheader", "--array", *options, "-o", FORMAT).splitlines():
+        number, state, nodes, uid, reason, workdir, comment = line.split("|", 6)
+        found.append((SlurmJob(number, state, nodes, uid, reason, comment), workdir))
     return found
 
 
@@ -63,27 +71,43 @@ def is_of_group(job: SlurmJob, group: str | None) -> bool:
     return group is not None and job.comment.startswith(f"rule_{group}_")
 
 
+def is_of_array(job: SlurmJob, rule: str) -> bool:
+    """Is a job a task of a rule's array that waits? All its tasks bear the comment of the first."""
+    return "_" in job.number and job.state == "PENDING" and job.comment.startswith(f"{comment_of(rule, [])}_wildcards_")
+
+
 def is_one(nodes: str) -> bool:
     """Is this the name of one node, not of several: n[1-2], n1,n2, nothing?"""
     return bool(nodes) and not set(nodes) & set("[,")
 
 
-def usable_nodes(partition: str) -> set[str]:
-    """Names of the nodes of a partition that take jobs. Raises Unanswered."""
-    return set(ask("sinfo", "--noheader", "-N", "-p", partition, "-t", "idle,mix,alloc", "-o", "%N").split())
-
-
 def state_of(number: str) -> str:
     """What became of a job, as long as Slurm remembers it: FAILED, TIMEOUT, ...; empty where nobody says."""
+    return field_of(number, "%T")
+
+
+def node_of(number: str) -> str | None:
+    """The node where a job is or was, if it is one and Slurm remembers it."""
+    nodes = field_of(number, "%N")
+    return nodes if is_one(nodes) else None
+
+
+def field_of(number: str, code: str) -> str:
+    """One column of squeue's for a job; empty where nobody says."""
     try:
-        return ask("squeue", "--noheader", "--states", "all", "--jobs", number, "-o", "%T").strip()
+        return ask("squeue", "--noheader", "--states", "all", "--jobs", number, "-o", code).strip()
     except Unanswered:
         return ""
 
 
-def cancel(numbers: list[str]) -> None:
+def cancel(numbers: list[str], *options: str) -> None:
     """End jobs: SIGTERM, and SIGKILL after the cluster's KillWait. Raises Unanswered."""
-    ask("scancel", *numbers)
+    ask("scancel", *options, *numbers)
+
+
+def exclude(number: str, nodes: str) -> None:
+    """Change which nodes a waiting job keeps off; none: the empty string. Raises Unanswered."""
+    ask("scontrol", "update", f"jobid={number}", f"excnodelist={nodes}")
 
 
 @cache

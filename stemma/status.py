@@ -13,13 +13,13 @@ from stemma.artifact import argument
 from stemma.digest import read_json
 from stemma.errors import StemmaError
 from stemma.index import Index
-from stemma.jobs import MARKERS, SUFFIX, Marker, Process, marker_of, marker_path, read_run
+from stemma.jobs import MARKERS, SUFFIX, Marker, Process, marker_of, marker_path, read_run, users_here
+from stemma.log import last_lines
 from stemma.settings import Settings
-from stemma.slurm import SlurmJob, Unanswered, is_of_group, jobs_of
+from stemma.slurm import SlurmJob, Unanswered, is_of_array, is_of_group, jobs_of
 from stemma.store import Store
 from stemma.timing import Durations, time_left
 
-TAIL = 8192  # bytes of a log that are looked at for its last lines
 ENDED = ("done", "failed", "lost", "stopped")
 
 
@@ -90,7 +90,7 @@ def look(lines: int = 1) -> Run:
 def slurm_jobs(run: Run) -> list[SlurmJob] | None:
     """All that Slurm remembers of this directory; None, and a note, where it does not answer."""
     try:
-        return jobs_of(Path.cwd(), ended=True)
+        return jobs_of(Path.cwd(), users_here(), ended=True)
     except Unanswered as reason:
         run.notes.append(f"Slurm does not answer ({reason})")
         return None
@@ -137,7 +137,9 @@ def view(
 def at(planned: dict, living: dict[str, SlurmJob]) -> SlurmJob | None:
     """The living Slurm job of a planned one, by the comment that it or its group bears."""
     if planned["group"] is None:
-        return living.get(planned["comment"])
+        return living.get(planned["comment"]) or next(
+            (job for job in living.values() if is_of_array(job, planned["rule"])), None
+        )
     return next((job for job in living.values() if is_of_group(job, planned["group"])), None)
 
 
@@ -175,15 +177,3 @@ def predict(run: Run, planned: list[dict], views: dict[str, Job], plan: dict) ->
         {place for place, seen in views.items() if seen.state == "running"},
         max(1, min(room or len(planned), 1_000_000)),
     )
-
-
-def last_lines(log: Path, count: int) -> list[str]:
-    """The last lines of a log that say anything."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    said = [line for line in text.splitlines() if line.strip()]
-    return said[-count:] if count else []

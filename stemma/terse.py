@@ -11,7 +11,14 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
-SLURM_NOISE = ("No SLURM account", "No account was given", "Unable to guess SLURM account")
+SLURM_NOISE = (  # of its executor; the last three are said in the engine's words (stemma/announce.py)
+    "No SLURM account",
+    "No account was given",
+    "Unable to guess SLURM account",
+    "Exception in run_job",
+    "sbatch failed for array",
+    "A Job preemption",
+)
 KEPT = ("Nothing to be done",)
 FRAME = re.compile(r"\w*(Error|Exception)( in (file|rule) .*)?:|Error:|Wildcards:")
 LABEL = re.compile(r"^(\w*(Error|Exception): )+")

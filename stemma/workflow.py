@@ -38,8 +38,10 @@ from stemma.polling import ask_in_proportion
 from stemma.rules import ENGINE, RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
+from stemma.submission import watch_submission
 from stemma.targets import resolve_targets
 from stemma.trust import Records
+from stemma.waiting import watch_queue
 
 T = TypeVar("T")
 BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs
@@ -167,6 +169,8 @@ def begin(workflow) -> None:
     end_leftovers(Path.cwd(), slurm is not None)
     if slurm is not None:
         ask_in_proportion(slurm)
+        watch_submission(slurm)
+        watch_queue(slurm)
     if not workflow.local_exec:
         announce(workflow)
     Store.of(attached.settings).add_bytes(attached.config)

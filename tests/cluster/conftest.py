@@ -10,6 +10,8 @@ import pytest
 
 from tests.cluster import slurm
 from tests.cluster.build import Build, Submitted
+from tests.cluster.toy import OnSlurm
+from tests.stemma.conftest import planted
 
 LOCK = Path("/tmp/stemma-slurm.lock")
 
@@ -34,7 +36,7 @@ def healthy(cluster):
     """Each test begins with both nodes and an empty queue, and leaves none of its jobs."""
     cluster.recover()
     yield
-    cluster.run("scancel", "--state=PENDING,RUNNING", "--quiet", "--user=root", check=False)
+    cluster.cancel_all()
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +67,11 @@ def listening() -> set[tuple[str, int]]:
 def built(cluster, tmp_path_factory) -> Submitted:
     """Everything, from nothing, on the cluster. Fork it; leave it as it is."""
     return Build(tmp_path_factory.mktemp("cluster")).run()
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch) -> OnSlurm:
+    """The toy workflow through the queue, nothing built."""
+    planted(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return OnSlurm(tmp_path)

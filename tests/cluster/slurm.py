@@ -39,7 +39,8 @@ def missing() -> str | None:
 
 
 def configuration(place: Path, host: str) -> str:
-    """slurm.conf: memory is watched and enforced, a dead node is noticed in seconds, nothing is requeued."""
+    """slurm.conf: memory is watched and enforced, a dead node is noticed in seconds, nothing is requeued, jobs of a
+    partition with a higher PriorityTier preempt others."""
     return (
         MARK
         + f"""ClusterName=stemma
@@ -56,6 +57,8 @@ JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory,CR_LLN
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 SlurmdParameters=config_overrides
 ReturnToService=2
 MinJobAge=300
@@ -95,7 +98,7 @@ def up() -> None:
 
 def down() -> None:
     """Stop it, with every job."""
-    run("scancel", "--state=PENDING,RUNNING,SUSPENDED", "--quiet", check=False)
+    cancel_all()
     for node in NODES:
         kill_node(node)
     kill_controller()
@@ -108,11 +111,18 @@ def recover() -> None:
     """Both nodes idle and the queue empty, whatever has died."""
     if not answers():
         start_controller()
-    run("scancel", "--state=PENDING,RUNNING,SUSPENDED", "--quiet", "--user=root", check=False)
+    cancel_all()
     for node in NODES:
         if not is_running(node):
             start_node(node)
     wait_for(all_idle, "both nodes to be idle")
+
+
+def cancel_all() -> None:
+    """Take every job of every user out of the queue."""
+    jobs = run("squeue", "--noheader", "-o", "%A", check=False).stdout.split()
+    if jobs:
+        run("scancel", "--quiet", *jobs, check=False)
 
 
 def all_idle() -> bool:

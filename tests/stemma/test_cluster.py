@@ -4,9 +4,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from stemma.cluster import NESTED_MB, elsewhere, end_leftovers, growing
+from stemma.cluster import NESTED_MB, end_leftovers, growing
 from stemma.errors import StemmaError
-from stemma.slurm import SlurmJob, Unanswered, comment_of, is_of_group, is_one, jobs_of, largest_node_mb, state_of
+from stemma.slurm import (
+    SlurmJob,
+    Unanswered,
+    comment_of,
+    is_of_array,
+    is_of_group,
+    is_one,
+    jobs_of,
+    largest_node_mb,
+    state_of,
+)
 
 HERE = SimpleNamespace(local_exec=True, executor_plugin=None)
 THERE = SimpleNamespace(local_exec=False, executor_plugin=None)
@@ -32,26 +42,24 @@ def test_it_grows_to_the_largest_node_and_a_first_attempt_is_left_to_slurm(monke
     assert [growing(5000, THERE)(None, attempt) for attempt in (1, 2)] == [5000 + NESTED_MB] * 2
 
 
-def test_options_of_sbatch_that_a_profile_gives_stay():
-    rule = SimpleNamespace(name="annotate", group=None)
-    assert elsewhere(rule, None, HERE)(["foldoc"], 2) == ""
-    assert elsewhere(rule, "--nice=5", HERE)(["foldoc"], 2) == "--nice=5"
-
-
 def test_names_of_jobs_and_nodes():
     assert comment_of("report", []) == "rule_report"
     assert comment_of("clean", ["a/b", "c"]) == "rule_clean_wildcards_a_b_c"
-    job = SlurmJob("1", "RUNNING", "main", "n1", "None", "N/A", "rule_corpus_clean_shards_mix")
+    job = SlurmJob("1", "RUNNING", "n1", "0", "None", "rule_corpus_clean_shards_mix")
     assert is_of_group(job, "corpus")
     assert not is_of_group(job, "examples")
     assert not is_of_group(job, None)
+    task = SlurmJob("1_3", "PENDING", "", "0", "Resources", "rule_annotate_wildcards_foldoc")
+    assert is_of_array(task, "annotate")
+    assert not is_of_array(task, "annot")
+    assert not is_of_array(job, "corpus")
     assert [is_one(nodes) for nodes in ("n1", "", "n[1-2]", "n1,n2")] == [True, False, False, False]
 
 
 def test_without_slurm_nobody_waits(no_slurm, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Unanswered, match="there is no squeue on this machine"):
-        jobs_of(tmp_path)
+        jobs_of(tmp_path, {"0"})
     assert state_of("1") == ""
     end_leftovers(tmp_path, on_slurm=False)
     assert capsys.readouterr().err == ""

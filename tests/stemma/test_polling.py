@@ -19,7 +19,7 @@ def executor_with(ages: list[float], now: float = 0.0, shortest: float = 0.01) -
     """As much of an executor as sleeps: jobs that were first seen so many seconds ago."""
     jobs = [SimpleNamespace(aux={"since": now - age}) for age in ages]
     settings = SimpleNamespace(init_seconds_before_status_checks=shortest)
-    workflow = SimpleNamespace(executor_settings=settings)
+    workflow = SimpleNamespace(executor_settings=settings, scheduler=SimpleNamespace(_user_kill=None))
     return SimpleNamespace(lock=threading.Lock(), active_jobs=jobs, wait=True, workflow=workflow)
 
 
@@ -63,11 +63,15 @@ def test_a_new_job_shortens_a_sleep_that_has_begun():
     assert asyncio.run(both()) < SHARE * 1000
 
 
-def test_it_wakes_when_the_run_is_over():
+@pytest.mark.parametrize("told", ["over", "SIGTERM"])
+def test_it_wakes_when_the_run_is_over_or_told_to_end(told):
     class Some:
         pass
 
     ask_in_proportion(Some)
     executor = executor_with([1e6], time.monotonic())
-    executor.wait = False
+    if told == "over":
+        executor.wait = False
+    else:
+        executor.workflow.scheduler._user_kill = "graceful"
     asyncio.run(asyncio.wait_for(Some.sleep(executor), 5))

@@ -1,0 +1,31 @@
+"""The end of a log: its last lines, and the one that tells most of a failure."""
+
+import re
+from pathlib import Path
+
+TAIL = 8192  # bytes that are looked at
+LINES = 40
+NOISE = re.compile(
+    r"\[.*\]$|(srun|slurmstepd): |Complete log|Exiting because|Shutting down|At least one job|Trying to restart|"
+    r"Storing output|WorkflowError:$|(Error|CalledProcessError) in |Select jobs|Execute \d+ jobs|Removing output|"
+    r"Finished jobid|\d+ of \d+ steps|(input|output|log|jobid|shell|resources|threads|wildcards|params|benchmark): |"
+    r"(reason|external_jobid|host|Rule): |Command '.*returned non-zero|\(command exited|\(one of the commands"
+)
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last lines that say anything."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    said = [line for line in text.splitlines() if line.strip()]
+    return said[-count:] if count else []
+
+
+def telling(log: Path) -> str | None:
+    """The last line that is not merely a sign that something else has failed; None if there is none."""
+    said = [line.strip() for line in last_lines(log, LINES) if not NOISE.match(line.strip())]
+    return said[-1] if said else None
