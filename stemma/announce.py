@@ -15,6 +15,7 @@ from stemma.slurm import state_of
 from stemma.submission import give_up, is_for_now, is_told_to_end, reason_of
 
 OVER = "Exceeded job memory limit"
+LOGS = Path(".snakemake")  # <scheduler>_logs
 FORGOTTEN = "Slurm no longer knows it"
 BY_SLURM = {  # what became of a job: what that means, and what to do when it happens at every attempt
     "OUT_OF_MEMORY": ("it was killed at its limit of {mem_mb} MB", "raise mem_mb of {rule}"),
@@ -59,27 +60,35 @@ def ended(job) -> None:
 def failed(executor, info, msg: str, logs: list[str]) -> None:
     """Of a group the member that failed is named; the others ended well or never began. msg: the executor's own words;
     logs: the scheduler's."""
-    number, ending = info.external_jobid, is_told_to_end(executor)
+    job, number, ending = info.job, info.external_jobid, is_told_to_end(executor)
     if (info.aux or {}).get("withdrawn") or ending and is_for_now(msg):
         return
-    info.job.failed_as = number
     refused = None if is_for_now(msg) else reason_of(msg)
     if refused:
-        give_up(info.job)
-    markers = [(job, marker_of(job, number)) for job in members(info.job)]
-    blamed = [(job, marker) for job, marker in markers if marker and marker.state != "done"] or markers[:1]
-    for job, marker in blamed:
-        if refused:
-            why, where, advice = f"Slurm refuses it: {refused}", "", f"change what {job.rule.name} asks for"
-        else:
-            why, where, advice = reason(job, marker, number, msg, logs)
-        say(f"error: {job.rule.name} {target_of(job)}: {why}{where}{what_next(info.job, advice, ending)}")
+        give_up(job)
+        (blamed, *_) = members(job)
+        queue = "Slurm" if executor.workflow.executor_plugin.name == "slurm" else "the scheduler"
+        told = [(blamed, f"{queue} refuses it: {refused}; change what {blamed.rule.name} asks for")]
+    else:
+        job.failed_as = number
+        markers = [(member, marker_of(member, number)) for member in members(job)]
+        blamed = [(member, marker) for member, marker in markers if marker and marker.state != "done"] or markers[:1]
+        told = []
+        for member, marker in blamed:
+            member.told = marker and marker.started
+            why, where, advice = reason(member, marker, number, msg, logs)
+            told.append((member, f"{why}{where}; {what_next(job, advice, ending)}"))
+    for member, text in told:
+        say(f"error: {member.rule.name} {target_of(member)}: {text}")
 
 
 def marker_of(job, number: str | None = None) -> Marker | None:
-    """What its runner has written of it in this run; `number`: as that job of Slurm's, not as an earlier attempt."""
+    """What its runner has written of it in this run; `number`: as that job of the scheduler's, not as an earlier
+    attempt. Only Slurm tells a runner its number."""
     marker = read_marker(str(job.output[0])) if job.output else None
-    return marker if number is None or marker and marker.slurm == number else None
+    if marker is None or number is None or marker.slurm == number:
+        return marker
+    return marker if marker.slurm is None and marker.started != getattr(job, "told", None) else None
 
 
 def target_of(job) -> str:
@@ -89,8 +98,9 @@ def target_of(job) -> str:
 
 def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[str]) -> tuple[str, str, str]:
     """Why it failed; where it ran and where its log is; what to do. msg, logs: see `failed`."""
+    logs = [log for log in logs if Path(log).is_file()] or logs_of(number)
     state = "OUT_OF_MEMORY" if exceeded_memory(logs) else msg if msg in BY_SLURM else state_of(number) if number else ""
-    where = f" (Slurm job {number}{f' on {marker.node}' if marker else ''})" if number else ""
+    where = f" ({'Slurm job' if state else 'job'} {number}{f' on {marker.node}' if marker else ''})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
     by_slurm = state in ("OUT_OF_MEMORY", "TIMEOUT") or state in BY_SLURM and marker and marker.state == "stopped"
     if marker and marker.error and not by_slurm:
@@ -106,17 +116,22 @@ def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[
     return FORGOTTEN if msg == FORGOTTEN else "it ended without a word", log + where, "run again"
 
 
+def logs_of(number: str | None) -> list[str]:
+    """The scheduler's log of a job where the executor does not say which it is: of an array, or through a command."""
+    return [str(file) for name in (f"{number}.log", f"*-{number}.log") for file in LOGS.glob(f"*_logs/**/{name}")]
+
+
 def exceeded_memory(logs: list[str]) -> bool:
     """Did Slurm's accounting end the job for its memory? Then its state is merely FAILED."""
-    return any(OVER in Path(log).read_text(errors="replace") for log in logs if Path(log).is_file())
+    return any(OVER in Path(log).read_text(errors="replace") for log in logs)
 
 
 def what_next(job, advice: str, ending: bool) -> str:
     """Is it tried again? If not, the advice."""
     attempts = (job.restart_times or 0) + 1
     if job.attempt < attempts and not ending:
-        return f"; tried again, attempt {job.attempt + 1} of {attempts}"
-    return f"; {advice}"
+        return f"tried again, attempt {job.attempt + 1} of {attempts}"
+    return advice
 
 
 def say(text: str) -> None:

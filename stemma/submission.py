@@ -15,8 +15,7 @@ from stemma.slurm import node_of
 
 BY_SBATCH = re.compile(r"The error message was '(?P<why>.*?)'\.\n\s+sbatch call:", re.DOTALL)
 BY_PLUGIN = re.compile(r"(?:Job|Array job) submission failed with exception: (?P<why>.*)", re.DOTALL)
-BY_COMMAND = re.compile(r"Error submitting jobscript \(exit code (?P<status>\d+)\):\n(?P<why>.*)", re.DOTALL)
-TEMPFAIL = "75"  # the exit status of a profile's `submit` that says: try again
+BY_COMMAND = re.compile(r"Error submitting jobscript \(exit code \d+\):\n(?P<why>.*)", re.DOTALL)
 ARRAY = "Part of failed array sbatch submission"
 PREFIX = re.compile(r"^sbatch: (?:error: )?(?:Batch job submission failed: )?")
 FOR_NOW = re.compile(
@@ -101,8 +100,8 @@ def reason_of(msg: str) -> str | None:
 
 def is_for_now(msg: str) -> bool:
     """Is it a refusal that another time need not meet?"""
-    by_command, by_slurm = BY_COMMAND.search(msg), BY_SBATCH.search(msg) or BY_PLUGIN.search(msg)
-    return bool(by_slurm and FOR_NOW.search(by_slurm["why"]) or by_command and by_command["status"] == TEMPFAIL)
+    found = BY_SBATCH.search(msg) or BY_PLUGIN.search(msg)
+    return found is not None and bool(FOR_NOW.search(found["why"]))
 
 
 def give_up(job) -> None:
