@@ -11,10 +11,11 @@ from pathlib import Path
 from stemma.jobs import Marker, read_marker
 from stemma.log import telling
 from stemma.run import line
-from stemma.slurm import state_of
+from stemma.slurm import reason_of_end, state_of
 from stemma.submission import give_up, is_for_now, is_told_to_end, reason_of
 
 OVER = "Exceeded job memory limit"
+WORDLESS = "it ended without a word"
 LOGS = Path(".snakemake")  # <scheduler>_logs
 FORGOTTEN = "Slurm no longer knows it"
 BY_SLURM = {  # what became of a job: what that means, and what to do when it happens at every attempt
@@ -113,7 +114,7 @@ def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[
         said = telling(Path(file))
         if said:
             return f"it ended, and last said: {said}", f"; log {file}{where}", "mend that, then run again"
-    return FORGOTTEN if msg == FORGOTTEN else "it ended without a word", log + where, "run again"
+    return FORGOTTEN if msg == FORGOTTEN else WORDLESS + reason_of_end(number), log + where, "run again"
 
 
 def logs_of(number: str | None) -> list[str]:

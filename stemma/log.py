@@ -6,7 +6,8 @@ from pathlib import Path
 TAIL = 8192  # bytes that are looked at
 LINES = 40
 NOISE = re.compile(
-    r"\[.*\]$|File \".*\", line \d+|\^+$|(srun|slurmstepd): |Complete log|Exiting because|Shutting down|At least one job|Trying to restart|"
+    r"\[.*\]$|File \".*\", line \d+|\^+$|(srun|slurmstepd): |Complete log|Elapsed time|Exiting because|Shutting down|"
+    r"At least one job|Trying to restart|"
     r"Storing output|WorkflowError:$|(Error|CalledProcessError) in |Select jobs|Execute \d+ jobs|Removing output|"
     r"Finished jobid|\d+ of \d+ steps|(input|output|log|jobid|shell|resources|threads|wildcards|params|benchmark): |"
     r"(reason|external_jobid|host|Rule): |Command '.*returned non-zero|\(command exited|\(one of the commands"

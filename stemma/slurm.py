@@ -86,6 +86,12 @@ def state_of(number: str) -> str:
     return field_of(number, "%T")
 
 
+def reason_of_end(number: str | None) -> str:
+    """What Slurm gives as the reason why a job ended, in brackets; empty where it is none."""
+    reason = field_of(number, "%r") if number else ""
+    return f" ({reason})" if reason not in ("", "None", "NonZeroExitCode") else ""
+
+
 def node_of(number: str) -> str | None:
     """The node where a job is or was, if it is one and Slurm remembers it."""
     nodes = field_of(number, "%N")

@@ -13,6 +13,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
 SLURM_NOISE = (  # of its executor; the last three are said in the engine's words (stemma/announce.py)
     "No SLURM account",
+    "MinJobAge",
     "No account was given",
     "Unable to guess SLURM account",
     "Exception in run_job",

@@ -9,6 +9,7 @@ Needs root and Debian's slurm-wlm and munge. Everything listens on loopback alon
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -79,14 +80,14 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverTimeLimit=0 State=
     )
 
 
-def up() -> None:
-    """Bring it up, unless it is. Raises RuntimeError where it does not come."""
+def up(further: str = "") -> None:
+    """Bring it up, unless it is; `further` lines of slurm.conf. Raises RuntimeError where it does not come."""
     start_munge()
     if CONF.exists() and answers():
         return
     (PLACE / "state").mkdir(parents=True, exist_ok=True)
     CONF.parent.mkdir(parents=True, exist_ok=True)
-    CONF.write_text(configuration(PLACE, socket.gethostname().split(".")[0]))
+    CONF.write_text(configuration(PLACE, socket.gethostname().split(".")[0]) + further)
     for number in range(2):
         (PLACE / f"gpu{number}").touch()
     GRES.write_text(f"NodeName=n[1-2] Name=gpu File={PLACE}/gpu[0-1]\n")
@@ -168,14 +169,17 @@ def start_node(node: str, mount: str | None = None) -> None:
 
 
 def kill_node(node: str) -> None:
-    """What a power failure does: its daemon and all processes of its jobs are gone at once."""
-    kill(lambda words, environ: words[0].endswith("slurmd") and node in words or is_on(node, words, environ))
+    """What a power failure does: its daemon and all processes of its jobs are gone at once; none says a last word."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        kill(
+            lambda words, environ: words[0].endswith("slurmd") and node in words or is_on(node, words, environ), number
+        )
 
 
 def is_on(node: str, words: list[str], environ: list[str]) -> bool:
     """Does a process belong to a job on the node? A step's own manager has no environment that would say so."""
-    if words[0].startswith("slurmstepd"):
-        return bool(set(jobs_on(node)) & {word.strip("[].").split(".")[0] for word in words})
+    if step := re.match(r"slurmstepd: \[(\d+)\.", words[0]):
+        return step[1] in jobs_on(node)
     return f"SLURMD_NODENAME={node}" in environ
 
 
@@ -195,8 +199,8 @@ def answers() -> bool:
     return run("scontrol", "ping", check=False).returncode == 0
 
 
-def kill(is_meant: Callable[[list[str], list[str]], bool]) -> None:
-    """SIGKILL to every process whose command line and environment are meant, but this one."""
+def kill(is_meant: Callable[[list[str], list[str]], bool], number: int = signal.SIGKILL) -> None:
+    """A signal to every process whose command line and environment are meant, but this one."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_text(errors="replace").split("\0")
@@ -205,7 +209,7 @@ def kill(is_meant: Callable[[list[str], list[str]], bool]) -> None:
             continue
         if words[0] and int(folder.name) != os.getpid() and is_meant(words, environ):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(folder.name), signal.SIGKILL)
+                os.kill(int(folder.name), number)
 
 
 def wait_for(happened: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:

@@ -1,57 +1,22 @@
 """A job on a real Slurm, cancelled by hand: what `status` and the terminal say of it, from the queue on."""
 
-import os
-import signal
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from stemma.jobs import MARKERS, SUFFIX
 from stemma.status import Job, look
 from tests.cluster.slurm import wait_for
+from tests.cluster.toy import OnSlurm
 from tests.golden import ROOT
-from tests.stemma.conftest import Toy, planted
+from tests.stemma.conftest import planted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 SLOW = "import time; time.sleep(60)\n    return text.upper()"
-
-
-class OnSlurm(Toy):
-    """The toy, each of its jobs through the queue."""
-
-    def command(self, *arguments: str) -> list[str]:
-        options = [
-            "--slurm-init-seconds-before-status-checks",
-            "1",
-            "--retries",
-            "0",
-            "--latency-wait",
-            "5",
-            "--quiet",
-            "rules",
-            "progress",
-            "host",
-            "reason",
-        ]
-        return [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "profiles/slurm"), *options, *arguments]
-
-    def start(self) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.command(),
-            cwd=self.path,
-            env=self.environment,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-
-@pytest.fixture
-def toy(tmp_path: Path, monkeypatch) -> OnSlurm:
-    planted(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return OnSlurm(tmp_path)
 
 
 def first() -> Job:
@@ -61,15 +26,10 @@ def first() -> Job:
     return next(job for job in look().jobs if job.rule == "first")
 
 
-def errors(said: str) -> list[str]:
-    return [line for line in said.splitlines() if line.startswith("error:")]
-
-
 def test_a_queued_job_with_its_reason_then_where_it_runs_then_cancelled(cluster, toy: OnSlurm):
     full = cluster.run("sbatch", "--parsable", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap", "sleep 300")
     toy.replace("llm/deep/low.py", "return text.upper()", SLOW)
-    process = toy.start()
-    try:
+    with toy.running() as run:
         wait_for(lambda: first().state == "queued" and first().reason not in ("None", "Priority"), "the queue")
         assert first().reason == "Resources"
         assert first().node is None
@@ -79,14 +39,44 @@ def test_a_queued_job_with_its_reason_then_where_it_runs_then_cancelled(cluster,
         assert job.node in cluster.NODES
         assert [other.state for other in look().jobs if other.rule != "first"] == ["waiting", "waiting"]
         cluster.run("scancel", job.slurm)
-        _, said = process.communicate(timeout=120)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode != 0
-    (line,) = errors(said)
+        assert run.end() != 0
+    (line,) = run.said("error:")
     assert f"(Slurm job {job.slurm} on {job.node})" in line
     assert line.startswith("error: first results/parts: it was cancelled; log results/logs/first.log")
     assert line.endswith("; run again")
-    assert [text for text in said.splitlines() if text != line and not text.startswith("Using profile")] == []
+    assert [text for text in run.lines if text != line and not text.startswith("Using profile")] == []
     assert first().state in ("lost", "stopped")
+
+
+AS_NOBODY = """
+import dataclasses, json, os
+from stemma import index, record, shared, store
+from stemma.status import look
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print(json.dumps(dataclasses.asdict(look())))
+"""
+
+
+def test_another_user_sees_what_runs(cluster):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        planted(Path(name))
+        toy = OnSlurm(Path(name))
+        toy.first_does("import time; time.sleep(30)")
+        with toy.running():
+            wait_for(lambda: any((toy.path / MARKERS).glob(f"*{SUFFIX}")), "the job to run")
+            command = [sys.executable, "-c", AS_NOBODY]
+            seen = subprocess.run(
+                command,
+                cwd=name,
+                env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+            )
+    assert seen.returncode == 0, seen.stderr
+    run = json.loads(seen.stdout)
+    assert run["notes"] == []
+    states = {job["rule"]: job["state"] for job in run["jobs"]}
+    assert states == {"first": "running", "second": "waiting", "third": "waiting"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stemma.jobs import MARKERS
+from stemma.jobs import MARKERS, SUFFIX
 from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm, Running
 
@@ -56,7 +56,7 @@ def test_a_controller_that_is_away_when_a_job_is_submitted_costs_no_attempt(clus
     toy.first_does("import time; time.sleep(5)")
     toy.replace("Snakefile", "rule all:", "localrules: first\n\nrule all:")
     with toy.running() as run:
-        wait_for(lambda: any((toy.path / MARKERS).glob("*")), "the first job to run here")
+        wait_for(lambda: any((toy.path / MARKERS).glob(f"*{SUFFIX}")), "the first job to run here")
         cluster.kill_controller()
         assert "Unable to contact slurm controller" in run.wait_for_line("warning: Slurm takes no job now: ")
         cluster.start_controller()
@@ -67,7 +67,7 @@ def test_a_controller_that_is_away_when_a_job_is_submitted_costs_no_attempt(clus
 def test_a_controller_that_is_away_when_it_is_asked_does_not_end_the_wait(cluster, toy: OnSlurm):
     toy.first_does("import time; time.sleep(20)")
     with toy.running() as run:
-        wait_for(lambda: any((toy.path / MARKERS).glob("*")), "the job to run")
+        wait_for(lambda: any((toy.path / MARKERS).glob(f"*{SUFFIX}")), "the job to run")
         cluster.kill_controller()
         run.wait_for_line("warning: Slurm does not answer")
         cluster.start_controller()
