@@ -9,9 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from stemma.arrays import fill_arrays
 from stemma.errors import StemmaError, warn
 from stemma.jobs import users_here
+from stemma.polling import ask_in_proportion
 from stemma.slurm import SlurmJob, Unanswered, cancel, jobs_of, largest_node_mb
+from stemma.submission import watch_submission
+from stemma.waiting import watch_queue
 
 LOGS = Path(".snakemake/slurm_logs")  # the executor's own; there from its first submission on
 ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and a trainer that keeps what it did
@@ -43,6 +47,14 @@ def slurm_executor(workflow) -> type | None:
     """The class that submits to Slurm, if jobs are submitted there."""
     plugin = workflow.executor_plugin
     return plugin.executor if plugin is not None and plugin.name == "slurm" else None
+
+
+def lead(executor_class: type) -> None:
+    """Where the Slurm executor would wait in vain, say nothing or harm a job, do it the engine's way."""
+    ask_in_proportion(executor_class)
+    watch_submission(executor_class)
+    fill_arrays(executor_class)
+    watch_queue(executor_class)
 
 
 def end_leftovers(directory: Path, on_slurm: bool) -> None:

@@ -72,8 +72,8 @@ def is_of_group(job: SlurmJob, group: str | None) -> bool:
 
 
 def is_of_array(job: SlurmJob, rule: str) -> bool:
-    """Is a job a task of a rule's array that waits? All its tasks bear the comment of the first."""
-    return "_" in job.number and job.state == "PENDING" and job.comment.startswith(f"{comment_of(rule, [])}_wildcards_")
+    """Is a job a task of an array of a rule's, and waits? Its comment names no wildcards."""
+    return "_" in job.number and job.state == "PENDING" and job.comment == comment_of(rule, [])
 
 
 def is_one(nodes: str) -> bool:

@@ -14,9 +14,8 @@ from stemma.errors import warn
 from stemma.slurm import node_of
 
 BY_SBATCH = re.compile(r"The error message was '(?P<why>.*?)'\.\n\s+sbatch call:", re.DOTALL)
-BY_PLUGIN = re.compile(r"(?:Job|Array job) submission failed with exception: (?P<why>.*)", re.DOTALL)
+BY_PLUGIN = re.compile(r"Job submission failed with exception: (?P<why>.*)", re.DOTALL)
 BY_COMMAND = re.compile(r"Error submitting jobscript \(exit code \d+\):\n(?P<why>.*)", re.DOTALL)
-ARRAY = "Part of failed array sbatch submission"
 PREFIX = re.compile(r"^sbatch: (?:error: )?(?:Batch job submission failed: )?")
 FOR_NOW = re.compile(
     "SubmitJob|unable to contact|timed out|temporarily un|zero bytes|connection (?:refused|reset|failure)|in standby",
@@ -44,8 +43,7 @@ def watch_submission(executor_class: type) -> None:
             report(self, plugin.SubmittedJobInfo(job), f"Job submission failed with exception: {cause}")
 
     def report_unless_again(self, info, msg: str) -> None:
-        # Jobs of an array that is refused go one by one: some may be taken, the others get a reason each.
-        if msg.startswith(ARRAY) or (is_for_now(msg) and wait(self, reason_of(msg))):
+        if is_for_now(msg) and wait(self, reason_of(msg)):
             self._job_submission_executor.submit(self.run_job, info.job)
         else:
             report(self, info, msg)

@@ -11,13 +11,12 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
-SLURM_NOISE = (  # of its executor; the last three are said in the engine's words (stemma/announce.py)
+SLURM_NOISE = (  # of its executor; the last two are said in the engine's words (stemma/announce.py)
     "No SLURM account",
     "MinJobAge",
     "No account was given",
     "Unable to guess SLURM account",
     "Exception in run_job",
-    "sbatch failed for array",
     "A Job preemption",
 )
 KEPT = ("Nothing to be done",)

@@ -25,7 +25,7 @@ from stemma.announce import announce
 from stemma.asked import Idle, keep_build
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
-from stemma.cluster import adapt_resources, end_leftovers, slurm_executor
+from stemma.cluster import adapt_resources, end_leftovers, lead, slurm_executor
 from stemma.errors import StemmaError, refusal, warn
 from stemma.foresight import Foresight
 from stemma.jobs import begin_run
@@ -34,14 +34,11 @@ from stemma.keys import Keys
 from stemma.literal import literal_params, respect_literals, text
 from stemma.patches import plan_without_params
 from stemma.plan import keep
-from stemma.polling import ask_in_proportion
 from stemma.rules import ENGINE, RulePlan, named, script_of
 from stemma.settings import Settings
 from stemma.store import Store
-from stemma.submission import watch_submission
 from stemma.targets import resolve_targets
 from stemma.trust import Records
-from stemma.waiting import watch_queue
 
 T = TypeVar("T")
 BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs
@@ -168,9 +165,7 @@ def begin(workflow) -> None:
     take_lock(LOCK)
     end_leftovers(Path.cwd(), slurm is not None)
     if slurm is not None:
-        ask_in_proportion(slurm)
-        watch_submission(slurm)
-        watch_queue(slurm)
+        lead(slurm)
     if not workflow.local_exec:
         announce(workflow)
     Store.of(attached.settings).add_bytes(attached.config)

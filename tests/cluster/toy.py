@@ -13,7 +13,7 @@ from tests.cluster.slurm import wait_for
 from tests.golden import ROOT
 from tests.stemma.conftest import Toy
 
-SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\d+)")
+SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\w+)")
 PATIENCE = 180
 QUIET = ("--quiet", "rules", "progress", "host", "reason")
 

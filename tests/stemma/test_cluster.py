@@ -49,7 +49,7 @@ def test_names_of_jobs_and_nodes():
     assert is_of_group(job, "corpus")
     assert not is_of_group(job, "examples")
     assert not is_of_group(job, None)
-    task = SlurmJob("1_3", "PENDING", "", "0", "Resources", "rule_annotate_wildcards_foldoc")
+    task = SlurmJob("1_3", "PENDING", "", "0", "Resources", "rule_annotate")
     assert is_of_array(task, "annotate")
     assert not is_of_array(task, "annot")
     assert not is_of_array(job, "corpus")
