@@ -1,8 +1,19 @@
+from functools import cache
+
 from llm.plan.presets import plan_blocks, plan_files
+from stemma.config import with_numbers
 
 PLANS = plan_files(HOUSE / "config.yaml", HOUSE / "presets", list(map(Path, workflow.config_settings.configfiles)))
 PLANNED = list(PLANS)[-1]
 GIVEN = workflow.config_settings.config
+
+
+@cache
+def planned(preset):
+    """The blocks of a config that its plan is made of."""
+    found = plan_blocks(PLANS, preset, GIVEN)
+    parts = {"model": found["model"], "tokenizer": {"vocab_size": found["vocab_size"]}, "plan": found["plan"]}
+    return with_numbers(parts, HOUSE / "rules/schema.yaml")
 
 
 rule model_config:
@@ -29,9 +40,9 @@ rule preset_plan:
         page="results/plan/{preset}.html",
     params:
         preset=lambda w: w.preset,
-        model=lambda w: plan_blocks(PLANS, w.preset, GIVEN)["model"],
-        vocab_size=lambda w: plan_blocks(PLANS, w.preset, GIVEN)["vocab_size"],
-        plan=lambda w: plan_blocks(PLANS, w.preset, GIVEN)["plan"],
+        model=lambda w: planned(w.preset)["model"],
+        vocab_size=lambda w: planned(w.preset)["tokenizer"]["vocab_size"],
+        plan=lambda w: planned(w.preset)["plan"],
     log:
         "results/logs/preset_plan/{preset}.log",
     benchmark:

@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from stemma.colour import coloured
 from stemma.errors import StemmaError, printable, refusal
 
 
@@ -15,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         parsed.handle(parsed)
     except StemmaError as error:
-        print(f"error: {printable(getattr(parsed, 'what', '') + str(error))}", file=sys.stderr)
+        say(f"{getattr(parsed, 'what', '')}{error}")
         return 2
     except BrokenPipeError:  # `... | head`
         return 0
@@ -23,9 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
         line = refusal(error)
         if line is None:
             raise
-        print(f"error: {getattr(parsed, 'what', '')}{line}", file=sys.stderr)
+        say(f"{getattr(parsed, 'what', '')}{line}")
         return 2
     return 0
+
+
+def say(text: str) -> None:
+    """An error, in its line."""
+    print(coloured("error:", "red"), printable(text), file=sys.stderr)
 
 
 def parser(wanted: str | None) -> argparse.ArgumentParser:

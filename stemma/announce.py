@@ -1,8 +1,7 @@
-"""What the terminal says of jobs that run elsewhere: their runners speak into files of the executor's.
+"""What the terminal says of jobs that failed elsewhere: their runners speak into files of the executor's.
 
-One line for each that ends, the runner's own with the node, and one for each that fails: rule, artifact, the script's
-last error, what the scheduler did to it or the last that its log says, the log, and whether it is tried again. Reads
-markers (stemma/jobs.py).
+One line for each: rule, artifact, the script's last error, what the scheduler did to it or the last that its log says,
+the log, and whether it is tried again. Reads markers (stemma/jobs.py). What ended well says stemma/terminal.py.
 """
 
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 
 from stemma.jobs import Marker, read_marker
 from stemma.log import telling
-from stemma.run import line
 from stemma.slurm import reason_of_end, state_of
 from stemma.submission import give_up, is_for_now, is_told_to_end, reason_of
 
@@ -32,30 +30,18 @@ BY_SLURM = {  # what became of a job: what that means, and what to do when it ha
 def announce(workflow) -> None:
     """From now on speak for the jobs that this workflow submits."""
     executor = workflow.executor_plugin.executor
-    handle, tell = executor.handle_job_success, executor.print_job_error
-
-    def handle_and_say(self, job) -> None:
-        handle(self, job)
-        for member in members(job):
-            ended(member)
+    tell = executor.print_job_error
 
     def tell_and_say(self, info, msg=None, **others) -> None:
         failed(self, info, msg or "", [log for log in others.get("aux_logs") or [] if log])
         tell(self, info, msg, **others)
 
-    executor.handle_job_success, executor.print_job_error = handle_and_say, tell_and_say
+    executor.print_job_error = tell_and_say
 
 
 def members(job) -> list:
     """The jobs of a group; of what is no group itself."""
     return list(job) if job.is_group() else [job]
-
-
-def ended(job) -> None:
-    """The line that its runner said where nobody hears it."""
-    marker = marker_of(job)
-    if marker and marker.state == "done":
-        say(f"{line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds)}  {marker.node}")
 
 
 def failed(executor, info, msg: str, logs: list[str]) -> None:

@@ -1,14 +1,17 @@
 """What a run of Snakemake asks for becomes the build of its directory (stemma/build.py) when its first job starts, or
-when there is nothing to be done."""
+when there is nothing to be done; what is not of it leaves results/ when the run has come to its end."""
 
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 from snakemake.common import NOTHING_TO_BE_DONE_MSG
 
 from stemma import build
-from stemma.files import where_writable
 from stemma.keys import Keys
+from stemma.leaving import let_leave
 from stemma.rules import ENGINE
+from stemma.trust import Records
 
 
 def keep_build(dag, keys: Keys, default: str | None) -> None:
@@ -24,14 +27,32 @@ def goals(keys: Keys, rule) -> set[str]:
     return {path for _, path in job.outputs or job.inputs if keys.plan.maker(path)}
 
 
-class Idle(logging.Handler):
-    """Hears that there is nothing to be done: no job starts then, and Snakemake calls nobody."""
+def settle(workflow) -> list[str]:
+    """Once all that was asked for stands, and it was all that there is to ask for: clear results/ of what is not of the
+    build. Returns the names of what has left."""
+    attached, found = workflow.attached, build.here()
+    if found is None or found.settled or not found.complete:
+        return []
+    return let_leave(Records.of(attached.settings), lambda path, expected: would_make(attached.keys, path, expected))
 
-    def __init__(self, workflow):
+
+def would_make(keys: Keys, path: Path, expected: str) -> bool:
+    """Does this config make a path just so? A rule's functions may fail for what it does not have, whichever way."""
+    try:
+        job = keys.plan.maker(str(path))
+        return job is not None and keys.expected(job) == expected
+    except Exception:
+        return False
+
+
+class Idle(logging.Handler):
+    """Hears that there is nothing to be done, and does what else there is: no job starts then, and Snakemake calls
+    nobody."""
+
+    def __init__(self, act: Callable[[], None]):
         super().__init__()
-        self.workflow = workflow
+        self.act = act
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == NOTHING_TO_BE_DONE_MSG and not self.workflow.dryrun:
-            with where_writable():
-                keep_build(self.workflow.dag, self.workflow.attached.keys, self.workflow.default_target)
+        if record.msg == NOTHING_TO_BE_DONE_MSG:
+            self.act()

@@ -7,7 +7,7 @@ not: the report, the account, the crate and `verify` pass it over and say so. Ke
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stemma import artifact, digest
@@ -20,10 +20,13 @@ NAMED = 3  # of the artifacts that are passed over, in one line
 
 @dataclass(frozen=True)
 class Build:
-    """`wanted`: the expected key under which each path is to stand; `asked`: those that the last run wanted."""
+    """`wanted`: the expected key under which each path is to stand; `asked`: the paths that the last run wanted, and
+    whether it was `complete`. `settled`: what is not of it has left results/."""
 
     wanted: dict[str, str]
     asked: list[str]
+    complete: bool
+    settled: bool
 
     def has(self, path: Path, pointer: Pointer) -> bool:
         """Does what the pointer says of a path belong to it?"""
@@ -39,9 +42,19 @@ def keep(asked: dict[str, str], complete: bool) -> None:
     """Say what a run wants: the expected key of each output. Not complete: the rest of the build stays as it was."""
     before = here()
     wanted = asked if complete or before is None else before.wanted | asked
-    now = Build(wanted, sorted(asked))
-    if before != now:
-        digest.write_atomically(BUILD, digest.canonical(asdict(now)))
+    found = Build(wanted, sorted(asked), complete, settled=True)
+    if before != found:
+        write(replace(found, settled=False))
+
+
+def settle() -> None:
+    """Say that what is not of the build has left."""
+    write(replace(here(), settled=True))
+
+
+def write(found: Build) -> None:
+    """Put it down."""
+    digest.write_atomically(BUILD, digest.canonical(asdict(found)))
 
 
 def standing() -> Iterator[tuple[Path, Pointer]]:

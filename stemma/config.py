@@ -7,6 +7,7 @@ workflow.
 import difflib
 import math
 import re
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -17,7 +18,7 @@ from stemma.errors import StemmaError
 
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 LARGEST = 2**63 - 1  # what arrays, data frames and random generators take
-NUMBER = re.compile(r"[-+]?[\d.]+e[-+]?\d+", re.IGNORECASE)
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)e[-+]?\d+", re.IGNORECASE)
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
 )
@@ -27,13 +28,49 @@ Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_c
 def check(config: dict, schema: Path) -> None:
     """Raise StemmaError for the first thing in `config` that no job could be given or that the schema (YAML) forbids;
     set defaults in place."""
-    rules = yaml.safe_load(schema.read_text())
+    rules = read(schema)
     check_values(config)
     config.update(plain(config))
     fill(config, rules, rules)
-    errors = sorted(Validator(rules).iter_errors(config), key=lambda error: error.json_path)
+    errors = list(Validator(rules).iter_errors(config))
+    if take_numbers(config, errors):
+        errors = list(Validator(rules).iter_errors(config))
     if errors:
+        errors.sort(key=lambda error: error.json_path)
         raise StemmaError(sentence(errors[0]))
+
+
+def with_numbers(config: dict, schema: Path) -> dict:
+    """A part of a config, not checked otherwise, with numbers where the schema wants them; see take_numbers."""
+    take_numbers(config, list(Validator(read(schema)).iter_errors(config)))
+    return config
+
+
+@cache
+def read(schema: Path) -> dict:
+    """The schema's rules; to read them takes longer than to check a config."""
+    return yaml.safe_load(schema.read_text())
+
+
+def take_numbers(config: dict, errors: list[jsonschema.ValidationError]) -> bool:
+    """Make numbers of `1e-3`, `450e9` and the like, which YAML reads as text, where the schema wanted numbers and said
+    so in its errors. Returns whether there were any."""
+    waiting, found = list(errors), False
+    while waiting:
+        error = waiting.pop()
+        waiting += error.context or ()
+        if error.validator != "type" or not isinstance(error.instance, str) or not NUMBER.fullmatch(error.instance):
+            continue
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        number = plain(float(error.instance))
+        if "number" in wanted or "integer" in wanted and isinstance(number, int):
+            *parents, name = error.absolute_path
+            check_values(number, tuple(map(str, error.absolute_path)))
+            place = config
+            for parent in parents:
+                place = place[parent]
+            place[name], found = number, True
+    return found
 
 
 def check_values(value: object, place: tuple[str, ...] = ()) -> None:
@@ -91,8 +128,8 @@ def sentence(error: jsonschema.ValidationError) -> str:
         return f"config: {where}: unknown key; {hint}"
     if error.validator == "pattern" and "errorMessage" in error.schema:
         return f"config: {place}: {error.instance!r} {error.schema['errorMessage']}"
-    if error.validator == "type" and isinstance(error.instance, str) and NUMBER.fullmatch(error.instance):
-        return f"config: {place}: YAML reads {error.instance} as text; write a number with point and sign, like 1.0e-3"
+    if error.validator == "type" and error.validator_value == "array" and not isinstance(error.instance, dict):
+        return f"config: {place}: {error.instance!r} is one value where a list belongs; write [{error.instance}]"
     if error.validator == "type":
         return f"config: {place}: {error.instance!r} is not of type {error.validator_value}; correct the value"
     if error.validator == "required":

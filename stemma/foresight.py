@@ -16,11 +16,13 @@ from stemma.trust import Records
 
 
 class Foresight:
-    """Foresees for one workflow, from the records that count."""
+    """Foresees for one workflow, from the records that count. `known`: a dict, where all is asked about one moment; it
+    fills with what was found of each job."""
 
-    def __init__(self, keys: Keys, records: Records):
+    def __init__(self, keys: Keys, records: Records, known: dict[str, dict | None] | None = None):
         self.keys = keys
         self.records = records
+        self.known = known
 
     def holds(self, job: Wanted) -> bool:
         """Does the store hold what this job would give?"""
@@ -47,6 +49,14 @@ class Foresight:
 
     def recorded(self, job: Wanted) -> dict | None:
         """The record of the job's action, if every input can be foreseen and the store has all its objects."""
+        if self.known is None:
+            return self.found(job)
+        if job.place not in self.known:
+            self.known[job.place] = self.found(job)
+        return self.known[job.place]
+
+    def found(self, job: Wanted) -> dict | None:
+        """The same, looked for."""
         inputs = []
         for name, path in self.keys.in_order(job):
             sha256 = self.digest_of(path)

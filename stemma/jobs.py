@@ -51,7 +51,8 @@ class Process:
 
 @dataclass
 class Marker:
-    """One job's: `state` is running, done, failed or stopped; `how` is hit or run; times are seconds since 1970."""
+    """One job's: `state` is running, done, failed or stopped; `how` is hit or run; `more`: outputs beside the target;
+    times are seconds since 1970."""
 
     rule: str
     target: str
@@ -64,6 +65,7 @@ class Marker:
     started: float
     state: str = "running"
     stage: str = ""
+    more: int = 0
     how: str | None = None
     error: str | None = None
     ended: float | None = None
@@ -113,7 +115,7 @@ def read_run() -> dict | None:
 
 
 @contextlib.contextmanager
-def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: str) -> Iterator[Marker]:
+def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: str, more: int = 0) -> Iterator[Marker]:
     """Keep a job's marker while it is done. `place`: its first declared output. The body says `how` it was done."""
     before = read_marker(place)
     marker = Marker(
@@ -127,6 +129,7 @@ def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: 
         before.attempt + 1 if before else 1,
         time.time(),
         stage=stage,
+        more=more,
     )
     marker.write(place)
     marker.state = "failed"
@@ -185,8 +188,6 @@ def begin_run(workflow) -> None:
     if executor == "touch":
         return
     settings = workflow.resource_settings
-    jobs = list(workflow.dag.needrun_jobs())
-    places = {job: str(job.output[0]) if job.output else job.rule.name for job in jobs}
     run = {
         "started": time.time(),
         "process": asdict(Process.this()),
@@ -194,23 +195,33 @@ def begin_run(workflow) -> None:
         "executor": executor,
         "cores": settings.cores if executor == "local" else settings.local_cores,
         "jobs_at_once": settings.nodes,
-        "jobs": [
-            {
-                "rule": job.rule.name,
-                "place": places[job],
-                "comment": comment_of(job.rule.name, list(job.wildcards)),
-                "group": job.group,
-                "threads": job.threads if executor == "local" else 1,
-                "attempts": (job.restart_times or 0) + 1,
-                "marked": "python -m stemma run " in (job.rule.shellcmd or ""),
-                "here": executor == "local" or job.rule.name in workflow._localrules,
-                "needs": sorted(places[other] for other in workflow.dag.dependencies[job] if other in places),
-            }
-            for job in jobs
-        ],
+        "jobs": planned(workflow),
     }
     shutil.rmtree(MARKERS, ignore_errors=True)
     write(RUN, run)
+
+
+def planned(workflow) -> list[dict]:
+    """The jobs that are to be done, those that others need first. A rule that only gathers others has its name for a
+    place, any other the path of its first output."""
+    local = workflow.local_exec or workflow.dryrun
+    dag = workflow.dag
+    jobs = [job for level in dag.toposorted(set(dag.needrun_jobs())) for job in sorted(level, key=str)]
+    places = {job: str(job.output[0]) if job.output else job.rule.name for job in jobs}
+    return [
+        {
+            "rule": job.rule.name,
+            "place": places[job],
+            "comment": comment_of(job.rule.name, list(job.wildcards)),
+            "group": job.group,
+            "threads": job.threads if local else 1,
+            "attempts": (job.restart_times or 0) + 1,
+            "marked": "python -m stemma run " in (job.rule.shellcmd or ""),
+            "here": local or job.rule.name in workflow._localrules,
+            "needs": sorted(places[other] for other in dag.dependencies[job] if other in places),
+        }
+        for job in jobs
+    ]
 
 
 def write(path: Path, value: dict) -> None:

@@ -16,6 +16,10 @@ from pathlib import Path
 import yaml
 
 LOADERS = ("load_configfile", "_load_configfile")  # of snakemake.common.configfile
+MISSING = re.compile(
+    r"Missing input files for rule (?P<rule>\w+):(?:.*?wildcards: (?P<of>[^\n]+))?.*affected files:\s*(?P<files>\S.*)",
+    re.DOTALL,
+)
 PLACE = re.compile(r'in "(?P<file>.+)", line (?P<line>\d+), column \d+')
 
 
@@ -76,10 +80,21 @@ def fault(text: str) -> str:
     return f"{where}: {' '.join(problem[:2])}; correct it, or put the value in quotes"
 
 
-def nearest(file: str) -> str:
+def missing_input(text: str) -> str | None:
+    """What Snakemake says of an input that neither stands there nor is made by a rule: a source, as a rule."""
+    found = MISSING.search(text)
+    if not found:
+        return None
+    file, *others = (line.strip() for line in found["files"].splitlines() if line.strip())
+    more = f" (nor do {len(others)} others)" if others else ""
+    reader = f"{found['rule']} ({found['of']})" if found["of"] else found["rule"]
+    return f"{file} does not exist{more}, and {reader} reads it; {nearest(file, 'put it there, or correct the path')}"
+
+
+def nearest(file: str, remedy: str = "correct --configfile, or write it") -> str:
     """What to give instead of a file that is not there: one of its name in a folder here, or one called almost so."""
     folder, name = Path(file).parent, Path(file).name
     found = sorted(Path().glob(f"*/{glob.escape(name)}"))
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found += [folder / near for near in difflib.get_close_matches(name, names, 1, 0.75)]
-    return f"did you mean {found[0]}?" if found else "correct --configfile, or write it"
+    return f"did you mean {found[0]}?" if found else remedy

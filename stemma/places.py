@@ -7,7 +7,7 @@ directory, is the user's: it is moved to results/.aside/ as it is, never read th
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,10 +52,10 @@ def take_away(store: Store, path: Path) -> None:
         site.aside.say()
 
 
-def remove(store: Store, path: Path) -> list[str]:
-    """Remove all that the engine put at a declared path. Returns the names of what is not as the engine put it; it
-    stays where it is."""
-    before = artifact.put_before(path)
+def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]:
+    """Remove all that the engine put at a declared path, but for files that are `spared`. Returns the names of what is
+    not as the engine put it; it stays where it is."""
+    before = {name: put for name, put in artifact.put_before(path).items() if path.parent / name not in spared}
     site, left = Site(store, path.parent, {}, before), []
     with contextlib.suppress(FileNotFoundError), opened(path.parent) as folder:
         for name in sorted(before):

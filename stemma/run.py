@@ -25,6 +25,7 @@ from stemma.trust import Records
 from stemma.writeback import write_back
 
 ATTEMPTS = 3
+TOLD = "STEMMA_TOLD"  # set where somebody else says what has become of each job
 
 
 def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
@@ -158,12 +159,17 @@ def stage_of(job: Job) -> str:
 
 
 def report(job: Job, how: str, seconds: float) -> None:
-    """One line per job: stage, rule, target, hit or run, seconds."""
-    more = sum(map(len, job.outputs.values())) - 1
-    target = describe(job) + (f" +{more}" if more else "")
-    print(line(stage_of(job), job.rule, target, how, seconds), file=sys.stderr, flush=True)
+    """One line per job: stage, rule, target, hit or run, seconds; unless the snakemake that asked for it says so."""
+    if not os.environ.get(TOLD):
+        print(line(stage_of(job), job.rule, describe(job), how, seconds, more(job)), file=sys.stderr, flush=True)
 
 
-def line(stage: str, rule: str, target: str, how: str, seconds: float) -> str:
-    """What a job has done, in columns."""
-    return f"{stage:<12} {rule:<15} {target:<42} {how}  {seconds:6.1f} s"
+def more(job: Job) -> int:
+    """How many outputs it has beside the one that it is called by."""
+    return sum(map(len, job.outputs.values())) - 1
+
+
+def line(stage: str, rule: str, target: str, how: str, seconds: float, others: int) -> str:
+    """What a job has done, in columns. `others`: outputs beside the target."""
+    shown = f"{target} +{others}" if others else target
+    return f"{stage:<12} {rule:<15} {shown:<42} {how}  {seconds:6.1f} s"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stemma import build
-from stemma.catalogue import current, size_text
+from stemma.catalogue import Artifact, current, size_text
 from stemma.report.poster import load
 from stemma.report.values import figures
 from stemma.trust import Records
@@ -14,10 +14,13 @@ PAGE = Path("results/report/index.html")
 def print_summary(records: Records, poster: Path | None, targets: list[str], hints: list[str]) -> None:
     """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines.
 
-    Of the build only what the last run asked for: a run for a part says nothing of the rest."""
-    asked = asked_for()
+    Of the build only what the last run asked for: a run for a part says nothing of the rest, and lists what it ended
+    with beside the targets."""
+    run = build.here()
+    asked = set(run.asked) if run else None
     artifacts = [item for item in current(records) if asked is None or str(item.path) in asked]
-    shown = [item for item in artifacts if not targets or item.target in targets]
+    goals = [] if run is None or run.complete else ends(artifacts)
+    shown = [item for item in artifacts if not targets or item.target in targets or item in goals]
     print("\nArtifacts")
     for item in shown:
         print(f"  {item.target:<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
@@ -28,12 +31,12 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
         print(f"\nReport\n  {PAGE}")
     if note := build.divided().note:
         print(f"\nAlso in results/\n  {note}")
-    if hints:
+    if hints and (run is None or run.complete):
         print("\nNext", *(f"  {hint}" for hint in hints), sep="\n")
     print(flush=True)
 
 
-def asked_for() -> frozenset[str] | None:
-    """The outputs that the last run asked for; None where no run has said so."""
-    found = build.here()
-    return found.asked if found else None
+def ends(artifacts: list[Artifact]) -> list[Artifact]:
+    """Those that no other one was made from."""
+    read = {item["name"] for artifact in artifacts for item in artifact.inputs}
+    return [item for item in artifacts if str(item.path) not in read]

@@ -1,14 +1,17 @@
 """Keep the terminal to one line per job and one line per error, when the profile asks Snakemake to be quiet.
 
-The runner speaks for each job (stemma/run.py), or stemma/announce.py where that runs elsewhere.
+In its place speak stemma/terminal.py and, of jobs that fail elsewhere, stemma/announce.py.
 """
 
 import logging
+import os
 import re
 import sys
 
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
+
+from stemma.mishaps import missing_input
 
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
 SLURM_NOISE = (  # of its executor; the last two are said in the engine's words (stemma/announce.py)
@@ -25,11 +28,17 @@ LABEL = re.compile(r"^(\w*(Error|Exception): )+")
 
 
 def be_terse(workflow) -> None:
-    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules. Its log file stays as it is."""
-    if Quietness.RULES not in (workflow.output_settings.quiet or ()):
-        return
+    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules. Its log file stays as it is. Whoever
+    says --verbose wants to see all that Snakemake says, whatever a profile says of quiet."""
+    settings = workflow.output_settings
     for handler in logging.getLogger("snakemake.logging").handlers:
-        if handler.name == "DefaultStreamHandler":
+        if handler.name != "DefaultStreamHandler":
+            continue
+        handler.nocolor |= bool(os.environ.get("NO_COLOR"))
+        if settings.verbose:
+            for part in (*handler.filters, handler.formatter):
+                part.quiet = set()
+        elif Quietness.RULES in (settings.quiet or ()):
             handler.addFilter(one_line)
 
 
@@ -41,19 +50,21 @@ def one_line(record: logging.LogRecord) -> bool:
     if any(noise in text for noise in NOISE + SLURM_NOISE):
         return False
     if record.levelno >= logging.ERROR and not text.startswith("error: "):
-        record.msg, record.args = f"error: {essence(text)}", ()
+        record.msg, record.args = f"error: {missing_input(text) or essence(text)}", ()
     return True
 
 
 def essence(text: str) -> str:
-    """An exception's message alone: without its class, the place in the Snakefile and the frames around it."""
+    """An exception's message alone: without its class, the place in the Snakefile and the frames around it. Of one that
+    is nothing but frames, which only a mistake in the program explains, the end."""
     lines = []
     for line in map(str.strip, text.strip().splitlines()):
         if line.startswith(('File "', "Traceback")):
             break
         if line and not FRAME.fullmatch(line):
             lines.append(LABEL.sub("", line))
-    return " ".join(lines)
+    last = text.strip().splitlines()[-1:] or ["no message"]
+    return " ".join(lines) or f"{last[0]} (a mistake in the program; --verbose shows where)"
 
 
 class LogHandler(LogHandlerBase):

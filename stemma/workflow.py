@@ -5,6 +5,7 @@
 derived from the job and is not compared. Nothing is executed or written here before the first job starts.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -21,12 +22,13 @@ from snakemake.logging import logger
 from snakemake.shell import shell
 
 from stemma import digest
-from stemma.announce import announce
-from stemma.asked import Idle, keep_build
+from stemma.announce import announce, say
+from stemma.asked import Idle, keep_build, settle
 from stemma.call import Call, spelled
 from stemma.closure import reader_of
 from stemma.cluster import adapt_resources, end_leftovers, lead, slurm_executor
 from stemma.errors import StemmaError, refusal, warn
+from stemma.files import where_writable
 from stemma.foresight import Foresight
 from stemma.jobs import begin_run
 from stemma.judgement import judge_staleness, judge_submission
@@ -35,14 +37,17 @@ from stemma.literal import literal_params, respect_literals, text
 from stemma.patches import plan_without_params
 from stemma.plan import keep
 from stemma.rules import ENGINE, RulePlan, named, script_of
+from stemma.run import TOLD
 from stemma.settings import Settings
 from stemma.store import Store
 from stemma.targets import resolve_targets
+from stemma.terminal import speak
 from stemma.trust import Records
 
 T = TypeVar("T")
 BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Lustre without -o flock, some NFS servers
+NAMED = 3  # of what has left results/
 LOCK = Path(".snakemake/stemma.lock")
 CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
 
@@ -56,6 +61,11 @@ class Attached:
     config: bytes
     call: Call
     files: list[Path]
+
+    @property
+    def values(self) -> dict:
+        """The config."""
+        return json.loads(self.config)
 
     def keep_plan(self) -> None:
         """Keep the jobs whose keys were asked for, see stemma/plan.py."""
@@ -84,8 +94,10 @@ def attach(workflow, settings: Settings) -> Attached:
             raise WorkflowError(
                 f"{path} holds a `{os.pathsep}`, which lists of paths are cut at (PYTHONPATH, PATH); move it"
             )
+    told = workflow.is_main_process and speak(workflow)
     python, house = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, root))
     exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} STEMMA_PARENT={os.getpid()}"
+    exported += f" {TOLD}=1" * told
     shell.prefix(text(f"export {exported}; "))
     read = workflow.config_settings
     call = Call.of(Path(workflow.main_snakefile), map(Path, read.configfiles), read.config)
@@ -96,7 +108,9 @@ def attach(workflow, settings: Settings) -> Attached:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
         judge_staleness(keys, plan)
         judge_submission(workflow, Foresight(keys, Records.of(settings)), plan)
-        logger.addHandler(Idle(workflow))
+        logger.addHandler(Idle(lambda: plain_errors(lambda: rest(workflow))))
+        after = workflow._onsuccess
+        workflow._onsuccess = lambda log: (plain_errors(lambda: clear(workflow)), after(log))
         workflow.onstart(lambda log: plain_errors(lambda: begin(workflow)))
     return workflow.attached
 
@@ -178,6 +192,29 @@ def begin(workflow) -> None:
     begin_run(workflow)
 
 
+def clear(workflow) -> None:
+    """After a run: what is not of its build leaves results/, and is named."""
+    left = settle(workflow)
+    if left:
+        names = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+        say(f"left results/, not of this build (the store keeps it): {names}")
+
+
+def rest(workflow) -> None:
+    """What the main process does where no job has to be done: it says what it wants all the same, unless another one
+    builds here or nothing can be written."""
+    if workflow.dryrun or workflow.touch:
+        return
+    with contextlib.suppress(Occupied), where_writable():
+        take_lock(LOCK)
+        keep_build(workflow.dag, workflow.attached.keys, workflow.default_target)
+        clear(workflow)
+
+
+class Occupied(WorkflowError):
+    """Another snakemake builds here."""
+
+
 def take_lock(path: Path) -> None:
     """Hold the directory for this process. The kernel frees the lock with the process, however it ends."""
     path.parent.mkdir(exist_ok=True)
@@ -185,9 +222,7 @@ def take_lock(path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkflowError(
-            f"another snakemake builds in {Path.cwd()}; wait for it, or stop it and run again"
-        ) from None
+        raise Occupied(f"another snakemake builds in {Path.cwd()}; wait for it, or stop it and run again") from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

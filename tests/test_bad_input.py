@@ -141,7 +141,8 @@ def test_source_that_yields_nothing(tmp_path):
 
 def test_missing_file(tmp_path):
     line = error_of(snakemake(tmp_path, source(path="no/such/folder"), "raw"))
-    assert "no/such/folder" in line
+    remedy = "put it there, or correct the path"
+    assert line == f"error: no/such/folder does not exist, and collect (source=mine) reads it; {remedy}"
 
 
 def test_missing_url(tmp_path):

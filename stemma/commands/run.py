@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stemma.jobs import marked
 from stemma.record import Job
-from stemma.run import describe, run_job, stage_of
+from stemma.run import describe, more, run_job, stage_of
 from stemma.settings import ROOT, Settings
 
 
@@ -43,7 +43,7 @@ def handle(parsed: argparse.Namespace) -> None:
     )
     parsed.what = f"{job.rule} {describe(job)}: "
     log, place = Path(parsed.log), next(iter(job.outputs.values()))[0]
-    with marked(job.rule, place, describe(job), job.expected, log, stage_of(job)) as marker:
+    with marked(job.rule, place, describe(job), job.expected, log, stage_of(job), more(job)) as marker:
         marker.how = run_job(job, parsed.settings, ROOT, log)
 
 

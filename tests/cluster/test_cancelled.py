@@ -44,7 +44,10 @@ def test_a_queued_job_with_its_reason_then_where_it_runs_then_cancelled(cluster,
     assert f"(Slurm job {job.slurm} on {job.node})" in line
     assert line.startswith("error: first results/parts: it was cancelled; log results/logs/first.log")
     assert line.endswith("; run again")
-    assert [text for text in run.lines if text != line and not text.startswith("Using profile")] == []
+    begun, *rest = [text for text in run.lines if text != line and not text.startswith("Using profile")]
+    assert begun.startswith("3 jobs: 3 to run")
+    assert rest[-1].startswith("0 of 3 jobs are done; what they gave is kept")
+    assert all(text.startswith("  ") for text in rest[:-1])
     assert first().state in ("lost", "stopped")
 
 

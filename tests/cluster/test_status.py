@@ -44,7 +44,8 @@ def errors(said: str) -> list[str]:
 
 def test_a_run_reads_like_a_local_one_and_names_the_nodes(built):
     for rule in ("annotate", "clean", "pretrain", "preferences"):
-        assert re.search(rf"^\w+ +{rule} +results/\S+ +run +\d+\.\d s  n[12]$", built.said, re.MULTILINE), built.said
+        said = rf"^\w+ +{rule} +results/\S+ +run +\d+\.\d s  n[12]  \d+/\d+( |$)"
+        assert re.search(said, built.said, re.MULTILINE), built.said
     assert not any(word in built.said for word in NOISE), built.said
 
 

@@ -34,7 +34,7 @@ rule step:
     output:
         final="results/step-{n}.txt",
     params:
-        loss=lambda w: config["loss"] / int(w.n),
+        loss=lambda w: {n: config["loss"] / n for n in range(1, config["steps"] + 1)}[int(w.n)],
     log:
         "results/logs/{n}.log",
     shell:
@@ -151,9 +151,64 @@ def test_a_part_of_it_leaves_the_rest_in_the_build(steps: Toy):
 def test_another_configs_page_in_between_empties_nothing(steps: Toy):
     account(steps)
     assert account(steps, "results/extra/x.txt", "--config", "loss=5", "steps=7") == (["results/extra/x.txt"], None)
-    assert {path.name for path in (steps.path / "results").glob("step-*")} == {"step-1.txt", "step-2.txt"}
-    assert steps.build() == []
+    assert standing(steps) == {"step-1.txt", "step-2.txt", "extra/x.txt"}
+    assert "3 artifacts" in ask(steps, "verify").stdout
     assert account(steps, "--forcerun", "report") == (TWO, "6")
+    assert standing(steps) == {"step-1.txt", "step-2.txt"}
+
+
+def standing(toy: Toy) -> set[str]:
+    """Files of results/ that are not the engine's own, nor the report's."""
+    folder = toy.path / "results"
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if not name.startswith((".", "logs/", "report/"))}
+
+
+def test_what_another_config_left_leaves_and_comes_back(steps: Toy):
+    """After a whole run results/ holds what the config builds, and what is not the engine's; the store has the rest."""
+    account(steps, "--config", "steps=4")
+    (steps.path / "results/notes.txt").write_text("mine")
+    (steps.path / "results/mine").mkdir()
+    changed = steps.path / "results/step-4.txt"
+    changed.unlink()
+    changed.write_text("changed by hand")
+    done = steps.snakemake()
+    assert done.returncode == 0, done.stderr
+    assert (
+        "left results/, not of this build (the store keeps it): results/step-3.txt, results/step-4.txt" in done.stderr
+    )
+    assert "warning: results/step-4.txt was changed since it was built: it stays" in done.stderr
+    assert standing(steps) == {"step-1.txt", "step-2.txt", "notes.txt", "step-4.txt"}
+    assert changed.read_text() == "changed by hand"
+    assert (steps.path / "results/mine").is_dir()
+    changed.unlink()
+    assert steps.build("--config", "steps=4") == [("step", "hit"), ("step", "hit")]
+    assert standing(steps) == {"step-1.txt", "step-2.txt", "step-3.txt", "step-4.txt", "notes.txt"}
+
+
+def test_what_the_config_would_make_so_stays_though_nobody_asked(steps: Toy):
+    account(steps)
+    account(steps, "results/extra/x.txt")
+    account(steps, "results/step-7.txt", "--config", "steps=9")
+    assert steps.build() == []
+    assert standing(steps) == {"step-1.txt", "step-2.txt", "extra/x.txt"}
+    assert "2 artifacts" in ask(steps, "verify").stdout
+    assert "note: results/extra/x.txt: not of this build" in ask(steps, "verify").stdout
+    steps.replace("config.yaml", "loss: 12", "loss: 24")
+    account(steps)
+    assert standing(steps) == {"step-1.txt", "step-2.txt"}
+
+
+def test_what_the_store_has_lost_stays(steps: Toy):
+    """Then results/ has the only copy."""
+    account(steps, "--config", "steps=3")
+    last = steps.path / "results/step-3.txt"
+    (copy := last.with_name("copy")).write_bytes(last.read_bytes())
+    (stored,) = (file for file in (steps.path / "results/.store/objects").glob("*/*") if file.samefile(last))
+    stored.unlink()
+    copy.unlink()
+    account(steps)
+    assert standing(steps) == {"step-1.txt", "step-2.txt", "step-3.txt"}
 
 
 def test_what_a_failed_run_did_not_come_to_is_not_of_the_build(built: Toy):
@@ -167,9 +222,12 @@ def test_what_a_failed_run_did_not_come_to_is_not_of_the_build(built: Toy):
 
 
 def test_nothing_to_be_done_is_a_build_too(steps: Toy):
-    """The longer run's report is gone with nothing else to do: the shorter build is what stands."""
-    account(steps, "--config", "steps=3")
-    account(steps, "some", "--config", "loss=99")
-    account(steps, *TWO)
-    assert steps.build(*TWO) == []
-    assert json.loads(steps.read("results/.records/build.json"))["asked"] == TWO
+    """What a part of another config's build left goes, although no job is done."""
+    account(steps)
+    account(steps, "results/extra/x.txt", "--config", "loss=5")
+    done = steps.snakemake()
+    assert "Nothing to be done" in done.stderr
+    assert "left results/, not of this build (the store keeps it): results/extra/x.txt" in done.stderr
+    assert standing(steps) == {"step-1.txt", "step-2.txt"}
+    assert not (steps.path / "results/extra").exists()
+    assert json.loads(steps.read("results/.records/build.json"))["settled"] is True

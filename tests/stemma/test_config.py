@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+import yaml
 
 from stemma.config import check
 from stemma.errors import StemmaError
@@ -13,6 +14,10 @@ additionalProperties: false
 required: [process]
 properties:
   seed: {type: integer, default: 7}
+  names: {type: array, items: {type: string}}
+  bounds:
+    type: object
+    additionalProperties: {anyOf: [{type: "null"}, {type: object, properties: {max: {type: number}}}]}
   process:
     type: object
     additionalProperties: false
@@ -56,7 +61,13 @@ def test_defaults_are_filled_deep(schema):
         ({"process": {}, "seed": True}, "config: seed: True is not of type integer"),
         ({"process": {"min_words": float("inf")}}, "config: process.min_words: inf is no finite number"),
         ({"process": {}, "sources": {"a": {"rate": float("nan")}}}, "config: sources.a.rate: nan is no finite number"),
-        ({"process": {}, "sources": {"a": {"rate": "1e-3"}}}, "config: sources.a.rate: YAML reads 1e-3 as text"),
+        ({"process": {}, "sources": {"a": {"rate": "1e-3x"}}}, "config: sources.a.rate: '1e-3x' is not of type number"),
+        ({"process": {}, "sources": {"a": {"rate": "1e999"}}}, "config: sources.a.rate: inf is no finite number"),
+        ({"process": {"min_words": "1e-3"}}, "config: process.min_words: '1e-3' is not of type integer"),
+        (
+            {"process": {}, "names": "foldoc"},
+            "config: names: 'foldoc' is one value where a list belongs; write [foldoc]",
+        ),
         ({"process": {}, "sources": {"a": {}, 1: {}}}, "config: sources: the key 1 is no text; put it in quotes"),
         ({"process": {}, None: 1, "b": 2}, "config: the top level: the key None is no text"),
         ({"process": [{"a": 1, True: 2}]}, "config: process.0: the key True is no text"),
@@ -95,3 +106,16 @@ def test_equal_numbers_have_one_spelling(schema):
     check(config, schema)
     found = [config["process"]["min_words"], config["seed"], *(source["rate"] for source in config["sources"].values())]
     assert [repr(value) for value in found] == ["3", "2", "1", "0.5"]
+
+
+def test_numbers_with_an_exponent_are_numbers(schema):
+    """YAML 1.1 reads `1e-3` as text: a number needs a point and a sign there."""
+    config = yaml.safe_load(
+        "{seed: 1e3, process: {min_words: 2.5E+2, mode: a}, sources: {a: {rate: 1e-3}, b: {license: 1e3}},"
+        " bounds: {x: {max: -4.5e-1}, y: null}, names: [1e5]}"
+    )
+    check(config, schema)
+    assert (config["seed"], config["process"]["min_words"]) == (1000, 250)
+    assert config["sources"] == {"a": {"rate": 0.001, "license": "unknown"}, "b": {"license": "1e3"}}
+    assert config["bounds"] == {"x": {"max": -0.45}, "y": None}
+    assert config["names"] == ["1e5"]

@@ -42,6 +42,13 @@ def test_before_the_workflow_is_read(toy: Toy):
     assert (done.returncode, done.stderr.splitlines()[1:]) == (1, [line])
 
 
+def test_a_source_that_is_not_there(toy: Toy):
+    (toy.path / "text.txt").rename(toy.path / "texts.txt")
+    done = toy.snakemake("--dry-run")
+    assert done.returncode == 1
+    assert done.stdout == "error: text.txt does not exist, and first reads it; did you mean texts.txt?\n"
+
+
 def test_the_logger_alone_is_as_terse_as_the_profile(toy: Toy):
     """Without a profile that asks Snakemake to be quiet."""
     command = toy.command("--logger", "stemma")
