@@ -81,5 +81,5 @@ ask: setup      ## answer PROMPT with the quantized model: make ask PROMPT="What
 	  --answers $$answers >/dev/null && $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[0]["answer"])' \
 	  $$answers; status=$$?; rm -f $$answers; exit $$status
 
-clean:          ## remove what the current config builds; the store keeps it
-	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name .store -exec rm -rf {} +
+clean:          ## remove what was built from results/; the store keeps it, what is not the engine's stays
+	@$(BIN)/python -m stemma clean

@@ -117,6 +117,12 @@ def write_mark(path: Path, mark: Mark) -> None:
     write_atomically(mark_path(path), json.dumps(asdict(mark), sort_keys=True).encode())
 
 
+def marked_below(directory: Path) -> list[Path]:
+    """The views below a directory of results/ that have a mark."""
+    marks = (POINTERS / directory.relative_to("results")).rglob(f"*{MARK}") if directory.parts[0] == "results" else ()
+    return sorted(Path("results") / mark.relative_to(POINTERS).with_suffix("") for mark in marks)
+
+
 def put_before(path: Path) -> dict[str, list[list]]:
     """What the engine says it put at a declared path and, of a directory, at those below: for each name relative to the
     path's directory [sha256, *stamp] of every file that it put there."""

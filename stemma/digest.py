@@ -64,8 +64,9 @@ def plain(value: object) -> object:
     return int(value) if exact else value
 
 
-def of_entry(folder: int, name: str) -> str | None:
-    """Hex SHA-256 of a regular file in an open directory; None for anything else, and for what may not be read."""
+def of_entry(folder: int | None, name: str) -> str | None:
+    """Hex SHA-256 of a regular file in an open directory (None: this one); None for anything else, and for what may not
+    be read."""
     try:
         return of_plain(name, folder)
     except (Unusable, OSError):

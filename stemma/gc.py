@@ -277,13 +277,16 @@ def read_entry(store: Store, key: str, file: Path) -> Entry | None:
 
 
 def sizes_of(store: Store) -> Iterator[tuple[str, Size]]:
-    """Digest and size of every object."""
+    """Digest and size of every object. What is not named like one, or is no file, is somebody else's."""
     for folder in (store.path / "objects").glob("[0-9a-f][0-9a-f]/"):
         with os.scandir(folder) as files:
             for file in files:
+                sha256 = folder.name + file.name
+                if not is_digest(sha256) or not file.is_file(follow_symlinks=False):
+                    continue
                 with contextlib.suppress(FileNotFoundError):  # another gc took it
                     stat = file.stat(follow_symlinks=False)
-                    yield folder.name + file.name, Size(stat.st_size, stat.st_nlink > 1, stat.st_ctime)
+                    yield sha256, Size(stat.st_size, stat.st_nlink > 1, stat.st_ctime)
 
 
 def oldest_job(store: Store) -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 from stemma import digest
 from stemma.artifact import MANIFEST, POINTERS, Pointer
 from stemma.digest import JSON_BYTES
+from stemma.files import stamp_of
 from stemma.manifest import members
 from stemma.store import Store
 from stemma.untrusted import Unusable, read_plain
@@ -234,8 +235,7 @@ def entries(folder: str) -> list[os.DirEntry]:
 def found(entry: os.DirEntry, name: str) -> Iterator[Found]:
     """The file with its stamp, unless it went away meanwhile."""
     with contextlib.suppress(FileNotFoundError):
-        stat = entry.stat()
-        yield Found(name, entry.path, f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ino}")
+        yield Found(name, entry.path, "-".join(map(str, stamp_of(entry.stat()))))
 
 
 def bytes_of(found: Found) -> bytes | None:

@@ -18,31 +18,42 @@ from snakemake.persistence import ParamsChange, PersistenceBase
 from stemma import artifact
 from stemma.foresight import Foresight
 from stemma.keys import Keys
-from stemma.rules import RulePlan, script_of
+from stemma.rules import RulePlan, runs_engine, script_of
+from stemma.stamps import Stamps
 
 SERVED = "_stemma_served_here"
 
 
 def judge_staleness(keys: Keys, plan: RulePlan) -> None:
-    """A job of the engine is stale if a pointer of its outputs does not hold its expected key."""
+    """A job of the engine is stale if what is said of an output does not hold its expected key, or if the output does
+    not stand as it was put there."""
     has_metadata, has_outdated = PersistenceBase.has_metadata, PersistenceBase.has_outdated_metadata
-    params_changed = PersistenceBase.params_changed
+    params_changed, update_needrun = PersistenceBase.params_changed, DAG.update_needrun
+    stamps = Stamps()
 
     def engine_params_changed(persistence, job, file=None):
-        if not script_of(job.rule):
+        if not runs_engine(job.rule):
             return params_changed(persistence, job, file)
         expected = keys.expected(plan.of(job))
-        old = {path: artifact.read_pointer(Path(path)) for path in ([file] if file is not None else job.output)}
-        stale = {path: pointer for path, pointer in old.items() if pointer is None or pointer.expected != expected}
-        return ParamsChange(
-            only_old={pointer.expected for pointer in stale.values() if pointer},
-            only_new={expected} if stale else set(),
-            files=set(stale),
-        )
+        found = {path: judged(path, job.rule, expected) for path in ([file] if file is not None else job.output)}
+        stale = {path: why for path, why in found.items() if why is not None}
+        return ParamsChange(only_old=set(stale.values()), only_new={expected} if stale else set(), files=set(stale))
 
-    PersistenceBase.has_metadata = lambda p, job: bool(script_of(job.rule)) or has_metadata(p, job)
-    PersistenceBase.has_outdated_metadata = lambda p, job: not script_of(job.rule) and has_outdated(p, job)
+    def judged(output, rule, expected: str) -> str | None:
+        path = Path(output)
+        said = artifact.read_pointer(path) if script_of(rule) else artifact.read_mark(path)
+        if said is None:
+            return f"{path} was not built"
+        return stamps.fault(path, said.files) if said.expected == expected else said.expected
+
+    async def engine_update_needrun(dag, *arguments, **options):
+        await update_needrun(dag, *arguments, **options)
+        stamps.save()
+
+    PersistenceBase.has_metadata = lambda p, job: runs_engine(job.rule) or has_metadata(p, job)
+    PersistenceBase.has_outdated_metadata = lambda p, job: not runs_engine(job.rule) and has_outdated(p, job)
     PersistenceBase.params_changed = engine_params_changed
+    DAG.update_needrun = engine_update_needrun
 
 
 def is_held(job, foresight: Foresight, plan: RulePlan) -> bool:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TextIO
 
 from stemma import artifact, digest
-from stemma.artifact import Files, is_directory
+from stemma.artifact import Files, Mark, is_directory
 from stemma.beneath import RESULTS, Aside, enter, look, opened
 from stemma.errors import StemmaError
-from stemma.files import created, is_abandoned, is_temporary, stamp_of, temporary_name
+from stemma.files import created, is_abandoned, is_plain, is_temporary, stamp_of, temporary_name
 from stemma.store import Store
 
 SILLY = ".nfs"  # what a client of NFS still has open when it is removed; the server takes it away
@@ -52,20 +52,44 @@ def take_away(store: Store, path: Path) -> None:
         site.aside.say()
 
 
+def write_view(store: Store, path: Path, data: bytes) -> None:
+    """Write a file that the engine derives from others, with a mark by which it is known again. What stands there and
+    is not the engine's is set aside; outside results/, where the path is the caller's choice, it is replaced."""
+    if path.parts[0] != RESULTS:
+        digest.write_atomically(path, data)
+        return
+    with opened(path.parent, make=True) as folder:
+        site = Site(store, path.parent, {}, artifact.put_before(path))
+        site.clear_one(folder, path.name)
+        site.aside.say()
+        temporary = temporary_name(path.name)
+        with created(temporary, folder) as file:
+            file.write(data)
+        os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        files = {path.name: [digest.of_bytes(data), *site.stamp(folder, path.name)]}
+    artifact.write_mark(path, Mark("", files))
+
+
 def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]:
-    """Remove all that the engine put at a declared path, but for files that are `spared`. Returns the names of what is
-    not as the engine put it; it stays where it is."""
-    before = {name: put for name, put in artifact.put_before(path).items() if path.parent / name not in spared}
-    site, left = Site(store, path.parent, {}, before), []
+    """Remove what the engine put at a declared path, but for files that are `spared`. Returns the names of what stays:
+    what is not as it was put there, and what the store has lost, for it could not come back."""
+    pointer, mark = artifact.read_pointer(path), artifact.read_mark(path)
+    put = {name: [entry] for said in (pointer, mark) if said for name, entry in said.files.items()}
+    put = {name: entries for name, entries in put.items() if path.parent / name not in spared}
+    site, left = Site(store, path.parent, {}, put), []
     with contextlib.suppress(FileNotFoundError), opened(path.parent) as folder:
-        for name in sorted(before):
+        for name in sorted(put):
             with contextlib.suppress(FileNotFoundError), site.holder(folder, name) as (inner, entry):
                 found = look(inner, entry)
-                if found and site.is_own(inner, entry, name, found):
+                if (
+                    found
+                    and site.is_own(inner, entry, name, found)
+                    and (mark or is_plain(store.object_path(put[name][0][0])))
+                ):
                     os.unlink(entry, dir_fd=inner)
                 elif found:
                     left.append(str(path.parent / name))
-        for name in sorted(parents_of(before), reverse=True):
+        for name in sorted(parents_of(put), reverse=True):
             with contextlib.suppress(OSError):  # something that is not the engine's is in it
                 os.rmdir(name, dir_fd=folder)
     return left

@@ -1,7 +1,7 @@
 """What a workflow wants: for every path, the job that makes it. Kept from the last build, so that questions about it
 need not read the workflow again: that takes Snakemake a second, most of it to load itself.
 
-A kept plan counts while every file that reading the workflow depends on is as it was (size, time, inode): the
+A kept plan counts while every file that reading the workflow depends on is as it was (size, times, inode): the
 Snakefile, what it includes with all that lies beside that, the config files, the engine's own code. Else the workflow
 is read anew, by stemma/load.py. Of builds before the last only the calls are kept, with what each was the last to want.
 Knows nothing of Snakemake; the plan that its rules make is stemma/rules.py.
@@ -15,6 +15,7 @@ from typing import Protocol
 from stemma import digest
 from stemma.artifact import MANIFEST
 from stemma.call import Call
+from stemma.files import stamp_of
 from stemma.settings import ROOT
 from stemma.typed import made
 
@@ -124,15 +125,9 @@ def kept_plan(call: Call) -> KeptPlan | None:
     return KeptPlan(kept.jobs) if now == kept.stamps else None
 
 
-def stamps(files: Iterable[Path]) -> dict[str, str]:
-    """Size, time and inode of files, of all beside them if they are no Snakefile, and of the engine's modules."""
+def stamps(files: Iterable[Path]) -> dict[str, list[int]]:
+    """Size, times and inode of files, of all beside them if they are no Snakefile, and of the engine's modules."""
     files = set(files)
     folders = {file.parent for file in files if file.suffix == ".smk"}
     files |= {file for folder in folders for file in folder.iterdir() if file.is_file()}
-    return {str(file): stamp_of(file) for file in sorted({*files, *(ROOT / "stemma").rglob("*.py")})}
-
-
-def stamp_of(file: Path) -> str:
-    """What changes when a file is written."""
-    stat = file.stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ino}"
+    return {str(file): stamp_of(file.stat()) for file in sorted({*files, *(ROOT / "stemma").rglob("*.py")})}

@@ -74,6 +74,16 @@ def script_in(shell_line: str, rule: str) -> str | None:
     return found.group(1).replace("{rule}", rule) if found else None
 
 
+def runs_engine(rule) -> bool:
+    """Does a rule's shell line run the engine, for a script or for a view?"""
+    return rule is not None and ENGINE in (rule.shellcmd or "")
+
+
+def is_view(rule) -> bool:
+    """Is what a rule makes a view, which the engine itself writes?"""
+    return runs_engine(rule) and not script_of(rule)
+
+
 def params_of(rule, wildcards: dict[str, str]) -> dict:
     """The rule's own params, evaluated: the slice of the config that its script gets."""
     found = {}

@@ -14,7 +14,9 @@ from stemma.artifact import SIGNATURE
 from stemma.envelope import encoded, write_key
 from stemma.errors import StemmaError
 from stemma.files import beside
+from stemma.places import write_view
 from stemma.settings import Settings
+from stemma.store import Store
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -50,14 +52,13 @@ def sign(directory: Path, settings: Settings) -> Path:
 
     signer(settings)
     target = directory / SIGNATURE
-    target.unlink(missing_ok=True)
     # Beside the directory: a job that reads it meanwhile would take it for a file that no manifest lists.
     temporary = beside(directory)
     rules = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
     config = signing.Config().use_elliptic_key_signer(private_key=key_path(settings)).set_hashing_config(rules)
     try:
         config.sign(directory, temporary)
-        temporary.replace(target)
+        write_view(Store.of(settings), target, temporary.read_bytes())
     finally:
         temporary.unlink(missing_ok=True)
     return target

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from stemma import artifact, digest, numeric
+from stemma.artifact import Mark, Pointer
 from stemma.call import Call
 from stemma.closure import Closure, Description
 from stemma.errors import StemmaError
@@ -20,6 +21,7 @@ from stemma.keys import Keys
 from stemma.plan import Plan, Wanted, kept_plan
 from stemma.record import external, inputs_of, public, usage_of
 from stemma.settings import Settings
+from stemma.stamps import Stamps
 from stemma.trust import Records
 from stemma.typed import made
 
@@ -80,6 +82,7 @@ class Inquiry:
         self.config = config
         self.plan = keys.plan
         self.stale: dict[str, Stale | None] = {}
+        self.stamps = Stamps()
 
     def chain(self, job: Wanted) -> list[Stale]:
         """The stale jobs that a job needs and is, ancestors first."""
@@ -103,13 +106,16 @@ class Inquiry:
         """The job as stale, with what changed; None where all it gives stands as it should."""
         outputs = [Path(path) for _, path in job.outputs]
         target = str(artifact.argument(outputs[0]))
-        if not job.script:  # a view has no record: it follows its inputs
-            missing = [Change("missing", str(path)) for path in outputs if not path.exists()]
-            return Stale(target, job.rule, missing, waits_for) if missing or waits_for else None
-        pointers = [artifact.read_pointer(path) for path in outputs]
-        missing = [path for path, pointer in zip(outputs, pointers, strict=True) if not pointer or not path.exists()]
         expected = self.keys.expected(job)
-        if not missing and all(pointer.expected == expected for pointer in pointers):
+        if not job.script:  # a view has no record: it follows its inputs
+            marks = [artifact.read_mark(path) for path in outputs]
+            damage = self.damage(outputs, marks)
+            if not damage and not waits_for and any(mark.expected != expected for mark in marks):
+                damage = [Change("view", "was written for other inputs")]
+            return Stale(target, job.rule, damage, waits_for) if damage or waits_for else None
+        pointers = [artifact.read_pointer(path) for path in outputs]
+        damage = self.damage(outputs, pointers)
+        if not damage and all(pointer.expected == expected for pointer in pointers):
             return None
         stale = Stale(target, job.rule, waits_for=waits_for)
         pointer = next(filter(None, pointers), None)
@@ -120,10 +126,18 @@ class Inquiry:
             return stale
         stale.seconds = usage_of(record)["seconds"]
         stale.changes = self.changes(job, record, self.config_of(pointer))
-        stale.changes += [Change("missing", str(path)) for path in missing]
+        stale.changes += damage
         if not stale.changes and not waits_for:
             stale.changes = [Change("engine", "another version of it put this here, under a key made in another way")]
         return stale
+
+    def damage(self, outputs: list[Path], said: list[Pointer | None] | list[Mark | None]) -> list[Change]:
+        """What does not stand as it was put there."""
+        faults = [
+            self.stamps.fault(path, known.files) if known else f"{path} was not built"
+            for path, known in zip(outputs, said, strict=True)
+        ]
+        return [Change("damage", fault) for fault in faults if fault]
 
     def usual(self, rule: str) -> float | None:
         """The median of the seconds that the rule's other jobs took; None where none is recorded."""

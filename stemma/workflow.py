@@ -30,6 +30,7 @@ from stemma.cluster import adapt_resources, end_leftovers, lead, slurm_executor
 from stemma.errors import StemmaError, refusal, warn
 from stemma.files import where_writable
 from stemma.foresight import Foresight
+from stemma.job_files import keep_files, mark_views
 from stemma.jobs import begin_run
 from stemma.judgement import judge_staleness, judge_submission
 from stemma.keys import Keys
@@ -87,6 +88,7 @@ def attach(workflow, settings: Settings) -> Attached:
             rule.set_params(flags=flags_param(keys, plan, rule, settings))
         elif ENGINE in (rule.shellcmd or ""):
             rule.set_params(key=key_param(keys, plan, rule))
+    keep_files(Store.of(settings))
     adapt_resources(workflow)
     resolve_targets(workflow, plan)
     for path in (root, Path(sys.executable)):
@@ -107,6 +109,7 @@ def attach(workflow, settings: Settings) -> Attached:
     if workflow.is_main_process:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
         judge_staleness(keys, plan)
+        mark_views(keys, plan)
         judge_submission(workflow, Foresight(keys, Records.of(settings)), plan)
         logger.addHandler(Idle(lambda: plain_errors(lambda: rest(workflow))))
         after = workflow._onsuccess

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from stemma.digest import write_atomically
 from stemma.envelope import Keyring, public_pem
+from stemma.places import write_view
 from stemma.settings import Settings
 from stemma.signature import signer
+from stemma.store import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +18,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 def handle(parsed: argparse.Namespace) -> None:
     """Keys that do not exist yet are made."""
     settings = Settings.here()
-    write_atomically(parsed.directory / "records.pem", public_pem(Keyring(Path(settings.key)).signer.public_key()))
-    write_atomically(parsed.directory / "models.pem", public_pem(signer(settings).public_key()))
+    signers = {"records.pem": Keyring(Path(settings.key)).signer, "models.pem": signer(settings)}
+    for name, key in signers.items():
+        write_view(Store.of(settings), parsed.directory / name, public_pem(key.public_key()))

@@ -9,10 +9,9 @@ Does not verify anything; that is stemma/verify.py.
 """
 
 import json
-import shutil
 from pathlib import Path
 
-from stemma import digest
+from stemma import artifact, digest
 from stemma.catalogue import Artifact, current
 from stemma.crate.entities import (
     DONE,
@@ -28,6 +27,7 @@ from stemma.crate.entities import (
     times_of,
 )
 from stemma.errors import StemmaError
+from stemma.places import take_away, write_view
 from stemma.record import external, inputs_of
 from stemma.store import Store
 from stemma.trust import Records
@@ -54,12 +54,16 @@ def write_crate(records: Records, root: Path, workflow: list[Path]) -> None:
     artifacts = current(records)
     if not artifacts:
         raise StemmaError("nothing that has a record stands in results/ here; build something first: snakemake")
-    graph = crate_of(artifacts, root, files, records.store)
-    shutil.rmtree(root / WORKFLOW, ignore_errors=True)
+    store = records.store
+    graph = crate_of(artifacts, root, files, store)
+    for path in artifact.marked_below(root / WORKFLOW):
+        if str(path.relative_to(root)) not in files:  # of a workflow that had more files
+            take_away(store, path)
+            artifact.mark_path(path).unlink()
     for name, data in files.items():
-        digest.write_atomically(root / name, data)
+        write_view(store, root / name, data)
     text = json.dumps({"@context": [f"{CRATE}/context", TERMS], "@graph": graph}, indent=1, ensure_ascii=False)
-    digest.write_atomically(root / METADATA, f"{text}\n".encode())
+    write_view(store, root / METADATA, f"{text}\n".encode())
 
 
 def name_of(path: Path, main: Path) -> str:

@@ -13,10 +13,12 @@ from pathlib import Path
 from stemma import digest
 from stemma.catalogue import Artifact, current, short, size_text
 from stemma.errors import StemmaError
+from stemma.places import write_view
 from stemma.report import poster as description
 from stemma.report.family import Family, Line
 from stemma.report.values import figures, rows, seconds
 from stemma.settings import Settings
+from stemma.store import Store
 from stemma.trust import Records
 from stemma.verify import Verifier
 
@@ -85,7 +87,7 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         style_hash=source_hash(style),
         script_hash=source_hash(script),
     )
-    digest.write_atomically(page, text.encode())
+    write_view(Store.of(settings), page, text.encode())
 
 
 # Linked from the page where they are.

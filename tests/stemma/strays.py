@@ -1,4 +1,4 @@
-"""Things that a user may leave where the engine works, each made for real, and a look at what surrounds it."""
+"""Things that a user may leave where the engine works, damage to what it made; and a look at all that is there."""
 
 import os
 import socket
@@ -64,6 +64,41 @@ def plug(path: Path, outside: Path) -> None:
 LINKS = (link_to_folder, link_to_file, link_upwards, link_to_nothing, link_to_itself)
 SPECIAL = (pipe, plug, endless) if os.geteuid() == 0 else (pipe, plug)
 STRAYS: tuple[Callable[[Path, Path], None], ...] = (file, folder, hard_link, *LINKS, *SPECIAL)
+
+
+def damage_delete(path: Path) -> None:
+    path.unlink()
+
+
+def damage_truncate(path: Path) -> None:
+    path.chmod(0o644)
+    os.truncate(path, 0)
+
+
+def damage_replace(path: Path) -> None:
+    """By another of the same size and times, as a careful forger does."""
+    before, data = path.stat(), path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1] + b"?")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def damage_in_place(path: Path) -> None:
+    """The same, but through the hard link, so that the store's object is damaged too."""
+    before, data = path.stat(), path.read_bytes()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.write(data[:-1] + b"?")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def damage_by_link(path: Path) -> None:
+    """A link to the same bytes, which somebody can change later."""
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+DAMAGES = (damage_delete, damage_truncate, damage_replace, damage_in_place, damage_by_link)
 
 
 def plant_outside(outside: Path) -> Path:

@@ -63,7 +63,7 @@ def test_changed_source_and_missing_artifact(built: Toy):
     built.build()
     (built.path / "results/joined.txt").unlink()
     found = chain(built)
-    assert changes(found["second"]) == [("missing", "results/joined.txt", None, None)]
+    assert changes(found["second"]) == [("damage", "results/joined.txt is missing", None, None)]
 
 
 def test_failed_rebuild_leaves_every_descendant_stale(built: Toy):

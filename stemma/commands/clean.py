@@ -1,0 +1,59 @@
+"""Remove from results/ what the engine put there; the store keeps it, and what is not the engine's stays.
+
+Logs and benchmarks, which the store does not keep, stay too, and so do the stores, results/.aside/ and what the engine
+remembers of sources and code.
+"""
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from stemma.artifact import MARK, POINTERS, mark_path, pointer_path, read_mark, read_pointer
+from stemma.beneath import RESULTS
+from stemma.errors import StemmaError
+from stemma.places import remove
+from stemma.settings import Settings
+from stemma.store import Store
+
+NAMED = 10
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def handle(parsed: argparse.Namespace) -> None:
+    """Whatever was built in this directory, under whatever config."""
+    store = Store.of(Settings.here())
+    left: list[str] = []
+    known = declared()
+    for path in known:
+        try:
+            left += remove(store, path)
+        except StemmaError as error:
+            left.append(f"{path} ({error})")
+    for path in known:
+        for said in (pointer_path(path), mark_path(path)):
+            said.unlink(missing_ok=True)
+    for path in known:
+        prune(path.parent, Path(RESULTS))
+        prune(pointer_path(path).parent, POINTERS)
+    print(f"{len(known):,} artifacts and views are out of results/; snakemake brings them back from the store")
+    if left:
+        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+        print(f"not the engine's, or changed since, and so left: {', '.join(sorted(left)[:NAMED])}{more}")
+
+
+def declared() -> list[Path]:
+    """Every path that a pointer or a mark speaks of."""
+    said = (file for kind in (".json", MARK) for file in POINTERS.rglob(f"*{kind}"))
+    paths = {Path(RESULTS) / file.relative_to(POINTERS).with_suffix("") for file in said}
+    return sorted(path for path in paths if read_pointer(path) or read_mark(path))
+
+
+def prune(folder: Path, end: Path) -> None:
+    """Remove a directory and those above it below `end`, as far as they are empty."""
+    with contextlib.suppress(OSError):
+        while folder != end:
+            folder.rmdir()
+            folder = folder.parent
