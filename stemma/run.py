@@ -4,6 +4,7 @@
 shell line calls. The script itself runs in a child process, in a place of its own (stemma/sandbox.py).
 """
 
+import os
 import shutil
 import sys
 import time
