@@ -77,7 +77,7 @@ class Yard(Toy):
         soon = ["--seconds-between-status-checks", "1"]
         quiet = ["--quiet", "rules", "progress", "host", "reason"]
         options = ["--profile", str(ROOT / "profiles" / self.kind), "--latency-wait", "5", *soon, *quiet]
-        return [sys.executable, "-m", "snakemake", *options, *arguments]
+        return [sys.executable, "-m", "snakemake", *arguments, *options]
 
     def first_asks_for(self, resources: str) -> None:
         self.replace("Snakefile", '    log:\n        "results/logs/first.log",\n', FIRST.format(resources))
