@@ -8,12 +8,15 @@ PLANNED = list(PLANS)[-1]
 GIVEN = workflow.config_settings.config
 
 
-@cache
-def planned(preset):
-    """The blocks of a config that its plan is made of."""
-    found = plan_blocks(PLANS, preset, GIVEN)
-    parts = {"model": found["model"], "tokenizer": {"vocab_size": found["vocab_size"]}, "plan": found["plan"]}
-    return with_numbers(parts, HOUSE / "rules/schema.yaml")
+# The blocks of a config that its plan is made of.
+blocks = cache(lambda preset: plan_blocks(PLANS, preset, GIVEN))
+planned = cache(
+    lambda preset: with_numbers(
+        {"tokenizer": {"vocab_size": blocks(preset)["vocab_size"]}}
+        | {key: blocks(preset)[key] for key in ("model", "plan")},
+        HOUSE / "rules/schema.yaml",
+    )
+)
 
 
 rule model_config:

@@ -1,10 +1,10 @@
 from llm.text import sources as source_entry
 
-
-def archive_of(source):
-    """Where the text of a source, or of a part of one, lies: its own path, else what `fetch` brings."""
-    path = PARTS[source].get("path")
-    return literal(path) if path else f"results/fetched/{PARTS[source]['whole']}/archive"
+# Where the text of a source, or of a part of one, lies: its own path, else what `fetch` brings.
+ARCHIVES = {
+    name: literal(part["path"]) if part.get("path") else f"results/fetched/{part['whole']}/archive"
+    for name, part in PARTS.items()
+}
 
 
 rule fetch:
@@ -29,7 +29,7 @@ rule fetch:
 
 rule collect:
     input:
-        archive=lambda w: archive_of(w.source),
+        archive=lambda w: ARCHIVES[w.source],
     output:
         documents="results/raw/{source}/manifest.json",
     params:

@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import InputFunctionException, WorkflowError
 
 from stemma.artifact import MANIFEST, argument
 from stemma.lookup import likely
@@ -41,8 +41,13 @@ def target_of(word: str, workflow, plan: Plan) -> str:
         raise WorkflowError(f"{word}: this rule makes a file for each of many names; ask for one of them{example}")
     path = os.path.relpath(word)
     for candidate in (path, f"{path}/{MANIFEST}"):
-        if maker(candidate, plan):
-            return candidate
+        try:
+            if plan.maker(candidate):
+                return candidate
+        except (LookupError, InputFunctionException):  # its pattern fits, but this config has no such source, step or method
+            continue
+        except Exception as error:  # a rule's function refuses it, and says why
+            raise WorkflowError(str(error)) from None
     raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan)}")
 
 
