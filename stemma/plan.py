@@ -46,7 +46,7 @@ class Kept:
     """A plan as it was written down: how the workflow was called, what that depended on, its jobs."""
 
     call: Call
-    stamps: dict[str, str]
+    stamps: dict[str, list[int]]
     jobs: list[Wanted]
 
 

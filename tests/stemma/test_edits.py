@@ -187,8 +187,8 @@ def test_artifact_that_changes_while_it_is_read(tmp_path: Path, what: str):
     def edit_after_hashing() -> None:
         step = run.resolve_inputs
 
-        def edited(job):
-            found = step(job)
+        def edited(*arguments):
+            found = step(*arguments)
             file = yard.path / what
             data = file.read_bytes()
             file.unlink()

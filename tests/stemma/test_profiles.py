@@ -90,10 +90,10 @@ class Yard(Toy):
         (self.commands / "refusal").write_text(words)
 
     def only_line(self, *arguments: str) -> str:
-        """All that a failed run has said."""
+        """All that a failed run has said of its jobs, between what it set out to do and what is kept."""
         done = self.snakemake(*arguments)
         assert done.returncode == 1, done.stderr
-        (line,) = [line for line in done.stderr.splitlines() if not line.startswith("Using profile")]
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith(("error:", "warning:", "waiting:"))]
         return line
 
 

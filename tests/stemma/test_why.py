@@ -98,7 +98,8 @@ OTHER = """rule other:
     shell:
         "python -m stemma run scripts/s/{rule}.py {params.flags}"
 
-rule all"""
+rule all:
+    default_target: True"""
 
 CHANGES = {
     "nothing": lambda toy: None,
@@ -160,7 +161,7 @@ def test_threads_and_shell_line_are_named(built: Toy):
 def test_another_config_s_build_does_not_answer_for_this_one_s(built: Toy):
     """A small build with another config, of another target, after the large one: each target is asked for as its own
     last build was called, and the answer says so."""
-    built.replace("Snakefile", "rule all", OTHER)
+    built.replace("Snakefile", "rule all:", OTHER)
     other = built.read("scripts/s/first.py").replace("parts: Path", "other: Path").replace("parts / 'a.txt'", "other")
     (built.path / "scripts/s/other.py").write_text(other.replace("    (parts / 'b.txt').write_text('constant')\n", ""))
     assert built.build("--config", "times=7", "--", "results/other.txt") == [("other", "run")]
