@@ -44,7 +44,7 @@ def target_of(word: str, workflow, plan: Plan) -> str:
         try:
             if plan.maker(candidate):
                 return candidate
-        except (LookupError, InputFunctionException):  # its pattern fits, but this config has no such source, step or method
+        except (LookupError, InputFunctionException):  # it fits a pattern; this config has no such source, step, method
             continue
         except Exception as error:  # a rule's function refuses it, and says why
             raise WorkflowError(str(error)) from None

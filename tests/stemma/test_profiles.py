@@ -75,7 +75,7 @@ class Yard(Toy):
 
     def command(self, *arguments: str) -> list[str]:
         soon = ["--seconds-between-status-checks", "1"]
-        quiet = ["--quiet", "rules", "progress", "host", "reason"]
+        quiet = ["--quiet", "rules", "host", "reason"]
         options = ["--profile", str(ROOT / "profiles" / self.kind), "--latency-wait", "5", *soon, *quiet]
         return [sys.executable, "-m", "snakemake", *arguments, *options]
 
