@@ -53,7 +53,8 @@ def trainers() -> int:
             words = (folder / "cmdline").read_text(errors="replace").split("\0")
         except OSError:
             continue
-        found += len(words) > 3 and words[1].endswith("stemma/guard.py") and "pretrain.py" in words[3]
+        guarded = [n for n, word in enumerate(words[:-1]) if word.endswith("/.code/sitecustomize.py")]
+        found += bool(guarded) and words[guarded[0] + 1].endswith("/pretrain.py")
     return found
 
 
