@@ -9,7 +9,7 @@ from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm
 from tests.stemma.conftest import LINE
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 PARTS = 5
 RULE = """rule part:
     input:

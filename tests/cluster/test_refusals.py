@@ -6,7 +6,7 @@ from stemma.jobs import MARKERS, SUFFIX
 from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm, Running
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 IMPOSSIBLE = "Requested node configuration is not available"
 REFUSED = {  # what the job asks for: how that is refused
     "slurm_partition='nosuch'": "invalid partition specified: nosuch",

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.slurm import PLACE, wait_for
 from tests.cluster.toy import OnSlurm
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 FAIL = "raise OSError('on purpose')"
 
 
