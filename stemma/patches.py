@@ -1,6 +1,6 @@
 """What Snakemake does for every job of a plan and needs for none: with ten thousand jobs that is half of its time.
 
-Its version is pinned; tests/stemma/test_patches.py would show a change, benchmarks/engine.py (scale) what it costs.
+Its version is pinned; tests/stemma/test_patches.py would show a change.
 """
 
 from collections.abc import Callable
