@@ -2,8 +2,8 @@
 # `snakemake` builds everything; a named target below, or any file's path, builds that and what it needs.
 from pathlib import Path
 
-from stemma.prerequisites import check_installed
-from stemma.terse import be_terse
+from stemma.workflow.prerequisites import check_installed
+from stemma.workflow.log_filter import be_terse
 
 HOUSE = Path(workflow.basedir)
 be_terse(workflow)
@@ -11,14 +11,14 @@ check_installed(HOUSE)
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig, check_target_modules
-from llm.parallel.layout import Layout
-from llm.text.sources import check_names, in_parts, parted, reference_sources
-from llm.train.schedule import checkpoint_steps
-from stemma.config import check
-from stemma.errors import StemmaError
-from stemma.literal import literal
-from stemma.settings import Settings
-from stemma.workflow import attach
+from llm.pretrain.engines.layout import Layout
+from llm.collect.config import check_names, in_parts, parted, reference_sources
+from llm.pretrain.schedule import checkpoint_steps
+from stemma.workflow.config import check
+from stemma.base.errors import StemmaError
+from stemma.workflow.escape_wildcards import literal
+from stemma.base.settings import Settings
+from stemma.workflow.attach import attach
 
 
 configfile: HOUSE / "config.yaml"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks import html_pages, minhash, pii, signals, tokens
 from benchmarks.compare import RAW, Row, show, size_of, texts_of
-from llm.tokenizer.load import Tokenizer
-from llm.tokenizer.train import train
+from llm.tokenize.load import Tokenizer
+from llm.tokenize.train import train
 
 STEPS = ("minhash", "signals", "pii", "tokens", "html")
 

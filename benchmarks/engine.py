@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's own folder stands there, not the checkout
 
 from benchmarks import records, shards  # noqa: E402
-from stemma import digest  # noqa: E402
-from stemma.settings import ROOT, Settings  # noqa: E402
-from stemma.store import Store  # noqa: E402
+from stemma.base import digest  # noqa: E402
+from stemma.base.settings import ROOT, Settings  # noqa: E402
+from stemma.store.local import Store  # noqa: E402
 
 GIGABYTE = 10**9
 REPEATS = 9
@@ -42,9 +42,9 @@ rule {name}:
 KEYS = """
 import json, time
 from pathlib import Path
-from stemma.call import Call
-from stemma.closure import reader_of
-from stemma.load import load
+from stemma.planning.call import Call
+from stemma.code.closure import reader_of
+from stemma.workflow.load import load
 attached = load(Call.of(Path({snakefile!r}), [], {{}}))
 keys = attached.keys
 workflow = next(iter(keys.plan.exact.values())).workflow
@@ -59,8 +59,8 @@ print(json.dumps([cost, len(keys.known)]))
 
 
 KEEP = """
-from stemma.call import Call
-from stemma.load import load
+from stemma.planning.call import Call
+from stemma.workflow.load import load
 attached = load(Call.of(None, [], {{}}))
 for number in range({count}):
     attached.keys.of_path({last!r}.replace("NUMBER", f"{{number:04}}"))
@@ -193,7 +193,7 @@ def questions(directory: Path, count: int) -> None:
 
 def write_snakefile(directory: Path) -> None:
     """The workflow that the synthesised records are of, for `why`."""
-    parts = ["from stemma.settings import Settings\nfrom stemma.workflow import attach\n"]
+    parts = ["from stemma.base.settings import Settings\nfrom stemma.workflow.attach import attach\n"]
     for stage, script in enumerate(records.SCRIPTS):
         values = {"name": Path(script).name, "script": script, "output": pattern(stage)}
         inputs = f'    input:\n        documents="{pattern(stage - 1)}",\n' if stage else ""

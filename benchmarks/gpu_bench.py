@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from llm.model.config import ModelConfig
-from llm.train.optimizer import OptimizerSettings
+from llm.pretrain.optimizer import OptimizerSettings
 
 # The default config's model; GPT-2 small; a Llama of 1.1 B parameters.
 TINY = ModelConfig(4096, 128, 4, 2, 1, 64, 384, 128)
@@ -70,7 +70,7 @@ Part = Callable[[Bench], Iterator[Row]]
 
 @dataclass(frozen=True)
 class SeededStream:
-    """As TokenStream (llm/train/data.py), without files: windows of tokens whose frequencies follow Zipf's law, half
+    """As TokenStream (llm/pretrain/data.py), without files: windows of tokens whose frequencies follow Zipf's law, half
     of them a function of the token before, so that there is something to learn. Row r is a function of (seed, r)."""
 
     vocab_size: int

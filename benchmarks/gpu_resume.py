@@ -19,13 +19,13 @@ import torch
 
 from benchmarks.gpu_bench import GPT2, TINY, SeededStream, median, settings
 from llm.model.transformer import CausalLM, initialise
-from llm.parallel.single import SingleEngine
-from llm.train.determinism import set_determinism
-from llm.train.guards import GuardSettings
-from llm.train.ranks import Ranks
-from llm.train.recovery import Recovery
-from llm.train.segment import Segment, Task
-from llm.train.stopping import Stopping
+from llm.pretrain.engines.single import SingleEngine
+from llm.pretrain.guards import GuardSettings
+from llm.pretrain.recovery import Recovery
+from llm.pretrain.segment import Segment, Task
+from llm.runtime.agreement import Ranks
+from llm.runtime.determinism import set_determinism
+from llm.runtime.stopping import Stopping
 
 STEPS, EVERY = 20, 5
 MODEL = replace(GPT2, n_layers=4, vocab_size=16384)

@@ -11,9 +11,9 @@ from benchmarks.gpu_bench import GPT2, LLAMA, TINY, Bench, Row, SeededStream, me
 from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.parallel.single import SingleEngine, prepare_layers
-from llm.train.determinism import set_determinism
-from llm.train.mfu import flops_per_token, matmul_peak
+from llm.pretrain.engines.single import SingleEngine, prepare_layers
+from llm.pretrain.mfu import flops_per_token, matmul_peak
+from llm.runtime.determinism import set_determinism
 
 WARM = 3  # steps after the first
 ROUNDS = 4

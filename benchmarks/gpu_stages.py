@@ -16,11 +16,11 @@ from llm.align.dpo import dpo
 from llm.align.loop import Schedule
 from llm.align.lora import LoraConfig
 from llm.align.sft import sft
+from llm.deploy.quantize.model import quantize_model
+from llm.deploy.quantize.rtn import quantize_weight
+from llm.deploy.serve.generate import Request, StaticEngine
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.quantize.model import quantize_model
-from llm.quantize.rtn import quantize_weight
-from llm.serve.generate import Request, StaticEngine
 
 LORA = LoraConfig(16, 32.0, ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"))
 MEDIUM = replace(

@@ -18,9 +18,9 @@ from benchmarks.gpu_bench import TINY, Bench, Row, SeededStream, settings
 from benchmarks.gpu_resume import STEPS as RESUMED_STEPS
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.parallel.layout import Layout
-from llm.parallel.single import SingleEngine, prepare_layers
-from llm.train.engine import Engine
+from llm.pretrain.engine import Engine
+from llm.pretrain.engines.layout import Layout
+from llm.pretrain.engines.single import SingleEngine, prepare_layers
 
 STEPS, BATCH = 50, 16
 LOSSES, NORMS = 1e-4, 1e-3  # by how much a loss may differ, and a gradient's norm (relative)
@@ -75,14 +75,14 @@ def engines(bench: Bench) -> Iterator[Row]:
 
 def one_rank(bench: Bench):  # noqa: ANN201
     """The process group of a run with one rank."""
-    from llm.parallel.group import Place, process_group
+    from llm.runtime.group import Place, process_group
 
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
     return process_group(Place(0, 1, 0), torch.distributed.HashStore(), 60.0)
 
 
 def fsdp_engine(bench: Bench) -> Engine:
-    from llm.parallel.fsdp import FSDPEngine
+    from llm.pretrain.engines.fsdp import FSDPEngine
 
     model = initialise(CausalLM(TINY), 0)
     return FSDPEngine(model, settings("adamw", RATE), torch.float32, torch.device(bench.device))
@@ -91,7 +91,7 @@ def fsdp_engine(bench: Bench) -> Engine:
 def megatron_engine(bench: Bench) -> Engine:
     if importlib.util.find_spec("megatron") is None:
         raise ModuleNotFoundError("megatron-core is not installed")
-    from llm.parallel.megatron.build import build_megatron
+    from llm.pretrain.engines.megatron.build import build_megatron
 
     layout = Layout(engine="megatron")
     return build_megatron(TINY, layout, settings("adamw", RATE), torch.float32, 0, "none", False)

@@ -24,10 +24,10 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
 from benchmarks.compare import Row
-from llm.text.decode import decode
-from llm.text.documents import Report
-from llm.text.fetch import Pin, fetch
-from llm.text.html import extract
+from llm.collect.decode import decode
+from llm.collect.documents import Report
+from llm.collect.fetch import Pin, fetch
+from llm.collect.formats.html import extract
 
 PINS = {
     "newspaper": Pin(

@@ -2,17 +2,17 @@
 
     python benchmarks/layouts.py [adamw|muon] [ENGINE]
 
-A toy model of four layers in fp32 on random walks (tests/llm/parallel/runs.py), processes of this machine; engine
-megatron has AdamW alone. The issue's bounds: loss 1e-5, gradient norm 1e-4. Seconds are of the whole run, starting the
-ranks included.
+A toy model of four layers in fp32 on random walks (tests/llm/pretrain/engines/runs.py), processes of this machine;
+engine megatron has AdamW alone. The issue's bounds: loss 1e-5, gradient norm 1e-4. Seconds are of the whole run,
+starting the ranks included.
 """
 
 import sys
 import time
 
-from llm.parallel.layout import Layout
-from tests.llm.parallel.megatron import ranks as megatron
-from tests.llm.parallel.runs import ADAMW, MUON, Run, curves, differences
+from llm.pretrain.engines.layout import Layout
+from tests.llm.pretrain.engines.megatron import ranks as megatron
+from tests.llm.pretrain.engines.runs import ADAMW, MUON, Run, curves, differences
 
 LAYOUTS = {
     "one process, micro-batches of 5": Layout(micro_batch=5),

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import yaml
 
-from stemma.call import merged, overrides
-from stemma.catalogue import current
-from stemma.settings import ROOT, Settings
-from stemma.trust import Records
+from stemma.base.settings import ROOT, Settings
+from stemma.planning.call import merged, overrides
+from stemma.provenance.catalogue import current
+from stemma.provenance.trust import Records
 
 LIMIT = 2 << 30
 FILE = 256 << 20  # bytes of a file of the corpus

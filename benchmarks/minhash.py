@@ -21,7 +21,7 @@ from benchmarks import peers
 from benchmarks.compare import RAW, Row, in_turns, show, size_of, texts_of, timed
 from kernels.minhash import coefficients, minima
 from scripts.process import deduplicate
-from tests.llm.text.dedup_jobs import deduplicated
+from tests.llm.process.dedup.dedup_jobs import deduplicated
 
 SAMPLE = 600  # documents for datatrove
 

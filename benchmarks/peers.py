@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.compare import Work
-from stemma.settings import ROOT
+from stemma.base.settings import ROOT
 
 PYTHON = ROOT / ".venv/peers/bin/python"
 

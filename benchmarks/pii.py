@@ -17,13 +17,13 @@ import polars as pl
 
 from benchmarks import peers
 from benchmarks.compare import RAW, Row, in_turns, repeated, show, size_of, texts_of, timed
-from llm.text.names import Finder
-from llm.text.pii import spans, spans_of
-from llm.text.pii_kinds import KINDS
-from llm.text.signals import chunks
-from llm.text.spans import Span
-from tests.llm.text.names_corpus import documents as documents_with_names
-from tests.llm.text.pii_corpus import documents
+from llm.process.pii.find import spans, spans_of
+from llm.process.pii.patterns import KINDS
+from llm.process.pii.person_names import Finder
+from llm.process.pii.spans import Span
+from llm.process.quality.signals import chunks
+from tests.llm.process.pii.names_corpus import documents as documents_with_names
+from tests.llm.process.pii.pii_corpus import documents
 
 CHUNK = 8 << 20  # bytes, as scripts/process/annotate.py has it
 SLOW = 2_000_000  # bytes that the slow contenders get

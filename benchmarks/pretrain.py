@@ -25,9 +25,9 @@ import polars as pl
 from benchmarks.data import processor
 from benchmarks.pretrain_quality import overhead, quality
 from benchmarks.pretrain_work import SIZES
-from llm.tokenizer.indexed import write_indexed
-from llm.train.mfu import flops_per_token
-from stemma.settings import ROOT
+from llm.pretrain.mfu import flops_per_token
+from llm.tokenize.indexed import write_indexed
+from stemma.base.settings import ROOT
 
 TIMES_TRAINER, MFU, LOADER = 1.25, 0.55, 0.01  # what must hold
 PRODUCTS = 20  # of the peak's turn

@@ -20,14 +20,14 @@ import yaml
 from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.parallel.single import SingleEngine
-from llm.train.data import TokenStream
-from llm.train.evaluate import ValidationSet, bits_per_byte
-from llm.train.memory import keep_freed_memory
-from llm.train.optimizer import OptimizerSettings
-from llm.train.schedule import learning_rate_factor, schedule_of_segment
-from stemma.record import metrics_of
-from stemma.settings import ROOT
+from llm.pretrain.data import TokenStream
+from llm.pretrain.engines.single import SingleEngine
+from llm.pretrain.evaluate import ValidationSet, bits_per_byte
+from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.schedule import learning_rate_factor, schedule_of_segment
+from llm.runtime.malloc import keep_freed_memory
+from stemma.base.settings import ROOT
+from stemma.provenance.record import metrics_of
 
 STEPS = 500
 RATES = (1e-3, 3e-3)  # of the nanoGPT-style loop: its own for small models, and one that is better here

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from llm.model.config import ModelConfig
-from llm.train.data import TokenStream
+from llm.pretrain.data import TokenStream
 
 RATE = 6e-4
 # d=128 is the default config's, d=256 that of earlier measurements; (config, rows of a batch).
@@ -56,9 +56,9 @@ class Turns:
 def ours(config: ModelConfig, batch: int, stream: TokenStream, turns: Turns, compiled: bool, optimizer: str) -> None:
     """The engine of one process in a bare loop: no guards, no telemetry, nothing written."""
     from llm.model.transformer import CausalLM, initialise
-    from llm.parallel.single import SingleEngine, prepare_layers
-    from llm.train.memory import keep_freed_memory
-    from llm.train.optimizer import OptimizerSettings
+    from llm.pretrain.engines.single import SingleEngine, prepare_layers
+    from llm.pretrain.optimizer import OptimizerSettings
+    from llm.runtime.malloc import keep_freed_memory
 
     keep_freed_memory()
     model = prepare_layers(initialise(CausalLM(config), 0), "none", compiled)

@@ -10,13 +10,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from stemma import action as module
-from stemma import artifact, digest, record, run
-from stemma.action import Action
-from stemma.closure import closure_of
-from stemma.record import Input, Job, Outcome
-from stemma.settings import ROOT, Settings
-from stemma.trust import Records
+from stemma.base import digest
+from stemma.base.settings import ROOT, Settings
+from stemma.code.closure import closure_of
+from stemma.execute import action as module
+from stemma.execute import run
+from stemma.execute.action import Action
+from stemma.provenance import record
+from stemma.provenance.record import Input, Job, Outcome
+from stemma.provenance.trust import Records
+from stemma.store import artifact
 
 SCRIPTS = (
     "collect/collect", "process/annotate", "process/deduplicate", "process/clean", "process/mix", "tokenize/tokenizer",

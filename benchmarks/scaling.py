@@ -25,10 +25,10 @@ from pathlib import Path
 import yaml
 
 from benchmarks.memory import source, write_corpus
-from llm.text.sources import in_parts
-from stemma.catalogue import current
-from stemma.settings import ROOT, Settings
-from stemma.trust import Records
+from llm.collect.config import in_parts
+from stemma.base.settings import ROOT, Settings
+from stemma.provenance.catalogue import current
+from stemma.provenance.trust import Records
 
 SOURCE = "synthetic"
 STAGES = {  # the steps that follow each other, and what is built before: the inputs of the first

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.compare import Row, in_turns, show, timed
-from llm.text import classifier, perplexity
-from llm.text.reference import hashed, sample
+from llm.process.quality import classifier, perplexity
+from llm.process.quality.cross_fit import hashed, sample
 
 ROUNDS = 5
 BYTES = 8_000_000

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stemma.settings import ROOT
+from stemma.base.settings import ROOT
 
 SNAKEFILE = """
-from stemma.settings import Settings
-from stemma.terse import be_terse
-from stemma.workflow import attach
+from stemma.base.settings import Settings
+from stemma.workflow.log_filter import be_terse
+from stemma.workflow.attach import attach
 
 be_terse(workflow)
 
@@ -69,7 +69,7 @@ def command_of(shards: int, *arguments: str) -> list[str]:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """What a job's shell gets from stemma/workflow.py, so that one can be started by hand."""
+    """What a job's shell gets from stemma/workflow/attach.py, so that one can be started by hand."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STEMMA_")}
     return clean | {"PYTHONPATH": f"{directory}{os.pathsep}{ROOT}", "STEMMA_ROOT": str(directory)}
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from benchmarks import peers
 from benchmarks.compare import RAW, Row, in_turns, repeated, show, size_of, texts_of, timed
-from llm.text.signals import chunks, signals
+from llm.process.quality.signals import chunks, signals
 
 SAMPLE = 40  # documents for the peer
 CHUNK = 1 << 23  # as scripts/process/annotate.py has it

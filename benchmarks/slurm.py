@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from stemma.catalogue import current
-from stemma.settings import Settings
-from stemma.trust import Records
+from stemma.base.settings import Settings
+from stemma.provenance.catalogue import current
+from stemma.provenance.trust import Records
 from tests.cluster import slurm
 from tests.cluster.build import Build
 

@@ -21,10 +21,10 @@ from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
 from benchmarks import peers
 from benchmarks.compare import Row, in_turns, show, size_of, timed
-from llm.tokenizer.bytelevel import PATTERN
-from llm.tokenizer.encoder import Encoder
-from llm.tokenizer.export import fast_tokenizer
-from llm.tokenizer.load import CONTROLS, Tokenizer
+from llm.tokenize.byte_level import PATTERN
+from llm.tokenize.encoder import Encoder
+from llm.tokenize.export import fast_tokenizer
+from llm.tokenize.load import CONTROLS, Tokenizer
 
 ROUNDS = 3
 WITHOUT_RULES = "sentencepiece, no escapes"

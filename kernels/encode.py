@@ -23,7 +23,7 @@ KEY, LOW = np.uint64((1 << 60) - 1), np.uint64((1 << 32) - 1)
 
 
 class Vocabulary(NamedTuple):
-    """The tables of a tokenizer, see llm/tokenizer/encoder.py, which makes them."""
+    """The tables of a tokenizer, see llm/tokenize/encoder.py, which makes them."""
 
     joined: np.ndarray  # u8 [256 * 256]: 1 if the second byte may stand after the first inside a piece
     classes: np.ndarray  # u8 [0x110000]: classes of characters for pretokens.py; [0]: not byte-level

@@ -1,5 +1,6 @@
-"""Where personal data may begin: one pass over UTF-8 that finds every place at which a pattern of llm/text/pii.py could
-match, and not many others. It decides nothing: the pattern itself is tried at each place by the caller.
+"""Where personal data may begin: one pass over UTF-8 that finds every place at which a pattern of
+llm/process/pii/find.py could match, and not many others. It decides nothing: the pattern itself is tried at each place
+by the caller.
 
 All patterns begin at an @ (walked back to the beginning of the address) or at the first digit of a run of digits, with
 a sign, a bracket or a country code before it. So only these two kinds of byte are looked at closely. What is asked of
@@ -10,7 +11,7 @@ import numpy as np
 
 from kernels.jit import jit
 
-EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.text.pii.KINDS
+EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.process.pii.find.KINDS
 
 AT = 64
 DIGIT, UPPER, LETTER, HEX, LOCAL, GAP = 1, 2, 4, 8, 16, 32

@@ -1,4 +1,4 @@
-"""Where the next word of a text ends, by the byte-level tokenizer's pattern (llm/tokenizer/bytelevel.py), on UTF-8.
+"""Where the next word of a text ends, by the byte-level tokenizer's pattern (llm/tokenize/byte_level.py), on UTF-8.
 
 The pattern as a regular expression, its alternatives in order; tests hold the two together:
 

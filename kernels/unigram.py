@@ -1,7 +1,7 @@
 """The most probable segmentation of one short text into pieces (Viterbi), with SentencePiece's choices among equals.
 
 Of two equal paths to one place the one found first stays: the one whose last piece is longer. Scores are integers, so
-the ids are the same wherever a text is cut (llm/tokenizer/train.py rounds them to multiples of 1/16). The pieces are in
+the ids are the same wherever a text is cut (llm/tokenize/train.py rounds them to multiples of 1/16). The pieces are in
 a double-array trie (Aoe 1989): one cell is read for each byte. Cuts no text into words: see encode.py.
 """
 

@@ -1,7 +1,7 @@
 from functools import cache
 
 from llm.plan.presets import plan_blocks, plan_files
-from stemma.config import with_numbers
+from stemma.workflow.config import with_numbers
 
 PLANS = plan_files(HOUSE / "config.yaml", HOUSE / "presets", list(map(Path, workflow.config_settings.configfiles)))
 PLANNED = list(PLANS)[-1]

@@ -1,4 +1,4 @@
-from llm.text import sources as source_entry
+from llm.collect import config as source_entry
 
 # Where the text of a source, or of a part of one, lies: its own path, else what `fetch` brings.
 ARCHIVES = {

@@ -1,4 +1,4 @@
-from llm.train.schedule import schedule_of_segment, validation_of_segment
+from llm.pretrain.schedule import schedule_of_segment, validation_of_segment
 
 RANKS, NODES = LAYOUT.world_size, config["pretrain"]["nodes"]
 # Of Slurm: a task on each node with its ranks' processors, the first of which has srun start the ranks. `mpi` leaves srun

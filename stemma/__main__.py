@@ -5,8 +5,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from stemma.colour import coloured
-from stemma.errors import StemmaError, printable, refusal
+from stemma.base.colour import coloured
+from stemma.base.errors import StemmaError, printable, refusal
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from stemma import numeric
+from stemma.code import numeric
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests/golden.json"

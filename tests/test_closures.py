@@ -1,36 +1,57 @@
-"""Closures stay as small as they are pinned to be, and only what fetches may use the network."""
+"""A script's code reaches no further than its stage: an edit elsewhere makes nothing of it stale."""
 
-import json
+from pathlib import Path
 
 import pytest
 
-from tests.closures import PINNED, closures
+from stemma.code.closure import closure_of, reader_of, third_party
 
-FOUND = closures()
-EXPECTED = json.loads(PINNED.read_text())
+ROOT = Path(__file__).resolve().parents[1]
+CLOSURES = {
+    script.as_posix(): closure_of(script, ROOT)
+    for script in (file.relative_to(ROOT) for file in sorted((ROOT / "scripts").rglob("*.py")))
+}
+# Stage -> rooms that its scripts must not reach: those of later stages, and machinery that has no part in its bytes.
+FORBIDDEN = {
+    "collect": ("llm/process", "llm/tokenize", "llm/model", "llm/runtime", "llm/pretrain", "llm/align", "llm/deploy"),
+    "process": ("llm/tokenize", "llm/model", "llm/runtime", "llm/pretrain", "llm/align", "llm/package", "llm/deploy"),
+    "tokenize": ("llm/collect", "llm/model", "llm/runtime", "llm/pretrain", "llm/align", "llm/package", "llm/deploy"),
+    "architecture": ("llm/collect", "llm/process", "llm/tokenize", "llm/align", "llm/package", "llm/deploy"),
+    "pretrain": ("llm/collect", "llm/align", "llm/package", "llm/deploy", "llm/plan"),
+    "align": ("llm/collect", "llm/process", "llm/deploy", "llm/plan"),
+    "package": ("llm/collect", "llm/process", "llm/deploy", "llm/plan"),
+    "deploy": ("llm/collect", "llm/process", "llm/pretrain/engines", "llm/plan"),
+}
+TORCH = ("align", "deploy", "package", "pretrain")  # the stages whose scripts may import it
 
 
-def test_every_script_is_pinned():
-    assert FOUND.keys() == EXPECTED.keys()
+def stage_of(script: str) -> str:
+    return script.split("/")[1]
 
 
-@pytest.mark.parametrize("script", FOUND)
-def test_closure_is_as_pinned(script: str):
-    """On purpose? Then `python -m tests.closures` pins it anew."""
-    assert FOUND[script] == EXPECTED.get(script)
+@pytest.mark.parametrize("script", CLOSURES)
+def test_a_stage_does_not_reach_into_another(script: str):
+    rooms = tuple(f"{room}/" for room in FORBIDDEN[stage_of(script)])
+    assert [name for name in CLOSURES[script].modules if name.startswith(rooms)] == []
+
+
+@pytest.mark.parametrize("script", [script for script in CLOSURES if stage_of(script) not in TORCH])
+def test_early_stages_need_no_torch(script: str):
+    modules = [reader_of(ROOT).module(Path(path)) for path in CLOSURES[script].modules]
+    assert "torch" not in {name for module in modules for name in third_party(module, ROOT)}
 
 
 def test_only_fetch_may_use_the_network():
-    assert [script for script, closure in FOUND.items() if closure["network"]] == ["scripts/collect/fetch.py"]
+    assert [script for script, closure in CLOSURES.items() if closure.network] == ["scripts/collect/fetch.py"]
 
 
-def test_stages_do_not_reach_into_later_ones():
-    """Pretraining sees neither alignment nor serving, tokens see no model."""
-    later = {
-        "pretrain": ("llm/align", "llm/quantize", "llm/serve"),
-        "tokenize": ("llm/model", "llm/train", "llm/align"),
-    }
-    for script, closure in FOUND.items():
-        for stage, folders in later.items():
-            if script.startswith(f"scripts/{stage}/"):
-                assert not [name for name in closure["modules"] if name.startswith(folders)]
+def test_editing_a_stage_makes_others_fresh():
+    """DPO's loss belongs to DPO alone, a threshold's code to stage 2, the planner to no artifact of a run."""
+    assert users("llm/align/dpo.py") == ["scripts/align/dpo.py"]
+    assert {stage_of(script) for script in users("llm/process/quality/thresholds.py")} == {"process"}
+    assert {stage_of(script) for script in users("llm/plan/costs.py")} == {"architecture"}
+    assert {stage_of(script) for script in users("llm/pretrain/segment.py")} == {"pretrain"}
+
+
+def users(module: str) -> list[str]:
+    return [script for script, closure in CLOSURES.items() if module in closure.modules]

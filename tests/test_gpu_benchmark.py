@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks.gpu import ON_DEMAND, PARTS, table
-from stemma.settings import ROOT
+from stemma.base.settings import ROOT
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from stemma import numeric
+from stemma.code import numeric
 from tests.browser import CHROMIUM, SIZES, THEMES, examine
 from tests.build import build, command
 from tests.golden import GOLDEN, digests, is_trained

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stemma import digest
+from stemma.base import digest
 from tests.golden import ROOT
 
 PAGE = ROOT / "docs/records.md"

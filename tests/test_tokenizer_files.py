@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from llm.tokenizer.load import CONTROLS, Tokenizer
-from tests.llm.tokenizer.readers import differences, readers
-from tests.llm.tokenizer.texts import ADVERSARIAL
+from llm.tokenize.load import CONTROLS, Tokenizer
+from tests.llm.tokenize.readers import differences, readers
+from tests.llm.tokenize.texts import ADVERSARIAL
 
 
 def test_every_reader_gives_the_same_ids_on_every_document(tiny):

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from llm.errors import InputError
-from llm.model.device import default_device
 from llm.model.directory import load_model
 from llm.model.transformer import CausalLM
-from llm.tokenizer.load import Tokenizer
+from llm.runtime.device import default_device
+from llm.tokenize.load import Tokenizer
 
 
 def load_base(directory: Path, max_tokens: int) -> tuple[CausalLM, Tokenizer]:

@@ -7,8 +7,8 @@ import numpy as np
 from llm.align.batches import Example, Pair
 from llm.align.records import read_jsonl
 from llm.errors import InputError
-from llm.tokenizer.chat import encode_chat
-from llm.tokenizer.load import Tokenizer
+from llm.tokenize.chat import encode_chat
+from llm.tokenize.load import Tokenizer
 
 
 def read_examples(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Example], int]:

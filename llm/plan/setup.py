@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, fields
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
-from llm.parallel.layout import Layout
 from llm.plan.cluster import Cluster
 from llm.plan.flops import RECOMPUTE
 from llm.plan.shape import Shape
+from llm.pretrain.engines.layout import Layout
 
 SHARDING = {0: "none", 1: "optimizer", 3: "full"}
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Ranks by dimension as in llm/parallel/layout.py. micro_batch: sequences that go through the model at once.
+    """Ranks by dimension as in llm/pretrain/engines/layout.py. micro_batch: sequences that go through the model at
+    once.
 
     zero: what data ranks share out: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too (FSDP).
     recompute: none, selective (the attention scores, Korthikanti et al. 2022) or full (whole layers, Chen et al. 2016).

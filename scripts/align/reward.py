@@ -9,7 +9,7 @@ from llm.align.lora import LoraConfig
 from llm.align.records import from_dict
 from llm.align.reward import reward
 from llm.command import command
-from llm.train.determinism import set_determinism
+from llm.runtime.determinism import set_determinism
 
 BASE = "../../models/sft"  # where the adapter's model stands in results/, as seen from the adapter
 

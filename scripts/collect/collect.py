@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from llm.collect.extract import Recipe, collect
 from llm.command import command
-from llm.text.collect import Recipe, collect
 
 
 def main(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from llm.collect.fetch import Pin, fetch
 from llm.command import command
-from llm.text.fetch import Pin, fetch
 
 
 def main(archive: Path, *, kind: str, pin: str, file: str, sha256: str) -> dict:

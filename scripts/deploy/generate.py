@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 from llm.command import command
+from llm.deploy.quantize.model import load_any
+from llm.deploy.serve.generate import generate
 from llm.errors import InputError
-from llm.model.device import default_device
-from llm.quantize.model import load_any
-from llm.serve.generate import generate
-from llm.tokenizer.chat import encode_chat
-from llm.tokenizer.load import Tokenizer
+from llm.runtime.device import default_device
+from llm.tokenize.chat import encode_chat
+from llm.tokenize.load import Tokenizer
 
 
 def main(

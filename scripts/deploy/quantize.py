@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 
 from llm.command import command
-from llm.model.device import default_device
+from llm.deploy.quantize.model import load_quantized, quantize_model, quantized_config, save_quantized
+from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
 from llm.model.directory import load_model
-from llm.model.package import (
+from llm.model.transformer import CausalLM
+from llm.package.hf_directory import (
     WEIGHTS_NAME,
     copy_files,
     directory_bytes,
@@ -16,12 +18,10 @@ from llm.model.package import (
     tokenizer_files_of,
     write_configs,
 )
-from llm.model.transformer import CausalLM
+from llm.pretrain.evaluate import ValidationSet, bits_per_byte
+from llm.pretrain.loss import token_losses
 from llm.progress import progress
-from llm.quantize.model import load_quantized, quantize_model, quantized_config, save_quantized
-from llm.quantize.rtn import fitting_group_size, quantize_weight, weight_error
-from llm.train.evaluate import ValidationSet, bits_per_byte
-from llm.train.loss import token_losses
+from llm.runtime.device import default_device
 
 
 def main(

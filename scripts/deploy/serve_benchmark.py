@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from llm.command import command
-from llm.model.device import default_device
+from llm.deploy.quantize.model import load_any
+from llm.deploy.serve.benchmark import Workload, facts, timed
+from llm.deploy.serve.generate import StaticEngine
 from llm.progress import progress
-from llm.quantize.model import load_any
-from llm.serve.benchmark import Workload, facts, timed
-from llm.serve.generate import StaticEngine
+from llm.runtime.device import default_device
 
 
 def main(

@@ -5,7 +5,7 @@ from pathlib import Path
 from llm.align.lora import load_adapter, lora_layers, merge_lora
 from llm.command import command
 from llm.model.directory import load_model
-from llm.model.package import directory_bytes, read_config, tokenizer_files_of, write_directory
+from llm.package.hf_directory import directory_bytes, read_config, tokenizer_files_of, write_directory
 
 
 def main(base: Path, adapter: Path, hf: Path) -> dict:

@@ -6,15 +6,9 @@ from llm.command import command
 from llm.model.config import parameter_counts
 from llm.model.directory import load_config, set_weights
 from llm.model.families import described
-from llm.model.package import (
-    check_vocabulary,
-    directory_bytes,
-    inventory,
-    read_config,
-    write_directory,
-)
 from llm.model.transformer import CausalLM
-from llm.train.pieces import open_pieces
+from llm.package.hf_directory import check_vocabulary, directory_bytes, inventory, read_config, write_directory
+from llm.pretrain.tensor_shards import open_pieces
 
 
 def main(

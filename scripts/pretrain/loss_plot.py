@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from llm.command import command
-from llm.train.metrics import VALIDATION, read_metrics
-from llm.train.plot import draw_training
+from llm.pretrain.metrics import VALIDATION, read_metrics
+from llm.pretrain.plot import draw_training
 
 
 def main(checkpoints: list[Path], ngram: Path, plot: Path) -> dict:

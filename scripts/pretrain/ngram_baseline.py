@@ -5,10 +5,10 @@ from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
-from llm.ngram import train
+from llm.process.quality.kneser_ney import train
 from llm.progress import progress
-from llm.tokenizer.indexed import IndexedTokens
-from llm.tokenizer.load import Tokenizer
+from llm.tokenize.indexed import IndexedTokens
+from llm.tokenize.load import Tokenizer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}
 DIGITS = 6  # of bits per byte: the last bits of a logarithm differ between processors

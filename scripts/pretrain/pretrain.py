@@ -7,13 +7,13 @@ from llm.command import command
 from llm.errors import Stopped
 from llm.model.config import digest
 from llm.model.directory import load_config
-from llm.parallel.launch import run_ranks
-from llm.parallel.layout import Layout
-from llm.train.guards import GuardSettings
-from llm.train.optimizer import OptimizerSettings
-from llm.train.run import Job, train_segment
-from llm.train.segment import Task
-from llm.train.stopping import deadline
+from llm.pretrain.engines.layout import Layout
+from llm.pretrain.guards import GuardSettings
+from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.segment import Task
+from llm.pretrain.worker import Job, train_segment
+from llm.runtime.launch import run_ranks
+from llm.runtime.stopping import deadline
 
 
 def main(

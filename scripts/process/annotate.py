@@ -5,12 +5,12 @@ from pathlib import Path
 import polars as pl
 
 from llm.command import command
+from llm.io import parquet
+from llm.process.pii.find import spans_of
+from llm.process.pii.spans import span_lists
+from llm.process.quality.language import languages
+from llm.process.quality.signals import chunks, signals
 from llm.progress import progress
-from llm.text import shards
-from llm.text.language import languages
-from llm.text.pii import spans_of
-from llm.text.signals import chunks, signals
-from llm.text.spans import span_lists
 
 CHUNK = 1 << 23  # bytes of text in memory with all that is computed from them
 
@@ -18,11 +18,11 @@ CHUNK = 1 << 23  # bytes of text in memory with all that is computed from them
 def main(documents: Path, annotations: Path) -> dict:
     """documents: directory of raw parquet shards. annotations: empty directory to fill, one shard for each."""
     n = n_bytes = 0
-    for path in shards.parts(documents):
-        frame = shards.read(path, ["id", "sha256", "text"])
+    for path in parquet.parts(documents):
+        frame = parquet.read(path, ["id", "sha256", "text"])
         sizes = frame["text"].str.len_bytes().to_list()
         tables = [annotate(frame[begin:end]) for begin, end in chunks(sizes, CHUNK)]
-        shards.write(pl.concat(tables), annotations / path.name)
+        parquet.write(pl.concat(tables), annotations / path.name)
         n += len(frame)
         n_bytes += sum(sizes)
         progress(f"annotated {n:,} documents, {n_bytes / 1e6:.1f} MB")

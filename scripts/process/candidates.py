@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.text import candidates
-from llm.text.shuffle import slices, write_ranges
+from llm.io.range_shuffle import slices, write_ranges
+from llm.process.dedup import lsh
 
 ENTRIES = 1 << 23  # keys in memory at once
 
@@ -15,7 +15,7 @@ def main(entries: list[Path], pairs: list[Path], *, max_bucket: int = 50) -> dic
     n = n_pairs = oversized = tables = 0
     for table in slices(entries, ["key", "name"], ENTRIES):
         n += len(table)
-        for found, larger in candidates.pairs(table, max_bucket=max_bucket):
+        for found, larger in lsh.pairs(table, max_bucket=max_bucket):
             write_ranges(found, "a", pairs, f"part-{tables:05d}.parquet")
             tables += 1
             n_pairs += len(found)

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from llm.command import command
+from llm.io.parquet import read, write
+from llm.process.corpus.clean import RAW, Account, Known, clean, split_limit, verdicts
+from llm.process.quality.thresholds import resolve
 from llm.progress import progress
-from llm.text.clean import RAW, Account, Known, clean, split_limit, verdicts
-from llm.text.filters import resolve
-from llm.text.shards import read, write
 
 
 def main(

@@ -7,8 +7,8 @@ import polars as pl
 
 from llm.command import command
 from llm.errors import InputError
-from llm.text.shards import height, parts, read
-from llm.text.tree import link_trees
+from llm.io.link_tree import link_trees
+from llm.io.parquet import height, parts, read
 
 
 def main(documents: list[Path], shards: list[Path], clean: Path) -> dict:

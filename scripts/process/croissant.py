@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from llm.command import command
-from llm.text.croissant import describe
+from llm.process.corpus.croissant import describe
 
 
 def main(clean: Path, croissant: Path) -> dict:

@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 
 from llm.command import command
+from llm.io.parquet import parts, read, write
+from llm.process.dedup.contamination import Search, evaluation_grams
 from llm.progress import progress
-from llm.text.contamination import Search, evaluation_grams
-from llm.text.shards import parts, read, write
 
 CHUNK = 8 << 20  # bytes of text compared at once
 

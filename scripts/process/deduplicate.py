@@ -6,8 +6,8 @@ import polars as pl
 
 from llm.command import command
 from llm.errors import InputError
-from llm.text import shards
-from llm.text.dedup import clusters
+from llm.io import parquet
+from llm.process.dedup.clusters import clusters
 
 
 def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: list[Path] | None = None) -> dict:
@@ -22,10 +22,10 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
     if documents["id"].n_unique() < len(documents):
         twice = documents["id"].filter(documents["id"].is_duplicated())[0]
         raise InputError(f"deduplicate: the id {twice!r} occurs more than once; ids must be unique in the corpus")
-    table, counts = clusters(documents, pl.concat([shards.read(path, ["a", "b"]) for path in edges]))
+    table, counts = clusters(documents, pl.concat([parquet.read(path, ["a", "b"]) for path in edges]))
     begin = 0
     for path, size in zip(duplicates, sizes, strict=True):
-        shards.write(table[begin : begin + size], path)
+        parquet.write(table[begin : begin + size], path)
         begin += size
     return counts
 
@@ -33,11 +33,11 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
 def documents_of(facts: Path, scores: Path | None) -> pl.DataFrame:
     """id, digest, bytes and quality (null without scores) of a source's documents."""
     tables = []
-    for path in shards.parts(facts):
-        table = shards.read(path, ["id", "digest", "bytes"])
+    for path in parquet.parts(facts):
+        table = parquet.read(path, ["id", "digest", "bytes"])
         quality = pl.lit(None, dtype=pl.Float64).alias("quality")
         if scores:
-            scored = shards.read(scores / path.name, ["id", "quality"])
+            scored = parquet.read(scores / path.name, ["id", "quality"])
             if not scored["id"].equals(table["id"]):
                 raise InputError(f"deduplicate: {scores} does not list the same documents as {path}; rebuild it")
             quality = scored["quality"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 
 from llm.command import command
-from llm.text import shards
-from llm.text.shuffle import slices
-from llm.text.verify import forest, similar
+from llm.io import parquet
+from llm.io.range_shuffle import slices
+from llm.process.dedup.jaccard import forest, similar
 
 PAIRS = 1 << 22  # in memory at once
 
@@ -35,7 +35,7 @@ def main(
             compared += n
         found.append(table)
     joined = forest(pl.concat(found).sort("a", "b"))
-    shards.write(joined, edges)
+    parquet.write(joined, edges)
     return {"candidate_pairs": n_pairs, "compared_pairs": compared, "edges": len(joined)}
 
 

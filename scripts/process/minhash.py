@@ -6,10 +6,11 @@ import numpy as np
 
 from kernels import minhash, minhash_gpu
 from llm.command import command
+from llm.io import parquet
+from llm.io.range_shuffle import write_ranges
+from llm.io.utf8 import pieces
+from llm.process.dedup import lsh
 from llm.progress import progress
-from llm.text import candidates, shards
-from llm.text.buffers import pieces
-from llm.text.shuffle import write_ranges
 
 
 def main(
@@ -26,19 +27,19 @@ def main(
     """documents: directory of raw parquet shards. facts: empty directory to fill, id, digest and size of each document.
     entries: an empty directory for each range of keys. permutations, shingle_words, seed: of the signatures.
     bands, rows: of LSH."""
-    candidates.check_bands(bands, rows, permutations)
+    lsh.check_bands(bands, rows, permutations)
     factors = minhash.coefficients(permutations, seed)
     on_gpu = minhash_gpu.available()
     signatures = minhash_gpu.signatures if on_gpu else minhash.signatures
     n = n_bytes = 0
-    for path in shards.parts(documents):
-        frame = shards.read(path, ["id", "sha256", "text"])
-        known = candidates.facts(frame)
+    for path in parquet.parts(documents):
+        frame = parquet.read(path, ["id", "sha256", "text"])
+        known = lsh.facts(frame)
         signed = [signatures(*piece, *factors, shingle_words) for piece in pieces(frame["text"])]
         signed = np.concatenate([np.empty((0, permutations), dtype=np.uint32), *signed])
-        found = candidates.keys(candidates.names(known), signed, bands=bands, rows=rows)
+        found = lsh.keys(lsh.names(known), signed, bands=bands, rows=rows)
         write_ranges(found, "key", entries, path.name)
-        shards.write(known, facts / path.name)
+        parquet.write(known, facts / path.name)
         n += len(frame)
         n_bytes += known["bytes"].sum()
         progress(f"signed {n:,} documents, {n_bytes / 1e6:.1f} MB")

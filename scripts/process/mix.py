@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from llm.command import command
-from llm.text.mix import sampling_plan
-from llm.text.shards import parts, read, write
+from llm.io.parquet import parts, read, write
+from llm.process.corpus.mix import sampling_plan
 
 COLUMNS = ["domain", "split", "n_bytes", "quality"]
 

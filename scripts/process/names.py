@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 from llm.command import command
+from llm.io import parquet
+from llm.process.pii.person_names import Finder
+from llm.process.pii.spans import span_lists
 from llm.progress import progress
-from llm.text import shards
-from llm.text.names import Finder
-from llm.text.spans import span_lists
 
 ROWS = 4096  # documents whose texts are Python strings at once
 
@@ -17,14 +17,14 @@ def main(documents: Path, names: Path) -> dict:
     the metrics."""
     finder = Finder()
     counts: Counter[str] = Counter()
-    for path in shards.parts(documents):
-        frame = shards.read(path, ["id", "text"])
+    for path in parquet.parts(documents):
+        frame = parquet.read(path, ["id", "text"])
         found = []
         for begin in range(0, len(frame), ROWS):
             spans, more = finder.names_of(frame["text"][begin : begin + ROWS])
             found += spans
             counts.update(more, names=sum(map(len, spans)))
-        shards.write(frame.select("id", span_lists(found).alias("names")), names / path.name)
+        parquet.write(frame.select("id", span_lists(found).alias("names")), names / path.name)
         counts["documents"] += len(frame)
         progress(f"{counts['documents']:,} documents, {counts['marked']:,} read for names")
     return dict(sorted(counts.items()))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.text.perplexity import build
+from llm.process.quality.perplexity import build
 
 
 def main(

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.text.classifier import build
-from llm.text.reference import sample
+from llm.process.quality.classifier import build
+from llm.process.quality.cross_fit import sample
 
 WINDOW = 128  # words
 

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from llm.command import command
+from llm.io.parquet import parts, read, write
+from llm.process.quality import classifier, perplexity
+from llm.process.quality.cross_fit import HALVES, chunks, hashed
 from llm.progress import progress
-from llm.text import classifier, perplexity
-from llm.text.reference import HALVES, chunks, hashed
-from llm.text.shards import parts, read, write
 
 SCORES = ("perplexity", "quality", "toxicity")
 TENTHS = [round(0.1 * i, 1) for i in range(1, 10)]

@@ -8,10 +8,10 @@ import polars as pl
 
 from llm.command import command
 from llm.errors import InputError
+from llm.io import parquet
+from llm.process.dedup.lsh import names
+from llm.process.dedup.substrings import Windows, entries
 from llm.progress import progress
-from llm.text import shards
-from llm.text.candidates import names
-from llm.text.substrings import Windows, entries
 
 
 def main(
@@ -20,29 +20,29 @@ def main(
     """documents, facts: each source's directories of shards, duplicates: its file, in one order; only documents that
     are kept there are compared. substrings: each source's empty directory, gets a shard (id, spans) for each.
     min_bytes: of a window that is compared; what is shorter is never found."""
-    n = sum(int(shards.read_all(directory, ["bytes"])["bytes"].sum()) for directory in facts)
+    n = sum(int(parquet.read_all(directory, ["bytes"])["bytes"].sum()) for directory in facts)
     counts = {"documents": 0, "documents_with_spans": 0, "spans": 0, "characters": 0}
     with TemporaryDirectory() as directory:
         windows = Windows(Path(directory), n)
         work = []
         for raw, known, verdicts, out in zip(documents, facts, duplicates, substrings, strict=True):
             begin = 0
-            for path in shards.parts(raw):
-                table = shards.read(path, ["id", "text"])
-                verdict = shards.read(verdicts, ["id", "keep"], (begin, len(table)))
+            for path in parquet.parts(raw):
+                table = parquet.read(path, ["id", "text"])
+                verdict = parquet.read(verdicts, ["id", "keep"], (begin, len(table)))
                 if not verdict["id"].equals(table["id"]):
                     raise InputError(f"substrings: {verdicts} does not list the same documents as {path}; rebuild it")
                 rows = np.flatnonzero(verdict["keep"].to_numpy())
-                name = names(shards.read(known / path.name, ["digest"]))[rows]
+                name = names(parquet.read(known / path.name, ["digest"]))[rows]
                 windows.add(len(work), entries(name, rows, table["text"].gather(rows), min_bytes))
                 work.append((path, out))
                 begin += len(table)
                 progress(f"read {len(work):,} shards")
         windows.compare()
         for number, (path, out) in enumerate(work):
-            ids = shards.read(path, ["id"])
+            ids = parquet.read(path, ["id"])
             table = ids.with_columns(spans=windows.spans(number, len(ids)))
-            shards.write(table, out / path.name)
+            parquet.write(table, out / path.name)
             cut = table["spans"].explode().drop_nulls().struct.unnest()
             counts["documents"] += len(table)
             counts["documents_with_spans"] += int((table["spans"].list.len() > 0).sum())

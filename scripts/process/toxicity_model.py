@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.text.classifier import build
-from llm.text.labelled import read
+from llm.process.quality.classifier import build
+from llm.process.quality.labelled_csv import read
 
 WINDOW = 64  # words: a document is as toxic as its most toxic passage of this size
 

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from llm.command import command
-from llm.tokenizer.documents import SPLITS, domain_of, split_batches
-from llm.tokenizer.encoder import Encoder
-from llm.tokenizer.indexed import IndexedWriter, token_dtype
-from llm.tokenizer.load import Tokenizer, threads_given
+from llm.tokenize.documents import SPLITS, domain_of, split_batches
+from llm.tokenize.encoder import Encoder
+from llm.tokenize.indexed import IndexedWriter, token_dtype
+from llm.tokenize.load import Tokenizer, threads_given
 
 
 def main(shards: Path, model: Path, tokens: Path, *, source: str) -> dict:

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 
 from llm.command import command
-from llm.tokenizer.bytelevel import GPT2, fast_bytes, train_bytes
-from llm.tokenizer.documents import planned_texts
-from llm.tokenizer.encoder import Encoder
-from llm.tokenizer.fertility import counted, summary
-from llm.tokenizer.load import CONTROLS, Tokenizer, threads_given
+from llm.tokenize.byte_level import GPT2, fast_bytes, train_bytes
+from llm.tokenize.documents import planned_texts
+from llm.tokenize.encoder import Encoder
+from llm.tokenize.fertility import counted, summary
+from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
 
 
 def main(clean: Path, plan: Path, model: Path, fertility: Path, *, sample_bytes: int) -> dict:

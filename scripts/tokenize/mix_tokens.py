@@ -6,8 +6,8 @@ from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
-from llm.text.shards import ROWS, height, read
-from llm.tokenizer.indexed import IndexedTokens
+from llm.io.parquet import ROWS, height, read
+from llm.tokenize.indexed import IndexedTokens
 
 
 def main(plan: Path, report: Path, tokens: Path, figures: Path) -> dict:

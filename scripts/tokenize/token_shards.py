@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from llm.command import command
-from llm.text.tree import link_tree
-from llm.tokenizer.documents import SPLITS
+from llm.io.link_tree import link_tree
+from llm.tokenize.documents import SPLITS
 
 
 def main(shards: list[Path], tokens: Path) -> dict:

@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 from llm.command import command
-from llm.tokenizer.bytelevel import to_model, train_bytes
-from llm.tokenizer.documents import planned_texts
-from llm.tokenizer.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
-from llm.tokenizer.load import CONTROLS, Tokenizer, threads_given
-from llm.tokenizer.train import train
+from llm.tokenize.byte_level import to_model, train_bytes
+from llm.tokenize.documents import planned_texts
+from llm.tokenize.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
+from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
+from llm.tokenize.train import train
 
 SAMPLE = 1 << 20  # bytes, to state bytes per token
 

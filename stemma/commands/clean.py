@@ -8,12 +8,12 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from stemma.artifact import MARK, POINTERS, mark_path, pointer_path, read_mark, read_pointer
-from stemma.beneath import RESULTS
-from stemma.errors import StemmaError
-from stemma.places import remove
-from stemma.settings import Settings
-from stemma.store import Store
+from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
+from stemma.store.artifact import MARK, POINTERS, mark_path, pointer_path, read_mark, read_pointer
+from stemma.store.local import Store
+from stemma.store.open_beneath import RESULTS
+from stemma.store.placement import remove
 
 NAMED = 10
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from stemma.closure import closure_of
-from stemma.settings import ROOT
+from stemma.base.settings import ROOT
+from stemma.code.closure import closure_of
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from stemma.crate.write import write_crate
-from stemma.settings import Settings
-from stemma.trust import Records
+from stemma.base.settings import Settings
+from stemma.provenance.crate.write import write_crate
+from stemma.provenance.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -15,5 +15,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/crate/write.py."""
+    """See stemma/provenance/crate/write.py."""
     write_crate(Records.of(Settings.here()), parsed.root, parsed.workflow)

@@ -3,10 +3,10 @@
 import argparse
 import json
 
-from stemma.catalogue import size_text
-from stemma.gc import Plan, plan
-from stemma.settings import Settings
-from stemma.store import Store
+from stemma.base.settings import Settings
+from stemma.provenance.catalogue import size_text
+from stemma.provenance.gc import Plan, plan
+from stemma.store.local import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -8,11 +8,11 @@ has used it for long. Jobs may run meanwhile. The shared store is left as it is.
 import argparse
 import time
 
-from stemma.catalogue import size_text
-from stemma.gc import Plan, bytes_in, collect, plan
-from stemma.scratch import abandoned, remove
-from stemma.settings import Settings, cache_of
-from stemma.store import Store
+from stemma.base.settings import Settings, cache_of
+from stemma.provenance.catalogue import size_text
+from stemma.provenance.gc import Plan, bytes_in, collect, plan
+from stemma.store.local import Store
+from stemma.store.scratch import abandoned, remove
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/gc.py."""
+    """See stemma/provenance/gc.py."""
     store = Store(Store.of(Settings.here()).path)
     planned = plan(store, None if parsed.budget is None else bytes_in(parsed.budget))
     old = abandoned(store.path / "scratch", parsed.scratch_days)

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from stemma.envelope import Keyring, public_pem
-from stemma.places import write_view
-from stemma.settings import Settings
-from stemma.signature import signer
-from stemma.store import Store
+from stemma.base.settings import Settings
+from stemma.provenance.dsse import Keyring, public_pem
+from stemma.provenance.model_signing import signer
+from stemma.store.local import Store
+from stemma.store.placement import write_view
 
 
 def options(parser: argparse.ArgumentParser) -> None:

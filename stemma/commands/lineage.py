@@ -2,11 +2,11 @@
 
 import argparse
 
-from stemma import tree
-from stemma.index import Index
-from stemma.lineage import ancestors
-from stemma.settings import Settings
-from stemma.store import Store
+from stemma.base.settings import Settings
+from stemma.provenance import render_tree
+from stemma.provenance.index import Index
+from stemma.provenance.lineage import ancestors
+from stemma.store.local import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +18,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 def forms(parser: argparse.ArgumentParser) -> None:
     """Text, JSON or Graphviz; what is here now or all records."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="form", action="store_const", const=tree.as_json, help="nodes and edges")
-    form.add_argument("--dot", dest="form", action="store_const", const=tree.dot, help="for Graphviz: | dot -Tsvg")
+    form.add_argument("--json", dest="form", action="store_const", const=render_tree.as_json, help="nodes and edges")
+    form.add_argument(
+        "--dot", dest="form", action="store_const", const=render_tree.dot, help="for Graphviz: | dot -Tsvg"
+    )
     parser.add_argument("--all", action="store_true", help="look among all records of the store, not only in results/")
-    parser.set_defaults(form=tree.text)
+    parser.set_defaults(form=render_tree.text)
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/lineage.py."""
+    """See stemma/provenance/lineage.py."""
     print(parsed.form(ancestors(Index(Store.of(Settings.here())), parsed.target, parsed.all)))

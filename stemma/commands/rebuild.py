@@ -20,7 +20,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/rebuild.py."""
+    """See stemma/provenance/rebuild.py."""
     if parsed.directory:
         compare_in(parsed.directory, parsed)
         return
@@ -30,8 +30,8 @@ def handle(parsed: argparse.Namespace) -> None:
 
 def compare_in(directory: Path, parsed: argparse.Namespace) -> None:
     """Rebuild, print a line for each artifact, then the details of what differs at its origin."""
-    from stemma.difference import diffoscope, explain
-    from stemma.rebuild import rebuild
+    from stemma.provenance.difference import diffoscope, explain
+    from stemma.provenance.rebuild import rebuild
 
     result = rebuild(parsed.target, directory, parsed.snakefile, parsed.cores, parsed.keep_downloads)
     for key in result.equal:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from stemma.base.settings import Settings
 from stemma.report.page import write_report
-from stemma.settings import Settings
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -4,14 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
-from stemma.jobs import marked
-from stemma.record import Job
-from stemma.run import describe, more, run_job, stage_of
-from stemma.settings import ROOT, Settings
+from stemma.base.settings import ROOT, Settings
+from stemma.cluster.markers import marked
+from stemma.execute.run import describe, more, run_job, stage_of
+from stemma.provenance.record import Job
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What stemma/workflow.py renders."""
+    """What stemma/workflow/attach.py renders."""
     parser.add_argument("script")
     for name in ("rule", "expected", "log"):
         parser.add_argument(f"--{name}", required=True)
@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/run.py."""
+    """See stemma/execute/run.py."""
     job = Job(
         parsed.rule,
         parsed.script,
@@ -48,7 +48,7 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def made_from(parsed: argparse.Namespace) -> dict[str, str]:
-    """What the job is to be made from, see stemma/record.py."""
+    """What the job is to be made from, see stemma/provenance/record.py."""
     paths = [parsed.script, *(option.partition("=")[2] for option in (*parsed.input, *parsed.source))]
     return dict(zip(paths, parsed.made_from.split(","), strict=True)) if parsed.made_from else {}
 

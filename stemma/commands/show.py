@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from stemma.catalogue import artifact_at
-from stemma.errors import printable
-from stemma.settings import Settings
-from stemma.trust import Records
+from stemma.base.errors import printable
+from stemma.base.settings import Settings
+from stemma.provenance.catalogue import artifact_at
+from stemma.provenance.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:

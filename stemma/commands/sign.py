@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from stemma import artifact
-from stemma.settings import Settings
-from stemma.signature import sign
-from stemma.trust import Records
+from stemma.base.settings import Settings
+from stemma.provenance.model_signing import sign
+from stemma.provenance.trust import Records
+from stemma.store import artifact
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from dataclasses import asdict
 
-from stemma.status import Job, Run, look
+from stemma.cluster.status import Job, Run, look
 
 CLEAR = "\x1b[H\x1b[2J"
 
@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/status.py."""
+    """See stemma/cluster/status.py."""
     while True:
         run = look(parsed.lines)
         if parsed.json:

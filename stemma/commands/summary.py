@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from stemma.settings import Settings
-from stemma.summary import print_summary
-from stemma.trust import Records
+from stemma.base.settings import Settings
+from stemma.provenance.trust import Records
+from stemma.report.summary import print_summary
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +16,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/summary.py."""
+    """See stemma/report/summary.py."""
     print_summary(Records.of(Settings.here()), parsed.poster, parsed.target, parsed.hint)

@@ -2,11 +2,11 @@
 
 import argparse
 
+from stemma.base.settings import Settings
 from stemma.commands.lineage import forms
-from stemma.index import Index
-from stemma.lineage import descendants
-from stemma.settings import Settings
-from stemma.store import Store
+from stemma.provenance.index import Index
+from stemma.provenance.lineage import descendants
+from stemma.store.local import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +20,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/lineage.py."""
+    """See stemma/provenance/lineage.py."""
     print(parsed.form(descendants(Index(Store.of(Settings.here())), parsed.word, parsed.all)))

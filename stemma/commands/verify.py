@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from stemma.errors import printable
-from stemma.settings import Settings
-from stemma.verify import Findings, verify
+from stemma.base.errors import printable
+from stemma.base.settings import Settings
+from stemma.provenance.verify import Findings, verify
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/verify.py."""
+    """See stemma/provenance/verify.py."""
     findings = verify(Settings.here(), parsed.target, parsed.all)
     print(as_json(findings) if parsed.json else as_text(findings))
     if findings.faults:

@@ -14,9 +14,9 @@ from dataclasses import asdict, replace
 from os.path import normpath
 from pathlib import Path
 
-from stemma.call import Call, merged, overrides
-from stemma.errors import printable
-from stemma.plan import call_for
+from stemma.base.errors import printable
+from stemma.planning.call import Call, merged, overrides
+from stemma.planning.planned_jobs import call_for
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/why.py."""
-    from stemma.why import ask
+    """See stemma/workflow/why.py."""
+    from stemma.workflow.why import ask
 
     call = call_of(parsed)
     chain = ask(call, parsed.target)

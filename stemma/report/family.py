@@ -6,7 +6,7 @@ and `used-by` read every record.
 
 from dataclasses import dataclass
 
-from stemma.catalogue import Artifact
+from stemma.provenance.catalogue import Artifact
 
 LINES = 40  # of a tree; a page shows the beginning, the command all
 

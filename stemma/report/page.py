@@ -10,19 +10,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemma import digest
-from stemma.catalogue import Artifact, current, short, size_text
-from stemma.errors import StemmaError
-from stemma.places import write_view
+from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
+from stemma.provenance.catalogue import Artifact, current, short, size_text
+from stemma.provenance.trust import Records
+from stemma.provenance.verify import Verifier
 from stemma.report import poster as description
 from stemma.report.family import Family, Line
 from stemma.report.values import figures, rows, seconds
-from stemma.settings import Settings
-from stemma.store import Store
-from stemma.trust import Records
-from stemma.verify import Verifier
+from stemma.store.local import Store
+from stemma.store.placement import write_view
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
+TEMPLATES = Path(__file__).with_name("templates")
 RECORDS = 1_500_000  # bytes of records on a page; after that it names the command that prints one
 ENTRIES = 500  # artifacts in the register; the poster's figures count all
 IMAGE = 300_000  # bytes of an SVG artifact that is shown
@@ -191,5 +191,5 @@ def usage(artifacts: list[Artifact]) -> dict:
 def source_hash(text: str) -> str:
     """How a Content-Security-Policy names an inline style or script."""
     if "</" in text:
-        raise StemmaError("stemma/templates: a style or script must not hold '</'; it would end itself")
+        raise StemmaError("stemma/report/templates: a style or script must not hold '</'; it would end itself")
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -7,8 +7,8 @@ name. Which stages, blocks and metrics there are stands in the description alone
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from stemma.catalogue import Artifact
-from stemma.errors import StemmaError
+from stemma.base.errors import StemmaError
+from stemma.provenance.catalogue import Artifact
 from stemma.report.plot import Level, Series, chart
 from stemma.report.samples import first_rows, series_of
 from stemma.report.values import at, chosen, figures, gathered, is_number, listed, shown

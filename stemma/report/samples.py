@@ -8,8 +8,8 @@ import json
 from itertools import islice
 from pathlib import Path
 
-from stemma.catalogue import Artifact
-from stemma.digest import from_json
+from stemma.base.digest import from_json
+from stemma.provenance.catalogue import Artifact
 from stemma.report.values import content
 
 TEXT = 700  # characters of one value

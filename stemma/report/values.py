@@ -8,9 +8,9 @@ record holds makes no figure. What it does not do: know any metric's name or mea
 import math
 import re
 
-from stemma.catalogue import Artifact, short, size_text
-from stemma.digest import from_json
-from stemma.errors import StemmaError
+from stemma.base.digest import from_json
+from stemma.base.errors import StemmaError
+from stemma.provenance.catalogue import Artifact, short, size_text
 
 JSON_LIMIT = 2_000_000  # bytes of an artifact that is read for one of its values
 GATHERED = {

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemma.store import Store
+from stemma.store.local import Store
 from tests.golden import ROOT
 
 SUBMITTED = re.compile(r"submitted with SLURM jobid (\d+) \(log: \S*/(?:rule|group)_(\w+)/")
@@ -77,7 +77,7 @@ class Build:
 
     def forget(self, *rules: str) -> None:
         """As if these rules had never run: their records are gone, with what stands of them."""
-        from stemma.index import Index
+        from stemma.provenance.index import Index
 
         index = Index(self.store())
         for action, path in index.rows(

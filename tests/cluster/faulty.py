@@ -1,10 +1,10 @@
-"""tests/llm/train/faulty.py where srun starts the ranks: what they are to do is a function of a module that puts the
+"""tests/llm/pretrain/faulty.py where srun starts the ranks: what they are to do is a function of a module that puts the
 faults in. `python tests/cluster/faulty.py OPTIONS`."""
 
 from llm.command import command
-from llm.train.run import Job, train_segment
+from llm.pretrain.worker import Job, train_segment
 from scripts.pretrain import pretrain
-from tests.llm.train import faulty
+from tests.llm.pretrain import faulty
 
 
 def faulty_segment(job: Job) -> dict:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stemma.status import look
+from stemma.cluster.status import look
 from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm
 from tests.stemma.conftest import LINE

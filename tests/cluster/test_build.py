@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from stemma import numeric
+from stemma.code import numeric
 from tests.cluster.build import Build
 from tests.golden import GOLDEN, digests, is_trained
 from tests.stemma.conftest import LINE

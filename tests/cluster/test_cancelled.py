@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stemma.jobs import MARKERS, SUFFIX
-from stemma.status import Job, look
+from stemma.cluster.markers import MARKERS, SUFFIX
+from stemma.cluster.status import Job, look
 from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm
 from tests.golden import ROOT
@@ -54,7 +54,7 @@ def test_a_queued_job_with_its_reason_then_where_it_runs_then_cancelled(cluster,
 AS_NOBODY = """
 import dataclasses, json, os
 from stemma import index, record, shared, store
-from stemma.status import look
+from stemma.cluster.status import look
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)

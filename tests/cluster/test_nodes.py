@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import golden
-from tests.llm.train.toy import ROOT, digests, make_inputs, options
+from tests.llm.pretrain.toy import ROOT, digests, make_inputs, options
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 LAYOUT = {"parallel": {"data": 2}, "recovery_every": 3}

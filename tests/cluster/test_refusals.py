@@ -2,7 +2,7 @@
 
 import pytest
 
-from stemma.jobs import MARKERS, SUFFIX
+from stemma.cluster.markers import MARKERS, SUFFIX
 from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm, Running
 

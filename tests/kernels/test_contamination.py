@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import contamination as subject
-from llm.text.buffers import utf8
+from llm.io.utf8 import utf8
 
 MASK = (1 << 64) - 1
 BASE = int(subject.BASE)

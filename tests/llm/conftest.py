@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from llm.model.config import ModelConfig
-from llm.model.package import write_directory
 from llm.model.transformer import CausalLM
-from llm.tokenizer.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
-from llm.tokenizer.load import Tokenizer
-from llm.tokenizer.train import train
+from llm.package.hf_directory import write_directory
+from llm.tokenize.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
+from llm.tokenize.load import Tokenizer
+from llm.tokenize.train import train
 
 VOCAB_SIZE = 400
 

@@ -16,8 +16,8 @@ from llm.align.loop import autocast
 from llm.model.cache import KVCache
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
-from llm.parallel.single import SingleEngine
-from llm.train.optimizer import OptimizerSettings
+from llm.pretrain.engines.single import SingleEngine
+from llm.pretrain.optimizer import OptimizerSettings
 
 LLM = Path(__file__).resolve().parents[2] / "llm"
 CHOOSES = {"device.py": "the one place", "checkpoint.py": "copies into the CPU's memory"}

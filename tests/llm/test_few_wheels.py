@@ -13,18 +13,18 @@ for name in {ABSENT!r}:
 
 import numpy as np
 import torch
-import llm.parallel.ddp, llm.parallel.fsdp, llm.parallel.launch, llm.train.checkpoint, llm.train.evaluate
-import llm.train.recovery, llm.train.segment
+import llm.pretrain.engines.ddp, llm.pretrain.engines.fsdp, llm.runtime.launch
+import llm.pretrain.checkpoint, llm.pretrain.evaluate, llm.pretrain.recovery, llm.pretrain.segment
 from llm.align import dpo, reward, sft
 from llm.align.batches import Example, Pair
 from llm.align.lora import LoraConfig, add_lora
 from llm.model.config import ModelConfig
-from llm.parallel.build import build_engine
-from llm.parallel.layout import Layout
-from llm.quantize.model import quantize_model
-from llm.quantize.rtn import quantize_weight
-from llm.serve.generate import generate
-from llm.train.optimizer import OptimizerSettings
+from llm.pretrain.engines.build import build_engine
+from llm.pretrain.engines.layout import Layout
+from llm.deploy.quantize.model import quantize_model
+from llm.deploy.quantize.rtn import quantize_weight
+from llm.deploy.serve.generate import generate
+from llm.pretrain.optimizer import OptimizerSettings
 
 config = ModelConfig(64, 32, 1, 2, 1, 16, 32, 16)
 engine = build_engine(config, Layout(), OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0), torch.bfloat16, 0)

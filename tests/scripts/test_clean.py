@@ -6,10 +6,11 @@ import polars as pl
 import pytest
 
 from llm.errors import InputError
-from llm.text import shards, substrings
+from llm.io import parquet
+from llm.process.dedup import substrings
 from scripts.process import annotate, clean, clean_shards
-from tests.llm.text.dedup_jobs import deduplicated
-from tests.llm.text.test_clean import OPTIONS, prose, raw
+from tests.llm.process.corpus.test_clean import OPTIONS, prose, raw
+from tests.llm.process.dedup.dedup_jobs import deduplicated
 
 PER_PART = 4
 
@@ -32,7 +33,7 @@ def known(tmp_path: Path) -> dict[str, Path]:
 
 def write_parts(directory: Path, table: pl.DataFrame) -> None:
     for i in range(0, len(table), PER_PART):
-        shards.write(table[i : i + PER_PART], directory / f"part-{i // PER_PART:05d}.parquet")
+        parquet.write(table[i : i + PER_PART], directory / f"part-{i // PER_PART:05d}.parquet")
 
 
 IDS = [f"s/{i:08d}" for i in range(10)]
@@ -54,7 +55,7 @@ def test_thresholds_on_scores_and_contamination(known: dict[str, Path]) -> None:
     )
     write_parts(known["scores"], scores)
     share = pl.DataFrame({"id": IDS, "contamination": [0.0, 0.0, 0.0, 0.0, 0.01, *[0.0] * 5]})
-    shards.write(share, known["contamination"])
+    parquet.write(share, known["contamination"])
     bounds = {
         "perplexity": {"max": 500},
         "quality": {"min": 0.2},
@@ -64,18 +65,18 @@ def test_thresholds_on_scores_and_contamination(known: dict[str, Path]) -> None:
     metrics = run(known, "scores", "contamination", thresholds=bounds)
     reasons = dict.fromkeys(["contamination_max", "perplexity_max", "quality_min", "toxicity_max"], 1)
     assert metrics["dropped"] == reasons
-    kept = shards.read_all(known["shards"], ["id", "quality"])
+    kept = parquet.read_all(known["shards"], ["id", "quality"])
     assert kept.rows() == [(IDS[0], None), *((name, 0.9) for name in IDS[5:])]  # what has no score is not filtered
 
 
 def test_without_scores_their_thresholds_filter_nothing(known: dict[str, Path]) -> None:
     metrics = run(known, thresholds={"quality": {"min": 0.99}, "contamination": {"max": 0}})
     assert metrics["documents_out"] == 10
-    assert shards.read_all(known["shards"], ["quality"])["quality"].null_count() == 10
+    assert parquet.read_all(known["shards"], ["quality"])["quality"].null_count() == 10
 
 
 def test_names_join_the_other_spans(known: dict[str, Path]) -> None:
-    text = shards.read_all(known["documents"], ["text"])["text"][3]
+    text = parquet.read_all(known["documents"], ["text"])["text"][3]
     name, email = text.index("Jane Roe"), text.index("jane.roe")
     spans = [{"kind": "name", "start": name, "end": name + 8}, {"kind": "name", "start": email, "end": email + 8}]
     rows = [spans if i == 3 else None if i == 5 else [] for i in range(10)]
@@ -83,7 +84,7 @@ def test_names_join_the_other_spans(known: dict[str, Path]) -> None:
     write_parts(known["names"], pl.DataFrame({"id": IDS, "names": pl.Series(rows, dtype=type_)}))
     metrics = run(known, "names", pii={"email": "redact", "name": "redact"})
     assert metrics["redacted"] == {"email": 1, "name": 1}  # of two that overlap one is left
-    kept = shards.read_all(known["shards"], ["text", "n_bytes"])
+    kept = parquet.read_all(known["shards"], ["text", "n_bytes"])
     assert kept["text"][3].endswith(" Ask <name> at <email>.")
     assert kept["n_bytes"].equals(kept["text"].str.len_bytes().cast(pl.Int64))
     assert metrics["bytes_in"] == metrics["bytes_out"] + metrics["redacted_bytes"] + sum(
@@ -94,16 +95,16 @@ def test_names_join_the_other_spans(known: dict[str, Path]) -> None:
 
 def test_what_stands_elsewhere_is_cut_beside_redaction(known: dict[str, Path]) -> None:
     """Spans of both kinds are of the collected text; the bytes of every edit are accounted for."""
-    text = shards.read_all(known["documents"], ["text"])["text"][3]
+    text = parquet.read_all(known["documents"], ["text"])["text"][3]
     name, email = text.index("Ask Jane"), text.index("jane.roe")
     rows: list[list[tuple[int, int]]] = [[] for _ in IDS]
     rows[3], rows[5] = [(4, 11), (name, email + 4)], [(0, 20)]
     spans = pl.Series([[{"start": a, "end": b} for a, b in own] for own in rows], dtype=substrings.SPANS)
     write_parts(known["substrings"], pl.DataFrame({"id": IDS, "spans": spans}))
     metrics = run(known, "substrings", pii={"email": "redact"})
-    kept = shards.read_all(known["shards"], ["text", "n_bytes"])
+    kept = parquet.read_all(known["shards"], ["text", "n_bytes"])
     assert kept["text"][3] == text[:4] + text[11:name] + "<email>."
-    assert kept["text"][5] == shards.read_all(known["documents"], ["text"])["text"][5][20:]
+    assert kept["text"][5] == parquet.read_all(known["documents"], ["text"])["text"][5][20:]
     assert kept["n_bytes"].equals(kept["text"].str.len_bytes().cast(pl.Int64))
     assert (metrics["cuts"], metrics["cut_bytes"]) == (3, 7 + (email - name) + 20)
     assert metrics["redacted_bytes"] == len("jane.roe@example.com") - len("<email>")
@@ -127,7 +128,7 @@ def test_tables_of_other_documents(known: dict[str, Path], table: str) -> None:
     if known[table].is_dir():
         write_parts(known[table], frame)
     else:
-        shards.write(frame, known[table])
+        parquet.write(frame, known[table])
     optional = () if table in ("annotations", "duplicates") else (table,)
     with pytest.raises(InputError, match=rf"{table} do not list the same documents as .*part-00001"):
         run(known, *optional, thresholds={})
@@ -135,7 +136,7 @@ def test_tables_of_other_documents(known: dict[str, Path], table: str) -> None:
 
 def test_duplicates_of_more_documents(known: dict[str, Path]) -> None:
     table = pl.read_parquet(known["duplicates"])
-    shards.write(pl.concat([table, table[:1]]), known["duplicates"])
+    parquet.write(pl.concat([table, table[:1]]), known["duplicates"])
     with pytest.raises(InputError, match="lists 11 documents, the raw shards hold 10"):
         run(known)
 
@@ -143,11 +144,11 @@ def test_duplicates_of_more_documents(known: dict[str, Path]) -> None:
 @pytest.mark.parametrize("rows", [[0, 1, 2, 2], [0, 1, 3, 2]])
 def test_an_id_that_comes_twice(known: dict[str, Path], rows: list[int]) -> None:
     first = known["documents"] / "part-00000.parquet"
-    shards.write(pl.read_parquet(first)[rows], first)
+    parquet.write(pl.read_parquet(first)[rows], first)
     with pytest.raises(InputError, match="part-00000.parquet: the id 's/00000002' does not follow"):
         run(known)
     second = known["documents"] / "part-00001.parquet"
-    shards.write(pl.read_parquet(second)[[0, 1, 2, 3]], first)
+    parquet.write(pl.read_parquet(second)[[0, 1, 2, 3]], first)
     with pytest.raises(InputError, match=r"do not list the same documents as .*part-00000"):
         run(known)
 
@@ -155,12 +156,12 @@ def test_an_id_that_comes_twice(known: dict[str, Path], rows: list[int]) -> None
 def test_empty_shards(known: dict[str, Path]) -> None:
     """Shards without documents, in the middle and at the end, are carried along."""
     for name in ("documents", "annotations"):
-        parts = shards.parts(known[name])
-        shards.write(pl.read_parquet(parts[0]).clear(), known[name] / "part-00000b.parquet")
-        shards.write(pl.read_parquet(parts[0]).clear(), known[name] / "part-00009.parquet")
+        parts = parquet.parts(known[name])
+        parquet.write(pl.read_parquet(parts[0]).clear(), known[name] / "part-00000b.parquet")
+        parquet.write(pl.read_parquet(parts[0]).clear(), known[name] / "part-00009.parquet")
     metrics = run(known)
     assert metrics["documents_in"] == metrics["documents_out"] == 10
-    assert len(shards.parts(known["shards"])) == len(shards.parts(known["shards"], "dropped")) == 5
+    assert len(parquet.parts(known["shards"])) == len(parquet.parts(known["shards"], "dropped")) == 5
     (known["shards"].parent / "all").mkdir()
     totals = clean_shards.main([known["documents"]], [known["shards"]], known["shards"].parent / "all")
     assert totals["documents_in"] == totals["documents_out"] == 10
@@ -171,7 +172,7 @@ def test_documents_lost_between_raw_and_clean_are_an_error_that_names_the_source
 ) -> None:
     run(known)
     lost = known["shards"] / "part-00001.parquet"
-    shards.write(pl.read_parquet(lost)[1:], lost)
+    parquet.write(pl.read_parquet(lost)[1:], lost)
     with pytest.raises(InputError, match="source shards: 10 raw documents, but 9 clean and 0 dropped by name"):
         clean_shards.main([known["documents"]], [known["shards"]], tmp_path / "all")
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from llm.text import classifier, perplexity
-from llm.text.reference import HALF, hashed
+from llm.process.quality import classifier, perplexity
+from llm.process.quality.cross_fit import HALF, hashed
 from scripts.process.perplexity_model import main as perplexity_model
 from scripts.process.quality_model import main as quality_model
 from scripts.process.score import SCORES
 from scripts.process.score import main as score
 from scripts.process.toxicity_model import main as toxicity_model
-from tests.llm.text.test_classifier import BAD, GOOD, texts_of
-from tests.llm.text.test_perplexity import OPTIONS, write_raw
+from tests.llm.process.quality.test_classifier import BAD, GOOD, texts_of
+from tests.llm.process.quality.test_perplexity import OPTIONS, write_raw
 
 LABELS = {"source": "", "file": "a.csv", "include": [], "text": "text", "label": "label"}
 

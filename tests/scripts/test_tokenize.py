@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from llm.errors import InputError
-from llm.tokenizer.documents import planned_texts, split_batches
-from llm.tokenizer.indexed import IndexedTokens
-from llm.tokenizer.load import Tokenizer
+from llm.tokenize.documents import planned_texts, split_batches
+from llm.tokenize.indexed import IndexedTokens
+from llm.tokenize.load import Tokenizer
 from scripts.pretrain.ngram_baseline import main as ngram_baseline
 from scripts.tokenize.encode import main as encode
 from scripts.tokenize.fertility import main as fertility

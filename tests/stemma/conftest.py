@@ -39,9 +39,9 @@ FILES = {
     "config.yaml": "times: 2\nnumeric: native\nunused: 1\n",
     "text.txt": "hello\n",
     "Snakefile": """
-from stemma.settings import Settings
-from stemma.terse import be_terse
-from stemma.workflow import attach
+from stemma.base.settings import Settings
+from stemma.workflow.log_filter import be_terse
+from stemma.workflow.attach import attach
 
 be_terse(workflow)
 

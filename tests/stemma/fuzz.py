@@ -16,25 +16,29 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stemma import artifact, build, digest, gc, plan, status
-from stemma.catalogue import current
-from stemma.digest import SOURCES, StatCache
-from stemma.envelope import Keyring, opened, seal, signed, spelled
-from stemma.errors import StemmaError, refusal
-from stemma.index import Index, rows_of
-from stemma.keys import Keys
-from stemma.lineage import ancestors, descendants
-from stemma.manifest import members
-from stemma.record import external, inputs_of, metrics_of, subjects_of, usage_of
-from stemma.settings import Settings
-from stemma.source import Reader
-from stemma.tree import as_json, dot, text
-from stemma.trust import Records, shaped
-from stemma.typed import made
-from stemma.untrusted import Unusable
-from stemma.verify import verify
-from stemma.why import Inquiry
-from stemma.writeback import objects_of
+from stemma.base import digest
+from stemma.base.digest import SOURCES, StatCache
+from stemma.base.errors import StemmaError, refusal
+from stemma.base.settings import Settings
+from stemma.base.typed_json import made
+from stemma.base.untrusted_files import Unusable
+from stemma.cluster import status
+from stemma.code.source import Reader
+from stemma.planning import planned_jobs
+from stemma.planning.expected_keys import Keys
+from stemma.provenance import gc, standing_build
+from stemma.provenance.catalogue import current
+from stemma.provenance.dsse import Keyring, opened, seal, signed, spelled
+from stemma.provenance.index import Index, rows_of
+from stemma.provenance.lineage import ancestors, descendants
+from stemma.provenance.publish import objects_of
+from stemma.provenance.record import external, inputs_of, metrics_of, subjects_of, usage_of
+from stemma.provenance.render_tree import as_json, dot, text
+from stemma.provenance.trust import Records, shaped
+from stemma.provenance.verify import verify
+from stemma.store import artifact
+from stemma.store.manifest import members
+from stemma.workflow.why import Inquiry
 from tests.stemma.conftest import ALL_RUN, Toy, planted
 
 DEEP: list = []
@@ -96,7 +100,7 @@ class Grounds:
         with contextlib.chdir(path):
             self.settings = Settings.here()
             self.keyring = Keyring(Path(self.settings.key).absolute())
-            self.call = plan.call_for("results/final.txt")
+            self.call = planned_jobs.call_for("results/final.txt")
             self.config = Records.of(self.settings).store.read_json(self.settings.config)
         store = path / self.settings.store
         self.envelopes = [file.read_bytes() for file in sorted((store / "records").glob("*/*.json"))]
@@ -178,7 +182,11 @@ class Grounds:
             lambda: gc.plan(Records.of(Settings.here()).store),
             lambda: verify(Settings.here(), []),
             lambda: [(item.size, item.rule, item.stage, item.params) for item in current(Records.of(Settings.here()))],
-            lambda: (build.divided().note, plan.call_for("results/final.txt"), plan.call_for("results")),
+            lambda: (
+                standing_build.divided().note,
+                planned_jobs.call_for("results/final.txt"),
+                planned_jobs.call_for("results"),
+            ),
             status.look,
             self.lineage,
             self.why,
@@ -201,9 +209,9 @@ class Grounds:
 
     def why(self) -> None:
         """By the plan that was kept, if it still is one."""
-        kept, here = made(plan.Kept, digest.read_json(plan.KEPT)), Settings.here()
-        assert plan.kept_plan(self.call) is None or kept
-        jobs = plan.KeptPlan(kept.jobs if kept else ())
+        kept, here = made(planned_jobs.Kept, digest.read_json(planned_jobs.KEPT)), Settings.here()
+        assert planned_jobs.kept_plan(self.call) is None or kept
+        jobs = planned_jobs.KeptPlan(kept.jobs if kept else ())
         job = jobs.maker("results/final.txt")
         if job:
             Inquiry(Keys(jobs, self.path, here.numeric), Records.of(here), self.config).chain(job)

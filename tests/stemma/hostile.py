@@ -3,8 +3,8 @@
 import contextlib
 from pathlib import Path
 
+from stemma.base.settings import Settings
 from stemma.report.page import write_report
-from stemma.settings import Settings
 from tests.stemma.conftest import FILES, REPOSITORY, Toy
 
 ATTACK = "<script>alert(1)</script></SCRIPT><!--<img src=x onerror=alert(2)>\"'`{{ 7*7 }}"

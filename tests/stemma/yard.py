@@ -8,15 +8,16 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stemma import artifact, digest
-from stemma.envelope import Keyring, fault, opened
-from stemma.errors import StemmaError
-from stemma.record import Job, inputs_of
-from stemma.run import run_job
-from stemma.settings import Settings
-from stemma.store import Store
-from stemma.trust import Records
-from stemma.writeback import objects_of
+from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
+from stemma.execute.run import run_job
+from stemma.provenance.dsse import Keyring, fault, opened
+from stemma.provenance.publish import objects_of
+from stemma.provenance.record import Job, inputs_of
+from stemma.provenance.trust import Records
+from stemma.store import artifact
+from stemma.store.local import Store
 from tests.stemma.conftest import REPOSITORY, planted
 
 RULES = ("first", "second", "third")
@@ -68,7 +69,7 @@ class Yard:
         )
 
     def command(self, rule: str) -> list[str]:
-        """The command line that stemma/workflow.py would render."""
+        """The command line that stemma/workflow/attach.py would render."""
         job = self.job(rule)
         options = ["--rule", rule, "--expected", job.expected, "--settings", self.settings.to_json(), "--threads", "1"]
         options += ["--params", json.dumps(job.params), "--log", f"results/logs/{rule}.log"]

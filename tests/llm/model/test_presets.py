@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from llm.model.config import ModelConfig, check_target_modules, config_json, parameter_counts
 from llm.model.transformer import CausalLM
-from stemma.config import check
+from stemma.workflow.config import check
 
 ROOT = Path(__file__).resolve().parents[3]
 # Published: GPT-2's, LLaMA's and Llama 3's checkpoints summed over their shapes. 1b, 7b: the seed's sizes with SwiGLU.

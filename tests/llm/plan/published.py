@@ -8,20 +8,7 @@ from dataclasses import dataclass, replace
 
 from llm.plan import flops, parameters, storage
 from llm.plan.shape import Shape
-from tests.llm.plan.models import (
-    GPT3,
-    LLAMA,
-    MEGATRON,
-    PALM,
-    bloom,
-    falcon,
-    foundry,
-    gopher,
-    gpt2,
-    mpt,
-    neox,
-    opt,
-)
+from tests.llm.plan.models import GPT3, LLAMA, MEGATRON, PALM, bloom, falcon, foundry, gopher, gpt2, mpt, neox, opt
 
 
 @dataclass(frozen=True)

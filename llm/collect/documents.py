@@ -1,0 +1,177 @@
+"""Raw documents: the schema of results/raw/<source>/, what an extractor yields, and the writer of sharded parquet.
+
+The writer drops what can be no document (empty, NUL characters, lone surrogates) and counts it. It judges no quality:
+that is stage 2's.
+"""
+
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from llm.collect.licenses import refuses
+from llm.errors import InputError
+from llm.progress import progress
+
+SCHEMA = pl.Schema(
+    {
+        "id": pl.String,  # "<source>/<number, 8 digits>", in file order; see Writer
+        "text": pl.String,
+        "title": pl.String,  # headword, page title; may be null
+        "url": pl.String,  # origin, member and, if the member holds several documents, "#" and which
+        "source": pl.String,
+        "domain": pl.String,
+        "license": pl.String,
+        "sha256": pl.String,  # of the text in UTF-8
+    }
+)
+SHARD_BYTES = 64 << 20
+ROW_GROUP = 8192
+PROGRESS_S = 5
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text that an extractor found. `part` is the member's name, with "#..." where it is a part of the member.
+    `url`: the text's own address, if it has one, instead of origin and part. `license`: its own, if it states one."""
+
+    text: str
+    title: str | None
+    part: str
+    url: str | None = None
+    license: str | None = None
+
+
+@dataclass
+class Report:
+    """What is counted on the way: why members or texts were skipped, and which encodings, languages (of programs) and
+    licences were met."""
+
+    skipped: Counter[str] = field(default_factory=Counter)
+    decoded: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Writer:
+    """Writes documents of one source into part-00000.parquet, part-00001.parquet, ... of at most `shard_bytes` of text
+    each; a larger document is skipped. The bytes written depend on the documents only. `refused`: globs of licences.
+    Documents are numbered `first`, `first` + `step`, ...: so the parts of one source share no number."""
+
+    directory: Path
+    source: str
+    domain: str
+    license: str
+    origin: str
+    report: Report
+    refused: tuple[str, ...] = ()
+    first: int = 0
+    step: int = 1
+    shard_bytes: int = SHARD_BYTES
+    documents: int = 0
+    bytes: int = 0
+    shards: int = 0
+    pending: list[dict[str, str | None]] = field(default_factory=list)
+    pending_bytes: int = 0
+    shown: float = field(default_factory=time.monotonic)
+
+    def add(self, document: Document) -> None:
+        text = normalised(document.text)
+        reason = unusable(text)
+        if reason:
+            self.report.skipped[reason] += 1
+            return
+        data = text.encode()
+        license = document.license or self.license
+        if len(data) > self.shard_bytes:
+            self.report.skipped["too large"] += 1
+            return
+        if self.refused and refuses(self.refused, license):
+            self.report.skipped["licence refused"] += 1
+            return
+        self.report.licenses[license] += 1
+        if self.pending and self.pending_bytes + len(data) > self.shard_bytes:
+            self.flush()
+        title = " ".join(printable(document.title or "").split()) or None
+        self.pending.append(
+            {
+                "id": f"{self.source}/{self.first + self.documents * self.step:08d}",
+                "text": text,
+                "title": title,
+                "url": printable(document.url or f"{self.origin}/{document.part}"),
+                "source": self.source,
+                "domain": self.domain,
+                "license": license,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+        )
+        self.documents += 1
+        self.bytes += len(data)
+        self.pending_bytes += len(data)
+        if time.monotonic() - self.shown > PROGRESS_S:
+            self.shown = time.monotonic()
+            progress(f"{self.source}  {self.documents:,} documents  {self.bytes / 1e6:.1f} MB")
+
+    def flush(self) -> None:
+        if not self.pending:
+            return
+        frame = pl.DataFrame(self.pending, schema=SCHEMA, orient="row").rechunk()
+        frame.write_parquet(
+            self.directory / f"part-{self.shards:05d}.parquet",
+            compression="zstd",
+            statistics=False,
+            row_group_size=ROW_GROUP,
+        )
+        self.shards += 1
+        self.pending, self.pending_bytes = [], 0
+
+    def metrics(self) -> dict:
+        return {
+            "documents": self.documents,
+            "bytes": self.bytes,
+            "shards": self.shards,
+            "skipped": dict(sorted(self.report.skipped.items())),
+            "decoded": dict(sorted(self.report.decoded.items())),
+            "languages": dict(sorted(self.report.languages.items())),
+            "licenses": dict(sorted(self.report.licenses.items())),
+        }
+
+
+def normalised(text: str) -> str:
+    """Line ends as \\n, no byte order mark, no blank lines at the ends, no blanks at line ends."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").removeprefix("\ufeff")
+    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n")
+
+
+def unusable(text: str) -> str | None:
+    """Why a text can be no document, or None."""
+    if not text.strip():
+        return "empty"
+    if "\0" in text:
+        return "nul"
+    if re.search("[\ud800-\udfff]", text):
+        return "surrogate"
+    return None
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be written as UTF-8 or would break a line shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
+def read_documents(directory: Path) -> Iterator[pl.DataFrame]:
+    """The shards of a raw source, in order. InputError if there is none or one has another schema."""
+    shards = sorted(directory.glob("part-*.parquet"))
+    if not shards:
+        raise InputError(f"{directory}: no part-*.parquet in it; collect the source first")
+    for shard in shards:
+        frame = pl.read_parquet(shard)
+        if frame.schema != SCHEMA:
+            raise InputError(f"{shard}: columns are {dict(frame.schema)}, expected {dict(SCHEMA)}; collect it again")
+        yield frame

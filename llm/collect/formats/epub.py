@@ -1,0 +1,102 @@
+"""Electronic books (EPUB 2 and 3) to documents: the chapters in the order of the spine, as text, split like plain text.
+
+A book is a zip; llm/collect/extract.py opens those that lie in another archive. Chapters give all their text, without a
+guess at their main content; navigation pages and Project Gutenberg's legal pages go. Books with encrypted chapters are
+counted and skipped. Shows no pictures, follows no links.
+"""
+
+import posixpath
+import re
+import urllib.parse
+from collections.abc import Iterator
+
+from lxml import etree
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
+
+from llm.collect.archive import Archive, TooLargeError
+from llm.collect.decode import decode
+from llm.collect.documents import Document, Report
+from llm.collect.formats.plain_text import parts, without_gutenberg
+from llm.errors import InputError
+
+INCLUDE = ["**/META-INF/container.xml"]
+CHAPTER = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+LEGAL = ["script", "style", "nav", ".pg-boilerplate", "#pg-header", "#pg-footer", ".pgheader"]
+OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
+
+
+def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
+    """One document per book, or several of a long one."""
+    for name in names:
+        top = posixpath.dirname(posixpath.dirname(name))
+        package = package_of(archive, name, top)
+        if package is None:
+            report.skipped["no book"] += 1
+            continue
+        if encrypted(archive, top):
+            report.skipped["encrypted"] += 1
+            continue
+        title, chapters = spine(archive, package)
+        texts = [text for chapter in chapters if (text := chapter_text(archive, chapter, report))]
+        yield from parts(without_gutenberg("\n\n".join(texts)), package, title)
+
+
+def package_of(archive: Archive, container: str, top: str) -> str | None:
+    """The name of the book's OPF file: the first that its container names."""
+    root = xml(archive, container)
+    found = root.find(".//{*}rootfile") if root is not None else None
+    name = posixpath.join(top, found.get("full-path", "")) if found is not None else ""
+    return name if name in archive.names else None
+
+
+def encrypted(archive: Archive, top: str) -> bool:
+    """True if more than the fonts is encrypted."""
+    name = posixpath.join(top, "META-INF/encryption.xml")
+    root = xml(archive, name) if name in archive.names else None
+    uris = [node.get("URI", "") for node in root.iterfind(".//{*}CipherReference")] if root is not None else []
+    return any(uri.rpartition(".")[2].lower() in ("xhtml", "html", "htm", "xml", "opf") for uri in uris)
+
+
+def spine(archive: Archive, package: str) -> tuple[str | None, list[str]]:
+    """The book's title and the names of its chapters in reading order. One that is not there is an InputError."""
+    root = xml(archive, package)
+    if root is None:
+        raise InputError(f"{archive.label}: {package} is not readable XML; the book is damaged")
+    heading = root.find(".//{*}metadata/{*}title")
+    title = " ".join((heading.text or "").split()) if heading is not None else None
+    items = {node.get("id"): node for node in root.iterfind(".//{*}manifest/{*}item")}
+    found = []
+    for node in root.iterfind(".//{*}spine/{*}itemref"):
+        item = items.get(node.get("idref"))
+        if item is None or item.get("media-type") not in CHAPTER or "nav" in item.get("properties", "").split():
+            continue
+        href = urllib.parse.unquote(item.get("href", "").partition("#")[0])
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
+        if name not in archive.names:
+            raise InputError(f"{archive.label}: {package} names a chapter {name} that is not in the book")
+        found.append(name)
+    return title or None, list(dict.fromkeys(found))
+
+
+def chapter_text(archive: Archive, name: str, report: Report) -> str:
+    """All text of one chapter."""
+    try:
+        tree = HTMLTree.parse(decode(archive.read(name), report, html=True))
+    except TooLargeError:
+        report.skipped["too large"] += 1
+        return ""
+    for selector in LEGAL if tree.body is not None else []:
+        for node in tree.body.query_selector_all(selector):
+            node.decompose()
+    text = extract_plain_text(tree, main_content=False, **OPTIONS)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def xml(archive: Archive, name: str) -> etree._Element | None:
+    """A small XML file's root, read without entities or network; None if it is none."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
+    try:
+        return etree.fromstring(archive.read(name), parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None

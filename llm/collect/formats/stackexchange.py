@@ -1,0 +1,114 @@
+"""A Stack Exchange dump (Posts.xml) to one document per question, with its answers, the best voted first.
+
+In the dump answers stand anywhere after their question, so posts go into a temporary database on disk first: memory
+stays small whatever the dump's size. Code blocks stay, between fences. The licence of a post follows from the attribute
+ContentLicense, else from its date: CC BY-SA 2.5 until 2011-04-07, 3.0 until 2018-05-01, 4.0 since then. Names no user.
+Dumps are published as .7z, which must be unpacked first (Posts.xml, or packed again as .gz, .bz2, .xz, .zst).
+"""
+
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from lxml import etree
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
+
+from llm.collect.archive import Archive
+from llm.collect.documents import Document, Report
+from llm.errors import InputError
+
+INCLUDE = ["**/Posts.xml", "**/Posts.xml.{gz,bz2,xz,zst}"]
+OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
+LICENSES = [("2018-05-02", "CC-BY-SA-4.0"), ("2011-04-08", "CC-BY-SA-3.0"), ("", "CC-BY-SA-2.5")]  # since
+QUESTION, ANSWER = "1", "2"
+TABLES = """
+    CREATE TABLE questions (id INTEGER PRIMARY KEY, title TEXT, tags TEXT, body TEXT, license TEXT);
+    CREATE TABLE answers (id INTEGER PRIMARY KEY, question INTEGER, score INTEGER, body TEXT, license TEXT);
+"""
+
+
+def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
+    """One document per question, in the order of their numbers."""
+    for name in names:
+        with tempfile.TemporaryDirectory() as directory:
+            posts = sqlite3.connect(Path(directory) / "posts.sqlite")
+            try:
+                posts.executescript(
+                    "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + TABLES
+                )
+                with archive.open(name) as file:
+                    load(file, posts, f"{archive.label}: {name}", report)
+                yield from questions(posts, name, report)
+            finally:
+                posts.close()
+
+
+def load(file: BinaryIO, posts: sqlite3.Connection, label: str, report: Report) -> None:
+    """Stream the rows of Posts.xml into the database. Wikis, tag texts and rows without a number are counted."""
+    try:
+        rows = etree.iterparse(
+            file, events=("end",), tag="row", resolve_entities=False, no_network=True, huge_tree=True
+        )
+        for _, row in rows:
+            store(row.attrib, posts, report)
+            row.clear()
+            while row.getprevious() is not None:
+                del row.getparent()[0]
+    except etree.XMLSyntaxError as error:
+        raise InputError(f"{label}: not a whole Posts.xml ({error.msg})") from error
+    posts.execute("CREATE INDEX by_question ON answers (question, score DESC, id)")
+
+
+def store(row: dict[str, str], posts: sqlite3.Connection, report: Report) -> None:
+    number, kind, body = row.get("Id", ""), row.get("PostTypeId", ""), row.get("Body", "")
+    if not number.isdigit() or (kind == ANSWER and not row.get("ParentId", "").isdigit()):
+        report.skipped["post without a number"] += 1
+        return
+    license = row.get("ContentLicense") or ""
+    license = license.replace(" ", "-") if license else dated(row.get("CreationDate", ""))
+    if kind == QUESTION:
+        values = (int(number), row.get("Title", ""), row.get("Tags", ""), body, license)
+        done = posts.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, ?)", values)
+    elif kind == ANSWER:
+        score = row.get("Score", "0")
+        score = int(score) if re.fullmatch(r"-?\d{1,9}", score) else 0
+        values = (int(number), int(row["ParentId"]), score, body, license)
+        done = posts.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", values)
+    else:
+        report.skipped["neither question nor answer"] += 1
+        return
+    if not done.rowcount:
+        report.skipped["number used twice"] += 1
+
+
+def dated(created: str) -> str:
+    """The licence under which posts of that day were given."""
+    return next(license for since, license in LICENSES if created >= since)
+
+
+def questions(posts: sqlite3.Connection, name: str, report: Report) -> Iterator[Document]:
+    for number, title, tags, body, license in posts.execute("SELECT * FROM questions ORDER BY id"):
+        answers = posts.execute(
+            "SELECT body, license FROM answers WHERE question = ? ORDER BY score DESC, id", (number,)
+        ).fetchall()
+        licenses = sorted({license, *(given for _, given in answers)})
+        words = ", ".join(re.findall(r"[^<>|\s]+", tags))
+        pieces = [title, f"Tags: {words}" if words else "", text_of(body)]
+        pieces += [f"Answer:\n\n{text_of(answer)}" for answer, _ in answers]
+        text = "\n\n".join(piece for piece in pieces if piece)
+        yield Document(text, title or None, f"{name}#{number}", license=" AND ".join(licenses))
+    lost = "SELECT count(*) FROM answers WHERE question NOT IN (SELECT id FROM questions)"
+    (orphans,) = posts.execute(lost).fetchone()
+    report.skipped.update({"answer without its question": orphans} if orphans else {})
+
+
+def text_of(body: str) -> str:
+    """A post's HTML as text, its code blocks between fences."""
+    body = re.sub(r"<pre\b[^>]*>\s*<code\b[^>]*>", "<pre>```\n", body)
+    body = re.sub(r"\n?</code>\s*</pre>", "\n```</pre>", body)
+    text = extract_plain_text(HTMLTree.parse(body), main_content=False, **OPTIONS)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()

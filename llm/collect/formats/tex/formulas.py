@@ -1,0 +1,105 @@
+"""Formulas, kept as they are written but for comments and labels: $..$, $$..$$, \\(..\\), \\[..\\] and environments.
+
+A formula that never ends is none: its opening sign goes and its text stays.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+from llm.collect.formats.tex.numbers import without_labels
+
+if TYPE_CHECKING:
+    from llm.collect.formats.tex.scanner import Scanner
+
+SIMPLE = re.compile(r"([^$\\{}%\n]++)\$")
+INSIDE = re.compile(r"[^$\\{}%\n]*+(?:(\$\$?)|\\(?:.|\Z)|([{}])|(\n)[ \t]*+\n|\n|%[^\n]*+|\Z)", re.DOTALL)
+BLANK_LINE = re.compile(r"\n[ \t]*+\n")
+COMMENT_LINE = re.compile(r"^[ \t]*+%.*\n?", re.MULTILINE)
+COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%.*")
+CLOSERS = {"(": re.compile(r"\\\)"), "[": re.compile(r"\\\]")}
+
+
+def uncommented(source: str) -> str:
+    """Without % comments; a line that was only a comment goes altogether."""
+    return COMMENT.sub(r"\1", COMMENT_LINE.sub("", source)) if "%" in source else source
+
+
+def as_written(formula: str) -> str:
+    formula = uncommented(formula)
+    return without_labels(formula) if "\\label" in formula else formula
+
+
+def shift(tex: "Scanner") -> None:
+    """After a dollar: the formula up to the next one of the same group and paragraph."""
+    source = tex.source
+    text, begin = source.text, source.position
+    simple = SIMPLE.match(text, begin)
+    if simple:
+        source.position = simple.end()
+        tex.keep(f"${simple[0]}")
+        return
+    double = text.startswith("$", begin)
+    end = dollar(tex, begin + double, double)
+    if end < 0:
+        source.position = begin + double
+        tex.out.append("" if double else "$")
+        return
+    source.position = end
+    tex.keep(as_written(text[begin - 1 : end]))
+
+
+def dollar(tex: "Scanner", position: int, double: bool) -> int:
+    """Where the formula that is open at `position` has ended, or -1."""
+    source = tex.source
+    text = source.text
+    while True:
+        match = INSIDE.match(text, position)
+        position = match.end()
+        found, brace, blank = match.groups()
+        if found:
+            if double:
+                return position if found == "$$" else -1
+            return match.start(1) + 1
+        if brace == "{":
+            position = (source.closing(position - 1) or position - 1) + 1
+        elif brace or blank or position >= len(text):
+            return -1
+
+
+def bracket(tex: "Scanner", symbol: str) -> None:
+    """After \\( or \\[."""
+    source = tex.source
+    end = source.ahead(CLOSERS[symbol])
+    blank = source.ahead(BLANK_LINE)
+    if end is None or (blank is not None and blank[0] < end[0]):
+        return
+    formula = source.text[source.position : end[1]]
+    source.position = end[1]
+    tex.keep(as_written(f"\\{symbol}{formula}"))
+
+
+def environment(tex: "Scanner", name: str) -> None:
+    """After \\begin{name}, which may stand in a macro: up to its end, or to a macro that holds its end."""
+    ending = tex.ending(name)
+    pieces = []
+    for source in (tex.source, *reversed(tex.outer)):
+        found = source.ahead(ending)
+        if found is not None:
+            break
+        pieces.append(source.text[source.position :])
+    else:
+        return
+    while tex.source is not source:
+        tex.source = tex.outer.pop()
+    begin, end = found
+    content = "".join([*pieces, source.text[source.position : begin]])
+    source.position = end if source.text.startswith("\\end", begin) else begin
+    tex.numbers.number_formula(name, content)
+    tex.keep(f"\\begin{{{name}}}{as_written(content)}\\end{{{name}}}")
+
+
+def ensured(tex: "Scanner", name: str) -> None:
+    """\\ensuremath{x} in prose."""
+    formula = tex.here().read_token()
+    if formula:
+        tex.keep(f"${as_written(formula)}$")

@@ -1,0 +1,220 @@
+"""Web archives (WARC, plain or packed, ISO 28500) to one document per page that a server answered with status 200.
+
+Records are cut out here, because fastwarc gives up at the first that is damaged; fastwarc parses each. A record with a
+wrong length or a broken header is skipped, counted, and the next one looked for; a file that ends within a record, or
+whose packing is damaged, is an InputError. At most one record is in memory. Conversions to plain text (WET) are taken
+too; requests, redirects, revisits and what is neither HTML nor plain text are counted and left out. Fetches nothing.
+"""
+
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from fastwarc.stream_io import BrotliReader, ZstdReader
+from fastwarc.warc import WarcRecord
+
+from llm.collect.archive import Archive
+from llm.collect.decode import decode
+from llm.collect.documents import Document, Report
+from llm.collect.formats.html import Page, extract
+from llm.errors import InputError
+
+INCLUDE = ["**/*.warc", "**/*.warc.{gz,bz2,xz,zst}"]
+LARGEST = 16 << 20  # bytes of a record, and of a page once it is decoded
+HEADER = 1 << 16
+CHUNK = 1 << 20
+BEGIN = re.compile(rb"^WARC/[01]\.\d+\r?\n", re.MULTILINE)
+BLANK = re.compile(rb"\r?\n\r?\n")
+LINE_ENDS = re.compile(rb"[\r\n]*")
+LENGTH = re.compile(rb"^Content-Length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+HOLDING = re.compile(
+    rb"^WARC-Type[ \t]*:[ \t]*(?:response|resource|conversion)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
+PAGES = ("text/html", "application/xhtml+xml", "text/plain")
+
+
+def documents(archive: Archive, names: list[str], report: Report, *, extractor: str) -> Iterator[Document]:
+    """One document per page, in the order of the records. Its url is the page's own."""
+    for name in names:
+        with archive.open(name) as file:
+            for number, record in enumerate(records(file, f"{archive.label}: {name}", report)):
+                document = page(record, f"{name}#{number}", report, extractor)
+                if document is not None:
+                    yield document
+
+
+def page(record: bytes, part: str, report: Report, extractor: str) -> Document | None:
+    """The document of one whole record, or None with its reason counted."""
+    try:
+        kind, charset, data, url = answer(record)
+    except (OSError, EOFError, ValueError, zlib.error):
+        report.skipped["broken HTTP answer"] += 1
+        return None
+    if kind not in PAGES:
+        report.skipped["neither HTML nor plain text" if kind else "no page"] += 1
+        return None
+    if len(data) > LARGEST:
+        report.skipped["too large"] += 1
+        return None
+    text = decode(data, report, html=kind != "text/plain", charset=charset)
+    found = Page(None, text) if kind == "text/plain" else extract(text, extractor)
+    return Document(found.text, found.title, part, url=url.strip("<>") or None)
+
+
+def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
+    """(media type, charset, decoded body, address) of a record. The type is '' if the server had no page to give."""
+    parsed = WarcRecord.from_bytes(record)
+    url = parsed.headers.get("WARC-Target-URI") or ""
+    if not parsed.is_http:  # a resource, or a conversion into plain text (WET)
+        kind = (parsed.headers.get("Content-Type") or "").partition(";")[0]
+        return kind.strip().lower() or "?", None, parsed.reader.read(), url
+    try:
+        parsed.parse_http(auto_decode="transfer")
+        body = parsed.reader.read()
+    except OSError:  # stored without its chunks, under the header that promises them
+        parsed = WarcRecord.from_bytes(record)
+        parsed.parse_http(auto_decode="none")
+        body = parsed.reader.read()
+    headers = parsed.http_headers
+    if headers is None or headers.status_code != 200:
+        return "", None, b"", url
+    encoding = (headers.get("Content-Encoding") or "").strip().lower()
+    return (parsed.http_content_type or "?").lower(), parsed.http_charset, content(body, encoding), url
+
+
+def content(body: bytes, encoding: str) -> bytes:
+    """The body without its Content-Encoding, at most one byte more than LARGEST. Crawlers often store it decoded and
+    leave the header: what does not begin as its encoding does is taken as it is. EOFError if it is cut off."""
+    if encoding in ("gzip", "x-gzip", "deflate") and (body[:2] == b"\x1f\x8b" or body[:1] == b"\x78"):
+        unpacker = zlib.decompressobj(47)  # zlib or gzip, whichever it is
+        data = unpacker.decompress(body, LARGEST + 1)
+        if not unpacker.eof and len(data) <= LARGEST:
+            raise EOFError
+        return data
+    if encoding == "zstd" and body[:4] == b"\x28\xb5\x2f\xfd":
+        return read(ZstdReader(io.BytesIO(body)))
+    if encoding == "br" and body.lstrip()[:1] != b"<":
+        return read(BrotliReader(io.BytesIO(body)))
+    return body
+
+
+def read(reader: BinaryIO) -> bytes:
+    """All that a reader gives, at most about LARGEST bytes and a piece."""
+    data = bytearray()
+    while len(data) <= LARGEST and (piece := reader.read(1 << 16)):
+        data += piece
+    return bytes(data)
+
+
+# ---- cutting a stream into records
+
+
+def records(file: BinaryIO, label: str, report: Report) -> Iterator[bytes]:
+    """The whole records of a WARC file that may hold a page. Those of other types are counted and passed over."""
+    window, found, others = Window(file), 0, 0
+    while window.skip_blank_lines():
+        header = window.header()
+        length = LENGTH.search(header) if header else None
+        if length is None:
+            report.skipped["broken record"] += 1
+            window.seek_record(1)
+            continue
+        found += 1
+        size, keep = int(length[1]), HOLDING.search(header) is not None
+        if size > LARGEST:
+            report.skipped["too large"] += keep
+            window.drop(len(header))
+            if not window.pass_over(size):
+                raise InputError(f"{label}: truncated WARC: a record of {size:,} bytes ends too early; fetch it again")
+            window.fill(16)
+            if not whole(window, 0):
+                report.skipped["wrong length"] += 1
+                window.seek_record()
+            continue
+        window.fill(len(header) + size + 4 + HEADER)
+        end = len(header) + size
+        if not whole(window, end):
+            if len(window.data) < end and not BEGIN.search(window.data, len(header)):
+                raise InputError(f"{label}: truncated WARC: its last record ends too early; fetch it again")
+            report.skipped["wrong length"] += 1
+            window.drop(len(header))
+            window.seek_record()
+            continue
+        record = bytes(memoryview(window.data)[:end])
+        window.drop(end)
+        others += not keep
+        if keep:
+            yield record
+    if not found:
+        raise InputError(f"{label}: no WARC record in it; look at its format")
+    report.skipped.update({"no page record": others} if others else {})
+
+
+def whole(window: "Window", end: int) -> bool:
+    """True if the record that ends at `end` is followed by two line ends, another record, or the end of the file."""
+    rest = bytes(window.data[end : end + 16])
+    return len(window.data) >= end and (
+        not rest.strip(b"\r\n") or rest.startswith(b"\r\n\r\n") or rest.lstrip(b"\r\n").startswith(b"WARC/")
+    )
+
+
+class Window:
+    """The bytes of a stream from the current position on, as far as they were looked at."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.data = file, bytearray()
+
+    def fill(self, size: int) -> bool:
+        """Have at least `size` bytes. False if the stream ends before."""
+        while len(self.data) < size:
+            chunk = self.file.read(max(CHUNK, size - len(self.data)))
+            if not chunk:
+                return False
+            self.data += chunk
+        return True
+
+    def drop(self, size: int) -> None:
+        del self.data[:size]
+
+    def skip_blank_lines(self) -> bool:
+        """Go to the next byte that is no line end. False if there is none."""
+        while True:
+            self.drop(LINE_ENDS.match(self.data).end())
+            if self.data:
+                return True
+            if not self.fill(1):
+                return False
+
+    def header(self) -> bytes | None:
+        """The lines of a record's header with the blank one after it, or None if none begins here."""
+        self.fill(HEADER)
+        if not BEGIN.match(self.data):
+            return None
+        end = BLANK.search(self.data, 0, HEADER)
+        return bytes(self.data[: end.end()]) if end else None
+
+    def pass_over(self, size: int) -> bool:
+        """Drop `size` bytes piece by piece. False if the stream ends before."""
+        while size:
+            if not self.fill(1):
+                return False
+            step = min(size, len(self.data))
+            self.drop(step)
+            size -= step
+        return True
+
+    def seek_record(self, begin: int = 0) -> None:
+        """Go to the next line from `begin` on that begins a record, or to the end."""
+        while True:
+            found = BEGIN.search(self.data, begin)
+            begin = 0
+            if found:
+                self.drop(found.start())
+                return
+            self.drop(max(0, len(self.data) - 32))  # a beginning that is cut in two is seen with the next piece
+            before = len(self.data)
+            if not self.fill(before + 1):
+                self.data.clear()
+                return

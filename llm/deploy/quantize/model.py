@@ -1,0 +1,125 @@
+"""Quantizes a whole CausalLM and loads it back with packed weights. The model's own file knows nothing of this.
+
+Linear layers of the decoder are quantized; embeddings, norms and lm_head keep full precision.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from llm.deploy.quantize.bit_packing import BITS, bits_of, packed_tensors, quantization_config, unpack
+from llm.deploy.quantize.rtn import QuantizedWeight
+from llm.errors import InputError
+from llm.model import hf_config, tensor_names
+from llm.model.config import ModelConfig
+from llm.model.directory import empty_model, load_model, read_tensors
+from llm.model.transformer import CausalLM
+from llm.package.hf_directory import WEIGHTS_NAME, read_config
+
+PARTS = ("weight_packed", "weight_scale", "weight_shape")
+
+
+class PackedLinear(nn.Module):
+    """y = x W^T + b with W kept as packed integers and scales.
+
+    `keep_dense`: hold the dequantized W beside them (fast on a CPU, no memory won); else W is made anew at every call.
+    """
+
+    def __init__(
+        self,
+        packed: torch.Tensor,
+        scale: torch.Tensor,
+        bias: torch.Tensor | None,
+        n_in: int,
+        bits: int,
+        keep_dense: bool,
+    ) -> None:
+        super().__init__()
+        self.n_in, self.bits = n_in, bits
+        self.register_buffer("bias", bias)
+        self.register_buffer("weight_packed", packed)
+        self.register_buffer("weight_scale", scale)
+        self.register_buffer("dense", self.dequantized() if keep_dense else None, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, self.dequantized() if self.dense is None else self.dense, self.bias)
+
+    def dequantized(self) -> torch.Tensor:
+        """[N, K] in the scale's dtype."""
+        q_NK = unpack(self.weight_packed, self.bits, self.n_in)
+        return QuantizedWeight(q_NK, self.weight_scale, self.bits).dequantized()
+
+
+def quantized_names(model: CausalLM) -> list[str]:
+    """Dotted names of the layers to quantize, in the model's order."""
+    return [name for name, module in model.model.named_modules(prefix="model") if isinstance(module, nn.Linear)]
+
+
+@torch.no_grad()
+def quantize_model(
+    model: CausalLM, quantize: Callable[[str, torch.Tensor], QuantizedWeight]
+) -> dict[str, QuantizedWeight]:
+    """`quantize(name, weight_NK)` for each layer to quantize; the model is left as it is."""
+    return {name: quantize(name, model.get_submodule(name).weight) for name in quantized_names(model)}
+
+
+def save_quantized(model: CausalLM, weights: dict[str, QuantizedWeight], path: Path) -> None:
+    """The model's state dict as safetensors, the layers in `weights` packed."""
+    tensors = {
+        name: tensor.detach().contiguous()
+        for name, tensor in model.state_dict().items()
+        if name.removesuffix(".weight") not in weights
+    }
+    for name, weight in weights.items():
+        tensors |= packed_tensors(name, weight)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:
+    """The model's config.json with `quantization_config`. InputError for a width that the format here does not hold.
+
+    Packed weights are of nn.Linear layers with our names: where the model's family has others, config.json becomes the
+    one that this repository alone loads."""
+    if bits not in BITS:
+        raise InputError(f"quantize: {bits} bits per weight; choose one of {', '.join(map(str, BITS))}")
+    if config["model_type"] in tensor_names.NAMES:
+        config = hf_config.own(vars(ModelConfig.from_hf(config)))
+    return config | {"quantization_config": quantization_config(bits, group_size)}
+
+
+def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.device | str = "cpu") -> CausalLM:
+    """The CausalLM of a quantized directory, its decoder's linear layers PackedLinear, on `device`, in eval mode.
+
+    InputError where config.json states another layout or the weights do not fit it.
+    """
+    directory = Path(directory)
+    config = read_config(directory)
+    bits = bits_of(config, str(directory / "config.json"))
+    model = empty_model(ModelConfig.from_hf(config))
+    tensors = read_tensors(directory / WEIGHTS_NAME)
+    for name in quantized_names(model):
+        parts = [tensors.pop(f"{name}.{part}", None) for part in PARTS]
+        linear = model.get_submodule(name)
+        wanted = list(linear.weight.shape)
+        if any(part is None for part in parts) or parts[2].tolist() != wanted:
+            raise InputError(f"{directory / WEIGHTS_NAME}: {name} is not packed as {wanted}; quantize the model again")
+        model.set_submodule(name, PackedLinear(parts[0], parts[1], linear.bias, wanted[1], bits, keep_dense))
+    missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
+    missing = [name for name in missing if name.rsplit(".", 1)[-1] not in PARTS]
+    if missing or unexpected:
+        raise InputError(
+            f"{directory / WEIGHTS_NAME} {'lacks' if missing else 'has an unknown'} {(missing or unexpected)[0]}; "
+            "it does not belong to this config.json"
+        )
+    return model.to(device).eval().requires_grad_(False)
+
+
+def load_any(directory: Path, device: torch.device | str = "cpu") -> CausalLM:
+    """A model directory, quantized or not, on `device`."""
+    if "quantization_config" in read_config(directory):
+        return load_quantized(directory, device=device)
+    return load_model(directory, device=device)

@@ -1,0 +1,131 @@
+"""A checkpoint directory: weights (fp32), optimizer state, state.json. Bytes depend on their content only.
+
+    model.safetensors  optimizer.safetensors            where one rank held whole tensors: one process, DDP
+    model-00001-of-00004.safetensors ... model.index.json           else a file for each rank, and what lies in which
+
+Any layout's checkpoint loads into any other. A checkpoint belongs to one architecture, whose digest it states. What it
+descends from is the engine's to record.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm.errors import InputError
+from llm.pretrain.engine import Engine, Piece
+from llm.pretrain.tensor_shards import join, open_pieces, write_pieces
+from llm.runtime.agreement import Ranks
+
+STATE, MANIFEST = "state.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one rank writes: pieces of the weights and of the optimizer's state."""
+
+    weights: list[Piece]
+    optimizer_state: list[Piece]
+
+    @classmethod
+    def of(cls, engine: Engine) -> "Snapshot":
+        """The engine's own tensors: written before the next step, or else by way of `copy`."""
+        return cls(engine.weights(), engine.optimizer_state())
+
+    def copy(self) -> "Snapshot":
+        """In the CPU's memory, where later steps do not change it."""
+        return Snapshot(*([copied(piece) for piece in pieces] for pieces in (self.weights, self.optimizer_state)))
+
+
+def copied(piece: Piece) -> Piece:
+    return Piece(piece.name, piece.shape, piece.offset, piece.tensor.detach().to("cpu", copy=True))
+
+
+def save_checkpoint(directory: Path, snapshot: Snapshot, state: dict, ranks: Ranks) -> None:
+    """All ranks call it on the same directory, which is there. When it returns, everything is written. InputError on
+    every rank if one could not write its part, OSError on the rank that could not."""
+    fault = None
+    for stem, pieces in (("model", snapshot.weights), ("optimizer", snapshot.optimizer_state)):
+        holding = ranks.gather((bool(pieces), all(piece.whole for piece in pieces)))
+        plain = sum(some for some, _ in holding) <= 1 and all(whole for _, whole in holding)
+        name = stem if plain else f"{stem}-{ranks.rank + 1:05}-of-{ranks.world_size:05}"
+        entries: dict = {}
+        try:
+            if pieces or (plain and ranks.rank == 0 and not any(some for some, _ in holding)):
+                entries = write_pieces(directory / f"{name}.safetensors", pieces)
+        except OSError as error:
+            fault = error
+        parts = ranks.gather(entries)
+        if not plain and ranks.rank == 0:
+            index = {name: entry.to_json() for name, entry in join(parts).items()}
+            fault = fault or written(directory / f"{stem}.index.json", index)
+    if ranks.rank == 0:
+        fault = fault or written(directory / STATE, state)
+    faults = ranks.gather(None if fault is None else str(fault))
+    if fault is not None:
+        raise fault
+    if any(faults):
+        raise InputError(f"{directory}: {next(filter(None, faults))}")
+
+
+def written(path: Path, value: dict) -> OSError | None:
+    """Writes JSON; what the file system refuses is returned, for the other ranks wait to hear of it."""
+    try:
+        path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        return error
+    return None
+
+
+def load_checkpoint(directory: Path, engine: Engine, config: str, ranks: Ranks) -> dict:
+    """Verifies, fills the engine, and returns state.json's content. `config`: the architecture's digest. InputError if
+    a file is missing or damaged, or belongs to another model or optimizer."""
+    faults = list(filter(None, ranks.gather(fault_of(directory, ranks))))
+    if faults:
+        raise InputError(f"{faults[0]}; build the checkpoint again")
+    state = read_state(directory)
+    if state["config"] != config:
+        raise InputError(
+            f"{directory} is of another architecture: it states config.json {state['config'][:12]}, this one is "
+            f"{config[:12]}; continue it with its own config.json, or start again from step 0"
+        )
+    engine.load(open_pieces(directory, "model"), open_pieces(directory, "optimizer"), str(directory))
+    return state
+
+
+def read_state(directory: Path) -> dict:
+    try:
+        return json.loads((directory / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{directory / STATE} cannot be read ({error}); build the checkpoint again") from error
+
+
+def fault_of(directory: Path, ranks: Ranks) -> str | None:
+    """What is wrong with this rank's share of the files that manifest.json lists; without one nothing is known."""
+    try:
+        listed = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return f"{directory / MANIFEST} is damaged"
+    for item in listed[ranks.rank :: ranks.world_size]:
+        path = directory / item["path"]
+        if not path.is_file() or path.stat().st_size != item["size"] or sha256(path) != item["sha256"]:
+            return f"{path} is missing or damaged"
+    return None
+
+
+def manifest_of(directory: Path, ranks: Ranks) -> dict:
+    """Path, size and sha256 of every file in it, as the engine's manifest.json has them. The ranks share the work."""
+    files = sorted(path for path in directory.iterdir() if path.name != MANIFEST)
+    mine = [
+        {"path": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
+        for path in files[ranks.rank :: ranks.world_size]
+    ]
+    listed = [item for items in ranks.gather(mine) for item in items]
+    return {"files": sorted(listed, key=lambda item: item["path"])}
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,39 @@
+"""The one place that chooses an engine. Called by every rank, inside its process group if there is one."""
+
+import torch
+
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM, initialise
+from llm.pretrain.engine import Engine
+from llm.pretrain.engines.ddp import DDPEngine
+from llm.pretrain.engines.fsdp import FSDPEngine
+from llm.pretrain.engines.layout import Layout
+from llm.pretrain.engines.megatron.build import build_megatron
+from llm.pretrain.engines.single import SingleEngine, prepare_layers
+from llm.pretrain.optimizer import OptimizerSettings
+from llm.runtime.device import default_device
+
+
+def build_engine(
+    config: ModelConfig,
+    layout: Layout,
+    settings: OptimizerSettings,
+    dtype: torch.dtype,
+    seed: int,
+    recompute: str = "none",
+    compile: bool = False,
+) -> Engine:
+    """This rank's engine, its weights initialised from the seed as those of any layout.
+
+    dtype: of matrix products; weights, norms and sums are fp32. recompute: "none", or "full", which keeps of each layer
+    no more than its input and computes the rest again in the backward pass. compile: torch.compile for
+    each layer and for the loss.
+    """
+    if layout.engine == "megatron":
+        return build_megatron(config, layout, settings, dtype, seed, recompute, compile)
+    device = default_device()
+    model = prepare_layers(initialise(CausalLM(config), seed), recompute, compile)
+    if layout.world_size > 1 and layout.sharding == "full":
+        return FSDPEngine(model, settings, dtype, device, layout.micro_batch, compile)
+    engine = SingleEngine if layout.world_size == 1 else DDPEngine
+    return engine(model.to(device), settings, dtype, layout.micro_batch, compile)

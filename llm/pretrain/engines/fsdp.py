@@ -1,0 +1,92 @@
+"""Fully sharded data parallelism (ZeRO 3, Rajbhandari et al. 2020) by torch's fully_shard: each rank holds a W-th of
+every weight's rows, of its gradient and of the optimizer's state; a layer is whole only while it is computed.
+
+The optimizer works on the local rows as plain tensors, without DTensor's dispatch. In bf16 the layers' weights
+travel as bf16; master weights, sums of gradients, embeddings and the residual stream are fp32.
+"""
+
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+from llm.model.transformer import CausalLM
+from llm.pretrain.engine import Piece, Rows
+from llm.pretrain.engines.ddp import shared_rows
+from llm.pretrain.engines.sharded_muon import ShardedMuon
+from llm.pretrain.engines.single import Objective, SingleEngine, both
+from llm.pretrain.optimizer import Optimizer, OptimizerSettings
+
+
+class FSDPEngine(SingleEngine):
+    """llm/pretrain/engine.py's Engine on the ranks of the default process group. With several micro-batches gradients
+    are summed over the ranks after each, so that no rank ever holds them whole."""
+
+    def __init__(
+        self,
+        model: CausalLM,
+        settings: OptimizerSettings,
+        dtype: torch.dtype,
+        device: torch.device,
+        micro_batch: int | None = None,
+        compile: bool = False,
+    ) -> None:
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
+        self.device, self.micro_batch = device, micro_batch
+        shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+        self.objective = shard(Objective(model.train(), dtype, compile), device)
+        # While the whole model is in use its parameters are others; these are the ones that gradients come to.
+        self.sharded = dict(model.named_parameters())
+        self.held = [local_piece(name, shapes[name], weight, self.rank) for name, weight in self.sharded.items()]
+        self.owned = [held for held in self.held if held.tensor.numel()]
+        whole_shapes = {held.tensor: held.shape for held in self.held}
+        self.optimizer = Optimizer(self.held, settings, partial(ShardedMuon, dtype=dtype, shapes=whole_shapes))
+
+    def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
+        loss = self.backward(rows, batch_size)
+        for held in self.held:
+            held.tensor.grad = self.sharded[held.name].grad.to_local()
+        sums = torch.stack((loss, self.optimizer.norm().double().square()))
+        dist.all_reduce(sums)
+        return both(sums[0], sums[1].sqrt())
+
+    def update(self, factor: float, norm: float) -> None:
+        super().update(factor, norm)
+        self.skip()
+
+    def skip(self) -> None:
+        super().skip()
+        for held in self.held:
+            held.tensor.grad = None
+
+    def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
+        losses_M = shared_rows(super().token_losses, tokens_BT, self.rank, self.world_size)
+        self.objective.reshard()  # else the outermost module stays whole, and misses the next update
+        return losses_M
+
+    def optimizer_state(self) -> list[Piece]:
+        """This rank's rows; of what is not cut by rows, rank 0 has all."""
+        return [piece for piece in super().optimizer_state() if piece.shape or self.rank == 0]
+
+
+def shard(objective: Objective, device: torch.device) -> Objective:
+    """Cuts the weights of each layer, and those outside of all layers, by rows; in place. Gradients are summed."""
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    policy = MixedPrecisionPolicy(objective.dtype, torch.float32, cast_forward_inputs=False)
+    for layer in objective.model.model.layers:
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
+    fully_shard(objective, mesh=mesh)
+    for module in objective.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
+    return objective
+
+
+def local_piece(name: str, shape: tuple[int, ...], weight: torch.nn.Parameter, rank: int) -> Piece:
+    """This rank's rows of a weight, in its own memory: ceil(rows / W) for each rank, less or none at the end."""
+    local = weight.detach().to_local()
+    first = min(rank * -(-shape[0] // dist.get_world_size()), shape[0])
+    return Piece(name, shape, (first, *(0 for _ in shape[1:])), local)

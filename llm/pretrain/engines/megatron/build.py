@@ -1,0 +1,35 @@
+"""The way in to engine megatron: what has to happen before megatron.core may be imported, then the engine."""
+
+import warnings
+
+import torch
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.pretrain.engine import Engine
+from llm.pretrain.engines.layout import Layout
+from llm.pretrain.engines.megatron import shim
+from llm.pretrain.optimizer import OptimizerSettings
+
+
+def build_megatron(
+    config: ModelConfig,
+    layout: Layout,
+    settings: OptimizerSettings,
+    dtype: torch.dtype,
+    seed: int,
+    recompute: str,
+    compile: bool,
+    transformer_engine: bool = False,
+) -> Engine:
+    """llm/pretrain/engines/build.py's build_engine for this engine. `transformer_engine`: layers of that package, where
+    it is installed with CUDA. Importing megatron-core takes seconds, so it is imported here."""
+    if compile:
+        raise InputError("pretrain.compile: true is for pretrain.parallel.engine: torch; set it to false")
+    shim.install()
+    if not torch.cuda.is_available():  # megatron-core says of each CUDA extension, on each rank, that it is not there
+        warnings.filterwarnings("ignore", module=r"megatron\.core")
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
+    from llm.pretrain.engines.megatron.engine import MegatronEngine
+
+    return MegatronEngine(config, layout, settings, dtype, seed, recompute == "full", transformer_engine)

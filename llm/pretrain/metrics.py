@@ -1,0 +1,44 @@
+"""metrics.parquet of a checkpoint: what each of its steps did. Equal runs give equal bytes: no times, no speeds (those
+are llm/pretrain/telemetry.py's).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from llm.errors import InputError
+from llm.io import parquet
+from llm.pretrain.step import StepMetrics
+
+NAME = "metrics.parquet"
+VALIDATION = "val_bpb"  # and `val_bpb.<domain>` for each domain
+
+
+def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dict) -> None:
+    """A row per step: step, loss (nats per token), lr, grad_norm, skipped (why; only if a step was), then bits per byte
+    of the validation split, in all and by domain, null but in the last row. validation: what evaluate.py returns."""
+    figures = {VALIDATION: validation["bpb"]}
+    figures |= {f"{VALIDATION}.{domain}": bits for domain, bits in sorted(validation["by_domain"].items())}
+    rows = pl.DataFrame([asdict(metrics) for metrics in steps], infer_schema_length=None)
+    if rows["skipped"].null_count() == len(rows):
+        rows = rows.drop("skipped")
+    last = pl.int_range(pl.len()) == pl.len() - 1
+    rows = rows.with_columns(pl.when(last).then(pl.lit(bits)).alias(name) for name, bits in figures.items())
+    parquet.write(rows, directory / NAME)
+
+
+def read_metrics(checkpoints: Sequence[Path]) -> pl.DataFrame:
+    """The steps of a chain of checkpoint directories, in order. InputError if a step is missing or there twice."""
+    tables = []
+    for checkpoint in checkpoints:
+        with parquet.damage_is_input_error(checkpoint / NAME, ["step", "loss", "lr", "grad_norm"]):
+            tables.append(pl.read_parquet(checkpoint / NAME))
+    rows = pl.concat(tables, how="diagonal").sort("step")
+    if rows["step"].to_list() != list(range(1, len(rows) + 1)):
+        raise InputError(
+            f"{', '.join(map(str, checkpoints))}: their {NAME} do not hold every step once; "
+            "give all checkpoints of one run"
+        )
+    return rows

@@ -1,0 +1,127 @@
+"""Which parameters an optimizer moves, how fast, and how its state is written down.
+
+`adamw`: AdamW (Loshchilov and Hutter 2019) for everything, decay on matrices only. `muon`: Muon (llm/pretrain/muon.py)
+for the matrices inside the layers, AdamW for the embedding, the output layer and the norms. Works on whatever pieces of
+the weights a rank holds; communicates nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from llm.errors import InputError
+from llm.pretrain.engine import Piece, Read
+from llm.pretrain.muon import Muon
+
+BETAS = (0.9, 0.95)
+EPS = 1e-8
+MUON_MOMENTUM = 0.95
+STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # what each keeps per parameter
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """`learning_rate` is AdamW's peak, `matrix_learning_rate` Muon's (an orthogonal update times
+    sqrt(max(1, rows / columns))); `weight_decay` is decoupled and times the rate, never on norms, biases and
+    the tables of tokens' and positions' vectors; `clip_norm` bounds the gradient."""
+
+    name: str
+    learning_rate: float
+    matrix_learning_rate: float
+    weight_decay: float
+    clip_norm: float
+    newton_schulz_steps: int = 5
+
+
+class Optimizer:
+    """One or two torch optimizers over the weights, or pieces of weights, that a rank holds. `muon` makes the one for
+    matrices from torch.optim.Muon's arguments."""
+
+    def __init__(self, held: list[Piece], settings: OptimizerSettings, muon: Callable[..., Muon]) -> None:
+        self.settings = settings
+        self.held = held
+        matrices, decayed, others = [], [], []
+        for piece in held:
+            if settings.name == "muon" and len(piece.shape) == 2 and piece.name.startswith("model.layers."):
+                matrices.append(piece.tensor)
+            elif len(piece.shape) == 1 or piece.name.startswith("model.embed_"):
+                others.append(piece.tensor)
+            else:
+                decayed.append(piece.tensor)
+        groups = [
+            {"params": decayed, "weight_decay": settings.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.parts: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(groups, settings.learning_rate, BETAS, EPS, fused=True)
+        }
+        if matrices:
+            self.parts["muon"] = muon(
+                matrices,
+                settings.matrix_learning_rate,
+                settings.weight_decay,
+                MUON_MOMENTUM,
+                ns_steps=settings.newton_schulz_steps,
+            )
+        for name, part in self.parts.items():  # from the beginning: a checkpoint may come before the first update
+            for weight in (weight for group in part.param_groups for weight in group["params"]):
+                part.state[weight] = fresh_state(name, weight)
+
+    def norm(self) -> torch.Tensor:
+        """Euclidean norm of the gradients held, on their device: to know it is to wait for all that came before."""
+        return gradient_norm([piece.tensor for piece in self.held])
+
+    def step(self, factor: float, norm: float) -> None:
+        """Clips a gradient of this norm, updates with `factor` times the peak rates, drops the gradients."""
+        scale = self.settings.clip_norm / (norm + 1e-6)
+        if scale < 1:
+            torch._foreach_mul_([piece.tensor.grad for piece in self.held], scale)
+        for name, part in self.parts.items():
+            peak = self.settings.matrix_learning_rate if name == "muon" else self.settings.learning_rate
+            for group in part.param_groups:
+                group["lr"] = peak * factor
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state(self, owned: list[Piece]) -> list[Piece]:
+        """`<part>.<weight>.<state>` of some of the weights: all that the next step depends on but the weights. Scalars
+        are whole, all else is cut as the weight."""
+        pieces = []
+        for part_name, part in self.parts.items():
+            for held in owned:
+                for key, value in part.state.get(held.tensor, {}).items():
+                    shape, offset = (held.shape, held.offset) if value.ndim else ((), ())
+                    pieces.append(Piece(f"{part_name}.{held.name}.{key}", shape, offset, value.detach().contiguous()))
+        return pieces
+
+    def load_state(self, read: Read, origin: str) -> None:
+        """The inverse. InputError if what is stored is another optimizer's or another model's."""
+        for part_name, part in self.parts.items():
+            mine = {weight for group in part.param_groups for weight in group["params"]}
+            for held in self.held:
+                if held.tensor not in mine:
+                    continue
+                state = part.state[held.tensor] = {}
+                for key in STATE[part_name]:
+                    name = f"{part_name}.{held.name}.{key}"
+                    stored = read(name, None if key == "step" else held.where)
+                    if stored is None:
+                        raise InputError(f"{origin} has no {name}; it was written with another optimizer or model")
+                    state[key] = stored.to(held.tensor.device)
+
+
+def fresh_state(part: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What torch's optimizer of this name keeps for a weight before its first update."""
+    return {
+        key: torch.zeros((), device=weight.device) if key == "step" else torch.zeros_like(weight) for key in STATE[part]
+    }
+
+
+def gradient_norm(weights: list[torch.nn.Parameter]) -> torch.Tensor:
+    """Euclidean norm over all gradients, a scalar. On a CPU row by row first: a reduction over rows is never split
+    between threads, so the norm does not depend on their number. On a GPU in few launches."""
+    if not weights[0].is_cpu:
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm([weight.grad for weight in weights])))
+    rows = [torch.linalg.vector_norm(weight.grad, dim=-1).flatten() for weight in weights]
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(row) for row in rows]))

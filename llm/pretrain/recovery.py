@@ -1,0 +1,154 @@
+"""Recovery points inside a segment, in scratch: written beside training, verified before they are trusted.
+
+    point-<serial>/    a checkpoint (llm/pretrain/checkpoint.py), manifest.json; its state.json has guard and history
+    too
+
+A point is copied into memory, written by a thread of each rank into a hidden directory, and renamed when all of it is
+there. The last two stay, and whatever they may go back to. What cannot be written costs a warning, never the run.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from llm.errors import InputError
+from llm.pretrain.checkpoint import MANIFEST, Snapshot, fault_of, manifest_of, read_state, save_checkpoint, written
+from llm.runtime.agreement import Ranks
+from llm.runtime.lease import Lease
+
+KEPT = 2
+
+
+class Recovery:
+    """The points of one segment; all ranks have one. Rank 0 holds the lease on `directory`."""
+
+    def __init__(self, directory: Path, name: str, ranks: Ranks) -> None:
+        self.directory, self.ranks = directory, ranks
+        self.writers = Ranks(ranks.rank, ranks.world_size)
+        self.lease, self.thread = None, None
+        self.kept: int | None = None  # the step of the last point that rank 0 wrote
+        refused = None
+        if ranks.rank == 0:
+            try:
+                self.lease = Lease(directory, name)
+                for path in directory.glob(".point-*"):  # of a job that was killed
+                    shutil.rmtree(path)
+            except InputError as error:
+                refused = error
+        others = ranks.gather(None if refused is None else str(refused))  # the others wait here for the lease
+        if others[0] is not None:
+            raise refused or InputError(others[0])
+        self.serial = max((serial for serial, _ in self.points()), default=0)
+
+    def points(self) -> list[tuple[int, Path]]:
+        """Those that are whole, the newest first."""
+        found = [(int(path.name.removeprefix("point-")), path) for path in self.directory.glob("point-*")]
+        return sorted(found, reverse=True)
+
+    def find(self, step: int | None = None) -> Path | None:
+        """The newest point, or the newest of this step, that all ranks find undamaged. One that is damaged is removed,
+        which is said."""
+        for path in self.ranks.gather([path for _, path in self.points()])[0]:
+            if step is not None and step_of(path) != step:
+                continue
+            fault = next(filter(None, self.ranks.gather(self.fault(path))), None)
+            if fault is None:
+                return path
+            self.warn(f"{fault}; this recovery point is not used, an older one or the segment's start is")
+            self.ranks.gather(None)  # all have looked at it
+            if self.ranks.rank == 0:
+                shutil.rmtree(path)
+        return None
+
+    def fault(self, path: Path) -> str | None:
+        try:
+            fault = None if (path / MANIFEST).is_file() else f"{path / MANIFEST} is missing"
+            fault = fault or fault_of(path, self.ranks)
+            read_state(path)
+        except (InputError, OSError, KeyError, TypeError) as error:
+            return str(error)
+        return fault
+
+    def save(self, snapshot: Snapshot, state: dict) -> None:
+        """Copies, and writes while training goes on; waits if the last point is still being written."""
+        self.wait()
+        self.serial += 1
+        self.thread = threading.Thread(target=self.write, args=(self.serial, snapshot.copy(), state))
+        self.thread.start()
+
+    def wait(self) -> None:
+        """Until what was begun is written or given up. InputError if another job has taken this run over."""
+        if self.thread is not None:
+            self.thread.join()
+        self.check()
+
+    def check(self) -> None:
+        if self.lease is not None and self.lease.lost:
+            self.lease.check()
+
+    def write(self, serial: int, snapshot: Snapshot, state: dict) -> None:
+        owner = self.writers.gather(f"{socket.gethostname()}-{os.getpid()}")[0]
+        hidden = self.directory / f".point-{serial:06}-{owner}"
+        try:
+            fault = self.made(hidden)
+            if any(self.writers.gather(fault is not None)):
+                raise fault or InputError(f"{hidden} cannot be made")
+            save_checkpoint(hidden, snapshot, state, self.writers)
+            manifest = manifest_of(hidden, self.writers)
+            if self.ranks.rank == 0:
+                fault = written(hidden / MANIFEST, manifest)
+                if fault is not None:
+                    raise fault
+                self.lease.check()
+                hidden.rename(self.directory / f"point-{serial:06}")
+                self.kept = state["step"]
+                self.prune()
+        except (OSError, InputError) as error:
+            self.warn(f"no recovery point of step {state['step']} could be kept ({error}); training goes on")
+            if self.ranks.rank == 0:
+                shutil.rmtree(hidden, ignore_errors=True)
+
+    def made(self, hidden: Path) -> OSError | None:
+        try:
+            if self.ranks.rank == 0:
+                hidden.mkdir()
+        except OSError as error:
+            return error
+        return None
+
+    def prune(self) -> None:
+        """Removes what neither of the last points would go back to."""
+        latest = self.points()[:KEPT]
+        needed: set[int] = set()
+        for _, path in latest:
+            guard = read_state(path)["guard"]
+            needed |= {point[0] for point in (guard["golden"], guard["pending"]) if point is not None}
+        needed -= {step_of(path) for _, path in latest}
+        for _, path in self.points()[KEPT:]:
+            step = step_of(path)
+            if step in needed:
+                needed.discard(step)  # the newest of a step is the one that is meant
+            else:
+                shutil.rmtree(path)
+
+    def warn(self, line: str) -> None:
+        if self.ranks.rank == 0:
+            print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Gives the lease up. What is being written is finished first."""
+        if self.thread is not None:
+            self.thread.join()
+        if self.lease is not None:
+            self.lease.release()
+
+
+def step_of(path: Path) -> int | None:
+    """The step of a recovery point; None if it is damaged."""
+    try:
+        return read_state(path)["step"]
+    except InputError:
+        return None

@@ -1,0 +1,184 @@
+"""One segment of pretraining that survives: kills, signals, time limits, spikes and damage. On any engine.
+
+From the newest recovery point, or the segment's start, to its last step. Which batch a step sees is a function of the
+step; what else a step depends on stands in a recovery point; what is decided, is decided from these alone. So a run
+that was interrupted, wherever and however often, ends with the bytes of one that never was.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from llm.errors import InputError, Stopped
+from llm.pretrain.checkpoint import Snapshot, load_checkpoint, read_state, save_checkpoint
+from llm.pretrain.engine import Engine
+from llm.pretrain.guards import Guard, GuardSettings, diverged
+from llm.pretrain.prefetch import Stream, ahead
+from llm.pretrain.recovery import Recovery
+from llm.pretrain.schedule import learning_rate_factor
+from llm.pretrain.step import StepMetrics
+from llm.runtime.agreement import Ranks
+from llm.runtime.stopping import Stopping
+from llm.runtime.watchdog import Watchdog
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a segment is to do. `previous`: the checkpoint of step `start`, None at 0. `config`: the architecture's
+    digest. `guards`: None for none, then what is not finite ends the run. `layout`: for the record in state.json."""
+
+    start: int
+    stop: int
+    previous: Path | None
+    batch_size: int
+    schedule: dict
+    learning_rate: float
+    recovery_every: int
+    guards: GuardSettings | None
+    config: str
+    layout: dict
+
+
+class Segment:
+    """One rank's view of it. build: makes this rank's engine, its weights as at step 0. identity: names all that the
+    steps depend on; recovery points of another are refused."""
+
+    def __init__(
+        self,
+        task: Task,
+        build: Callable[[], Engine],
+        stream: Stream,
+        ranks: Ranks,
+        recovery: Recovery,
+        identity: str,
+    ) -> None:
+        self.identity = identity
+        self.task, self.build, self.ranks, self.recovery = task, build, ranks, recovery
+        self.rows = ahead(stream, task.batch_size)
+        self.per_step = task.batch_size * stream.context_length
+        self.engine = build()
+        point = recovery.find()
+        if point is None:
+            self.from_start()
+        else:
+            self.go_on_from(point)
+            recovery.warn(f"going on from step {self.step}, where an interrupted run had come to")
+
+    def from_start(self) -> None:
+        """The engine, and all else, as at the segment's first step."""
+        task = self.task
+        state = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
+        if task.previous is not None:
+            state = load_checkpoint(task.previous, self.engine, task.config, self.ranks)
+        if state["step"] != task.start:
+            raise InputError(
+                f"{task.previous} is of step {state['step']}, but this segment starts at step {task.start}"
+            )
+        self.step, self.tokens_seen, self.skipped = task.start, state["tokens_seen"], state["skipped"]
+        self.guard = Guard(task.guards or GuardSettings(), [task.start, None], state["window"])
+        self.guard.golden[1] = self.guard.limit(0)
+        self.history: list[StepMetrics] = []
+
+    def go_on_from(self, point: Path) -> None:
+        """All as it was when this recovery point was written."""
+        if read_state(point)["identity"] != self.identity:
+            raise InputError(f"{point} is of a run with other parameters; name a scratch directory of its own")
+        state = load_checkpoint(point, self.engine, self.task.config, self.ranks)
+        self.step, self.tokens_seen, self.skipped = state["step"], state["tokens_seen"], state["skipped"]
+        self.guard = Guard.from_json(self.task.guards or GuardSettings(), state["guard"])
+        self.history = [StepMetrics(*values) for values in state["history"]]
+
+    def steps(self, stopping: Stopping, hang_seconds: float) -> Iterator[StepMetrics]:
+        """To the last step, one item for each that is made; after a rollback their numbers come again. Stopped when it
+        is time, InputError when training diverges."""
+        longest = 0.0
+        with Watchdog(hang_seconds) as watchdog:
+            while self.step < self.task.stop:
+                begun = time.monotonic()
+                metrics = self.make_step(self.step + 1)
+                self.recovery.check()
+                if self.guard.wants_rollback(metrics.step == self.task.stop):
+                    self.roll_back(metrics)
+                elif self.step % self.task.recovery_every == 0 and self.step < self.task.stop:
+                    self.guard.saved(self.step)
+                    self.save_point()
+                watchdog.step_ended(metrics.step)
+                longest = max(longest, time.monotonic() - begun)
+                yield metrics
+                if self.ranks.any(stopping.due(2 * longest)) and self.step < self.task.stop:
+                    self.save_point()
+                    self.recovery.wait()
+                    kept = "all is kept" if self.recovery.kept == self.step else "which could not be kept"
+                    raise Stopped(f"stopped at step {self.step} of {self.task.stop}, {kept}; run again to go on")
+        self.recovery.wait()
+
+    def make_step(self, step: int) -> StepMetrics:
+        """Takes a step, or skips it; either way it has been made."""
+        task = self.task
+        factor = learning_rate_factor(step, task.schedule)
+        metrics = StepMetrics(step, math.nan, task.learning_rate * factor, math.nan, "left out")
+        if step not in self.guard.left_out:
+            rows = partial(self.rows, (step - 1) * task.batch_size)
+            loss, norm = self.engine.gradients(rows, task.batch_size)
+            if task.guards is not None:
+                reason = self.guard.judge(step, loss, norm)
+            elif math.isfinite(loss) and math.isfinite(norm):
+                reason = None
+            else:
+                raise diverged(step, task.start, loss, norm)
+            metrics = replace(metrics, loss=loss, grad_norm=norm, skipped=reason)
+            if reason is None:
+                self.engine.update(factor, norm)
+                self.tokens_seen += self.per_step
+            else:
+                self.engine.skip()
+                self.recovery.warn(f"step {step} is skipped: {reason} (loss {loss:.4g}, gradient norm {norm:.4g})")
+        if metrics.skipped is not None:
+            self.skipped = [*self.skipped, step]
+        self.history.append(metrics)
+        self.step = step
+        return metrics
+
+    def roll_back(self, metrics: StepMetrics) -> None:
+        """To the golden point, or the segment's start, with other batches from there on."""
+        guard = self.guard
+        guard.refuse_more(metrics.step, self.task.start, metrics.loss, metrics.grad_norm)
+        self.recovery.wait()
+        point = self.recovery.find(guard.golden[0]) if guard.golden[0] != self.task.start else None
+        if point is not None:
+            self.go_on_from(point)
+        else:
+            if self.task.previous is None:
+                self.engine = self.build()
+            self.from_start()
+            guard.golden = list(self.guard.golden)
+        self.guard = guard.rolled_back(metrics.step, self.guard)
+        first, last = self.guard.events[-1]["left_out"]
+        self.recovery.warn(f"gone back from step {metrics.step} to {self.step}; batches {first} to {last} are left out")
+
+    def save_point(self) -> None:
+        state = self.state() | {
+            "identity": self.identity,
+            "guard": self.guard.to_json(),
+            "history": [astuple(metrics) for metrics in self.history],
+        }
+        self.recovery.save(Snapshot.of(self.engine), state)
+
+    def state(self) -> dict:
+        """state.json: where training stands, beside weights and optimizer."""
+        return {
+            "step": self.step,
+            "tokens_seen": self.tokens_seen,
+            "skipped": self.skipped,
+            "window": self.guard.accepted,
+            "config": self.task.config,
+            "layout": self.task.layout,
+        }
+
+    def save(self, checkpoint: Path) -> None:
+        """The segment's checkpoint, into an empty directory."""
+        self.recovery.check()
+        save_checkpoint(checkpoint, Snapshot.of(self.engine), self.state(), self.ranks)

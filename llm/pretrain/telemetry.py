@@ -1,0 +1,127 @@
+"""What a run shows while it trains: a line with the time left, telemetry.parquet and TensorBoard events.
+
+Times, speeds and memory differ from run to run, so none of this is in an artifact; the medians go to the job's record.
+Only rank 0 watches. Changes nothing that a step computes.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+import psutil
+import torch
+
+from llm.io import parquet
+from llm.pretrain.step import StepMetrics
+from llm.pretrain.tensorboard import EventFile
+from llm.progress import progress
+
+NAME = "telemetry.parquet"
+EVERY_SECONDS = 10  # between progress lines, and between writes to the disk
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one step: tokens and model FLOPs per token; and the peak FLOP/s of all devices together
+    (llm/pretrain/mfu.py)."""
+
+    tokens: int
+    flops_per_token: int
+    peak: float
+
+    def speed(self, seconds: float) -> dict[str, float]:
+        tokens_per_second = self.tokens / seconds
+        return {"tokens_per_second": tokens_per_second, "mfu": tokens_per_second * self.flops_per_token / self.peak}
+
+
+class Telemetry:
+    """Watches steps as they pass. logs: an existing directory for live logs, None for the progress line alone, and with
+    `quiet`, as on all ranks but one, not even that."""
+
+    def __init__(self, work: Work, logs: Path | None = None, quiet: bool = False) -> None:
+        self.work, self.quiet = work, quiet
+        self.rows: list[dict] = []
+        self.path = logs / NAME if logs else None
+        self.events = EventFile(logs) if logs else None
+        self.earlier = pl.read_parquet(self.path) if self.path and self.path.exists() else None
+        self.process = psutil.Process()
+
+    def watch(self, steps: Iterator[StepMetrics], start: int, stop: int) -> Iterator[StepMetrics]:
+        """Passes the steps start + 1 ... stop on. The time of a step is that of its making, not that of its use."""
+        shown = time.monotonic()
+        try:
+            while True:
+                begun = time.perf_counter()
+                metrics = next(steps, None)
+                if metrics is None:
+                    return
+                self.note(metrics, time.perf_counter() - begun)
+                if time.monotonic() - shown >= EVERY_SECONDS or metrics.step == stop:
+                    self.show(metrics, stop)
+                    self.write()
+                    shown = time.monotonic()
+                yield metrics
+        finally:  # also where the steps end with an error
+            self.write()
+
+    def note(self, metrics: StepMetrics, seconds: float) -> None:
+        row = asdict(metrics) | {"seconds": seconds} | self.work.speed(seconds) | {"memory_bytes": self.memory()}
+        self.rows.append(row | {"time": time.time()})
+        if self.events:
+            scalars = {f"train/{name}": value for name, value in row.items() if name not in ("step", "skipped")}
+            self.events.write(metrics.step, scalars)
+
+    def show(self, metrics: StepMetrics, stop: int) -> None:
+        if self.quiet:
+            return
+        seconds = sum(row["seconds"] for row in self.rows) / len(self.rows)
+        speed = self.work.speed(seconds)
+        progress(
+            f"step {metrics.step}/{stop}  loss {metrics.loss:.3f}  {speed['tokens_per_second']:,.0f} tokens/s  "
+            f"MFU {speed['mfu']:.0%}  {clock(seconds * (stop - metrics.step))} left"
+        )
+
+    def write(self) -> None:
+        """Replaces telemetry.parquet at once. Of an earlier, interrupted try the steps before this one's are kept."""
+        if self.path is None or not self.rows:
+            return
+        rows = pl.DataFrame(self.rows, infer_schema_length=None)
+        if self.earlier is not None:
+            rows = pl.concat([self.earlier.filter(pl.col("step") < rows["step"][0]), rows], how="diagonal_relaxed")
+        partial = self.path.with_suffix(".partial")
+        parquet.write(rows, partial)
+        partial.replace(self.path)
+        self.events.flush()
+
+    def validated(self, step: int, validation: dict) -> None:
+        """The validation figures (llm/pretrain/evaluate.py) as events."""
+        if self.events:
+            by_domain = {f"validation/{domain}": bits for domain, bits in validation["by_domain"].items()}
+            self.events.write(step, {"validation/bits_per_byte": validation["bpb"]} | by_domain)
+            self.events.flush()
+
+    def memory(self) -> int:
+        """Bytes: the peak that tensors have taken of this GPU, without one what the process holds now."""
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else self.process.memory_info().rss
+
+    def summary(self) -> dict:
+        """Medians over this process's steps for the job's record, and the peak of memory; empty if it made none."""
+        if not self.rows:
+            return {}
+        seconds = statistics.median(row["seconds"] for row in self.rows)
+        speed = self.work.speed(seconds)
+        return {
+            "tokens_per_second": round(speed["tokens_per_second"]),
+            "mfu": round(speed["mfu"], 4),
+            "step_seconds": round(seconds, 5),
+            "matmul_peak_flops": round(self.work.peak),
+            "peak_memory_bytes": max(row["memory_bytes"] for row in self.rows),
+        }
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

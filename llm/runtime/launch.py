@@ -1,0 +1,162 @@
+"""Runs a function on every rank of a process group: started here, or joined where torchrun or srun started the ranks.
+
+Started here, ranks are processes of this machine, or of all nodes of a Slurm job (llm/runtime/nodes.py), that meet
+through a store in their parent. None outlives its parent or a failed sibling. Knows nothing of layouts or models.
+"""
+
+import math
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch.distributed as dist
+
+from llm.errors import InputError
+from llm.runtime import slurm
+from llm.runtime.group import (
+    GRACE,
+    LOOPBACK,
+    Orders,
+    Outcome,
+    Place,
+    die_with_parent,
+    explanation,
+    open_store,
+    orders_for,
+    outcome_of,
+    passing_on_sigterm,
+    process_group,
+)
+from llm.runtime.nodes import start_on_nodes
+
+TIMEOUT = 1800.0  # seconds that a collective may take
+
+
+@dataclass
+class Member:
+    """A started rank, as its parent sees it. It has no outcome until it has sent one or died."""
+
+    process: BaseProcess
+    pipe: Connection
+    outcome: Outcome | None = None
+
+
+def run_ranks(
+    world_size: int,
+    work: Callable,
+    *arguments: object,
+    timeout: float = TIMEOUT,
+    nodes: int = 1,
+    shared: Path | None = None,
+) -> object:
+    """`work(*arguments)` on every rank -> what rank 0 returned.
+
+    world_size 1 calls it here, without a process group. Under torchrun or srun this process is one of the ranks and
+    every rank gets the result. Else `world_size` processes start: here, or, if they are for several `nodes` and this
+    is a Slurm job, evenly on its nodes, which must be so many and all see the directory `shared`. `work`, arguments and
+    result must pickle, so `work` is a function of a module, and a script needs `if __name__ == "__main__"`. Raises the
+    exception of the rank that failed first, an InputError if it died without a word.
+    """
+    place = place_in(dict(os.environ))
+    if place is not None and place.world_size != world_size:
+        raise InputError(
+            f"pretrain.parallel asks for {world_size} ranks, but {place.world_size} were started; "
+            "start as many, or change the layout"
+        )
+    if world_size == 1:
+        return work(*arguments)
+    if place is None and nodes > 1 and slurm.job_id() is not None:
+        return start_on_nodes(nodes, world_size, work, arguments, timeout, shared)
+    if place is None:
+        return start_ranks(world_size, work, arguments, timeout)
+    with process_group(place, None, timeout):
+        result = [work(*arguments)]
+        dist.broadcast_object_list(result, 0)
+    return result[0]
+
+
+def place_in(environment: dict[str, str]) -> Place | None:
+    """This process's place among ranks that torchrun, or srun with MASTER_ADDR, started; None: nobody did. Under srun
+    it sets MASTER_PORT to 29500 unless it is set."""
+    if "RANK" in environment and "WORLD_SIZE" in environment:
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    elif "SLURM_PROCID" in environment and "MASTER_ADDR" in environment:
+        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+        os.environ.setdefault("MASTER_PORT", "29500")
+    else:
+        return None
+    return Place(*(int(environment.get(name, 0)) for name in names))
+
+
+def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: float) -> object:
+    """Starts the ranks, waits, and gives rank 0's result or raises the failure. All have ended when it returns."""
+    store, address = open_store(LOOPBACK, timeout)
+    orders = orders_for(address, world_size, timeout, (work, arguments))
+    context = multiprocessing.get_context("spawn")
+    members: list[Member] = []
+    with passing_on_sigterm(lambda: [member.process.terminate() for member in members]):
+        try:
+            for rank in range(world_size):
+                here, there = context.Pipe(duplex=False)
+                args = (Place(rank, world_size, rank), orders, os.getpid(), there)
+                process = context.Process(target=be_rank, args=args, name=f"rank {rank}")
+                process.start()
+                there.close()
+                members.append(Member(process, here))
+            collect(members)
+            for member in members:  # a rank ends the processes that it started itself, if it gets the time
+                member.process.join(GRACE)
+        finally:
+            for member in members:
+                member.process.kill()
+                member.process.join()
+                member.pipe.close()
+    del store  # until here, for the ranks
+    return members[0].outcome.result
+
+
+def be_rank(place: Place, orders: Orders, parent: int, pipe: Connection) -> None:
+    """A rank's whole life: join, work, send the outcome."""
+    die_with_parent()
+    if os.getppid() != parent:  # it died before the kernel could be asked
+        os._exit(1)
+    outcome = outcome_of(place, orders)
+    pipe.send_bytes(pickle.dumps(outcome))
+    sys.exit(0 if outcome.failure is None else 1)
+
+
+def collect(members: list[Member]) -> None:
+    """Waits until every rank has an outcome, or raises the failure that explains the others'.
+
+    An InputError is believed at once, any other failure when GRACE has passed and nobody failed before it.
+    """
+    patience = None
+    while waiting := {member.pipe: member for member in members if member.outcome is None}:
+        ready = wait(list(waiting), patience)
+        for pipe in ready:
+            waiting[pipe].outcome = received(waiting[pipe])
+        failures = [member.outcome for member in members if member.outcome and member.outcome.failure]
+        if failures and (not ready or any(isinstance(outcome.failure, InputError) for outcome in failures)):
+            break
+        patience = GRACE if failures else None
+    if failures:
+        raise explanation(failures)
+
+
+def received(member: Member) -> Outcome:
+    """What a rank sent, or how it died."""
+    try:
+        return pickle.loads(member.pipe.recv_bytes())
+    except EOFError:
+        member.process.join()
+        code = member.process.exitcode
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+        why = " (perhaps for want of memory)" if code == -signal.SIGKILL else ""
+        return Outcome(None, InputError(f"{member.process.name} {how}{why}; run again"), math.inf)

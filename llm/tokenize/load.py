@@ -1,0 +1,124 @@
+"""The trained tokenizer: text to ids and back, from `tokenizer.model` alone, byte for byte.
+
+Text never becomes a control id, whatever it spells. Does not train, does not know chat formats (chat.py does), adds no
+[BOS] and no [EOS].
+"""
+
+import os
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+
+from llm.errors import InputError
+from llm.tokenize.byte_level import fast_bytes, from_model, spelled
+from llm.tokenize.escape import SPACE
+
+CONTROLS = ("[UNK]", "[BOS]", "[EOS]", "[PAD]", "[MASK]", "<|system|>", "<|user|>", "<|assistant|>")  # ids 0 to 7
+
+# Where no piece can reach across: pieces hold spaces only as a prefix, and line ends not at all (train.py sees to
+# both). So the ids of a text are the ids of its parts, end to end, and a long text costs no more memory than a part.
+BOUNDARY = re.compile(rf"\n|[^ {SPACE}](?= )")
+PART = 1 << 15  # characters
+
+
+class Tokenizer:
+    """`tokenizer.model` ready for use, whichever kind it is: `bpe` or `unigram` (SentencePiece) or `byte_bpe`.
+
+    Ids of the control tokens: unk, bos, eos, pad, mask, system, user, assistant.
+    """
+
+    def __init__(self, model_path: Path):
+        try:
+            model = Path(model_path).read_bytes()
+            self.kind, self.processor, self.pieces = opened(model)
+        except (OSError, RuntimeError, ValueError, IndexError) as error:
+            raise InputError(f"{model_path}: not a tokenizer model; build it again ({first_line(error)})") from None
+        if self.processor:
+            self.vocab_size: int = self.processor.get_piece_size()
+            found = tuple(self.processor.id_to_piece(i) for i in range(min(len(CONTROLS), self.vocab_size)))
+            if found != CONTROLS:
+                raise InputError(
+                    f"{model_path}: begins with {', '.join(found)}, expected {', '.join(CONTROLS)}; "
+                    "only models that scripts/tokenize/tokenizer.py trained can be used"
+                )
+        else:
+            self.vocab_size = len(CONTROLS) + len(self.pieces)
+            self.fast = fast_bytes(self.pieces, CONTROLS)
+        self.unk, self.bos, self.eos, self.pad, self.mask, self.system, self.user, self.assistant = range(len(CONTROLS))
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of `text`. A lone surrogate, which UTF-8 cannot hold, counts as U+FFFD."""
+        return self.encode_batch([text], threads=1)[0]
+
+    def encode_batch(self, texts: list[str], threads: int) -> list[list[int]]:
+        """The ids of each text; the same for any number of threads. (encoder.py is faster: for whole corpora.)"""
+        return [ids.tolist() for ids in self.encode_arrays(texts, threads)]
+
+    def encode_arrays(self, texts: list[str], threads: int) -> list[np.ndarray]:
+        """As encode_batch, with an int32 array for each text: a tenth of the memory."""
+        if not self.processor:
+            return [np.array(found.ids, np.int32) for found in self.fast.encode_batch([*map(well_formed, texts)])]
+        parts_of_text = [parts(well_formed(text)) for text in texts]
+        flat = [part for parts_ in parts_of_text for part in parts_]
+        encoded = iter(self.processor.encode_as_numpy(flat, num_threads=max(1, threads)) if flat else [])
+        return [np.concatenate([next(encoded) for _ in parts_]).astype(np.int32) for parts_ in parts_of_text]
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of `ids`; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
+        if self.processor:
+            return self.processor.decode([int(i) for i in ids])
+        first = len(CONTROLS)
+        return b"".join(self.pieces[int(i) - first] for i in ids if i >= first).decode(errors="replace")
+
+    def token(self, index: int) -> str:
+        """Token `index` as vocab.json spells it."""
+        if self.processor:
+            return self.processor.id_to_piece(index)
+        return CONTROLS[index] if index < len(CONTROLS) else spelled(self.pieces[index - len(CONTROLS)])
+
+
+def opened(model: bytes) -> tuple[str, sentencepiece.SentencePieceProcessor | None, list[bytes]]:
+    """The kind, and either SentencePiece's processor or the byte-level pieces."""
+    if model[:1] != b"\n":  # the first field of a SentencePiece model is a piece
+        return "byte_bpe", None, from_model(model, len(CONTROLS))
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    trainer = sentencepiece_model_pb2.ModelProto.FromString(model).trainer_spec
+    return ("unigram" if trainer.model_type == trainer.UNIGRAM else "bpe"), processor, []
+
+
+def parts(text: str, size: int = PART) -> list[str]:
+    """`text` cut at the first boundary after each `size` characters; at least one part, end to end they are `text`."""
+    if len(text) <= size:
+        return [text]
+    cuts = [0]
+    while len(text) - cuts[-1] > size:
+        boundary = BOUNDARY.search(text, cuts[-1] + size)
+        if boundary is None:
+            break
+        cuts.append(boundary.end())
+    cuts.append(len(text))
+    return [text[begin:end] for begin, end in pairwise(cuts)]
+
+
+def well_formed(text: str) -> str:
+    """`text` with each lone surrogate replaced by U+FFFD; surrogate pairs become the character they stand for."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def threads_given() -> int:
+    """How many threads this job may use: OMP_NUM_THREADS, which Snakemake sets from the rule's `threads`, else 1."""
+    return max(1, int(os.environ.get("OMP_NUM_THREADS") or 1))
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,216 @@
+"""SHA-256 of files, directory trees and plain values. Knows nothing of the store or of records."""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from stemma.base.errors import StemmaError
+from stemma.base.files import beside, created, stamp_of
+from stemma.base.untrusted_files import Unusable, check_plain, open_plain, read_plain
+from stemma.base.walk import is_text, kind_of, names_below, regular_below, shown
+
+GRAIN = 2_000_000_000  # nanoseconds: the coarsest time stamps of a file system
+
+EXACT = 2**53  # up to here a float is one integer
+SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
+JSON_BYTES = 64 << 20  # of any JSON that is read from where others may write: a manifest of 400,000 files
+JSON_DEPTH = 64  # a record nests 10 deep; whoever walks a value by recursion may go so far
+
+
+def of_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_plain(path: Path | str, folder: int | None = None) -> str | None:
+    """The same of a file that others may have put there; None where there is none. `folder`: the descriptor of the
+    directory that it is in. Raises Unusable for what is no readable regular file."""
+    descriptor = open_plain(path, folder)
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        check_plain(descriptor)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_bytes(data: bytes) -> str:
+    """Hex SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def of_value(value: object) -> str:
+    """Hex SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
+    return of_bytes(canonical(value))
+
+
+def canonical(value: object) -> bytes:
+    """The one JSON text of a value, for hashing and comparing."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def plain(value: object) -> object:
+    """A value with one spelling for equal numbers: 1.0 becomes 1, tuples lists."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= EXACT
+    return int(value) if exact else value
+
+
+def of_entry(folder: int | None, name: str) -> str | None:
+    """Hex SHA-256 of a regular file in an open directory (None: this one); None for anything else, and for what may not
+    be read."""
+    try:
+        return of_plain(name, folder)
+    except (Unusable, OSError):
+        return None
+
+
+def of_tree(path: Path) -> str:
+    """Digest of a source as it is now: a file, or a directory's relative names and contents (empty folders ignored)."""
+    return of_source(path, of_file)
+
+
+def of_source(path: Path, of_each: Callable[[Path], str]) -> str:
+    """The same, with what gives the digest of each file. The path itself may be a link; what lies below it may not.
+
+    Raises StemmaError, which names it, for what is no regular file and for a name that is no text."""
+    what = f"source {shown(path)}"
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise StemmaError(f"{what} does not exist; correct the path in the config or create it") from None
+    except OSError as error:
+        raise StemmaError(f"{what} cannot be read ({error.strerror.lower()}); correct the path in the config") from None
+    if not is_text(str(path)):
+        raise StemmaError(f"the name of {what} is not UTF-8; rename it")
+    if stat.S_ISREG(found.st_mode):
+        return of_each(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise StemmaError(
+            f"{what} is {kind_of(found)}, and a source has to stay what it is; give a file or a directory"
+        )
+    try:
+        names = regular_below(path, what, "a source has files and directories alone; remove it, or name what is in it")
+        return of_value({name: of_each(path / name) for name in names})
+    except FileNotFoundError as error:
+        raise StemmaError(f"{what}: {error.filename} went away while it was read; run again") from None
+
+
+def files_below(directory: Path) -> list[Path]:
+    """Everything but directories below a directory, sorted by path; links are not followed."""
+    return [directory / name for name, _ in names_below(directory)]
+
+
+class StatCache:
+    """Digests of sources, remembered by what changes when a file is written: a big corpus is hashed once, not per call.
+
+    One JSON file, rewritten by atomic rename. Only for sources: an artifact is always hashed where it matters.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.known: dict[str, list] = read_json(path) or {}
+        self.changed = False
+
+    def digest(self, source: Path) -> str:
+        """Digest of a source file or tree, from the cache where nothing about a file has changed."""
+        real = Path(os.path.realpath(source))
+        return of_source(source, lambda file: self.file(file, real / file.relative_to(source)))
+
+    def file(self, path: Path, name: Path) -> str:
+        """Digest of one file, remembered under its real name. One that was written a moment ago is not: it could be
+        written again within the same tick of the file system's clock."""
+        stamp = stamp_of(path.stat())
+        entry = self.known.get(str(name))
+        if entry and entry[:-1] == stamp:
+            return entry[-1]
+        sha256 = of_file(path)
+        if stamp_of(path.stat()) == stamp and time.time_ns() - stamp[2] > GRAIN:
+            self.known[str(name)] = [*stamp, sha256]
+            self.changed = True
+        return sha256
+
+    def save(self) -> None:
+        """Write what was learned, if anything was."""
+        if self.changed:
+            write_atomically(self.path, json.dumps(self.known).encode())
+            self.changed = False
+
+
+def read_json(path: Path) -> dict | None:
+    """A JSON object from a file; None where the file is missing, is not whole, or is no regular file."""
+    try:
+        data = read_plain(path, JSON_BYTES)
+        value = None if data is None else from_json(data)
+    except (Unusable, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def from_json(data: bytes) -> object:
+    """The value of a JSON text that others may have written. Raises ValueError for whatever is not whole: also for a
+    key that comes twice, for nesting beyond JSON_DEPTH, and for text that UTF-8 cannot hold."""
+    text = data.decode()
+    try:
+        value = decoder().decode(text)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    if is_deeper(value, JSON_DEPTH):
+        raise ValueError("is nested too deep")
+    if "\\u" in text:
+        canonical(value)  # a lone half of a surrogate pair raises UnicodeEncodeError, which is a ValueError
+    return value
+
+
+@cache
+def decoder() -> json.JSONDecoder:
+    """What reads it."""
+    return json.JSONDecoder(object_pairs_hook=distinct)
+
+
+def distinct(pairs: list[tuple[str, object]]) -> dict:
+    """An object whose keys come once: of two, readers would choose differently."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("has a key twice")
+    return found
+
+
+def is_deeper(value: object, depth: int) -> bool:
+    """Does a JSON value nest deeper?"""
+    level = [value]
+    for _ in range(depth):
+        if not level:
+            return False
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return bool(level)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """The file is there with all its bytes or not at all, at whatever instant the process or the machine stops."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        with created(temporary) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

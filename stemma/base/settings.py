@@ -1,0 +1,80 @@
+"""Where the engine keeps things for a run: the stores, the signing key, whom to trust, the numeric mode.
+
+The Snakefile makes them from the config. Every job gets them on its command line; the last build's stand in
+results/.records/settings.json, so that a question asked in the same directory needs no options.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from stemma.base.digest import read_json, write_atomically
+from stemma.base.errors import StemmaError
+
+ROOT = Path(os.environ.get("STEMMA_ROOT", Path(__file__).resolve().parents[2]))  # of the repository
+SETTINGS = Path("results/.records/settings.json")
+CACHE = "STEMMA_CACHE"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`shared`: a second store, a directory or s3://bucket/prefix. `key`: the private key, made on first use.
+    `trusted`: files of public keys (PEM) whose records count beside one's own. `numeric`: see stemma/code/numeric.py.
+    `config`: digest of the run's config (canonical JSON, an object of the store): what `why` compares with."""
+
+    store: str = "results/.store"
+    shared: str | None = None
+    key: str = "~/.config/stemma/key.pem"
+    trusted: tuple[str, ...] = ()
+    numeric: str = "native"
+    config: str = ""
+
+    @staticmethod
+    def of_json(text: str | bytes) -> "Settings":
+        """Inverse of to_json; keys that are missing take their default."""
+        return Settings.of_value(json.loads(text))
+
+    @staticmethod
+    def of_value(value: dict) -> "Settings":
+        """The same of the parsed JSON."""
+        known = {field.name: value[field.name] for field in fields(Settings) if field.name in value}
+        return Settings(**known | {"trusted": tuple(known.get("trusted", ()))})
+
+    @staticmethod
+    def of(file: Path) -> "Settings":
+        """Those that a build has kept in a file; the defaults where there was none. Raises StemmaError."""
+        value = read_json(file) or {}
+        texts = {name: text for name, text in value.items() if name not in ("shared", "trusted")}
+        trusted = value.get("trusted", [])
+        if (
+            not all(isinstance(text, str) and "\0" not in text for text in texts.values())
+            or not isinstance(value.get("shared"), str | None)
+            or "\0" in (value.get("shared") or "")
+            or not isinstance(trusted, list)
+            or not all(isinstance(path, str) and "\0" not in path for path in trusted)
+        ):
+            raise StemmaError(f"{file} is not what a build writes there; run snakemake here again")
+        return Settings.of_value(value)
+
+    @staticmethod
+    def here() -> "Settings":
+        """Those of the last build in this directory; the defaults where there was none."""
+        return Settings.of(SETTINGS)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def save(self) -> None:
+        """Remember them for questions."""
+        write_atomically(SETTINGS, self.to_json().encode())
+
+
+def cache_of(store: Path) -> Path:
+    """Where what can be had again is kept for other jobs: machine code, unfinished downloads. Beside the jobs' scratch
+    space, where there is room and all nodes see it; or where STEMMA_CACHE says, for several stores. Each user of a
+    store has a place of their own: the code is executed."""
+    place = Path(os.environ.get(CACHE) or store / "cache").absolute()
+    mine = not os.path.lexists(place) or place.lstat().st_uid == os.geteuid()
+    return place if mine else place.with_name(f"{place.name}-{os.geteuid()}")

@@ -1,0 +1,253 @@
+"""Markers: what each job of the present run is doing, for those who watch (stemma/cluster/status.py,
+stemma/cluster/job_log.py).
+
+results/.records/run.json says what the main snakemake set out to do; results/.records/jobs/ holds one small file per
+job, which its runner writes at its start and at its end. They are no artifacts: no key, record or result depends on
+them, nothing is fsynced, and where they cannot be written the job goes on without. A run clears those of the last.
+Params, environment variables and the words of a command line never enter them.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stemma.base.digest import read_json
+from stemma.base.errors import StemmaError, refusal
+from stemma.base.files import beside
+from stemma.base.typed_json import made
+from stemma.cluster.slurm import comment_of
+
+RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/jobs")
+SUFFIX = ".job"  # pointers end in .json: no search for them reads these
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, so that it can be told from a later one of the same number: `space` names boot and pid namespace."""
+
+    host: str
+    pid: int
+    space: str
+    born: str
+
+    @staticmethod
+    def this() -> "Process":
+        """The one that asks."""
+        return Process(socket.gethostname(), os.getpid(), space(), born(os.getpid()) or "")
+
+    def is_alive(self) -> bool | None:
+        """Does it run? None: it is of another machine or container, which only those there can tell."""
+        if (self.host, self.space) != (socket.gethostname(), space()):
+            return None
+        now = born(self.pid)
+        return now is not None and now == self.born
+
+
+@dataclass
+class Marker:
+    """One job's: `state` is running, done, failed or stopped; `how` is hit or run; `more`: outputs beside the target;
+    times are seconds since 1970."""
+
+    rule: str
+    target: str
+    expected: str
+    log: str
+    node: str
+    process: Process
+    slurm: str | None
+    attempt: int
+    started: float
+    state: str = "running"
+    stage: str = ""
+    more: int = 0
+    how: str | None = None
+    error: str | None = None
+    ended: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return None if self.ended is None else self.ended - self.started
+
+    def write(self, place: str) -> None:
+        """Put it where the job of the first output `place` has its marker."""
+        write(marker_path(place), asdict(self))
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One that a run set out to do. `place`: its first output; `here`: on this machine; `needs`: others' places."""
+
+    rule: str
+    place: str
+    comment: str
+    group: str | None
+    threads: int
+    attempts: int
+    marked: bool
+    here: bool
+    needs: list[str]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What a snakemake set out to do."""
+
+    started: float
+    process: Process
+    directory: str
+    executor: str
+    cores: int | None
+    jobs_at_once: int | None
+    jobs: list[PlannedJob]
+
+
+def read_run() -> dict | None:
+    """What the last snakemake here set out to do, with the fields of PlannedRun; None where it has not said."""
+    value = read_json(RUN)
+    return value if made(PlannedRun, value) else None
+
+
+@contextlib.contextmanager
+def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: str, more: int = 0) -> Iterator[Marker]:
+    """Keep a job's marker while it is done. `place`: its first declared output. The body says `how` it was done."""
+    before = read_marker(place)
+    marker = Marker(
+        rule,
+        target,
+        expected,
+        str(log),
+        os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        Process.this(),
+        slurm_number(),
+        before.attempt + 1 if before else 1,
+        time.time(),
+        stage=stage,
+        more=more,
+    )
+    marker.write(place)
+    marker.state = "failed"
+    try:
+        yield marker
+        marker.state = "done"
+    except StemmaError as error:
+        marker.error = str(error)
+        raise
+    except OSError as error:
+        marker.error = refusal(error) or repr(error)
+        raise
+    except (SystemExit, KeyboardInterrupt):
+        marker.state, marker.error = "stopped", "it was told to stop"
+        raise
+    except Exception as error:
+        marker.error = repr(error)
+        raise
+    finally:
+        marker.ended = time.time()
+        marker.write(place)
+
+
+def slurm_number() -> str | None:
+    """What Slurm calls the job that this process is in; 12_3 in an array."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+def users_here() -> set[str]:
+    """Whose jobs may be at work in this directory: of whoever began its last run, and this process's own. Numbers."""
+    owners = {os.getuid()}
+    with contextlib.suppress(FileNotFoundError):
+        owners.add(RUN.stat().st_uid)
+    return set(map(str, owners))
+
+
+def read_marker(place: str) -> Marker | None:
+    """The marker of the job whose first output is `place`, if it has begun in this run."""
+    return marker_of(read_json(marker_path(place)))
+
+
+def marker_of(value: dict | None) -> Marker | None:
+    """A marker as it was written; None for anything else."""
+    return made(Marker, value)
+
+
+def marker_path(place: str) -> Path:
+    """One flat directory: a file for each job, named after its first output."""
+    return MARKERS / (hashlib.sha256(place.encode()).hexdigest()[:32] + SUFFIX)
+
+
+def begin_run(workflow) -> None:
+    """Say what this snakemake is going to do, and forget what the one before did."""
+    executor = workflow.executor_plugin.name
+    if executor == "touch":
+        return
+    settings = workflow.resource_settings
+    run = {
+        "started": time.time(),
+        "process": asdict(Process.this()),
+        "directory": str(Path.cwd()),
+        "executor": executor,
+        "cores": settings.cores if executor == "local" else settings.local_cores,
+        "jobs_at_once": settings.nodes,
+        "jobs": planned(workflow),
+    }
+    shutil.rmtree(MARKERS, ignore_errors=True)
+    write(RUN, run)
+
+
+def planned(workflow) -> list[dict]:
+    """The jobs that are to be done, those that others need first. A rule that only gathers others has its name for a
+    place, any other the path of its first output."""
+    local = workflow.local_exec or workflow.dryrun
+    dag = workflow.dag
+    jobs = [job for level in dag.toposorted(set(dag.needrun_jobs())) for job in sorted(level, key=str)]
+    places = {job: str(job.output[0]) if job.output else job.rule.name for job in jobs}
+    return [
+        {
+            "rule": job.rule.name,
+            "place": places[job],
+            "comment": comment_of(job.rule.name, list(job.wildcards)),
+            "group": job.group,
+            "threads": job.threads if local else 1,
+            "attempts": (job.restart_times or 0) + 1,
+            "marked": "python -m stemma run " in (job.rule.shellcmd or ""),
+            "here": local or job.rule.name in workflow._localrules,
+            "needs": sorted(places[other] for other in dag.dependencies[job] if other in places),
+        }
+        for job in jobs
+    ]
+
+
+def write(path: Path, value: dict) -> None:
+    """By rename, and without waiting for the disk."""
+    temporary = beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(value))
+        temporary.replace(path)
+    except OSError:  # a disk that is full or read-only fails the job where it matters, or nowhere
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def space() -> str:
+    """Which boot of which machine, which container; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
+def born(pid: int) -> str | None:
+    """When a process of this machine began, in ticks since the boot; None where there is none, or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if fields[0] == "Z" else fields[19]

@@ -1,0 +1,36 @@
+"""When the Slurm executor asks after its jobs: soon while a job is young, ever more rarely while it gets old.
+
+Left to itself it waits ten seconds longer after every question that found nothing ended: a job of six seconds is
+noticed after sixteen, and one that is submitted while an old job runs after minutes. Here a question comes when a tenth
+of the youngest job's age has passed since the last one. Reaches into the executor;
+tests/stemma/cluster/test_polling.py.
+"""
+
+import asyncio
+import time
+
+from stemma.cluster.submission import is_told_to_end
+
+SHARE = 0.1  # of the youngest job's age: what waiting for the answer may add to it
+RAREST = 180.0  # seconds: squeue forgets a job after the cluster's MinJobAge, 300 as a rule
+
+
+def ask_in_proportion(executor_class: type) -> None:
+    """Replace how the executor sleeps between two questions; its `init_seconds_before_status_checks` is the least."""
+
+    async def sleep(executor) -> None:
+        shortest, asked = executor.workflow.executor_settings.init_seconds_before_status_checks, time.monotonic()
+        while True:
+            await asyncio.sleep(shortest)
+            waited = time.monotonic() - asked
+            if not executor.wait or is_told_to_end(executor) or waited >= patience(executor, time.monotonic()):
+                return
+
+    executor_class.sleep = sleep
+
+
+def patience(executor, now: float) -> float:
+    """Seconds between two questions, for the jobs that are there now."""
+    with executor.lock:
+        ages = [now - info.aux.setdefault("since", now) for info in executor.active_jobs]
+    return min(RAREST, SHARE * min(ages, default=0.0))

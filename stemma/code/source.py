@@ -1,0 +1,172 @@
+"""One first-party source file, read and never imported: its meaning, its parts, what it imports and declares.
+
+Comments, docstrings and layout have no part in the meaning. A module declares the data files it reads with
+`DATA_FILES = ("name beside the module", ...)`, that it goes out to the network with `NETWORK = True`, and that what it
+writes may be links to what it reads with `LINKS = True`. Code whose
+dependencies cannot be read off (dynamic imports, evaluated text) is refused. What was read is kept by the digest of the
+file's bytes, so that a file is parsed once however often Snakemake reads the workflow.
+"""
+
+import ast
+import json
+import sys
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from stemma.base import digest
+from stemma.base.digest import read_json, write_atomically
+from stemma.base.errors import StemmaError
+from stemma.base.typed_json import made
+
+CACHE = Path("results/.records/sources-read.json")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+TOP = "(module level)"
+HIDING = ("__import__", "exec", "eval", "compile", "importlib.import_module", "runpy.run_path", "runpy.run_module")
+
+
+@dataclass(frozen=True)
+class Module:
+    """`meaning`: digest of the syntax tree; `parts`: function, Class.method or (module level) -> digest of its tree."""
+
+    sha256: str
+    meaning: str
+    parts: dict[str, str]
+    imports: tuple[str, ...]
+    data_files: tuple[str, ...]
+    network: bool
+    links: bool
+
+
+class Reader:
+    """Reads files of one repository, and remembers."""
+
+    def __init__(self, root: Path, cache: Path = CACHE):
+        self.root = root
+        self.cache = cache
+        self.read: dict[Path, Module] = {}
+        self.bytes: dict[Path, bytes] = {}
+        kept = read_json(cache) or {}
+        modules = kept.get("modules") if kept.get("reader") == reader_digest() else None
+        self.kept: dict[str, object] = modules if isinstance(modules, dict) else {}
+        self.learned = False
+
+    def module(self, path: Path) -> Module:
+        """The module at `path`, relative to the root. Raises StemmaError for a missing, broken or hiding file."""
+        if path not in self.read:
+            try:
+                source = self.text(path)
+            except FileNotFoundError:
+                raise StemmaError(f"{path} does not exist, but a rule or an import names it") from None
+            sha256 = digest.of_bytes(source)
+            known = f"{path} {sha256}"  # the path too: relative imports depend on it
+            module = made(Module, self.kept.get(known))
+            if module is None:
+                module = parse(source, path, sha256)
+                self.learned = True
+            self.read[path] = module
+        return self.read[path]
+
+    def text(self, path: Path) -> bytes:
+        """The bytes of a file, read once: what is hashed is what runs, however the file changes meanwhile."""
+        if path not in self.bytes:
+            self.bytes[path] = (self.root / path).read_bytes()
+        return self.bytes[path]
+
+    def save(self) -> None:
+        """Keep what was read now, for the next process; what no longer stands in the repository is dropped."""
+        if self.learned:
+            kept = {f"{path} {module.sha256}": asdict(module) for path, module in self.read.items()}
+            write_atomically(self.cache, json.dumps({"reader": reader_digest(), "modules": kept}).encode())
+            self.learned = False
+
+
+@cache
+def reader_digest() -> str:
+    """What a kept reading depends on beside the file: this module and Python's grammar."""
+    return digest.of_value([digest.of_file(Path(__file__)), PYTHON])
+
+
+def parse(source: bytes, path: Path, sha256: str) -> Module:
+    """Read one file's text."""
+    try:
+        tree = ast.parse(source, filename=str(path))
+    except SyntaxError as error:
+        raise StemmaError(f"{path}:{error.lineno}: {error.msg}; mend the syntax") from None
+    drop_docstrings(tree)
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        refuse_hiding(node, path)
+        imports.update(names_imported(node, path))
+    data = [str(path.parent / name) for node in tree.body for name in declared(node, "DATA_FILES", ())]
+    return Module(
+        sha256=sha256,
+        meaning=digest.of_bytes(ast.dump(tree).encode()),
+        parts=parts_of(tree),
+        imports=tuple(sorted(imports)),
+        data_files=tuple(sorted(data)),
+        network=any(declared(node, "NETWORK", False) for node in tree.body),
+        links=any(declared(node, "LINKS", False) for node in tree.body),
+    )
+
+
+def drop_docstrings(tree: ast.Module) -> None:
+    """Remove the docstrings of the module, its classes and its functions, in place. Where nothing is left of a class
+    or a function, the tree has to be given a body before it can be compiled."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:]
+
+
+def parts_of(tree: ast.Module) -> dict[str, str]:
+    """Digest of every top-level function, every method, and of all that is left, so that a change has a name."""
+    parts: dict[str, list[str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            parts.setdefault(node.name, []).append(ast.dump(node))
+        elif isinstance(node, ast.ClassDef):
+            for member in node.body:
+                inner = getattr(member, "name", None)
+                parts.setdefault(f"{node.name}.{inner}" if inner else node.name, []).append(ast.dump(member))
+            shell = [*node.bases, *node.keywords, *node.decorator_list]
+            parts.setdefault(node.name, []).extend(ast.dump(piece) for piece in shell)
+        else:
+            parts.setdefault(TOP, []).append(ast.dump(node))
+    return {name: digest.of_value(dumps)[:16] for name, dumps in parts.items()}
+
+
+def refuse_hiding(node: ast.AST, path: Path) -> None:
+    """Raise StemmaError for a call that loads or evaluates code which no reader can follow."""
+    if not isinstance(node, ast.Call):
+        return
+    called = node.func
+    name = called.id if isinstance(called, ast.Name) else ""
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        name = f"{called.value.id}.{called.attr}"
+    if name in HIDING or name == "import_module":
+        raise StemmaError(
+            f"{path}:{node.lineno}: {name}() hides from the engine what it loads; import it by name, at the top"
+        )
+
+
+def names_imported(node: ast.AST, path: Path) -> list[str]:
+    """Dotted names that an import statement may bind to modules; `from a import b` may mean a.b."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:
+        package = path.parent.parts[: len(path.parent.parts) - node.level + 1]
+        base = ".".join((*package, base)).strip(".")
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def declared(node: ast.stmt, name: str, default: object) -> object:
+    """The value of a module-level `NAME = literal`."""
+    if not isinstance(node, ast.Assign) or [getattr(target, "id", None) for target in node.targets] != [name]:
+        return default
+    return ast.literal_eval(node.value)

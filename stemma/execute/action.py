@@ -1,0 +1,166 @@
+"""An action: a job with all that its key is made of, and what the store answers to it.
+
+Decides which record is served. Runs nothing and puts nothing into results/; that is stemma/execute/run.py.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stemma.base import digest
+from stemma.base.digest import JSON_BYTES
+from stemma.base.files import is_plain
+from stemma.code.closure import Closure
+from stemma.planning.job_hash import key_of
+from stemma.provenance.dsse import seal
+from stemma.provenance.publish import outputs_of, surroundings_of
+from stemma.provenance.record import Input, Job, Outcome, environment_lock, inputs_of, statement, subjects_of
+from stemma.provenance.trust import Records
+from stemma.store import artifact
+from stemma.store.local import Store
+
+
+@dataclass(frozen=True)
+class Action:
+    """A job with all that its key is made of, and the records that may answer it."""
+
+    job: Job
+    records: Records
+    root: Path
+    closure: Closure
+    inputs: list[Input]
+    numeric_class: str
+
+    @property
+    def store(self) -> Store:
+        """Where its result is kept."""
+        return self.records.store
+
+    @cached_property
+    def key(self) -> str:
+        """What the store answers to."""
+        job = self.job
+        inputs = [(item.name, item.path, item.sha256) for item in self.inputs]
+        outputs = [(name, path) for name, paths in job.outputs.items() for path in paths]
+        return key_of(self.closure, job.params, inputs, outputs, job.threads, job.shell, self.numeric_class)
+
+    def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
+        """Write the record of outputs that are in the store, and return it. Where the same was made before, and its
+        bytes were lost since, the first record stays: the records of its descendants name it by its digest."""
+        known = self.known(outputs)
+        if known:
+            return known
+        record = statement(
+            self.job,
+            self.closure,
+            self.key,
+            self.numeric_class,
+            self.inputs,
+            outputs,
+            outcome,
+            self.surroundings(),
+            self.root,
+        )
+        envelope = seal(digest.canonical(record), self.records.keyring)
+        if not self.store.write_first_record(self.key, envelope):
+            known = self.served()  # of a job that ran at the same time and was faster: its result is both's
+            if known:
+                return known
+            self.store.write_record(self.key, envelope)
+        return record
+
+    def surroundings(self) -> dict[str, str]:
+        """Store the descriptions of what the job runs in: their digests by name."""
+        return {
+            "environment": self.store.add_bytes(digest.canonical(environment_lock())),
+            "closure": self.store.add_bytes(self.closure.description),
+        }
+
+    def served(self) -> dict | None:
+        """The record whose outputs the store can serve, kept in the own store from now on."""
+        for envelope, record in self.records.of_action(self.key):
+            if all_restorable(self.store, self.job, record):
+                return self.adopt(envelope, record)
+        return None
+
+    def known(self, outputs: dict[str, list[str]]) -> dict | None:
+        """The record that states these outputs already, kept in the own store from now on."""
+        for envelope, record in self.records.of_action(self.key):
+            if subjects_of(record) == outputs:
+                return self.adopt(envelope, record)
+        return None
+
+    def adopt(self, envelope: bytes, record: dict) -> dict:
+        """Use a record, wherever it comes from: from now on it is in the own store, with what it names. Returns it."""
+        damaged = [sha256 for sha256 in surroundings_of(record) if not self.store.is_sound(sha256, JSON_BYTES)]
+        if damaged:
+            self.surroundings()  # mostly the same as then, and so what was damaged is whole again
+        if self.relink(record):
+            envelope = seal(digest.canonical(record), self.records.keyring)
+        self.store.write_record(self.key, envelope)
+        return record
+
+    def relink(self, record: dict) -> bool:
+        """Let a record name the records that its inputs have now, where the ones that it names are lost: a damaged
+        record is replaced by that of a second run, and gave equal bytes, or this were no hit."""
+        now = {item.sha256: item.record for item in self.inputs if item.record}
+        lost = [item for item in inputs_of(record) if self.has_lost(item["annotations"].get("record"), now)]
+        for item in lost:
+            item["annotations"]["record"] = now[item["digest"]["sha256"]]
+        return bool(lost)
+
+    def has_lost(self, link: str | None, now: dict[str, str]) -> bool:
+        """Is the record with this digest nowhere any more? Where the store is shared others may have it."""
+        if link is None or link in now.values() or self.store.shared is not None:
+            return False
+        return not self.store.has_envelope(link)
+
+
+def stored_record(action: Action) -> dict | None:
+    """The record of this action if the store can serve all its outputs; None where the script has to run."""
+    record = action.served()
+    if record is None and is_pinned_and_stored(action.store, action.job):
+        return record_pinned(action)
+    return record
+
+
+def all_restorable(store: Store, job: Job, record: dict) -> bool:
+    """Can every output of the job be served from the store?"""
+    subjects = subjects_of(record)
+    if {name: len(paths) for name, paths in job.outputs.items()} != {n: len(d) for n, d in subjects.items()}:
+        return False
+    try:
+        return all(
+            artifact.restorable(store, Path(path), sha256)
+            for name, paths in job.outputs.items()
+            for path, sha256 in zip(paths, subjects[name], strict=True)
+        )
+    except FileNotFoundError:  # a gc took a manifest between the look at it and its reading
+        return False
+
+
+def is_pinned_and_stored(store: Store, job: Job) -> bool:
+    """Is the job's one file known beforehand by its `sha256` param, and here? Then nothing needs to be fetched again,
+    whatever has changed in the code that would fetch it."""
+    paths = [Path(path) for paths in job.outputs.values() for path in paths]
+    pin = job.params.get("sha256")
+    return bool(pin) and len(paths) == 1 and not artifact.is_directory(paths[0]) and store.is_sound(pin)
+
+
+def record_pinned(action: Action) -> dict:
+    """Write and return the record of a pinned file that the store holds already."""
+    now = utc_now()
+    outputs = {name: [action.job.params["sha256"]] for name in action.job.outputs}
+    return action.keep(outputs, Outcome(now, now, 0.0, 0.0, 0, {"from": "the store, by its sha256"}))
+
+
+def is_whole(action: Action, record: dict) -> bool:
+    """Are the record and all that the job made (still) in the store?"""
+    paths = [action.store.record_path(action.key), *map(action.store.object_path, outputs_of(action.store, record))]
+    return all(map(is_plain, paths))
+
+
+def utc_now() -> str:
+    """The time as RFC 3339, in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

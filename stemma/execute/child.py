@@ -1,0 +1,152 @@
+"""The child process that executes a script: output to the log, progress to the terminal, its cost measured.
+
+A child never outlives the build it belongs to: it is killed when the runner dies and when the snakemake process named
+in STEMMA_PARENT is gone. When the runner is told to stop it passes that on, and kills what has not ended GRACE seconds
+later: long training keeps what it did.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma.base.errors import StemmaError, no_space
+from stemma.base.files import is_alive
+from stemma.execute.landlock import Ruleset
+from stemma.execute.sandbox import Sandbox
+from stemma.store.placement import fresh
+
+PROGRESS = "… "
+ERROR = "error: "
+PR_SET_PDEATHSIG = 1
+PARENT = "STEMMA_PARENT"
+GRACE = 60
+FULL = "No space left on device"
+DENIED = "ermission denied"
+CONFINED = "a job may read what is declared, and write to its own places, alone; docs/engine.md says what those are"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script returned and what it cost; memory is the peak resident set of its largest process."""
+
+    metrics: dict
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
+    """Run the script of a sandbox to its end.
+
+    Raises StemmaError with the script's own error line, or with what killed it, and the log.
+    """
+    before, rules = resource.getrusage(resource.RUSAGE_CHILDREN), sandbox.confinement.ruleset()
+    with fresh(log) as file:
+        child = subprocess.Popen(
+            sandbox.command(),
+            cwd=sandbox.here,
+            env=sandbox.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=lambda: enter(rules),
+        )
+        if rules:
+            rules.close()
+        stopped = watch(child)
+        printed: list[str] = []
+        reader = threading.Thread(target=lambda: printed.extend(child.stdout), daemon=True)
+        reader.start()
+        last = ""
+        for line in map(sandbox.shown, child.stderr):
+            file.write(line)
+            file.flush()
+            last = line.strip() or last
+            if line.startswith(PROGRESS):
+                print(f"  {target}  {line.removeprefix(PROGRESS).rstrip()}", file=sys.stderr, flush=True)
+        reader.join()
+        file.writelines(printed)
+        status = child.wait()
+    if stopped and status and not last.startswith(ERROR):
+        sys.exit(128 + stopped[0])
+    if status:
+        raise StemmaError(explain(status, last, log))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Result(metrics_in(printed, sandbox.script), round(cpu, 3), after.ru_maxrss * 1024)
+
+
+def metrics_in(printed: list[str], script: str) -> dict:
+    """The last line a script prints is its result."""
+    try:
+        return json.loads(printed[-1])
+    except (IndexError, ValueError):
+        raise StemmaError(f"{script} printed no result; end it with `command(main)` from llm/command.py") from None
+
+
+def explain(status: int, last: str, log: Path) -> str:
+    """Why a script failed, in one line."""
+    if last.startswith(ERROR):
+        return f"{last.removeprefix(ERROR)} (the log is {log})"
+    if status == -signal.SIGKILL:
+        return f"the script was killed (SIGKILL; perhaps for want of memory); the log is {log}"
+    if status < 0:
+        return f"the script was ended by {signal.Signals(-status).name}; the log is {log}"
+    if FULL in last:
+        return no_space(f"the log is {log}")
+    hint = f"; {CONFINED}" if DENIED in last else ""
+    return f"{last or 'no message'}{hint} (exit status {status}; the log is {log})"
+
+
+def enter(rules: Ruleset | None) -> None:
+    """In the child, before it executes: be confined, and ask the kernel for SIGKILL when the runner dies (Linux)."""
+    if rules:
+        rules.enforce()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def watch(child: subprocess.Popen) -> list[int]:
+    """Pass SIGTERM, SIGINT and SIGUSR1 on to the child's whole group as SIGTERM; end it when the snakemake that asked
+    for it is gone. The list that is returned will hold the signals that came."""
+    came: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        if not came:
+            signal_group(child, signal.SIGTERM)
+            timer = threading.Timer(GRACE, signal_group, (child, signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+        came.append(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, stop)
+    parent = int(os.environ.get(PARENT, 0))
+    if not parent:
+        return came
+
+    def poll() -> None:
+        while child.poll() is None:
+            if not is_alive(parent):
+                signal_group(child, signal.SIGKILL)
+                os._exit(1)
+            threading.Event().wait(0.5)
+
+    threading.Thread(target=poll, daemon=True).start()
+    return came
+
+
+def signal_group(child: subprocess.Popen, number: int) -> None:
+    """A signal to the child and all that it started, unless it has ended."""
+    if child.poll() is None:
+        os.killpg(child.pid, number)

@@ -1,0 +1,111 @@
+"""Runs a script as __main__ under a guard: what it opens in the repository or the run's directory must be declared.
+
+A copy of this file lies as sitecustomize.py in the frozen code of each job (stemma/execute/sandbox.py), its policy
+beside it, so every Python process of the job is guarded before it imports anything else; `python .../sitecustomize.py
+SCRIPT ...` then becomes the script. An undeclared file or directory (a module outside the closure, a data file that no
+DATA_FILES names, another rule's artifact) and a connection beyond this machine end the process at once with one error
+line. It watches Python's audit events, so what native code opens is not seen here. Stands alone: imports nothing of the
+engine.
+"""
+
+import json
+import os
+import sys
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
+
+POLICY = "policy.json"
+OUTSIDE = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+INET = (2, 10)  # AF_INET, AF_INET6
+DECLARE = "declare it as an input of the rule or, if it belongs to the code, in the module's DATA_FILES"
+BESIDE = "read it beside the module: Path(__file__).with_name(...)"
+IMPORT = "its closure does not hold it; import it by name, at the top of a module"
+
+
+def install() -> None:
+    """Guard this process by the policy that lies beside this file."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), POLICY), "rb") as file:
+        policy = json.load(file)
+    zones, trees = tuple(policy["zones"]), tuple(policy["trees"])
+    sys.path[:] = [path for path in sys.path if not below(path, zones) or below(path, trees)]  # a .pth may name them
+    if not policy["network"]:  # what is fetched is pinned by its digest, wherever it came from
+        sys.addaudithook(watch(policy))
+
+
+def become(script: str) -> None:
+    """Execute a script as the program that this process is."""
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    main.__file__ = script
+    code = SourceFileLoader("__main__", script).get_code(
+        "__main__"
+    )  # compiled beforehand, see stemma/code/frozen_code.py
+    exec(code, main.__dict__)
+
+
+def watch(policy: dict):
+    """The audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "here": path,
+    "directory": path, "network": bool}.
+
+    All paths are absolute. Within `zones` a path may be opened or listed if it is one of `trees` or below one; outside
+    everything may. `code`: files that the job has a frozen copy of. What is not in the working directory `here` is
+    taken to be meant in the run's `directory`.
+    """
+    script, here, directory = policy["script"], policy["here"], policy["directory"]
+    zones, trees, code = tuple(policy["zones"]), tuple(policy["trees"]), frozenset(policy["code"])
+
+    def meant(path: str | bytes | os.PathLike) -> str:
+        path = os.path.abspath(os.fsdecode(path))
+        return directory + path[len(here) :] if below(path, (here,)) and not os.path.lexists(path) else path
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event in ("open", "os.listdir", "os.scandir"):
+            path = arguments[0]
+            if isinstance(path, int) or path is None:
+                return
+            path = meant(path)
+            if not below(path, zones) or below(path, trees):
+                return
+            shown = os.path.relpath(path, directory)
+            if path in code:
+                refuse(f"{script} opens {shown} in the checkout, which may change while it runs; {BESIDE}")
+            if path.endswith((".py", ".pyc")) or path in map(meant, sys.path):
+                refuse(f"{script} loads {shown}, but {IMPORT}")
+            refuse(f"{script} {'opens' if event == 'open' else 'lists'} {shown}, which nobody declared; {DECLARE}")
+        elif event in OUTSIDE:
+            host = destination(event, arguments)
+            if host is not None and not host.startswith(LOOPBACK):
+                refuse(
+                    f"{script} reaches out to {host}, but its result may depend on its inputs alone; "
+                    "fetch with the rule `fetch`, or declare NETWORK = True in the module and pin what comes by sha256"
+                )
+
+    return hook
+
+
+def below(path: str, trees: tuple[str, ...]) -> bool:
+    """Is the path one of these directories, or in one?"""
+    return any(path.startswith(tree) and path[len(tree) : len(tree) + 1] in ("", "/") for tree in trees)
+
+
+def destination(event: str, arguments: tuple) -> str | None:
+    """The host that a socket event is about; None for sockets within this machine."""
+    if event in ("socket.connect", "socket.sendto"):
+        socket, address = arguments[0], arguments[1]
+        return str(address[0]) if socket.family in INET and isinstance(address, tuple) else None
+    host = arguments[0]
+    return os.fsdecode(host) if host else None
+
+
+def refuse(message: str) -> None:
+    """End the process now: an exception could be swallowed by the very code that is to be stopped."""
+    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.flush()
+    os._exit(2)
+
+
+if __name__ == "sitecustomize":
+    install()
+elif __name__ == "__main__":
+    sys.argv = sys.argv[1:]
+    become(sys.argv[0])

@@ -1,0 +1,190 @@
+"""The place where a job's script runs: its own directory in the store's workspace, and what it is given there.
+
+    <workspace>/<output>/<number>/   where the script writes each output
+    <workspace>/.inputs/             what it reads of the artifacts (stemma/execute/input_view.py)
+    <workspace>/.code/               a frozen copy of its closure (stemma/code/frozen_code.py), and the guard that
+    watches it <workspace>/.here/               the working directory, empty: what is found by a relative name is not
+    there <workspace>/.home/               HOME, empty
+    <workspace>/.tmp/                TMPDIR
+
+Decides nothing about keys and starts nothing.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stemma.base.settings import cache_of
+from stemma.code.closure import reader_of
+from stemma.code.compiled_kernels import VARIABLES, Compiled
+from stemma.code.frozen_code import compiled, freeze, write_code
+from stemma.execute import surroundings
+from stemma.execute.action import Action
+from stemma.execute.confinement import Confinement
+from stemma.execute.guard import POLICY
+from stemma.execute.input_view import declared, lay_out
+from stemma.planning.job_hash import suffix_of
+from stemma.provenance.record import Job
+from stemma.store import artifact
+from stemma.store.open_beneath import opened
+
+GUARD = Path(__file__).with_name("guard.py")
+STARTER = "sitecustomize.py"  # Python imports it before anything else: every process of the job is guarded
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """One job's place. `inputs`: argument -> what to read, see stemma/execute/input_view.py; `outputs`: where to write:
+    an empty directory for a manifest, else a file's name."""
+
+    action: Action
+    place: Path
+    inputs: dict[str, list[Path]]
+    outputs: dict[str, list[Path]]
+    compiled: Compiled
+    log: Path
+
+    @staticmethod
+    def of(action: Action, workspace: Path, log: Path) -> "Sandbox":
+        """Prepare a workspace."""
+        reader, place = reader_of(action.root), workspace.absolute()
+        sandbox = Sandbox(
+            action,
+            place,
+            lay_out(action.job.inputs, place),
+            staged(action.job, place),
+            Compiled(action.closure, reader, cache_of(action.store.path)),
+            log,
+        )
+        freeze(action.closure, reader, sandbox.code)
+        sandbox.compiled.lend(sandbox.code)
+        with opened(sandbox.logs, make=True):  # through no link
+            for folder in (sandbox.here, sandbox.home, sandbox.temporary, *sandbox.confinement.own):
+                folder.mkdir(parents=True, exist_ok=True)
+        guard = sandbox.code / STARTER
+        guard.write_bytes(GUARD.read_bytes())
+        write_code(guard, compiled(GUARD.read_bytes(), guard))
+        guard.with_name(POLICY).write_text(json.dumps(sandbox.confinement.policy(sandbox.script, sandbox.here)))
+        return sandbox
+
+    @property
+    def cache(self) -> Path:
+        """What jobs keep for each other."""
+        return cache_of(self.action.store.path)
+
+    @property
+    def code(self) -> Path:
+        """The frozen closure."""
+        return self.place / ".code"
+
+    @property
+    def here(self) -> Path:
+        """The working directory."""
+        return self.place / ".here"
+
+    @property
+    def home(self) -> Path:
+        """HOME, and with it all that libraries look for and keep there."""
+        return self.place / ".home"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR."""
+        return self.place / ".tmp"
+
+    def command(self) -> list[str]:
+        """What to execute. Without the directory of the script, the user's packages, or the working directory on
+        Python's path."""
+        arguments = script_arguments(self.action.job, self.inputs, self.outputs)
+        return [sys.executable, "-P", "-s", str(self.code / STARTER), str(self.code / self.script), *arguments]
+
+    @property
+    def script(self) -> str:
+        """scripts/<stage>/<rule>.py."""
+        return self.action.job.script
+
+    def environment(self) -> dict[str, str]:
+        """All variables of the process, from nothing. A job that fetches has the user's HOME, for how the network, pip
+        and apt are configured; what it keeps for another attempt is in the cache."""
+        closure = self.action.closure
+        home = {"XDG_CACHE_HOME": self.cache} if closure.network else {"HOME": self.home}
+        # PYTHONPATH cannot quote a colon; a relative path is as good as long as the working directory stays the same.
+        code = os.path.relpath(self.code, self.here) if os.pathsep in str(self.code) else self.code
+        own = {"PYTHONPATH": code, "TMPDIR": self.temporary, **home, **self.kept}
+        given = surroundings.given(self.action.job) | VARIABLES
+        return surroundings.passed(closure) | given | {name: str(path) for name, path in own.items()}
+
+    def recorded(self) -> dict[str, str]:
+        """The variables as the record states them; those that name the job's own places are left out."""
+        passed = surroundings.passed(self.action.closure)
+        return surroundings.shown(passed) | surroundings.given(self.action.job)
+
+    @cached_property
+    def kept(self) -> dict[str, Path]:
+        """Variable and directory of what a script may keep outside its outputs.
+
+        Scratch bears the action key and outlives a kill: what a job finds there was left by one with the same code,
+        parameters and inputs. Logs lie beside the log file, for those who watch the job.
+        """
+        scratch = self.action.store.scratch_path(self.action.key)
+        return {"STEMMA_SCRATCH": scratch.absolute(), "STEMMA_LOGS": self.logs.absolute()}
+
+    @property
+    def logs(self) -> Path:
+        """The directory beside the log file, in results/."""
+        return self.log.with_suffix("") if self.log.suffix else self.log.with_name(f"{self.log.name}.d")
+
+    @property
+    def confinement(self) -> Confinement:
+        """What its processes may read and write."""
+        cache = [self.cache] if self.action.closure.network else []
+        return Confinement(self.action, (self.place, *self.kept.values(), *cache))
+
+    def shown(self, line: str) -> str:
+        """A line of the script's output as people know its places: code by that in the checkout, inputs by those that
+        they are declared at, files by that in the run's directory."""
+        line = declared(line.replace(f"{self.code}/", f"{self.action.root}/"), self.place)
+        return line.replace(f"{Path.cwd()}/", "")
+
+    def ended_well(self) -> None:
+        """Keep for other jobs what the script has compiled."""
+        self.compiled.take_back(self.code)
+
+    def tidy(self) -> None:
+        """Remove the places outside the workspace that the script has not used."""
+        for folder in self.kept.values():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def staged(job: Job, workspace: Path) -> dict[str, list[Path]]:
+    """A place in the workspace for every output: an empty directory for a manifest, a name to write to for a file, of
+    which only the suffix is the output's own."""
+    found: dict[str, list[Path]] = {}
+    for name, paths in job.outputs.items():
+        for number, path in enumerate(map(Path, paths)):
+            place = workspace / name / str(number)
+            place.mkdir(parents=True)
+            file = place / (name + suffix_of(path))
+            found.setdefault(name, []).append(place if artifact.is_directory(path) else file)
+    return found
+
+
+def script_arguments(job: Job, inputs: dict[str, list[Path]], outputs: dict[str, list[Path]]) -> list[str]:
+    """The script's command line: the same options a person would type."""
+    values = {name: [str(path) for path in paths] for name, paths in inputs.items()}
+    for name, paths in job.sources.items():
+        values.setdefault(name, []).extend(str(Path(path).absolute()) for path in paths)
+    values |= {name: [str(path) for path in paths] for name, paths in outputs.items()}
+    for name, value in job.params.items():
+        values[name] = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+    arguments = []
+    for name, texts in values.items():
+        option = f"--{name.replace('_', '-')}"
+        # `--name=value` for one value, so that a value may begin with a dash.
+        arguments += [f"{option}={texts[0]}"] if len(texts) == 1 else [option, *texts]
+    return arguments

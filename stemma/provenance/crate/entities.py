@@ -1,0 +1,251 @@
+"""The entities of a Provenance Run Crate: artifacts, and for each job its action, tool, step, parameters and record.
+
+Each function adds what it names to a Crate and gives back a reference to it. What the crate is as a whole, and where
+it is written, is stemma/provenance/crate/write.py. Reads no artifact but the manifest that lists a directory.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from stemma.base import digest
+from stemma.provenance.catalogue import Artifact
+from stemma.provenance.record import action_of, external, inputs_of, usage_of
+
+USAGE = {"cpu_seconds": "https://qudt.org/vocab/unit/SEC", "peak_memory_bytes": "https://qudt.org/vocab/unit/BYTE"}
+DONE = "http://schema.org/CompletedActionStatus"
+UNKNOWN_FORMAT = "application/octet-stream"
+FORMATS = {
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".parquet": "application/vnd.apache.parquet",
+    ".smk": "text/x-python",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+}
+
+Entity = dict
+
+
+@dataclass
+class Job:
+    """One record with the artifacts that stand for it now."""
+
+    record: dict
+    artifacts: list[Artifact]
+
+    @property
+    def rule(self) -> str:
+        """The rule."""
+        return external(self.record)["rule"]
+
+    @property
+    def name(self) -> str:
+        """The rule and its wildcards: unique among the jobs of one config."""
+        wildcards = external(self.record)["wildcards"].items()
+        return " ".join([self.rule, *(f"{name}={value}" for name, value in sorted(wildcards))])
+
+    @property
+    def id(self) -> str:
+        """Of its action."""
+        return "#job/" + "/".join(quote(part, safe="=") for part in self.name.split(" "))
+
+
+@dataclass
+class Crate:
+    """The entities so far, by @id, and which artifact stands where. `root` is the directory of the crate."""
+
+    root: Path
+    standing: dict[str, Artifact]
+    entities: dict[str, Entity] = field(default_factory=dict)
+
+    def add(self, entity: Entity) -> Entity:
+        """The entity of this @id: the one that is there, else this one. Returned as a reference."""
+        self.entities.setdefault(entity["@id"], entity)
+        return {"@id": entity["@id"]}
+
+    def append(self, reference: Entity, key: str, value: Entity) -> None:
+        """Add a value to a list of an entity, once."""
+        values = self.entities[reference["@id"]].setdefault(key, [])
+        if value not in values:
+            values.append(value)
+
+
+def add_artifact(crate: Crate, item: Artifact) -> Entity:
+    """A file, or a directory with its manifest and what that lists."""
+    place = relative(item.path, crate.root)
+    if not item.is_directory:
+        return crate.add(file_of(place, item.pointer.sha256, item.size))
+    folder = relative(item.path.parent, crate.root) + "/"
+    reference = crate.add({"@id": folder, "@type": "Dataset", "name": item.target, "hasPart": []})
+    manifest = crate.add(file_of(place, item.pointer.sha256, item.path.stat().st_size))
+    crate.append(reference, "hasPart", manifest)
+    for entry in item.files:
+        listed = file_of(folder + quote(entry["path"]), entry["sha256"], entry["size"])
+        crate.append(reference, "hasPart", crate.add(listed))
+    return reference
+
+
+def file_of(identifier: str, sha256: str, size: int | None = None, name: str | None = None) -> Entity:
+    """A file with its digest."""
+    entity = {"@id": identifier, "@type": "File", "name": name or identifier.lstrip("./"), "sha256": sha256}
+    if size is not None:
+        entity["contentSize"] = str(size)
+    entity["encodingFormat"] = FORMATS.get(Path(entity["name"]).suffix, UNKNOWN_FORMAT)
+    return entity
+
+
+def add_job(crate: Crate, job: Job, main: str) -> None:
+    """The action of a job, the action that controlled it, its tool and its step."""
+    record = job.record
+    step, tool = add_tool(crate, job, main)
+    started, finished = times_of(record)
+    action = crate.add(
+        {
+            "@id": job.id,
+            "@type": "CreateAction",
+            "name": job.name,
+            "description": f"{external(record)['script']} run by the rule {job.rule}",
+            "identifier": f"sha256:{action_of(record)}",
+            "instrument": tool,
+            "startTime": started,
+            "endTime": finished,
+            "actionStatus": DONE,
+            "object": [],
+            "result": [],
+            "resourceUsage": [],
+            "subjectOf": add_record(crate, job),
+        }
+    )
+    for item in inputs_of(record):
+        given = add_input(crate, item)
+        parameter = add_parameter(crate, job.rule, "input", item["annotations"]["argument"], tool, given)
+        crate.append(action, "object", given)
+        maker = crate.standing.get(item["name"])
+        if maker:
+            add_connection(crate, f"#parameter/{maker.rule}/output/{maker.pointer.output}", parameter, step, main)
+    for name, value in external(record)["params"].items():
+        crate.append(action, "object", add_value(crate, job.rule, name, value, tool))
+    for item in job.artifacts:
+        result = data_id(crate, item)
+        add_parameter(crate, job.rule, "output", item.pointer.output, tool, result)
+        crate.append(action, "result", result)
+    for name, unit in USAGE.items():
+        usage = {"@id": f"{job.id}/usage/{name}", "@type": "PropertyValue", "name": name, "unitCode": unit}
+        identifier = f"urn:stemma:usage:{name}"
+        value = {"propertyID": identifier, "value": str(usage_of(record)[name])}
+        crate.append(action, "resourceUsage", crate.add(usage | value))
+    crate.append({"@id": "./"}, "mentions", action)
+    control = {"@id": job.id.replace("#job/", "#control/"), "@type": "ControlAction", "name": f"orchestrate {job.name}"}
+    crate.add(control | {"instrument": step, "object": action})
+
+
+def add_tool(crate: Crate, job: Job, main: str) -> tuple[Entity, Entity]:
+    """(step, tool) of a job: its rule, and its script with the closure that ran. A rule has one step; its tools are
+    several where results/ holds what different states of the script made."""
+    script, closure = external(job.record)["script"], closure_of(job.record)
+    name = f"{script}@{closure[:12]}"
+    tool = crate.add(
+        {
+            "@id": f"#tool/{name}",
+            "@type": "SoftwareApplication",
+            "name": script,
+            "softwareVersion": closure,
+            "sha256": dependency(job.record, "module", script)["sha256"],
+            "input": [],
+            "output": [],
+        }
+    )
+    position = len(crate.entities[main]["step"]) + 1
+    step = crate.add(
+        {
+            "@id": f"#step/{job.rule}",
+            "@type": "HowToStep",
+            "name": job.rule,
+            "position": str(position),
+            "workExample": [],
+        }
+    )
+    crate.append(step, "workExample", tool)
+    crate.append({"@id": main}, "step", step)
+    crate.append({"@id": main}, "hasPart", tool)
+    return step, tool
+
+
+def add_parameter(crate: Crate, rule: str, kind: str, name: str, tool: Entity, value: Entity) -> Entity:
+    """The formal parameter of a rule that this value is an example of. `kind`: input, output or param."""
+    types = crate.entities[value["@id"]]["@type"]
+    entity = {"@id": f"#parameter/{rule}/{kind}/{name}", "@type": "FormalParameter", "name": name}
+    parameter = crate.add(entity | {"additionalType": types})
+    crate.append(tool, "output" if kind == "output" else "input", parameter)
+    crate.append(value, "exampleOfWork", parameter)
+    return parameter
+
+
+def add_value(crate: Crate, rule: str, name: str, value: object, tool: Entity) -> Entity:
+    """A param's value, shared by the jobs that have the same."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    identifier = f"#value/{rule}/{name}/{digest.of_value(value)[:12]}"
+    found = crate.add({"@id": identifier, "@type": "PropertyValue", "name": name, "value": text})
+    add_parameter(crate, rule, "param", name, tool, found)
+    return found
+
+
+def add_input(crate: Crate, item: dict) -> Entity:
+    """What a job consumed: the artifact that stands there, if it has the bytes that were consumed; else a file known
+    by its digest alone, be it a source or what stood there before."""
+    sha256 = item["digest"]["sha256"]
+    artifact = crate.standing.get(item["name"])
+    if artifact and artifact.pointer.sha256 == sha256:
+        return data_id(crate, artifact)
+    return crate.add(file_of(f"#sha256/{sha256}", sha256, name=Path(item["name"]).name))
+
+
+def data_id(crate: Crate, item: Artifact) -> Entity:
+    """The data entity of an artifact."""
+    place = relative(item.path.parent, crate.root) + "/" if item.is_directory else relative(item.path, crate.root)
+    return {"@id": place}
+
+
+def add_record(crate: Crate, job: Job) -> Entity:
+    """The signed record: a link of the chain, by its digest."""
+    sha256 = job.artifacts[0].pointer.record
+    entity = {"@id": f"#record/{sha256}", "@type": "CreativeWork", "name": f"in-toto statement of {job.name}"}
+    return crate.add(entity | {"sha256": sha256, "encodingFormat": "application/vnd.dsse.envelope.v1+json"})
+
+
+def add_connection(crate: Crate, source: str, target: Entity, step: Entity, main: str) -> None:
+    """What flows from one rule's output into another's input."""
+    if source not in crate.entities:
+        return
+    names = [identifier.removeprefix("#parameter/") for identifier in (source, target["@id"])]
+    entity = {"@id": f"#connection/{'/to/'.join(names)}", "@type": "ParameterConnection"}
+    connection = crate.add(entity | {"sourceParameter": {"@id": source}, "targetParameter": target})
+    crate.append(step, "connection", connection)
+    crate.append({"@id": main}, "connection", connection)
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path as the crate names it."""
+    return quote(os.path.relpath(path, root))
+
+
+def times_of(record: dict) -> tuple[str, str]:
+    """When the job started and ended, ISO 8601 with an offset in digits."""
+    metadata = record["predicate"]["runDetails"]["metadata"]
+    return tuple(metadata[name].replace("Z", "+00:00") for name in ("startedOn", "finishedOn"))
+
+
+def closure_of(record: dict) -> str:
+    """The digest of the script's closure."""
+    return record["predicate"]["runDetails"]["stemma_keys"]["closure"]
+
+
+def dependency(record: dict, kind: str, name: str | None = None) -> dict:
+    """The digest of the record's first dependency of this kind, and of this name if one is given; {} if it has none."""
+    for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
+        if item["annotations"]["kind"] == kind and name in (None, item["name"]):
+            return item["digest"]
+    return {}

@@ -1,0 +1,199 @@
+"""Where two files first differ: the byte, and what that byte means in JSON, Parquet and safetensors.
+
+For two builds of one artifact. Compares in blocks, so a checkpoint needs no memory. Does not judge the difference.
+"""
+
+import shutil
+import struct
+import subprocess
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from stemma.base.digest import from_json
+from stemma.base.errors import StemmaError
+
+BLOCK = 1 << 20
+ROW = 16  # bytes of a row of the dump; one row before the difference and one after it
+LINES = 200  # of diffoscope
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first byte that differs, both files' bytes around it from `start` on, and what stands there (None: bytes)."""
+
+    offset: int
+    start: int
+    here: bytes
+    there: bytes
+    meaning: str | None
+
+
+def first_difference(here: Path, there: Path) -> Difference | None:
+    """Compare two files; None where they are equal."""
+    with here.open("rb") as one, there.open("rb") as other:
+        offset = 0
+        while (left := one.read(BLOCK)) == (right := other.read(BLOCK)):
+            if not left:
+                return None
+            offset += len(left)
+        offset += differing_byte(left, right)
+        start = max(0, offset - offset % ROW - ROW)
+        one.seek(start)
+        other.seek(start)
+        return Difference(offset, start, one.read(3 * ROW), other.read(3 * ROW), meaning(here, there))
+
+
+def differing_byte(one: bytes, other: bytes) -> int:
+    """Index of the first byte at which two unequal buffers differ; where one begins the other, its length."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:  # by halves: slices compare at the speed of memory
+        middle = (low + high) // 2
+        if one[low : middle + 1] == other[low : middle + 1]:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def explain(difference: Difference, name: str) -> str:
+    """The difference as lines for people: place, meaning, both sides in hex."""
+    lines = [f"{name}: first difference at byte {difference.offset:,} ({difference.offset:#x})"]
+    if difference.meaning:
+        lines.append(f"  {difference.meaning}")
+    for side, data in (("here", difference.here), ("rebuilt", difference.there)):
+        rows = hexdump(data, difference.start) or ["(ends before)"]
+        lines += [f"  {side if number == 0 else '':<8} {row}" for number, row in enumerate(rows)]
+    return "\n".join(lines)
+
+
+def hexdump(data: bytes, start: int) -> list[str]:
+    """Rows of 16 bytes: offset, hex, printable characters."""
+    rows = []
+    for place in range(0, len(data), ROW):
+        row = data[place : place + ROW]
+        said = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        rows.append(f"{start + place:08x}  {row.hex(' '):<47}  {said}")
+    return rows
+
+
+def meaning(here: Path, there: Path) -> str | None:
+    """What differs first in the terms of the format; None for a format that is not known."""
+    readers = {".json": in_json, ".parquet": in_parquet, ".safetensors": in_safetensors}
+    compare = readers.get(here.suffix, in_lines if is_text(here) and is_text(there) else None)
+    if compare is None:
+        return None
+    try:
+        return compare(here, there)
+    except (ValueError, KeyError, TypeError, struct.error) as error:  # one is damaged: that is a finding too
+        return f"one of them is not whole {here.suffix.lstrip('.') or 'text'}: {brief(error)}"
+
+
+def is_text(path: Path) -> bool:
+    """Is it text, as far as its beginning tells?"""
+    with path.open("rb") as file:
+        return b"\0" not in file.read(8192)
+
+
+def in_lines(here: Path, there: Path) -> str | None:
+    """The first line that differs."""
+    with here.open(errors="replace") as one, there.open(errors="replace") as other:
+        for number, pair in enumerate(zip(one, other, strict=False), 1):
+            if pair[0] != pair[1]:
+                return f"line {number}: {brief(pair[0].rstrip())} here, {brief(pair[1].rstrip())} rebuilt"
+    return None
+
+
+def in_json(here: Path, there: Path) -> str | None:
+    """The path of the first key that differs."""
+    return in_values(from_json(here.read_bytes()), from_json(there.read_bytes()), "")
+
+
+def in_values(one: object, other: object, place: str) -> str | None:
+    """The first place at which two JSON values differ, in the order of the first one's keys."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in [*one, *(key for key in other if key not in one)]:
+            inside = f"{place}.{key}" if place else key
+            if key not in one or key not in other:
+                return f"{inside}: only {'here' if key in one else 'rebuilt'}"
+            if found := in_values(one[key], other[key], inside):
+                return found
+        return None if list(one) == list(other) else f"{place or 'the top level'}: the order of the keys"
+    if isinstance(one, list) and isinstance(other, list):
+        for number, (left, right) in enumerate(zip(one, other, strict=False)):
+            if found := in_values(left, right, f"{place}[{number}]"):
+                return found
+        if len(one) != len(other):
+            return f"{place or 'the top level'}: {len(one)} entries here, {len(other)} rebuilt"
+        return None
+    if one == other and type(one) is type(other):
+        return None
+    return f"{place or 'the value'}: {brief(one)} here, {brief(other)} rebuilt"
+
+
+def in_safetensors(here: Path, there: Path) -> str | None:
+    """The first tensor that differs and its first element (https://github.com/huggingface/safetensors, "Format")."""
+    (one, begin_here), (other, begin_there) = header(here), header(there)
+    if found := in_values(one, other, ""):
+        return f"header: {found}"
+    tensors = sorted((entry["data_offsets"], name) for name, entry in one.items() if name != "__metadata__")
+    with here.open("rb") as left, there.open("rb") as right:
+        for (begin, end), name in tensors:
+            left.seek(begin_here + begin)
+            right.seek(begin_there + begin)
+            bytes_here, bytes_there = left.read(end - begin), right.read(end - begin)
+            if bytes_here != bytes_there:
+                shape, dtype = one[name]["shape"], one[name]["dtype"]
+                element = differing_byte(bytes_here, bytes_there) * prod(shape) // (end - begin)
+                return f"tensor {name} ({dtype} {shape}): element {element:,}"
+    return None
+
+
+def header(path: Path) -> tuple[dict, int]:
+    """A safetensors header, and where the data begin."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > path.stat().st_size:
+            raise ValueError("its header is longer than the file")
+        return from_json(file.read(length)), 8 + length
+
+
+def in_parquet(here: Path, there: Path) -> str | None:
+    """The first column, and in it the first row, that differ."""
+    import polars
+
+    try:
+        one, other = polars.read_parquet(here), polars.read_parquet(there)
+    except polars.exceptions.PolarsError as error:
+        raise ValueError(error) from None
+    if one.schema != other.schema:
+        return f"columns: {brief(dict(one.schema))} here, {brief(dict(other.schema))} rebuilt"
+    if one.height != other.height:
+        return f"{one.height:,} rows here, {other.height:,} rebuilt"
+    for name in one.columns:
+        rows = one[name].ne_missing(other[name]).arg_true()
+        if len(rows):
+            row = rows[0]
+            return f"column {name}, row {row:,}: {brief(one[name][row])} here, {brief(other[name][row])} rebuilt"
+    return "every value is equal; the files' layout or metadata differ"
+
+
+def brief(value: object) -> str:
+    """A value on a line."""
+    said = repr(value)
+    return said if len(said) <= 80 else said[:79] + "…"
+
+
+def diffoscope(here: Path, there: Path) -> str | None:
+    """What diffoscope says, cut to a screen or two; None where it is not installed. Raises StemmaError if it fails."""
+    program = shutil.which("diffoscope")
+    if program is None:
+        return None
+    done = subprocess.run(
+        [program, "--text", "-", str(here), str(there)], capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode not in (0, 1):
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise StemmaError(f"diffoscope failed on {here}: {said[-1]}; mend it, or take it off the path")
+    lines = done.stdout.splitlines()
+    return "\n".join(lines[:LINES] + [f"… {len(lines) - LINES} more lines"] * (len(lines) > LINES))

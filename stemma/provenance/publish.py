@@ -1,0 +1,73 @@
+"""What a record names, and how it gets with all of that into the shared store.
+
+Objects go first and the record last, so whoever finds the record there finds what it names. What others whom one trusts
+have published stays as it is; what nobody could be served from is replaced.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stemma.provenance.trust import Records
+from stemma.store.artifact import is_directory, listed
+from stemma.store.local import Store, object_name, record_name
+from stemma.store.remote import Shared
+
+STORED = ("environment", "closure", "config")  # kinds of dependencies that are objects of the store
+
+
+def objects_of(store: Store, record: dict) -> Iterator[str]:
+    """Digests of all objects that a record names."""
+    yield from outputs_of(store, record)
+    yield from surroundings_of(record)
+
+
+def outputs_of(store: Store, record: dict) -> Iterator[str]:
+    """Digests of what a job made: its subjects, and the files of those that are manifests."""
+    for subject in record["subject"]:
+        yield subject["digest"]["sha256"]
+        if is_directory(Path(subject["name"])):
+            yield from members_of(store, subject["digest"]["sha256"])
+
+
+def surroundings_of(record: dict) -> list[str]:
+    """Digests of the stored descriptions of what a job ran in."""
+    resolved = record["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return [item["digest"]["sha256"] for item in resolved if item["annotations"]["kind"] in STORED]
+
+
+def members_of(store: Store, manifest: str) -> list[str]:
+    """Digests of the files that a manifest lists; none where it is not here or not whole."""
+    try:
+        return sorted(set(listed(store.object_path(manifest)).values()))
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
+    """Publish a record unless the shared store has one of this action that counts; never raises for the shared store.
+
+    After a hit one small read is all there is to do; a job that `ran` had a reason to, so what stands there is looked
+    at more closely.
+    """
+    store = records.store
+    there = store.shared_envelope(key)
+    known = records.believed(there, key, f"{store.shared.place}/{record_name(key)}") if there else None
+    if store.shared is None or (known and not ran):
+        return
+    store.through(lambda shared: publish_all(store, shared, key, record, known), None)
+
+
+def publish_all(store: Store, shared: Shared, key: str, record: dict, known: dict | None) -> None:
+    """Objects that are missing or damaged there, then the record unless the known one serves."""
+    for sha256 in dict.fromkeys(objects_of(store, record)):
+        if store.holds(sha256) and not is_there(store, shared, sha256):
+            shared.publish(object_name(sha256), store.object_path(sha256))
+            store.unused.discard(object_name(sha256))
+    if known is None or not all(is_there(store, shared, sha256) for sha256 in objects_of(store, known)):
+        shared.publish(record_name(key), store.record_path(key))
+
+
+def is_there(store: Store, shared: Shared, sha256: str) -> bool:
+    """Does the shared store have the object, and was it not found to be of no use?"""
+    name = object_name(sha256)
+    return name not in store.unused and shared.has(name)

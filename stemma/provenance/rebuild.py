@@ -1,0 +1,272 @@
+"""Build targets again from nothing, in a clean directory with an empty store, and compare with what stands here.
+
+The same Snakefile, the config of the last build here, the same sources (linked in); nothing of this directory's lock,
+store or environment. Each artifact of the target's ancestry is compared by its digest, then by bytes where it differs.
+Does not say which of two differing builds is right.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.files import place
+from stemma.base.settings import CACHE, ROOT, SETTINGS, Settings, cache_of
+from stemma.provenance.difference import Difference, first_difference
+from stemma.provenance.dsse import Keyring
+from stemma.provenance.index import Index
+from stemma.provenance.lineage import ARTIFACT, SOURCE, Graph, ancestors
+from stemma.provenance.lookup import Key
+from stemma.provenance.record import external, inputs_of
+from stemma.provenance.trust import Records
+from stemma.store import artifact
+from stemma.store.artifact import POINTERS
+from stemma.store.local import Store
+
+CONFIG = POINTERS / "config.json"  # of the last build, see stemma/workflow/attach.py
+OWN_STORE = {"store": Settings().store, "shared_store": None}  # past the cache
+NOT_PASSED_ON = ("STEMMA_", "SNAKEMAKE_")  # a build within a build must not take itself for a part of it
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An artifact that came out differently: why, as far as the records tell, and where the bytes first differ."""
+
+    key: Key
+    why: str
+    name: str = ""  # the file that differs: the artifact, or one in its directory
+    difference: Difference | None = None
+    files: tuple[Path, Path] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was compared, parents before children."""
+
+    equal: list[Key]
+    different: list[Finding]
+
+
+def rebuild(
+    targets: list[str],
+    directory: Path,
+    snakefile: Path | None = None,
+    cores: str = "all",
+    keep_downloads: bool = False,
+) -> Comparison:
+    """Build targets again in `directory`, which must be empty. Raises StemmaError where that cannot be done."""
+    settings = Settings.here()
+    records = Records.of(settings)
+    graph = lineage_of(Index(records.store), targets)
+    check_sources(graph)
+    if directory.exists() and any(directory.iterdir()):
+        raise StemmaError(f"{directory} is not empty, and a rebuild starts from nothing; name another directory")
+    prepare(graph, directory)
+    if keep_downloads:
+        take_downloads(graph, records.store, Store(directory / OWN_STORE["store"]))
+    run_snakemake(graph.roots, directory, snakefile or default_snakefile(), cores, cache_of(records.store.path))
+    clean = clean_records(directory)
+    equal, different = [], []
+    for key in oldest_first(graph):
+        finding = compare(key, graph, records, directory, clean, {finding.key.path for finding in different})
+        if finding:
+            different.append(finding)
+        else:
+            equal.append(key)
+    return Comparison(equal, different)
+
+
+def default_snakefile() -> Path:
+    """The one in this directory, else the repository's."""
+    here = Path("Snakefile")
+    return here if here.is_file() else ROOT / "Snakefile"
+
+
+def lineage_of(index: Index, targets: list[str]) -> Graph:
+    """The ancestry of all targets together. Raises StemmaError for one that does not stand here."""
+    whole = Graph(", ".join(targets), downwards=False)
+    for target in targets:
+        graph = ancestors(index, target)
+        if not graph.nodes[graph.roots[0]].current:
+            raise StemmaError(f"{target} does not stand in results/ now, so nothing could be compared; build it first")
+        whole.roots += graph.roots
+        whole.nodes |= graph.nodes
+        whole.edges |= graph.edges
+    return whole
+
+
+def check_sources(graph: Graph) -> None:
+    """Raise StemmaError for a source that is not any more what the targets were made from."""
+    for key, node in graph.nodes.items():
+        path = Path(key.path)
+        if node.kind == SOURCE and path.exists() and digest.of_tree(path) != key.sha256:
+            raise StemmaError(
+                f"source {path} was changed since {graph.roots[0].target} was built; restore it, or run snakemake first"
+            )
+
+
+def prepare(graph: Graph, directory: Path) -> None:
+    """The clean directory: the config, and links to the sources that rules name relative to this directory."""
+    config = digest.read_json(CONFIG)
+    if config is None:
+        raise StemmaError(f"{CONFIG} is missing: it holds the config of the last build; run snakemake here first")
+    own = {name: value for name, value in OWN_STORE.items() if name in config}
+    digest.write_atomically(directory / CONFIG, digest.canonical(config | own))
+    sources = {Path(key.path) for key, node in graph.nodes.items() if node.kind == SOURCE}
+    for path in sorted(path for path in sources if not path.is_absolute() and path.exists()):
+        if sources.isdisjoint(path.parents):  # else it is reached through the link to the directory that it lies in
+            link = directory / path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve())
+
+
+def take_downloads(graph: Graph, store: Store, clean: Store) -> None:
+    """Put the files that a `sha256` param pins into the clean store, so that they need not be fetched again."""
+    pinned = {key.sha256: key for key, node in graph.nodes.items() if (node.origin or {}).get("sha256") == key.sha256}
+    for key in pinned.values():
+        if store.is_sound(key.sha256):
+            clean.object_path(key.sha256).parent.mkdir(parents=True, exist_ok=True)
+            place(store.object_path(key.sha256), clean.object_path(key.sha256))
+
+
+def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: str, cache: Path) -> None:
+    """Build in the clean directory; what Snakemake says goes to the terminal's error stream. Of what is kept only
+    compiled code is used again: it is no result, and its name is a digest of all that it was made of."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile.resolve()), "--directory"]
+    command += [str(directory.resolve()), "--configfile", str((directory / CONFIG).resolve()), "--cores", cores]
+    command += ["--nolock", "--rerun-triggers", "params", "--", *(key.path for key in wanted)]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
+    variables[CACHE] = str(cache)
+    # From within: what the Snakefile names relative to the working directory is looked for there, never here.
+    done = subprocess.run(
+        command, cwd=directory, env=variables, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+    )
+    if done.returncode:
+        raise StemmaError(f"{wanted[0].target} could not be built again, see above; --directory keeps what there is")
+
+
+def clean_records(directory: Path) -> Records:
+    """What the build has recorded. Raises StemmaError if its store was not its own: a cache may have served."""
+    settings = Settings.of(directory / SETTINGS)
+    path = (directory / settings.store).resolve()
+    if not path.is_relative_to(directory.resolve()) or path == directory.resolve() or settings.shared:
+        raise StemmaError(
+            f"the Snakefile gives the engine a store of its own choice ({path}), so the rebuild was not past the cache;"
+            " let the config keys `store` and `shared_store` decide"
+        )
+    return Records(Store(path), Keyring(directory / Path(settings.key).expanduser()))
+
+
+def oldest_first(graph: Graph) -> list[Key]:
+    """The artifacts of a lineage, parents before children."""
+    done: dict[Key, None] = {}
+    waiting = list(graph.roots)
+    opened: set[Key] = set()
+    while waiting:
+        key = waiting[-1]
+        parents = [parent for parent in graph.edges[key] if parent not in opened]
+        if key not in opened and parents:
+            opened.add(key)
+            waiting += parents
+            continue
+        opened.add(key)
+        done.setdefault(waiting.pop())
+    return [key for key in done if graph.nodes[key].kind != SOURCE]
+
+
+def compare(
+    key: Key, graph: Graph, records: Records, directory: Path, clean: Records, changed: set[str]
+) -> Finding | None:
+    """One artifact against what the clean build made at its path; None where it is the same."""
+    pointer = artifact.read_pointer(Path(key.path), directory)
+    if pointer is None:
+        return Finding(key, "was not made this time: the workflow does not need it for the target any more")
+    here, there = Path(key.path), directory / key.path
+    if graph.nodes[key].current:
+        try:
+            artifact.verify(here)
+        except StemmaError as error:
+            return located(key, str(error), parts(here), parts(there))
+    if pointer.sha256 == key.sha256:
+        return None
+    reason = why(graph, key, records, clean.read(pointer.action), changed)
+    if not graph.nodes[key].current:  # overwritten since: its bytes are in the store, if anywhere
+        return located(key, reason, stored_parts(records.store, key), parts(there))
+    return located(key, reason, parts(here), parts(there))
+
+
+def why(graph: Graph, key: Key, records: Records, new: dict | None, changed: set[str]) -> str:
+    """What the two records say about the cause."""
+    node = graph.nodes[key]
+    old = records.read(node.action) if node.kind == ARTIFACT else None
+    if old is None or new is None:
+        return "differs; a record is gone, so nothing tells why"
+    parents = [item["name"] for item in inputs_of(new) if item["name"] in changed]
+    causes = [f"its input {Path(parents[0]).as_posix()} differs"] if parents else []
+    causes += [f"{what} changed" for what in differences(old, new)]
+    return "; ".join(causes) or "same code, params, inputs and numeric class: its script is not deterministic"
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """Which of the things that an action key is made of differ between two records, inputs' contents aside."""
+    found = []
+    files = [
+        {d["name"]: d["digest"] for d in dependencies(record) if d["annotations"]["kind"] in ("module", "data")}
+        for record in (old, new)
+    ]
+    keys = [record["predicate"]["runDetails"]["stemma_keys"]["closure"] for record in (old, new)]
+    if keys[0] != keys[1]:
+        names = [name for name in sorted(files[0] | files[1]) if files[0].get(name) != files[1].get(name)]
+        found.append(f"code ({', '.join(names[:3]) or 'a package'})")
+    one, other = external(old)["params"], external(new)["params"]
+    if one != other:
+        names = [name for name in sorted(one | other) if one.get(name) != other.get(name)]
+        found.append(f"params ({', '.join(names)})")
+    one, other = internal(old)["numeric"], internal(new)["numeric"]
+    return found + ([f"numeric class ({one} -> {other})"] if one != other else [])
+
+
+def dependencies(record: dict) -> list[dict]:
+    """Everything that a record resolved."""
+    return record["predicate"]["buildDefinition"]["resolvedDependencies"]
+
+
+def internal(record: dict) -> dict:
+    """The internal parameters of a record."""
+    return record["predicate"]["buildDefinition"]["internalParameters"]
+
+
+def parts(path: Path) -> dict[str, Path]:
+    """Name -> file of what stands at a declared path: the file, or all files of the directory but its manifest."""
+    if not artifact.is_directory(path):
+        return {"": path} if path.is_file() else {}
+    files = digest.files_below(path.parent) if path.parent.is_dir() else []
+    names = {str(file.relative_to(path.parent)): file for file in files}
+    return {name: file for name, file in names.items() if name not in (artifact.MANIFEST, artifact.SIGNATURE)}
+
+
+def stored_parts(store: Store, key: Key) -> dict[str, Path]:
+    """The same of an artifact in the store; what it has lost is left out."""
+    path = store.object_path(key.sha256)
+    if not path.is_file():
+        return {}
+    members = artifact.listed(path) if artifact.is_directory(Path(key.path)) else {"": key.sha256}
+    found = {name: store.object_path(sha256) for name, sha256 in members.items()}
+    return {name: file for name, file in found.items() if file.is_file()}
+
+
+def located(key: Key, reason: str, here: dict[str, Path], there: dict[str, Path]) -> Finding:
+    """A finding with the first file and the first byte that differ."""
+    if not here:
+        return Finding(key, f"{reason}; its bytes here are gone, so only the digests could be compared")
+    for name in sorted(here.keys() | there.keys()):
+        shown = str(artifact.argument(Path(key.path)) / name) if name else key.path
+        if name not in here or name not in there:
+            return Finding(key, f"{reason}; {shown} is only {'here' if name in here else 'in the rebuild'}", shown)
+        difference = first_difference(here[name], there[name])
+        if difference:
+            return Finding(key, reason, shown, difference, (here[name], there[name]))
+    return Finding(key, reason)

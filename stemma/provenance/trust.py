@@ -1,0 +1,86 @@
+"""Which records count: whole, signed by a trusted key, as the schema says, of the action that they are kept under.
+
+Everything that serves, chains, shows or compares records reads them here. What is in the way of one is said once, and
+then it is as if it were not there. The store only keeps bytes; it knows nobody.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
+from stemma.base.untrusted_files import Unusable
+from stemma.provenance.dsse import Keyring, opened, signed
+from stemma.provenance.record import action_of, mistake, subjects_of
+from stemma.store import artifact
+from stemma.store.artifact import Pointer
+from stemma.store.local import Store
+
+
+def shaped(envelope: bytes) -> dict | None:
+    """The record in an envelope if it is one by its form. Nobody vouches for it: to be counted, not to be served."""
+    record = opened(envelope)
+    return record if record is not None and mistake(record) is None else None
+
+
+class Records:
+    """The records of a store, and of the shared one behind it, that a keyring vouches for."""
+
+    def __init__(self, store: Store, keyring: Keyring):
+        self.store = store
+        self.keyring = keyring
+
+    @staticmethod
+    def of(settings: Settings) -> "Records":
+        """Those of a run."""
+        return Records(Store.of(settings), Keyring(Path(settings.key), tuple(map(Path, settings.trusted))))
+
+    def of_action(self, key: str) -> Iterator[tuple[bytes, dict]]:
+        """The records of an action, each with its envelope; that of the own store first."""
+        for where, envelope in self.store.envelopes(key):
+            record = self.believed(envelope, key, where)
+            if record:
+                yield envelope, record
+
+    def read(self, key: str) -> dict | None:
+        """The record of an action; None where there is none."""
+        return next((record for _, record in self.of_action(key)), None)
+
+    def believed(self, envelope: bytes, key: str, where: str) -> dict | None:
+        """The record in an envelope that was found as that of an action; None, and a warning, if it is not to be."""
+        try:
+            record = self.checked(envelope)
+            if action_of(record) != key:
+                raise Unusable(f"is that of another action, {action_of(record)[:12]}")
+        except Unusable as why:
+            self.store.say(f"{where} {why}: it is not used")
+            return None
+        return record
+
+    def checked(self, envelope: bytes) -> dict:
+        """The record in an envelope, of whatever action. Raises Unusable with what speaks against it."""
+        record = signed(envelope, self.keyring)
+        wrong = mistake(record)
+        if wrong:
+            raise Unusable(f"does not keep to the schema: {wrong}")
+        return record
+
+    def verified(self, path: Path) -> tuple[Pointer, str]:
+        """Check that an artifact has, byte for byte, what a record that counts states: its pointer, which anybody may
+        have written, and the record's digest. Raises StemmaError that names the file."""
+        pointer = artifact.pointer_of(path)
+        link = self.link(path, pointer)
+        artifact.check(path, pointer)
+        return pointer, link
+
+    def link(self, path: Path, pointer: Pointer) -> str:
+        """The digest of the record that made what a pointer states. Raises StemmaError where none that counts did."""
+        for envelope, record in self.of_action(pointer.action):
+            made = subjects_of(record).get(pointer.output, [])
+            if made[pointer.position : pointer.position + 1] == [pointer.sha256]:
+                return digest.of_bytes(envelope)
+        raise StemmaError(
+            f"{path}: no record that counts here says that it was made with these bytes "
+            f"(sha256 {pointer.sha256[:12]}), so nobody knows what it was made from; {artifact.remedy(path)}"
+        )

@@ -1,0 +1,279 @@
+"""Is everything in results/ what its records state, and are the records what a trusted key has signed?
+
+Walks from artifacts to the raw bytes: the file's bytes, the pointer, the signed record, and for each input the record
+that the child names by digest, and that record's own parents (a Merkle chain). A fault is a forgery or a damage. What
+was honestly made and is out of date since (a source was edited, a parent was built anew) is stale: a note and no fault.
+Changes nothing, and does not say how to build again: `python -m stemma why` does.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
+from stemma.base.untrusted_files import Unusable
+from stemma.provenance import model_signing, standing_build
+from stemma.provenance.dsse import signer_of
+from stemma.provenance.record import action_of, inputs_of
+from stemma.provenance.trust import Records
+from stemma.store import artifact
+from stemma.store.artifact import MANIFEST, SIGNATURE, Pointer
+from stemma.store.local import action_named, object_name
+
+
+def verify(settings: Settings, targets: list[Path], everything: bool = False) -> "Findings":
+    """Check the targets with all their ancestors; without targets the build that stands in results/, or, `everything`,
+    what other builds left there too. StemmaError: no such artifact."""
+    verifier = Verifier(settings)
+    found = [path for target in targets for path in declared(target)]
+    if not targets:
+        standing = standing_build.divided()
+        found = [path for path, _ in standing.own + (standing.others if everything else [])]
+        verifier.findings.others = None if everything else standing.note
+    for path in found:
+        verifier.walk(path)
+    return verifier.findings
+
+
+def declared(target: Path) -> list[Path]:
+    """The artifact that somebody means by a path: a file, or a directory by its manifest."""
+    for path in (target / MANIFEST, target):
+        if artifact.pointer_path(path).is_file():
+            return [path]
+    raise StemmaError(f"{target} has no record here; build it first: snakemake {target}")
+
+
+@dataclass
+class Findings:
+    """What was looked at, and what is wrong with it. `keys`: ids of the keys that signed the records. `others`: a line
+    about what was not looked at because it is not of the build."""
+
+    artifacts: set[str] = field(default_factory=set)
+    records: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    others: str | None = None
+
+    @property
+    def counts(self) -> str:
+        """44 artifacts, 44 records, 1 key"""
+        numbers = {"artifact": self.artifacts, "record": self.records, "key": self.keys}
+        return ", ".join(f"{len(found):,} {name}{'' if len(found) == 1 else 's'}" for name, found in numbers.items())
+
+
+class Verifier:
+    """One walk: each file is hashed once, each record checked once, however many names and children it has."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.records = Records.of(settings)
+        self.store = self.records.store
+        self.findings = Findings()
+        self.hashes: dict[tuple[int, int], str] = {}
+        self.sound: dict[str, dict | None] = {}  # digest of an envelope -> its record, None where it cannot be believed
+        self.objects: set[str] = set()
+        self.linked: set[str] = set()  # envelopes whose own parents are looked at already
+
+    def walk(self, path: Path) -> None:
+        """An artifact, then its parents as they stand, then theirs; and the chain of records behind them."""
+        waiting = [path]
+        while waiting:
+            path = waiting.pop()
+            if str(path) in self.findings.artifacts:
+                continue
+            self.findings.artifacts.add(str(path))
+            record = self.artifact(path)
+            if record is None:
+                continue
+            self.chain(path, record)
+            for item in inputs_of(record):
+                parent = Path(item["name"])
+                if item["annotations"]["kind"] == "source":
+                    self.source(path, item)
+                elif not parent.is_file():
+                    self.note(f"{parent} is gone; {path} was made from it")
+                else:
+                    waiting.append(parent)
+                    pointer = artifact.read_pointer(parent)
+                    if pointer and pointer.sha256 != item["digest"]["sha256"]:
+                        self.note(f"{path} was made from other bytes of {parent} than stand there now")
+
+    def artifact(self, path: Path) -> dict | None:
+        """Check one artifact against its pointer and its record; returns the record if there is one to trust."""
+        pointer = artifact.read_pointer(path)
+        if pointer is None:
+            return self.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
+        self.content(path, pointer)
+        record = self.record_of(path, pointer)
+        if record is None:
+            return None
+        made = [s["digest"]["sha256"] for s in record["subject"] if s["annotations"]["output"] == pointer.output]
+        if made[pointer.position : pointer.position + 1] != [pointer.sha256]:
+            return self.blame(
+                f"{path}: its pointer {artifact.pointer_path(path)} states bytes that its record does not"
+            )
+        return record
+
+    def content(self, path: Path, pointer: Pointer) -> None:
+        """The file, and all files that a manifest lists, have the bytes that are recorded."""
+        if not self.has(path, pointer.sha256) or not artifact.is_directory(path):
+            return
+        try:
+            files = artifact.listed(path)
+        except ValueError as error:
+            self.blame(f"{path} {error}")
+            return
+        for name, sha256 in files.items():
+            self.has(path.parent / name, sha256)
+        for found in digest.files_below(path.parent):
+            name = str(found.relative_to(path.parent))
+            if name == SIGNATURE:
+                wrong = model_signing.fault(path.parent, {**files, MANIFEST: pointer.sha256}, self.settings)
+                if wrong:
+                    self.blame(f"{found} {wrong}")
+            elif name not in files and name != MANIFEST:
+                self.blame(f"{found} is not listed in {path}")
+
+    def has(self, path: Path, sha256: str) -> bool:
+        """Has the file this digest? If not, it is named."""
+        if not path.is_file():
+            self.blame(f"{path} is missing")
+            return False
+        found = self.hash(path)
+        if found != sha256:
+            self.blame(f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]})")
+        return found == sha256
+
+    def hash(self, path: Path) -> str:
+        """SHA-256 of a file; one that is hard-linked in many places is read once."""
+        stat = path.stat()
+        place = (stat.st_dev, stat.st_ino)
+        if place not in self.hashes:
+            self.hashes[place] = digest.of_file(path)
+        return self.hashes[place]
+
+    def record_of(self, path: Path, pointer: Pointer) -> dict | None:
+        """The record that a pointer names, if it is that very one and can be believed."""
+        place = self.store.record_path(pointer.action)
+        envelope = self.stored(pointer.action)
+        if envelope is None:
+            return self.blame(f"{path}: its record {place} is missing")
+        record = self.believed(envelope, f"{path}: its record {place}")
+        if record is None:
+            return None
+        if action_of(record) != pointer.action:
+            return self.blame(f"{path}: its record {place} is that of another action, {action_of(record)[:12]}")
+        if digest.of_bytes(envelope) != pointer.record:
+            return self.blame(
+                f"{path}: its record {place} is signed, but not the one that made it "
+                f"(sha256 {digest.of_bytes(envelope)[:12]}, then {pointer.record[:12]})"
+            )
+        return record
+
+    def believed(self, envelope: bytes, what: str) -> dict | None:
+        """The record in an envelope if signature, schema and stored objects are in order; else it is named, once."""
+        sha256 = digest.of_bytes(envelope)
+        if sha256 in self.sound:
+            return self.sound[sha256]
+        self.sound[sha256] = None
+        try:
+            record = self.records.checked(envelope)
+        except Unusable as why:
+            return self.blame(f"{what} {why}")
+        self.findings.records.add(sha256)
+        self.findings.keys.add(signer_of(envelope))
+        for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            if item["annotations"]["kind"] in ("environment", "closure"):
+                self.object(item["digest"]["sha256"], item["name"], what)
+        self.sound[sha256] = record
+        return record
+
+    def object(self, sha256: str, name: str, what: str) -> None:
+        """Something that a record refers to is in the store, undamaged."""
+        if sha256 in self.objects:
+            return
+        self.objects.add(sha256)
+        path = self.store.object_path(sha256)
+        here = path.is_file() and self.hash(path) == sha256
+        if not here and not self.store.through(lambda shared: shared.has(object_name(sha256)), False):
+            self.blame(f"{what} refers to the {name} {path}, which is missing or damaged")
+
+    def chain(self, path: Path, record: dict) -> None:
+        """Every record that a record descends from is there, believed, and made the bytes that its child consumed."""
+        waiting = [(str(path), record)]
+        while waiting:
+            child, record = waiting.pop()
+            for item in inputs_of(record):
+                if item["annotations"]["kind"] == "source":
+                    continue
+                parent = self.parent(child, item)
+                if parent and (link := item["annotations"]["record"]) not in self.linked:
+                    self.linked.add(link)
+                    waiting.append((f"{item['name']} ({link[:12]})", parent))
+
+    def parent(self, child: str, item: dict) -> dict | None:
+        """The record that a child names as its input's. Silent where the artifact at that path is blamed for it."""
+        name, sha256, link = item["name"], item["digest"]["sha256"], item["annotations"]["record"]
+        if link not in self.sound:
+            pointer = artifact.read_pointer(Path(name))
+            envelope = self.envelope(link, pointer)
+            if envelope is None:
+                if pointer is None or pointer.record != link:
+                    self.blame(f"{child}: the record {link[:12]} of its input {name} is missing, or was changed since")
+                return None
+            self.believed(envelope, f"{name}: its record {link[:12]}")
+        record = self.sound[link]
+        if record and sha256 not in {subject["digest"]["sha256"] for subject in record["subject"]}:
+            return self.blame(f"{child}: its input {name} ({sha256[:12]}) was not made by the record that it names")
+        return record
+
+    def envelope(self, link: str, pointer: Pointer | None) -> bytes | None:
+        """The envelope with this digest: mostly the pointer's, else looked for among all records."""
+        envelope = self.stored(pointer.action) if pointer and pointer.record == link else None
+        if envelope and digest.of_bytes(envelope) == link:
+            return envelope
+        return self.by_digest.get(link) or self.by_digest_shared.get(link)
+
+    def stored(self, action: str) -> bytes | None:
+        """The envelope that is kept for an action, in the own store or else in the shared one."""
+        return next((envelope for _, envelope in self.store.envelopes(action)), None)
+
+    @cached_property
+    def by_digest(self) -> dict[str, bytes]:
+        """Every envelope of the store by its digest; read only where a record is not the one that stands."""
+        envelopes = map(self.store.own_envelope, self.store.actions())
+        return {digest.of_bytes(envelope): envelope for envelope in envelopes if envelope}
+
+    @cached_property
+    def by_digest_shared(self) -> dict[str, bytes]:
+        """The same of the shared store, where there is one: an ancestor's record may never have been needed here."""
+        names = self.store.through(lambda shared: list(shared.names("records/")), [])
+        keys = filter(None, map(action_named, names))
+        return {digest.of_bytes(envelope): envelope for envelope in map(self.store.shared_envelope, keys) if envelope}
+
+    def source(self, path: Path, item: dict) -> None:
+        """A source in this directory still has the bytes that were read; one elsewhere is not looked for."""
+        if item["annotations"]["outside"]:
+            return
+        name = Path(item["name"])
+        if not name.exists():
+            self.note(f"source {name} is gone; {path} was made from it")
+        elif self.hash_tree(name) != item["digest"]["sha256"]:
+            self.note(f"source {name} was changed since {path} was made from it")
+
+    def hash_tree(self, path: Path) -> str:
+        """Digest of a source as the engine takes it."""
+        return self.hash(path) if path.is_file() else digest.of_tree(path)
+
+    def blame(self, fault: str) -> None:
+        """A fault, in one line."""
+        if fault not in self.findings.faults:
+            self.findings.faults.append(fault)
+
+    def note(self, text: str) -> None:
+        """Something out of date, in one line."""
+        if text not in self.findings.stale:
+            self.findings.stale.append(text)

@@ -1,0 +1,42 @@
+"""The short account at the end of a run: artifacts with sizes and digests, key figures, where to look next."""
+
+from pathlib import Path
+
+from stemma.provenance import standing_build
+from stemma.provenance.catalogue import Artifact, current, size_text
+from stemma.provenance.trust import Records
+from stemma.report.poster import load
+from stemma.report.values import figures
+
+PAGE = Path("results/report/index.html")
+
+
+def print_summary(records: Records, poster: Path | None, targets: list[str], hints: list[str]) -> None:
+    """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines.
+
+    Of the build only what the last run asked for: a run for a part says nothing of the rest, and lists what it ended
+    with beside the targets."""
+    run = standing_build.here()
+    asked = set(run.asked) if run else None
+    artifacts = [item for item in current(records) if asked is None or str(item.path) in asked]
+    goals = [] if run is None or run.complete else ends(artifacts)
+    shown = [item for item in artifacts if not targets or item.target in targets or item in goals]
+    print("\nArtifacts")
+    for item in shown:
+        print(f"  {item.target:<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
+    lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, load(poster).headline)] if poster else []
+    if lines:
+        print("\nKey figures", *lines, sep="\n")
+    if PAGE.is_file() and (asked is None or str(PAGE) in asked):
+        print(f"\nReport\n  {PAGE}")
+    if note := standing_build.divided().note:
+        print(f"\nAlso in results/\n  {note}")
+    if hints and (run is None or run.complete):
+        print("\nNext", *(f"  {hint}" for hint in hints), sep="\n")
+    print(flush=True)
+
+
+def ends(artifacts: list[Artifact]) -> list[Artifact]:
+    """Those that no other one was made from."""
+    read = {item["name"] for artifact in artifacts for item in artifact.inputs}
+    return [item for item in artifacts if str(item.path) not in read]

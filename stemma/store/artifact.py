@@ -1,0 +1,247 @@
+"""Artifacts at their declared paths: a file, or a directory that its `manifest.json` lists.
+
+A manifest holds sorted relative names, sizes and SHA-256 digests, so its own digest stands for the whole directory.
+For each artifact a pointer under results/.records/ names the record that made it and the bytes it must have; that is
+how an edit is noticed. Knows nothing of rules or keys' contents.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stemma.base import digest
+from stemma.base.digest import JSON_BYTES, read_json, write_atomically
+from stemma.base.errors import StemmaError
+from stemma.base.files import is_plain
+from stemma.base.typed_json import made
+from stemma.base.walk import kind_of, names_below, regular_below, shown
+from stemma.store.local import Store
+from stemma.store.manifest import MANIFEST, check_names, is_digest, leads_down, read_members
+
+SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside its manifest and not in it
+POINTERS = Path("results/.records")
+MARK = ".view"  # of what is said about a view, which has no record
+ENTRY = 5  # parts of what is said of a file
+Files = dict[str, list]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What stands at a path: its digest, the action that made it and which of its outputs it is, the record's digest,
+    the expected key and the config under which it was put there, and the files that were. Anybody may have written it:
+    `stemma/provenance/trust.py` says whether a record stands behind it."""
+
+    sha256: str
+    action: str
+    output: str
+    position: int
+    record: str
+    expected: str
+    config: str
+    files: Files
+
+    @staticmethod
+    def of_json(value: object) -> "Pointer | None":
+        """Inverse of asdict, after JSON; None for anything else."""
+        found = made(Pointer, value)
+        if found is None or not all(map(is_digest, (found.sha256, found.action, found.record))):
+            return None
+        return found if (found.config == "" or is_digest(found.config)) and are_files(found.files) else None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What stands at the path of a view, an output that the engine itself writes and no record states: the expected key
+    of the job that wrote it last, and the file."""
+
+    expected: str
+    files: Files
+
+
+def are_files(files: Files) -> bool:
+    """Is this what the engine says of files that it put beside a path, and can none of them lie anywhere else?"""
+    return all(leads_down(name) and len(entry) == ENTRY and is_digest(entry[0]) for name, entry in files.items())
+
+
+def is_directory(path: Path) -> bool:
+    """Is this declared path a directory's manifest?"""
+    return path.name == MANIFEST
+
+
+def argument(path: Path) -> Path:
+    """What a script gets for a declared path: the directory for a manifest, else the file itself."""
+    return path.parent if is_directory(path) else path
+
+
+def pointer_path(path: Path) -> Path:
+    """Where the pointer of a declared path lies: results/.records/, mirroring results/."""
+    inside = path.relative_to("results") if path.is_relative_to("results") else Path(str(path).lstrip("/"))
+    return POINTERS / f"{inside}.json"
+
+
+def read_pointer(path: Path, directory: Path = Path()) -> Pointer | None:
+    """The pointer of a declared path, if it has one; `directory`: where one would build, here if nothing is said."""
+    value = read_json(directory / pointer_path(path))
+    return Pointer.of_json(value) if value else None
+
+
+def pointer_of(path: Path) -> Pointer:
+    """The same. Raises StemmaError where there is none."""
+    pointer = read_pointer(path)
+    if pointer is None:
+        raise StemmaError(f"{path} has no record, so nobody knows what it was made from; {remedy(path)}")
+    return pointer
+
+
+def write_pointer(path: Path, pointer: Pointer) -> None:
+    """Say what stands at a declared path."""
+    write_atomically(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
+
+
+def mark_path(path: Path) -> Path:
+    """Where the mark of a view lies."""
+    return pointer_path(path).with_suffix(MARK)
+
+
+def read_mark(path: Path) -> Mark | None:
+    """The mark of a view, if it has one."""
+    found = made(Mark, read_json(mark_path(path)))
+    return found if found and are_files(found.files) else None
+
+
+def write_mark(path: Path, mark: Mark) -> None:
+    """Say what stands at the path of a view."""
+    write_atomically(mark_path(path), json.dumps(asdict(mark), sort_keys=True).encode())
+
+
+def marked_below(directory: Path) -> list[Path]:
+    """The views below a directory of results/ that have a mark."""
+    marks = (POINTERS / directory.relative_to("results")).rglob(f"*{MARK}") if directory.parts[0] == "results" else ()
+    return sorted(Path("results") / mark.relative_to(POINTERS).with_suffix("") for mark in marks)
+
+
+def put_before(path: Path) -> dict[str, list[list]]:
+    """What the engine says it put at a declared path and, of a directory, at those below: for each name relative to the
+    path's directory [sha256, *stamp] of every file that it put there."""
+    paths = {path}
+    if is_directory(path):
+        said = (file for kind in (".json", MARK) for file in pointer_path(path).parent.rglob(f"*{kind}"))
+        paths |= {Path("results") / file.relative_to(POINTERS).with_suffix("") for file in said}
+    found: dict[str, list[list]] = {}
+    for declared in paths:
+        for known in (read_pointer(declared), read_mark(declared)):
+            for name, entry in (known.files if known else {}).items():
+                found.setdefault(str((declared.parent / name).relative_to(path.parent)), []).append(entry)
+    return found
+
+
+def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_file) -> bytes:
+    """The manifest of a directory's files as they are now; `sha256_of` is called once for each, and may move it."""
+    files = []
+    for name, entry in names_below(directory):
+        if name != MANIFEST:
+            size = entry.stat(follow_symlinks=False).st_size
+            files.append({"path": name, "size": size, "sha256": sha256_of(directory / name)})
+    return (json.dumps({"files": files}, indent=1) + "\n").encode()
+
+
+def listed(manifest: Path) -> dict[str, str]:
+    """Relative name -> SHA-256 of the files that a manifest lists. Raises ValueError where it is not whole."""
+    return {member.path: member.sha256 for member in read_members(manifest)}
+
+
+def verify(path: Path) -> Pointer:
+    """Check that an artifact has, byte for byte, what its pointer states. Raises StemmaError that names the file."""
+    pointer = pointer_of(path)
+    check(path, pointer)
+    return pointer
+
+
+def check(path: Path, pointer: Pointer) -> None:
+    """The same for a pointer that was read before."""
+    check_file(path, pointer.sha256)
+    if not is_directory(path):
+        return
+    try:
+        files = listed(path)
+    except ValueError as error:
+        raise StemmaError(f"{path} {error}; {remedy(path)}") from None
+    for name, sha256 in files.items():
+        check_file(path.parent / name, sha256, path)
+    for found in digest.files_below(path.parent):
+        name = str(found.relative_to(path.parent))
+        known = name in files or name in (MANIFEST, SIGNATURE) or found.name.startswith(".")
+        if not known and not is_of_another(found, path.parent):
+            raise StemmaError(f"{found} is not listed in {path}; move it away, or {remedy(path)}")
+
+
+def is_of_another(file: Path, directory: Path) -> bool:
+    """Does a file in an artifact's directory belong to another artifact, one that was declared below it?"""
+    folders = [folder / MANIFEST for folder in file.parents if folder.is_relative_to(directory) and folder != directory]
+    return any(pointer_path(path).is_file() for path in (file, *folders))
+
+
+def remedy(path: Path) -> str:
+    """What to do about an artifact that is not what it should be."""
+    return f"delete {path} and run again: it comes back from the store or is built anew"
+
+
+def check_file(path: Path, sha256: str, whole: Path | None = None) -> None:
+    """Raise a StemmaError unless the file is there with this digest. `whole`: the manifest that it belongs to."""
+    if not is_plain(path):
+        what = kind_of(path.lstat()) if os.path.lexists(path) else "missing"
+        raise StemmaError(f"{path} is {what}; {remedy(whole or path)}")
+    found = digest.of_file(path)
+    if found != sha256:
+        raise StemmaError(
+            f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]}); "
+            f"{remedy(whole or path)}"
+        )
+
+
+def check_built(workspace: Path, built: Path, declared: Path) -> None:
+    """Is what a script left for a declared path a file, or a directory of files, of its own? Raises StemmaError that
+    names anything else: a link could lead out of the workspace, and a pipe or a device has no bytes to keep."""
+    what, remedy = f"what was written for {declared}", "let the script write regular files alone"
+    found = built.lstat() if os.path.lexists(built) else None
+    if found is None:
+        raise StemmaError(f"the script ended well but wrote no {declared}")
+    if built.resolve() != workspace.resolve() / built.relative_to(workspace):
+        raise StemmaError(f"{what} is reached through a link, {shown(built)}; {remedy}")
+    wanted = "a directory" if is_directory(declared) else "a file"
+    if kind_of(found) != wanted:
+        raise StemmaError(f"{what} is {kind_of(found)} where {wanted} belongs; {remedy}")
+    if not stat.S_ISDIR(found.st_mode):
+        return
+    names = regular_below(built, what, remedy)
+    if not names:
+        raise StemmaError(f"the script ended well but left {declared.parent} empty")
+    try:
+        check_names([name for name in names if name != MANIFEST])
+    except ValueError as error:
+        raise StemmaError(f"{what} {error}; let the script name it otherwise") from None
+
+
+def absorb(store: Store, built: Path) -> str:
+    """Move what a job built (a file, or a directory to be listed) into the store; returns the artifact's digest."""
+    if built.is_dir():
+        return store.add_bytes(manifest_of(built, store.add))
+    return store.add(built)
+
+
+def restorable(store: Store, path: Path, sha256: str) -> bool:
+    """Does the store hold, undamaged, all that this artifact consists of?"""
+    if not is_directory(path):
+        return store.is_sound(sha256)
+    if not store.is_sound(sha256, JSON_BYTES):
+        return False
+    try:
+        members = read_members(store.object_path(sha256))
+    except ValueError as error:
+        store.say(f"{path}: its manifest {store.object_path(sha256)} {error}: it is not used")
+        return False
+    sizes = {member.sha256: member.size for member in members}
+    return all(store.is_sound(member, size) for member, size in sizes.items())

@@ -1,0 +1,142 @@
+"""Check a run's configuration against a JSON schema: the first mistake becomes one line, a typo comes with its cure.
+
+Also fills the defaults that the schema states, and gives equal numbers one spelling. Knows no key of any particular
+workflow.
+"""
+
+import difflib
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from stemma.base.digest import plain
+from stemma.base.errors import StemmaError
+
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+LARGEST = 2**63 - 1  # what arrays, data frames and random generators take
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)e[-+]?\d+", re.IGNORECASE)
+TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+)
+Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)
+
+
+def check(config: dict, schema: Path) -> None:
+    """Raise StemmaError for the first thing in `config` that no job could be given or that the schema (YAML) forbids;
+    set defaults in place."""
+    rules = read(schema)
+    check_values(config)
+    config.update(plain(config))
+    fill(config, rules, rules)
+    errors = list(Validator(rules).iter_errors(config))
+    if take_numbers(config, errors):
+        errors = list(Validator(rules).iter_errors(config))
+    if errors:
+        errors.sort(key=lambda error: error.json_path)
+        raise StemmaError(sentence(errors[0]))
+
+
+def with_numbers(config: dict, schema: Path) -> dict:
+    """A part of a config, not checked otherwise, with numbers where the schema wants them; see take_numbers."""
+    take_numbers(config, list(Validator(read(schema)).iter_errors(config)))
+    return config
+
+
+@cache
+def read(schema: Path) -> dict:
+    """The schema's rules; to read them takes longer than to check a config."""
+    return yaml.safe_load(schema.read_text())
+
+
+def take_numbers(config: dict, errors: list[jsonschema.ValidationError]) -> bool:
+    """Make numbers of `1e-3`, `450e9` and the like, which YAML reads as text, where the schema wanted numbers and said
+    so in its errors. Returns whether there were any."""
+    waiting, found = list(errors), False
+    while waiting:
+        error = waiting.pop()
+        waiting += error.context or ()
+        if error.validator != "type" or not isinstance(error.instance, str) or not NUMBER.fullmatch(error.instance):
+            continue
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        number = plain(float(error.instance))
+        if "number" in wanted or "integer" in wanted and isinstance(number, int):
+            *parents, name = error.absolute_path
+            check_values(number, tuple(map(str, error.absolute_path)))
+            place = config
+            for parent in parents:
+                place = place[parent]
+            place[name], found = number, True
+    return found
+
+
+def check_values(value: object, place: tuple[str, ...] = ()) -> None:
+    """Raise StemmaError for what YAML can say and no job can be given."""
+    where = f"config: {ascii('.'.join(place))[1:-1] or 'the top level'}"
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise StemmaError(f"{where}: the key {name!r} is no text; put it in quotes")
+            check_values(name, place)
+            check_values(inner, (*place, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            check_values(inner, (*place, str(number)))
+    elif isinstance(value, str):
+        if UNWRITABLE.search(value):
+            raise StemmaError(
+                f"{where}: {ascii(value)} holds a character that no file or command line can (NUL, or half of a "
+                "surrogate pair); write another"
+            )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise StemmaError(f"{where}: {value} is no finite number; correct the value")
+    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise StemmaError(f"{where}: {value} has more than 64 bits; it may be {LARGEST} at most")
+    elif not isinstance(value, int | float | None):
+        raise StemmaError(f"{where}: YAML reads a {type(value).__name__} here; put it in quotes")
+
+
+def fill(value: object, rule: dict, root: dict) -> None:
+    """Set the `default` of every property that is missing, depth first."""
+    if "$ref" in rule:
+        rule = root["$defs"][rule["$ref"].rsplit("/", 1)[1]]
+    if not isinstance(value, dict):
+        return
+    for name, inner in rule.get("properties", {}).items():
+        if "default" in inner:
+            value.setdefault(name, inner["default"])
+        if name in value:
+            fill(value[name], inner, root)
+    others = rule.get("additionalProperties")
+    if isinstance(others, dict):
+        for name in value.keys() - rule.get("properties", {}).keys():
+            fill(value[name], others, root)
+
+
+def sentence(error: jsonschema.ValidationError) -> str:
+    """`config: process.min_wrods: unknown key; did you mean min_words?`"""
+    place = ".".join(map(str, error.absolute_path)) or "the top level"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(error.instance.keys() - set(known))[0]
+        near = difflib.get_close_matches(unknown, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        where = f"{place}.{unknown}" if error.absolute_path else unknown
+        return f"config: {where}: unknown key; {hint}"
+    if error.validator == "pattern" and "errorMessage" in error.schema:
+        return f"config: {place}: {error.instance!r} {error.schema['errorMessage']}"
+    if error.validator == "type" and error.validator_value == "array" and not isinstance(error.instance, dict):
+        return f"config: {place}: {error.instance!r} is one value where a list belongs; write [{error.instance}]"
+    if error.validator == "type":
+        return f"config: {place}: {error.instance!r} is not of type {error.validator_value}; correct the value"
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"config: {place}: the key {missing} is missing; add it"
+    if error.validator == "enum":
+        return f"config: {place}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+    if error.validator in ("oneOf", "anyOf"):
+        return f"config: {place}: {error.schema.get('errorMessage') or error.message}"
+    return f"config: {place}: {error.message}; correct the value"

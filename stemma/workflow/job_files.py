@@ -1,0 +1,108 @@
+"""The files of the engine's jobs, where Snakemake would remove, refuse or judge them: the engine does it itself.
+
+Snakemake removes a job's outputs and logs before it begins and its outputs when it fails, whoever put them there; it
+refuses to build what is read-only, as all artifacts are; it makes directories and writes benchmarks through links; and
+it takes an input that is younger than an output for a change. Other rules' files are its own business.
+
+These are the only places that reach into Snakemake's files and jobs (9.27); tests/stemma/workflow/test_job_files.py
+holds them.
+"""
+
+import contextlib
+from pathlib import Path
+
+from snakemake.dag import DAG
+from snakemake.exceptions import WorkflowError
+from snakemake.io import _IOFile
+from snakemake.jobs import Job
+from snakemake_interface_storage_plugins.io import Mtime
+
+from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.files import stamp_of
+from stemma.planning.expected_keys import Keys
+from stemma.store.artifact import Mark, write_mark
+from stemma.store.local import Store
+from stemma.store.open_beneath import check_way, opened
+from stemma.store.placement import make_room, take_away
+from stemma.workflow.rules import RulePlan, is_view, runs_engine, script_of
+
+
+def keep_files(store: Store) -> None:
+    """Leave the files of the engine's jobs to the engine. In every process that reads the workflow: a job of a cluster
+    is prepared where it runs."""
+    remove, is_newer, mtime = _IOFile.remove, _IOFile.is_newer, _IOFile.mtime_uncached
+    prepare, check_protected = Job.prepare, Job.check_protected_output
+    check_output = DAG.check_and_touch_output
+
+    async def engine_remove(file, *arguments, **options):
+        if not runs_engine(file.rule):
+            await remove(file, *arguments, **options)
+            return
+        path = Path(str(file))
+        if any(log.match(str(file)) for log in file.rule.log):
+            with contextlib.suppress(FileNotFoundError), opened(path.parent) as folder:
+                make_room(folder, path)
+        else:
+            take_away(store, path)
+
+    async def engine_is_newer(file, time):
+        return not runs_engine(file.rule) and await is_newer(file, time)
+
+    async def engine_mtime(file, **options):
+        try:
+            return await mtime(file, **options)
+        except (WorkflowError, OSError):
+            path = Path(str(file))
+            if runs_engine(file.rule) and path.is_symlink():  # which leads nowhere or to itself, and will be set aside
+                return Mtime(local=path.lstat().st_mtime)
+            raise
+
+    async def engine_prepare(job):
+        if runs_engine(job.rule):
+            try:
+                make_ways(job)
+            except StemmaError as error:
+                raise WorkflowError(str(error), rule=job.rule) from None
+        await prepare(job)
+
+    async def engine_check_protected(job):
+        if not runs_engine(job.rule):
+            await check_protected(job)
+
+    async def engine_check_output(dag, job, **options):
+        if runs_engine(job.rule):
+            options["check_output_mtime"] = False
+        if script_of(job.rule):
+            options["no_touch"] = True  # the engine has set the time, and its pointer says which
+        await check_output(dag, job, **options)
+
+    _IOFile.remove, _IOFile.is_newer, _IOFile.mtime_uncached = engine_remove, engine_is_newer, engine_mtime
+    Job.prepare, Job.check_protected_output = engine_prepare, engine_check_protected
+    DAG.check_and_touch_output = engine_check_output
+    DAG.cleanup_workdir = lambda dag: None  # it removes empty directories, those of sources too
+
+
+def make_ways(job) -> None:
+    """Raise StemmaError for anything that stands where a directory of the job's files belongs; let the benchmark, which
+    Snakemake writes to whatever bears its name, have a name of its own."""
+    for file in (*job.output, *job.log):
+        check_way(Path(file).parent)
+    if job.benchmark:
+        benchmark = Path(job.benchmark)
+        with opened(benchmark.parent, make=True) as folder:
+            make_room(folder, benchmark)
+
+
+def mark_views(keys: Keys, plan: RulePlan) -> None:
+    """When a view was written, remember what it was made for and what stands there, as a pointer does for artifacts."""
+    postprocess = Job.postprocess
+
+    async def engine_postprocess(job, **options):
+        await postprocess(job, **options)
+        if is_view(job.rule) and not options.get("error"):
+            expected = keys.expected(plan.of(job))
+            for path in map(Path, job.output):
+                write_mark(path, Mark(expected, {path.name: [digest.of_file(path), *stamp_of(path.lstat())]}))
+
+    Job.postprocess = engine_postprocess

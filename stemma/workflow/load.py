@@ -1,0 +1,34 @@
+"""A workflow read and not run, so that its keys can be asked for; by Snakemake's own reader and rules for configs."""
+
+import logging
+from pathlib import Path
+
+from snakemake.api import SnakemakeApi
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+
+from stemma.base.errors import StemmaError
+from stemma.planning.call import Call
+from stemma.workflow.attach import Attached
+from stemma.workflow.log_filter import essence
+
+
+def load(call: Call) -> Attached:
+    """What `attach` gave the workflow that is called so. Raises StemmaError where it cannot be read."""
+    logging.getLogger("snakemake.logging").setLevel(logging.CRITICAL)
+    for file in (call.snakefile, *call.configfiles):
+        if not Path(file).is_file():
+            raise StemmaError(f"{file} does not exist, but `{call.command}` needs it; write it, or name another")
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        files = [Path(file).resolve() for file in call.configfiles]
+        try:
+            opened = api.workflow(
+                resource_settings=ResourceSettings(cores=1),
+                config_settings=ConfigSettings(config=call.config, configfiles=files),
+                snakefile=Path(call.snakefile).resolve(),
+                workdir=Path.cwd(),
+            )
+            return opened._workflow.attached
+        except WorkflowError as error:
+            raise StemmaError(essence(str(error))) from None

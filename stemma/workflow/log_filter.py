@@ -1,0 +1,82 @@
+"""Keep the terminal to one line per job and one line per error, when the profile asks Snakemake to be quiet.
+
+In its place speak stemma/workflow/terminal.py and, of jobs that fail elsewhere, stemma/cluster/job_log.py.
+"""
+
+import logging
+import os
+import re
+import sys
+
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+
+from stemma.workflow.read_errors import missing_input
+
+NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
+SLURM_NOISE = (  # of its executor; the last two are said in the engine's words (stemma/cluster/job_log.py)
+    "No SLURM account",
+    "MinJobAge",
+    "No account was given",
+    "Unable to guess SLURM account",
+    "Exception in run_job",
+    "A Job preemption",
+)
+KEPT = ("Nothing to be done",)
+FRAME = re.compile(r"\w*(Error|Exception)( in (file|rule) .*)?:|Error:|Wildcards:")
+LABEL = re.compile(r"^(\w*(Error|Exception): )+")
+
+
+def be_terse(workflow) -> None:
+    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules. Its log file stays as it is. Whoever
+    says --verbose wants to see all that Snakemake says, whatever a profile says of quiet."""
+    settings = workflow.output_settings
+    for handler in logging.getLogger("snakemake.logging").handlers:
+        if handler.name != "DefaultStreamHandler":
+            continue
+        handler.nocolor |= bool(os.environ.get("NO_COLOR"))
+        if settings.verbose:
+            for part in (*handler.filters, handler.formatter):
+                part.quiet = set()
+        elif Quietness.RULES in (settings.quiet or ()):
+            handler.addFilter(one_line)
+
+
+def one_line(record: logging.LogRecord) -> bool:
+    """Drop what the runner has said already; turn an error into `error: what, where, what to do`."""
+    text = record.getMessage()
+    if record.levelno < logging.WARNING:
+        return text.startswith(KEPT)
+    if any(noise in text for noise in NOISE + SLURM_NOISE):
+        return False
+    if record.levelno >= logging.ERROR and not text.startswith("error: "):
+        record.msg, record.args = f"error: {missing_input(text) or essence(text)}", ()
+    return True
+
+
+def essence(text: str) -> str:
+    """An exception's message alone: without its class, the place in the Snakefile and the frames around it. Of one that
+    is nothing but frames, which only a mistake in the program explains, the end."""
+    lines = []
+    for line in map(str.strip, text.strip().splitlines()):
+        if line.startswith(('File "', "Traceback")):
+            break
+        if line and not FRAME.fullmatch(line):
+            lines.append(LABEL.sub("", line))
+    last = text.strip().splitlines()[-1:] or ["no message"]
+    return " ".join(lines) or f"{last[0]} (a mistake in the program; --verbose shows where)"
+
+
+class LogHandler(LogHandlerBase):
+    """`snakemake --logger stemma`: what `be_terse` leaves, without a profile that asks for it."""
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it on the terminal, if it matters."""
+        if one_line(record):
+            print(record.getMessage(), file=sys.stderr, flush=True)

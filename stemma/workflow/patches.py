@@ -1,0 +1,23 @@
+"""What Snakemake does for every job of a plan and needs for none: with ten thousand jobs that is half of its time.
+
+Its version is pinned; tests/stemma/workflow/test_patches.py would show a change.
+"""
+
+from collections.abc import Callable
+
+from snakemake.dag import DAG
+
+
+def plan_without_params(check: Callable) -> None:
+    """Plan jobs without evaluating their params. Snakemake does so to find a conda environment that a rule may name by
+    them, and again when a job's turn comes. Instead `check` is called with every job of a plan, before any runs."""
+    inner = DAG.update_conda_envs
+
+    def update_conda_envs(dag) -> None:
+        jobs = list(dag.jobs)
+        for job in jobs:
+            check(job)
+        if any(job.rule.conda_env is not None for job in jobs):
+            inner(dag)
+
+    DAG.update_conda_envs = update_conda_envs

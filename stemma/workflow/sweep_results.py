@@ -1,0 +1,77 @@
+"""What is not of the build leaves results/ once a complete run has come to its end: results/ then holds what the config
+builds, and the store has the rest.
+
+Only what the engine put there goes, as it put it there, and only if the store can put it back: what a person changed or
+added stays, and so does what the present config would build just so though nobody asked for it (another preset's page).
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from stemma.base.errors import StemmaError, warn
+from stemma.provenance import standing_build
+from stemma.provenance.trust import Records
+from stemma.store.artifact import MARK, POINTERS, Pointer, argument, pointer_path
+from stemma.store.placement import remove
+
+RESULTS = Path("results")
+
+
+def let_leave(records: Records, would_make: Callable[[Path, str], bool]) -> list[str]:
+    """Clear results/ of what is not of the build, and return its names. `would_make`: does the config make a path so,
+    under this expected key?"""
+    run, found = standing_build.here(), standing_build.divided()
+    going = [
+        (path, pointer)
+        for path, pointer in found.others
+        if str(path) not in run.wanted and not would_make(path, pointer.expected) and is_kept(records, path, pointer)
+    ]
+    gone = {path for path, _ in going}
+    staying = [item for item in found.own + found.others if item[0] not in gone]
+    spared = {path.parent / name for path, pointer in staying for name in pointer.files} if going else set()
+    for path, _ in going:
+        try:
+            changed = remove(records.store, path, spared)
+        except StemmaError as error:  # something of the user's stands in the way
+            warn(str(error))
+            continue
+        if changed:
+            warn(f"{changed[0]} was changed since it was built: it stays, though this config does not build it")
+        pointer_path(path).unlink(missing_ok=True)
+        remove_empty(path.parent)
+    for mark in POINTERS.rglob(f"*{MARK}"):
+        view = RESULTS / mark.relative_to(POINTERS).with_suffix("")
+        if str(view) not in run.wanted and not view.exists():
+            mark.unlink(missing_ok=True)
+    standing_build.settle()
+    return sorted(str(argument(path)) for path in gone)
+
+
+def is_kept(records: Records, path: Path, pointer: Pointer) -> bool:
+    """Has the store all that would be needed to put it back: the record, and each file, undamaged?"""
+    store = records.store
+    if records.read(pointer.action) is None:
+        return False
+    return all(
+        is_same(store.object_path(sha256), path.parent / name) or store.is_sound(sha256)
+        for name, (sha256, *_) in pointer.files.items()
+    )
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Are they two names of one file?"""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(one.lstat(), other.lstat())
+    return False
+
+
+def remove_empty(directory: Path) -> None:
+    """Remove a directory below results/, and those above it, as long as they hold nothing."""
+    while directory != RESULTS and directory.is_relative_to(RESULTS):
+        try:
+            directory.rmdir()
+        except OSError:  # something is in it, or it is none
+            return
+        directory = directory.parent

@@ -1,0 +1,205 @@
+"""What a run says on the terminal, from its beginning to its end: what it is going to do, a line for each job that has
+ended with its number and the time left, and, if the run did not come to its end, what is kept of it.
+
+Hears the events that Snakemake logs, and speaks in their place where the profile asks Snakemake to be quiet about rules
+(stemma/workflow/log_filter.py); the runners are then silent but for progress and errors. Jobs that fail elsewhere are
+announced by stemma/cluster/job_log.py.
+"""
+
+import logging
+import sys
+import time
+
+from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from stemma.base.colour import coloured
+from stemma.cluster.markers import read_marker
+from stemma.commands.status import clock
+from stemma.execute.run import line
+from stemma.store.local import Store
+from stemma.workflow.forecast import Outlook, look_ahead
+
+STOPPED = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
+DRY = "a dry run: nothing was done"
+REASONS, ALL_REASONS = 5, 40  # lines of a run that begins, of a dry run
+NAMED = 3  # targets of a reason, functions of a module
+MODULE = "(module level)"  # as stemma/code/source.py calls what is in no function
+PAUSE = 20  # times as long as it took, the time left is not computed again
+
+
+def speak(workflow) -> bool:
+    """Let this workflow speak so. False where Snakemake is to speak for itself."""
+    settings = workflow.output_settings
+    quiet = settings.quiet or set()
+    if Quietness.RULES not in quiet or settings.verbose:
+        return False
+    Terminal(workflow, silent=bool({Quietness.PROGRESS, Quietness.ALL} & set(quiet))).listen()
+    return True
+
+
+class Terminal(logging.Handler):
+    """Of one workflow. `silent`: it says what a dry run would do, and nothing of a real one but how it ended."""
+
+    def __init__(self, workflow, silent: bool):
+        super().__init__()
+        self.workflow = workflow
+        self.silent = silent
+        self.stream = sys.stdout if workflow.output_settings.stdout or workflow.output_settings.dryrun else sys.stderr
+        self.outlook: Outlook | None = None
+        self.jobs: dict[int, object] = {}
+        self.begun: dict[str, float] = {}
+        self.ended: set[str] = set()
+        self.was_stopped = False
+        self.left, self.asked, self.pause = 0.0, 0.0, 0.0
+
+    def listen(self) -> None:
+        """Hear Snakemake's events; be asked when the run has failed."""
+        logger.addHandler(self)
+        after = self.workflow._onerror
+
+        def onerror(log) -> None:
+            after(log)
+            self.end()
+
+        self.workflow._onerror = onerror
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO and self.outlook is None:
+            self.begin()
+        elif event == LogEvent.JOB_STARTED:
+            self.begun |= dict.fromkeys(map(self.place, record.jobs), time.monotonic())
+        elif event == LogEvent.JOB_FINISHED:
+            self.finish(record.job_id)
+        elif event == LogEvent.SHELLCMD:
+            self.show(record.shellcmd if hasattr(record, "shellcmd") else record.cmd)
+        elif isinstance(record.msg, str):
+            self.was_stopped |= record.msg.startswith(STOPPED)
+            if record.msg.startswith("This was a dry-run"):
+                self.say(DRY)
+
+    def show(self, command: str | None) -> None:
+        """A job's shell command, for those who ask for it; a rule that gathers others has none."""
+        if command and self.workflow.output_settings.printshellcmds:
+            self.say(command)
+
+    def say(self, text: str) -> None:
+        """Lines on the terminal."""
+        print(text, file=self.stream, flush=True)
+
+    def begin(self) -> None:
+        """The summary: a line, and why; of a dry run also the jobs by rule."""
+        dry = self.workflow.dryrun
+        if self.workflow.touch:
+            return
+        brief = dry and self.silent
+        self.outlook = look_ahead(self.workflow, with_reasons=not brief)
+        self.jobs = {job.jobid: job for job in self.workflow.dag.needrun_jobs()}
+        if self.silent and not dry:
+            return
+        self.say(coloured(headline(self.outlook), "bold", self.stream))
+        lines = table(self.outlook) if dry else [f"  {counted(self.outlook)}"]
+        lines += reasons(self.outlook, ALL_REASONS if dry else REASONS)
+        self.say("\n".join(lines))
+        if brief:
+            self.say(DRY)
+
+    def place(self, number: int) -> str:
+        """The first output of one of Snakemake's jobs, the rule's name where it has none."""
+        job = self.jobs.get(number)
+        return "" if job is None else str(job.output[0]) if job.output else job.rule.name
+
+    def finish(self, number: int) -> None:
+        """The line of a job that has ended well."""
+        if self.outlook is None:
+            return
+        place = self.place(number)
+        self.ended.add(place)
+        self.begun.pop(place, None)
+        marker = read_marker(place) if self.outlook.jobs.get(place, {}).get("marked") else None
+        if self.silent or marker is None or marker.state != "done":
+            return
+        text = line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds, marker.more)
+        node = "" if self.jobs[number].is_local else f"  {marker.node}"
+        shown = coloured(marker.how, {"hit": "cyan", "run": "green"}[marker.how], self.stream)
+        text = text.replace(f" {marker.how} ", f" {shown} ")
+        self.say(f"{text}{node}  {coloured(self.standing(), 'dim', self.stream)}")
+
+    def standing(self) -> str:
+        """12/105  2:40 left"""
+        marked = {place for place, job in self.outlook.jobs.items() if job["marked"]}
+        count = f"{len(self.ended & marked)}/{len(marked)}"
+        now = time.monotonic()
+        if now >= self.asked:
+            running = {place: now - since for place, since in self.begun.items()}
+            self.left = self.outlook.seconds(running, self.ended)
+            self.asked = now + PAUSE * (time.monotonic() - now)
+        if not self.outlook.left or self.ended >= marked:
+            return count
+        return f"{count}  {clock(self.left)}{'+' * bool(self.outlook.untimed)} left"
+
+    def end(self) -> None:
+        """What is kept of a run that did not come to its end."""
+        if self.outlook is None:
+            return
+        marked = {place for place, job in self.outlook.jobs.items() if job["marked"]}
+        saved = any((Store.of(self.workflow.attached.settings).path / "scratch").glob("*"))
+        more = ", and what was saved on the way" * saved
+        done = f"{len(self.ended & marked)} of {len(marked)} jobs are done; what they gave is kept{more}"
+        after = "the same command goes on from there"
+        self.say(f"stopped: {done}, {after}" if self.was_stopped else f"{done}; once that is mended, {after}")
+
+
+def headline(found: Outlook) -> str:
+    """14 jobs: 11 to run, 3 from the store; about 1:52 on 2 cores"""
+    total, hits = sum(job["marked"] for job in found.jobs.values()), len(found.hits)
+    views = len(found.jobs) - total
+    parts = [f"{total - hits} to run"] if total > hits else []
+    parts += [f"{hits} from the store"] if hits else []
+    parts += [plural(views, "view")] if views else []
+    text = f"{plural(len(found.jobs), 'job')}: {', '.join(parts)}"
+    if not total:
+        return text
+    if not found.left:
+        return f"{text}; none of the kind was ever timed here"
+    never = f", without {found.untimed} that were never timed" if found.untimed else ""
+    return f"{text}; about {clock(found.seconds({}, set()))} on {plural(found.room, 'core')}{never}"
+
+
+def table(found: Outlook) -> list[str]:
+    """The jobs by rule."""
+    lines = [f"  {'rule':<18}{'jobs':>6}{'hits':>6}{'time':>9}"]
+    for rule, count, hits, seconds in found.by_rule():
+        lines.append(f"  {rule:<18}{count:>6}{hits or '':>6}{'' if seconds is None else clock(seconds):>9}")
+    return lines
+
+
+def counted(found: Outlook) -> str:
+    """8 fetch, 8 collect, mix"""
+    return ", ".join(rule if count == 1 else f"{count} {rule}" for rule, count, _, _ in found.by_rule())
+
+
+def reasons(found: Outlook, limit: int) -> list[str]:
+    """What has changed, each with the first targets that it makes stale."""
+    lines = []
+    for text, reason in list(found.reasons.items())[:limit]:
+        details = [name for name in reason.details if name != MODULE] or list(reason.details)
+        where = f": {first(details)}" if details else ""
+        lines.append(f"  {text}{where}  ({first(list(reason.targets))})")
+    left = len(found.reasons) - len(lines)
+    lines += [f"  and {plural(left, 'change')} more; `python -m stemma why TARGET` says all"] if left > 0 else []
+    lines += [f"  {plural(found.unread, 'job')} more, whose records were not read"] if found.unread else []
+    return lines
+
+
+def first(names: list[str]) -> str:
+    """The first few of them."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def plural(count: int, name: str) -> str:
+    """1 job, 2 jobs"""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"

@@ -1,0 +1,147 @@
+"""Each format of markup on small texts of the kind that real sources hold: reStructuredText, HTML, MediaWiki."""
+
+import bz2
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.collect.documents import Report
+from llm.collect.formats import html, mediawiki, rst
+from llm.errors import InputError
+from tests.llm.collect.formats.test_formats import extracted
+
+# ---- reStructuredText
+
+RST = r"""
+:orphan:
+
+.. _target:
+
+===========
+Mean shift
+===========
+
+.. currentmodule:: sklearn.cluster
+
+.. toctree::
+   :maxdepth: 2
+
+   one
+   two
+
+:class:`~sklearn.cluster.MeanShift` finds *blobs*, see :ref:`the guide <guide>` and [C2002]_; the update is
+:math:`x + m(x)`:
+
+.. math::
+   :label: update
+
+   m(x) = \frac{\sum_i x_i K(x_i - x)}{\sum_i K(x_i - x)}
+
+.. a comment
+   over two lines
+
+.. note:: Mind the bandwidth.
+
+.. image:: shift.png
+   :width: 3
+
+See `the paper <http://example.org>`_.
+
+.. [C2002] Comaniciu, Mean shift.
+
+>>> MeanShift()
+"""
+
+
+def test_rst() -> None:
+    (document,) = extracted(rst, a__rst=RST)
+    assert document.title == "Mean shift"
+    assert document.text == (
+        "===========\nMean shift\n===========\n\nMeanShift finds *blobs*, see the guide and [C2002]_; the update is\n"
+        "$x + m(x)$:\n\n   m(x) = \\frac{\\sum_i x_i K(x_i - x)}{\\sum_i K(x_i - x)}\n\nMind the bandwidth.\n\n"
+        "See the paper.\n\n[C2002] Comaniciu, Mean shift.\n\n>>> MeanShift()"
+    )
+
+
+# ---- HTML
+
+PAGE = """<html><head><title>std::sort - reference</title><script>var x</script></head><body>
+<nav><a href="/">Home</a> <a href="/c">Containers</a></nav><h1>std::sort</h1>
+<main><div class="toc">Contents</div><p>Sorts the elements in the range in <b>non-descending</b> order.</p>
+<pre>std::sort(v.begin(),
+          v.end());</pre><p>Complexity: O(N log N) &amp; more.</p></main>
+<footer>Privacy policy</footer></body></html>"""
+
+
+def test_html_takes_the_marked_content() -> None:
+    (document,) = extracted(html, sort__html=PAGE)
+    assert document.title == "std::sort - reference"
+    assert document.text.startswith("std::sort\n\nSorts the elements in the range in non-descending order.")
+    assert "std::sort(v.begin(),\n          v.end());" in document.text
+    assert "O(N log N) & more." in document.text
+    assert not any(word in document.text for word in ("Home", "Contents", "Privacy", "var x"))
+
+
+@pytest.mark.parametrize("page", ["", "<html>", "<p>unclosed <b>text", "no markup at all", "<html><frameset></html>"])
+def test_html_of_any_kind_is_survived(page: str) -> None:
+    assert len(extracted(html, a__html=page)) == 1
+
+
+# ---- MediaWiki
+
+WIKI = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/"><siteinfo/>
+<page><title>Autism</title><ns>0</ns><id>1</id>
+<revision><id>2</id><text xml:space="preserve">%s</text></revision></page>
+<page><title>Moved</title><ns>0</ns><redirect title="Autism"/>
+<revision><text>#REDIRECT [[Autism]]</text></revision></page>
+<page><title>Talk:Autism</title><ns>1</ns><revision><text>chat</text></revision></page>
+</mediawiki>"""
+WIKITEXT = """{{Infobox|name={{nested|a}}}}
+[[File:x.jpg|thumb|A [[caption]] here]]
+'''Autism''' is a [[developmental disorder|disorder]] of [[child]]ren.&lt;ref name="a"&gt;{{cite|b}}&lt;/ref&gt;
+It&lt;ref name="a" /&gt; grew {{convert|5|km}} ({{lang|grc|αὐτός}}; {{citation needed}})
+in ''most'' [http://example.org cases].&amp;nbsp;So.
+{| class="wikitable"
+| cell || {{template}}
+|}
+== Causes ==
+* one
+* &lt;math&gt;E = \\frac{m}{{n}}[c]&lt;/math&gt;
+&lt;!-- hidden --&gt;
+== References ==
+{{reflist}}
+[[Category:Disorders]]"""
+
+
+def test_mediawiki() -> None:
+    report = Report()
+    (document,) = extracted(mediawiki, report, dump__xml=bz2.compress((WIKI % WIKITEXT).encode()))
+    assert document.title == "Autism"
+    assert document.part == "dump.xml#Autism"
+    assert document.text == (
+        "Autism\n\nAutism is a disorder of children.\nIt grew 5 km (αὐτός)\nin most cases. So.\n\nCauses\n\n- one\n"
+        "- $E = \\frac{m}{{n}}[c]$"
+    )
+    assert report.skipped == {"redirect": 1, "not an article": 1}
+
+
+def test_truncated_dump() -> None:
+    data = bz2.compress((WIKI % WIKITEXT).encode())
+    with pytest.raises(InputError, match="truncated or damaged"):
+        extracted(mediawiki, dump__xml=data[:-20])
+    with pytest.raises(InputError, match="not a whole MediaWiki XML export"):
+        extracted(mediawiki, dump__xml=(WIKI % WIKITEXT)[:900])
+
+
+def test_entity_bombs_do_not_go_off() -> None:
+    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    bomb = f'<!DOCTYPE x [<!ENTITY e0 "boom">{entities}]><mediawiki><page><text>&e11;</text></page></mediawiki>'
+    with pytest.raises(InputError):
+        extracted(mediawiki, dump__xml=bomb)
+
+
+@given(st.text(alphabet="{}[]|'=<>ab\n", max_size=200))
+def test_wikitext_of_any_kind_is_survived(wikitext: str) -> None:
+    assert not set("{[") & set(mediawiki.prose("{{a}} [[b]]"))
+    mediawiki.prose(wikitext)

@@ -1,0 +1,80 @@
+"""The writer of raw documents: what it writes is read back, what can be no document is counted, bytes are stable."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.collect.documents import SCHEMA, Document, Report, Writer, normalised, read_documents, unusable
+from llm.errors import InputError
+
+
+def write(directory: Path, documents: list[Document], shard_bytes: int = 1 << 20) -> Writer:
+    directory.mkdir()
+    writer = Writer(directory, "tale", "books", "MIT", "pypi:tale==1", Report(), shard_bytes=shard_bytes)
+    for document in documents:
+        writer.add(document)
+    writer.flush()
+    return writer
+
+
+def test_a_document_as_it_is_written(tmp_path: Path) -> None:
+    write(tmp_path / "raw", [Document("\ufeffOnce \r\nupon\n\n", "A\ntale", "a.txt#1")])
+    (frame,) = read_documents(tmp_path / "raw")
+    assert frame.to_dicts() == [
+        {
+            "id": "tale/00000000", "text": "Once\nupon", "title": "A tale", "url": "pypi:tale==1/a.txt#1",
+            "source": "tale", "domain": "books", "license": "MIT",
+            "sha256": hashlib.sha256(b"Once\nupon").hexdigest(),
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
+@given(st.lists(st.text(st.characters(codec="utf-8")), max_size=12), st.integers(1, 60))
+def test_round_trip_over_shards(tmp_path_factory: pytest.TempPathFactory, texts: list[str], shard_bytes: int) -> None:
+    directory = tmp_path_factory.mktemp("writer") / "raw"
+    writer = write(directory, [Document(text, None, "x") for text in texts], shard_bytes)
+    kept = [text for text in map(normalised, texts) if not unusable(text) and len(text.encode()) <= shard_bytes]
+    frames = list(read_documents(directory)) if kept else []
+    assert [text for frame in frames for text in frame["text"]] == kept
+    assert [row for frame in frames for row in frame["id"]] == [f"tale/{index:08d}" for index in range(len(kept))]
+    assert all(sum(map(len, map(str.encode, frame["text"]))) <= shard_bytes for frame in frames)
+    assert writer.metrics()["documents"] + sum(writer.report.skipped.values()) == len(texts)
+    assert writer.metrics()["bytes"] == sum(len(text.encode()) for text in kept)
+
+
+def test_unusable_texts_are_counted(tmp_path: Path) -> None:
+    texts = ["", " \n\t", "nul\0", "lone \ud800 surrogate", "good"]
+    metrics = write(tmp_path / "raw", [Document(text, None, "x") for text in texts]).metrics()
+    assert (metrics["documents"], metrics["skipped"]) == (1, {"empty": 2, "nul": 1, "surrogate": 1})
+
+
+def test_bytes_do_not_depend_on_threads(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from llm.collect.documents import *\n"
+        "w = Writer(Path(sys.argv[1]), 's', 'd', 'l', 'o', Report())\n"
+        "for i in range(20000): w.add(Document(f'document {i} ' * (i % 9 + 1), None, str(i)))\n"
+        "w.flush()"
+    )
+    for threads in ("1", "4"):
+        (tmp_path / threads).mkdir()
+        environment = os.environ | {"POLARS_MAX_THREADS": threads, "PYTHONPATH": "."}
+        subprocess.run([sys.executable, "-c", program, tmp_path / threads], check=True, env=environment)
+    one, four = ((tmp_path / threads / "part-00000.parquet").read_bytes() for threads in ("1", "4"))
+    assert one == four
+
+
+def test_reading_what_is_not_there_or_something_else(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="collect the source first"):
+        list(read_documents(tmp_path))
+    pl.DataFrame({"text": ["x"]}).write_parquet(tmp_path / "part-00000.parquet")
+    with pytest.raises(InputError, match="collect it again"):
+        list(read_documents(tmp_path))
+    assert SCHEMA["text"] == pl.String

@@ -1,0 +1,115 @@
+"""What one layout wrote another reads: through canonical tensors, or megatron-core's own recovery points."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from llm.errors import InputError
+from llm.model.transformer import CausalLM, initialise
+from llm.pretrain.engines.layout import Layout
+from tests.llm.pretrain.engines.megatron.conftest import MORE, STEPS
+from tests.llm.pretrain.engines.megatron.ranks import (
+    FOUR,
+    LAYOUTS,
+    SINGLE,
+    continued_by,
+    made,
+    name_of,
+    on_ranks,
+    run_of,
+)
+from tests.llm.pretrain.engines.runs import differences
+
+SHARDED = {name: layout for name, layout in LAYOUTS.items() if layout.sharding == "optimizer"} | {
+    "1, distributed optimizer": Layout("megatron", sharding="optimizer")
+}
+PLAIN = {name: layout for name, layout in LAYOUTS.items() if layout.sharding == "none"}
+
+
+def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_state_has_the_names_and_shapes_of_engine_torch(runs):
+    shapes = {name: array.shape for name, array in runs["torch"].saved.items()}
+    assert shapes.keys() >= initialise(CausalLM(FOUR), 3).state_dict().keys()
+    for name in LAYOUTS:
+        assert {key: array.shape for key, array in runs[name].saved.items()} == shapes, name
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_one_process_continues_what_ranks_began(name, runs):
+    """TP2, PP2, DP2, ... to 1, and from engine megatron to engine torch."""
+    run = runs[name]
+    continued = continued_by(SINGLE, FOUR, runs["directory"] / name_of(LAYOUTS[name]), STEPS, MORE)
+    assert equal(continued.saved, run.saved)
+    assert differences(continued.curve, run.curve[STEPS:])[0] <= 1e-6
+
+
+def test_engine_megatron_continues_what_engine_torch_began(runs):
+    run = runs["torch"]
+    continued = continued_by(LAYOUTS["megatron"], FOUR, runs["directory"] / name_of(SINGLE), STEPS, MORE)
+    assert equal(continued.saved, run.saved)
+    assert differences(continued.curve, run.curve[STEPS:])[0] <= 1e-6
+
+
+def test_a_checkpoint_from_before_the_first_update(tmp_path):
+    assert begun_at_once("megatron", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["DP2, distributed optimizer", "TP2 + SP"])
+def test_ranks_begin_at_once(name, tmp_path):
+    assert begun_at_once(name, tmp_path)
+
+
+def begun_at_once(name: str, directory: Path) -> bool:
+    """Is training that goes on from a checkpoint of step 0 the one that went on without it?"""
+    layout = LAYOUTS[name]
+    began = on_ranks({name: (layout, run_of, FOUR, 0, 3, directory, torch.float32, False)})[name]
+    run = on_ranks({name: (layout, continued_by, FOUR, directory / name_of(layout), 0, 3)})[name]
+    return run.curve == began.curve and equal(run.end, began.end)
+
+
+@pytest.mark.parametrize("changes", [{"d_ff": 72}, {"n_layers": 8}, {"tie_embeddings": False}])
+def test_a_checkpoint_of_another_model_is_refused(changes, runs):
+    with pytest.raises(InputError, match="missing or of another shape"):
+        continued_by(LAYOUTS["megatron"], replace(FOUR, **changes), runs["directory"] / name_of(SINGLE), STEPS, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layouts_continue_what_others_began(dtype, tmp_path):
+    """Twenty steps within 1e-6; on the same layout, bit for bit."""
+    layouts = PLAIN | SHARDED
+    began = on_ranks({name: (layout, run_of, FOUR, 5, 20, tmp_path, dtype) for name, layout in layouts.items()})
+    jobs = {}
+    for source in layouts:
+        kin = ("megatron", "TP2 + SP", "PP2, interleaved") if source in PLAIN else SHARDED
+        for target in {source, *kin}:
+            for how in ("", "native"):
+                saved = tmp_path / name_of(layouts[source]) / how
+                jobs[source, target, how] = (layouts[target], continued_by, FOUR, saved, 5, 20, dtype)
+    for (source, target, how), run in on_ranks(jobs).items():
+        assert equal(run.saved, began[source].saved), (source, target, how)
+        if source == target:
+            assert run.curve == began[source].curve[5:], (source, how)
+            assert equal(run.end, began[source].end), (source, how)
+        elif dtype == torch.float32:
+            assert differences(run.curve, began[source].curve[5:])[0] <= 1e-6, (source, target, how)
+
+
+def test_a_recovery_point_is_of_one_sharding(tmp_path):
+    layout = LAYOUTS["megatron"]
+    began = run_of(layout, FOUR, 3, 2, tmp_path)
+    point = tmp_path / name_of(layout) / "native"
+    continued = continued_by(layout, FOUR, point, 3, 2)
+    assert equal(continued.saved, began.saved)
+    assert equal(continued.end, began.end)
+    with pytest.raises(InputError, match="sharding none"):
+        continued_by(SHARDED["1, distributed optimizer"], FOUR, point, 3, 2)
+    with pytest.raises(InputError, match="no megatron-core checkpoint"):
+        continued_by(layout, FOUR, made(tmp_path / "native"), 3, 2)

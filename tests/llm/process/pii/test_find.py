@@ -1,0 +1,262 @@
+"""Precision and recall on synthetic documents whose spans are known, and that redaction changes nothing else."""
+
+from collections import Counter
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm.process.pii.find import spans, spans_of
+from llm.process.pii.patterns import IBAN_COUNTRIES, KINDS, luhn
+from llm.process.pii.spans import Span, redact, span_lists
+from tests.llm.process.pii.pii_corpus import MAKERS, documents
+
+HITS = {
+    "email": ["jane.doe@example.com", "a@b.co", "first_last+tag@mail.example.co.uk", "X99@sub-domain.example.org"],
+    "ipv4": ["68.8.8.8", "151.101.1.140", "193.99.144.80"],
+    "ipv6": ["2001:4860:4860::8888", "2a00:1450:4001:81b::200e", "2606:4700:4700:0:0:0:0:1111"],
+    "credit_card": [
+        "4111111111111111",
+        "4111 1111 1111 1111",
+        "5500-0000-0000-0004",
+        "378282246310005",
+        "3782 822463 10005",
+    ],
+    "ssn": ["219-09-9999", "078-05-1120"],
+    "iban": [
+        "DE89 3704 0044 0532 0130 00",
+        "GB82WEST12345698765432",
+        "NO9386011117947",
+        "BE68 5390 0754 7034",
+        "FR14 2004 1010 0505 0001 3M02 606",
+        "MT84MALT011000012345MTLCAST001S",
+    ],
+    "phone": [
+        "(415) 555-2671",
+        "415-555-2671",
+        "415.555.2671",
+        "+1 415 555 2671",
+        "1-800-555-0199",
+        "+44 20 7946 0958",
+        "+44 (0)20 7946 0958",
+        "01 23 45 67 89",
+        "03-1234-5678",
+        "+49 171 1234567",
+        "(11) 91234-5678",
+    ],
+}
+MISSES = [
+    "DE89 3704 0044 0532 0130 01",
+    "DE8937040044053201300",
+    "version 120.10.60.109",
+    "logo@2x.png",
+    "getty@tty1.service",
+    "224.0.0.1",
+    "193.99.144.0/24",
+    "a[2000::5]",
+    "01 02 03 04 05",
+    "+999 123 456 789",
+    "219 09 9999",
+    "219099999",
+    "4111111111111111*t**2",
+    "127.0.0.1",
+    "26.6.2.2",
+    "git@github.com:a/b",
+    "192.168.0.1",
+    "10.0.0.300",
+    "0.0.0.0",
+    "version v1.2.3.4.5",
+    "4111111111111112",
+    "1234567890123456",
+    "000-12-3456",
+    "666-12-3456",
+    "900-12-3456",
+    "123-00-4567",
+    "2024-05-06",
+    "12:30:45",
+    "std::vector::push",
+    "fe80::1",
+    "::1",
+    "user@localhost",
+    "@decorator",
+    "a @ b",
+    "3.14159265358979",
+    "100 200 3000",
+    "1,234,567.89",
+    "0x1234-5678",
+    "5.10.0-28",
+    "ISBN 978-3-16-148410-0",
+    "00:1A:2B:3C:4D:5E",
+    "1/2/2003",
+    "x[1:2:3]",
+    "x[1::2]",
+    "a::b",
+    "dead::beef",
+    "0000000000000000",
+    "1990-1999",
+    "555-1234",
+    "$123-456-7890123",
+    "2001-02-03",
+    "+1",
+    "+100 apples",
+    "e=mc2",
+    "10:20:30:40:50:60",
+]
+
+
+def test_each_known_form() -> None:
+    for kind, forms in HITS.items():
+        for form in forms:
+            for before, after in (("", ""), ("x ", "."), ("(", ")"), ("\n", "\n"), ("é ", ","), ("“", "”")):
+                expected = [Span(kind, len(before), len(before) + len(form))]
+                assert spans(before + form + after) == expected, before + form + after
+
+
+def test_look_alikes() -> None:
+    for text in MISSES:
+        assert spans(text) == [], text
+
+
+def test_precision_and_recall() -> None:
+    found, known, right = Counter(), Counter(), Counter()
+    made = list(documents(3000, seed=11))
+    for got, (_, expected) in zip(spans_of(pl.Series([text for text, _ in made])), made, strict=True):
+        found.update(span.kind for span in got)
+        known.update(span.kind for span in expected)
+        right.update(span.kind for span in set(got) & set(expected))
+    for kind in MAKERS:
+        assert known[kind] > 500, kind
+        assert right[kind] / found[kind] >= 0.98, kind
+        assert right[kind] / known[kind] >= 0.98, kind
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.sampled_from("ab@.:-() +0123456789é\n")), st.integers(0, 2**32))
+def test_redaction_changes_nothing_else(noise: str, seed: int) -> None:
+    text = noise + "\n" + next(documents(1, seed))[0]
+    found = spans(text)
+    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    changed = redact(text, found)
+    kept = [
+        text[a.end : b.start]
+        for a, b in zip([Span("", 0, 0), *found], [*found, Span("", len(text), len(text))], strict=True)
+    ]
+    rest = changed
+    for i, piece in enumerate(kept):
+        assert rest.startswith(piece)
+        rest = rest[len(piece) :]
+        if i < len(found):
+            assert rest.startswith(f"<{found[i].kind}>")
+            rest = rest[len(found[i].kind) + 2 :]
+    assert rest == ""
+
+
+PIECES = [
+    *(form for forms in HITS.values() for form in forms),
+    *MISSES,
+    "Tel: ",
+    "ssn ",
+    "version ",
+    "//",
+    "é",
+    "中",
+    "👍",
+    "\n",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.one_of(
+                st.sampled_from(PIECES),
+                st.text(alphabet=st.sampled_from("aBDEZ@.:-()/+_ 0123456789é中\n*^%"), max_size=12),
+                st.integers(0, 10**6).map(lambda seed: next(documents(1, seed))[0]),
+            ),
+            max_size=6,
+        ).map("".join),
+        max_size=4,
+    )
+)
+def test_windows_around_candidates_give_what_the_whole_text_gives(texts: list[str]) -> None:
+    assert spans_of(pl.Series(texts, dtype=pl.String)) == [spans(text) for text in texts]
+
+
+def test_windows_give_the_same_on_many_documents() -> None:
+    texts = [text for text, _ in documents(1500, seed=12)] + PIECES + ["", "".join(PIECES), " ".join(PIECES)]
+    column = pl.Series([*texts, None])
+    assert spans_of(column) == [*(spans(text) for text in texts), []]
+
+
+def test_a_text_of_nothing_but_candidates() -> None:
+    text = "a@b.co " * 3000
+    assert len(spans_of(pl.Series([text]))[0]) == 3000
+
+
+def test_spans_as_a_column() -> None:
+    found = [[], spans("a@b.co and c@d.org"), [], spans("mail e@f.net")]
+    column = span_lists(found)
+    assert [[Span(**span) for span in own] for own in column.to_list()] == found
+    for other in ([], [[]], [[], []]):
+        assert span_lists(other).to_list() == other
+        assert span_lists(other).dtype == column.dtype
+
+
+def test_small_numbers_are_an_address_only_after_a_word_of_hosts() -> None:
+    assert spans("as section 8.8.8.8 says") == []
+    for before in ("ping ", "IP address: ", "http://", "root@", "DNS server "):
+        text = before + "8.8.8.8"
+        assert [span.kind for span in spans(text)] == ["ipv4"], text
+
+
+def test_luhn() -> None:
+    assert luhn("79927398713")
+    assert not any(luhn(f"7992739871{digit}") for digit in "012456789")
+
+
+def test_edges_and_hostile_text_take_linear_time() -> None:
+    for text in (
+        "",
+        "\0",
+        "é",
+        "@" * 100_000,
+        "a" * 300_000 + "@",
+        "1-" * 100_000,
+        "1." * 100_000,
+        "a:" * 100_000,
+        "1" * 200_000,
+        "a." * 100_000 + "@b",
+        "a@" + "b." * 100_000,
+        "+12 " + "34 " * 100_000,
+    ):
+        assert isinstance(spans(text), list)
+
+
+def test_numbers_that_only_a_word_before_them_makes_personal() -> None:
+    for text, kind, number in (
+        ("Social Security Number 219 09 9999", "ssn", "219 09 9999"),
+        ("SSN:219099999", "ssn", "219099999"),
+        ("Phone: 555-1234", "phone", "555-1234"),
+        ("my mobile number is 98765 43210.", "phone", "98765 43210"),
+        ("Tél. 0123456789", "phone", "0123456789"),
+        ("тел. 495 123 45 67", "phone", "495 123 45 67"),
+    ):
+        start = text.index(number)
+        assert spans(text) == [Span(kind, start, start + len(number))], text
+        assert spans(number) == [], number
+
+
+def test_a_match_that_is_not_valid_hides_none_that_follows() -> None:
+    assert spans("1234 5678 9012 4111 1111 1111 1111")[-1] == Span("credit_card", 15, 34)
+
+
+def test_an_address_in_the_name_of_a_file() -> None:
+    assert spans("see/jane.doe@mail.example.com.html") == [Span("email", 4, 29)]
+    assert spans("see logo@2x.example.com.png") == [Span("email", 4, 23)]
+
+
+def test_tables() -> None:
+    countries = " ".join(IBAN_COUNTRIES.values()).split()
+    assert len(countries) == len(set(countries)) == 88
+    assert [kind.name for kind in KINDS] == ["email", "ipv6", "ipv4", "iban", "credit_card", "ssn", "phone"]

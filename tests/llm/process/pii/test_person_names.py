@@ -1,0 +1,57 @@
+"""Names near sensitive words, and only there; the windows that the model reads."""
+
+import polars as pl
+import pytest
+
+from llm.process.pii.person_names import MOST, WINDOW, Finder, windows, within
+from tests.llm.process.pii.names_corpus import documents
+
+
+@pytest.fixture(scope="module")
+def finder() -> Finder:
+    return Finder()
+
+
+def test_only_where_it_is_sensitive(finder: Finder) -> None:
+    texts = [
+        "The patient, Anna Whitaker, was diagnosed with diabetes in March.",
+        "The novel was written by Anna Whitaker in 1999.",
+        "",
+        None,
+    ]
+    found, counts = finder.names_of(pl.Series(texts))
+    assert [[texts[row][s.start : s.end] for s in own] for row, own in enumerate(found)] == [
+        ["Anna Whitaker"],
+        [],
+        [],
+        [],
+    ]
+    assert counts == {"marked": 1, "characters_read": len(texts[0]), "characters_unread": 0}
+
+
+def test_precision_and_recall(finder: Finder) -> None:
+    made = list(documents(400, seed=3))
+    found, _ = finder.names_of(pl.Series([text for text, _ in made]))
+    got = {(row, span) for row, own in enumerate(found) for span in own}
+    known = {(row, span) for row, (_, own) in enumerate(made) for span in own}
+    assert len(got & known) / len(known) >= 0.5
+    assert len(got & known) / len(got) >= 0.6
+
+
+def test_windows_lie_around_cues_and_do_not_meet() -> None:
+    text = "a b " * 200 + "passport " + "c d " * 200 + "felony, then a salary " + "e f " * 200
+    parts = windows(text)
+    assert len(parts) == 2
+    assert all(text[begin - 1] == " " and text[end] == " " for begin, end in parts)
+    for word in ("passport", "felony", "salary"):
+        at = text.index(word)
+        assert any(begin <= at - WINDOW + 4 and at + len(word) + WINDOW <= end for begin, end in parts)
+    assert windows("nothing of the kind") == []
+    assert windows("x" * 5000 + " passport " + "y" * 5000)[0][1] < 5600
+
+
+def test_what_is_read_of_one_document_is_bounded_and_the_rest_counted() -> None:
+    parts = windows("passport " * 100_000)
+    read, unread = within(parts, MOST)
+    assert sum(end - begin for begin, end in read) == MOST
+    assert unread == sum(end - begin for begin, end in parts) - MOST
