@@ -35,6 +35,7 @@ from stemma.planning.expected_keys import Keys
 from stemma.planning.planned_jobs import keep
 from stemma.provenance.trust import Records
 from stemma.store.local import Store
+from stemma.workflow import hooks
 from stemma.workflow.adopt_build import Idle, keep_build, settle
 from stemma.workflow.cache_lookup import Foresight
 from stemma.workflow.escape_wildcards import literal_params, respect_literals, text
@@ -112,9 +113,8 @@ def attach(workflow, settings: Settings) -> Attached:
         mark_views(keys, plan)
         judge_submission(workflow, Foresight(keys, Records.of(settings)), plan)
         logger.addHandler(Idle(lambda: plain_errors(lambda: rest(workflow))))
-        after = workflow._onsuccess
-        workflow._onsuccess = lambda log: (plain_errors(lambda: clear(workflow)), after(log))
-        workflow.onstart(lambda log: plain_errors(lambda: begin(workflow)))
+        hooks.before(workflow, "onstart", lambda: plain_errors(lambda: begin(workflow)))
+        hooks.before(workflow, "onsuccess", lambda: plain_errors(lambda: clear(workflow)))
     return workflow.attached
 
 

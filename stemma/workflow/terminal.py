@@ -19,6 +19,7 @@ from stemma.cluster.markers import read_marker
 from stemma.commands.status import clock
 from stemma.execute.run import line
 from stemma.store.local import Store
+from stemma.workflow import hooks
 from stemma.workflow.forecast import Outlook, look_ahead
 
 STOPPED = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
@@ -57,13 +58,7 @@ class Terminal(logging.Handler):
     def listen(self) -> None:
         """Hear Snakemake's events; be asked when the run has failed."""
         logger.addHandler(self)
-        after = self.workflow._onerror
-
-        def onerror(log) -> None:
-            after(log)
-            self.end()
-
-        self.workflow._onerror = onerror
+        hooks.after(self.workflow, "onerror", self.end)
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
