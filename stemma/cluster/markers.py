@@ -1,7 +1,7 @@
 """Markers: what each job of the present run is doing, for those who watch (stemma/cluster/status.py,
 stemma/cluster/job_log.py).
 
-results/.records/run.json says what the main snakemake set out to do; results/.records/jobs/ holds one small file per
+results/.records/run.json says what the main snakemake set out to do; results/.records/.jobs/ holds one small file per
 job, which its runner writes at its start and at its end. They are no artifacts: no key, record or result depends on
 them, nothing is fsynced, and where they cannot be written the job goes on without. A run clears those of the last.
 Params, environment variables and the words of a command line never enter them.
@@ -24,7 +24,7 @@ from stemma.base.files import beside
 from stemma.base.typed_json import made
 from stemma.cluster.slurm import comment_of
 
-RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/jobs")
+RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/.jobs")  # no artifact bears a dot
 SUFFIX = ".job"  # pointers end in .json: no search for them reads these
 
 

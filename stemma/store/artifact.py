@@ -25,6 +25,7 @@ SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside it
 POINTERS = Path("results/.records")
 MARK = ".view"  # of what is said about a view, which has no record
 ENTRY = 5  # parts of what is said of a file
+OWN = ("build", "calls", "config", "plan", "run", "settings", "sources", "sources-read", "stamps")  # not pointers there
 Files = dict[str, list]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
 
 
@@ -80,6 +81,18 @@ def pointer_path(path: Path) -> Path:
     """Where the pointer of a declared path lies: results/.records/, mirroring results/."""
     inside = path.relative_to("results") if path.is_relative_to("results") else Path(str(path).lstrip("/"))
     return POINTERS / f"{inside}.json"
+
+
+def check_declared(path: str) -> None:
+    """Raise StemmaError for a path that no output may have: outside results/, or with a name that the engine needs."""
+    results, _, inside = path.partition("/")
+    if results != "results" or ".." in inside.split("/"):
+        raise StemmaError(f"{path} lies outside results/, and the engine writes nowhere else; correct the rule")
+    if inside == MANIFEST:
+        raise StemmaError(f"{path}: results/ as a whole can be no artifact; give the rule a directory in it")
+    if inside.startswith(".") or inside in OWN:
+        kept = f"{POINTERS}/{inside}.json" if inside in OWN else f"results/{inside.partition('/')[0]}"
+        raise StemmaError(f"{path}: the engine keeps something of its own in {kept}; give the output another name")
 
 
 def read_pointer(path: Path, directory: Path = Path()) -> Pointer | None:

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from stemma.base.digest import plain
 from stemma.planning.planned_jobs import Wanted
+from stemma.store.artifact import check_declared
 
 COMMAND = re.compile(r"python -m stemma run (\S+)")
 ENGINE = "python -m stemma "
@@ -51,6 +52,8 @@ class RulePlan:
             files = files or (rule.expand_input(wildcards)[0], rule.expand_output(wildcards)[0])
             script = script_of(rule)
             inputs, outputs = (named(some, needed=bool(script)) for some in files)
+            for _, path in outputs if script else ():
+                check_declared(path)
             self.jobs[place] = Wanted(
                 rule.name,
                 script,

@@ -1,0 +1,64 @@
+"""Names that the engine needs for itself below results/ are refused for outputs, before any job; others may be had."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from stemma.base.digest import read_json
+from stemma.base.errors import StemmaError
+from stemma.store.artifact import OWN, Pointer, check_declared
+from tests.stemma.conftest import ALL_RUN, Toy, jobs
+
+FINAL = "results/final.txt"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("results/run", "keeps something of its own in results/.records/run.json"),
+        ("results/.store/x.txt", "keeps something of its own in results/.store"),
+        ("results/.records/x.txt", "keeps something of its own in results/.records"),
+        ("results/manifest.json", "results/ as a whole can be no artifact"),
+        ("elsewhere/x.txt", "lies outside results/"),
+        ("results/../x.txt", "lies outside results/"),
+    ],
+)
+def test_names_that_the_engine_needs_are_refused(path: str, told: str):
+    with pytest.raises(StemmaError, match=f"^{re.escape(path)}.*{re.escape(told)}"):
+        check_declared(path)
+
+
+def test_they_are_refused_before_any_job(toy: Toy):
+    toy.replace("Snakefile", f'"{FINAL}"', '"results/run"')
+    for command in (["-n"], []):
+        done = toy.snakemake(*command)
+        assert done.returncode == 1
+        assert jobs(done) == []
+        [line] = [line for line in (done.stdout + done.stderr).splitlines() if "error: " in line]
+        assert line.startswith("error: results/run: the engine keeps")
+
+
+@pytest.mark.parametrize("path", ["results/jobs", "results/run/x.txt", "results/run.txt", "results/a.b/manifest.json"])
+def test_all_others_may_be_had(path: str):
+    check_declared(path)
+
+
+def test_what_is_noted_of_jobs_is_not_in_the_way(toy: Toy):
+    toy.replace("Snakefile", f'"{FINAL}"', '"results/jobs/final.txt"')
+    assert toy.build() == ALL_RUN
+    toy.replace("config.yaml", "times: 2", "times: 3")
+    assert toy.build("results/joined.txt") == ALL_RUN[:2]  # a run clears what the one before it noted
+    assert (toy.path / "results/.records/jobs/final.txt.json").exists()
+
+
+def test_those_are_all_that_it_needs(built: Toy):
+    """What lies beside the pointers and is none."""
+    built.replace("config.yaml", "times: 2", "times: 3")
+    built.build()
+    (built.path / "results/joined.txt").touch()
+    assert built.build() == []
+    records = built.path / "results/.records"
+    found = {file.name for file in records.glob("*.json") if Pointer.of_json(read_json(file)) is None}
+    assert found == {f"{name}.json" for name in OWN}
+    assert {file.name for file in Path(records).glob("*.json")} - found == {"final.txt.json", "joined.txt.json"}
