@@ -4,7 +4,7 @@ import argparse
 import json
 
 from stemma.base.settings import Settings
-from stemma.provenance.catalogue import size_text
+from stemma.base.wording import size_text
 from stemma.provenance.gc import Plan, plan
 from stemma.store.local import Store
 

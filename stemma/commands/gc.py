@@ -9,8 +9,8 @@ import argparse
 import time
 
 from stemma.base.settings import Settings, cache_of
-from stemma.provenance.catalogue import size_text
-from stemma.provenance.gc import Plan, bytes_in, collect, plan
+from stemma.base.wording import bytes_in, size_text
+from stemma.provenance.gc import Plan, collect, plan
 from stemma.store.local import Store
 from stemma.store.scratch import abandoned, remove
 

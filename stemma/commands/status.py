@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from dataclasses import asdict
 
+from stemma.base.wording import clock
 from stemma.cluster.status import Job, Run, look
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -89,10 +90,3 @@ def section(title: str, jobs: list[Job], now: float) -> list[str]:
         lines.append(f"  {job.rule:<15} {job.target:<40} {', '.join(filter(None, facts))}")
         lines += [f"      {text}" for text in job.last]
     return lines
-
-
-def clock(seconds: float) -> str:
-    """0:07, 12:31, 3:04:05."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -61,24 +61,8 @@ def as_text(target: str, call: Call, chain: list) -> str:
         took = f"{stale.seconds:.1f} s" if stale.seconds is not None else "never timed"
         took += " as others of its rule" * (stale.estimated and stale.seconds is not None)
         lines.append(f"{stale.target}  {stale.rule}  ({took})")
-        lines += [f"    {line(change)}" for change in stale.changes]
+        lines += [f"    {change}" for change in stale.changes]
         if stale.waits_for:
             others = f" and {len(stale.waits_for) - 3} more" if len(stale.waits_for) > 3 else ""
             lines.append(f"    after {', '.join(stale.waits_for[:3])}{others}")
     return "\n".join(map(printable, lines))
-
-
-def line(change) -> str:
-    """config process.thresholds.words.min: 50 -> 80"""
-    if change.old is None and change.new is None:
-        return f"{change.what}: {change.name}"
-    old, new = (short(value) for value in (change.old, change.new))
-    return f"{change.what} {change.name}: {old} -> {new}"
-
-
-def short(value: object) -> str:
-    """A value in at most 60 characters; a digest in 12."""
-    text = "none" if value is None else json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
-    if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
-        return text[:12]
-    return text if len(text) <= 60 else f"{text[:57]}..."

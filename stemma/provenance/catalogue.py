@@ -111,19 +111,3 @@ def place(path: str, found: dict[str, Artifact], ordered: dict[str, Artifact]) -
             waiting += missing
             continue
         ordered.setdefault(waiting.pop(), found[name])
-
-
-def short(value: object) -> str:
-    """A figure as people read it: thousands separated, four significant digits."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-
-
-def size_text(size: float) -> str:
-    """Bytes in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

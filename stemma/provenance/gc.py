@@ -15,7 +15,6 @@ Never touches results/, nor the shared store: who else uses that cannot be known
 import contextlib
 import errno
 import os
-import re
 import time
 from calendar import timegm
 from collections.abc import Iterable, Iterator
@@ -32,7 +31,6 @@ from stemma.store import artifact
 from stemma.store.local import Store
 from stemma.store.manifest import is_digest
 
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 GRAIN = 2  # seconds: the coarsest time stamps of a file system
 
 
@@ -301,11 +299,3 @@ def oldest_job(store: Store) -> float:
         except FileNotFoundError:  # it has just ended
             continue
     return min(begun) - GRAIN
-
-
-def bytes_in(text: str) -> int:
-    """Inverse of size_text: `20GB`, `1.5 TB`, `500000`. Raises StemmaError."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text)
-    if not found:
-        raise StemmaError(f"--budget {text!r} is no size; write it like 20GB (B, kB, MB, GB or TB)")
-    return int(float(found[1]) * UNITS[found[2]])

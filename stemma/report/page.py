@@ -13,12 +13,13 @@ from pathlib import Path
 from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.settings import Settings
-from stemma.provenance.catalogue import Artifact, current, short, size_text
+from stemma.base.wording import duration, short, size_text
+from stemma.provenance.catalogue import Artifact, current
 from stemma.provenance.trust import Records
 from stemma.provenance.verify import Verifier
 from stemma.report import poster as description
 from stemma.report.family import Family, Line
-from stemma.report.values import figures, rows, seconds
+from stemma.report.values import figures, rows
 from stemma.store.local import Store
 from stemma.store.placement import write_view
 
@@ -68,7 +69,7 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": short, "size": size_text, "rows": rows, "seconds": seconds, "svg": Markup}
+    environment.filters |= {"short": short, "size": size_text, "rows": rows, "seconds": duration, "svg": Markup}
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     text = environment.get_template("report.html").render(
         poster=poster,

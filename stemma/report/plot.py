@@ -8,7 +8,7 @@ import html
 import math
 from dataclasses import dataclass
 
-from stemma.provenance.catalogue import short
+from stemma.base.wording import short
 
 HEIGHT = 200  # pixels of the plot's field
 POINTS = 400  # of a series; of a longer one the least and the greatest of each stretch

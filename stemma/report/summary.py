@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from stemma.base.wording import size_text
 from stemma.provenance import standing_build
-from stemma.provenance.catalogue import Artifact, current, size_text
+from stemma.provenance.catalogue import Artifact, current
 from stemma.provenance.trust import Records
 from stemma.report.poster import load
 from stemma.report.values import figures

@@ -10,7 +10,8 @@ import re
 
 from stemma.base.digest import from_json
 from stemma.base.errors import StemmaError
-from stemma.provenance.catalogue import Artifact, short, size_text
+from stemma.base.wording import duration, short, size_text
+from stemma.provenance.catalogue import Artifact
 
 JSON_LIMIT = 2_000_000  # bytes of an artifact that is read for one of its values
 GATHERED = {
@@ -132,18 +133,8 @@ def shown(value: object, kind: str) -> str:
     if kind == "percent":
         return f"{100 * value:.1f} %"
     if kind == "seconds":
-        return seconds(value)
+        return duration(value)
     return short(value)
-
-
-def seconds(value: float) -> str:
-    """A duration: 0.3 s, 12 s, 3 min 5 s, 2 h 7 min."""
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def is_number(value: object) -> bool:

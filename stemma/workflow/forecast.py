@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stemma.cluster.markers import planned
-from stemma.commands.why import line
 from stemma.provenance.index import Index
 from stemma.provenance.timing import Durations, time_left
 from stemma.provenance.trust import Records
@@ -119,4 +118,4 @@ def told(change: Change) -> tuple[str, str | None]:
     if change.what == "code":
         module, _, function = change.name.partition(": ")
         return f"code {module}", function or None
-    return line(change), None
+    return str(change), None

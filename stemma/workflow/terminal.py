@@ -15,8 +15,8 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from stemma.base.colour import coloured
+from stemma.base.wording import clock, plural
 from stemma.cluster.markers import read_marker
-from stemma.commands.status import clock
 from stemma.execute.run import line
 from stemma.store.local import Store
 from stemma.workflow import hooks
@@ -193,8 +193,3 @@ def first(names: list[str]) -> str:
     """The first few of them."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def plural(count: int, name: str) -> str:
-    """1 job, 2 jobs"""
-    return f"{count:,} {name}{'' if count == 1 else 's'}"

@@ -15,6 +15,7 @@ from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.settings import Settings
 from stemma.base.typed_json import made
+from stemma.base.wording import in_brief
 from stemma.code import numeric
 from stemma.code.closure import Closure, Description
 from stemma.planning.call import Call
@@ -59,6 +60,12 @@ class Change:
     name: str
     old: object = None
     new: object = None
+
+    def __str__(self) -> str:
+        """config process.thresholds.words.min: 50 -> 80"""
+        if self.old is None and self.new is None:
+            return f"{self.what}: {self.name}"
+        return f"{self.what} {self.name}: {in_brief(self.old)} -> {in_brief(self.new)}"
 
 
 @dataclass

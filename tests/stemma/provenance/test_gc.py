@@ -221,17 +221,6 @@ def test_reach_is_the_transitive_closure(data):
     assert gc.Family(lost).reach(start) == expected  # found by what they made, where the records were replaced
 
 
-@given(st.integers(0, 10**6), st.sampled_from(sorted(gc.UNITS)), st.booleans())
-def test_sizes_are_read(number, unit, space):
-    assert gc.bytes_in(f"{number}{' ' * space}{unit}B") == number * gc.UNITS[unit]
-
-
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "1 GiB", "1,5GB"])
-def test_no_size_is_named(text):
-    with pytest.raises(StemmaError, match="write it like 20GB"):
-        gc.bytes_in(text)
-
-
 def test_what_is_no_part_of_a_store_is_left_alone(tmp_path, half):
     """Whoever can write to a store may put anything there: it does not stop gc, and what is not the store's stays."""
     yard = copy_of(half, tmp_path / "yard", 2)

@@ -16,7 +16,7 @@ from stemma.report import page as page_module
 from stemma.report.family import tree
 from stemma.report.plot import Level, Series, chart, thinned, ticks
 from stemma.report.poster import drawn, load
-from stemma.report.values import chosen, figures, natural, seconds
+from stemma.report.values import chosen, figures, natural
 from tests.stemma.conftest import REPOSITORY
 from tests.stemma.hostile import ATTACK, NAME, page_of, prepared
 
@@ -226,10 +226,6 @@ def test_a_tree_unfolds_each_name_once_and_ends():
     assert left == 0
     lines, left = tree("r", {"r": [str(n) for n in range(100)]})
     assert len(lines) == 40 and left == 60
-
-
-def test_durations():
-    assert [seconds(value) for value in (0.26, 12, 61, 7620)] == ["0.3 s", "12 s", "1 min 1 s", "2 h 7 min"]
 
 
 def test_the_register_finds_by_source_and_digest(artifacts, toy):
