@@ -36,3 +36,12 @@ def warn(text: str) -> None:
 
 class StemmaError(Exception):
     """One line: what is wrong, where, and what to do."""
+
+
+class Outdated(StemmaError):
+    """What a job was asked to be made from is not there any more: another try of this snakemake's finds no other."""
+
+    ADVICE = "run snakemake again"
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} after this snakemake began; {self.ADVICE}")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 BLOCK = 1 << 20
+PARENT = "STEMMA_PARENT"  # the process that a job does not outlive
 TEMPORARY = re.compile(r"\..+~.+-\d+-tmp", re.DOTALL)
 FICLONE = 0x40049409  # ioctl of <linux/fs.h>: share the blocks of another file, copy on write
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)

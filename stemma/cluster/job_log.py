@@ -8,6 +8,7 @@ stemma/workflow/terminal.py.
 import sys
 from pathlib import Path
 
+from stemma.base.errors import Outdated
 from stemma.base.log_tail import telling
 from stemma.cluster.markers import Marker, read_marker
 from stemma.cluster.slurm import reason_of_end, state_of
@@ -62,6 +63,8 @@ def failed(executor, info, msg: str, logs: list[str]) -> None:
         markers = [(member, marker_of(member, number)) for member in members(job)]
         blamed = [(member, marker) for member, marker in markers if marker and marker.state != "done"] or markers[:1]
         told = []
+        if any(marker and marker.is_final for _, marker in blamed):
+            give_up(job)
         for member, marker in blamed:
             member.told = marker and marker.started
             why, where, advice = reason(member, marker, number, msg, logs)
@@ -91,6 +94,8 @@ def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[
     where = f" ({'Slurm job' if state else 'job'} {number}{f' on {marker.node}' if marker else ''})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
     by_slurm = state in ("OUT_OF_MEMORY", "TIMEOUT") or state in BY_SLURM and marker and marker.state == "stopped"
+    if marker and marker.is_final:
+        return marker.error.removesuffix(f"; {Outdated.ADVICE}"), log + where, Outdated.ADVICE
     if marker and marker.error and not by_slurm:
         return marker.error, ("" if str(job.log[0]) in marker.error else log) + where, "mend that, then run again"
     if state in BY_SLURM:

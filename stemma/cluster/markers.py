@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stemma.base.digest import read_json
-from stemma.base.errors import StemmaError, refusal
+from stemma.base.errors import Outdated, StemmaError, refusal
 from stemma.base.files import beside
 from stemma.base.typed_json import made
 from stemma.cluster.slurm import comment_of
@@ -53,7 +53,7 @@ class Process:
 @dataclass
 class Marker:
     """One job's: `state` is running, done, failed or stopped; `how` is hit or run; `more`: outputs beside the target;
-    times are seconds since 1970."""
+    `is_final`: no further try of the same helps; times are seconds since 1970."""
 
     rule: str
     target: str
@@ -69,6 +69,7 @@ class Marker:
     more: int = 0
     how: str | None = None
     error: str | None = None
+    is_final: bool = False
     ended: float | None = None
 
     @property
@@ -138,7 +139,7 @@ def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: 
         yield marker
         marker.state = "done"
     except StemmaError as error:
-        marker.error = str(error)
+        marker.error, marker.is_final = str(error), isinstance(error, Outdated)
         raise
     except OSError as error:
         marker.error = refusal(error) or repr(error)

@@ -103,5 +103,5 @@ def is_for_now(msg: str) -> bool:
 
 
 def give_up(job) -> None:
-    """What was refused for good is not tried again. Its resources stay those of this attempt: they are being freed."""
+    """What can never be done is not tried again. Its resources stay those of this attempt: they are being freed."""
     job._attempt = (job.restart_times or 0) + 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.base.errors import StemmaError, no_space
-from stemma.base.files import is_alive
+from stemma.base.files import PARENT, is_alive
 from stemma.execute.landlock import Ruleset
 from stemma.execute.sandbox import Sandbox
 from stemma.store.placement import fresh
@@ -25,7 +25,6 @@ from stemma.store.placement import fresh
 PROGRESS = "… "
 ERROR = "error: "
 PR_SET_PDEATHSIG = 1
-PARENT = "STEMMA_PARENT"
 GRACE = 60
 FULL = "No space left on device"
 DENIED = "ermission denied"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stemma.base import digest
 from stemma.base.digest import SOURCES, StatCache
-from stemma.base.errors import StemmaError
+from stemma.base.errors import Outdated, StemmaError
 from stemma.base.settings import Settings
 from stemma.code import numeric
 from stemma.code.closure import closure_of
@@ -99,10 +99,10 @@ def resolve_inputs(job: Job, records: Records) -> list[Input]:
 
 
 def as_asked(job: Job, path: str, key: str, otherwise: str) -> None:
-    """Raise StemmaError unless the job finds what it was asked to be made from: its expected key says so, and who reads
+    """Raise Outdated unless the job finds what it was asked to be made from: its expected key says so, and who reads
     it later believes that."""
     if not key.startswith(job.made_from.get(path, "")):
-        raise StemmaError(f"{otherwise} after this snakemake began; run snakemake again")
+        raise Outdated(otherwise)
 
 
 def build(action: Action, steady: Steady, workspace: Path, log: Path) -> dict:

@@ -23,11 +23,12 @@ from snakemake.shell import shell
 
 from stemma.base import digest
 from stemma.base.errors import StemmaError, refusal, warn
-from stemma.base.files import where_writable
+from stemma.base.files import PARENT, where_writable
 from stemma.base.settings import Settings
 from stemma.cluster.job_log import announce, say
 from stemma.cluster.markers import begin_run
 from stemma.cluster.resources import adapt_resources, end_leftovers, lead, slurm_executor
+from stemma.cluster.ticketing import frozen_flags, submit_tickets
 from stemma.code.closure import reader_of
 from stemma.execute.run import TOLD
 from stemma.planning.call import Call, spelled
@@ -99,7 +100,7 @@ def attach(workflow, settings: Settings) -> Attached:
             )
     told = workflow.is_main_process and speak(workflow)
     python, house = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, root))
-    exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} STEMMA_PARENT={os.getpid()}"
+    exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} {PARENT}={os.getpid()}"
     exported += f" {TOLD}=1" * told
     shell.prefix(text(f"export {exported}; "))
     read = workflow.config_settings
@@ -135,6 +136,8 @@ def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callabl
     def flags(wildcards, input, output):
         if rule.workflow.dryrun and not rule.workflow.output_settings.printshellcmds:
             return ""  # nobody will see it
+        if frozen := frozen_flags(str(output[0])):
+            return frozen
         values = dict(wildcards.items())
         job = plan.job(rule, values)
         options = [
@@ -185,6 +188,7 @@ def begin(workflow) -> None:
         lead(slurm)
     if not workflow.local_exec:
         announce(workflow)
+    submit_tickets(workflow, attached.keys.root)
     Store.of(attached.settings).add_bytes(attached.config)
     digest.write_atomically(CONFIG, attached.config)
     attached.settings.save()

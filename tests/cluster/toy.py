@@ -15,7 +15,7 @@ from tests.stemma.conftest import Toy
 
 SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\w+)")
 PATIENCE = 180
-QUIET = ("--quiet", "rules", "progress", "host", "reason")
+QUIET = ("--quiet", "rules", "host", "reason")
 
 
 class Running:

@@ -188,10 +188,13 @@ def test_a_script_that_fails_says_why_at_each_attempt(yard: Yard):
 
 
 @generic
-def test_a_job_whose_runner_never_began_says_the_last_of_its_log(yard: Yard):
+@pytest.mark.parametrize("options", [(), ("--sdm", "env-modules")])
+def test_a_job_whose_runner_never_began_says_the_last_of_its_log(yard: Yard, options):
+    """What begins instead: the ticket's command line; a snakemake, where the node needs one."""
     full = "raise OSError(28, 'No space left on device', '/home/me/.cache/a')"
     yard.replace("Snakefile", "rule all:", f"if not workflow.is_main_process:\n    {full}\n\nrule all:")
-    line = yard.only_line("--retries", "0")
+    yard.replace("Snakefile", '"python -m stemma', f'"python -c \\"{full}\\" && python -m stemma')
+    line = yard.only_line("--retries", "0", *options)
     assert "it ended, and last said: " in line
     assert "No space left on device: '/home/me/.cache/a'" in line
     assert "; log .snakemake/generic_logs/first-1.log (job 1); " in line

@@ -1,0 +1,109 @@
+"""How jobs are submitted: with their command line, in a ticket (stemma/cluster/ticket.py), instead of with a snakemake.
+
+What a node needs is known when a job is submitted, and must not change while it waits. What only a snakemake can do on
+the node (containers, conda, another rule's job in a group) still takes one along; it finds the engine's part of its
+command lines frozen. Reaches into how executors write their commands; tests/stemma/cluster/test_ticketing.py holds it.
+"""
+
+import json
+import os
+import secrets
+import shlex
+import shutil
+from pathlib import Path
+
+from snakemake.settings.types import SharedFSUsage
+from snakemake.shell import shell
+
+from stemma.base.digest import write_atomically
+from stemma.cluster.job_log import members
+from stemma.cluster.resources import slurm_executor
+from stemma.cluster.ticket import SUFFIX, TICKETS, Task, Ticket
+from stemma.workflow.rules import script_of
+
+FROZEN = "STEMMA_FROZEN"  # where a snakemake on a node finds `flags` of its jobs
+UNKNOWN = "<TBD>"  # what Snakemake writes for a resource that only the node knows
+
+
+def submit_tickets(workflow, root: Path) -> None:
+    """From now on what this workflow submits takes its ticket along. Those of an earlier run go: what has waited since
+    then for its turn does nothing any more."""
+    shutil.rmtree(TICKETS, ignore_errors=True)
+    if workflow.local_exec:
+        return
+    run, executor_class = secrets.token_hex(4), workflow.executor_plugin.executor
+    inner = executor_class.format_job_exec
+
+    def format_job_exec(executor, job) -> str:
+        ours = [member for member in members(job) if script_of(member.rule)]
+        if not ours:
+            return inner(executor, job)
+        path = (TICKETS / f"{run}-{job.jobid}-{job.attempt}{SUFFIX}").absolute()
+        ticket = ticket_of(workflow, root, job)
+        if needs_snakemake(workflow, job, ticket):
+            flags = {str(member.output[0]): member.params.flags for member in ours}
+            write_atomically(path, json.dumps(flags).encode())
+            return f"export {FROZEN}={shlex.quote(str(path))} && {inner(executor, job)}"
+        ticket.write(path)
+        return command(executor, job, root, path)
+
+    executor_class.format_job_exec = format_job_exec
+
+
+def frozen_flags(place: str) -> str | None:
+    """In a snakemake on a node: the `flags` that the job of a first output had when it was submitted."""
+    path = os.environ.get(FROZEN)
+    return json.loads(Path(path).read_bytes())[place] if path else None
+
+
+def needs_snakemake(workflow, job, ticket: Ticket) -> bool:
+    """Is there something to do on the node that a ticket does not say?"""
+    tasks = [task for layer in ticket.layers for task in layer]
+    return (
+        bool(workflow.deployment_settings.deployment_method)
+        or SharedFSUsage.INPUT_OUTPUT not in workflow.storage_settings.shared_fs_usage
+        or any(member.is_shadow or not script_of(member.rule) for member in members(job))
+        or any(UNKNOWN in task.command for task in tasks)
+    )
+
+
+def ticket_of(workflow, root: Path, job) -> Ticket:
+    """The ticket of a job or a group."""
+    if job.is_group():
+        job.finalize()
+    layers = [sorted(layer, key=str) for layer in job.toposorted] if job.is_group() else [[job]]
+    return Ticket(
+        directory=str(Path.cwd()),
+        root=str(root),
+        shell=shell.get_executable() or "bash",
+        layers=[[task_of(member) for member in layer] for layer in layers],
+        threads=job.threads,
+        latency=workflow.execution_settings.latency_wait,
+        step=step_of(job) if slurm_executor(workflow) else [],
+    )
+
+
+def task_of(job) -> Task:
+    """One job's part."""
+    benchmark = str(job.benchmark) if job.benchmark else None
+    return Task(job.shellcmd, list(map(str, job.input)), benchmark, job.threads)
+
+
+def step_of(job) -> list[str]:
+    """How Slurm's plugin would start the job in its allocation."""
+    from snakemake_executor_plugin_slurm_jobstep import get_cpu_setting, get_gpu_setting, get_node_setting
+
+    if job.resources.get("mpi"):
+        return ["env"]
+    gpus = get_gpu_setting(job)
+    return f"srun -n1 --cpu-bind=q {get_cpu_setting(job, bool(gpus))} {gpus} {get_node_setting(job)}".split()
+
+
+def command(executor, job, root: Path, path: Path) -> str:
+    """What the node executes, between what the executor puts before and after it."""
+    before = executor.workflow.spawned_job_args_factory.precommand(executor_common_settings=executor.common_settings)
+    prefix, suffix = executor.get_job_exec_prefix(job), executor.get_job_exec_suffix(job)
+    words = ["env", f"PYTHONPATH={root}", executor.get_python_executable(), "-m", "stemma", "job", str(path)]
+    words += ["--patience", str(executor.workflow.execution_settings.latency_wait)]
+    steps = [prefix, executor.get_envvar_declarations().rstrip(" &"), before, shlex.join(words), suffix]
+    return " && ".join(filter(None, steps))
