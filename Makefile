@@ -18,7 +18,7 @@ setup: .venv/.runtime  ## a virtual environment with the pinned packages of envs
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/runtime.lock
-	@$(BIN)/python -c 'import site, pathlib; pathlib.Path(site.getsitepackages()[0], "stemma.pth").write_text("$(CURDIR)\n")'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: .venv/.runtime envs/dev.lock

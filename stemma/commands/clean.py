@@ -1,5 +1,7 @@
 """Remove from results/ what the engine put there; the store keeps it, and what is not the engine's stays.
 
+    stemma clean
+
 Logs and benchmarks, which the store does not keep, stay too, and so do the stores, results/.aside/ and what the engine
 remembers of sources and code.
 """

@@ -1,4 +1,9 @@
-"""Print what a script's result depends on in code: modules, data files, distributions."""
+"""Print what a script's result depends on in code: modules, data files, distributions.
+
+    stemma closure scripts/align/dpo.py
+
+Each comes with a digest of its meaning, in which comments, docstrings and layout have no part.
+"""
 
 import argparse
 from pathlib import Path

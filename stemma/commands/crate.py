@@ -1,4 +1,9 @@
-"""Write the run as a Provenance Run Crate (RO-Crate) from its records."""
+"""Write the run as a Provenance Run Crate (RO-Crate) from its records.
+
+    stemma crate results/crate Snakefile rules/*.smk
+
+The directory gets ro-crate-metadata.json and the workflow's files; artifacts are named where they lie, with digests.
+"""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,9 @@
-"""Print how much the store holds, by rule, what is in use and what gc would free."""
+"""Print how much the store holds, by rule, what is in use and what gc would free.
+
+    stemma du
+
+A file that results/ links too is counted as in use.
+"""
 
 import argparse
 import json

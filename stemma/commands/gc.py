@@ -1,5 +1,8 @@
 """Remove from the store what no directory that builds with it uses any more.
 
+    stemma gc --dry-run
+    stemma gc --budget 20GB
+
 What results/ shows stays, with all that it was made from. With --budget also the latest used of the rest stays, until
 its objects would exceed that size. What jobs left for another attempt goes when it is old, compiled code when no job
 has used it for long. Jobs may run meanwhile. The shared store is left as it is.

@@ -1,4 +1,9 @@
-"""Write the public keys, so that others can check what was signed here: records.pem (ed25519), models.pem (ECDSA)."""
+"""Write the public keys, so that others can check what was signed here: records.pem (ed25519), models.pem (ECDSA).
+
+    stemma keys public-keys/
+
+They are public: whoever has them can check records and models, and sign nothing.
+"""
 
 import argparse
 from pathlib import Path

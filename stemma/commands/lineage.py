@@ -1,4 +1,10 @@
-"""Print what an artifact was made from, down to the raw bytes."""
+"""Print what an artifact was made from, down to the raw bytes.
+
+    stemma lineage results/models/dpo
+    stemma lineage results/models/dpo --dot | dot -Tsvg > lineage.svg
+
+Ancestors are those that were really read, whatever stands at their paths by now.
+"""
 
 import argparse
 

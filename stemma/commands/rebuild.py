@@ -1,5 +1,7 @@
 """Build targets again from nothing, in a clean directory past the cache, and compare every artifact with what is here.
 
+    stemma rebuild results/tokenizer/vocab.json --keep-downloads
+
 Exit status 0: all equal, byte for byte; 1: something differs, which is named; 2: it could not be built or compared.
 The tree is built below $TMPDIR (or /tmp) and removed afterwards, unless --directory says where to keep it.
 """

@@ -1,4 +1,9 @@
-"""Write the HTML page of a run from its records."""
+"""Write the HTML page of a run from its records.
+
+    stemma report rules/poster.yaml results/report/index.html
+
+The page holds all that it shows and loads nothing.
+"""
 
 import argparse
 from pathlib import Path

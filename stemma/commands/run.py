@@ -12,17 +12,25 @@ from stemma.provenance.record import Job
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What stemma/workflow/attach.py renders."""
-    parser.add_argument("script")
-    for name in ("rule", "expected", "log"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--settings", type=Settings.of_json, required=True, metavar="JSON")
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("script", help="scripts/<stage>/<rule>.py")
+    for name, use in (
+        ("rule", "its rule"),
+        ("expected", "its expected key"),
+        ("log", "the file that the script's output goes to"),
+    ):
+        parser.add_argument(f"--{name}", required=True, help=use)
+    parser.add_argument(
+        "--settings", type=Settings.of_json, required=True, metavar="JSON", help="where the engine keeps things"
+    )
+    parser.add_argument("--threads", type=int, required=True, help="how many the script may start")
     parser.add_argument("--shell", default="", help="what else stands in the shell line")
     for name in ("wildcards", "params"):
-        parser.add_argument(f"--{name}", type=json.loads, default={}, metavar="JSON")
+        parser.add_argument(f"--{name}", type=json.loads, default={}, metavar="JSON", help="the job's, by name")
     parser.add_argument("--made-from", default="", metavar="DIGEST,...", help="of the code, then of inputs and sources")
     for name in ("input", "source", "output"):
-        parser.add_argument(f"--{name}", action="append", default=[], metavar="NAME=PATH")
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="NAME=PATH", help="of main's argument NAME"
+        )
 
 
 def handle(parsed: argparse.Namespace) -> None:

@@ -1,4 +1,9 @@
-"""Print the record of an artifact: what it was made from, how, when, at what cost."""
+"""Print the record of an artifact: what it was made from, how, when, at what cost.
+
+    stemma show results/models/dpo
+
+It is printed as the signed statement holds it, in JSON.
+"""
 
 import argparse
 import json

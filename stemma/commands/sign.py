@@ -1,4 +1,9 @@
-"""Sign a model directory: writes model.sig, which OpenSSF Model Signing's own verifier checks."""
+"""Sign a model directory: writes model.sig, which OpenSSF Model Signing's own verifier checks.
+
+    stemma sign results/models/dpo/manifest.json
+
+Whoever has models.pem, which `stemma keys` writes, can check it.
+"""
 
 import argparse
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Say what goes on in this directory: which jobs run, wait or failed, on which node, since when, how long it may take.
 
-    python -m stemma status
-    python -m stemma status --watch 5
+    stemma status
+    stemma status --watch 5
 
 During a build, local or on Slurm, and after it. Times left come from the records of earlier jobs; waits in a queue are
 not in them. Exit status 0 unless nothing was ever built here.

@@ -1,4 +1,9 @@
-"""Print what was built: artifacts, sizes, digests, key figures."""
+"""Print what was built: artifacts, sizes, digests, key figures.
+
+    stemma summary --poster rules/poster.yaml --target results/tokenizer/vocab.json
+
+A run ends with it.
+"""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,10 @@
-"""Print every artifact that descends from a file, a digest or a source."""
+"""Print every artifact that descends from a file, a digest or a source.
+
+    stemma used-by llm/align/dpo.py
+    stemma used-by foldoc
+
+By content: what has read these bytes descends from them, whichever job made them.
+"""
 
 import argparse
 

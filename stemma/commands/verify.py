@@ -1,5 +1,8 @@
 """Check signatures, digests and the chain of records, of one artifact with its ancestors or of the build in results/.
 
+    stemma verify
+    stemma verify results/models/dpo
+
 Exit status 0: all is as recorded. 1: something was edited, forged, damaged or lost; each such thing is one line.
 What is merely out of date (an edited source, a parent that was built anew) is mentioned and changes nothing.
 """

@@ -1,7 +1,7 @@
 """Say why a target is stale: what would run, what changed in each job, how long it took before.
 
-    python -m stemma why results/models/dpo/manifest.json
-    python -m stemma why results/clean/manifest.json --after 'process.thresholds.words.min=50'
+    stemma why results/models/dpo/manifest.json
+    stemma why results/clean/manifest.json --after 'process.thresholds.words.min=50'
 
 Without options the workflow is called as the last build here that wanted the target called it; the answer says how.
 --snakefile, --configfile and --config say otherwise, as for snakemake; --after is for a change not yet made. The exit
