@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,7 +50,7 @@ class Archive:
     open_raw: Callable[[str], BinaryIO]
     limits: Limits
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> BufferedReader:
         """A stream whose reads raise InputError where the data is truncated, damaged or a bomb."""
         label = f"{self.label}: {name}"
         with damage_is_input_error(label):

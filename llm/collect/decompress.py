@@ -93,7 +93,7 @@ def unpacker(kind: str, file: BinaryIO) -> BinaryIO:
     return ZstdReader(file)
 
 
-def checked(file: BinaryIO, label: str) -> BinaryIO:
+def checked(file: BinaryIO, label: str) -> io.BufferedReader:
     """`file`, its reads raising InputError where a decoder finds damage."""
     return io.BufferedReader(Checked(file, label), CHUNK)
 

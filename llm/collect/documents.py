@@ -50,12 +50,18 @@ class Document:
 @dataclass
 class Report:
     """What is counted on the way: why members or texts were skipped, and which encodings, languages (of programs) and
-    licences were met."""
+    licences were met. `problem`: what was wrong with the first record that was broken."""
 
     skipped: Counter[str] = field(default_factory=Counter)
     decoded: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
+    problem: str = ""
+
+    def broken(self, reason: str, problem: str) -> None:
+        """Count a record that is skipped because it is broken. `problem` says where and how."""
+        self.skipped[reason] += 1
+        self.problem = self.problem or problem
 
 
 @dataclass
@@ -146,7 +152,7 @@ class Writer:
 def normalised(text: str) -> str:
     """Line ends as \\n, no byte order mark, no blank lines at the ends, no blanks at line ends."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").removeprefix("\ufeff")
-    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n")
+    return re.sub(r"(?<![ \t])[ \t]++$", "", text, flags=re.MULTILINE).strip("\n")
 
 
 def unusable(text: str) -> str | None:

@@ -177,9 +177,10 @@ class Collector:
             return self.problem
         if self.members:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.report.skipped.items()))
+            advice = self.report.problem or "look at its format and at include"
             return (
                 f"{label} yields nothing: {self.members} members as {recipe.format} "
-                f"({sample}): {reasons or 'no text in them'}; look at its format and at include"
+                f"({sample}): {reasons or 'no text in them'}; {advice}"
             )
         return (
             f"{label} yields nothing: no member matches include {self.include} (exclude "

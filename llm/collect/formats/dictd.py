@@ -16,26 +16,40 @@ from llm.errors import InputError
 INCLUDE = ["**/*.index"]
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 VALUES = {digit: value for value, digit in enumerate(DIGITS)}
+MOST_DIGITS = 11  # of 64 bits
+OVERLAP = 4  # times its size a dictionary's entries may have in all: they may overlap, but not without end
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per entry, in the order of the .dict file. Headwords that share an entry share its document."""
+    """One document per entry, in the order of the .dict file. Headwords that share an entry share its document. Broken
+    lines of the index and entries that end beyond the .dict are counted; if most do, the two do not belong together: an
+    InputError."""
     for name in names:
         if not name.endswith(".index"):
             report.skipped["not a dictionary's index"] += 1
             continue
         body_name = body_of(archive, name)
+        where = f"{archive.label}: {name}"
         index, body = decode(archive.read(name), report), archive.read(body_name)
-        for (offset, length), headwords in entries(index, f"{archive.label}: {name}").items():
-            if offset + length > len(body):
-                raise InputError(
-                    f"{archive.label}: {name}: entry '{headwords[0]}' ends at byte {offset + length:,}, "
-                    f"{body_name} has {len(body):,}; the two do not belong together"
-                )
+        found = entries(index, where, report)
+        inside = {span: headwords for span, headwords in found.items() if sum(span) <= len(body)}
+        outside = len(found) - len(inside)
+        if outside > len(inside):
+            raise InputError(
+                f"{where}: {outside:,} of {len(found):,} entries end beyond the {len(body):,} bytes of {body_name}; "
+                "the two do not belong together"
+            )
+        if outside:
+            report.skipped["entry outside of the dictionary"] += outside
+        left = OVERLAP * len(body)
+        for (offset, length), headwords in inside.items():
+            left -= length
             if headwords[0].startswith(("00-database", "00database")):
                 report.skipped["about the dictionary"] += 1
-                continue
-            yield entry(decode(body[offset : offset + length], report), headwords, body_name)
+            elif left < 0:
+                report.skipped["entry made of others"] += 1
+            else:
+                yield entry(decode(body[offset : offset + length], report), headwords, body_name)
 
 
 def body_of(archive: Archive, name: str) -> str:
@@ -47,17 +61,24 @@ def body_of(archive: Archive, name: str) -> str:
     return found[0]
 
 
-def entries(index: str, label: str) -> dict[tuple[int, int], list[str]]:
+def entries(index: str, where: str, report: Report) -> dict[tuple[int, int], list[str]]:
     """(offset, length) in bytes -> headwords, in the order of the entries."""
     found: dict[tuple[int, int], list[str]] = {}
     for number, line in enumerate(index.split("\n"), 1):
         if not line.strip():
             continue
         fields = line.split("\t")
-        if len(fields) < 3 or not set(fields[1] + fields[2]) <= VALUES.keys():
-            raise InputError(f"{label}: line {number} is not 'headword, offset, length' separated by tabs")
-        found.setdefault((number_of(fields[1]), number_of(fields[2])), []).append(fields[0])
+        numbers = fields[1:3]
+        if len(numbers) < 2 or not all(map(is_number, numbers)):
+            problem = f"{where}: line {number} is not 'headword, offset, length' separated by tabs"
+            report.broken("broken line of an index", problem)
+            continue
+        found.setdefault((number_of(numbers[0]), number_of(numbers[1])), []).append(fields[0])
     return dict(sorted(found.items()))
+
+
+def is_number(digits: str) -> bool:
+    return len(digits) <= MOST_DIGITS and set(digits) <= VALUES.keys()
 
 
 def number_of(digits: str) -> int:
@@ -73,9 +94,8 @@ def entry(text: str, headwords: list[str], name: str) -> Document:
     known = {plain(headword) for headword in headwords}
     lines = text.strip("\n").expandtabs(8).split("\n")
     title = lines[0].strip() if plain(lines[0]) in known else headwords[0]
-    while lines and plain(lines[0]) in known:
-        lines.pop(0)
-    body = re.sub(r"\{(\S|\S[^{}]*\S)\}", r"\1", "\n".join(lines).strip("\n"))
+    begin = next((number for number, line in enumerate(lines) if plain(line) not in known), len(lines))
+    body = re.sub(r"\{(\S|\S[^{}]*\S)\}", r"\1", "\n".join(lines[begin:]).strip("\n"))
     first, _, rest = body.partition("\n")  # often indented otherwise than the rest
     body = f"{first.strip()}\n{textwrap.dedent(rest)}".strip()
     return Document(f"{title}\n\n{body}" if body else "", title, f"{name}#{title}")

@@ -6,7 +6,6 @@ verbatim, rows of tables as lines. Of a page that calls itself an article the he
 text.
 """
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from kernels.html import END, IS_ARTICLE, START, TITLE_END, TITLE_START, scan
 from llm.collect.archive import Archive
 from llm.collect.decode import texts
 from llm.collect.documents import Document, Report
+from llm.collect.formats.character_references import unescaped
 from llm.collect.formats.html_boilerplate import TABLE
 
 INCLUDE = ["**/*.html", "**/*.htm", "**/*.xhtml", "**/*.html.gz"]
@@ -65,8 +65,7 @@ def precise(markup: str) -> str:
 
 def string(data: np.ndarray) -> str:
     """UTF-8 with character references as a string."""
-    text = data.tobytes().decode("utf-8", "replace")
-    return html.unescape(text) if "&" in text else text
+    return unescaped(data.tobytes().decode("utf-8", "replace"))
 
 
 def line(data: np.ndarray) -> str:

@@ -2,67 +2,77 @@
 
 Streams the XML. Redirects and pages outside the article namespace are skipped. Templates (but for a few that carry
 running text), tables, references, files, categories and the closing sections of links are dropped; links keep their
-label; <math> keeps its TeX between dollars. Does not expand templates.
+label; <math> keeps its TeX between dollars. What is opened and never closed hides nothing. Does not expand templates.
 """
 
-import html
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedReader
 
 from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
-from llm.errors import InputError
+from llm.collect.formats.character_references import unescaped
+from llm.collect.formats.records import elements
 
 INCLUDE = ["**/*.xml", "**/*.xml.{bz2,gz,xz,zst}", "**/*.xml-*.bz2"]
 REDIRECT = re.compile(
     r"\s*#(?:REDIRECT|WEITERLEITUNG|REDIRECTION|REDIRECCIÓN|RINVIA|ПЕРЕНАПРАВЛЕНИЕ|重定向|転送)", re.I
 )
 CLOSING = re.compile(
-    r"^==\s*(?:references|external links|see also|further reading|notes|footnotes|bibliography|sources|"
-    r"citations|notes and references|works cited|gallery)\s*==\s*$",
+    r"^==[ \t]*+(?:references|external links|see also|further reading|notes|footnotes|bibliography|sources|"
+    r"citations|notes and references|works cited|gallery)[ \t]*+==[ \t]*+$",
     re.IGNORECASE | re.MULTILINE,
 )
+ELEMENTS = "ref|gallery|timeline|imagemap|score|hiero|math"
+ELEMENT = re.compile(rf"</({ELEMENTS})\s*+>|<({ELEMENTS})\b([^<>]*+)>", re.IGNORECASE)
 TOKENS = re.compile(r"\{\{|\}\}|\{\||\|\}(?!\})|\[\[|\]\]")
-NAMESPACED = re.compile(r"\s*:?\s*(?:file|image|media|category|[a-z]{2,3}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
+CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
+DEEPEST = 40  # levels of templates, tables and links; as deep as MediaWiki goes
+NAMESPACED = re.compile(r"\s*+(?::\s*+)?(?:file|image|media|category|[a-z]{2,3}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
+ADDRESS = re.compile(r"\[(?:https?:|ftp:|//)[^\s\]]*+[^\S\n]*+")
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
     """One document per article: its title, a blank line, its prose."""
     for name in names:
-        label = f"{archive.label}: {name}"
+        where = f"{archive.label}: {name}"
         with archive.open(name) as file:
-            for title, wikitext in pages(file, label, report):
+            for title, wikitext in pages(file, where, report):
                 text = prose(wikitext)
                 yield Document(f"{title}\n\n{text}" if text else "", title, f"{name}#{title}")
 
 
-def pages(file: BinaryIO, label: str, report: Report) -> Iterator[tuple[str, str]]:
-    """(title, wikitext of the latest revision) of every article."""
-    root, fields = None, {}
-    try:
-        for event, element in ElementTree.iterparse(file, events=("start", "end")):
-            root = element if root is None else root
-            if event == "start":
-                continue
-            tag = element.tag.rpartition("}")[2]
-            fields[tag] = element.text or ""
-            if tag == "revision":
+def pages(file: BufferedReader, where: str, report: Report) -> Iterator[tuple[str, str]]:
+    """(title, wikitext of the latest revision) of every article. A page that is not well-formed is counted; a dump
+    that ends before its end is an InputError."""
+    for page in elements(file, "page", "mediawiki", where):
+        try:
+            fields = fields_of(page)
+        except ElementTree.ParseError as error:
+            report.broken("broken page", f"{where}: a page is not well-formed XML ({error})")
+            continue
+        text = fields.get("text", "")
+        if fields.get("ns", "0") != "0":
+            report.skipped["not an article"] += 1
+        elif "redirect" in fields or REDIRECT.match(text):
+            report.skipped["redirect"] += 1
+        else:
+            yield fields.get("title", ""), text
+
+
+def fields_of(page: Iterator[bytes]) -> dict[str, str]:
+    """The text of each of a page's elements, of those of one name the last."""
+    parser, fields = ElementTree.XMLPullParser(("end",)), {}
+    for piece in page:
+        parser.feed(piece)
+        for _, element in parser.read_events():
+            fields[element.tag] = element.text or ""
+            if element.tag == "revision":
                 element.clear()  # a dump of all revisions has thousands in a page
-            if tag != "page":
-                continue
-            text = fields.get("text", "")
-            if fields.get("ns", "0") != "0":
-                report.skipped["not an article"] += 1
-            elif "redirect" in fields or REDIRECT.match(text):
-                report.skipped["redirect"] += 1
-            else:
-                yield fields.get("title", ""), text
-            root.clear()  # else it keeps an empty element for every page
-            fields = {}
-    except ElementTree.ParseError as error:
-        raise InputError(f"{label}: not a whole MediaWiki XML export ({error})") from error
+    parser.close()
+    return fields
 
 
 def prose(wikitext: str) -> str:
@@ -70,65 +80,107 @@ def prose(wikitext: str) -> str:
     text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
     closing = CLOSING.search(text)
     text = text[: closing.start()] if closing else text
-    text = re.sub(r"<ref\b[^<>]*/>", "", text, flags=re.IGNORECASE)
-    text = re.sub(
-        r"<(ref|gallery|timeline|imagemap|score|hiero)\b[^>]*>.*?</\1\s*>", "", text, flags=re.IGNORECASE | re.DOTALL
-    )
-    text = re.sub(r"<math\b[^>]*>(.*?)</math>", protect_math, text, flags=re.IGNORECASE | re.DOTALL)
-    text = nested(text)
-    text = re.sub(r"\[(?:https?:|ftp:|//)\S*\s*([^\]\n]*)\]", r"\1", text)
+    text = nested(without_elements(text))
+    text = labels_of_links(text)
     text = re.sub(r"'{2,5}", "", text)
     text = re.sub(r"__[A-Z]+__", "", text)
     text = re.sub(r"<br\s*/?>", "\n", text, flags=re.IGNORECASE)
     text = re.sub(r"</?[a-zA-Z][^<>]*>", "", text)
-    text = html.unescape(html.unescape(text)).replace("\xa0", " ")
-    text = re.sub(r"^(={2,6})\s*(.*?)\s*\1\s*$", r"\n\2\n", text, flags=re.MULTILINE)
+    text = unescaped(unescaped(text)).replace("\xa0", " ")
+    text = re.sub(r"[ \t]{2,}", " ", text)
+    text = re.sub(r"^==.*$", heading, text, flags=re.MULTILINE)
     text = re.sub(r"^[*#:;]+[ \t]*", lambda match: "- " if match[0][0] in "*#" else "", text, flags=re.MULTILINE)
     text = re.sub(r"\(\s*[;,:]\s*", "(", text)  # what stripped templates leave behind
-    text = re.sub(r"[ \t]*\((?:\s|[;,])*\)", "", text)
-    text = re.sub(r"[;,][ \t]*\)", ")", text)
-    text = re.sub(r"[ \t]+([,.;:)])(?=\s|$)", r"\1", text)
+    text = re.sub(r"[ \t]?\([\s;,]*+\)", "", text)
+    text = re.sub(r"[;,][ \t]?\)", ")", text)
+    text = re.sub(r"[ \t]([,.;:)])(?=\s|$)", r"\1", text)
     text = re.sub(r"[ \t]{2,}", " ", text)
-    text = re.sub(r"^-?[ \t]*$", "", text, flags=re.MULTILINE)
-    return restore_math(re.sub(r"\n{3,}", "\n\n", text)).strip()
+    text = re.sub(r"^-?[ \t]?$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", text).translate(SHOW).strip()
 
 
-def protect_math(match: re.Match) -> str:
-    """TeX is full of braces and brackets: hidden from the wikitext rules as private-use characters."""
-    return "$" + match[1].strip().translate(HIDE) + "$"
-
-
-HIDE = {ord(character): 0xE000 + ord(character) for character in "{}[]|'<>=&:;#*_() \t\n,."}
+# TeX is full of braces and brackets: it is hidden from the rules of wikitext as lone surrogates, which no text holds
+HIDE = {ord(character): 0xD800 + ord(character) for character in "{}[]|'<>=&:;#*_() \t\n,."}
 SHOW = {hidden: character for character, hidden in HIDE.items()}
 
 
-def restore_math(text: str) -> str:
-    return text.translate(SHOW)
+def without_elements(text: str) -> str:
+    """Without references, galleries and so on; <math> as TeX between dollars. What never ends hides nothing."""
+    last = {match[1].lower(): match.start() for match in ELEMENT.finditer(text) if match[1]}
+    pieces, position, within = [], 0, ""
+    for match in ELEMENT.finditer(text):
+        closed, opened = (match[1] or "").lower(), (match[2] or "").lower()
+        if within and closed == within:
+            math = text[position : match.start()].strip().translate(HIDE)
+            pieces.append(f"${math}$" if within == "math" else "")
+            within, position = "", match.end()
+        elif opened and not within:
+            pieces.append(text[position : match.start()])
+            position = match.end()
+            if not match[3].endswith("/") and last.get(opened, 0) > match.start():
+                within = opened
+    return "".join([*pieces, text[position:]])
+
+
+def labels_of_links(text: str) -> str:
+    """Links to other sites, [http://x label], become their labels."""
+    pieces, position, bracket, line = [], 0, -1, -1
+    for match in ADDRESS.finditer(text):
+        end = match.end()
+        if match.start() < position:
+            continue
+        bracket = text.find("]", end) if bracket < end else bracket
+        line = text.find("\n", end) % (len(text) + 1) if line < end else line
+        if bracket < 0:
+            break
+        if bracket < line:
+            pieces += [text[position : match.start()], text[end:bracket]]
+            position = bracket + 1
+    return "".join([*pieces, text[position:]])
+
+
+def heading(match: re.Match[str]) -> str:
+    """== Heading == as a line of its own."""
+    line = match[0].rstrip()
+    level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), len(line) // 2, 6)
+    return f"\n{line[level:-level].strip()}\n" if level >= 2 else match[0]
 
 
 def nested(text: str) -> str:
     """Resolve {{templates}}, {|tables|} and [[links]], innermost first, in one pass over the text."""
     stack: list[tuple[str, list[str]]] = [("", [])]
+    open_, too_deep = Counter[str](), Counter[str]()
     position = 0
-    closes = {"}}": "{{", "|}": "{|", "]]": "[["}
     for match in TOKENS.finditer(text):
         token = match[0]
         stack[-1][1].append(text[position : match.start()])
         position = match.end()
-        if token in closes.values():
+        kind = CLOSES.get(token)
+        if kind is None:
+            if len(stack) > DEEPEST:
+                too_deep[token] += 1
+                continue
             stack.append((token, []))
-        elif stack[-1][0] == closes[token]:
-            opened, pieces = stack.pop()
-            stack[-1][1].append(resolved(opened, "".join(pieces)))
-        elif any(opened == closes[token] for opened, _ in stack):
-            while stack[-1][0] != closes[token]:  # an unclosed inner one: what it held belongs to the outer
-                _, pieces = stack.pop()
-                stack[-1][1].extend(pieces)
-            opened, pieces = stack.pop()
-            stack[-1][1].append(resolved(opened, "".join(pieces)))
+            open_[token] += 1
+        elif too_deep[kind]:
+            too_deep[kind] -= 1
+        elif open_[kind]:
+            levels = [stack.pop()]
+            while levels[-1][0] != kind:  # an unclosed inner one: what it held belongs to the outer
+                levels.append(stack.pop())
+            open_.subtract(opened for opened, _ in levels)
+            inner = "".join(piece for _, pieces in reversed(levels) for piece in pieces)
+            stack[-1][1].append(resolved(kind, inner))
     stack[-1][1].append(text[position:])
-    outer = "".join(stack[0][1])  # what never closed is markup gone wrong: keep only what links hold
-    return outer + "".join("".join(pieces) for opened, pieces in stack[1:] if opened == "[[")
+    return "".join(unclosed(opened, "".join(pieces)) for opened, pieces in stack)
+
+
+def unclosed(opened: str, text: str) -> str:
+    """What follows a {{, {| or [[ that never closes: parameters and cells go by their lines, prose stays."""
+    if opened in ("", "[["):
+        return text
+    text = re.sub(r"\A[^\n|]*(?=\n[ \t]*\|)", "", text)
+    return re.sub(r"^[ \t]*+[|!][^\n]*+$", "", text, flags=re.MULTILINE)
 
 
 def resolved(opened: str, inner: str) -> str:

@@ -5,6 +5,7 @@ act, scene, book or chapter heading if there is one, else between paragraphs: a 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -57,7 +58,9 @@ def split(text: str, smallest: int = SMALLEST, largest: int = LARGEST) -> list[s
     pieces, begin = [], 0
     while len(text) - begin > largest:
         low, high = begin + smallest, min(begin + largest, len(text) - smallest // 4)
-        cut = next((at for at in headings if low <= at <= high), None) or best_break(text, low, high)
+        number = bisect_left(headings, low)
+        found = number < len(headings) and headings[number] <= high
+        cut = headings[number] if found else best_break(text, low, high)
         pieces.append(text[begin:cut])
         begin = cut
     return [*pieces, text[begin:]]

@@ -22,7 +22,8 @@ KEPT = re.compile(
 )
 DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([A-Za-z][\w:.+-]*?)::(?:[ \t]+(.*))?$")
 EXPLICIT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+\S.*|[ \t]*)$")
-ROLE = re.compile(r":([A-Za-z][\w:+.-]*):`([^`]+)`")
+ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`([^`]+)`")
+LINK = re.compile(r"`([^`<]+)<[^`>]+>`__?")
 FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:.*$")
 
 
@@ -53,12 +54,21 @@ def prose(source: str) -> str:
             continue
         kept.append(line)
         index += 1
-    text = "\n".join(kept)
-    text = re.sub(r"\A\s*(?:[ \t]*:[A-Za-z][\w-]*:.*\n)+", "", text)
+    text = "\n".join(without_fields(kept))
     text = ROLE.sub(role, text)
-    text = re.sub(r"`([^`<]+?)\s*<[^`>]+>`_{1,2}", r"\1", text)
+    text = LINK.sub(lambda match: match[1].rstrip() or " ", text)
     text = re.sub(r"(?<!`)`([^`\n]+)`_{1,2}", r"\1", text)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ ]+$", "", text, flags=re.MULTILINE)).strip("\n")
+    text = "\n".join(line.rstrip(" ") for line in text.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def without_fields(lines: list[str]) -> list[str]:
+    """Without the fields (:orphan:, :author: ...) that a text begins with."""
+    begin = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    end = begin
+    while end < len(lines) - 1 and FIELD.match(lines[end]):
+        end += 1
+    return lines[end:] if end > begin else lines
 
 
 def after_options(lines: list[str], index: int, kept: list[str], directive: re.Match) -> int:
@@ -88,7 +98,7 @@ def role(match: re.Match) -> str:
     name, text = match.groups()
     if name == "math":
         return f"${text}$"
-    labelled = re.fullmatch(r"(.*?)\s*<[^<>]+>", text, re.DOTALL)
-    if labelled and labelled[1]:
-        return labelled[1]
+    label, _, target = text[:-1].rpartition("<") if text.endswith(">") else ("", "", "")
+    if label.strip() and target and ">" not in target:
+        return label.rstrip()
     return text.rpartition(".")[2] if text.startswith("~") else text.lstrip("!")

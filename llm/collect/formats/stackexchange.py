@@ -10,8 +10,8 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lxml import etree
 from resiliparse.extract.html2text import extract_plain_text
@@ -19,7 +19,7 @@ from resiliparse.parse.html import HTMLTree
 
 from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
-from llm.errors import InputError
+from llm.collect.formats.records import empty_elements
 
 INCLUDE = ["**/Posts.xml", "**/Posts.xml.{gz,bz2,xz,zst}"]
 OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
@@ -41,25 +41,26 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
                     "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + TABLES
                 )
                 with archive.open(name) as file:
-                    load(file, posts, f"{archive.label}: {name}", report)
+                    load(file, posts, f"{archive.label}: {name}", archive.limits.member, report)
                 yield from questions(posts, name, report)
             finally:
                 posts.close()
 
 
-def load(file: BinaryIO, posts: sqlite3.Connection, label: str, report: Report) -> None:
-    """Stream the rows of Posts.xml into the database. Wikis, tag texts and rows without a number are counted."""
-    try:
-        rows = etree.iterparse(
-            file, events=("end",), tag="row", resolve_entities=False, no_network=True, huge_tree=True
-        )
-        for _, row in rows:
-            store(row.attrib, posts, report)
-            row.clear()
-            while row.getprevious() is not None:
-                del row.getparent()[0]
-    except etree.XMLSyntaxError as error:
-        raise InputError(f"{label}: not a whole Posts.xml ({error.msg})") from error
+def load(file: BufferedReader, posts: sqlite3.Connection, where: str, limit: int, report: Report) -> None:
+    """Stream the rows of Posts.xml into the database. Wikis, tag texts, rows without a number and rows that are not
+    well-formed are counted."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    for data in empty_elements(file, "row", "posts", where, limit):
+        if data is None:
+            report.skipped["too large"] += 1
+            continue
+        try:
+            row = etree.fromstring(data, parser)
+        except etree.XMLSyntaxError as error:
+            report.broken("broken row", f"{where}: a row is not well-formed XML ({error.msg})")
+            continue
+        store(row.attrib, posts, report)
     posts.execute("CREATE INDEX by_question ON answers (question, score DESC, id)")
 
 
@@ -108,7 +109,7 @@ def questions(posts: sqlite3.Connection, name: str, report: Report) -> Iterator[
 
 def text_of(body: str) -> str:
     """A post's HTML as text, its code blocks between fences."""
-    body = re.sub(r"<pre\b[^>]*>\s*<code\b[^>]*>", "<pre>```\n", body)
-    body = re.sub(r"\n?</code>\s*</pre>", "\n```</pre>", body)
+    body = re.sub(r"<pre\b[^<>]*+>\s*+<code\b[^<>]*+>", "<pre>```\n", body)
+    body = re.sub(r"\n?</code>\s*+</pre>", "\n```</pre>", body)
     text = extract_plain_text(HTMLTree.parse(body), main_content=False, **OPTIONS)
     return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -5,12 +5,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
 
 import polars as pl
 
 from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
+from llm.collect.formats.records import lines
 from llm.errors import InputError
 
 INCLUDE_JSONL = ["**/*.{jsonl,ndjson,json}", "**/*.{jsonl,ndjson,json}.{gz,bz2,xz,zst}"]
@@ -19,10 +19,9 @@ BATCH = 4096  # rows
 
 
 def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
-    """One document per line, streamed. A line that is no JSON object with the column is an InputError with its number;
-    one that is not UTF-8 or too large is counted and skipped."""
+    """One document per line, streamed. A line that is no JSON object with a text in the column, is not UTF-8 or is too
+    large is counted and skipped."""
     for name in names:
-        label = f"{archive.label}: {name}"
         with archive.open(name) as file:
             for number, line in enumerate(lines(file, archive.limits.member), 1):
                 if line is None:
@@ -30,25 +29,15 @@ def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) ->
                     continue
                 if not line.strip():
                     continue
+                where = f"{archive.label}: {name}: line {number}"
                 try:
                     row = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
                 except UnicodeDecodeError:
-                    report.skipped["not UTF-8"] += 1
-                    continue
+                    report.broken("not UTF-8", f"{where} is not UTF-8")
                 except (ValueError, RecursionError) as error:
-                    raise InputError(f"{label}: line {number} is not JSON ({error}); one object a line") from error
-                yield from document(row, column, f"{name}#{number}", f"{label}: line {number}", report)
-
-
-def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
-    """The lines of a file; None for one of more than `limit` bytes, which is not kept."""
-    while line := file.readline(limit + 1):
-        if len(line) <= limit:
-            yield line
-            continue
-        while not line.endswith(b"\n") and (line := file.readline(limit)):
-            pass
-        yield None
+                    report.broken("not JSON", f"{where} is not JSON ({error}); one object a line")
+                else:
+                    yield from document(row, column, f"{name}#{number}", where, report)
 
 
 def parquet(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
@@ -74,19 +63,23 @@ def parquet(archive: Archive, names: list[str], report: Report, *, column: str) 
                 raise InputError(f"{label}: not a readable parquet file ({problem})") from error
 
 
-def document(row: object, column: str, part: str, label: str, report: Report) -> Iterator[Document]:
+def document(row: object, column: str, part: str, where: str, report: Report) -> Iterator[Document]:
+    """A row's document, or none and its reason counted. where: begins the message about a broken one."""
     if not isinstance(row, dict) or column not in row:
-        raise InputError(missing(label, column, row if isinstance(row, dict) else [type(row).__name__]))
-    if row[column] is None:
+        there = row if isinstance(row, dict) else [type(row).__name__]
+        report.broken(f"no column '{column}'", missing(where, column, there))
+        return
+    text = row[column]
+    if text is None:
         report.skipped["empty"] += 1
         return
-    if not isinstance(row[column], str):
-        raise InputError(
-            f"{label}: column '{column}' is {type(row[column]).__name__}, not text; name another with column:"
-        )
+    if not isinstance(text, str):
+        problem = f"{where}: column '{column}' is {type(text).__name__}, not text; name another with column:"
+        report.broken("not text", problem)
+        return
     title, url = row.get("title"), row.get("url")
     yield Document(
-        row[column],
+        text,
         title if isinstance(title, str) else None,
         f"{part} {url}" if isinstance(url, str) and url else part,
     )

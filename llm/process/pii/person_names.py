@@ -67,7 +67,7 @@ def windows(text: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for match in SENSITIVE.finditer(text):
         begin, end = max(0, match.start() - WINDOW), min(len(text), match.end() + WINDOW)
-        begin = begin if begin == 0 else text.rfind(" ", 0, begin) + 1 or begin
+        begin = begin if begin == 0 else text.rfind(" ", max(0, begin - WINDOW), begin) + 1 or begin
         end = end if end == len(text) else (text.find(" ", end, end + WINDOW) + 1 or end + 1) - 1
         if found and begin <= found[-1][1]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -155,10 +154,27 @@ def test_broken_dictionaries() -> None:
     good = dictionary([(["a"], "a\n\nfirst letter"), (["b"], "b\n\nsecond letter")])
     with pytest.raises(InputError, match=r"no words.dict.dz or words.dict beside it"):
         extracted(dictd, words__index=good["words__index"])
-    with pytest.raises(InputError, match="do not belong together"):
+    with pytest.raises(InputError, match="2 of 2 entries end beyond the 8 bytes of words.dict; the two do not belong"):
         extracted(dictd, words__index=good["words__index"], words__dict=b"a\n\nfirst")
-    with pytest.raises(InputError, match="line 1 is not 'headword, offset, length'"):
-        extracted(dictd, words__index=b"a A\n", words__dict=b"a")
+
+
+def test_broken_lines_of_an_index_are_counted() -> None:
+    report, good = Report(), dictionary([([word], f"{word}\n\nletter {word}") for word in "abcd"])
+    broken = b"no tabs\nx\tA\ny\tA\t?\nz\tA\t" + b"9" * 9999 + b"\n" + good["words__index"] + b"far\tBBBB\tB\n"
+    opened = archive(**good | {"words__index": broken})
+    found = [document.title for document in dictd.documents(opened, ["words.index"], report)]
+    assert found == ["a", "b", "c", "d"]
+    assert report.skipped == {"broken line of an index": 4, "entry outside of the dictionary": 1}
+    assert report.problem == "it: words.index: line 1 is not 'headword, offset, length' separated by tabs"
+
+
+def test_entries_that_are_made_of_each_other_do_not_multiply() -> None:
+    body = b"some words " * 99
+    index = "".join(f"w{i}\t{base64_number(i)}\t{base64_number(len(body) - i)}\n" for i in range(900))
+    report, opened = Report(), archive(words__index=index.encode(), words__dict=body)
+    found = list(dictd.documents(opened, ["words.index"], report))
+    assert sum(len(document.text) for document in found) < 5 * len(body)
+    assert report.skipped == {"entry made of others": 900 - len(found)}
 
 
 # ---- code
@@ -196,15 +212,7 @@ def test_jsonl_and_parquet() -> None:
         assert found[0].part.endswith("#1 http://example.org/1")
 
 
-def test_broken_tables() -> None:
-    with pytest.raises(InputError, match="line 2 is not JSON"):
-        rows(a__jsonl=b'{"body": "x"}\n{"body": ')
-    with pytest.raises(InputError, match=r"no column 'body' \(there is: text\)"):
-        rows(a__jsonl=b'{"text": "x"}')
-    with pytest.raises(InputError, match="column 'body' is int"):
-        rows(a__jsonl=b'{"body": 1}')
-    with pytest.raises(InputError, match="no column 'body'"):
-        rows(a__jsonl=b"[1]")
+def test_broken_parquet() -> None:
     with pytest.raises(InputError, match="not a readable parquet"):
         rows(a__parquet=b"PAR1 nothing")
     buffer = io.BytesIO()
@@ -213,7 +221,20 @@ def test_broken_tables() -> None:
         rows(a__parquet=buffer.getvalue())
 
 
-def test_jsonl_line_that_is_not_utf8_is_counted(tmp_path: Path) -> None:
-    report, opened = Report(), archive(a__jsonl=b'{"body": "\xff"}\n{"body": "good"}\n')
-    assert [document.text for document in tabular.jsonl(opened, opened.names, report, column="body")] == ["good"]
-    assert report.skipped == {"not UTF-8": 1}
+@pytest.mark.parametrize(
+    ("line", "reason", "problem"),
+    [
+        (b'{"body": ', "not JSON", "it: a.jsonl: line 2 is not JSON (Expecting value: "),
+        (b"[" * 100_000, "not JSON", "it: a.jsonl: line 2 is not JSON (maximum recursion"),
+        (b"9" * 5000, "not JSON", "it: a.jsonl: line 2 is not JSON (Exceeds the limit"),
+        (b'{"text": "x"}', "no column 'body'", "it: a.jsonl: line 2: no column 'body' (there is: text)"),
+        (b'{"body": 1}', "not text", "it: a.jsonl: line 2: column 'body' is int, not text"),
+        (b"[1]", "no column 'body'", "it: a.jsonl: line 2: no column 'body' (there is: list)"),
+        (b'{"body": "\xff"}', "not UTF-8", "it: a.jsonl: line 2 is not UTF-8"),
+    ],
+)
+def test_a_broken_json_line_is_counted_and_the_others_stay(line: bytes, reason: str, problem: str) -> None:
+    report, opened = Report(), archive(a__jsonl=b'{"body": "one"}\n' + line + b'\n\n{"body": "two"}\n')
+    assert [document.text for document in tabular.jsonl(opened, opened.names, report, column="body")] == ["one", "two"]
+    assert report.skipped == {reason: 1}
+    assert report.problem.startswith(problem)

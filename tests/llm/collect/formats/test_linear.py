@@ -1,22 +1,18 @@
 """No text of any format takes more than time proportional to its length: whatever is opened in it and never closed."""
 
+import contextlib
+import re
 from collections.abc import Callable
 
 import pytest
 
+from llm.collect import documents, licenses
 from llm.collect.documents import Report
-from llm.collect.formats import latex
+from llm.collect.formats import character_references, plain_text
+from llm.errors import InputError
+from llm.process.pii import find, person_names
 from tests.llm.collect.formats.linear import assert_linear
-from tests.llm.collect.formats.test_formats import archive
-
-
-def run(module, name: str) -> Callable[[str], object]:
-    def work(text: str) -> list:
-        opened = archive(**{name: text})
-        return list(module.documents(opened, opened.names, Report()))
-
-    return work
-
+from tests.llm.collect.samples import FORMATS
 
 LATEX = [
     "{", "}", "[", "]", "$", "$$", "\\(", "\\[", "%", "\\\\", "&", "~", "#", "`", "\n", " ", "\t \n", "a %\n",
@@ -34,7 +30,66 @@ LATEX = [
 ]  # fmt: skip
 
 
+# of other formats, and of the checks that any text goes through
+MARKUP = [
+    " ", "\t", "\n", " \n", "\t\n ", "x", "=", "== ", "-", "*", "#", ":", ";", "'", "`", "``", "|", "\\", "(", "( ",
+    "(; ", ", )", "{{", "}}", "{|", "|}", "[[", "]]", "{{a|", "[[a|b", "{{ ]] ", "[http://x ", "[http://x",
+    "[http://x y]", "<", ">", "<ref>", "</ref>", "<ref name=a/>", "<math>", "<!--", "-->", "<br ", "<pre",
+    "<pre><code", "</code> ", "<a <b", "<b>", "<i><b>", "<div>", "<p>", "<table><tr><td>", "</p>", "&", "&#", "&amp",
+    "&#x", " .", "__A", "__", ":a:`", ":a", ":a:", "`a <", "`a`", ".. ", "..", ".. a::\n", ".. a::\n   :b: c\n",
+    ".. |", ".. [", "\n:a: b", "::\n", "chapter 1 ", "chapter", "ACT I\n\n", "\n\n", "\n\n=", "===\n", "a\n===\n\n",
+    "*** START OF THE PROJECT GUTENBERG ", "***", "{a", "{a}", "SPDX-License-Identifier: ", "MIT AND ", "1,",
+    "0x1f, ", "abc0=", "\"", "#!", "1. ", "a.b-", "a@b.", "a@", "555-", "1234 ", "2001:", "1.2.", "DE12 ", "+49 ",
+    "cancer-", "cancer ", "A. ", "Dr. ", "é", "\u3000", "\u00a0", "a\tA\tB\n", "{}\n", "[", "[1,", "{\"a\":",
+    "<page>", "<row ", "<row/>", "</page>",
+]  # fmt: skip
+BEGINNINGS = ["a", "==", "[[", "[http://x", "<ref", "`", "..", "chapter", "(", "#", "\n\n", ":"]  # blanks after them
+STEPS: dict[str, Callable[[str], object]] = {
+    "normalised": documents.normalised,
+    "names": person_names.windows,
+    "licence": licenses.recognised,
+    "references": character_references.unescaped,
+    "pii": find.spans,
+    "split": lambda text: plain_text.split(text, 8, 20),
+}
+
+
+def read(format: str) -> Callable[[str], object]:
+    """All that a text of the format costs, an error too."""
+
+    def work(text: str) -> None:
+        with contextlib.suppress(InputError):
+            FORMATS[format](text, Report())
+
+    return work
+
+
+def assert_linear_in_markup(work: Callable[[str], object]) -> None:
+    shapes = [("", unit, "") for unit in MARKUP] + [("a", unit, "x") for unit in MARKUP]
+    shapes += [(begin, blank, "x") for begin in BEGINNINGS for blank in (" ", "\t", "\n")]
+    for before, unit, after in shapes:
+        try:
+            assert_linear(work, lambda n, parts=(before, unit, after): parts[0] + parts[1] * n + parts[2])
+        except AssertionError as error:
+            raise AssertionError(f"{before!r} + {unit!r} * n + {after!r}: {error}") from error
+
+
 @pytest.mark.parametrize("unit", LATEX)
 def test_latex(unit: str) -> None:
-    assert_linear(run(latex, "a__tex"), lambda n: unit * n)
-    assert_linear(run(latex, "a__tex"), lambda n: unit * n + r"} ] $ \] \) \end{equation} \end{verbatim} \fi x")
+    assert_linear(read("latex"), lambda n: unit * n)
+    assert_linear(read("latex"), lambda n: unit * n + r"} ] $ \] \) \end{equation} \end{verbatim} \fi x")
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "latex"])
+def test_formats(format: str) -> None:
+    assert_linear_in_markup(read(format))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_steps(step: str) -> None:
+    assert_linear_in_markup(STEPS[step])
+
+
+def test_superlinear_work_is_seen() -> None:
+    with pytest.raises(AssertionError, match="times as long"):
+        assert_linear(lambda text: re.search("a*b", text), lambda n: "a" * n)

@@ -130,15 +130,61 @@ def test_truncated_dump() -> None:
     data = bz2.compress((WIKI % WIKITEXT).encode())
     with pytest.raises(InputError, match="truncated or damaged"):
         extracted(mediawiki, dump__xml=data[:-20])
-    with pytest.raises(InputError, match="not a whole MediaWiki XML export"):
-        extracted(mediawiki, dump__xml=(WIKI % WIKITEXT)[:900])
+    for cut in (900, -20):
+        with pytest.raises(InputError, match="not a whole <mediawiki>"):
+            extracted(mediawiki, dump__xml=(WIKI % WIKITEXT)[:cut])
+    with pytest.raises(InputError, match="not a whole <mediawiki>"):
+        extracted(mediawiki, dump__xml="no dump at all")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["<page><title>B</title><revision><text>a & b</text></revision></page>", "<page><title>B</title><revision>",
+     "<page>\x00</page>", "<page><b></page>", "<page>\ud800</page>"],
+)  # fmt: skip
+def test_a_broken_page_is_counted_and_the_others_stay(broken: str) -> None:
+    report, dump = Report(), WIKI % WIKITEXT
+    before, after = dump.index("<page>"), dump.index("</mediawiki>")
+    page = dump[before : dump.index("</page>") + len("</page>")]
+    dump = dump[:before] + broken + page + broken + dump[after:]
+    found = extracted(mediawiki, report, dump__xml=dump.encode("utf-8", "surrogatepass"))
+    assert [document.title for document in found] == ["Autism"]
+    assert report.skipped == {"broken page": 2}
+    assert report.problem.startswith("it: dump.xml: a page is not well-formed XML (")
+
+
+def test_a_dump_in_utf_16() -> None:
+    (document,) = extracted(mediawiki, dump__xml=(WIKI % WIKITEXT).encode("utf-16"))
+    assert document.text.startswith("Autism\n\nAutism is a disorder of children.")
 
 
 def test_entity_bombs_do_not_go_off() -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
     bomb = f'<!DOCTYPE x [<!ENTITY e0 "boom">{entities}]><mediawiki><page><text>&e11;</text></page></mediawiki>'
-    with pytest.raises(InputError):
-        extracted(mediawiki, dump__xml=bomb)
+    report = Report()
+    assert extracted(mediawiki, report, dump__xml=bomb) == []
+    assert report.skipped == {"broken page": 1}
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("{{Infobox person\n| name = A\n| born = B\n\n'''A''' was.\n\nHe {{lang|la|vixit}}.\n== Life ==\nMore.",
+         "A was.\n\nHe vixit.\n\nLife\n\nMore."),
+        ("One {{cite [[a|b]] more\n\nTwo", "One cite b more\n\nTwo"),
+        ("{| class=x\n|-\n! Head\n| cell\n\nProse after.", "Prose after."),
+        ("See [[File:x.jpg and more", "See File:x.jpg and more"),
+        ("A <ref>never closed. Text", "A never closed. Text"),
+        ("A <math>x. Text", "A x. Text"),
+        ("A {{ b {{ c }} d }} e [[ f {{ g ]] h", "A e f g h"),
+        ("{{a|" * 60 + "b" + "}}" * 60 + " after", "after"),
+        ("[http://x one] [http://y]two [http://z three", "one two [http://z three"),
+        ("=== Level ==\n== Two ==  \n=x=", "= Level\n\nTwo\n\n=x="),
+        ("&#" + "9" * 5000 + "; &#x41; \ue041", "\ufffd A \ue041"),
+    ],
+)  # fmt: skip
+def test_what_is_opened_and_never_closed_hides_nothing(wikitext: str, text: str) -> None:
+    assert mediawiki.prose(wikitext) == text
 
 
 @given(st.text(alphabet="{}[]|'=<>ab\n", max_size=200))

@@ -81,15 +81,32 @@ def test_odd_posts_are_counted() -> None:
     }  # fmt: skip
 
 
-def test_damaged_and_hostile_dumps() -> None:
+def test_damaged_dumps() -> None:
     whole = posts(*(row(number, 1, "q" * 500, Title="t") for number in range(1, 60)))
-    for data in (whole[:-300], bz2.compress(whole)[:-30], b"no xml"):
-        with pytest.raises(InputError, match="not a whole Posts.xml|truncated"):
+    for data in (whole[:-300], whole[:-8], bz2.compress(whole)[:-30], b"no xml"):
+        with pytest.raises(InputError, match="not a whole <posts>|truncated"):
             read(data)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b'<row Id="8" PostTypeId="1" Body="a & b"/>', b'<row Id="8" Body="a < b"/>', b'<row Id="8"', b"<row \xff/>",
+     b'<row Body="&e9;"/>', b"<row Body='\0'/>"],
+)  # fmt: skip
+def test_a_broken_row_is_counted_and_the_others_stay(broken: bytes) -> None:
+    report, whole = Report(), posts(row(1, 1, "one", Title="t"), row(2, 1, "two", Title="t"))
+    data = whole.replace(b"  <row", b"  " + broken + b"\n  <row")
+    assert [document.text for document in read(data, report)] == ["t\n\none", "t\n\ntwo"]
+    assert report.skipped == {"broken row": 2}
+    assert report.problem.startswith("it: Posts.xml: a row is not well-formed XML (")
+
+
+def test_entity_bombs_do_not_go_off() -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
     bomb = f'<!DOCTYPE p [<!ENTITY e0 "ha">{entities}]><posts><row Id="1" PostTypeId="1" Body="&e9;"/></posts>'
-    with pytest.raises(InputError, match="not a whole Posts.xml"):
-        read(bomb.encode())
+    report = Report()
+    assert read(bomb.encode(), report) == []
+    assert report.skipped == {"broken row": 1}
 
 
 def test_memory_does_not_grow_with_the_dump() -> None:
