@@ -43,7 +43,8 @@ smm: resizebox DeclareMathOperator
 sm: vspace hspace
 som: tag
 soom: includegraphics
-oom: epsfig psfig epsffile epsfbox plotone plottwo
+oom: epsfig psfig epsffile epsfbox plotone
+mm: plottwo
 moo: raisebox
 moom: multirow
 omm: fcolorbox
@@ -57,6 +58,7 @@ d: abovedisplayskip belowdisplayskip floatsep textfloatsep intextsep marginparwi
 d: leftmargin rightmargin itemsep topsep parsep leftskip rightskip hangindent penalty hyphenpenalty tolerance
 d: widowpenalty clubpenalty binoppenalty relpenalty hangafter baselinestretch labelsep partopsep emergencystretch
 """)
+
 # What a document cannot define otherwise, by what is done with it (scanner.py)
 STRUCTURE = table(r"""
 section: part chapter section subsection subsubsection paragraph subparagraph

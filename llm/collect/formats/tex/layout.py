@@ -31,7 +31,7 @@ def finished(output: str, kept: list[str | Callable[[], str]], *, german: bool) 
     if german:
         text = re.sub(r"\"[aouAOUsz`'=~|\"-]", lambda match: GERMAN[match[0]], text)
     text = text.replace("~", " ").replace("``", "“").replace("''", "”").replace("---", "—").replace("--", "–")
-    text = re.sub("([\ud810-\ud81f]++)[ \t]*+(.?)", accented, text)
+    text = re.sub("((?:[\ud810-\ud81f][ \t]*+)++)(.?)", accented, text)
     if NOTE in text:
         text = notes_below(text)
     if GAP in text:
@@ -46,10 +46,11 @@ def piece(kept: str | Callable[[], str]) -> str:
 
 def accented(match: re.Match[str]) -> str:
     """A letter with its accents, the outermost written first."""
+    marks = match[1].replace(" ", "").replace("\t", "")
     letter = DOTLESS.get(match[2], match[2])
     if not letter.isalpha():
-        return "".join(SPACING.get(mark, "") for mark in match[1]) + match[2]
-    return unicodedata.normalize("NFC", letter + "".join(COMBINING[mark] for mark in reversed(match[1])))
+        return "".join(SPACING.get(mark, "") for mark in marks) + match[2]
+    return unicodedata.normalize("NFC", letter + "".join(COMBINING[mark] for mark in reversed(marks)))
 
 
 def squeezed(text: str) -> str:
