@@ -4,6 +4,7 @@ A formula that never ends is none: its opening sign goes and its text stays.
 """
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llm.collect.formats.tex.numbers import without_labels
@@ -93,9 +94,16 @@ def environment(tex: "Scanner", name: str) -> None:
         tex.source = tex.outer.pop()
     begin, end = found
     content = "".join([*pieces, source.text[source.position : begin]])
+    for macro, body in tex.labelling.items():
+        content = re.sub(rf"\\{re.escape(macro)}[ \t]*\{{([^{{}}]*)\}}", partial(labelled, body), content)
     source.position = end if source.text.startswith("\\end", begin) else begin
     tex.numbers.number_formula(name, content)
     tex.keep(f"\\begin{{{name}}}{as_written(content)}\\end{{{name}}}")
+
+
+def labelled(body: str, match: re.Match[str]) -> str:
+    """What a macro of the document that sets a label becomes in a formula."""
+    return body.replace("#1", match[1])
 
 
 def ensured(tex: "Scanner", name: str) -> None:

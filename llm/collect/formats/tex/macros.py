@@ -22,7 +22,9 @@ LET = re.compile(r"[ \t]*\\([A-Za-z@]+)[ \t]*=?[ \t]*\\([A-Za-z@]+)")
 COMMAND_END = re.compile(r"\\[A-Za-z@]{1,80}\Z")
 CHARACTER = re.compile(r"[ \t]*=?[ \t]*(?:`\\?(.)|'([0-7]{1,6})|\"([0-9A-F]{1,5})|([0-9]{1,6})) ?", re.DOTALL)
 INTERNAL = re.compile(r"@|\\(?:if|csname|expandafter|let|futurelet)")  # of a style file: more than an abbreviation
-PROTECTED = {*STRUCTURE, *conditionals.TESTS, "fi"}
+# what a document may not define otherwise; references are often wrapped: \renewcommand{\eqref}[1]{\ref{eq:#1}}
+PROTECTED = {name for name, kind in STRUCTURE.items() if kind != "reference"} | {*conditionals.TESTS, "fi", "ref"}
+MOST_LABELLING = 20
 ENDING = re.compile(r"\\end[ \t]*\{([^{}]{1,40})\}")
 
 
@@ -154,6 +156,9 @@ def define(tex: "Scanner", name: str, macro: Macro) -> None:
         return
     tex.macros[name] = macro
     tex.commands[name] = expand
+    short = len(macro.body) < 100 and len(tex.labelling) < MOST_LABELLING
+    if "\\label" in macro.body and macro.kinds == "m" and short:
+        tex.labelling[name] = macro.body
     if "\\end" in macro.body:
         for ended in ENDING.findall(macro.body):
             tex.add_ending(ended, rf"\\{re.escape(name)}(?![A-Za-z])")

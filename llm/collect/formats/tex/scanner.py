@@ -75,6 +75,7 @@ class Scanner:
         self.commands = dict(COMMANDS)
         self.environments: dict[str, Environment | macros.UserEnvironment] = dict(ENVIRONMENTS)
         self.macros: dict[str, macros.Macro] = {}
+        self.labelling: dict[str, str] = {}  # macro -> its body, of those that set a label
         self.aliases: dict[str, tuple[str, Handler]] = {}  # by \let: the command that is meant
         self.theorems: dict[str, str] = {}  # environment -> its counter
         self.verbatim: set[str] = set()  # environments that the document made for verbatim text

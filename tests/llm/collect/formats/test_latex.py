@@ -246,6 +246,13 @@ def test_references_of_the_issue() -> None:
     assert text_of(source).endswith("see Section 1 and Eq. (1).")
 
 
+def test_references_and_labels_of_macros() -> None:
+    macros = r"\renewcommand{\eqref}[1]{\ref{eq:#1}}\newcommand{\Eq}[1]{Equation~(\eqref{#1})}"
+    macros += r"\newcommand{\eqlabel}[1]{\label{eq:#1}}"
+    source = r"\begin{equation}\eqlabel{a} x \end{equation} \Eq{a}"
+    assert text_of(macros + source) == r"\begin{equation} x \end{equation} Equation (1)"
+
+
 def test_citations() -> None:
     bibliography = r"\begin{thebibliography}{9}\bibitem[{Knuth \& {\'E}va}(1984)]{k} Gone.\end{thebibliography}"
     source = r"""Known~\citep[see][p.~3]{k,l}, as in (\cite{k}). \citet{k} shows what \citeauthor{k} says;
