@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from llm.errors import InputError
 INCLUDE_JSONL = ["**/*.{jsonl,ndjson,json}", "**/*.{jsonl,ndjson,json}.{gz,bz2,xz,zst}"]
 INCLUDE_PARQUET = ["**/*.parquet"]
 BATCH = 4096  # rows
+MOST_NAMED = 20  # columns in a message
 
 
 def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
@@ -86,4 +88,6 @@ def document(row: object, column: str, part: str, where: str, report: Report) ->
 
 
 def missing(label: str, column: str, there: Iterable[str]) -> str:
-    return f"{label}: no column '{column}' (there is: {', '.join(there)}); name the text's column with column:"
+    names = [name[:40] for name in islice(there, MOST_NAMED + 1)]
+    shown = ", ".join(names[:MOST_NAMED] + ["..."] * (len(names) > MOST_NAMED))
+    return f"{label}: no column '{column}' (there is: {shown}); name the text's column with column:"

@@ -238,3 +238,9 @@ def test_a_broken_json_line_is_counted_and_the_others_stay(line: bytes, reason: 
     assert [document.text for document in tabular.jsonl(opened, opened.names, report, column="body")] == ["one", "two"]
     assert report.skipped == {reason: 1}
     assert report.problem.startswith(problem)
+
+
+def test_a_row_of_many_columns_makes_no_long_message() -> None:
+    report, row = Report(), json.dumps({f"{i}" * 99: i for i in range(999)})
+    assert list(tabular.jsonl(archive(a__jsonl=row), ["a.jsonl"], report, column="body")) == []
+    assert len(report.problem) < 1000
