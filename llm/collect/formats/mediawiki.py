@@ -39,19 +39,22 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
     for name in names:
         where = f"{archive.label}: {name}"
         with archive.open(name) as file:
-            for title, wikitext in pages(file, where, report):
+            for title, wikitext in pages(file, where, archive.limits.member, report):
                 text = prose(wikitext)
                 yield Document(f"{title}\n\n{text}" if text else "", title, f"{name}#{title}")
 
 
-def pages(file: BufferedReader, where: str, report: Report) -> Iterator[tuple[str, str]]:
-    """(title, wikitext of the latest revision) of every article. A page that is not well-formed is counted; a dump
-    that ends before its end is an InputError."""
+def pages(file: BufferedReader, where: str, limit: int, report: Report) -> Iterator[tuple[str, str]]:
+    """(title, wikitext of the latest revision) of every article. A page that is not well-formed, or has a revision of
+    about `limit` bytes and more, is counted; a dump that ends before its end is an InputError."""
     for page in elements(file, "page", "mediawiki", where):
         try:
-            fields = fields_of(page)
+            fields = fields_of(page, limit)
         except ElementTree.ParseError as error:
             report.broken("broken page", f"{where}: a page is not well-formed XML ({error})")
+            continue
+        if fields is None:
+            report.skipped["too large"] += 1
             continue
         text = fields.get("text", "")
         if fields.get("ns", "0") != "0":
@@ -62,15 +65,19 @@ def pages(file: BufferedReader, where: str, report: Report) -> Iterator[tuple[st
             yield fields.get("title", ""), text
 
 
-def fields_of(page: Iterator[bytes]) -> dict[str, str]:
-    """The text of each of a page's elements, of those of one name the last."""
-    parser, fields = ElementTree.XMLPullParser(("end",)), {}
+def fields_of(page: Iterator[bytes], limit: int) -> dict[str, str] | None:
+    """The text of each of a page's elements, of those of one name the last. None if one of them is too large."""
+    parser, fields, size = ElementTree.XMLPullParser(("end",)), {}, 0
     for piece in page:
+        size += len(piece)
+        if size > limit:
+            return None
         parser.feed(piece)
         for _, element in parser.read_events():
             fields[element.tag] = element.text or ""
             if element.tag == "revision":
                 element.clear()  # a dump of all revisions has thousands in a page
+                size = 0
     parser.close()
     return fields
 

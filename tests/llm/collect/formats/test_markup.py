@@ -1,15 +1,17 @@
 """Each format of markup on small texts of the kind that real sources hold: reStructuredText, HTML, MediaWiki."""
 
 import bz2
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm.collect.decompress import LIMITS
 from llm.collect.documents import Report
 from llm.collect.formats import html, mediawiki, rst
 from llm.errors import InputError
-from tests.llm.collect.formats.test_formats import extracted
+from tests.llm.collect.formats.test_formats import archive, extracted
 
 # ---- reStructuredText
 
@@ -151,6 +153,16 @@ def test_a_broken_page_is_counted_and_the_others_stay(broken: str) -> None:
     assert [document.title for document in found] == ["Autism"]
     assert report.skipped == {"broken page": 2}
     assert report.problem.startswith("it: dump.xml: a page is not well-formed XML (")
+
+
+def test_a_page_that_is_too_large_is_counted_and_revisions_are_not_summed() -> None:
+    revision = "<revision><text>" + "words " * 500_000 + "</text></revision>"
+    page = "<page><title>%s</title><ns>0</ns>%s</page>"
+    dump = "<mediawiki>" + page % ("A", revision * 2) + page % ("B", revision.replace("words", "some words" * 3))
+    opened = replace(archive(a__xml=dump + "</mediawiki>"), limits=replace(LIMITS, member=5_000_000))
+    report = Report()
+    assert [document.title for document in mediawiki.documents(opened, ["a.xml"], report)] == ["A"]
+    assert report.skipped == {"too large": 1}
 
 
 def test_a_dump_in_utf_16() -> None:
