@@ -82,16 +82,15 @@ def bracket(tex: "Scanner", symbol: str) -> None:
 def environment(tex: "Scanner", name: str) -> None:
     """After \\begin{name}, which may stand in a macro: up to its end, or to a macro that holds its end."""
     ending = tex.ending(name)
-    pieces = []
-    for source in (tex.source, *reversed(tex.outer)):
-        found = source.ahead(ending)
-        if found is not None:
-            break
-        pieces.append(source.text[source.position :])
-    else:
+    sources = (tex.source, *reversed(tex.outer))
+    depth = next((depth for depth, source in enumerate(sources) if source.ahead(ending)), None)
+    if depth is None:
         return
-    while tex.source is not source:
+    pieces = [source.text[source.position :] for source in sources[:depth]]
+    for _ in range(depth):
         tex.source = tex.outer.pop()
+    source = tex.source
+    found = source.ahead(ending)
     begin, end = found
     content = "".join([*pieces, source.text[source.position : begin]])
     for macro, body in tex.labelling.items():
