@@ -152,7 +152,7 @@ class Writer:
 def normalised(text: str) -> str:
     """Line ends as \\n, no byte order mark, no blank lines at the ends, no blanks at line ends."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").removeprefix("\ufeff")
-    return re.sub(r"(?<![ \t])[ \t]++$", "", text, flags=re.MULTILINE).strip("\n")
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip("\n")
 
 
 def unusable(text: str) -> str | None:
