@@ -12,14 +12,14 @@ ENGINE = ["base", "code", "store", "planning", "provenance", "execute", "cluster
 STAGES = {
     "io": "",
     "runtime": "",
-    "model": "",
+    "model": "io",
     "collect": "io",
     "process": "io collect",
     "tokenize": "io",
     "pretrain": "io runtime model tokenize",
     "plan": "model pretrain",
-    "align": "runtime model tokenize pretrain",
-    "package": "model",
+    "align": "io runtime model tokenize pretrain",
+    "package": "io model",
     "deploy": "model package",
 }
 

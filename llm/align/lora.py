@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from llm.errors import InputError
+from llm.io.json import write_json
 
 PREFIX = "base_model.model."
 CONFIG_NAME = "adapter_config.json"
@@ -167,7 +168,7 @@ def save_adapter(
         "task_type": task_type,
     }
     save_file({PREFIX + name: tensors[name] for name in sorted(tensors)}, directory / WEIGHTS_NAME, {"format": "pt"})
-    (directory / CONFIG_NAME).write_text(json.dumps(written, indent=2, sort_keys=True) + "\n")
+    write_json(directory / CONFIG_NAME, written)
 
 
 def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:

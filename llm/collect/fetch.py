@@ -5,7 +5,6 @@ is taken from the index's simple API (PEP 503, PEP 691) as a file. Does not unpa
 scripts/collect/fetch.py may use this module: it is the one place that touches the network.
 """
 
-import hashlib
 import re
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from llm.collect.apt import fetch_apt
 from llm.collect.download import fetch_url, redact
 from llm.collect.pypi import fetch_pypi
 from llm.errors import InputError
+from llm.io.digest import sha256_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def fetch_by_kind(pin: Pin, archive: Path) -> str:
 
 def check(pin: Pin, archive: Path) -> None:
     """InputError with both digests unless `archive` has the pinned sha256."""
-    found = file_sha256(archive)
+    found = sha256_of(archive)
     if not pin.sha256:
         raise InputError(
             f"{pin} has no sha256; what was fetched has sha256: {found} (put that line into the source if you trust it)"
@@ -70,8 +70,3 @@ def check(pin: Pin, archive: Path) -> None:
             f"{pin}: sha256 is {found}, pinned is {pin.sha256}; the archive was damaged or replaced: fetch again, "
             "or change the pin if you trust the new one"
         )
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,11 +6,11 @@ which Hugging Face family computes the same, and so what config.json looks like.
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
+from llm.io.json import pretty
 from llm.model import families, hf_config, rope_scaling
 
 SIZES = ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length")
@@ -167,7 +167,7 @@ class ModelConfig:
 
 def config_json(config: ModelConfig) -> str:
     """The text of config.json: equal configs give equal bytes."""
-    return json.dumps(config.to_hf(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return pretty(config.to_hf())
 
 
 def digest(config: ModelConfig) -> str:

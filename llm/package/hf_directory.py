@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from llm.errors import InputError
+from llm.io.json import write_json
 from llm.model.config import ModelConfig, has_beta, parameter_counts
 from llm.model.directory import save_weights
 from llm.model.transformer import CausalLM
@@ -80,10 +81,6 @@ def read_config(directory: Path) -> dict:
         raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not valid JSON ({error}); build it again") from error
-
-
-def write_json(path: Path, value: dict) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def check_vocabulary(config: ModelConfig, vocab: Path) -> None:

@@ -7,12 +7,13 @@ Any layout's checkpoint loads into any other. A checkpoint belongs to one archit
 descends from is the engine's to record.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from llm.errors import InputError
+from llm.io.digest import sha256_of
+from llm.io.json import write_json
 from llm.pretrain.engine import Engine, Piece
 from llm.pretrain.tensor_shards import join, open_pieces, write_pieces
 from llm.runtime.agreement import Ranks
@@ -71,7 +72,7 @@ def save_checkpoint(directory: Path, snapshot: Snapshot, state: dict, ranks: Ran
 def written(path: Path, value: dict) -> OSError | None:
     """Writes JSON; what the file system refuses is returned, for the other ranks wait to hear of it."""
     try:
-        path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_json(path, value)
     except OSError as error:
         return error
     return None
@@ -110,7 +111,7 @@ def fault_of(directory: Path, ranks: Ranks) -> str | None:
         return f"{directory / MANIFEST} is damaged"
     for item in listed[ranks.rank :: ranks.world_size]:
         path = directory / item["path"]
-        if not path.is_file() or path.stat().st_size != item["size"] or sha256(path) != item["sha256"]:
+        if not path.is_file() or path.stat().st_size != item["size"] or sha256_of(path) != item["sha256"]:
             return f"{path} is missing or damaged"
     return None
 
@@ -119,13 +120,8 @@ def manifest_of(directory: Path, ranks: Ranks) -> dict:
     """Path, size and sha256 of every file in it, as the engine's manifest.json has them. The ranks share the work."""
     files = sorted(path for path in directory.iterdir() if path.name != MANIFEST)
     mine = [
-        {"path": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
+        {"path": path.name, "size": path.stat().st_size, "sha256": sha256_of(path)}
         for path in files[ranks.rank :: ranks.world_size]
     ]
     listed = [item for items in ranks.gather(mine) for item in items]
     return {"files": sorted(listed, key=lambda item: item["path"])}
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,6 @@
 """What a rank is, wherever it was started: its place, how it meets the others, what becomes of it."""
 
 import contextlib
-import ctypes
 import math
 import os
 import pickle
@@ -23,7 +22,6 @@ LOOPBACK = "127.0.0.1"
 CONNECT = 120.0  # seconds in which a rank has to reach the store, which is there before the rank is
 GRACE = 2.0  # seconds in which the others of a failed group may still say that the fault was theirs
 ENDED = "ranks that ended"
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -127,12 +125,6 @@ def explanation(failures: list[Outcome]) -> Exception:
     """The failure that explains the others': a rank whose sibling fails sees only a broken connection. So an
     InputError is believed first, then whoever failed first."""
     return min(failures, key=lambda outcome: (not isinstance(outcome.failure, InputError), outcome.at)).failure
-
-
-def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Asks the kernel for this signal when the parent dies (Linux; elsewhere a rank ends with its next collective)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 @contextlib.contextmanager

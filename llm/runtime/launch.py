@@ -26,7 +26,6 @@ from llm.runtime.group import (
     Orders,
     Outcome,
     Place,
-    die_with_parent,
     explanation,
     open_store,
     orders_for,
@@ -35,6 +34,7 @@ from llm.runtime.group import (
     process_group,
 )
 from llm.runtime.nodes import start_on_nodes
+from llm.runtime.process import die_with_parent
 
 TIMEOUT = 1800.0  # seconds that a collective may take
 

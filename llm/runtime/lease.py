@@ -16,6 +16,7 @@ from pathlib import Path
 
 from llm.errors import InputError
 from llm.runtime import slurm
+from llm.runtime.process import kernel, started
 
 RENEW_SECONDS = 5.0
 TAKEOVER_SECONDS = 60.0
@@ -136,21 +137,3 @@ def myself() -> dict:
 def is_dead(owner: dict) -> bool:
     """Is it certain that the owner runs no more? Only where its process id can be looked up."""
     return owner["kernel"] is not None and owner["kernel"] == kernel() and started(owner["pid"]) != owner["started"]
-
-
-def kernel() -> str | None:
-    """Boot and process namespace of this process (Linux; elsewhere None)."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return None
-
-
-def started(pid: int) -> str | None:
-    """When a process began, in ticks since boot, or None if it has ended; a zombie has."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if status[0] == "Z" else status[19]

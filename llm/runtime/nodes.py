@@ -18,7 +18,8 @@ from pathlib import Path
 
 from llm.errors import InputError
 from llm.runtime import rank, slurm
-from llm.runtime.group import GRACE, Outcome, die_with_parent, explanation, open_store, orders_for, passing_on_sigterm
+from llm.runtime.group import GRACE, Outcome, explanation, open_store, orders_for, passing_on_sigterm
+from llm.runtime.process import die_with_parent
 
 SAID = re.compile(r"(?:srun|slurmstepd\S*): (?:error: )?(.*)")
 TASKS = re.compile(r"(\S+): tasks? ([\d,-]+): (.*)")

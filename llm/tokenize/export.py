@@ -11,6 +11,7 @@ from pathlib import Path
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
+from llm.io.json import write_json
 from llm.tokenize.byte_level import byte_merges
 from llm.tokenize.chat import chat_template
 from llm.tokenize.escape import ESCAPES, SPACE
@@ -122,5 +123,4 @@ def write_tokenizer_json(tokenizer: Tokenizer, path: Path) -> None:
 
 
 def write_tokenizer_config(path: Path) -> None:
-    text = json.dumps(tokenizer_config(), indent=2, sort_keys=True, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_json(path, tokenizer_config())

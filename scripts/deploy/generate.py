@@ -4,13 +4,13 @@ By hand: python scripts/deploy/generate.py --quantized results/quantized/int8 --
     --answers /dev/stdout
 """
 
-import json
 from pathlib import Path
 
 from llm.command import command
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.generate import generate
 from llm.errors import InputError
+from llm.io.json import write_json
 from llm.runtime.device import default_device
 from llm.tokenize.chat import encode_chat
 from llm.tokenize.load import Tokenizer
@@ -48,7 +48,7 @@ def main(
         {"prompt": prompt, "answer": tokenizer.decode(ids), "tokens": len(ids), "ended": ids[-1] == tokenizer.eos}
         for prompt, ids in zip(prompts, completions, strict=True)
     ]
-    answers.write_text(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(answers, result)
     return {
         "prompts": len(result),
         "new_tokens": sum(answer["tokens"] for answer in result),

@@ -1,12 +1,12 @@
 """Load-test a quantized model: mixed requests, greedy, batch 1 and larger, with and without the key-value cache."""
 
-import json
 from pathlib import Path
 
 from llm.command import command
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.benchmark import Workload, facts, timed
 from llm.deploy.serve.generate import StaticEngine
+from llm.io.json import write_json
 from llm.progress import progress
 from llm.runtime.device import default_device
 
@@ -40,7 +40,7 @@ def main(
         "requests": len(few),
         "requests_equal_to_cached": sum(a == b for a, b in zip(uncached.completions, cached.completions, strict=True)),
     }
-    benchmark.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    write_json(benchmark, result)
     return {
         "batch_1": runs[1].measured(),
         f"batch_{batch_size}": runs[batch_size].measured(),

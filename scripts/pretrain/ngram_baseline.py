@@ -5,6 +5,7 @@ from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
+from llm.io.json import write_json
 from llm.process.quality.kneser_ney import train
 from llm.progress import progress
 from llm.tokenize.indexed import IndexedTokens
@@ -45,7 +46,7 @@ def main(tokens: Path, model: Path, report: Path) -> dict:
                 bits[domain] / bytes_of[domain], DIGITS
             )
         progress(f"{name}: {result[name]:.3f} bits per byte")
-    report.write_text(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(report, result)
     return result
 
 

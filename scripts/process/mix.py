@@ -1,11 +1,11 @@
 """Turn domain weights, or epochs, into an exact, seeded sampling plan over the clean training documents."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 
 from llm.command import command
+from llm.io.json import write_json
 from llm.io.parquet import parts, read, write
 from llm.process.corpus.mix import sampling_plan
 
@@ -38,7 +38,7 @@ def main(
         pl.concat(tables), weights=weights, epochs=epochs, quality=quality, budget=bytes, seed=seed
     )
     write(rows, plan)
-    report.write_text(json.dumps(figures, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(report, figures)
     return figures
 
 

@@ -3,11 +3,11 @@
 Not called tokenize.py: beside a script of that name Python's own `tokenize` could not be imported.
 """
 
-import json
 import time
 from pathlib import Path
 
 from llm.command import command
+from llm.io.json import write_json
 from llm.tokenize.documents import SPLITS, domain_of, split_batches
 from llm.tokenize.encoder import Encoder
 from llm.tokenize.indexed import IndexedWriter, token_dtype
@@ -28,8 +28,7 @@ def main(shards: Path, model: Path, tokens: Path, *, source: str) -> dict:
                 size += len(data)
                 writer.append(*encoder.encode(data, offsets, tokenizer.eos))
         meta[split] = {"documents": writer.documents, "bytes": size, "tokens": writer.tokens}
-    text = json.dumps(meta, indent=2, sort_keys=True, ensure_ascii=False)
-    (tokens / "meta.json").write_text(text + "\n", encoding="utf-8")
+    write_json(tokens / "meta.json", meta)
     seconds = time.perf_counter() - started
     size = sum(meta[split]["bytes"] for split in SPLITS)
     return meta | {"seconds": seconds, "bytes_per_second": size / max(seconds, 1e-9)}

@@ -1,12 +1,12 @@
 """How much text a token holds, by domain and language, beside a GPT-2-like tokenizer. Changes no artifact."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from llm.command import command
+from llm.io.json import write_json
 from llm.tokenize.byte_level import GPT2, fast_bytes, train_bytes
 from llm.tokenize.documents import planned_texts
 from llm.tokenize.encoder import Encoder
@@ -30,8 +30,7 @@ def main(clean: Path, plan: Path, model: Path, fertility: Path, *, sample_bytes:
     encoder = Encoder(tokenizer, threads_given())
     tables = [counted(source, encoder, rival_lengths) for source in sources(clean)]
     result = {"vocab_size": size, "gpt2_vocab_size": first + len(pieces)} | summary(pl.concat(tables))
-    text = json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False)
-    fertility.write_text(text + "\n", encoding="utf-8")
+    write_json(fertility, result)
     return result
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
+from llm.io.json import write_json
 from llm.io.parquet import ROWS, height, read
 from llm.tokenize.indexed import IndexedTokens
 
@@ -33,7 +34,7 @@ def main(plan: Path, report: Path, tokens: Path, figures: Path) -> dict:
         }
         counts[domain] = dict(count) | shares | {"asked_share": asked[domain]["asked_share"]}
     result = dict(total) | {"domains": counts}
-    figures.write_text(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(figures, result)
     return result
 
 

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from stemma.base.process import is_alive
+
 BLOCK = 1 << 20
 PARENT = "STEMMA_PARENT"  # the process that a job does not outlive
 TEMPORARY = re.compile(r"\..+~.+-\d+-tmp", re.DOTALL)
@@ -221,18 +223,3 @@ def owner_is_dead(name: str) -> bool:
     """Does a scratch name belong to a process of this host that runs no more? Of other hosts nobody can say."""
     host, _, rest = name.rpartition("-")[0].rpartition("-")
     return host == socket.gethostname() and rest.isdigit() and not is_alive(int(rest))
-
-
-def is_alive(pid: int) -> bool:
-    """Does a process with this id run on this host? A zombie does not, though containers without an init keep it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:  # not Linux, or gone a moment ago: then the next one sweeps
-        return True
-    return status.rpartition(")")[2].split()[0] != "Z"

@@ -21,6 +21,7 @@ from pathlib import Path
 from stemma.base.digest import read_json
 from stemma.base.errors import Outdated, StemmaError, refusal
 from stemma.base.files import beside
+from stemma.base.process import born, space
 from stemma.base.typed_json import made
 from stemma.cluster.slurm import comment_of
 
@@ -236,19 +237,3 @@ def write(path: Path, value: dict) -> None:
     except OSError:  # a disk that is full or read-only fails the job where it matters, or nowhere
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def space() -> str:
-    """Which boot of which machine, which container; empty where the system does not say."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(Path("/proc/self/ns/pid").readlink())
-    return ""
-
-
-def born(pid: int) -> str | None:
-    """When a process of this machine began, in ticks since the boot; None where there is none, or a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return None
-    return None if fields[0] == "Z" else fields[19]

@@ -3,7 +3,7 @@
 Snakemake sends a whole snakemake to the node, which reads the workflow again, by then perhaps another one: who edits a
 config while jobs wait would get jobs of the new config under keys that are half of the old. And it takes 2 s of CPU, on
 Slurm twice. `python -m stemma job TICKET` does on the node what is left to do: wait until the inputs show, run the
-commands, a group's in their order, write the benchmark files. stemma/cluster/ticketing.py decides what goes to a node
+commands, a group's in their order, write the benchmark files. stemma/workflow/ticketing.py decides what goes to a node
 so.
 """
 

@@ -8,8 +8,8 @@ from stemma.cluster.ticket import read, work
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What stemma/cluster/ticketing.py has written."""
-    parser.add_argument("ticket", type=Path)
+    """What stemma/workflow/ticketing.py has written."""
+    parser.add_argument("ticket", type=Path, help="what the submitting snakemake has written for this job")
     parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help="until the ticket shows")
 
 

@@ -5,7 +5,6 @@ in STEMMA_PARENT is gone. When the runner is told to stop it passes that on, and
 later: long training keeps what it did.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -17,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.base.errors import StemmaError, no_space
-from stemma.base.files import PARENT, is_alive
+from stemma.base.files import PARENT
+from stemma.base.process import die_with_parent, is_alive
 from stemma.execute.landlock import Ruleset
 from stemma.execute.sandbox import Sandbox
 from stemma.store.placement import fresh
 
 PROGRESS = "… "
 ERROR = "error: "
-PR_SET_PDEATHSIG = 1
 GRACE = 60
 FULL = "No space left on device"
 DENIED = "ermission denied"
@@ -110,8 +109,7 @@ def enter(rules: Ruleset | None) -> None:
     """In the child, before it executes: be confined, and ask the kernel for SIGKILL when the runner dies (Linux)."""
     if rules:
         rules.enforce()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
 
 
 def watch(child: subprocess.Popen) -> list[int]:

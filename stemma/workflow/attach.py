@@ -28,7 +28,6 @@ from stemma.base.settings import Settings
 from stemma.cluster.job_log import announce, say
 from stemma.cluster.markers import begin_run
 from stemma.cluster.resources import adapt_resources, end_leftovers, lead, slurm_executor
-from stemma.cluster.ticketing import frozen_flags, submit_tickets
 from stemma.code.closure import reader_of
 from stemma.execute.run import TOLD
 from stemma.planning.call import Call, spelled
@@ -46,6 +45,7 @@ from stemma.workflow.rules import ENGINE, RulePlan, named, script_of
 from stemma.workflow.staleness import judge_staleness, judge_submission
 from stemma.workflow.targets import resolve_targets
 from stemma.workflow.terminal import speak
+from stemma.workflow.ticketing import frozen_flags, submit_tickets
 
 T = TypeVar("T")
 BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs

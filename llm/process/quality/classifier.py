@@ -15,6 +15,7 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from kernels.linear import scores, train, windows
+from llm.io.json import write_json
 from llm.process.quality.cross_fit import HALVES, hashed
 
 BITS = 18  # 262,144 weights: 1 MiB, which stays in the second-level cache
@@ -55,7 +56,7 @@ def build(labelled: Iterable[tuple[int, pl.DataFrame]], directory: Path, *, wind
         tensors = {f"weights.{half}": models[half].weights for half in HALVES}
         save_file(tensors | {"bias": np.array([model.bias for model in models])}, directory / "model.safetensors")
         meta |= evaluate(models, examples) | {"positive_bytes": size[1], "negative_bytes": size[0]}
-    (directory / "meta.json").write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(directory / "meta.json", meta)
     return meta
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from kernels.ngram import extended, log_probabilities, table
+from llm.io.json import write_json
 from llm.process.quality.cross_fit import HALVES, hashed, sample
 from llm.process.quality.kneser_ney import BITS, KneserNey, train
 
@@ -173,7 +174,7 @@ def build(sources: list[Path], directory: Path, *, order: int, vocabulary: int, 
 
 
 def write_meta(directory: Path, meta: dict) -> None:
-    (directory / "meta.json").write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(directory / "meta.json", meta)
 
 
 def load(directory: Path) -> tuple[Model, ...] | None:

@@ -1,7 +1,6 @@
 """What the ranks of these tests do: functions that pickle. Several layouts share a start, for importing megatron-core
 takes seconds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,43 +94,23 @@ def skipped_by(layout: Layout, config: ModelConfig) -> tuple[tuple, tuple, bool]
     return bad, good, all(np.array_equal(after[name], before[name]) for name in before)
 
 
-def run_of(
-    layout: Layout, config: ModelConfig, steps: int, more: int, directory: Path, dtype=torch.float32, native=True
-) -> Run:
-    """Trains, saves (a checkpoint below `directory`, and in the background a recovery point), trains on, validates on
+def run_of(layout: Layout, config: ModelConfig, steps: int, more: int, directory: Path, dtype=torch.float32) -> Run:
+    """Trains, saves (a checkpoint below `directory`), trains on, validates on
     rows and tokens that divide by nothing."""
     engine = build_engine(config, layout, ADAMW, dtype, 3)
     curve = train(engine, 1, steps, config)
     saved = state_of(engine)
     ranks = Ranks(engine.rank, engine.world_size)
     save_checkpoint(made(directory / name_of(layout)), Snapshot.of(engine), {"config": "toy"}, ranks)
-    finish = save_native(engine, made(directory / name_of(layout) / "native")) if native else None
     curve += train(engine, steps + 1, steps + more, config)
-    if finish is not None:
-        finish()
     return Run(saved, curve, state_of(engine), engine.token_losses(rows_of(99, config)(0, 5)[:, :12]).numpy())
 
 
 def continued_by(layout: Layout, config: ModelConfig, saved: Path, steps: int, more: int, dtype=torch.float32) -> Run:
-    """A run from a checkpoint or a recovery point on, in an engine that began with other weights."""
+    """A run from a checkpoint on, in an engine that began with other weights."""
     engine = build_engine(config, layout, ADAMW, dtype, 4)
-    if saved.name == "native":
-        load_native(engine, saved)
-    else:
-        load_checkpoint(saved, engine, "toy", Ranks(engine.rank, engine.world_size))
+    load_checkpoint(saved, engine, "toy", Ranks(engine.rank, engine.world_size))
     return Run(state_of(engine), train(engine, steps + 1, steps + more, config), state_of(engine), None)
-
-
-def save_native(engine: Engine, directory: Path) -> Callable[[], None]:
-    from llm.pretrain.engines.megatron import native  # needs the shim, which comes with the first engine
-
-    return native.save_native(engine, directory, asynchronous=True)
-
-
-def load_native(engine: Engine, directory: Path) -> None:
-    from llm.pretrain.engines.megatron import native
-
-    native.load_native(engine, directory)
 
 
 def made(directory: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What one layout wrote another reads: through canonical tensors, or megatron-core's own recovery points."""
+"""What one layout wrote another reads: through canonical tensors."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +11,7 @@ from llm.errors import InputError
 from llm.model.transformer import CausalLM, initialise
 from llm.pretrain.engines.layout import Layout
 from tests.llm.pretrain.engines.megatron.conftest import MORE, STEPS
-from tests.llm.pretrain.engines.megatron.ranks import (
-    FOUR,
-    LAYOUTS,
-    SINGLE,
-    continued_by,
-    made,
-    name_of,
-    on_ranks,
-    run_of,
-)
+from tests.llm.pretrain.engines.megatron.ranks import FOUR, LAYOUTS, SINGLE, continued_by, name_of, on_ranks, run_of
 from tests.llm.pretrain.engines.runs import differences
 
 SHARDED = {name: layout for name, layout in LAYOUTS.items() if layout.sharding == "optimizer"} | {
@@ -90,26 +81,12 @@ def test_layouts_continue_what_others_began(dtype, tmp_path):
     for source in layouts:
         kin = ("megatron", "TP2 + SP", "PP2, interleaved") if source in PLAIN else SHARDED
         for target in {source, *kin}:
-            for how in ("", "native"):
-                saved = tmp_path / name_of(layouts[source]) / how
-                jobs[source, target, how] = (layouts[target], continued_by, FOUR, saved, 5, 20, dtype)
-    for (source, target, how), run in on_ranks(jobs).items():
-        assert equal(run.saved, began[source].saved), (source, target, how)
+            saved = tmp_path / name_of(layouts[source])
+            jobs[source, target] = (layouts[target], continued_by, FOUR, saved, 5, 20, dtype)
+    for (source, target), run in on_ranks(jobs).items():
+        assert equal(run.saved, began[source].saved), (source, target)
         if source == target:
-            assert run.curve == began[source].curve[5:], (source, how)
-            assert equal(run.end, began[source].end), (source, how)
+            assert run.curve == began[source].curve[5:], source
+            assert equal(run.end, began[source].end), source
         elif dtype == torch.float32:
-            assert differences(run.curve, began[source].curve[5:])[0] <= 1e-6, (source, target, how)
-
-
-def test_a_recovery_point_is_of_one_sharding(tmp_path):
-    layout = LAYOUTS["megatron"]
-    began = run_of(layout, FOUR, 3, 2, tmp_path)
-    point = tmp_path / name_of(layout) / "native"
-    continued = continued_by(layout, FOUR, point, 3, 2)
-    assert equal(continued.saved, began.saved)
-    assert equal(continued.end, began.end)
-    with pytest.raises(InputError, match="sharding none"):
-        continued_by(SHARDED["1, distributed optimizer"], FOUR, point, 3, 2)
-    with pytest.raises(InputError, match="no megatron-core checkpoint"):
-        continued_by(layout, FOUR, made(tmp_path / "native"), 3, 2)
+            assert differences(run.curve, began[source].curve[5:])[0] <= 1e-6, (source, target)

@@ -2,7 +2,7 @@
 
 What a node needs is known when a job is submitted, and must not change while it waits. What only a snakemake can do on
 the node (containers, conda, another rule's job in a group) still takes one along; it finds the engine's part of its
-command lines frozen. Reaches into how executors write their commands; tests/stemma/cluster/test_ticketing.py holds it.
+command lines frozen. Reaches into how executors write their commands; tests/stemma/workflow/test_ticketing.py holds it.
 """
 
 import json
