@@ -6,26 +6,32 @@ of a rule runs; "kill": the build is killed there instead. What must come out is
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from benchmarks.rebuilds_systems import OVERLAY, Workspace
+from benchmarks.rebuilds_systems import MANIFEST, OVERLAY, Workspace
 
 Edit = Callable[[Workspace], None]
+Damage = Callable[[Callable[[str], Path], list[str]], None]  # where an output lies, and all outputs
 
 
 @dataclass(frozen=True)
 class Change:
-    """kind: of what. edit: the change. during: (rule, edit, undo). first: an edit and a build that come before.
-    neutral: nothing that an artifact is made of is another, so that what was built before is what must come out.
-    data: the cheap half is enough to see it."""
+    """kind: of what. edit: the change. around: what changes around the workspace, which a build from nothing does not
+    see. damage: what happens to what was built. during: while a job runs, by its log's name and first output, an edit
+    (or the kill) that is taken back. first: an edit and a build that come before. neutral: nothing that an artifact is
+    made of is another, so that what was built before is what must come out. data: the cheap half shows it."""
 
     name: str
     kind: str
     edit: Edit
+    around: Edit | None = None
+    damage: Damage | None = None
     during: tuple[str, Edit | str, Edit] | None = None
     first: Edit | None = None
     neutral: bool = False
@@ -160,38 +166,77 @@ def without_snakemake(workspace: Workspace) -> None:
 
 
 def surroundings(workspace: Workspace) -> None:
-    home = workspace.root / "home/.config/matplotlib"
-    home.mkdir(parents=True)
-    (home / "matplotlibrc").write_text("lines.linewidth: 5\nfont.size: 20\n")
+    home = workspace.root.parent / f"{workspace.root.name}-home"
+    (home / ".config/matplotlib").mkdir(parents=True, exist_ok=True)
+    (home / ".config/matplotlib/matplotlibrc").write_text("lines.linewidth: 5\nfont.size: 20\n")
     workspace.environment |= {
-        "HOME": str(workspace.root / "home"),
-        "XDG_CONFIG_HOME": str(workspace.root / "home/.config"),
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
         "LANG": "tr_TR.UTF-8",
         "PYTHONHASHSEED": "7",
         "TZ": "Asia/Tokyo",
     }
 
 
-def damaged(path: str, how: str) -> Callable[[Workspace, Callable[[str], Path]], None]:
-    """What lies in an output directory: a bit flipped, the largest file deleted or emptied."""
+def damaged(path: str, how: str) -> Damage:
+    """The largest file of an output directory: a bit flipped, emptied or deleted."""
 
-    def edit(workspace: Workspace, place: Callable[[str], Path] | None = None) -> None:
-        directory = place(path) if place else workspace.root / path
-        directory = directory.parent if directory.name == "manifest.json" else directory
-        files = [file for file in directory.rglob("*") if file.is_file() and file.name != "manifest.json"]
-        file = max(files, key=lambda file: file.stat().st_size)
-        data = bytearray(file.read_bytes())
-        file.unlink()
-        if how == "flipped":
-            data[len(data) // 2] ^= 1
-            file.write_bytes(data)
-        elif how == "emptied":
-            file.write_bytes(b"")
+    def damage(place: Callable[[str], Path], outputs: list[str]) -> None:
+        spoil(max(files_at(place(path)), key=lambda file: file.stat().st_size), how)
 
-    edit.damage = True
-    return edit
+    return damage
 
 
+def all_flipped(place: Callable[[str], Path], outputs: list[str]) -> None:
+    """A bit of every file of every output."""
+    for file in sorted({file for path in outputs for file in files_at(place(path))}):
+        if file.stat().st_size:
+            spoil(file, "flipped")
+
+
+def files_at(place: Path) -> list[Path]:
+    """An output's files: its own, or all in its directory."""
+    directory = place.parent if place.name == MANIFEST else place
+    if directory.is_file():
+        return [directory]
+    return [file for file in directory.rglob("*") if file.is_file() and file.name != MANIFEST]
+
+
+def spoil(file: Path, how: str) -> None:
+    """As a person or a program would that writes the file anew: not through a hard link."""
+    data = bytearray(file.read_bytes())
+    file.unlink()
+    if how == "flipped":
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    elif how == "emptied":
+        file.write_bytes(b"")
+
+
+def upgraded(workspace: Workspace) -> None:
+    """cycler, which nothing here imports and matplotlib does, in a new version that turns the colours round."""
+    copy = workspace.root.parent / f"{workspace.root.name}-packages"
+    subprocess.run(["cp", "-al", sys.prefix, str(copy)], check=True)
+    (packages,) = copy.glob("lib/python*/site-packages")
+    (metadata,) = packages.glob("cycler-*.dist-info")
+    version = metadata.name.removeprefix("cycler-").removesuffix(".dist-info")
+    rewrite(metadata / "METADATA", f"\nVersion: {version}\n", "\nVersion: 99.0\n")
+    metadata.rename(packages / "cycler-99.0.dist-info")
+    end = "return Cycler._from_iter(label, itr)"
+    rewrite(packages / "cycler/__init__.py", end, end.replace("itr)", "list(itr)[::-1])"))
+    workspace.python = str(copy / "bin/python")
+
+
+def rewrite(file: Path, old: str, new: str) -> None:
+    """A file anew, so that none of its other names changes with it."""
+    text = file.read_text(encoding="utf-8")
+    if old not in text:
+        raise SystemExit(f"error: {file} has no {old!r}; mend benchmarks/rebuilds_changes.py")
+    file.unlink()
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+DPO = "dpo|results/align/dpo"
 BETA, BETA_AGAIN = configured(align__dpo__beta=0.3), configured(align__dpo__beta=0.1)
 BAD_RATE = replaced("llm/align/dpo.py", "reward_B = beta *", "reward_B = 2 * beta *")
 GOOD_RATE = replaced("llm/align/dpo.py", "reward_B = 2 * beta *", "reward_B = beta *")
@@ -199,6 +244,9 @@ BROKEN = replaced("llm/align/dpo.py", "    if beta <= 0:", "    raise RuntimeErr
 MENDED = replaced("llm/align/dpo.py", "    raise RuntimeError\n    if beta <= 0:", "    if beta <= 0:")
 TEXT = replaced("texts/engine.txt", "the", "teh")
 TEXT_BACK = replaced("texts/engine.txt", "teh", "the")
+LEARNING_RATE = configured(pretrain__learning_rate=0.002)
+ANOTHER = replaced("texts/collect.txt", "the", "teh")
+ANOTHER_BACK = replaced("texts/collect.txt", "teh", "the")
 THRESHOLD = configured(process__thresholds__n_words={"min": 120})
 
 CHANGES = (
@@ -208,11 +256,7 @@ CHANGES = (
     Change(
         "a docstring",
         "code",
-        replaced(
-            "llm/text/clean.py",
-            '"""',
-            '"""Once more. ',
-        ),
+        replaced("llm/text/clean.py", '"""', '"""Once more. '),
         neutral=True,
         data=True,
     ),
@@ -225,6 +269,7 @@ CHANGES = (
         appended("llm/text/spans.py", "\n\ndef unused():\n    return 1\n"),
         data=True,
     ),
+    Change("a line of a kernel's CUDA file", "code", appended("kernels/minhash.cu", "// nothing\n"), data=True),
     Change("a module renamed", "code", renamed("llm/text/shuffle.py", "llm/text/range_shuffle.py"), data=True),
     Change("a module moved", "code", renamed("llm/text/buffers.py", "llm/io/utf8.py"), data=True),
     Change(
@@ -249,14 +294,14 @@ CHANGES = (
     Change("domain weights", "config", configured(process__mix__weights={"code": 0.3}), data=True),
     Change("the seed", "config", configured(seed=7)),
     Change("the tokenizer's vocabulary", "config", configured(tokenizer__vocab_size=1000), data=True),
-    Change("the learning rate of pretraining", "config", configured(pretrain__learning_rate=0.002)),
+    Change("the learning rate of pretraining", "config", LEARNING_RATE),
     Change("ten more steps", "config", configured(pretrain__steps=30)),
     Change("SFT's learning rate", "config", configured(align__sft__schedule__lr=0.004)),
     Change("DPO's beta", "config", BETA),
-    Change("beta there and back", "config", BETA_AGAIN, first=BETA),
+    Change("beta there and back", "config", BETA_AGAIN, first=BETA, neutral=True),
     Change("group size of INT4", "config", configured(quantize__methods={"rtn-int4": {"bits": 4, "group_size": 64}})),
     Change("a prompt of the demo", "config", configured(serve__prompts=["What is a kluge?"])),
-    Change("1 as 1.0", "config", configured(align__lora={"r": 8, "alpha": 16.0}), neutral=True),
+    Change("1 as 1.0", "config", configured(align__lora={"r": 8, "alpha": 16.0})),
     Change("keys in another order", "config", reversed_config, neutral=True, data=True),
     Change("the config in two files", "config", split_config, neutral=True, data=True),
     Change("one more source", "data", configured(corpus=["jargon", "mpmath", "notes", "more"]), data=True),
@@ -268,36 +313,42 @@ CHANGES = (
     Change("the texts behind a link", "data", linked, neutral=True, data=True),
     Change("everything touched", "surroundings", touched, neutral=True, data=True),
     Change("code written anew, as by a checkout", "surroundings", checked_out, neutral=True, data=True),
-    Change("locale, time zone, HOME with a matplotlibrc", "surroundings", surroundings, neutral=True),
+    Change("locale, time zone, HOME with a matplotlibrc", "surroundings", nothing, around=surroundings, neutral=True),
+    Change("the same, and another learning rate", "surroundings", LEARNING_RATE, around=surroundings),
+    Change("a package upgraded that another package loads", "surroundings", upgraded),
     Change(".snakemake deleted", "surroundings", without_snakemake, neutral=True, data=True),
     Change(
         "a bit of the token shards flipped",
         "damage",
-        damaged("results/tokens/manifest.json", "flipped"),
+        nothing,
+        damage=damaged("results/tokens/manifest.json", "flipped"),
+        neutral=True,
+        data=True,
+    ),
+    Change(
+        "clean shards emptied",
+        "damage",
+        nothing,
+        damage=damaged("results/clean/jargon/manifest.json", "emptied"),
         neutral=True,
         data=True,
     ),
     Change(
         "weights deleted that no job reads",
         "damage",
-        damaged("results/models/dpo/manifest.json", "deleted"),
+        nothing,
+        damage=damaged("results/models/dpo/manifest.json", "deleted"),
         neutral=True,
     ),
-    Change(
-        "clean shards emptied",
-        "damage",
-        damaged("results/clean/jargon/manifest.json", "emptied"),
-        neutral=True,
-        data=True,
-    ),
+    Change("a bit of every file flipped", "damage", nothing, damage=all_flipped, neutral=True, data=True),
     Change("a build that failed, then mended", "events", MENDED, first=BROKEN, neutral=True),
-    Change("killed in DPO, run again", "events", BETA, during=("dpo", "kill", nothing)),
-    Change("code edited and taken back while DPO runs", "events", BETA, during=("dpo", BAD_RATE, GOOD_RATE)),
+    Change("killed in DPO, run again", "events", BETA, during=(DPO, "kill", nothing)),
+    Change("code edited and taken back while DPO runs", "events", BETA, during=(DPO, BAD_RATE, GOOD_RATE)),
     Change(
-        "a text edited and taken back while a job reads",
+        "a text edited and taken back while it is read",
         "events",
-        THRESHOLD,
-        during=("collect/notes", TEXT, TEXT_BACK),
+        TEXT,
+        during=("collect/notes|results/raw/notes", ANOTHER, ANOTHER_BACK),
         data=True,
     ),
 )

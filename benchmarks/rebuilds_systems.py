@@ -26,9 +26,10 @@ from stemma.settings import ROOT
 
 PLAN = Path("results/.records/plan.json")
 OVERLAY = "benchmarks/rebuilds.yaml"
+RECORDS = Path("results/.store/records")
+POINTERS = "results/.records"
 RAN = "runs.log"
 MANIFEST = "manifest.json"
-DATA = ("collect", "process", "tokenize")  # stages of the cheap half
 LINE = re.compile(
     r"^(?:\S+\s+)?(collect|process|tokenize|architecture|pretrain|align|package|deploy|provenance)\s+(\S+)\s.*\srun\s"
 )
@@ -36,14 +37,17 @@ LINE = re.compile(
 
 @dataclass
 class Workspace:
-    """root: where everything lies. environment: variables that a change adds. configs: overlays beside the preset."""
+    """root: where everything lies. yard: where what several workspaces use is kept. environment: variables that a
+    change adds. configs: overlays beside the preset. python: the interpreter, whose packages a change may replace."""
 
     root: Path
+    yard: Path
     environment: dict[str, str] = field(default_factory=dict)
     configs: list[str] = field(default_factory=lambda: [OVERLAY])
+    python: str = sys.executable
 
     @classmethod
-    def new(cls, root: Path) -> "Workspace":
+    def new(cls, root: Path, yard: Path) -> "Workspace":
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -62,31 +66,33 @@ class Workspace:
             (root / folder).mkdir()
             for page in pages:
                 (root / folder / f"{page.stem}.txt").write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
-        return cls(root)
+        return cls(root, yard)
 
     def copy(self, root: Path) -> "Workspace":
         """As it stands, times and hard links kept."""
+        shutil.rmtree(root, ignore_errors=True)
         subprocess.run(["cp", "-a", f"{self.root}/.", str(root)], check=True)
-        return Workspace(root, dict(self.environment), list(self.configs))
+        return Workspace(root, self.yard, dict(self.environment), list(self.configs), self.python)
+
+    def state(self) -> str:
+        """Digest of all code that a script may run, of its packages and surroundings."""
+        found = hashlib.sha256(json.dumps([self.python == sys.executable, sorted(self.environment)]).encode())
+        for folder in ("llm", "scripts", "kernels"):
+            for file in sorted((self.root / folder).rglob("*")):
+                if file.is_file() and "__pycache__" not in file.parts:
+                    found.update(str(file.relative_to(self.root)).encode() + b"\0" + file.read_bytes() + b"\0")
+        return found.hexdigest()
 
     def variables(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "STEMMA"))}
-        return inherited | {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"} | self.environment
-
-
-@dataclass
-class Job:
-    """One script's run: `outputs` by path as this project names them."""
-
-    rule: str
-    stage: str
-    name: str
-    outputs: list[str]
+        programs = f"{Path(self.python).parent}:{os.environ['PATH']}"
+        own = {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1", "STEMMA_CACHE": str(self.yard / "cache")}
+        return inherited | own | {"PATH": programs} | self.environment
 
 
 @dataclass
 class Build:
-    """What a build did: exit status, jobs that ran by name, the last line that was said."""
+    """What a build did: exit status, the jobs that ran as `rule|first output`, the line that says what was wrong."""
 
     status: int
     ran: list[str]
@@ -101,11 +107,23 @@ class Stemma:
     def prepare(self, workspace: Workspace, jobs: list[dict]) -> None:
         pass
 
-    def start(self, workspace: Workspace, data_only: bool) -> subprocess.Popen:
-        command = [sys.executable, "-m", "snakemake", *(["token_shards"] if data_only else [])]
+    def start(self, workspace: Workspace, data_only: bool, replay: bool = False) -> subprocess.Popen:
+        command = [workspace.python, "-m", "snakemake", *(["token_shards"] if data_only else [])]
         command += ["--profile", "profiles/default", "--cores", "2"]
         command += ["--configfile", "presets/tiny.yaml", *workspace.configs]
         return started(command, workspace)
+
+    def jobs(self, workspace: Workspace) -> list[dict]:
+        """What the last build consisted of, but for views."""
+        return [job for job in json.loads((workspace.root / PLAN).read_text())["jobs"] if job["script"]]
+
+    def actions(self, workspace: Workspace) -> set[str]:
+        """Keys that the store has an answer for."""
+        return {file.parent.name + file.stem for file in (workspace.root / RECORDS).glob("*/*.json")}
+
+    def action(self, workspace: Workspace, path: str) -> str:
+        """Key of the action whose result stands at a path."""
+        return json.loads((workspace.root / f"{POINTERS}/{path.removeprefix('results/')}.json").read_text())["action"]
 
     def finish(self, workspace: Workspace, process: subprocess.Popen) -> Build:
         status, lines = ended(process, workspace)
@@ -116,8 +134,8 @@ class Stemma:
         ]
         return Build(status, ran, last(lines))
 
-    def has_begun(self, workspace: Workspace, rule: str, since: float) -> bool:
-        log = workspace.root / f"results/logs/{rule}.log"
+    def has_begun(self, workspace: Workspace, job: str, since: float) -> bool:
+        log = workspace.root / f"results/logs/{job.split('|')[0]}.log"
         return log.is_file() and log.stat().st_mtime >= since
 
     def place(self, workspace: Workspace, path: str) -> Path:
@@ -137,9 +155,9 @@ class Translated:
         log.unlink(missing_ok=True)
         return Build(status, ran, last(lines))
 
-    def has_begun(self, workspace: Workspace, rule: str, since: float) -> bool:
+    def has_begun(self, workspace: Workspace, job: str, since: float) -> bool:
         log = workspace.root / RAN
-        return log.exists() and any(line.split("|")[0] == rule for line in log.read_text().splitlines())
+        return log.exists() and any(line.split("|")[1] == job.split("|")[1] for line in log.read_text().splitlines())
 
     def place(self, workspace: Workspace, path: str) -> Path:
         return workspace.root / json.loads((workspace.root / "places.json").read_text())[path]
@@ -158,16 +176,17 @@ class PlainSnakemake(Translated):
             f"    input: {[places[job['outputs'][0][1]] for job in jobs]!r}",
             "",
         ]
-        for number, job in enumerate(jobs):
+        for job in jobs:
             outputs = [places[path] for _, path in job["outputs"]]
+            inputs = [file for path in inputs_of(job, places) for file in files_of(workspace, path)]
             directories = [
                 f"directory({place!r})" if path.endswith(MANIFEST) else repr(place)
                 for (_, path), place in zip(job["outputs"], outputs, strict=True)
             ]
             command = shell_line(job, places).replace("{", "{{").replace("}", "}}")
             rules += [
-                f"rule job_{number}:",
-                f"    input: {[job['script'], *inputs_of(job, places)]!r}",
+                f"rule {name_of(job)}:",
+                f"    input: {[job['script'], *inputs]!r}",
                 f"    output: {', '.join(directories)}",
                 f"    params: values={[text.replace('{', '(') for text in map(str, sorted(job['params'].items()))]!r}",
                 f"    shell: {command!r}",
@@ -175,20 +194,9 @@ class PlainSnakemake(Translated):
             ]
         (workspace.root / "Snakefile.plain").write_text("\n".join(rules))
 
-    def start(self, workspace: Workspace, data_only: bool) -> subprocess.Popen:
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "-s",
-            "Snakefile.plain",
-            "--cores",
-            "2",
-            "--nolock",
-            "--rerun-incomplete",
-            "-q",
-        ]
-        return started(command, workspace)
+    def start(self, workspace: Workspace, data_only: bool, replay: bool = True) -> subprocess.Popen:
+        command = [workspace.python, "-m", "snakemake", "-s", "Snakefile.plain", "--cores", "2"]
+        return started([*command, "--nolock", "--rerun-incomplete", "-q"], workspace, replay)
 
 
 class Dvc(Translated):
@@ -202,41 +210,56 @@ class Dvc(Translated):
     def prepare(self, workspace: Workspace, jobs: list[dict]) -> None:
         places = translated_places(workspace, jobs)
         stages, params = {}, {}
-        for number, job in enumerate(jobs):
+        for job in jobs:
             stage = {
                 "cmd": shell_line(job, places).replace("${", "$${"),
                 "deps": [job["script"], *inputs_of(job, places)],
                 "outs": [places[path] for _, path in job["outputs"]],
             }
             if job["params"]:
-                params[f"job_{number}"] = job["params"]
-                stage["params"] = [f"job_{number}"]
-            stages[f"job_{number}"] = stage
+                params[name_of(job)] = job["params"]
+                stage["params"] = [name_of(job)]
+            stages[name_of(job)] = stage
         (workspace.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
         (workspace.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=True))
         if not (workspace.root / ".dvc").exists():
             subprocess.run([self.program, "init", "--no-scm", "-q"], cwd=workspace.root, check=True)
             subprocess.run([self.program, "config", "core.analytics", "false"], cwd=workspace.root, check=True)
 
-    def start(self, workspace: Workspace, data_only: bool) -> subprocess.Popen:
-        shutil.rmtree(workspace.root / ".dvc/tmp/rwlock", ignore_errors=True)
-        return started([self.program, "repro", "-q"], workspace)
+    def start(self, workspace: Workspace, data_only: bool, replay: bool = True) -> subprocess.Popen:
+        return started([self.program, "repro", "-q"], workspace, replay)
 
 
 def translated_places(workspace: Workspace, jobs: list[dict]) -> dict[str, str]:
     """Path -> where the job's output lies instead: the last part of the name stays, scripts read it."""
     places = {}
     for job in jobs:
-        number = hashlib.sha256(job["outputs"][0][1].encode()).hexdigest()[:8]
         for position, (_, path) in enumerate(job["outputs"]):
             kept = Path(path).parent.name if path.endswith(MANIFEST) else Path(path).name
-            places[path] = f"built/{job['rule']}-{number}/{position}/{kept}"
+            places[path] = f"built/{name_of(job)}/{position}/{kept}"
     (workspace.root / "places.json").write_text(json.dumps(places))
     return places
 
 
+def shown(job: dict) -> str:
+    """A job's first output as this project's terminal shows it."""
+    return job["outputs"][0][1].removesuffix(f"/{MANIFEST}")
+
+
+def name_of(job: dict) -> str:
+    """The same in every state of the workflow that has the job."""
+    return f"{job['rule']}_{hashlib.sha256(job['outputs'][0][1].encode()).hexdigest()[:8]}"
+
+
 def inputs_of(job: dict, places: dict[str, str]) -> list[str]:
     return [places.get(path, path) for _, path in job["inputs"]]
+
+
+def files_of(workspace: Workspace, path: str) -> list[str]:
+    """A directory of the user's file by file, since Snakemake looks at a directory's own time alone."""
+    if path.startswith("built/") or not (workspace.root / path).is_dir():
+        return [path]
+    return sorted(str(file.relative_to(workspace.root)) for file in (workspace.root / path).glob("**/*"))
 
 
 def shell_line(job: dict, places: dict[str, str]) -> str:
@@ -252,6 +275,8 @@ def shell_line(job: dict, places: dict[str, str]) -> str:
         option = f"--{name.replace('_', '-')}"
         arguments += [f"{option}={texts[0]}"] if len(texts) == 1 else [option, *texts]
     variables = numeric.environment("portable") | {
+        "NUMBA_CACHE_DIR": ".",
+        "NUMBA_CACHE_LOCATOR_CLASSES": "InTreeCacheLocator",  # compiled code travels with the workspace
         "OMP_NUM_THREADS": "1",
         "POLARS_MAX_THREADS": "1",
         "RAYON_NUM_THREADS": "1",
@@ -260,20 +285,21 @@ def shell_line(job: dict, places: dict[str, str]) -> str:
         "TZ": "UTC",
         "LC_ALL": "C.UTF-8",
     }
-    run = shlex.join(
-        ["env", *(f"{key}={value}" for key, value in variables.items()), sys.executable, job["script"], *arguments]
-    )
-    note = shlex.quote(f"{job['rule']}|{job['outputs'][0][1]}")
-    return f"echo {note} >> {RAN} && rm -rf {shlex.join(made)} && mkdir -p {shlex.join(made)} && {run} > /dev/null"
+    run = ["env", *(f"{key}={value}" for key, value in variables.items()), "python", job["script"], *arguments]
+    outputs, inputs = [places[path] for _, path in job["outputs"]], inputs_of(job, places)
+    run = ["python", "-S", "benchmarks/rebuilds_replay.py", "--outputs", *outputs, "--inputs", *inputs, "--", *run]
+    note = shlex.quote(f"{job['rule']}|{shown(job)}")
+    return f"echo {note} >> {RAN} && rm -rf {shlex.join(made)} && mkdir -p {shlex.join(made)} && {shlex.join(run)}"
 
 
-def started(command: list[str], workspace: Workspace) -> subprocess.Popen:
+def started(command: list[str], workspace: Workspace, replay: bool = False) -> subprocess.Popen:
     """In a group of its own, so that it can be killed whole. What it says goes to a file."""
+    kept = {"REPLAY_KEPT": str(workspace.yard / "kept"), "REPLAY_STATE": workspace.state()} if replay else {}
     with (workspace.root / "said.log").open("w") as said:
         return subprocess.Popen(
             command,
             cwd=workspace.root,
-            env=workspace.variables(),
+            env=workspace.variables() | kept,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
@@ -290,21 +316,6 @@ def last(lines: list[str]) -> str:
     """The line that says what was wrong, or the last one."""
     wrong = [line for line in lines if line.startswith("error") or "Error" in line]
     return (wrong or [line for line in lines if line.strip()] or [""])[0].strip()
-
-
-def digest_of(path: Path) -> str | None:
-    """Of a file, or of all that lies in a directory but manifests; None if it is not there."""
-    if not path.exists():
-        return None
-    found = hashlib.sha256()
-    files = (
-        [path]
-        if path.is_file()
-        else sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
-    )
-    for file in files:
-        found.update(str(file.relative_to(path)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return found.hexdigest()
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> bool:
