@@ -4,9 +4,9 @@
 
 presets/tiny.yaml with a source that can be edited (benchmarks/rebuilds.yaml). Each change is made to a copy of a built
 workspace, which is then built again; its artifacts are compared with those that plain Snakemake builds of the changed
-state from nothing. stale: artifacts that are not what they would be. in vain: jobs that ran and gave the bytes that were
-there. needless: jobs that this project ran though its store had the answer to their action. A change that makes other
-data is followed to the token shards; --half follows all so far. Exit status 1: Stemma kept something stale, ran
+state from nothing. stale: artifacts that are not what they would be. in vain: jobs that ran and gave the bytes that
+were there. needless: jobs that this project ran though its store had the answer to their action. A change that makes
+other data is followed to the token shards; --half follows all so far. Exit status 1: Stemma kept something stale, ran
 something needless or refused.
 """
 

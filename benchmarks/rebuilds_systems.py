@@ -21,8 +21,8 @@ from pathlib import Path
 
 import yaml
 
-from stemma import numeric
-from stemma.settings import ROOT
+from stemma.base.settings import ROOT
+from stemma.code import numeric
 
 PLAN = Path("results/.records/plan.json")
 OVERLAY = "benchmarks/rebuilds.yaml"
