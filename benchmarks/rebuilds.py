@@ -104,6 +104,8 @@ class Yard:
             self.built[system.name] = workspace = Workspace(root / f"base-{system.name}", root)
             if not workspace.root.exists():
                 self.build_base(system)
+            if system.name == self.plain.name:
+                keep_compiled(workspace.root, self.pristine.root)
             self.jobs = self.jobs or self.stemma.jobs(workspace)
             state = self.state(system, workspace, self.jobs)
             self.base = self.base or state
@@ -204,6 +206,13 @@ class Yard:
         done = system.finish(workspace, process)
         undo(workspace)
         return done.ran
+
+
+def keep_compiled(built: Path, fresh: Path) -> None:
+    """Numba's code beside the modules, so that no build compiles it again. No change here edits what a compiled
+    function calls in another file, which numba would not see."""
+    for folder in built.rglob("__pycache__"):
+        shutil.copytree(folder, fresh / folder.relative_to(built), dirs_exist_ok=True)
 
 
 def outputs_of(jobs: list[dict]) -> list[str]:

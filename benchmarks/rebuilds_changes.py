@@ -279,11 +279,6 @@ CHANGES = (
     ),
     Change("a statement in DPO's loss", "code", BAD_RATE),
     Change("a constant of quantization", "code", replaced("llm/deploy/quantize/rtn.py", "- 0.5", "- 0.45")),
-    Change(
-        "LoRA's initial weights",
-        "code",
-        replaced("llm/align/lora.py", "bound = base.in_features**-0.5", "bound = base.in_features**-0.51"),
-    ),
     Change("a threshold that drops documents", "config", THRESHOLD, data=True),
     Change(
         "a threshold that drops nothing more",

@@ -30,9 +30,8 @@ RECORDS = Path("results/.store/records")
 POINTERS = "results/.records"
 RAN = "runs.log"
 MANIFEST = "manifest.json"
-LINE = re.compile(
-    r"^(?:\S+\s+)?(collect|process|tokenize|architecture|pretrain|align|package|deploy|provenance)\s+(\S+)\s.*\srun\s"
-)
+LINE = re.compile(r"^(?:\[\S+\] +)?([a-z]+) +(\w+) +(results/\S+)(?: \+\d+)? +run +[\d:.]+")
+NOT_TRANSLATED = "croissant"  # this rule reads the manifest that the engine writes
 
 
 @dataclass
@@ -115,7 +114,8 @@ class Stemma:
 
     def jobs(self, workspace: Workspace) -> list[dict]:
         """What the last build consisted of, but for views."""
-        return [job for job in json.loads((workspace.root / PLAN).read_text())["jobs"] if job["script"]]
+        jobs = json.loads((workspace.root / PLAN).read_text())["jobs"]
+        return [job for job in jobs if job["script"] and job["rule"] != NOT_TRANSLATED]
 
     def actions(self, workspace: Workspace) -> set[str]:
         """Keys that the store has an answer for."""
@@ -127,12 +127,8 @@ class Stemma:
 
     def finish(self, workspace: Workspace, process: subprocess.Popen) -> Build:
         status, lines = ended(process, workspace)
-        ran = [
-            found.group(2) + "|" + line.split()[line.split().index(found.group(2)) + 1]
-            for line in lines
-            if (found := LINE.match(line))
-        ]
-        return Build(status, ran, last(lines))
+        ran = [f"{found[2]}|{found[3]}" for line in lines if (found := LINE.match(line))]
+        return Build(status, [name for name in ran if not name.startswith(NOT_TRANSLATED)], last(lines))
 
     def has_begun(self, workspace: Workspace, job: str, since: float) -> bool:
         log = workspace.root / f"results/logs/{job.split('|')[0]}.log"

@@ -28,6 +28,7 @@ from stemma.store.local import Store
 
 CONFIG = POINTERS / "config.json"  # of the last build, see stemma/workflow/attach.py
 OWN_STORE = {"store": Settings().store, "shared_store": None}  # past the cache
+SHARED = ("input-output", "persistence", "sources", "software-deployment", "storage-local-copies")  # not ~/.cache
 NOT_PASSED_ON = ("STEMMA_", "SNAKEMAKE_")  # a build within a build must not take itself for a part of it
 
 
@@ -137,7 +138,8 @@ def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: st
     compiled code is used again: it is no result, and its name is a digest of all that it was made of."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile.resolve()), "--directory"]
     command += [str(directory.resolve()), "--configfile", str((directory / CONFIG).resolve()), "--cores", cores]
-    command += ["--nolock", "--rerun-triggers", "params", "--", *(key.path for key in wanted)]
+    command += ["--nolock", "--rerun-triggers", "params", "--shared-fs-usage", *SHARED]
+    command += ["--", *(key.path for key in wanted)]
     variables = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
     variables[CACHE] = str(cache)
     # From within: what the Snakefile names relative to the working directory is looked for there, never here.

@@ -6,12 +6,14 @@ from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
-from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings, SharedFSUsage, StorageSettings
 
 from stemma.base.errors import StemmaError
 from stemma.planning.call import Call
 from stemma.workflow.attach import Attached
 from stemma.workflow.log_filter import essence
+
+SHARED = SharedFSUsage.all() - {SharedFSUsage.SOURCE_CACHE}  # which would be in ~/.cache
 
 
 def load(call: Call) -> Attached:
@@ -25,6 +27,7 @@ def load(call: Call) -> Attached:
         try:
             opened = api.workflow(
                 resource_settings=ResourceSettings(cores=1),
+                storage_settings=StorageSettings(shared_fs_usage=SHARED),
                 config_settings=ConfigSettings(config=call.config, configfiles=files),
                 snakefile=Path(call.snakefile).resolve(),
                 workdir=Path.cwd(),
