@@ -101,15 +101,13 @@ def test_nothing_hides_from_the_closure(file):
 )
 def test_a_room_says_what_it_is_for_and_no_more(file):
     """A docstring is in no key; a name taken in here would be in the key of whatever the room holds."""
-    if file.parts[-2] == "scripts" or "scripts" in file.parts:
-        return
     body = ast.parse(file.read_text()).body
     assert len(body) == 1, "a docstring, and nothing else"
     assert ast.get_docstring(ast.Module(body, []))
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_files_stay_readable(file):
+def test_a_file_says_what_it_is(file):
+    """How long it may be is a matter of its subject; `python -m tests.house` lists the longest."""
     lines = file.read_text().splitlines()
-    assert len(lines) <= 320, "split it: a file has 50 to 300 lines"
     assert not lines or lines[0].startswith('"""'), "a module says what it does, and what not"
