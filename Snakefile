@@ -9,11 +9,12 @@ HOUSE = Path(workflow.basedir)
 be_terse(workflow)
 check_installed(HOUSE)
 
+from llm.config.blocks import schema
 from llm.errors import InputError
 from llm.model.config import ModelConfig, check_target_modules
 from llm.pretrain.engines.layout import Layout
 from llm.collect.config import check_names, in_parts, parted, reference_sources
-from llm.pretrain.schedule import checkpoint_steps
+from llm.pretrain.segments import checkpoint_steps
 from stemma.workflow.config import check
 from stemma.base.errors import StemmaError
 from stemma.workflow.escape_wildcards import literal
@@ -25,11 +26,11 @@ configfile: HOUSE / "config.yaml"
 
 
 try:
-    check(config, HOUSE / "rules/schema.yaml")
+    check(config, schema())
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
-    LAYOUT = Layout.from_section(config["pretrain"]["parallel"])
+    LAYOUT = Layout(**config["pretrain"]["parallel"]).validate()
     LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
     NAMED = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(*NAMED, config["sources"])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from llm.model.config import ModelConfig
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 
 # The default config's model; GPT-2 small; a Llama of 1.1 B parameters.
 TINY = ModelConfig(4096, 128, 4, 2, 1, 64, 384, 128)

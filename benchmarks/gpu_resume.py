@@ -20,9 +20,9 @@ import torch
 from benchmarks.gpu_bench import GPT2, TINY, SeededStream, median, settings
 from llm.model.transformer import CausalLM, initialise
 from llm.pretrain.engines.single import SingleEngine
-from llm.pretrain.guards import GuardSettings
 from llm.pretrain.recovery import Recovery
 from llm.pretrain.segment import Segment, Task
+from llm.pretrain.settings import Schedule, SegmentSettings
 from llm.runtime.agreement import Ranks
 from llm.runtime.determinism import set_determinism
 from llm.runtime.stopping import Stopping
@@ -45,7 +45,9 @@ def main() -> None:
         model = initialise(CausalLM(config), 0).to(options.device)
         return SingleEngine(model, settings("muon"), torch.bfloat16)
 
-    task = Task(0, STEPS, None, batch, {"warmup_steps": 5}, 6e-4, EVERY, GuardSettings(), "", {})
+    schedule = Schedule(kind="wsd", warmup_steps=5)
+    of_run = vars(settings("muon")) | {"batch_size": batch, "schedule": schedule, "recovery_every": EVERY}
+    task = Task(SegmentSettings(start=0, stop=STEPS, validation_tokens=None, seed=0, **of_run), None, "")
     stream = SeededStream(config.vocab_size, config.context_length)
     ranks = Ranks(0, 1)
     recovery = Recovery(options.directory / "scratch", "the benchmark's run", ranks)

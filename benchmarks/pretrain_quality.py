@@ -23,8 +23,9 @@ from llm.model.transformer import CausalLM, initialise
 from llm.pretrain.data import TokenStream
 from llm.pretrain.engines.single import SingleEngine
 from llm.pretrain.evaluate import ValidationSet, bits_per_byte
-from llm.pretrain.optimizer import OptimizerSettings
-from llm.pretrain.schedule import learning_rate_factor, schedule_of_segment
+from llm.pretrain.schedule import learning_rate_factor
+from llm.pretrain.segments import schedule_of
+from llm.pretrain.settings import OptimizerSettings, Schedule
 from llm.runtime.malloc import keep_freed_memory
 from stemma.base.settings import ROOT
 from stemma.provenance.record import metrics_of
@@ -71,7 +72,7 @@ def scored(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path, rate: 
 def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> SingleEngine:
     """The default config's run, made shorter: its decay over the same share of the steps."""
     decay = pretrain["decay_steps"] * STEPS // pretrain["steps"]
-    schedule = schedule_of_segment(pretrain | {"steps": STEPS, "decay_steps": decay}, STEPS)
+    schedule = Schedule(**schedule_of(pretrain | {"steps": STEPS, "decay_steps": decay}, STEPS))
     rates = pretrain["learning_rate"], pretrain["matrix_learning_rate"]
     settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], clip_norm=1.0)
     engine = SingleEngine(initialise(CausalLM(config), 1), settings, torch.bfloat16)
@@ -89,7 +90,7 @@ def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan:
     model = GPT(GPTSizes(config.vocab_size, config.d_model, config.n_layers, config.n_heads, config.context_length))
     optimizer = adamw(model, rate)
     stream = TokenStream(tokens, plan, config.context_length, config.vocab_size, 1)
-    schedule = {"kind": "cosine", "warmup_steps": 100, "decay_from": 100, "steps": STEPS, "final_fraction": 0.1}
+    schedule = Schedule(kind="cosine", warmup_steps=100, decay_from=100, steps=STEPS, final_fraction=0.1)
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = rate * learning_rate_factor(step + 1, schedule)

@@ -57,7 +57,7 @@ def ours(config: ModelConfig, batch: int, stream: TokenStream, turns: Turns, com
     """The engine of one process in a bare loop: no guards, no telemetry, nothing written."""
     from llm.model.transformer import CausalLM, initialise
     from llm.pretrain.engines.single import SingleEngine, prepare_layers
-    from llm.pretrain.optimizer import OptimizerSettings
+    from llm.pretrain.settings import OptimizerSettings
     from llm.runtime.malloc import keep_freed_memory
 
     keep_freed_memory()

@@ -1,9 +1,10 @@
 """A command line for a script, made from the signature of its `main`.
 
-Paths and strings are taken as they are, everything else is JSON. What `main` returns is printed as one JSON line on
-stdout: the metrics. An InputError becomes one line on stderr and exit status 2, Stopped one and exit status 75.
-Arguments that name a place of the job rather than its work (SURROUNDINGS) default to what the environment says. Knows
-nothing of caching or records.
+Paths and strings are taken as they are, everything else is JSON. An argument that is a dataclass (a slice of the
+config, see llm/settings.py) is one option of JSON, and an option for each of its fields, which count more. What `main`
+returns is printed as one JSON line on stdout: the metrics. An InputError becomes one line on stderr and exit status 2,
+Stopped one and exit status 75. Fields of Surroundings default to what the environment says. Knows nothing of caching or
+records.
 """
 
 import argparse
@@ -11,30 +12,41 @@ import inspect
 import json
 import os
 import sys
-import types
 import typing
 from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 
 from llm.errors import InputError, Stopped
+from llm.settings import default_of, hints_of, made, sentences, takes_none, without_none
 
-# What a result does not depend on: directories for recovery and for live logs, how long to run, when to give up,
-# on how many machines.
-SURROUNDINGS = {
-    "scratch": "STEMMA_SCRATCH",
-    "logs": "STEMMA_LOGS",
-    "time_limit": "STEMMA_TIME_LIMIT",
-    "hang_seconds": "STEMMA_HANG_SECONDS",
-    "nodes": "STEMMA_NODES",
-}
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: run it again
+HELP = ("-h", "--help")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and how long a job may work: what its result does not depend on. The environment says it, in STEMMA_SCRATCH
+    and so on."""
+
+    scratch: Path | None = None
+    """What an interrupted run left, and goes on from: the same directory again."""
+    logs: Path | None = None
+    """For live telemetry."""
+    time_limit: float | None = None
+    """Minutes until it stops in peace; 0: none."""
+    hang_seconds: float | None = None
+    """Without a step, until it ends; 0: never."""
+    nodes: int = 1
+    """Of the Slurm job, over which the ranks are spread; without one they all run here."""
 
 
 def command(main: Callable[..., dict], arguments: list[str] | None = None) -> None:
     """Parse `arguments` (default: the process's own), call `main` with them and print what it returns."""
-    parsed = parser(main).parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parsed = parser(main, any(text in HELP for text in arguments)).parse_args(arguments)
     try:
-        metrics = main(**vars(parsed))
+        metrics = main(**called(main, vars(parsed)))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -53,34 +65,65 @@ def command(main: Callable[..., dict], arguments: list[str] | None = None) -> No
     print(json.dumps(metrics, sort_keys=True))
 
 
-def parser(main: Callable[..., dict]) -> argparse.ArgumentParser:
-    """One `--option` per argument of `main`; its docstring is the help text."""
+def called(main: Callable[..., dict], given: dict) -> dict:
+    """The arguments of `main` from the options given. InputError: a slice that is not whole, or wrong in a value."""
+    hints = typing.get_type_hints(main)
+    found = {}
+    for name in inspect.signature(main).parameters:
+        if not is_dataclass(hints[name]):
+            found[name] = given[name]
+            continue
+        places = {each.name: f"{name}.{each.name}" for each in fields(hints[name])}
+        own = {option: given[place] for option, place in places.items() if place in given}
+        values = given.get(name, {})
+        found[name] = made(hints[name], values | own if isinstance(values, dict) else values)
+    return found
+
+
+def parser(main: Callable[..., dict], explained: bool = True) -> argparse.ArgumentParser:
+    """One `--option` per argument of `main`, and per field of a slice; its docstring and the fields' are the help text,
+    which is put together only where it is asked for."""
     result = argparse.ArgumentParser(
         description=inspect.getdoc(main), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     hints = typing.get_type_hints(main)
     for name, argument in inspect.signature(main).parameters.items():
-        hint = hints[name]
-        kind = without_none(hint)
-        required = argument.default is inspect.Parameter.empty
-        result.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            type=reader(kind) if hint is kind else optional(reader(kind)),
-            nargs="*" if kind == list[Path] else None,
-            required=required,
-            default=None if required else os.environ.get(SURROUNDINGS.get(name, ""), argument.default),
-            metavar=getattr(kind, "__name__", str(kind)).upper(),
-            help=f"default: {argument.default!r}".replace("%", "%%") if not required else None,
-        )
+        if is_dataclass(hints[name]):
+            add_slice(result, name, hints[name], explained)
+        else:
+            required = argument.default is inspect.Parameter.empty
+            said = "" if required else f"default: {argument.default!r}"
+            default = None if required else argument.default
+            add(result, name, name, hints[name], said, required=required, default=default)
     return result
 
 
-def without_none(hint: object) -> object:
-    """`Path | None` is read as `Path`: leaving an optional argument out means None."""
-    if isinstance(hint, types.UnionType):
-        return next(kind for kind in hint.__args__ if kind is not type(None))
-    return hint
+def add_slice(result: argparse.ArgumentParser, name: str, kind: type, explained: bool) -> None:
+    """An option for the whole slice, and one for each of its fields."""
+    add(result, name, name, dict, "all that follows, as one JSON object", default=argparse.SUPPRESS)
+    said = sentences(kind) if explained else {}
+    for each in fields(kind):
+        default = default_of(each)
+        text = said.get(each.name, "")
+        if default is not MISSING and not is_dataclass(default):
+            text += f" default: {default!r}"
+        value = os.environ.get(f"STEMMA_{each.name.upper()}") if kind is Surroundings else None
+        hint = hints_of(kind)[each.name]
+        add(result, each.name, f"{name}.{each.name}", hint, text, default=argparse.SUPPRESS if value is None else value)
+
+
+def add(result: argparse.ArgumentParser, option: str, place: str, hint: object, said: str, **how: object) -> None:
+    """One option, whose value is kept as `place`."""
+    kind = without_none(hint)
+    result.add_argument(
+        f"--{option.replace('_', '-')}",
+        dest=place,
+        type=optional(reader(kind)) if takes_none(hint) else reader(kind),
+        nargs="*" if kind == list[Path] else None,
+        metavar=getattr(kind, "__name__", str(kind)).upper(),
+        help=said.strip().replace("%", "%%") or None,
+        **how,
+    )
 
 
 def optional(read: Callable[[str], object]) -> Callable[[str], object]:
@@ -92,4 +135,5 @@ def reader(kind: object) -> Callable[[str], object]:
     """The function that turns an option's text into a value of type `kind`."""
     if kind in (Path, list[Path]):
         return Path
-    return str if kind is str else json.loads
+    texts = typing.get_origin(kind) is typing.Literal and all(isinstance(value, str) for value in typing.get_args(kind))
+    return str if kind is str or texts else json.loads

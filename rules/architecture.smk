@@ -14,7 +14,7 @@ planned = cache(
     lambda preset: with_numbers(
         {"tokenizer": {"vocab_size": blocks(preset)["vocab_size"]}}
         | {key: blocks(preset)[key] for key in ("model", "plan")},
-        HOUSE / "rules/schema.yaml",
+        schema(),
     )
 )
 

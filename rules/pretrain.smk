@@ -1,4 +1,4 @@
-from llm.pretrain.schedule import schedule_of_segment, validation_of_segment
+from llm.pretrain.segments import segment_slice
 
 RANKS, NODES = LAYOUT.world_size, config["pretrain"]["nodes"]
 # Of Slurm: a task on each node with its ranks' processors, the first of which has srun start the ranks. `mpi` leaves srun
@@ -35,23 +35,7 @@ rule pretrain:
     output:
         checkpoint="results/pretrain/step-{step}/manifest.json",
     params:
-        start=lambda w: START[int(w.step)],
-        stop=lambda w: int(w.step),
-        batch_size=config["pretrain"]["batch_size"],
-        optimizer=config["pretrain"]["optimizer"],
-        learning_rate=config["pretrain"]["learning_rate"],
-        matrix_learning_rate=config["pretrain"]["matrix_learning_rate"],
-        weight_decay=config["pretrain"]["weight_decay"],
-        clip_norm=config["pretrain"]["clip_norm"],
-        schedule=lambda w: schedule_of_segment(config["pretrain"], int(w.step)),
-        dtype=config["pretrain"]["dtype"],
-        validation_tokens=lambda w: validation_of_segment(config["pretrain"], int(w.step)),
-        parallel=config["pretrain"]["parallel"],
-        recompute=config["pretrain"]["recompute"],
-        compile=config["pretrain"]["compile"],
-        guards=config["pretrain"]["guards"],
-        recovery_every=config["pretrain"]["recovery_every"],
-        seed=config["seed"],
+        settings=lambda w: segment_slice(config["pretrain"], config["seed"], START[int(w.step)], int(w.step)),
     log:
         "results/logs/pretrain/{step}.log",
     benchmark:

@@ -13,17 +13,21 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 
 from llm.errors import InputError
+from llm.settings import key
 
 
 @dataclass(frozen=True)
 class GuardSettings:
-    """`window`: accepted steps that the statistics are of; until half of it is there only what is not finite is
-    skipped. `max_rollbacks`: in a segment, then it ends with an error."""
+    """Which steps are skipped, and when training goes back."""
 
-    window: int = 128
-    sigmas: float = 6.0
-    patience: int = 8
-    max_rollbacks: int = 3
+    window: int = key(128, minimum=2)
+    """Accepted steps that the statistics are of; until half of it is there only what is not finite is skipped."""
+    sigmas: float = key(6.0, exclusiveMinimum=0)
+    """Standard deviations above the mean of loss or gradient norm."""
+    patience: int = key(8, minimum=1)
+    """Such steps in a row before training goes back."""
+    max_rollbacks: int = key(3, minimum=0)
+    """In a segment; then it ends with an error."""
 
 
 @dataclass

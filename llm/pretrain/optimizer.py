@@ -6,32 +6,19 @@ the weights a rank holds; communicates nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
 from llm.errors import InputError
 from llm.pretrain.engine import Piece, Read
 from llm.pretrain.muon import Muon
+from llm.pretrain.settings import OptimizerSettings
 
 BETAS = (0.9, 0.95)
 EPS = 1e-8
 MUON_MOMENTUM = 0.95
+NEWTON_SCHULZ_STEPS = 5
 STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # what each keeps per parameter
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """`learning_rate` is AdamW's peak, `matrix_learning_rate` Muon's (an orthogonal update times
-    sqrt(max(1, rows / columns))); `weight_decay` is decoupled and times the rate, never on norms, biases and
-    the tables of tokens' and positions' vectors; `clip_norm` bounds the gradient."""
-
-    name: str
-    learning_rate: float
-    matrix_learning_rate: float
-    weight_decay: float
-    clip_norm: float
-    newton_schulz_steps: int = 5
 
 
 class Optimizer:
@@ -43,7 +30,7 @@ class Optimizer:
         self.held = held
         matrices, decayed, others = [], [], []
         for piece in held:
-            if settings.name == "muon" and len(piece.shape) == 2 and piece.name.startswith("model.layers."):
+            if settings.optimizer == "muon" and len(piece.shape) == 2 and piece.name.startswith("model.layers."):
                 matrices.append(piece.tensor)
             elif len(piece.shape) == 1 or piece.name.startswith("model.embed_"):
                 others.append(piece.tensor)
@@ -62,7 +49,7 @@ class Optimizer:
                 settings.matrix_learning_rate,
                 settings.weight_decay,
                 MUON_MOMENTUM,
-                ns_steps=settings.newton_schulz_steps,
+                ns_steps=NEWTON_SCHULZ_STEPS,
             )
         for name, part in self.parts.items():  # from the beginning: a checkpoint may come before the first update
             for weight in (weight for group in part.param_groups for weight in group["params"]):

@@ -19,6 +19,7 @@ from llm.pretrain.guards import Guard, GuardSettings, diverged
 from llm.pretrain.prefetch import Stream, ahead
 from llm.pretrain.recovery import Recovery
 from llm.pretrain.schedule import learning_rate_factor
+from llm.pretrain.settings import SegmentSettings
 from llm.pretrain.step import StepMetrics
 from llm.runtime.agreement import Ranks
 from llm.runtime.stopping import Stopping
@@ -27,19 +28,12 @@ from llm.runtime.watchdog import Watchdog
 
 @dataclass(frozen=True)
 class Task:
-    """What a segment is to do. `previous`: the checkpoint of step `start`, None at 0. `config`: the architecture's
-    digest. `guards`: None for none, then what is not finite ends the run. `layout`: for the record in state.json."""
+    """What a segment is to do. `previous`: the checkpoint of step `settings.start`, None at 0. `config`: the
+    architecture's digest."""
 
-    start: int
-    stop: int
+    settings: SegmentSettings
     previous: Path | None
-    batch_size: int
-    schedule: dict
-    learning_rate: float
-    recovery_every: int
-    guards: GuardSettings | None
     config: str
-    layout: dict
 
 
 class Segment:
@@ -56,9 +50,10 @@ class Segment:
         identity: str,
     ) -> None:
         self.identity = identity
-        self.task, self.build, self.ranks, self.recovery = task, build, ranks, recovery
-        self.rows = ahead(stream, task.batch_size)
-        self.per_step = task.batch_size * stream.context_length
+        self.task, self.settings = task, task.settings
+        self.build, self.ranks, self.recovery = build, ranks, recovery
+        self.rows = ahead(stream, self.settings.batch_size)
+        self.per_step = self.settings.batch_size * stream.context_length
         self.engine = build()
         point = recovery.find()
         if point is None:
@@ -69,16 +64,16 @@ class Segment:
 
     def from_start(self) -> None:
         """The engine, and all else, as at the segment's first step."""
-        task = self.task
+        task, settings = self.task, self.settings
         state = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
         if task.previous is not None:
             state = load_checkpoint(task.previous, self.engine, task.config, self.ranks)
-        if state["step"] != task.start:
+        if state["step"] != settings.start:
             raise InputError(
-                f"{task.previous} is of step {state['step']}, but this segment starts at step {task.start}"
+                f"{task.previous} is of step {state['step']}, but this segment starts at step {settings.start}"
             )
-        self.step, self.tokens_seen, self.skipped = task.start, state["tokens_seen"], state["skipped"]
-        self.guard = Guard(task.guards or GuardSettings(), [task.start, None], state["window"])
+        self.step, self.tokens_seen, self.skipped = settings.start, state["tokens_seen"], state["skipped"]
+        self.guard = Guard(settings.guards or GuardSettings(), [settings.start, None], state["window"])
         self.guard.golden[1] = self.guard.limit(0)
         self.history: list[StepMetrics] = []
 
@@ -88,7 +83,7 @@ class Segment:
             raise InputError(f"{point} is of a run with other parameters; name a scratch directory of its own")
         state = load_checkpoint(point, self.engine, self.task.config, self.ranks)
         self.step, self.tokens_seen, self.skipped = state["step"], state["tokens_seen"], state["skipped"]
-        self.guard = Guard.from_json(self.task.guards or GuardSettings(), state["guard"])
+        self.guard = Guard.from_json(self.settings.guards or GuardSettings(), state["guard"])
         self.history = [StepMetrics(*values) for values in state["history"]]
 
     def steps(self, stopping: Stopping, hang_seconds: float) -> Iterator[StepMetrics]:
@@ -96,39 +91,39 @@ class Segment:
         is time, InputError when training diverges."""
         longest = 0.0
         with Watchdog(hang_seconds) as watchdog:
-            while self.step < self.task.stop:
+            while self.step < self.settings.stop:
                 begun = time.monotonic()
                 metrics = self.make_step(self.step + 1)
                 self.recovery.check()
-                if self.guard.wants_rollback(metrics.step == self.task.stop):
+                if self.guard.wants_rollback(metrics.step == self.settings.stop):
                     self.roll_back(metrics)
-                elif self.step % self.task.recovery_every == 0 and self.step < self.task.stop:
+                elif self.step % self.settings.recovery_every == 0 and self.step < self.settings.stop:
                     self.guard.saved(self.step)
                     self.save_point()
                 watchdog.step_ended(metrics.step)
                 longest = max(longest, time.monotonic() - begun)
                 yield metrics
-                if self.ranks.any(stopping.due(2 * longest)) and self.step < self.task.stop:
+                if self.ranks.any(stopping.due(2 * longest)) and self.step < self.settings.stop:
                     self.save_point()
                     self.recovery.wait()
                     kept = "all is kept" if self.recovery.kept == self.step else "which could not be kept"
-                    raise Stopped(f"stopped at step {self.step} of {self.task.stop}, {kept}; run again to go on")
+                    raise Stopped(f"stopped at step {self.step} of {self.settings.stop}, {kept}; run again to go on")
         self.recovery.wait()
 
     def make_step(self, step: int) -> StepMetrics:
         """Takes a step, or skips it; either way it has been made."""
-        task = self.task
-        factor = learning_rate_factor(step, task.schedule)
-        metrics = StepMetrics(step, math.nan, task.learning_rate * factor, math.nan, "left out")
+        settings = self.settings
+        factor = learning_rate_factor(step, settings.schedule)
+        metrics = StepMetrics(step, math.nan, settings.learning_rate * factor, math.nan, "left out")
         if step not in self.guard.left_out:
-            rows = partial(self.rows, (step - 1) * task.batch_size)
-            loss, norm = self.engine.gradients(rows, task.batch_size)
-            if task.guards is not None:
+            rows = partial(self.rows, (step - 1) * settings.batch_size)
+            loss, norm = self.engine.gradients(rows, settings.batch_size)
+            if settings.guards is not None:
                 reason = self.guard.judge(step, loss, norm)
             elif math.isfinite(loss) and math.isfinite(norm):
                 reason = None
             else:
-                raise diverged(step, task.start, loss, norm)
+                raise diverged(step, settings.start, loss, norm)
             metrics = replace(metrics, loss=loss, grad_norm=norm, skipped=reason)
             if reason is None:
                 self.engine.update(factor, norm)
@@ -145,9 +140,9 @@ class Segment:
     def roll_back(self, metrics: StepMetrics) -> None:
         """To the golden point, or the segment's start, with other batches from there on."""
         guard = self.guard
-        guard.refuse_more(metrics.step, self.task.start, metrics.loss, metrics.grad_norm)
+        guard.refuse_more(metrics.step, self.settings.start, metrics.loss, metrics.grad_norm)
         self.recovery.wait()
-        point = self.recovery.find(guard.golden[0]) if guard.golden[0] != self.task.start else None
+        point = self.recovery.find(guard.golden[0]) if guard.golden[0] != self.settings.start else None
         if point is not None:
             self.go_on_from(point)
         else:
@@ -175,7 +170,7 @@ class Segment:
             "skipped": self.skipped,
             "window": self.guard.accepted,
             "config": self.task.config,
-            "layout": self.task.layout,
+            "layout": self.settings.parallel.to_dict(),
         }
 
     def save(self, checkpoint: Path) -> None:

@@ -18,14 +18,13 @@ from llm.model.config import ModelConfig
 from llm.pretrain.data import TokenStream
 from llm.pretrain.engine import Engine
 from llm.pretrain.engines.build import build_engine
-from llm.pretrain.engines.layout import Layout
 from llm.pretrain.evaluate import ValidationSet, bits_per_byte
 from llm.pretrain.guards import diverged
 from llm.pretrain.metrics import write_metrics
 from llm.pretrain.mfu import flops_per_token, matmul_peak
-from llm.pretrain.optimizer import OptimizerSettings
 from llm.pretrain.recovery import Recovery
 from llm.pretrain.segment import Segment, Task
+from llm.pretrain.settings import SegmentSettings
 from llm.pretrain.telemetry import Telemetry, Work
 from llm.runtime.agreement import Ranks
 from llm.runtime.determinism import set_determinism
@@ -43,63 +42,61 @@ class Job:
 
     task: Task
     model: ModelConfig
-    layout: Layout
-    optimizer: OptimizerSettings
-    dtype: str
-    seed: int
-    recompute: str
-    compile: bool
     tokens: Path
     plan: Path
     checkpoint: Path
     scratch: Path
     logs: Path | None
-    validation_tokens: int | None
     deadline: float
     hang_seconds: float
 
     @property
+    def settings(self) -> SegmentSettings:
+        """The slice of the config that the segment depends on."""
+        return self.task.settings
+
+    @property
     def identity(self) -> str:
         """Digest of all that the steps depend on beside files: what a recovery point has to be of."""
-        what = (replace(self.task, previous=None), self.optimizer, self.dtype, self.seed, self.recompute, self.compile)
-        return hashlib.sha256(repr(what).encode()).hexdigest()
+        return hashlib.sha256(repr(replace(self.task, previous=None)).encode()).hexdigest()
 
 
 def train_segment(job: Job) -> dict:
     """On every rank. Returns the metrics, or {"stopped": line} where it was asked to stop."""
     keep_freed_memory()
     set_determinism(True)
-    task, dtype = job.task, DTYPES[job.dtype]
+    task, settings, dtype = job.task, job.settings, DTYPES[job.settings.dtype]
+    world_size = settings.parallel.world_size
     with Stopping(job.deadline) as stopping:
-        stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.model.vocab_size, job.seed)
-        rank = torch.distributed.get_rank() if job.layout.world_size > 1 else 0
-        ranks = Ranks(rank, job.layout.world_size)
+        stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.model.vocab_size, settings.seed)
+        rank = torch.distributed.get_rank() if world_size > 1 else 0
+        ranks = Ranks(rank, world_size)
         recovery = Recovery(job.scratch, str(job.checkpoint), ranks)
         try:
             segment = Segment(task, lambda: engine_of(job, dtype), stream, ranks, recovery, job.identity)
-            peak = matmul_peak(dtype, "cuda" if torch.cuda.is_available() else "cpu") * job.layout.world_size
+            peak = matmul_peak(dtype, "cuda" if torch.cuda.is_available() else "cpu") * world_size
             work = Work(segment.per_step, flops_per_token(job.model), peak)
             telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)
             steps = segment.steps(stopping, job.hang_seconds)
-            _, seconds = timed(lambda: [None for _ in telemetry.watch(steps, segment.step, task.stop)])
+            _, seconds = timed(lambda: [None for _ in telemetry.watch(steps, segment.step, settings.stop)])
             losses, held_out = segment.engine.token_losses, ValidationSet(job.tokens)
             validation, validation_seconds = timed(
-                lambda: bits_per_byte(losses, job.model, held_out, job.validation_tokens)
+                lambda: bits_per_byte(losses, job.model, held_out, settings.validation_tokens)
             )
             last = segment.history[-1]
             if not math.isfinite(validation["bpb"]):
-                raise diverged(task.stop, task.start, last.loss, last.grad_norm)
+                raise diverged(settings.stop, settings.start, last.loss, last.grad_norm)
             segment.save(job.checkpoint)
         except Stopped as stopped:
             return {"stopped": str(stopped)}
         finally:
             recovery.close()
     if rank == 0:
-        telemetry.validated(task.stop, validation)
+        telemetry.validated(settings.stop, validation)
         write_metrics(job.checkpoint, segment.history, validation)
         write_events(job.checkpoint / EVENTS, segment.guard.events)
     return {
-        "step": task.stop,
+        "step": settings.stop,
         "loss": last.loss if math.isfinite(last.loss) else None,
         "val_bpb": validation["bpb"],
         "val_bpb_by_domain": validation["by_domain"],
@@ -121,7 +118,10 @@ def timed(work: Callable[[], object]) -> tuple[object, float]:
 
 
 def engine_of(job: Job, dtype: torch.dtype) -> Engine:
-    return build_engine(job.model, job.layout, job.optimizer, dtype, job.seed, job.recompute, job.compile)
+    settings = job.settings
+    return build_engine(
+        job.model, settings.parallel, settings, dtype, settings.seed, settings.recompute, settings.compile
+    )
 
 
 def write_events(path: Path, events: list[dict]) -> None:

@@ -106,7 +106,7 @@ def statement(
                     "shell": public(job.shell),
                 },
                 "internalParameters": {
-                    "seed": job.params.get("seed"),
+                    "seed": seed_of(job.params),
                     "numeric": numeric_class,
                     "device": outcome.metrics.get("device", "cpu"),
                     "threads": job.threads,
@@ -260,6 +260,12 @@ def mistake(record: dict) -> str | None:
     except JsonSchemaValueException as error:
         return error.message[:200]
     return None
+
+
+def seed_of(params: dict) -> int | None:
+    """What seeds a job's random choices: its param `seed`, or the key of that name in a slice of the config."""
+    slices = [value for value in params.values() if isinstance(value, dict)]
+    return next((some["seed"] for some in (params, *slices) if "seed" in some), None)
 
 
 def external(record: dict) -> dict:

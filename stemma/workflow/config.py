@@ -7,11 +7,9 @@ workflow.
 import difflib
 import math
 import re
-from functools import cache
-from pathlib import Path
+from copy import deepcopy
 
 import jsonschema
-import yaml
 
 from stemma.base.digest import plain
 from stemma.base.errors import StemmaError
@@ -25,10 +23,9 @@ TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)
 
 
-def check(config: dict, schema: Path) -> None:
-    """Raise StemmaError for the first thing in `config` that no job could be given or that the schema (YAML) forbids;
-    set defaults in place."""
-    rules = read(schema)
+def check(config: dict, rules: dict) -> None:
+    """Raise StemmaError for the first thing in `config` that no job could be given or that the rules (a JSON Schema)
+    forbid; set defaults in place."""
     check_values(config)
     config.update(plain(config))
     fill(config, rules, rules)
@@ -40,16 +37,10 @@ def check(config: dict, schema: Path) -> None:
         raise StemmaError(sentence(errors[0]))
 
 
-def with_numbers(config: dict, schema: Path) -> dict:
-    """A part of a config, not checked otherwise, with numbers where the schema wants them; see take_numbers."""
-    take_numbers(config, list(Validator(read(schema)).iter_errors(config)))
+def with_numbers(config: dict, rules: dict) -> dict:
+    """A part of a config, not checked otherwise, with numbers where the rules want them; see take_numbers."""
+    take_numbers(config, list(Validator(rules).iter_errors(config)))
     return config
-
-
-@cache
-def read(schema: Path) -> dict:
-    """The schema's rules; to read them takes longer than to check a config."""
-    return yaml.safe_load(schema.read_text())
 
 
 def take_numbers(config: dict, errors: list[jsonschema.ValidationError]) -> bool:
@@ -107,7 +98,7 @@ def fill(value: object, rule: dict, root: dict) -> None:
         return
     for name, inner in rule.get("properties", {}).items():
         if "default" in inner:
-            value.setdefault(name, inner["default"])
+            value.setdefault(name, deepcopy(inner["default"]))
         if name in value:
             fill(value[name], inner, root)
     others = rule.get("additionalProperties")

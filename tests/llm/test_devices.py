@@ -17,7 +17,7 @@ from llm.model.cache import KVCache
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 from llm.pretrain.engines.single import SingleEngine
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 
 LLM = Path(__file__).resolve().parents[2] / "llm"
 CHOOSES = {"device.py": "the one place", "checkpoint.py": "copies into the CPU's memory"}

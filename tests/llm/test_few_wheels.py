@@ -24,7 +24,7 @@ from llm.pretrain.engines.layout import Layout
 from llm.deploy.quantize.model import quantize_model
 from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.serve.generate import generate
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 
 config = ModelConfig(64, 32, 1, 2, 1, 16, 32, 16)
 engine = build_engine(config, Layout(), OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0), torch.bfloat16, 0)

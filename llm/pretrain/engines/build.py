@@ -10,7 +10,7 @@ from llm.pretrain.engines.fsdp import FSDPEngine
 from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron.build import build_megatron
 from llm.pretrain.engines.single import SingleEngine, prepare_layers
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 from llm.runtime.device import default_device
 
 

@@ -15,7 +15,7 @@ from llm.model.transformer import CausalLM
 from llm.pretrain.engine import Rows
 from llm.pretrain.engines.sharded_muon import SharedMuon, spread
 from llm.pretrain.engines.single import SingleEngine, both
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 
 BUCKET_BYTES = 25 * 2**20
 

@@ -17,7 +17,8 @@ from llm.pretrain.engine import Piece, Rows
 from llm.pretrain.engines.ddp import shared_rows
 from llm.pretrain.engines.sharded_muon import ShardedMuon
 from llm.pretrain.engines.single import Objective, SingleEngine, both
-from llm.pretrain.optimizer import Optimizer, OptimizerSettings
+from llm.pretrain.optimizer import Optimizer
+from llm.pretrain.settings import OptimizerSettings
 
 
 class FSDPEngine(SingleEngine):

@@ -4,54 +4,42 @@ world size = data x tensor x pipeline x context. Ranks are ordered as in Megatro
 data, pipeline slowest.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from typing import Literal
 
-from llm.checks import only_known, positive_whole
 from llm.errors import InputError
-
-ENGINES = ("torch", "megatron")
-SHARDINGS = ("none", "optimizer", "full")
+from llm.settings import key
 
 
 @dataclass(frozen=True)
 class Layout:
-    """`engine`: torch (one process, DDP, FSDP2) or megatron (megatron-core).
+    """How the work is laid over ranks: a config's `pretrain.parallel` block. docs/pretrain.md says more."""
 
-    data: replicas, each with its own rows of the batch. tensor, pipeline, context: ranks that share the matrices, the
-    layers, a sequence's tokens. virtual: stages of the model on each pipeline rank (interleaved schedule; 1: 1F1B).
-    sequence: norms' activations are split over the tensor ranks too (Korthikanti et al. 2022). sharding: what the data
-    ranks do not all hold: nothing, the optimizer's state (ZeRO 1), or weights, gradients and state (ZeRO 3, FSDP).
-    micro_batch: rows that go through the model at once; None: all rows of the rank.
-    """
-
-    engine: str = "torch"
-    data: int = 1
-    tensor: int = 1
-    pipeline: int = 1
-    virtual: int = 1
-    context: int = 1
-    sequence: bool = False
-    sharding: str = "none"
-    micro_batch: int | None = None
-
-    @classmethod
-    def from_section(cls, section: dict) -> "Layout":
-        """The validated layout of a config's `pretrain.parallel` block."""
-        only_known(section, [field.name for field in fields(cls)], "pretrain.parallel")
-        return cls(**section).validate()
+    engine: Literal["torch", "megatron"] = key("torch")
+    """torch: one process, DDP, FSDP2; megatron: megatron-core, which splits the model too."""
+    data: int = key(1, minimum=1)
+    """Replicas, each with its own rows of the batch."""
+    tensor: int = key(1, minimum=1)
+    """Ranks that share each matrix."""
+    pipeline: int = key(1, minimum=1)
+    """Ranks that share the layers."""
+    virtual: int = key(1, minimum=1)
+    """Stages of the model on each pipeline rank (interleaved schedule; 1: 1F1B)."""
+    context: int = key(1, minimum=1)
+    """Ranks that share each sequence's tokens."""
+    sequence: bool = key(False)
+    """Norms' activations are split over the tensor ranks too (Korthikanti et al. 2022)."""
+    sharding: Literal["none", "optimizer", "full"] = key("none")
+    """What the data ranks do not all hold: optimizer's state (ZeRO 1), or weights and gradients too (ZeRO 3, FSDP)."""
+    micro_batch: int | None = key(None, minimum=1)
+    """Rows that go through the model at once; null: all of the rank."""
 
     def validate(self) -> "Layout":
         """Returns itself. Raises InputError, one line that begins with the config key, for what cannot be run."""
-        for key in ("data", "tensor", "pipeline", "virtual", "context"):
-            positive_whole(getattr(self, key), f"pretrain.parallel.{key}")
-        if self.engine not in ENGINES:
-            refuse("engine", f"{self.engine!r} is not one of {', '.join(ENGINES)}")
-        if self.sharding not in SHARDINGS:
-            refuse("sharding", f"{self.sharding!r} is not one of {', '.join(SHARDINGS)}")
         if self.engine == "torch":
-            for key in ("tensor", "pipeline", "virtual", "context"):
-                if getattr(self, key) > 1:
-                    refuse(key, f"{getattr(self, key)} needs pretrain.parallel.engine: megatron, torch splits data")
+            for name in ("tensor", "pipeline", "virtual", "context"):
+                if getattr(self, name) > 1:
+                    refuse(name, f"{getattr(self, name)} needs pretrain.parallel.engine: megatron, torch splits data")
             if self.sharding == "optimizer":
                 refuse("sharding", "optimizer needs pretrain.parallel.engine: megatron; torch has none and full")
         elif self.sharding == "full":
@@ -78,5 +66,5 @@ class Layout:
         return asdict(self)
 
 
-def refuse(key: str, problem: str) -> None:
-    raise InputError(f"pretrain.parallel.{key}: {problem}")
+def refuse(name: str, problem: str) -> None:
+    raise InputError(f"pretrain.parallel.{name}: {problem}")

@@ -14,7 +14,8 @@ from llm.model.transformer import CausalLM
 from llm.pretrain.engine import Piece, Read, Rows
 from llm.pretrain.loss import cross_entropy, token_losses
 from llm.pretrain.muon import Muon
-from llm.pretrain.optimizer import Optimizer, OptimizerSettings
+from llm.pretrain.optimizer import Optimizer
+from llm.pretrain.settings import OptimizerSettings
 
 # Of code for a CPU: inductor cuts sums among the threads that it finds, so their number would change bytes. Products
 # have the threads of the process, as without compilation. A GPU's code has no threads.

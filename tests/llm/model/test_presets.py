@@ -7,6 +7,7 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from llm.config.blocks import schema
 from llm.model.config import ModelConfig, check_target_modules, config_json, parameter_counts
 from llm.model.transformer import CausalLM
 from stemma.workflow.config import check
@@ -39,7 +40,7 @@ def architecture(preset: str) -> ModelConfig:
         yaml.safe_load((ROOT / "config.yaml").read_text()),
         yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text()),
     )
-    check(config, ROOT / "rules/schema.yaml")
+    check(config, schema())
     result = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     check_target_modules(result, config["align"]["lora"]["target_modules"])
     return result

@@ -14,7 +14,7 @@ import torch
 from llm.errors import InputError
 from llm.pretrain.metrics import NAME as METRICS
 from scripts.pretrain.pretrain import main
-from tests.llm.pretrain.toy import COMMON, MODEL, digests, make_inputs, options
+from tests.llm.pretrain.toy import MODEL, digests, main_arguments, make_inputs, options
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -26,9 +26,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def run(inputs: dict, checkpoint: Path, start: int, stop: int, previous: Path | None = None, **changes) -> dict:
     checkpoint.mkdir()
-    return main(
-        **inputs, checkpoint=checkpoint, previous=previous, **(COMMON | {"start": start, "stop": stop} | changes)
-    )
+    return main(**main_arguments(inputs, checkpoint, start=start, stop=stop, previous=previous, **changes))
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])

@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from llm.command import Surroundings
 from llm.model.config import ModelConfig
+from llm.pretrain.settings import SegmentSettings
+from llm.settings import made
 from llm.tokenize.indexed import write_indexed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,6 +65,18 @@ def make_inputs(directory: Path, model: ModelConfig = MODEL) -> dict[str, Path]:
         "config": directory / "config.json",
         "tokens": directory / "tokens",
         "plan": directory / "plan.parquet",
+    }
+
+
+def main_arguments(inputs: dict, checkpoint: Path, **changes) -> dict:
+    """What scripts/pretrain/pretrain.py's `main` takes: inputs, then keys of the slice and of the surroundings."""
+    values = COMMON | changes
+    places = {each.name: values.pop(each.name) for each in fields(Surroundings) if each.name in values}
+    return inputs | {
+        "checkpoint": checkpoint,
+        "previous": values.pop("previous", None),
+        "settings": made(SegmentSettings, values),
+        "surroundings": Surroundings(**places),
     }
 
 

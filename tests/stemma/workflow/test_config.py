@@ -36,10 +36,8 @@ properties:
 
 
 @pytest.fixture
-def schema(tmp_path):
-    file = tmp_path / "schema.yaml"
-    file.write_text(SCHEMA)
-    return file
+def schema():
+    return yaml.safe_load(SCHEMA)
 
 
 def test_defaults_are_filled_deep(schema):

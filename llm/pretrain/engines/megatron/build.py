@@ -9,7 +9,7 @@ from llm.model.config import ModelConfig
 from llm.pretrain.engine import Engine
 from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron import shim
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 
 
 def build_megatron(

@@ -22,7 +22,7 @@ from llm.pretrain.engine import Piece, Read, Rows
 from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron import loss, model, state
 from llm.pretrain.engines.megatron.optimizer import build_optimizer
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 
 
 class MegatronEngine:

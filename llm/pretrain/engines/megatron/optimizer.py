@@ -12,7 +12,8 @@ from megatron.core.optimizer.optimizer_config import OptimizerConfig
 from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
-from llm.pretrain.optimizer import BETAS, EPS, OptimizerSettings, fresh_state
+from llm.pretrain.optimizer import BETAS, EPS, fresh_state
+from llm.pretrain.settings import OptimizerSettings
 
 IDENTIFIERS = {
     "lr_mult": 1.0,
@@ -25,9 +26,9 @@ def build_optimizer(
     chunks: list[DistributedDataParallel], settings: OptimizerSettings, dtype: torch.dtype, distributed: bool
 ) -> MegatronOptimizer:
     """Over the parameters of all stages of this rank. `distributed`: each data rank moves a part of them."""
-    if settings.name != "adamw":
+    if settings.optimizer != "adamw":
         raise InputError(
-            f"pretrain.optimizer: {settings.name} needs whole matrices, which engine megatron splits; "
+            f"pretrain.optimizer: {settings.optimizer} needs whole matrices, which engine megatron splits; "
             "choose adamw, or pretrain.parallel.engine: torch"
         )
     decayed, others = [], []

@@ -9,7 +9,7 @@ from llm.model.config import ModelConfig
 from llm.pretrain.engine import Engine
 from llm.pretrain.engines.build import build_engine
 from llm.pretrain.engines.layout import Layout
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.settings import OptimizerSettings
 from llm.runtime.launch import run_ranks
 
 BATCH = 12

@@ -59,7 +59,7 @@ def one_process(settings, config) -> Curve:
 def label(run: Run) -> str:
     layout, options = run.layout, "-".join(run.options)
     z_loss = "z" if run.config.z_loss else ""
-    return f"{run.settings.name}-{layout.data}-{layout.sharding}-{layout.micro_batch}{options}{z_loss}"
+    return f"{run.settings.optimizer}-{layout.data}-{layout.sharding}-{layout.micro_batch}{options}{z_loss}"
 
 
 @pytest.mark.parametrize("run", EQUAL, ids=label)

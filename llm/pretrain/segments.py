@@ -1,0 +1,83 @@
+"""The config's `pretrain` block, the segments that its run is cut into, and the slice that each of them depends on.
+
+A segment that ends before the decay of `wsd` does not know how long the run is, so a longer run extends its chain
+instead of starting again. For the rules alone: what stands here is in no job's key, the slices are. Imports no torch.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llm.errors import InputError
+from llm.pretrain.settings import SegmentSettings, StepSettings
+from llm.settings import key, slice_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """How long a run is, and in which pieces."""
+
+    steps: int = key(2000, minimum=1)
+    """Optimizer steps in all."""
+    checkpoint_every: int = key(500, minimum=1)
+    """Steps in a segment, which is what a crash costs at most; divides steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(StepSettings, Length):
+    """Stage 5. Pretraining in chained segments: docs/pretrain.md."""
+
+    schedule: Literal["cosine", "wsd"] = key("wsd")
+    """wsd: warm-up, stable, linear decay; cosine: falls from the warm-up on."""
+    warmup_steps: int = key(20, minimum=0)
+    """The first steps, in which the rate rises linearly."""
+    decay_steps: int = key(1000, minimum=0)
+    """The last steps of wsd, in which the rate falls."""
+    tail_steps: int = key(0, minimum=0, shown=False)
+    """The last steps of cosine, at final_fraction."""
+    final_fraction: float = key(0.0, minimum=0, maximum=1)
+    """Of the peak rate, at the last step."""
+    validation_tokens: int = key(8192, minimum=1, shown=False)
+    """Of each source, scored between segments; at the last step all."""
+    nodes: int = key(1, minimum=1, shown=False)
+    """Machines of a cluster that share the ranks evenly; in no key, and without a cluster all ranks run here."""
+    time_limit: int | None = key(None, minimum=1, shown=False)
+    """Minutes until a segment stops and can be run again; null: none. Slurm's own limit counts anyway."""
+    hang_seconds: int = key(1800, minimum=0, shown=False)
+    """Without a step, until the process is ended; 0: never."""
+
+
+def checkpoint_steps(pretrain: dict) -> list[int]:
+    """The steps at which a checkpoint stands: every `checkpoint_every`, up to and including `steps`. InputError, one
+    line that begins with the config key, where the keys do not go together."""
+    steps, every = pretrain["steps"], pretrain["checkpoint_every"]
+    if steps % every:
+        raise InputError(
+            f"pretrain.steps: {steps} is not a multiple of pretrain.checkpoint_every: {every}; "
+            "the last checkpoint has to be the last step"
+        )
+    last = "decay_steps" if pretrain["schedule"] == "wsd" else "tail_steps"
+    if pretrain["warmup_steps"] + pretrain[last] > steps:
+        raise InputError(
+            f"pretrain.{last}: {pretrain[last]} and pretrain.warmup_steps: {pretrain['warmup_steps']} "
+            f"together exceed pretrain.steps: {steps}"
+        )
+    return list(range(every, steps + 1, every))
+
+
+def segment_slice(pretrain: dict, seed: int, start: int, stop: int) -> dict:
+    """What scripts/pretrain/pretrain.py is told of the segment from after step `start` to `stop`."""
+    tokens = None if stop == pretrain["steps"] else pretrain["validation_tokens"]
+    found = {"start": start, "stop": stop, "schedule": schedule_of(pretrain, stop), "validation_tokens": tokens}
+    return slice_of(SegmentSettings, pretrain, **found, seed=seed)
+
+
+def schedule_of(pretrain: dict, stop: int) -> dict:
+    """The part of the schedule that the steps up to `stop` depend on: fields of llm/pretrain/settings.py's Schedule."""
+    steps, warmup = pretrain["steps"], pretrain["warmup_steps"]
+    wsd = pretrain["schedule"] == "wsd"
+    decay_from = steps - pretrain["decay_steps"] if wsd else warmup
+    decay_to = steps if wsd else steps - pretrain["tail_steps"]
+    found = {"kind": pretrain["schedule"], "warmup_steps": warmup}
+    if wsd and stop <= decay_from:
+        return found
+    return found | {"decay_from": decay_from, "steps": decay_to, "final_fraction": pretrain["final_fraction"]}
