@@ -54,7 +54,7 @@ if __name__ == "__main__":
 def write_workflow(directory: Path) -> None:
     """The workflow's files; of llm/ only what runs a script."""
     files = {"Snakefile": SNAKEFILE, "scripts/bench/shard.py": SCRIPT, "text.txt": "hello\n", "llm/__init__.py": ""}
-    for name in ("command", "errors", "progress"):
+    for name in ("command", "errors", "progress", "settings"):
         files[f"llm/{name}.py"] = (ROOT / f"llm/{name}.py").read_text()
     for name, text in files.items():
         file = directory / name

@@ -111,14 +111,19 @@ def parse(source: bytes, path: Path, sha256: str) -> Module:
 
 
 def drop_docstrings(tree: ast.Module) -> None:
-    """Remove the docstrings of the module, its classes and its functions, in place. Where nothing is left of a class
-    or a function, the tree has to be given a body before it can be compiled."""
+    """Remove the docstrings of the module, its classes and its functions, in place, and in modules and classes the
+    texts that stand below a name and say what it is. Where nothing is left of a class or a function, the tree has to be
+    given a body before it can be compiled."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            node.body = [statement for statement in node.body if not is_text(statement)]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.body and is_text(node.body[0]):
             node.body = node.body[1:]
+
+
+def is_text(node: ast.stmt) -> bool:
+    """Is a statement no more than a string, which does nothing?"""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def parts_of(tree: ast.Module) -> dict[str, str]:

@@ -79,7 +79,7 @@ def prepared(path: Path) -> Toy:
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    for name in ("command", "errors", "progress"):
+    for name in ("command", "errors", "progress", "settings"):
         (path / f"llm/{name}.py").write_text((REPOSITORY / f"llm/{name}.py").read_text())
     toy = Toy(path)
     (path / "text.txt").write_text(ATTACK + "\n")

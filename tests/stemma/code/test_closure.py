@@ -50,6 +50,8 @@ def test_transitive_with_relative_and_lazy_imports(tmp_path):
         ("x = 1\n", '"""Doc."""\n\n\nx = 1\n', True),
         ("def f(a):\n    return a\n", 'def f(a):\n    """Doc."""\n    return (a)\n', True),
         ("class A:\n    x = 1\n", 'class A:\n    """Doc."""\n\n    x = 1\n', True),
+        ("class A:\n    x: int = 1\n", 'class A:\n    x: int = 1\n    """What x is."""\n', True),
+        ("x = 1\n", 'x = 1\n"""What x is."""\n', True),
         ("x = 1\n", "x = 2\n", False),
         ("x = 'a'\n", 'x = "a"\n', True),
         ("x = 'a'\n", "x = 'b'\n", False),
