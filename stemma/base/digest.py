@@ -1,4 +1,7 @@
-"""SHA-256 of files, directory trees and plain values. Knows nothing of the store or of records."""
+"""SHA-256 of files, directory trees and plain values, and the canonical JSON that values are hashed by.
+
+The store and the records are built on it; it imports neither.
+"""
 
 import hashlib
 import json
@@ -14,23 +17,25 @@ from stemma.base.files import beside, created, stamp_of
 from stemma.base.untrusted_files import Unusable, check_plain, open_plain, read_plain
 from stemma.base.walk import is_text, kind_of, names_below, regular_below, shown
 
-GRAIN = 2_000_000_000  # nanoseconds: the coarsest time stamps of a file system
+GRAIN = 2_000_000_000  # nanoseconds: no file system has coarser time stamps
 
-EXACT = 2**53  # up to here a float is one integer
-SOURCES = Path("results/.records/sources.json")  # where digests of sources are remembered
-JSON_BYTES = 64 << 20  # of any JSON that is read from where others may write: a manifest of 400,000 files
-JSON_DEPTH = 64  # a record nests 10 deep; whoever walks a value by recursion may go so far
+EXACT = 2**53  # every integer up to this one is exactly a float
+SOURCES = Path("results/.records/sources.json")  # the digests of sources are remembered here
+JSON_BYTES = 64 << 20  # the largest JSON text read from a place where others may write: a manifest of 400,000 files
+JSON_DEPTH = 64  # a record nests 10 deep; code that walks a value by recursion may go this deep
 
 
 def of_file(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Return the hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_plain(path: Path | str, folder: int | None = None) -> str | None:
-    """The same of a file that others may have put there; None where there is none. `folder`: the descriptor of the
-    directory that it is in. Raises Unusable for what is no readable regular file."""
+    """Return the hex SHA-256 of a file in a place where others may write; None where there is none.
+
+    `folder` is the descriptor of the directory that `path` is relative to. Raises Unusable for anything but a readable
+    regular file."""
     descriptor = open_plain(path, folder)
     if descriptor is None:
         return None
@@ -40,22 +45,22 @@ def of_plain(path: Path | str, folder: int | None = None) -> str | None:
 
 
 def of_bytes(data: bytes) -> str:
-    """Hex SHA-256 of some bytes."""
+    """Return the hex SHA-256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def of_value(value: object) -> str:
-    """Hex SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
+    """Return the hex SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
     return of_bytes(canonical(value))
 
 
 def canonical(value: object) -> bytes:
-    """The one JSON text of a value, for hashing and comparing."""
+    """Return the canonical JSON text of a value, for hashing and comparing."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def plain(value: object) -> object:
-    """A value with one spelling for equal numbers: 1.0 becomes 1, tuples lists."""
+    """Normalise a value before it is hashed: a whole float such as 1.0 becomes the integer, a tuple becomes a list."""
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -65,8 +70,8 @@ def plain(value: object) -> object:
 
 
 def of_entry(folder: int | None, name: str) -> str | None:
-    """Hex SHA-256 of a regular file in an open directory (None: this one); None for anything else, and for what may not
-    be read."""
+    """Return the hex SHA-256 of a regular file in an open directory (None: the working directory); None for anything
+    else and for a file that may not be read."""
     try:
         return of_plain(name, folder)
     except (Unusable, OSError):
@@ -74,14 +79,17 @@ def of_entry(folder: int | None, name: str) -> str | None:
 
 
 def of_tree(path: Path) -> str:
-    """Digest of a source as it is now: a file, or a directory's relative names and contents (empty folders ignored)."""
+    """Return the digest of a source as it is now: of a file, its bytes; of a directory, relative names and contents.
+
+    Empty directories are ignored. Raises StemmaError as `of_source`."""
     return of_source(path, of_file)
 
 
 def of_source(path: Path, of_each: Callable[[Path], str]) -> str:
-    """The same, with what gives the digest of each file. The path itself may be a link; what lies below it may not.
+    """Return the digest of a source; `of_each` gives the digest of each file, so that a cache can answer. The source
+    itself may be a symbolic link; nothing below it may be one.
 
-    Raises StemmaError, which names it, for what is no regular file and for a name that is no text."""
+    Raises StemmaError, which names the file, for anything but a regular file and for a name that is not UTF-8."""
     what = f"source {shown(path)}"
     try:
         found = path.stat()
@@ -105,14 +113,16 @@ def of_source(path: Path, of_each: Callable[[Path], str]) -> str:
 
 
 def files_below(directory: Path) -> list[Path]:
-    """Everything but directories below a directory, sorted by path; links are not followed."""
+    """Return everything below a directory except directories, sorted by path; links are not followed."""
     return [directory / name for name, _ in names_below(directory)]
 
 
 class StatCache:
-    """Digests of sources, remembered by what changes when a file is written: a big corpus is hashed once, not per call.
+    """Caches the digests of sources by file stamp (size, times, inode), so that a big corpus is hashed once, not per
+    run.
 
-    One JSON file, rewritten by atomic rename. Only for sources: an artifact is always hashed where it matters.
+    The cache is one JSON file, rewritten by atomic rename. It serves sources only: an artifact's bytes are hashed
+    whenever they matter.
     """
 
     def __init__(self, path: Path):
@@ -121,13 +131,13 @@ class StatCache:
         self.changed = False
 
     def digest(self, source: Path) -> str:
-        """Digest of a source file or tree, from the cache where nothing about a file has changed."""
+        """Return the digest of a source file or tree; only files whose stamp has changed are read."""
         real = Path(os.path.realpath(source))
         return of_source(source, lambda file: self.file(file, real / file.relative_to(source)))
 
     def file(self, path: Path, name: Path) -> str:
-        """Digest of one file, remembered under its real name. One that was written a moment ago is not: it could be
-        written again within the same tick of the file system's clock."""
+        """Return the digest of one file, cached under its real name. A file that was written a moment ago is not
+        cached: it could be written again within the same tick of the file system's clock."""
         stamp = stamp_of(path.stat())
         entry = self.known.get(str(name))
         if entry and entry[:-1] == stamp:
@@ -139,14 +149,14 @@ class StatCache:
         return sha256
 
     def save(self) -> None:
-        """Write what was learned, if anything was."""
+        """Write the cache, if anything new was learned."""
         if self.changed:
             write_atomically(self.path, json.dumps(self.known).encode())
             self.changed = False
 
 
 def read_json(path: Path) -> dict | None:
-    """A JSON object from a file; None where the file is missing, is not whole, or is no regular file."""
+    """Read a JSON object from a file; None where the file is missing, incomplete or not a regular file."""
     try:
         data = read_plain(path, JSON_BYTES)
         value = None if data is None else from_json(data)
@@ -156,8 +166,8 @@ def read_json(path: Path) -> dict | None:
 
 
 def from_json(data: bytes) -> object:
-    """The value of a JSON text that others may have written. Raises ValueError for whatever is not whole: also for a
-    key that comes twice, for nesting beyond JSON_DEPTH, and for text that UTF-8 cannot hold."""
+    """Parse a JSON text that others may have written. Raises ValueError where it is malformed, has a key twice, nests
+    deeper than JSON_DEPTH, or holds text that UTF-8 cannot encode."""
     text = data.decode()
     try:
         value = decoder().decode(text)
@@ -172,12 +182,13 @@ def from_json(data: bytes) -> object:
 
 @cache
 def decoder() -> json.JSONDecoder:
-    """What reads it."""
+    """Return the JSON decoder that refuses an object with a key twice; it is made once."""
     return json.JSONDecoder(object_pairs_hook=distinct)
 
 
 def distinct(pairs: list[tuple[str, object]]) -> dict:
-    """An object whose keys come once: of two, readers would choose differently."""
+    """Make an object of its pairs. Raises ValueError for a key that comes twice: readers differ in which one they
+    take."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("has a key twice")
@@ -185,7 +196,7 @@ def distinct(pairs: list[tuple[str, object]]) -> dict:
 
 
 def is_deeper(value: object, depth: int) -> bool:
-    """Does a JSON value nest deeper?"""
+    """Does a JSON value nest deeper than `depth` levels?"""
     level = [value]
     for _ in range(depth):
         if not level:
@@ -200,7 +211,8 @@ def is_deeper(value: object, depth: int) -> bool:
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """The file is there with all its bytes or not at all, at whatever instant the process or the machine stops."""
+    """Write a file by atomic rename: it is there with all its bytes or not at all, whenever the process or the machine
+    stops. `mode`: its permission bits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
     try:

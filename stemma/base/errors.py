@@ -6,13 +6,14 @@ import sys
 
 
 def no_space(where: str | None = None) -> str:
-    """The line for a full disk."""
+    """Return the error line for a full disk; `where` is the path that could not be written."""
     place = f" ({where})" if where else ""
     return f"no space left on the device{place}; free some and run again, nothing is lost"
 
 
 def refusal(error: OSError) -> str | None:
-    """The line for what a file system refuses; None for an error that only a mistake in the program explains."""
+    """Return the error line for what a file system refuses; None for an error that only a bug in the program
+    explains."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_space(error.filename)
     if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
@@ -24,22 +25,23 @@ def refusal(error: OSError) -> str | None:
 
 
 def printable(text: str) -> str:
-    """A line as a terminal may have it: characters that would act on it, or turn the direction of what follows, are
-    escaped as in JSON. What others wrote may be part of any line."""
+    """Return a line that is safe to print: characters that control a terminal or change the direction of text are
+    escaped as in JSON, because any line may quote what others wrote."""
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def warn(text: str) -> None:
-    """One line about something that a build survives."""
+    """Print one line to stderr about something that does not stop the build."""
     print(f"warning: {printable(text)}", file=sys.stderr, flush=True)
 
 
 class StemmaError(Exception):
-    """One line: what is wrong, where, and what to do."""
+    """An error for the user, in one line: what is wrong, where, and what to do."""
 
 
 class Outdated(StemmaError):
-    """What a job was asked to be made from is not there any more: another try of this snakemake's finds no other."""
+    """What a job was to be made from has changed or gone since snakemake planned it; a retry within the same run cannot
+    help."""
 
     ADVICE = "run snakemake again"
 

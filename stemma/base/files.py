@@ -1,9 +1,9 @@
-"""Files in one step: linked, cloned or copied to a place, and scratch space that is swept when its process has died.
+"""Atomic file operations (link, reflink, copy, rename) and scratch space that is swept after its process has died.
 
-What enters a place under its name has its bytes on the disk before; nothing is written through a link.
+A file has its bytes on the disk before it gets its final name; nothing is written through a symbolic link.
 
-Scratch names begin with host and process id, so that every process of a host can tell what nobody needs any more; what
-another host left is never touched. Knows nothing of the store's layout.
+Scratch names begin with host and process id, so every process of a host can tell which ones are abandoned; those of
+other hosts are never touched. The store's layout is defined elsewhere, in stemma/store/local.py.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from typing import IO
 from stemma.base.process import is_alive
 
 BLOCK = 1 << 20
-PARENT = "STEMMA_PARENT"  # the process that a job does not outlive
+PARENT = "STEMMA_PARENT"  # environment variable: the process id that a job must not outlive
 TEMPORARY = re.compile(r"\..+~.+-\d+-tmp", re.DOTALL)
 FICLONE = 0x40049409  # ioctl of <linux/fs.h>: share the blocks of another file, copy on write
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
@@ -31,16 +31,18 @@ NO_CLONE = (errno.EOPNOTSUPP, errno.EINVAL, errno.EXDEV, errno.ENOTTY, errno.ENO
 
 
 def stamp_of(found: os.stat_result) -> list[int]:
-    """What changes when a file is written, whoever sets its times back: size, both times in nanoseconds, inode."""
+    """Return what changes whenever a file is written, even if its mtime is set back: size, mtime and ctime in
+    nanoseconds, inode."""
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def place(source: Path, target: Path | str, folder: int | None = None) -> bool:
-    """Make `target`, a new name, have the bytes of `source` as cheaply as the file system allows, read-only. `folder`:
-    the open directory that it is relative to. A file that another user could write to is copied, not linked.
+    """Make `target`, a new name, a read-only file with the bytes of `source`, by reflink, hard link or copy: the
+    cheapest that the file system allows. `folder`: the open directory that `target` is relative to. A file that another
+    user could write to is never hard-linked.
 
-    Is the source one's own? If not, it may have changed after it was last looked at. Raises FileNotFoundError where it
-    is gone, or no file any more."""
+    Returns whether the source is this user's own; if not, it may have changed since it was last hashed. Raises
+    FileNotFoundError where it is gone or is no regular file any more."""
     with open_regular(source) as origin:
         found = os.fstat(origin.fileno())
         own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -51,7 +53,7 @@ def place(source: Path, target: Path | str, folder: int | None = None) -> bool:
 
 
 def clone(origin: IO[bytes], target: Path | str, folder: int | None) -> bool:
-    """Share the blocks of an open file with a new one, copy on write; False where the file system cannot."""
+    """Reflink an open file to a new one (copy on write); False where the file system cannot."""
     with created(target, folder) as file:
         if reflink(origin.fileno(), file.fileno()):
             os.fchmod(file.fileno(), 0o444)
@@ -61,7 +63,7 @@ def clone(origin: IO[bytes], target: Path | str, folder: int | None) -> bool:
 
 
 def link(source: Path, found: os.stat_result, target: Path | str, folder: int | None) -> bool:
-    """Give a file another name, if it is still the one that was `found`; False if not, or where that cannot be."""
+    """Hard-link a file whose stat is `found`; False where it has been replaced since or the file system cannot."""
     try:
         os.link(source, target, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
@@ -76,7 +78,7 @@ def link(source: Path, found: os.stat_result, target: Path | str, folder: int | 
 
 
 def copy(source: Path, target: Path | str, folder: int | None = None) -> None:
-    """Make `target`, a new name, a file of its own with the bytes of `source`, read-only: damage to one does not reach
+    """Make `target`, a new name, an independent read-only file with the bytes of `source`: damage to one does not reach
     the other."""
     with source.open("rb") as origin:
         if not clone(origin, target, folder):
@@ -91,7 +93,8 @@ def write_copy(origin: IO[bytes], target: Path | str, folder: int | None) -> Non
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a file that stands under its name itself. Raises FileNotFoundError for anything else, without waiting."""
+    """Open a regular file without following a link or waiting for a pipe. Raises FileNotFoundError for anything
+    else."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         file = os.fdopen(os.open(path, flags), "rb")
@@ -106,14 +109,15 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def created(name: Path | str, folder: int | None = None, mode: str = "wb") -> IO:
-    """A new file to write to. Raises FileExistsError where the name is taken, were it by a link that leads nowhere."""
+    """Create a file and open it for writing. Raises FileExistsError where the name is taken, even by a dangling
+    link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(name, flags, 0o644, dir_fd=folder), mode)
 
 
 def is_plain(path: Path | str, folder: int | None = None) -> bool:
-    """Is it a regular file itself, no link, pipe or device that somebody else put in its place? `folder`: the
-    descriptor of the directory that it is in."""
+    """Is `path` itself a regular file, and not a link, pipe or device? `folder`: the descriptor of the directory that
+    it is relative to."""
     try:
         return stat.S_ISREG(os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode)  # noqa: PTH116
     except FileNotFoundError:
@@ -121,7 +125,7 @@ def is_plain(path: Path | str, folder: int | None = None) -> bool:
 
 
 def reflink(source: int, target: int) -> bool:
-    """Clone an open file copy-on-write; False where the file system cannot."""
+    """Make an open file share another's blocks, copy on write; False where the file system cannot."""
     try:
         fcntl.ioctl(target, FICLONE, source)
     except OSError as error:
@@ -132,15 +136,16 @@ def reflink(source: int, target: int) -> bool:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file of this file system to its place, read-only, its bytes first on the disk: a name that outlives a
-    power cut never stands for an empty file."""
+    """Rename a file to its place on the same file system, read-only and fsynced first, so that after a power cut the
+    name never stands for an empty file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     settle(source)
     source.replace(target)
 
 
 def move_to_free(source: Path, target: Path) -> None:
-    """The same, but what is there already stays: raises FileExistsError. Also between two processes, also on NFS."""
+    """Move like `move`, but never replace: raises FileExistsError where the name is taken. Safe between racing
+    processes and on NFS."""
     target.parent.mkdir(parents=True, exist_ok=True)
     settle(source)
     try:
@@ -148,13 +153,13 @@ def move_to_free(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        if target.exists():  # no links here: then the last of two racing processes wins
+        if target.exists():  # no hard links here: the last of two racing processes wins
             raise FileExistsError(errno.EEXIST, "is there already", str(target)) from None
         source.replace(target)
 
 
 def settle(file: Path) -> None:
-    """Make a file read-only and have its bytes on the disk."""
+    """Make a file read-only and flush its bytes to the disk."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fchmod(descriptor, 0o444)
@@ -165,7 +170,7 @@ def settle(file: Path) -> None:
 
 @contextlib.contextmanager
 def where_writable() -> Iterator[None]:
-    """For what is good to have done: skip it where the file system allows no writing."""
+    """Run an optional write: skip it where the file system is read-only or permission is missing."""
     try:
         yield
     except OSError as error:
@@ -175,14 +180,15 @@ def where_writable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def scratch_file(parent: Path) -> Iterator[Path]:
-    """A path for a file that is to be renamed away; whatever still lies there at the end is removed."""
+    """Yield a path for a file that is to be renamed away; whatever still lies there at the end is removed."""
     with scratch_directory(parent) as directory:
         yield directory / "file"
 
 
 @contextlib.contextmanager
 def scratch_directory(parent: Path) -> Iterator[Path]:
-    """A fresh directory, removed at the end. Removes what dead processes of this host left beside it."""
+    """Yield a fresh directory, removed at the end. Directories that dead processes of this host left beside it go
+    too."""
     parent.mkdir(parents=True, exist_ok=True)
     for old in parent.iterdir():
         if owner_is_dead(old.name):
@@ -195,31 +201,33 @@ def scratch_directory(parent: Path) -> Iterator[Path]:
 
 
 def beside(target: Path) -> Path:
-    """A name in the target's directory for what is to be renamed to it; hidden, and this process's own."""
+    """Return a temporary path in the target's directory, hidden and unique to this process, to be renamed to the
+    target."""
     return target.with_name(temporary_name(target.name))
 
 
 def temporary_name(name: str) -> str:
-    """The same for a name in an open directory."""
+    """Return the temporary name that `beside` uses for `name`."""
     return f".{name}~{socket.gethostname()}-{os.getpid()}-tmp"
 
 
 def is_temporary(name: str) -> bool:
-    """Is it a name of `beside`, of whatever process on whatever host?"""
+    """Is it a temporary name made by `beside`, in any process on any host?"""
     return bool(TEMPORARY.fullmatch(name))
 
 
 def is_abandoned(name: str) -> bool:
-    """Is it a name of `beside` whose process died before it could rename?"""
+    """Is it a temporary name made by `beside` in a process that has died?"""
     return is_temporary(name) and owner_is_dead(name.rpartition("~")[2])
 
 
 def scratch_name() -> str:
-    """A new name that says whose it is, as those of scratch directories do."""
+    """Return a new random name that begins with host and process id, as names of scratch directories do."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def owner_is_dead(name: str) -> bool:
-    """Does a scratch name belong to a process of this host that runs no more? Of other hosts nobody can say."""
+    """Does a scratch name belong to a process of this host that has ended? For other hosts the answer is no: it cannot
+    be known."""
     host, _, rest = name.rpartition("-")[0].rpartition("-")
     return host == socket.gethostname() and rest.isdigit() and not is_alive(int(rest))

@@ -1,9 +1,9 @@
-"""The end of a log: its last lines, and the one that tells most of a failure."""
+"""Reads the end of a log: its last lines, and the one line that best explains a failure."""
 
 import re
 from pathlib import Path
 
-TAIL = 8192  # bytes that are looked at
+TAIL = 8192  # bytes read from the end
 LINES = 40
 NOISE = re.compile(
     r"\[.*\]$|File \".*\", line \d+|\^+$|(srun|slurmstepd): |Complete log|Elapsed time|Exiting because|Shutting down|"
@@ -15,7 +15,7 @@ NOISE = re.compile(
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """The last lines that say anything."""
+    """Return the last `count` non-empty lines of a log; none where it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - TAIL))
@@ -27,6 +27,7 @@ def last_lines(log: Path, count: int) -> list[str]:
 
 
 def telling(log: Path) -> str | None:
-    """The last line that is not merely a sign that something else has failed; None if there is none."""
+    """Return the last line that explains something, skipping those which only say that something else has failed; None
+    if there is no such line."""
     said = [line.strip() for line in last_lines(log, LINES) if not NOISE.match(line.strip())]
     return said[-1] if said else None

@@ -1,4 +1,4 @@
-"""Where the engine keeps things for a run: the stores, the signing key, whom to trust, the numeric mode.
+"""The engine's settings for a run: the stores, the signing key, the trusted keys, the numeric mode.
 
 The Snakefile makes them from the config. Every job gets them on its command line; the last build's stand in
 results/.records/settings.json, so that a question asked in the same directory needs no options.
@@ -12,16 +12,17 @@ from pathlib import Path
 from stemma.base.digest import read_json, write_atomically
 from stemma.base.errors import StemmaError
 
-ROOT = Path(os.environ.get("STEMMA_ROOT", Path(__file__).resolve().parents[2]))  # of the repository
+ROOT = Path(os.environ.get("STEMMA_ROOT", Path(__file__).resolve().parents[2]))  # the repository's root
 SETTINGS = Path("results/.records/settings.json")
 CACHE = "STEMMA_CACHE"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`shared`: a second store, a directory or s3://bucket/prefix. `key`: the private key, made on first use.
-    `trusted`: files of public keys (PEM) whose records count beside one's own. `numeric`: see stemma/code/numeric.py.
-    `config`: digest of the run's config (canonical JSON, an object of the store): what `why` compares with."""
+    """`store`: the directory of the local store. `shared`: a second store, a directory or s3://bucket/prefix. `key`:
+    the private signing key, made on first use. `trusted`: files of public keys (PEM) whose records count beside one's
+    own. `numeric`: see stemma/code/numeric.py. `config`: digest of the run's config (canonical JSON, an object of the
+    store), which `why` compares with."""
 
     store: str = "results/.store"
     shared: str | None = None
@@ -32,18 +33,19 @@ class Settings:
 
     @staticmethod
     def of_json(text: str | bytes) -> "Settings":
-        """Inverse of to_json; keys that are missing take their default."""
+        """Parse the output of to_json; missing keys take their defaults."""
         return Settings.of_value(json.loads(text))
 
     @staticmethod
     def of_value(value: dict) -> "Settings":
-        """The same of the parsed JSON."""
+        """Make settings of parsed JSON; missing keys take their defaults, unknown ones are ignored."""
         known = {field.name: value[field.name] for field in fields(Settings) if field.name in value}
         return Settings(**known | {"trusted": tuple(known.get("trusted", ()))})
 
     @staticmethod
     def of(file: Path) -> "Settings":
-        """Those that a build has kept in a file; the defaults where there was none. Raises StemmaError."""
+        """Read the settings that a build has written to a file; defaults where there is none. Raises StemmaError for a
+        file that no build wrote."""
         value = read_json(file) or {}
         texts = {name: text for name, text in value.items() if name not in ("shared", "trusted")}
         trusted = value.get("trusted", [])
@@ -59,22 +61,23 @@ class Settings:
 
     @staticmethod
     def here() -> "Settings":
-        """Those of the last build in this directory; the defaults where there was none."""
+        """Read the settings of the last build in this directory; defaults where there was none."""
         return Settings.of(SETTINGS)
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return the settings as one line of JSON."""
         return json.dumps(asdict(self), sort_keys=True)
 
     def save(self) -> None:
-        """Remember them for questions."""
+        """Write the settings for later commands in this directory."""
         write_atomically(SETTINGS, self.to_json().encode())
 
 
 def cache_of(store: Path) -> Path:
-    """Where what can be had again is kept for other jobs: machine code, unfinished downloads. Beside the jobs' scratch
-    space, where there is room and all nodes see it; or where STEMMA_CACHE says, for several stores. Each user of a
-    store has a place of their own: the code is executed."""
+    """Return the directory for caches that any job may reuse: machine code, unfinished downloads.
+
+    It lies in the store, where there is room and all nodes see it, or where STEMMA_CACHE says, for several stores
+    together. Each user of a store has their own: the code in it is executed."""
     place = Path(os.environ.get(CACHE) or store / "cache").absolute()
     mine = not os.path.lexists(place) or place.lstat().st_uid == os.geteuid()
     return place if mine else place.with_name(f"{place.name}-{os.geteuid()}")

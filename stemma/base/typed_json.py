@@ -1,6 +1,6 @@
-"""Dataclasses from JSON that others may have written: every field there, each of the type that is declared, or none.
+"""Parses JSON that others may have written into dataclasses, and refuses any missing, unknown or mistyped field.
 
-What is declared may be a plain type, a union of such, list[...], tuple[..., ...], dict[str, ...] or another dataclass.
+A field's declared type may be a plain type, a union of such, list[...], tuple[..., ...], dict[str, ...] or a dataclass.
 """
 
 import types
@@ -10,15 +10,15 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Made = TypeVar("Made")
-WHOLE = 1 << 53  # up to here every integer is a float
+WHOLE = 1 << 53  # every integer up to this one is exactly a float
 
 
 class Wrong(Exception):
-    """A value is not of the type that is declared."""
+    """A value does not have its declared type."""
 
 
 def made(kind: type[Made], value: object) -> Made | None:
-    """The dataclass that a JSON object states; None where a field is missing, unknown or of another type."""
+    """Make a dataclass of a JSON object; None where a field is missing, unknown or of another type."""
     try:
         return reader(kind)(value)
     except Wrong:
@@ -27,7 +27,7 @@ def made(kind: type[Made], value: object) -> Made | None:
 
 @cache
 def reader(hint: Any) -> Callable[[Any], Any]:
-    """What makes a JSON value what is declared, or raises Wrong."""
+    """Return a function that converts a JSON value to the declared type, or raises Wrong."""
     if is_dataclass(hint):
         return reader_of_object(hint)
     if hint is object:
@@ -46,7 +46,7 @@ def reader(hint: Any) -> Callable[[Any], Any]:
 
 
 def reader_of_plain(kind: type) -> Callable[[Any], Any]:
-    """Of str, int, bool, None, and of lists and dicts of anything."""
+    """Return a reader for str, int, bool, None, and for lists and dicts of anything."""
 
     def read(value):
         if type(value) is not kind:
@@ -57,7 +57,7 @@ def reader_of_plain(kind: type) -> Callable[[Any], Any]:
 
 
 def reader_of_float(value: Any) -> float:
-    """JSON does not tell 1 from 1.0."""
+    """Read a float; whole numbers are accepted too, since JSON does not tell 1 from 1.0."""
     if type(value) is int and abs(value) < WHOLE:
         return float(value)
     if type(value) is not float:
@@ -66,7 +66,7 @@ def reader_of_float(value: Any) -> float:
 
 
 def reader_of_union(readers: list[Callable]) -> Callable[[Any], Any]:
-    """Of the first that fits."""
+    """Return a reader that takes the first of `readers` which accepts the value."""
 
     def read(value):
         for one in readers:
@@ -80,7 +80,7 @@ def reader_of_union(readers: list[Callable]) -> Callable[[Any], Any]:
 
 
 def reader_of_items(inner: Callable, kind: type) -> Callable[[Any], Any]:
-    """Of a list, or a tuple of any length."""
+    """Return a reader for a list, or for a tuple of any length."""
 
     def read(value):
         if type(value) is not list:
@@ -91,7 +91,7 @@ def reader_of_items(inner: Callable, kind: type) -> Callable[[Any], Any]:
 
 
 def reader_of_tuple(readers: list[Callable]) -> Callable[[Any], Any]:
-    """Of a tuple whose every place is declared."""
+    """Return a reader for a tuple of fixed length, one reader a position."""
 
     def read(value):
         if type(value) is not list or len(value) != len(readers):
@@ -102,7 +102,7 @@ def reader_of_tuple(readers: list[Callable]) -> Callable[[Any], Any]:
 
 
 def reader_of_values(inner: Callable) -> Callable[[Any], Any]:
-    """Of a dict."""
+    """Return a reader for a dict with values of one type."""
 
     def read(value):
         if type(value) is not dict:
@@ -113,7 +113,7 @@ def reader_of_values(inner: Callable) -> Callable[[Any], Any]:
 
 
 def reader_of_object(kind: type) -> Callable[[Any], Any]:
-    """Of a dataclass."""
+    """Return a reader for a dataclass."""
     hints = {name: type(None) if hint is None else hint for name, hint in get_type_hints(kind).items()}
     readers = {name: reader(hint) for name, hint in hints.items()}
 

@@ -1,7 +1,7 @@
-"""Files in places where others can write: read without waiting, followed through no link, taken up to a bound.
+"""Reads files in places where others can write: without blocking, through no link, up to a size limit.
 
-A directory is reached component by component from an open descriptor, so nobody can exchange one for a link between a
-check and its use. What lies there may be anything: whoever reads it hashes it or checks a signature afterwards.
+A directory is opened component by component, so nobody can exchange one for a link between a check and its use. The
+content may be anything: the caller hashes it or checks a signature afterwards.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ BLOCK = 1 << 24
 
 
 class Unusable(Exception):
-    """Why something that others may have put there is not used, in a few words."""
+    """Why a file in a place where others may write is not used, in a few words."""
 
 
 def read_plain(path: Path | str, limit: int, folder: int | None = None) -> bytes | None:
-    """The bytes of a file; None where there is none. `folder`: the descriptor of the directory that `path` is in.
+    """Read a file; None where there is none. `folder`: the descriptor of the directory that `path` is relative to.
 
     Raises Unusable for anything but a readable regular file of at most `limit` bytes."""
     descriptor = open_plain(path, folder)
@@ -30,11 +30,11 @@ def read_plain(path: Path | str, limit: int, folder: int | None = None) -> bytes
         return None
     with os.fdopen(descriptor, "rb") as file:
         size = check_plain(descriptor, limit)
-        return file.read(size)  # what is added meanwhile is none of it
+        return file.read(size)  # bytes appended meanwhile are left out
 
 
 def copy_plain(name: str, folder: int, target: Path, limit: int) -> bool:
-    """Copy a file of an open directory to a new one of one's own; False where there is none. Raises as read_plain."""
+    """Copy a file of an open directory to `target`; False where there is none. Raises as read_plain."""
     descriptor = open_plain(name, folder)
     if descriptor is None:
         return False
@@ -43,12 +43,13 @@ def copy_plain(name: str, folder: int, target: Path, limit: int) -> bool:
         if not reflink(descriptor, file.fileno()):
             while left > 0 and (sent := os.sendfile(file.fileno(), source.fileno(), None, min(left, BLOCK))):
                 left -= sent
-        check_plain(file.fileno(), limit)  # a clone is of all that has come to be there
+        check_plain(file.fileno(), limit)  # a clone may have grown since
     return True
 
 
 def open_plain(path: Path | str, folder: int | None = None) -> int | None:
-    """Open a file for reading; None where there is none. It may still be a pipe or a device: check_plain tells."""
+    """Open a file for reading; None where there is none. It may still be a pipe or a device: check_plain refuses
+    those."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         return os.open(path, flags, dir_fd=folder)
@@ -63,7 +64,7 @@ def open_plain(path: Path | str, folder: int | None = None) -> int | None:
 
 
 def check_plain(descriptor: int, limit: int | None = None) -> int:
-    """Size of an open regular file. Raises Unusable for anything else, and for more than `limit` bytes."""
+    """Return the size of an open regular file. Raises Unusable for anything else, and for more than `limit` bytes."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise Unusable("is no regular file")
@@ -74,8 +75,10 @@ def check_plain(descriptor: int, limit: int | None = None) -> int:
 
 @contextlib.contextmanager
 def folder_below(root: Path, *names: str, make: bool = False) -> Iterator[int]:
-    """The open directory root/name/name/..., no name of which is a link. `make`: those that are missing, each with the
-    mode of the root whatever this process's umask: who may write to the root may write there too.
+    """Open the directory root/name/name/..., following no link below the root.
+
+    `make`: create missing ones with the mode of the root, whatever this process's umask, so that whoever may write to
+    the root may write there too.
 
     Raises FileNotFoundError where one is missing and NotADirectoryError where something else stands in its place."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -91,7 +94,8 @@ def folder_below(root: Path, *names: str, make: bool = False) -> Iterator[int]:
 
 
 def enter(name: str, folder: int, mode: int | None) -> int:
-    """Open a directory in an open one; `mode`: with this mode, if it is missing or one's own."""
+    """Open a directory in an open one. With a `mode`, create it if it is missing, and give it that mode if it is one's
+    own."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     if mode is not None:
         with contextlib.suppress(FileExistsError):
@@ -99,12 +103,14 @@ def enter(name: str, folder: int, mode: int | None) -> int:
     descriptor = os.open(name, flags, dir_fd=folder)
     found = os.fstat(descriptor)
     if mode is not None and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != mode:
-        os.fchmod(descriptor, mode)  # the umask took some of it, perhaps in a process that was killed since
+        # The umask removed some bits, perhaps in a process that was killed before it could fix them.
+        os.fchmod(descriptor, mode)
     return descriptor
 
 
 def is_own(path: Path) -> bool:
-    """Is a directory, with all that is in it, this user's own, or is there none yet? A link in it is not."""
+    """Does a directory with all that is in it belong to this user, or not exist? One that contains a link does not
+    count."""
     try:
         found = [os.lstat(path)]
         for folder, folders, names in os.walk(path):

@@ -1,7 +1,6 @@
-"""What lies below a directory, links not followed, and the refusal by name of what is no regular file.
+"""Lists what lies below a directory without following links, and refuses by name whatever is not a regular file.
 
-A link, a pipe, a socket or a device is no content: it is never opened, so nothing is waited for and no other file is
-read, changed or listed in its place.
+A link, pipe, socket or device is never opened: nothing is waited for, and no file elsewhere is read or changed.
 """
 
 import os
@@ -21,8 +20,8 @@ KINDS = {
 
 
 def names_below(directory: Path) -> list[tuple[str, os.DirEntry]]:
-    """(relative name, entry) of everything but the directories below one, sorted by the parts of the name, so that no
-    file system's order shows."""
+    """Return (relative name, entry) of everything below a directory except directories, sorted by the parts of the
+    name, so that the file system's order does not matter."""
     found: list[tuple[str, os.DirEntry]] = []
     waiting = [("", str(directory))]
     while waiting:
@@ -37,8 +36,10 @@ def names_below(directory: Path) -> list[tuple[str, os.DirEntry]]:
 
 
 def regular_below(directory: Path, what: str, remedy: str) -> list[str]:
-    """Relative names of the regular files below a directory. Raises StemmaError that names the first other thing;
-    `what` it is in, and the `remedy`, are the reader's to know."""
+    """Return the relative names of the regular files below a directory.
+
+    Raises StemmaError for the first thing that is none, or whose name is not UTF-8; the message begins with `what`
+    (whose directory it is) and ends with `remedy`."""
     names = []
     for name, entry in names_below(directory):
         if not entry.is_file(follow_symlinks=False):
@@ -52,12 +53,12 @@ def regular_below(directory: Path, what: str, remedy: str) -> list[str]:
 
 
 def kind_of(found: os.stat_result) -> str:
-    """What something is, in a word."""
+    """Return what kind of file a stat is of, in words: "a link", "a directory", "a file", ..."""
     return KINDS.get(stat.S_IFMT(found.st_mode), "a file")
 
 
 def is_text(name: str) -> bool:
-    """Has a name been read as UTF-8? Other bytes come from the file system as lone surrogates."""
+    """Was a name valid UTF-8? Other bytes come from the file system as lone surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -66,6 +67,6 @@ def is_text(name: str) -> bool:
 
 
 def shown(path: Path) -> str:
-    """A path as it can be printed, a link with where it leads."""
+    """Return a path in printable form; a link with its target."""
     place = f" -> {path.readlink()}" if path.is_symlink() else ""
     return f"{path}{place}".encode(errors="backslashreplace").decode()

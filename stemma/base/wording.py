@@ -1,5 +1,5 @@
-"""Figures and values as people read them: counts, sizes, times, digests. No program reads them back, but for the size
-that a person writes."""
+"""Formats figures for people: counts, sizes, times, digests. Programs do not read them back, except sizes that a user
+types (`bytes_in`)."""
 
 import json
 import re
@@ -10,14 +10,14 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def short(value: object) -> str:
-    """A figure as people read it: thousands separated, four significant digits."""
+    """Format a figure: thousands separated, four significant digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def size_text(size: float) -> str:
-    """Bytes in decimal units."""
+    """Format a number of bytes in decimal units, B to TB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -26,7 +26,7 @@ def size_text(size: float) -> str:
 
 
 def bytes_in(text: str) -> int:
-    """Inverse of size_text: `20GB`, `1.5 TB`, `500000`. Raises StemmaError."""
+    """Parse a size as `size_text` writes it: `20GB`, `1.5 TB`, `500000`. Raises StemmaError."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text)
     if not found:
         raise StemmaError(f"--budget {text!r} is no size; write it like 20GB (B, kB, MB, GB or TB)")
@@ -34,14 +34,14 @@ def bytes_in(text: str) -> int:
 
 
 def clock(seconds: float) -> str:
-    """0:07, 12:31, 3:04:05."""
+    """Format seconds as a clock shows them: 0:07, 12:31, 3:04:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def duration(value: float) -> str:
-    """A duration: 0.3 s, 12 s, 3 min 5 s, 2 h 7 min."""
+    """Format seconds as a duration: 0.3 s, 12 s, 3 min 5 s, 2 h 7 min."""
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
@@ -51,12 +51,12 @@ def duration(value: float) -> str:
 
 
 def plural(count: int, name: str) -> str:
-    """1 job, 2 jobs"""
+    """Format a count with its noun: 1 job, 2 jobs."""
     return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def in_brief(value: object) -> str:
-    """A value in at most 60 characters; a digest in 12."""
+    """Format a value in at most 60 characters, a digest in 12."""
     text = "none" if value is None else json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
         return text[:12]

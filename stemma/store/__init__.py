@@ -1,4 +1,4 @@
-"""Where artifacts are kept and how they get to their places: objects, the shared store, results/.
+"""Keeps artifacts and puts them in place: the content-addressed store, the shared store, results/.
 
 Imports base. Tests: tests/stemma/store/.
 """

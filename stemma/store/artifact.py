@@ -1,8 +1,8 @@
 """Artifacts at their declared paths: a file, or a directory that its `manifest.json` lists.
 
 A manifest holds sorted relative names, sizes and SHA-256 digests, so its own digest stands for the whole directory.
-For each artifact a pointer under results/.records/ names the record that made it and the bytes it must have; that is
-how an edit is noticed. Knows nothing of rules or keys' contents.
+For each artifact a pointer under results/.records/ names the record that made it and the digests it must have, so that
+an edit is noticed. What a rule or a key contains does not matter here.
 """
 
 import json
@@ -21,19 +21,22 @@ from stemma.base.walk import kind_of, names_below, regular_below, shown
 from stemma.store.local import Store
 from stemma.store.manifest import MANIFEST, check_names, is_digest, leads_down, read_members
 
-SIGNATURE = "model.sig"  # of OpenSSF Model Signing, over a directory: beside its manifest and not in it
+# OpenSSF Model Signing's signature of a directory: it lies beside the manifest, which does not list it.
+SIGNATURE = "model.sig"
 POINTERS = Path("results/.records")
-MARK = ".view"  # of what is said about a view, which has no record
-ENTRY = 5  # parts of what is said of a file
-OWN = ("build", "calls", "config", "plan", "run", "settings", "sources", "sources-read", "stamps")  # not pointers there
-Files = dict[str, list]  # what the engine put there: name beside the declared path -> [sha256, *stamp]
+MARK = ".view"  # suffix of a view's mark; a view has no record
+ENTRY = 5  # fields of a file's entry: sha256 and the four of a stamp
+# Files there that are not pointers.
+OWN = ("build", "calls", "config", "plan", "run", "settings", "sources", "sources-read", "stamps")
+# Files that the engine put in place: name relative to the declared path's directory -> [sha256, *stamp].
+Files = dict[str, list]
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """What stands at a path: its digest, the action that made it and which of its outputs it is, the record's digest,
-    the expected key and the config under which it was put there, and the files that were. Anybody may have written it:
-    `stemma/provenance/trust.py` says whether a record stands behind it."""
+    """What the engine put at a path: its digest, the action key that made it and which of that action's outputs it is,
+    the digest of the record, the expected key and config at that time, and the files. Anybody may have written a
+    pointer: `stemma/provenance/trust.py` checks that a record stands behind it."""
 
     sha256: str
     action: str
@@ -46,7 +49,7 @@ class Pointer:
 
     @staticmethod
     def of_json(value: object) -> "Pointer | None":
-        """Inverse of asdict, after JSON; None for anything else."""
+        """Parse the JSON of asdict; None for anything else."""
         found = made(Pointer, value)
         if found is None or not all(map(is_digest, (found.sha256, found.action, found.record))):
             return None
@@ -55,36 +58,37 @@ class Pointer:
 
 @dataclass(frozen=True)
 class Mark:
-    """What stands at the path of a view, an output that the engine itself writes and no record states: the expected key
-    of the job that wrote it last, and the file."""
+    """What the engine put at the path of a view, which is an output that the engine writes itself and no record covers:
+    the expected key of the job that wrote it last, and the file."""
 
     expected: str
     files: Files
 
 
 def are_files(files: Files) -> bool:
-    """Is this what the engine says of files that it put beside a path, and can none of them lie anywhere else?"""
+    """Are these well-formed entries of files, all at or below the declared path's directory?"""
     return all(leads_down(name) and len(entry) == ENTRY and is_digest(entry[0]) for name, entry in files.items())
 
 
 def is_directory(path: Path) -> bool:
-    """Is this declared path a directory's manifest?"""
+    """Is this declared path the manifest of a directory?"""
     return path.name == MANIFEST
 
 
 def argument(path: Path) -> Path:
-    """What a script gets for a declared path: the directory for a manifest, else the file itself."""
+    """Return what a script gets for a declared path: the directory for a manifest, else the file itself."""
     return path.parent if is_directory(path) else path
 
 
 def pointer_path(path: Path) -> Path:
-    """Where the pointer of a declared path lies: results/.records/, mirroring results/."""
+    """Return where the pointer of a declared path lies: results/.records/ mirrors results/."""
     inside = path.relative_to("results") if path.is_relative_to("results") else Path(str(path).lstrip("/"))
     return POINTERS / f"{inside}.json"
 
 
 def check_declared(path: str) -> None:
-    """Raise StemmaError for a path that no output may have: outside results/, or with a name that the engine needs."""
+    """Raise StemmaError for a path that no output may have: outside results/, or with a name reserved for the
+    engine."""
     results, _, inside = path.partition("/")
     if results != "results" or ".." in inside.split("/"):
         raise StemmaError(f"{path} lies outside results/, and the engine writes nowhere else; correct the rule")
@@ -96,13 +100,13 @@ def check_declared(path: str) -> None:
 
 
 def read_pointer(path: Path, directory: Path = Path()) -> Pointer | None:
-    """The pointer of a declared path, if it has one; `directory`: where one would build, here if nothing is said."""
+    """Read the pointer of a declared path; None if it has none. `directory`: the build's directory, by default here."""
     value = read_json(directory / pointer_path(path))
     return Pointer.of_json(value) if value else None
 
 
 def pointer_of(path: Path) -> Pointer:
-    """The same. Raises StemmaError where there is none."""
+    """Read the pointer of a declared path. Raises StemmaError where there is none."""
     pointer = read_pointer(path)
     if pointer is None:
         raise StemmaError(f"{path} has no record, so nobody knows what it was made from; {remedy(path)}")
@@ -110,35 +114,35 @@ def pointer_of(path: Path) -> Pointer:
 
 
 def write_pointer(path: Path, pointer: Pointer) -> None:
-    """Say what stands at a declared path."""
+    """Write the pointer of a declared path."""
     write_atomically(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
 
 
 def mark_path(path: Path) -> Path:
-    """Where the mark of a view lies."""
+    """Return where the mark of a view lies."""
     return pointer_path(path).with_suffix(MARK)
 
 
 def read_mark(path: Path) -> Mark | None:
-    """The mark of a view, if it has one."""
+    """Read the mark of a view; None if it has none."""
     found = made(Mark, read_json(mark_path(path)))
     return found if found and are_files(found.files) else None
 
 
 def write_mark(path: Path, mark: Mark) -> None:
-    """Say what stands at the path of a view."""
+    """Write the mark of a view."""
     write_atomically(mark_path(path), json.dumps(asdict(mark), sort_keys=True).encode())
 
 
 def marked_below(directory: Path) -> list[Path]:
-    """The views below a directory of results/ that have a mark."""
+    """Return the views with a mark below a directory of results/, sorted."""
     marks = (POINTERS / directory.relative_to("results")).rglob(f"*{MARK}") if directory.parts[0] == "results" else ()
     return sorted(Path("results") / mark.relative_to(POINTERS).with_suffix("") for mark in marks)
 
 
 def put_before(path: Path) -> dict[str, list[list]]:
-    """What the engine says it put at a declared path and, of a directory, at those below: for each name relative to the
-    path's directory [sha256, *stamp] of every file that it put there."""
+    """Return the files that the engine put at a declared path and, for a directory, at the paths below it: name
+    relative to the path's directory -> [sha256, *stamp] of every time it put that file there."""
     paths = {path}
     if is_directory(path):
         said = (file for kind in (".json", MARK) for file in pointer_path(path).parent.rglob(f"*{kind}"))
@@ -152,7 +156,7 @@ def put_before(path: Path) -> dict[str, list[list]]:
 
 
 def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_file) -> bytes:
-    """The manifest of a directory's files as they are now; `sha256_of` is called once for each, and may move it."""
+    """Return the manifest of a directory's present files as JSON; `sha256_of` is called once a file and may move it."""
     files = []
     for name, entry in names_below(directory):
         if name != MANIFEST:
@@ -162,19 +166,19 @@ def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_fi
 
 
 def listed(manifest: Path) -> dict[str, str]:
-    """Relative name -> SHA-256 of the files that a manifest lists. Raises ValueError where it is not whole."""
+    """Return relative name -> SHA-256 of the files that a manifest lists. Raises ValueError where it is malformed."""
     return {member.path: member.sha256 for member in read_members(manifest)}
 
 
 def verify(path: Path) -> Pointer:
-    """Check that an artifact has, byte for byte, what its pointer states. Raises StemmaError that names the file."""
+    """Check that an artifact has exactly the bytes its pointer states. Raises StemmaError, which names the file."""
     pointer = pointer_of(path)
     check(path, pointer)
     return pointer
 
 
 def check(path: Path, pointer: Pointer) -> None:
-    """The same for a pointer that was read before."""
+    """Check an artifact against a pointer that is already at hand. Raises StemmaError, which names the file."""
     check_file(path, pointer.sha256)
     if not is_directory(path):
         return
@@ -192,18 +196,18 @@ def check(path: Path, pointer: Pointer) -> None:
 
 
 def is_of_another(file: Path, directory: Path) -> bool:
-    """Does a file in an artifact's directory belong to another artifact, one that was declared below it?"""
+    """Does a file in an artifact's directory belong to another artifact, declared below it?"""
     folders = [folder / MANIFEST for folder in file.parents if folder.is_relative_to(directory) and folder != directory]
     return any(pointer_path(path).is_file() for path in (file, *folders))
 
 
 def remedy(path: Path) -> str:
-    """What to do about an artifact that is not what it should be."""
+    """Return the advice for an artifact that is not as it should be."""
     return f"delete {path} and run again: it comes back from the store or is built anew"
 
 
 def check_file(path: Path, sha256: str, whole: Path | None = None) -> None:
-    """Raise a StemmaError unless the file is there with this digest. `whole`: the manifest that it belongs to."""
+    """Raise StemmaError unless the file is there with this digest. `whole`: the manifest that lists it."""
     if not is_plain(path):
         what = kind_of(path.lstat()) if os.path.lexists(path) else "missing"
         raise StemmaError(f"{path} is {what}; {remedy(whole or path)}")
@@ -216,8 +220,8 @@ def check_file(path: Path, sha256: str, whole: Path | None = None) -> None:
 
 
 def check_built(workspace: Path, built: Path, declared: Path) -> None:
-    """Is what a script left for a declared path a file, or a directory of files, of its own? Raises StemmaError that
-    names anything else: a link could lead out of the workspace, and a pipe or a device has no bytes to keep."""
+    """Check that a script left a regular file, or a directory of such, at a declared path. Raises StemmaError for
+    anything else: a link could lead out of the workspace, and a pipe or a device has no bytes to keep."""
     what, remedy = f"what was written for {declared}", "let the script write regular files alone"
     found = built.lstat() if os.path.lexists(built) else None
     if found is None:
@@ -239,14 +243,14 @@ def check_built(workspace: Path, built: Path, declared: Path) -> None:
 
 
 def absorb(store: Store, built: Path) -> str:
-    """Move what a job built (a file, or a directory to be listed) into the store; returns the artifact's digest."""
+    """Move what a job built (a file, or a directory, which gets a manifest) into the store; return its digest."""
     if built.is_dir():
         return store.add_bytes(manifest_of(built, store.add))
     return store.add(built)
 
 
 def restorable(store: Store, path: Path, sha256: str) -> bool:
-    """Does the store hold, undamaged, all that this artifact consists of?"""
+    """Does the store hold, undamaged, every object of this artifact?"""
     if not is_directory(path):
         return store.is_sound(sha256)
     if not store.is_sound(sha256, JSON_BYTES):

@@ -1,14 +1,15 @@
 """The content store: objects named by the SHA-256 of their bytes, records named by their action key.
 
     objects/ab/cdef...      read-only files
-    records/ab/cdef....json what one job made, see stemma/provenance/record.py; it is also the action cache's entry
-    roots/                  links to the pointers of every directory that builds with this store, see
-    stemma/provenance/gc.py tmp/<host>-<pid>-.../   where a job writes before its outputs are known
-    scratch/<action key>/   what a job leaves for its next attempt, see stemma/execute/run.py; gone when it succeeds
+    records/ab/cdef....json what one job made (stemma/provenance/record.py); also the cache entry
+        roots/                  links to the pointers of every directory that builds with this store
+                                (stemma/provenance/gc.py)
+        tmp/<host>-<pid>-.../   where a job writes before its outputs have digests
+        scratch/<action key>/   what a job leaves for its next attempt (stemma/execute/run.py); removed when it succeeds
 
-Everything enters by rename and nothing leaves but through gc, so at any instant the store is valid; what a killed job
-leaves in tmp is swept by the next. What is missing or damaged is looked for in the shared store, where there is one.
-The store does not know paths in results/, rules or keys' meaning, nor whom to trust.
+Everything enters by atomic rename and leaves only through gc, so the store is valid at any instant; what a killed job
+leaves in tmp is swept by the next. A missing or damaged object is looked up in the shared store, if there is one. Paths
+in results/, the content of keys and trust in signatures are the business of other modules.
 """
 
 import contextlib
@@ -34,8 +35,8 @@ RECORD_NAME = re.compile(r"records/([0-9a-f]{2})/([0-9a-f]{62})\.json")
 
 
 class Store:
-    """A store in one directory, made on first use; `shared` stands behind it. `unused`: what was found in the shared
-    store and is not what its name states. `said`: the warnings that were given."""
+    """A store in one directory, made on first use, with `shared` behind it. `unused`: names in the shared store whose
+    content is not what the name states. `said`: the warnings already given."""
 
     def __init__(self, path: Path, shared: Shared | None = None):
         self.path = path
@@ -45,20 +46,20 @@ class Store:
 
     @staticmethod
     def of(settings: Settings) -> "Store":
-        """The store of a run."""
+        """Return the store that a run's settings name."""
         return Store(Path(settings.store), shared_of(settings.shared))
 
     def object_path(self, sha256: str) -> Path:
-        """Where the object with this digest lies, if it does."""
+        """Return where the object with this digest lies or would lie."""
         return self.path / object_name(sha256)
 
     def record_path(self, key: str) -> Path:
-        """Where the record with this action key lies, if it does."""
+        """Return where the record with this action key lies or would lie."""
         return self.path / record_name(key)
 
     def scratch_path(self, key: str) -> Path:
-        """Where jobs with this action key may leave what a later attempt goes on from. What another user has left or
-        could have put there is no part of a result: then it is a place of this user's, or else of this process's."""
+        """Return the directory where attempts of this action keep their recovery points. If another user owns or could
+        have written what is there, it is a directory of this user's, or else of this process's."""
         user = f"{key}-{os.geteuid()}"
         places = [self.path / "scratch" / name for name in (key, user, f"{user}-{os.getpid()}")]
         found = next((place for place in places if is_own(place)), places[-1])
@@ -67,12 +68,12 @@ class Store:
         return found
 
     def is_sound(self, sha256: str, limit: int | None = None) -> bool:
-        """Can the object be served, from here or through the shared store, with the bytes its name states? `limit`: how
-        many it may have, as for `fetch`."""
+        """Can the object be served undamaged, from here or from the shared store? `limit`: its largest size in bytes,
+        for `fetch`."""
         return self.holds(sha256) or self.fetch(sha256, limit)
 
     def holds(self, sha256: str) -> bool:
-        """Is the object here with the bytes its name states? A damaged one counts as none, until it is replaced."""
+        """Is the object here and undamaged? A damaged one counts as missing until it is replaced."""
         try:
             return digest.of_plain(self.object_path(sha256)) == sha256
         except Unusable:
@@ -83,7 +84,7 @@ class Store:
             return False
 
     def read_json(self, sha256: str) -> dict | None:
-        """The JSON object that an object here holds; None where it is missing, damaged, or something else."""
+        """Read the JSON object that a stored object holds; None where it is missing, damaged or something else."""
         try:
             data = read_plain(self.object_path(sha256), JSON_BYTES)
             value = digest.from_json(data) if data is not None and digest.of_bytes(data) == sha256 else None
@@ -92,14 +93,14 @@ class Store:
         return value if isinstance(value, dict) else None
 
     def has(self, sha256: str) -> bool:
-        """Is there an object of this name, here or in the shared store? Nothing is hashed."""
+        """Is there an object of this name, here or in the shared store? Its bytes are not checked."""
         name = object_name(sha256)
         return is_plain(self.path / name) or self.ask(name, lambda shared: shared.has(name), False)
 
     def fetch(self, sha256: str, limit: int | None = None) -> bool:
-        """Bring the object from the shared store. It enters only after its bytes were found to be the right ones.
+        """Copy the object from the shared store; it enters only after its digest was checked. False if that fails.
 
-        `limit`: how many it may have, else as many as the disk can take."""
+        `limit`: its largest size in bytes; by default, what the disk has free."""
         if self.shared is None:
             return False
         name, place = object_name(sha256), self.shared.place
@@ -115,7 +116,8 @@ class Store:
             return True
 
     def ask(self, name: str, question: Callable[[Shared], Answer], otherwise: Answer) -> Answer:
-        """Ask the shared store for something of this name. What cannot be used is as if it were not there."""
+        """Ask the shared store about one name. Content that cannot be used counts as missing: `otherwise` is
+        returned."""
         place = self.shared.place if self.shared else ""
         try:
             return self.through(question, otherwise)
@@ -125,7 +127,7 @@ class Store:
             return otherwise
 
     def through(self, ask: Callable[[Shared], Answer], otherwise: Answer) -> Answer:
-        """Ask the shared store. If it cannot be used that is said once, and the process goes on without it."""
+        """Ask the shared store. If it is unavailable, warn once and go on without it: `otherwise` is returned."""
         if self.shared is None:
             return otherwise
         try:
@@ -136,9 +138,9 @@ class Store:
             return otherwise
 
     def add(self, path: Path) -> str:
-        """Move a file of this file system into the store and return its digest; hashing is the only reading.
+        """Move a file of the same file system into the store and return its digest; it is read once, to be hashed.
 
-        One that has other names is copied: it may be the user's, and whoever writes to it would write to the object."""
+        A file with several hard links is copied: whoever writes to another name of it would change the object."""
         sha256 = digest.of_file(path)
         if self.holds(sha256):
             path.unlink()
@@ -159,9 +161,9 @@ class Store:
         return sha256
 
     def envelopes(self, key: str) -> Iterator[tuple[str, bytes]]:
-        """Every signed record there is of an action, with its place for people, the own store's first. The caller
-        decides which one to believe, and keeps it with write_record: nothing from the shared store is installed unseen.
-        """
+        """Yield each signed record of an action as (its location, for messages; envelope), from this store first. The
+        caller decides which to trust and keeps it with write_record: nothing from the shared store is installed
+        unchecked."""
         own = self.own_envelope(key)
         if own is not None:
             yield str(self.record_path(key)), own
@@ -170,8 +172,8 @@ class Store:
             yield f"{self.shared.place}/{record_name(key)}", other
 
     def put(self, sha256: str, name: str, folder: int) -> None:
-        """Make a new file in an open directory have an object's bytes. What another user could have exchanged since it
-        was hashed is hashed again. Raises FileNotFoundError where the object is gone, or is another."""
+        """Make a new file in an open directory from an object. An object that another user could have changed since is
+        hashed again. Raises FileNotFoundError where it is gone or has other bytes."""
         path = self.object_path(sha256)
         if not place(path, name, folder) and digest.of_plain(name, folder) != sha256:
             os.unlink(name, dir_fd=folder)
@@ -179,7 +181,7 @@ class Store:
             raise FileNotFoundError(errno.ENOENT, "had other bytes than before", str(path))
 
     def own_envelope(self, key: str) -> bytes | None:
-        """The signed record that this store has of an action."""
+        """Return the signed record that this store has of an action; None if there is none or it cannot be used."""
         path = self.record_path(key)
         try:
             return read_plain(path, JSON_BYTES)
@@ -188,31 +190,32 @@ class Store:
             return None
 
     def shared_envelope(self, key: str) -> bytes | None:
-        """The signed record that the shared store has of an action."""
+        """Return the signed record that the shared store has of an action; None if there is none or it cannot be
+        used."""
         name = record_name(key)
         return self.ask(name, lambda shared: shared.read(name, JSON_BYTES), None)
 
     def say(self, text: str) -> None:
-        """Warn of something that the build survives, once however often it is met."""
+        """Warn of something that does not stop the build, once for each text."""
         if text not in self.said:
             self.said.add(text)
             warn(text)
 
     def actions(self) -> Iterator[str]:
-        """The keys of all records here."""
+        """Yield the action keys of all records here."""
         for file in (self.path / "records").glob("*/*.json"):
             key = action_named(f"records/{file.parent.name}/{file.name}")
             if key:
                 yield key
 
     def has_envelope(self, sha256: str) -> bool:
-        """Is there a record here whose envelope has this digest? Reads them all: for the rare case."""
+        """Is there a record here whose envelope has this digest? All records are read, so it is for rare use."""
         envelopes = map(self.own_envelope, self.actions())
         return any(digest.of_bytes(envelope) == sha256 for envelope in envelopes if envelope)
 
     def write_record(self, key: str, envelope: bytes) -> None:
-        """Keep a signed record; its objects must be in the store already. Whether it is new or used again, its file's
-        time is that of its last use, by which gc keeps within a budget."""
+        """Write a signed record, replacing another; its objects must be in the store already. The file's time becomes
+        that of its last use, by which gc keeps within a budget."""
         if self.own_envelope(key) != envelope:
             self.write(self.record_path(key), envelope, move)
             return
@@ -220,7 +223,8 @@ class Store:
             os.utime(self.record_path(key))
 
     def write_first_record(self, key: str, envelope: bytes) -> bool:
-        """Keep a signed record unless there is one, whatever that is worth: then False. Of two the second is told."""
+        """Write a signed record unless a record of this action exists. False if one does: the first of two racing jobs
+        wins, and the second learns it."""
         try:
             self.write(self.record_path(key), envelope, move_to_free)
         except FileExistsError:
@@ -228,40 +232,42 @@ class Store:
         return True
 
     def write(self, path: Path, data: bytes, enter: Callable[[Path, Path], None]) -> None:
-        """A file of the store is there with all its bytes or not at all, also after the machine stops."""
+        """Write a file of the store atomically: it is there with all its bytes or not at all. `enter` moves it in
+        place."""
         with scratch_file(self.path / "tmp") as temporary:
             temporary.write_bytes(data)
             enter(temporary, path)
 
     def workspace(self) -> AbstractContextManager[Path]:
-        """A fresh directory to build in, on the store's file system. Removes what dead jobs of this host left.
+        """Yield a fresh directory to build in, on the store's file system. Directories that dead jobs of this host left
+        go.
 
-        While it is there gc leaves alone what enters the store.
-        """
+        While it exists, gc spares objects that enter the store."""
         return scratch_directory(self.path / "tmp")
 
     def register(self, pointers: Path) -> None:
-        """Remember a directory of pointers: what they name is in use, whoever runs gc on this store."""
+        """Register a directory of pointers as a root for gc: what they name is in use."""
         target = pointers.absolute()
         link = self.path / "roots" / digest.of_bytes(os.fsencode(target))[:16]
         if link.is_symlink():
             return
-        with where_writable(), contextlib.suppress(FileExistsError):  # what cannot be written, gc cannot empty either
+        # Where this cannot be written, gc cannot delete either.
+        with where_writable(), contextlib.suppress(FileExistsError):
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target)
 
 
 def object_name(sha256: str) -> str:
-    """The name of an object, in either store."""
+    """Return the name of an object, the same in both stores."""
     return f"objects/{sha256[:2]}/{sha256[2:]}"
 
 
 def record_name(key: str) -> str:
-    """The name of a record, in either store."""
+    """Return the name of a record, the same in both stores."""
     return f"records/{key[:2]}/{key[2:]}.json"
 
 
 def action_named(name: str) -> str | None:
-    """Inverse of record_name; None for any other name."""
+    """Return the action key in a name of `record_name`; None for any other name."""
     found = RECORD_NAME.fullmatch(name)
     return found[1] + found[2] if found else None

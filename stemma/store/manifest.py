@@ -1,7 +1,7 @@
-"""A directory's `manifest.json`, read where others may have written it: the files that it lists, under safe names.
+"""Parses a directory's `manifest.json`, which others may have written, into files with safe names.
 
-A name is relative, goes nowhere but down, is the same on every file system and can be printed; so whoever puts a file
-at it stays in the directory, and two of them never meet. The same is asked of the names that a job makes.
+A safe name is relative, never leaves the directory, means the same on every file system and is printable; no two names
+of a manifest collide. Names that a job makes are checked alike.
 """
 
 import re
@@ -14,13 +14,13 @@ from stemma.base.untrusted_files import Unusable, read_plain
 
 MANIFEST = "manifest.json"
 SHA256 = re.compile(r"[0-9a-f]{64}")
-NAME_BYTES, PATH_BYTES = 255, 4095  # of one component and of all: Linux, and most others
-MOST_BYTES = 1 << 63  # of a file
+NAME_BYTES, PATH_BYTES = 255, 4095  # the longest component and path, in bytes: Linux's limits, and most others'
+MOST_BYTES = 1 << 63  # a file has fewer bytes
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file of a directory: its relative name, its bytes' number and SHA-256."""
+    """A file of a directory: its relative name, its size in bytes, its SHA-256."""
 
     path: str
     size: int
@@ -28,7 +28,8 @@ class Member:
 
 
 def read_members(manifest: Path) -> list[Member]:
-    """The files that a manifest lists. Raises ValueError where it is not whole, FileNotFoundError where it is gone."""
+    """Read the files that a manifest lists. Raises ValueError where it is malformed, FileNotFoundError where it is
+    gone."""
     try:
         data = read_plain(manifest, JSON_BYTES)
     except Unusable as why:
@@ -39,7 +40,7 @@ def read_members(manifest: Path) -> list[Member]:
 
 
 def members(data: bytes) -> list[Member]:
-    """The files that a manifest's text lists. Raises ValueError that says what is wrong with it."""
+    """Parse the files that a manifest's text lists. Raises ValueError, which says what is wrong with it."""
     value = from_json(data)
     if not isinstance(value, dict) or value.keys() != {"files"} or not isinstance(value["files"], list):
         raise ValueError("is no manifest")
@@ -51,7 +52,7 @@ def members(data: bytes) -> list[Member]:
 
 
 def member(entry: object) -> Member:
-    """One entry of a manifest. Raises ValueError."""
+    """Parse one entry of a manifest. Raises ValueError."""
     if not isinstance(entry, dict) or entry.keys() != {"path", "size", "sha256"}:
         raise ValueError("has an entry that is no file")
     path, size, sha256 = entry["path"], entry["size"], entry["sha256"]
@@ -68,7 +69,7 @@ def is_digest(value: object) -> bool:
 
 
 def check_names(names: list[str]) -> None:
-    """Raise ValueError for names that must not stand together in a directory that has a manifest."""
+    """Raise ValueError for names that cannot stand together in a directory with a manifest."""
     files: dict[str, str] = {}
     for name in names:
         wrong = fault_of(name)
@@ -85,18 +86,18 @@ def check_names(names: list[str]) -> None:
 
 
 def folded(name: str) -> str:
-    """A name as the least particular file system sees it, which knows neither case nor composed letters."""
+    """Return a name as the least exact file system compares it: without case, in Unicode normal form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def leads_down(name: str) -> bool:
-    """Does whoever joins a name to a directory stay in it?"""
+    """Does the name, joined to a directory, stay inside it?"""
     parts = name.split("/")
     return all(parts) and not {".", ".."} & set(parts)
 
 
 def fault_of(name: str) -> str | None:
-    """Why a name cannot be that of a file in a directory, in a few words; None if it can."""
+    """Return why a file in a directory cannot have this name, in a few words; None if it can."""
     if not leads_down(name):
         return "is no plain relative name"
     if not name.isprintable():

@@ -1,8 +1,8 @@
-"""Directories below results/, opened one from the other so that no link is followed, and what is set aside there.
+"""Opens directories below results/ without following links, and sets foreign files aside.
 
 results/ itself may be a link or a mount: where it lies is the user's choice. Below it a link would lead the engine to
-files that are not its own, and another could be put there between a look and its use; so a directory is never named by
-its whole path but by its name in the open one that holds it.
+files that are not its own, and could appear between a check and its use; so each directory is opened by its name in its
+open parent, never by its whole path.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from stemma.base.walk import kind_of
 RESULTS = "results"
 ASIDE = Path(RESULTS, ".aside")
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-IMMOVABLE = (errno.EXDEV, errno.EBUSY)  # it lies on another file system, or is where one is mounted
-NAMED = 3  # of the things that were set aside, in one warning
+IMMOVABLE = (errno.EXDEV, errno.EBUSY)  # it lies on another file system, or something is mounted there
+NAMED = 3  # so many names of things set aside stand in a warning
 
 
 @contextlib.contextmanager
 def opened(directory: Path, make: bool = False) -> Iterator[int]:
-    """An open directory of results/. `make`: it and those above it, where they are missing.
+    """Yield an open directory of results/. `make`: create it and its parents where they are missing.
 
     Raises FileNotFoundError where one is missing, StemmaError where something else stands in the way."""
     first, *names = directory.parts
@@ -46,13 +46,13 @@ def opened(directory: Path, make: bool = False) -> Iterator[int]:
 
 
 def check_way(directory: Path) -> None:
-    """Raise StemmaError if something else stands where a directory of results/ is, or on the way to it."""
+    """Raise StemmaError if something other than a directory stands at this path of results/ or above it."""
     with contextlib.suppress(FileNotFoundError), opened(directory):
         pass
 
 
 def enter(folder: int, name: str, path: Path, make: bool) -> int:
-    """Open a directory in an open one; `path` is what the reader calls it."""
+    """Open a directory in an open one; `path` is its path for messages. Raises StemmaError for anything else there."""
     if make:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, dir_fd=folder)
@@ -67,7 +67,7 @@ def enter(folder: int, name: str, path: Path, make: bool) -> int:
 
 
 def look(folder: int, name: str) -> os.stat_result | None:
-    """What stands under a name in an open directory, a link not followed; None for nothing."""
+    """Return the stat of a name in an open directory, a link not followed; None where nothing is there."""
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -75,15 +75,15 @@ def look(folder: int, name: str) -> os.stat_result | None:
 
 
 class Aside:
-    """Where one action puts what is in its way and not its own: results/.aside/<time>-<process>-<number>/, under the
-    same path, as it is. Made when it is first needed; a rename is all that happens to what goes there."""
+    """Sets aside what is in the engine's way and not its own: moves it to results/.aside/<time>-<process>-<number>/,
+    under the same path. That directory is made when it is first needed; files are only renamed, never changed."""
 
     def __init__(self):
         self.place: Path | None = None
         self.taken: list[str] = []
 
     def take(self, folder: int, name: str, path: Path) -> None:
-        """Move what stands under a name in an open directory there. Raises StemmaError where that cannot be done."""
+        """Move `name` of an open directory aside; `path` is its path. Raises StemmaError where that is impossible."""
         with opened((self.place or self.begin()) / path.parent.relative_to(RESULTS), make=True) as target:
             try:
                 os.rename(name, name, src_dir_fd=folder, dst_dir_fd=target)
@@ -97,7 +97,7 @@ class Aside:
         self.taken.append(str(path))
 
     def begin(self) -> Path:
-        """A directory that nobody else has."""
+        """Make a new directory below results/.aside/ and return its path."""
         with opened(ASIDE, make=True) as folder:
             lead = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
             for number in itertools.count(1):
@@ -108,7 +108,7 @@ class Aside:
         return self.place
 
     def say(self) -> None:
-        """Name what was moved, in one line."""
+        """Print one warning that names what was moved."""
         if self.taken:
             names = ", ".join(self.taken[:NAMED])
             more = len(self.taken) - NAMED

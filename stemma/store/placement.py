@@ -1,7 +1,7 @@
-"""Putting artifacts at their declared paths, and taking away what the engine put there before: that and nothing else.
+"""Puts artifacts at their declared paths, and removes what the engine put there before.
 
-What the engine put where say its pointers, by name and bytes. Anything else that stands in the way, a file, a link, a
-directory, is the user's: it is moved to results/.aside/ as it is, never read through, changed or deleted.
+Pointers say, by name and bytes, what the engine put where. Anything else in the way (a file, link or directory) is the
+user's: it is moved to results/.aside/ as it is, never read through, changed or deleted.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from stemma.store.artifact import Files, Mark, is_directory
 from stemma.store.local import Store
 from stemma.store.open_beneath import RESULTS, Aside, enter, look, opened
 
-SILLY = ".nfs"  # what a client of NFS still has open when it is removed; the server takes it away
+SILLY = ".nfs"  # an NFS client's name for a file that is removed while it is open; the server deletes it
 
 
 def restore(store: Store, path: Path, sha256: str) -> Files:
-    """Put an artifact at its declared path, a directory's manifest last, and say what was put there.
+    """Put an artifact at its declared path, a directory's manifest last, and return the entries of its files.
 
-    What the engine put there before and does not belong to it any more goes. Raises StemmaError for what is in the way
-    and cannot be set aside."""
+    Files that the engine put there earlier and that do not belong to this artifact are removed. Raises StemmaError for
+    a foreign file that cannot be set aside."""
     if path.parent == Path(RESULTS) and is_directory(path):
         raise StemmaError(f"{path}: results/ as a whole can be no artifact; give the rule a directory in it")
     wanted = artifact.listed(store.object_path(sha256)) if is_directory(path) else {}
@@ -41,12 +41,12 @@ def restore(store: Store, path: Path, sha256: str) -> Files:
         for name in site.wanted:
             site.put(folder, name)
         site.aside.say()
-        os.utime(path.name, dir_fd=folder, follow_symlinks=False)  # rules that go by time have to see it as new
+        os.utime(path.name, dir_fd=folder, follow_symlinks=False)  # rules that go by time must see it as new
         return {name: [member, *site.stamp(folder, name)] for name, member in site.wanted.items()}
 
 
 def take_away(store: Store, path: Path) -> None:
-    """Remove what the engine put at a declared path, of a directory the manifest alone; set aside what it did not."""
+    """Remove what the engine put at a declared path (for a directory, the manifest only); set aside anything else."""
     with contextlib.suppress(FileNotFoundError), opened(path.parent) as folder:
         site = Site(store, path.parent, {}, artifact.put_before(path))
         site.clear_one(folder, path.name)
@@ -54,8 +54,8 @@ def take_away(store: Store, path: Path) -> None:
 
 
 def write_view(store: Store, path: Path, data: bytes) -> None:
-    """Write a file that the engine derives from others, with a mark by which it is known again. What stands there and
-    is not the engine's is set aside; outside results/, where the path is the caller's choice, it is replaced."""
+    """Write a view, a file that the engine derives from others, with a mark to recognise it by. A foreign file there is
+    set aside; outside results/, where the user chose the path, it is replaced."""
     if path.parts[0] != RESULTS:
         digest.write_atomically(path, data)
         return
@@ -72,8 +72,8 @@ def write_view(store: Store, path: Path, data: bytes) -> None:
 
 
 def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]:
-    """Remove what the engine put at a declared path, but for files that are `spared`. Returns the names of what stays:
-    what is not as it was put there, and what the store has lost, for it could not come back."""
+    """Remove the files that the engine put at a declared path, except those in `spared`. Returns the names of those
+    that stay: files that were changed, and files that the store has lost and could not restore."""
     pointer, mark = artifact.read_pointer(path), artifact.read_mark(path)
     put = {name: [entry] for said in (pointer, mark) if said for name, entry in said.files.items()}
     put = {name: entries for name, entries in put.items() if path.parent / name not in spared}
@@ -91,21 +91,21 @@ def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]
                 elif found:
                     left.append(str(path.parent / name))
         for name in sorted(parents_of(put), reverse=True):
-            with contextlib.suppress(OSError):  # something that is not the engine's is in it
+            with contextlib.suppress(OSError):  # it holds something foreign
                 os.rmdir(name, dir_fd=folder)
     return left
 
 
 def fresh(path: Path) -> TextIO:
-    """A file of results/ that is written anew each time, a log for example, to write to."""
+    """Create a file of results/ that is rewritten each time, a log for example, and return it open for writing."""
     with opened(path.parent, make=True) as folder:
         make_room(folder, path)
         return created(path.name, folder, "w")
 
 
 def make_room(folder: int, path: Path) -> None:
-    """Let nothing stand where such a file is to be. One of this name goes (another name that it has keeps its bytes),
-    anything else is set aside."""
+    """Clear the place of a file that is rewritten each time. A regular file is unlinked (its other hard links keep the
+    bytes); anything else is set aside."""
     found = look(folder, path.name)
     if found is None:
         return
@@ -118,14 +118,14 @@ def make_room(folder: int, path: Path) -> None:
 
 
 def parents_of(names: dict[str, object]) -> set[str]:
-    """The directories in which relative names lie, and those in which these lie."""
+    """Return all directories above the relative names."""
     return {str(parent) for name in names for parent in Path(name).parents if parent.name}
 
 
 @dataclass(frozen=True)
 class Site:
-    """A directory of results/. `wanted`: what is to stand in it, name -> sha256. `before`: what the engine put there,
-    name -> [sha256, *stamp] of each."""
+    """A directory of results/ in which artifacts are put. `wanted`: the files that are to stand in it, name -> sha256.
+    `before`: the files that the engine has put there, name -> [sha256, *stamp] of each time."""
 
     store: Store
     path: Path
@@ -135,16 +135,16 @@ class Site:
 
     @cached_property
     def kept(self) -> set[str]:
-        """The directories in it that are wanted."""
+        """The directories in the site that hold wanted files."""
         return parents_of(self.wanted)
 
     @cached_property
     def known(self) -> set[str]:
-        """Those in which the engine put something, or is about to."""
+        """The directories in which the engine has put files or is about to."""
         return self.kept | parents_of(self.before)
 
     def clear(self, folder: int, lead: str = "") -> None:
-        """Clear an open directory and those in it; `lead` is the way to it from the site."""
+        """Clear an open directory and those below it; `lead` is its path relative to the site."""
         for entry in os.listdir(folder):
             name, found = lead + entry, look(folder, entry)
             if name not in self.known or found is None or not stat.S_ISDIR(found.st_mode):
@@ -156,18 +156,18 @@ class Site:
             finally:
                 os.close(inner)
             if name not in self.kept:
-                with contextlib.suppress(OSError):  # somebody's temporary file is in it
+                with contextlib.suppress(OSError):  # it holds somebody's temporary file
                     os.rmdir(entry, dir_fd=folder)
 
     def clear_one(self, folder: int, name: str) -> None:
-        """Clear one name, and what a job left that was killed while it put something there."""
+        """Clear one name, and the temporary files that a job left which was killed while it wrote there."""
         for entry in os.listdir(folder):
             if entry == name or (entry.startswith(f".{name}~") and is_temporary(entry)):
                 self.clear_name(folder, entry)
 
     def clear_name(self, folder: int, entry: str, lead: str = "") -> None:
-        """Take away what stands under a name if the engine put it there, set it aside if not. A file stays where one is
-        wanted, until it is replaced."""
+        """Remove what stands under a name if the engine put it there; set it aside if not. A file stays if one is
+        wanted there, until `put` replaces it."""
         name, found = lead + entry, look(folder, entry)
         if found is None or entry.startswith(SILLY):
             return
@@ -176,7 +176,7 @@ class Site:
                 os.unlink(entry, dir_fd=folder)
             return
         if stat.S_ISDIR(found.st_mode):
-            with contextlib.suppress(OSError):  # an empty one holds nothing of anybody's
+            with contextlib.suppress(OSError):  # an empty directory holds nothing of anybody's
                 os.rmdir(entry, dir_fd=folder)
                 return
         if name in self.wanted and stat.S_ISREG(found.st_mode):
@@ -187,8 +187,8 @@ class Site:
             self.aside.take(folder, entry, self.path / name)
 
     def is_own(self, folder: int, entry: str, name: str, found: os.stat_result) -> bool:
-        """Did the engine put this here? Its bytes tell where the stamp does not; of a name that is the engine's also
-        whether the store has them, for a pointer may be lost, and a job may have been killed before it wrote one."""
+        """Did the engine put this file here? If its stamp is not a known one, its bytes decide; under a name of the
+        engine's it is enough that the store holds them, for a job may have been killed before it wrote the pointer."""
         if not stat.S_ISREG(found.st_mode) or not (name in self.wanted or name in self.before):
             return False
         put = [*self.before.get(name, ()), [self.wanted.get(name)]]
@@ -201,7 +201,7 @@ class Site:
         return now is not None and stamp_of(now) == stamp_of(found)
 
     def is_placed(self, name: str, found: os.stat_result) -> bool:
-        """Is this the very object that is wanted, or as it was put here with the same bytes before?"""
+        """Is this the wanted object itself, or a file with its digest and an unchanged stamp?"""
         sha256 = self.wanted.get(name)
         if sha256 is None:
             return False
@@ -211,7 +211,7 @@ class Site:
         return (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)
 
     def put(self, folder: int, name: str) -> None:
-        """Put what is wanted under a name, in one step. What came there meanwhile is not the engine's either."""
+        """Put the wanted file under a name by atomic rename. A foreign file that came there meanwhile is set aside."""
         with self.holder(folder, name, make=True) as (inner, entry):
             found = look(inner, entry)
             if found and stat.S_ISREG(found.st_mode) and self.is_placed(name, found):
@@ -231,13 +231,13 @@ class Site:
                 raise
 
     def stamp(self, folder: int, name: str) -> list[int]:
-        """The stamp of what stands under a name."""
+        """Return the stamp of the file that stands under a name."""
         with self.holder(folder, name) as (inner, entry):
             return stamp_of(os.stat(entry, dir_fd=inner, follow_symlinks=False))
 
     @contextlib.contextmanager
     def holder(self, folder: int, name: str, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The open directory in which a name of the site lies, and its name in there."""
+        """Yield the open directory in which a name of the site lies, and its name in there."""
         *ways, entry = name.split("/")
         inner = os.dup(folder)
         try:

@@ -1,9 +1,9 @@
-"""The shared store: a second place for objects and records that other people and machines use too.
+"""The shared store: a second store of objects and records, which other people and machines use too.
 
-One small interface, bytes by name, and two places that have it: a directory (NFS will do: nothing but rename is asked
-of it) and a bucket that speaks S3. Names are those of the own store: objects/ab/cdef..., records/ab/cdef....json.
-Nothing here is believed: the reader hashes every object and checks every signature. A place that cannot be used raises
-Unavailable, which no build fails from.
+There is one small interface, bytes by name, and two implementations: a directory (NFS will do: all it needs is rename)
+and an S3 bucket. Names are those of the local store: objects/ab/cdef..., records/ab/cdef....json. Nothing from it is
+trusted here: the reader hashes every object and checks every signature. An unusable store raises Unavailable, from
+which no build fails.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from stemma.base.untrusted_files import Unusable, copy_plain, folder_below, read
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MISSING = ("404", "NoSuchKey", "NotFound")
-MISREAD = (LookupError, TypeError, ValueError, RecursionError)  # what boto3 makes of answers that no S3 would give
+MISREAD = (LookupError, TypeError, ValueError, RecursionError)  # what boto3 raises on answers that no S3 server gives
 
 
 class Unavailable(Exception):
@@ -29,7 +29,7 @@ class Unavailable(Exception):
 
 
 def brief(error: Exception) -> str:
-    """What an error says, in a line of its own: some repeat what a server sent."""
+    """Return an error's type and message, at most 200 characters: some repeat what a server sent."""
     return f"{type(error).__name__}: {error}"[:200]
 
 
@@ -38,7 +38,7 @@ def sweep(folder: int) -> None:
     for name in os.listdir(folder):  # noqa: PTH208 (of a descriptor)
         if not owner_is_dead(name):
             continue
-        with contextlib.suppress(OSError):  # another's, or gone
+        with contextlib.suppress(OSError):  # another user's, or gone already
             try:
                 os.unlink(name, dir_fd=folder)
             except IsADirectoryError:
@@ -46,8 +46,8 @@ def sweep(folder: int) -> None:
 
 
 class Shared(Protocol):
-    """What a shared store can do; `place` names it for people. Every method may raise Unavailable; those that read
-    raise Unusable for what is there and is no readable file of at most `limit` bytes."""
+    """The interface of a shared store; `place` names it in messages. Every method may raise Unavailable; those that
+    read raise Unusable for anything but a readable file of at most `limit` bytes."""
 
     place: str
 
@@ -55,20 +55,20 @@ class Shared(Protocol):
         """Is there something of this name?"""
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """Its bytes; None where there is nothing of this name."""
+        """Return the bytes under a name; None where there are none."""
 
     def fetch(self, name: str, target: Path, limit: int) -> bool:
-        """Stream it to a file; False where there is nothing of this name."""
+        """Copy the bytes under a name to a file; False where there are none."""
 
     def publish(self, name: str, file: Path) -> None:
-        """Put a file's bytes there in one step, in place of what may be there."""
+        """Store a file's bytes under a name atomically, replacing what may be there."""
 
     def names(self, prefix: str) -> Iterator[str]:
-        """All names of a kind, `objects/` or `records/`, in no order."""
+        """Yield all names of a kind, `objects/` or `records/`, in any order."""
 
 
 def shared_of(place: str | None) -> Shared | None:
-    """The shared store at a directory or at s3://bucket/prefix. Raises StemmaError for anything else."""
+    """Return the shared store at a directory or at s3://bucket/prefix. Raises StemmaError for anything else."""
     if not place:
         return None
     scheme, separator, rest = place.partition("://")
@@ -80,9 +80,9 @@ def shared_of(place: str | None) -> Shared | None:
 
 
 class SharedDirectory:
-    """A directory that others can reach. It must exist: a mount that is missing is no empty store.
+    """A shared store in a directory. The directory must exist: a missing mount is not taken for an empty store.
 
-    What is made in it is for all who may write to it: folders have its mode, files can be read by everyone."""
+    Whoever may write to it may write to what is made in it: folders get its mode, files are readable by everyone."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -121,7 +121,7 @@ class SharedDirectory:
                 yield from (f"{kind}/{inner}/{name}" for name in self.listed(kind, inner) if name[:1] != ".")
 
     def listed(self, *names: str) -> list[str]:
-        """What a folder holds; nothing where there is none."""
+        """Return the names in a folder; none where it is missing."""
         try:
             with folder_below(self.path, *names) as folder:
                 return os.listdir(folder)  # noqa: PTH208 (of a descriptor)
@@ -130,7 +130,7 @@ class SharedDirectory:
 
     @contextlib.contextmanager
     def folder_of(self, name: str, make: bool = False) -> Iterator[tuple[int | None, str]]:
-        """The open folder that a name is in, None where it is missing, and the last part of the name."""
+        """Yield the open folder that a name is in (None where it is missing) and the last part of the name."""
         *folders, last = name.split("/")
         with contextlib.ExitStack() as stack:
             try:
@@ -141,7 +141,7 @@ class SharedDirectory:
 
     @contextlib.contextmanager
     def usable(self, but: tuple[int, ...] = ()) -> Iterator[None]:
-        """Turn what the file system refuses into Unavailable, `but` for these error numbers."""
+        """Turn errors of the file system into Unavailable, except these error numbers."""
         try:
             if not self.path.is_dir():
                 raise Unavailable("the directory is not there; mount or make it")
@@ -153,7 +153,8 @@ class SharedDirectory:
 
 
 class SharedS3:
-    """A bucket. Endpoint (AWS_ENDPOINT_URL), region and credentials are found by boto3 itself, in its usual places."""
+    """A shared store in an S3 bucket. boto3 finds endpoint (AWS_ENDPOINT_URL), region and credentials in its usual
+    places."""
 
     def __init__(self, url: str):
         self.place = url.rstrip("/")
@@ -161,8 +162,8 @@ class SharedS3:
 
     @cached_property
     def client(self):
-        """The connection. Few and short attempts: a build does not wait for a cache. The digests that others compute
-        over each transfer are left out: every object is hashed here, and not every server knows them."""
+        """The boto3 client. Attempts are few and short, since a build does not wait for a cache. Transfer checksums are
+        off: every object is hashed here, and not every server supports them."""
         import boto3
         from botocore.config import Config
 
@@ -212,7 +213,7 @@ class SharedS3:
 
     @contextlib.contextmanager
     def usable(self) -> Iterator[list]:
-        """Tell what is wrong with the bucket from what is merely not in it: then the yielded list stays empty."""
+        """Turn errors of the bucket into Unavailable. The yielded list stays empty if the name is merely not in it."""
         try:
             import boto3.exceptions
             import botocore.exceptions
@@ -236,7 +237,7 @@ class SharedS3:
 
 
 class Bounded:
-    """A file to write to that takes no byte beyond a bound: whatever a bucket sends, a disk is not filled."""
+    """A file to write to that accepts at most `limit` bytes, so that no bucket can fill the disk. Raises Unusable."""
 
     def __init__(self, file: BinaryIO, limit: int):
         self.file = file

@@ -1,9 +1,9 @@
-"""Does an artifact stand as the engine put it? Asked of every target each time, so it is told by stamps, not by bytes.
+"""Checks whether artifacts stand as the engine put them. Every run asks it of every target, so it compares stamps
+first.
 
-A pointer says of each file what was put there: its digest and its stamp (size, times, inode). Where the stamp is the
-same the file was not written since. Where it is not, because the file was written, touched, copied, or another name of
-it came or went, its bytes decide; what they were found to be is kept, so that they are read once.
-Does not say what follows from damage, and mends nothing.
+A pointer holds each file's digest and stamp (size, times, inode). An equal stamp means that the file was not written
+since. Otherwise (it was written, touched, copied, or one of its hard links came or went) its bytes decide, and their
+digest is cached so that they are read once. What follows from damage is decided by the caller.
 """
 
 import json
@@ -21,7 +21,7 @@ LEARNED = Path("results/.records/stamps.json")
 
 
 class Stamps:
-    """Of one directory. `learned`: path -> [sha256, *stamp] of files whose bytes were read because of their stamp."""
+    """The stamps of one directory's artifacts. `learned`: path -> [sha256, *stamp] of files that had to be read."""
 
     def __init__(self, cache: Path = LEARNED):
         self.cache = cache
@@ -29,12 +29,13 @@ class Stamps:
 
     @cached_property
     def learned(self) -> Files:
-        """What earlier runs learned; read when a first stamp differs."""
+        """The cache of earlier runs; it is read when a first stamp differs."""
         return read_json(self.cache) or {}
 
     @cached_property
     def others(self) -> dict[tuple[int, ...], str]:
-        """Digest by stamp of all files that any pointer speaks of: two names of one file have one stamp, the later."""
+        """Digest by stamp of all files that any pointer names: two hard links of one file share a stamp, the later
+        one."""
         found = {}
         for file in POINTERS.rglob("*.json"):
             files = (read_json(file) or {}).get("files")
@@ -43,7 +44,7 @@ class Stamps:
         return found
 
     def fault(self, path: Path, files: Files) -> str | None:
-        """What is wrong with the files that were put at a declared path, in a few words; None if nothing is."""
+        """Return what is wrong with the files that were put at a declared path, in a few words; None if nothing is."""
         folder = str(path.parent)
         for name, (sha256, *stamp) in files.items():
             place = f"{folder}/{name}"
@@ -58,7 +59,7 @@ class Stamps:
         return None
 
     def digest(self, place: str, found: os.stat_result) -> str | None:
-        """Digest of a file whose stamp is not the one that its pointer states; None where it cannot be read."""
+        """Return the digest of a file whose stamp differs from its pointer's; None where it cannot be read."""
         stamp = stamp_of(found)
         sha256, *known = self.learned.get(place, [None])
         if known != stamp:
@@ -68,7 +69,7 @@ class Stamps:
         return sha256
 
     def save(self) -> None:
-        """Keep what was learned, where that is possible; without it the next run reads the same files again."""
+        """Write the cache where that is possible; otherwise the next run reads the same files again."""
         if self.changed:
             with where_writable():
                 write_atomically(self.cache, json.dumps(self.learned).encode())
