@@ -1,4 +1,4 @@
-"""What a script's result depends on in code: its closure of modules, data files and distributions.
+"""Determines what a script's result depends on in code: its closure of modules, data files and distributions.
 
 Imports base. Tests: tests/stemma/code/.
 """

@@ -1,7 +1,7 @@
-"""What a script's result depends on in code: its own modules, its data files, distributions with their requirements.
+"""Finds a script's closure: its own modules, its data files, and the distributions it imports with their requirements.
 
-The closure is found by reading, never by importing: the script and every first-party module that it imports,
-transitively, imports inside functions included (stemma/code/source.py reads one file).
+Code is parsed, never imported: the script and every first-party module that it imports, transitively, including
+imports inside functions (stemma/code/source.py parses one file).
 """
 
 import sys
@@ -17,7 +17,8 @@ from stemma.code.source import PYTHON, Module, Reader
 
 @dataclass(frozen=True)
 class Description:
-    """A closure in the detail that names a change later: what its modules consist of, function by function."""
+    """A closure in enough detail to name a later change: the digest of each function of each module (`parts`), of each
+    data file, and the version of each distribution and of Python."""
 
     parts: dict[str, dict[str, str]]
     data_files: dict[str, str]
@@ -29,8 +30,9 @@ class Description:
 class Closure:
     """All that a script's behaviour depends on; paths are relative to the repository.
 
-    `modules`: path -> digest of its meaning; `files`: path -> SHA-256 of its bytes; `parts`: path -> function -> its
-    digest; `network`: does a module in it declare that it goes out to the network?
+    `modules`: path -> digest of its syntax tree; `data_files`: path -> SHA-256; `distributions`: name -> version;
+    `files`: path -> SHA-256 of the module's bytes; `parts`: path -> function -> digest; `network`, `links`: whether any
+    module declares NETWORK or LINKS (stemma/code/source.py).
     """
 
     modules: dict[str, str]
@@ -43,29 +45,30 @@ class Closure:
 
     @cached_property
     def key(self) -> str:
-        """One digest of the whole closure."""
+        """The digest of the whole closure, which enters the job's keys."""
         return digest.of_value([self.modules, self.data_files, self.distributions, PYTHON])
 
     @property
     def described(self) -> Description:
-        """What is told of it later."""
+        """The description that a later run compares with."""
         return Description(self.parts, self.data_files, self.distributions, PYTHON)
 
     @cached_property
     def description(self) -> bytes:
-        """The same as canonical JSON: kept in the store beside the records."""
+        """The description as canonical JSON, kept in the store beside the records."""
         return digest.canonical(asdict(self.described))
 
 
 @cache
 def reader_of(root: Path) -> Reader:
-    """The one reader of a repository in this process."""
+    """Return this process's one reader of a repository."""
     return Reader(root)
 
 
 @cache
 def closure_of(script: Path, root: Path) -> Closure:
-    """The closure of a script in a repository. Raises StemmaError for a missing, unparsable or hiding file."""
+    """Return the closure of a script in a repository. Raises StemmaError for a file that is missing, cannot be parsed,
+    or loads code dynamically."""
     reader = reader_of(root)
     modules = {}
     data_files: dict[str, str] = {}
@@ -96,7 +99,8 @@ def closure_of(script: Path, root: Path) -> Closure:
 
 @cache
 def first_party(name: str, root: Path) -> tuple[Path, ...]:
-    """The files of this repository that importing `name` executes, packages' __init__ included; none if not ours."""
+    """Return the files of this repository that `import name` executes, including packages' __init__; none if not
+    ours."""
     files: list[Path] = []
     path = Path()
     for part in name.split("."):
@@ -111,13 +115,13 @@ def first_party(name: str, root: Path) -> tuple[Path, ...]:
 
 
 def third_party(module: Module, root: Path) -> set[str]:
-    """Top-level names of what a module imports that is neither of this repository nor of the standard library."""
+    """Return the top-level names that a module imports from neither this repository nor the standard library."""
     others = {name.split(".")[0] for name in module.imports if not first_party(name, root)}
     return others - sys.stdlib_module_names
 
 
 def digest_of_data(reader: Reader, path: Path, declared_by: str) -> str:
-    """Digest of a declared data file's bytes."""
+    """Return the digest of a declared data file. Raises StemmaError where it is missing."""
     try:
         return digest.of_bytes(reader.text(path))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

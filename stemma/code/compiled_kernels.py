@@ -1,11 +1,11 @@
-"""Machine code that numba made, kept between jobs: each gets what earlier ones left, and what it adds is kept.
+"""Caches numba's machine code between jobs: each job starts with what earlier ones compiled, and adds to it.
 
-Numba itself would let jobs share a directory, but two that compile one function for different types at the same time
-leave an index that names the other's code, and it fails on a file that was cut off. So a job has files of its own, and
-here stands one pack for each function: its index and all its code, behind their digest. A pack comes by rename, and
-only of a job that ended well; one that is damaged is none. Of two jobs that add to one function the last counts, and
-the other's part is compiled once more. Numba looks at a function's own file to see whether what it has is stale, not at
-those of functions that it calls: so the directory of a module's packs is named after that module's whole closure.
+Numba's own shared cache directory is not safe: two jobs that compile one function for different types at the same time
+leave an index that names the other's code, and a truncated file makes it fail. So each job has its own cache files, and
+here lies one pack for each function: its index and all its code, preceded by their digest. A pack is written by atomic
+rename, and only by a job that succeeded; a damaged pack is ignored. When two jobs extend one function's pack the last
+one wins, and the other's part is compiled once more. Numba checks staleness by the function's own file, not by those of
+functions it calls; so a module's packs lie in a directory that is named after that module's whole closure.
 """
 
 import hashlib
@@ -22,12 +22,13 @@ from stemma.code.closure import Closure, closure_of
 from stemma.code.source import Reader
 
 FUNCTION = re.compile(r"(.+\.py\d+\w*)\.(?:nbi|\d+\.nbc)")
-# To numba: keep it in the __pycache__ beside the module. kernels/jit.py wants to be told a directory, too.
+# These tell numba to use the __pycache__ beside the module. kernels/jit.py needs a directory to be named as well.
 VARIABLES = {"NUMBA_CACHE_DIR": ".", "NUMBA_CACHE_LOCATOR_CLASSES": "InTreeCacheLocator"}
 
 
 class Compiled:
-    """The machine code that one closure needs. `kept`: module that imports numba -> directory of its packs."""
+    """The machine code of one closure. `kept`: module that imports numba, or lies beside one -> directory of its packs.
+    `lent`: file put beside the frozen code -> its stamp."""
 
     def __init__(self, closure: Closure, reader: Reader, cache: Path):
         modules = [Path(name) for name in closure.modules if "numba" in reader.module(Path(name)).imports]
@@ -41,11 +42,11 @@ class Compiled:
         self.lent: dict[Path, tuple[int, int]] = {}
 
     def lend(self, code: Path) -> None:
-        """Put what is kept beside a frozen copy of the closure."""
+        """Put the cached code beside a frozen copy of the closure in `code`."""
         for module, folder in self.kept.items():
-            if not folder.is_dir() or not is_own(folder):  # what others could write here would be executed
+            if not folder.is_dir() or not is_own(folder):  # code that others could have written is not executed
                 continue
-            os.utime(folder)  # its last use, for gc
+            os.utime(folder)  # records the last use, for gc
             for pack in sorted(folder.glob("[!.]*")):
                 for name, data in unpacked(pack).items():
                     file = code / module.parent / "__pycache__" / name
@@ -53,7 +54,7 @@ class Compiled:
                     self.lent[file] = stamp_of(file)
 
     def take_back(self, code: Path) -> None:
-        """Keep what a job that ended well has added. Where there is no room it is compiled again next time."""
+        """Cache what a successful job has compiled. If the disk is full, warn: it is compiled again next time."""
         try:
             for module, folder in self.kept.items():
                 for name, files in functions_of(code / module).items():
@@ -64,7 +65,7 @@ class Compiled:
 
 
 def keep(place: Path, files: dict[str, bytes]) -> None:
-    """Write one pack, at once or not at all. It is no loss if the machine stops before it is on the disk."""
+    """Write one pack by atomic rename. It is not fsynced: a pack that is lost is compiled again."""
     data = marshal.dumps(files)
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(place)
@@ -76,20 +77,20 @@ def keep(place: Path, files: dict[str, bytes]) -> None:
 
 
 def unpacked(pack: Path) -> dict[str, bytes]:
-    """File name -> bytes of a pack; nothing of one that is not whole."""
+    """Read a pack: file name -> bytes; empty if the digest does not match."""
     content = pack.read_bytes()
     head, data = content[:32], content[32:]
     return marshal.loads(data) if hashlib.sha256(data).digest() == head else {}
 
 
 def stamp_of(file: Path) -> tuple[int, int]:
-    """What changes when numba replaces a file."""
+    """Return what changes when numba replaces a file: inode and mtime in nanoseconds."""
     stat = file.stat()
     return stat.st_ino, stat.st_mtime_ns
 
 
 def functions_of(module: Path) -> dict[str, list[Path]]:
-    """Function -> index and code of it that lie beside a module."""
+    """Return function -> its index and code files in the __pycache__ beside a module."""
     found: dict[str, list[Path]] = {}
     for file in sorted((module.parent / "__pycache__").glob(f"{module.stem}.*.nb[ic]")):
         if match := FUNCTION.fullmatch(file.name):

@@ -1,7 +1,7 @@
-"""From the names in import statements to installed distributions, with all that those require. Imports none of them.
+"""Maps names in import statements to installed distributions and all that these require, without importing any.
 
-A package that no first-party code names changes bytes too: justext under trafilatura, llvmlite under numba. So
-requirements are followed as the installed metadata declares them, for this machine and this Python. Extras count where
+A package that no first-party code names can change bytes too: justext under trafilatura, llvmlite under numba. So
+requirements are followed as the installed metadata declares them, for this machine and this Python; extras count where
 a requirement asks for them.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ABSENT = "absent"  # it counts: code that imports it behind a `try` behaves differently once it is installed
+ABSENT = "absent"  # recorded as well: code with an import in a `try` behaves differently once the package is installed
 
 
 def reached(modules: Iterable[str]) -> dict[str, str]:
-    """Distribution -> version, of those that provide these top-level modules and of all that they require."""
+    """Return distribution -> version of those that provide these top-level modules and of all that they require."""
     waiting = [(name, frozenset[str]()) for module in modules for name in providers_of(module)]
     seen = set()
     found = {}
@@ -35,7 +35,7 @@ def reached(modules: Iterable[str]) -> dict[str, str]:
 
 @cache
 def installed(name: str) -> tuple[str, tuple[Requirement, ...]]:
-    """Version and declared requirements of a distribution; "absent" and none where it is not installed."""
+    """Return the version and the declared requirements of a distribution; ABSENT and none where it is not installed."""
     try:
         found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
@@ -44,14 +44,14 @@ def installed(name: str) -> tuple[str, tuple[Requirement, ...]]:
 
 
 def applies(requirement: Requirement, extras: frozenset[str]) -> bool:
-    """Is this required here, of a distribution that was asked for with these extras?"""
+    """Does a requirement apply on this machine, for a distribution that was asked for with these extras?"""
     marker = requirement.marker
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 @cache
 def providers_of(module: str) -> tuple[str, ...]:
-    """The distributions that provide a top-level module; its own name where none does."""
+    """Return the distributions that provide a top-level module; the module's own name where none does."""
     try:
         return (normal(metadata.distribution(module).name),)
     except metadata.PackageNotFoundError:
@@ -60,7 +60,7 @@ def providers_of(module: str) -> tuple[str, ...]:
 
 @cache
 def declared() -> dict[str, list[str]]:
-    """Top-level module -> distributions, as far as they say so themselves in top_level.txt (cheap, not complete)."""
+    """Return top-level module -> distributions from their top_level.txt (fast, but not all have one)."""
     found: dict[str, list[str]] = {}
     for folder in sys.path:
         for file in Path(folder).glob("*.dist-info/top_level.txt"):
@@ -71,10 +71,10 @@ def declared() -> dict[str, list[str]]:
 
 @cache
 def providers() -> dict[str, list[str]]:
-    """Top-level module -> distributions, read from every list of installed files (slow, complete)."""
+    """Return top-level module -> distributions from every list of installed files (slow, complete)."""
     return dict(metadata.packages_distributions())
 
 
 def normal(name: str) -> str:
-    """The normalised distribution name (PEP 503)."""
+    """Return the normalised distribution name (PEP 503)."""
     return name.lower().replace("_", "-").replace(".", "-")

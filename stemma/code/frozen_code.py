@@ -1,8 +1,8 @@
-"""A frozen copy of a script's closure: the code that a job runs is the code that its key was made of.
+"""Writes a frozen copy of a script's closure, so that a job runs exactly the code that its key was made of.
 
-The files are those that stemma/code/closure.py read, byte for byte, as they were when they were read; what becomes of
-them in the checkout meanwhile reaches no job. Beside each module lies its compiled code, made of the very tree that was
-hashed: a docstring is in no key, so it is not there to be read either. Nothing else of the checkout is in the copy.
+The files are byte for byte those that stemma/code/closure.py read; later changes in the checkout reach no job. Beside
+each module lies its bytecode, compiled from the syntax tree that was hashed: docstrings are in no key, so a script must
+not be able to read them either. The copy has nothing else of the checkout.
 """
 
 import ast
@@ -14,11 +14,12 @@ from pathlib import Path
 from stemma.code.closure import Closure
 from stemma.code.source import Reader, drop_docstrings
 
-UNCHECKED = (1).to_bytes(4, "little") + bytes(8)  # PEP 552: valid whatever the source's time; no digest is compared
+# PEP 552's header of bytecode that Python loads without comparing it with its source.
+UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
 
 
 def freeze(closure: Closure, reader: Reader, folder: Path) -> None:
-    """Write all files of a closure below a folder, and their compiled code."""
+    """Write all files of a closure, and their bytecode, below a folder."""
     names = (*closure.modules, *closure.data_files)
     for place in sorted({(folder / name).parent for name in names}):
         place.mkdir(parents=True, exist_ok=True)
@@ -29,7 +30,7 @@ def freeze(closure: Closure, reader: Reader, folder: Path) -> None:
 
 
 def compiled(source: bytes, file: Path) -> bytes:
-    """The code of a module without its docstrings, as Python keeps it in __pycache__."""
+    """Return the bytecode of a module without docstrings, in the format of __pycache__."""
     tree = ast.parse(source)
     drop_docstrings(tree)
     for node in ast.walk(tree):
@@ -40,7 +41,7 @@ def compiled(source: bytes, file: Path) -> bytes:
 
 
 def write_code(file: Path, code: bytes) -> None:
-    """Put compiled code where Python looks for that of a source file."""
+    """Write bytecode where Python looks for that of a source file."""
     place = file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.pyc"
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(code)

@@ -1,9 +1,10 @@
-"""What changes the bytes of trained artifacts without being asked to: the device and its instruction set.
+"""The numeric class: what changes the bytes of trained artifacts though nobody asked for it, the device and its CPU
+instruction set.
 
-`native` takes the machine as it is and names its GPUs and its instruction set in the action key; what trains on a GPU
-is to use deterministic algorithms alone. `portable` hides GPUs and pins the three libraries that choose kernels by
-processor to AVX2, so that every x86-64 machine with AVX2 should give the same bytes.
-Knows the names of environment variables and of one marker distribution, nothing of models.
+`native` uses the machine as it is and puts its GPUs and its instruction set into the action key; training on a GPU then
+has to use deterministic algorithms. `portable` hides GPUs and pins the three libraries that choose kernels by processor
+to AVX2, so that every x86-64 machine with AVX2 should give the same bytes. Names of environment variables and of one
+marker distribution are all that this module knows of the libraries.
 """
 
 import os
@@ -16,7 +17,7 @@ from stemma.code.closure import Closure
 
 HIDE_GPUS = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia/gpus")
-# What may select among GPUs and among the ways in which ranks on GPUs add up: it may pass to a job.
+# These variables select GPUs, or how ranks on GPUs sum: they may pass into a job.
 SELECTING = (HIDE_GPUS, "CUDA_DEVICE_ORDER", "NCCL_ALGO", "NCCL_PROTO")
 PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE", HIDE_GPUS: ""}
 MODES = ("native", "portable")
@@ -25,19 +26,20 @@ SENSITIVE = ("torch",)
 
 
 def is_sensitive(closure: Closure) -> bool:
-    """Do this script's bytes depend on floating-point hardware? They may, if it can reach a tensor library."""
+    """Can this script's bytes depend on floating-point hardware? They can if its closure has a tensor library."""
     return any(name in closure.distributions for name in SENSITIVE)
 
 
 def mode_of(closure: Closure, mode: str) -> str:
-    """The part that is known before a machine is chosen, for the expected key."""
+    """Return the part of the numeric class that is known before a machine is chosen, for the expected key. Raises
+    StemmaError for an unknown mode."""
     if mode not in MODES:
         raise StemmaError(f"numeric: {mode!r} in the config is not one of {', '.join(MODES)}")
     return mode if is_sensitive(closure) else "exact"
 
 
 def class_of(closure: Closure, mode: str) -> str:
-    """The whole numeric class, for the action key on this machine."""
+    """Return the whole numeric class on this machine, for the action key."""
     part = mode_of(closure, mode)
     if part != "native":
         return part
@@ -46,12 +48,13 @@ def class_of(closure: Closure, mode: str) -> str:
 
 
 def environment(mode: str) -> dict[str, str]:
-    """Variables that put a child process into the class."""
+    """Return the environment variables that put a child process into the mode's class."""
     return PORTABLE if mode == "portable" else {}
 
 
 def gpus(driver: Path = DRIVER) -> str:
-    """Models of the GPUs that a job may use, as the driver lists them, e.g. `NVIDIA H100 80GB HBM3`; empty without."""
+    """Return the models of the GPUs that a job may use, as the driver lists them: `NVIDIA H100 80GB HBM3`; "" for
+    none."""
     if os.environ.get(HIDE_GPUS) == "":
         return ""
     lines = [line for file in driver.glob("*/information") for line in file.read_text().splitlines()]
@@ -59,14 +62,17 @@ def gpus(driver: Path = DRIVER) -> str:
 
 
 def selection(device: str) -> str:
-    """The variables that are set and select what GPUs do; of several GPUs of one model it does not matter which."""
+    """Return the set variables that change what GPUs compute. Which one of several equal GPUs is used does not
+    matter."""
     names = [name for name in SELECTING if name in os.environ and ("," in device or name.startswith("NCCL_"))]
     return "".join(f" {name}={os.environ[name]}" for name in names)
 
 
 @cache
 def instruction_set() -> str:
-    """Vendor and vector extensions of this processor, e.g. `x86_64 AuthenticAMD avx avx2 avx512_bf16 ... fma`."""
+    """Return the vendor and vector extensions of this processor, e.g. `x86_64 AuthenticAMD avx avx2 avx512_bf16 ...
+    fma`.
+    """
     fields: dict[str, str] = {}
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():

@@ -1,10 +1,10 @@
-"""One first-party source file, read and never imported: its meaning, its parts, what it imports and declares.
+"""Parses one first-party source file without importing it: the digest of its meaning, its parts, imports, declarations.
 
-Comments, docstrings and layout have no part in the meaning. A module declares the data files it reads with
-`DATA_FILES = ("name beside the module", ...)`, that it goes out to the network with `NETWORK = True`, and that what it
-writes may be links to what it reads with `LINKS = True`. Code whose
-dependencies cannot be read off (dynamic imports, evaluated text) is refused. What was read is kept by the digest of the
-file's bytes, so that a file is parsed once however often Snakemake reads the workflow.
+Comments, docstrings and layout do not enter the meaning. A module declares the data files it reads with
+`DATA_FILES = ("name beside the module", ...)`, that it uses the network with `NETWORK = True`, and that its outputs may
+be links to its inputs with `LINKS = True`. Code whose dependencies cannot be read off (dynamic imports, evaluated text)
+is refused. Results are cached by the digest of the file's bytes, so a file is parsed once however often Snakemake reads
+the workflow.
 """
 
 import ast
@@ -27,7 +27,8 @@ HIDING = ("__import__", "exec", "eval", "compile", "importlib.import_module", "r
 
 @dataclass(frozen=True)
 class Module:
-    """`meaning`: digest of the syntax tree; `parts`: function, Class.method or (module level) -> digest of its tree."""
+    """A parsed file. `sha256`: of its bytes; `meaning`: digest of the syntax tree; `parts`: function, Class.method or
+    (module level) -> digest of its tree."""
 
     sha256: str
     meaning: str
@@ -39,7 +40,7 @@ class Module:
 
 
 class Reader:
-    """Reads files of one repository, and remembers."""
+    """Parses files of one repository, each once, and caches the results."""
 
     def __init__(self, root: Path, cache: Path = CACHE):
         self.root = root
@@ -52,14 +53,15 @@ class Reader:
         self.learned = False
 
     def module(self, path: Path) -> Module:
-        """The module at `path`, relative to the root. Raises StemmaError for a missing, broken or hiding file."""
+        """Return the module at `path`, relative to the root. Raises StemmaError for a file that is missing, cannot be
+        parsed, or loads code dynamically."""
         if path not in self.read:
             try:
                 source = self.text(path)
             except FileNotFoundError:
                 raise StemmaError(f"{path} does not exist, but a rule or an import names it") from None
             sha256 = digest.of_bytes(source)
-            known = f"{path} {sha256}"  # the path too: relative imports depend on it
+            known = f"{path} {sha256}"  # relative imports depend on the path
             module = made(Module, self.kept.get(known))
             if module is None:
                 module = parse(source, path, sha256)
@@ -68,13 +70,14 @@ class Reader:
         return self.read[path]
 
     def text(self, path: Path) -> bytes:
-        """The bytes of a file, read once: what is hashed is what runs, however the file changes meanwhile."""
+        """Return a file's bytes, read once per process: what is hashed is what runs, even if the file changes
+        meanwhile."""
         if path not in self.bytes:
             self.bytes[path] = (self.root / path).read_bytes()
         return self.bytes[path]
 
     def save(self) -> None:
-        """Keep what was read now, for the next process; what no longer stands in the repository is dropped."""
+        """Write the cache for the next process; entries of files that were not read now are dropped."""
         if self.learned:
             kept = {f"{path} {module.sha256}": asdict(module) for path, module in self.read.items()}
             write_atomically(self.cache, json.dumps({"reader": reader_digest(), "modules": kept}).encode())
@@ -83,12 +86,12 @@ class Reader:
 
 @cache
 def reader_digest() -> str:
-    """What a kept reading depends on beside the file: this module and Python's grammar."""
+    """Return what a cached result depends on beside the file: the digest of this module and of Python's version."""
     return digest.of_value([digest.of_file(Path(__file__)), PYTHON])
 
 
 def parse(source: bytes, path: Path, sha256: str) -> Module:
-    """Read one file's text."""
+    """Parse one file. Raises StemmaError for a syntax error and for code that loads other code dynamically."""
     try:
         tree = ast.parse(source, filename=str(path))
     except SyntaxError as error:
@@ -111,9 +114,9 @@ def parse(source: bytes, path: Path, sha256: str) -> Module:
 
 
 def drop_docstrings(tree: ast.Module) -> None:
-    """Remove the docstrings of the module, its classes and its functions, in place, and in modules and classes the
-    texts that stand below a name and say what it is. Where nothing is left of a class or a function, the tree has to be
-    given a body before it can be compiled."""
+    """Remove, in place, the docstrings of the module, its classes and functions, and in modules and classes every
+    string below a name that documents it. A class or function that is left empty needs a body before it can be
+    compiled."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef):
             node.body = [statement for statement in node.body if not is_text(statement)]
@@ -122,12 +125,12 @@ def drop_docstrings(tree: ast.Module) -> None:
 
 
 def is_text(node: ast.stmt) -> bool:
-    """Is a statement no more than a string, which does nothing?"""
+    """Is the statement a bare string, which does nothing?"""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def parts_of(tree: ast.Module) -> dict[str, str]:
-    """Digest of every top-level function, every method, and of all that is left, so that a change has a name."""
+    """Return the digest of every top-level function, every method and the rest, so that a change can be named."""
     parts: dict[str, list[str]] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -144,7 +147,7 @@ def parts_of(tree: ast.Module) -> dict[str, str]:
 
 
 def refuse_hiding(node: ast.AST, path: Path) -> None:
-    """Raise StemmaError for a call that loads or evaluates code which no reader can follow."""
+    """Raise StemmaError for a call that loads or evaluates code which static reading cannot follow."""
     if not isinstance(node, ast.Call):
         return
     called = node.func
@@ -158,7 +161,7 @@ def refuse_hiding(node: ast.AST, path: Path) -> None:
 
 
 def names_imported(node: ast.AST, path: Path) -> list[str]:
-    """Dotted names that an import statement may bind to modules; `from a import b` may mean a.b."""
+    """Return the dotted names that an import statement may bind to modules; `from a import b` may mean a.b."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
@@ -171,7 +174,7 @@ def names_imported(node: ast.AST, path: Path) -> list[str]:
 
 
 def declared(node: ast.stmt, name: str, default: object) -> object:
-    """The value of a module-level `NAME = literal`."""
+    """Return the literal of a module-level `NAME = literal`; `default` for any other statement."""
     if not isinstance(node, ast.Assign) or [getattr(target, "id", None) for target in node.targets] != [name]:
         return default
     return ast.literal_eval(node.value)

@@ -1,4 +1,4 @@
-"""What should be: the jobs that a workflow wants, and the keys that their results are expected under.
+"""Plans what should be: the jobs that a workflow wants, and the expected keys of their results. Nothing is executed.
 
-Imports base, code and store. Executes nothing. Tests: tests/stemma/planning/.
+Imports base, code and store. Tests: tests/stemma/planning/.
 """

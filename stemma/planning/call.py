@@ -1,4 +1,4 @@
-"""How a workflow is called: its Snakefile, its config files, and config keys as `--config` and `--after` give them."""
+"""Describes how a workflow is called: its Snakefile, config files, and config keys from `--config` and `--after`."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ from stemma.base.settings import ROOT
 
 @dataclass(frozen=True)
 class Call:
-    """As `snakemake --snakefile --configfile --config`: paths as of `spelled`; config is nested."""
+    """The arguments of `snakemake --snakefile --configfile --config`: paths as `spelled` writes them, config nested."""
 
     snakefile: str
     configfiles: tuple[str, ...]
@@ -23,13 +23,14 @@ class Call:
 
     @staticmethod
     def of(snakefile: Path | None, configfiles: Iterable[Path], config: dict) -> "Call":
-        """A call with its paths spelled in one way. Without a Snakefile the one here, else the repository's."""
+        """Make a call with normalised paths. The default Snakefile is the one in this directory, else the
+        repository's."""
         file = snakefile or (Path("Snakefile") if Path("Snakefile").is_file() else ROOT / "Snakefile")
         return Call(spelled(file), tuple(map(spelled, configfiles)), json.loads(canonical(config)))
 
     @property
     def command(self) -> str:
-        """As one would type it, to name the config that an answer is about."""
+        """The call as one would type it, for messages."""
         words = ["snakemake"]
         if self.snakefile != "Snakefile" and Path(self.snakefile) != ROOT / "Snakefile":
             words += ["--snakefile", self.snakefile]
@@ -39,13 +40,13 @@ class Call:
 
 
 def spelled(file: Path) -> str:
-    """A file below this directory relatively, so that the directory can be moved; any other absolutely."""
+    """Normalise a path: relative below this directory, so that the directory can be moved; absolute elsewhere."""
     here, there = Path.cwd().resolve(), file.resolve()
     return str(there.relative_to(here) if there.is_relative_to(here) else there)
 
 
 def overrides(settings: list[str]) -> dict:
-    """["process.mix.bytes=5"] -> {"process": {"mix": {"bytes": 5}}}; values are YAML. StemmaError: no such."""
+    """Parse ["process.mix.bytes=5"] into {"process": {"mix": {"bytes": 5}}}; values are YAML. Raises StemmaError."""
     found: dict = {}
     for text in settings:
         name, equals, value = text.partition("=")
@@ -67,7 +68,7 @@ def overrides(settings: list[str]) -> dict:
 
 
 def merged(config: dict, over: dict) -> dict:
-    """One nested config laid over another, as Snakemake does it."""
+    """Return one nested config overridden by another, as Snakemake merges them."""
     found = dict(config)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(found.get(key), dict)

@@ -1,4 +1,4 @@
-"""Expected keys: what a target should be made of, known from a plan before anything runs. Executes nothing."""
+"""Computes expected keys: what a target should be made of, known from the plan before anything runs."""
 
 from pathlib import Path
 
@@ -8,14 +8,15 @@ from stemma.code.closure import Closure, closure_of
 from stemma.planning.job_hash import key_of
 from stemma.planning.planned_jobs import Plan, Wanted
 
-NO_CODE = Closure({}, {}, {}, {}, {})  # of a view, which the engine itself writes: only its inputs make it stale
+# The closure of a view, which the engine itself writes: only its inputs make it stale.
+NO_CODE = Closure({}, {}, {}, {}, {})
 
 
 class Keys:
-    """Expected keys of a plan's targets, memoised for one reading of the sources.
+    """Expected keys of a plan's targets, memoised: each source is read once in the life of this object.
 
-    The hash is stemma/planning/job_hash.py; an input counts by its expected key, a source by its digest, numbers by
-    their mode.
+    The hash is stemma/planning/job_hash.py. An input enters by its expected key, a source by its digest, the hardware
+    by the numeric mode.
     """
 
     def __init__(self, plan: Plan, root: Path, mode: str):
@@ -27,7 +28,7 @@ class Keys:
         self.measured: dict[str, str] = {}
 
     def expected(self, job: Wanted) -> str:
-        """The expected key of a job."""
+        """Return the expected key of a job."""
         if job.place not in self.known:
             closure = self.closure(job)
             inputs = [(name, path, self.of_path(path)) for name, path in self.in_order(job)]
@@ -37,15 +38,15 @@ class Keys:
         return self.known[job.place][1]
 
     def in_order(self, job: Wanted) -> list[tuple[str, str]]:
-        """(argument, path) of each input, artifacts before sources: as the script gets them."""
+        """Return (argument, path) of each input, artifacts before sources, in the order that the script gets them."""
         return sorted(job.inputs, key=lambda item: self.plan.maker(item[1]) is None)
 
     def closure(self, job: Wanted) -> Closure:
-        """The closure of the job's script."""
+        """Return the closure of the job's script."""
         return closure_of(Path(job.script), self.root) if job.script else NO_CODE
 
     def of_path(self, path: str) -> str:
-        """Expected key of an artifact, content digest of a source."""
+        """Return the expected key of an artifact, or the content digest of a source."""
         job = self.plan.maker(path)
         if job:
             return self.expected(job)

@@ -1,8 +1,8 @@
-"""The hash that both keys of a job are: of its code and params, of what goes in and comes out, of how it is called.
+"""The hash behind both keys of a job: its code, its params, its inputs and outputs, and how its script is called.
 
 A script sees more than bytes: the last name of each input's path, the suffix of each output's (stemma/execute/run.py
-has it write under the argument's name), how many threads it may start, and what stands around it in its rule's shell
-line. All of that is part of the key; where the repository and the results lie is not.
+has it write under the argument's name), how many threads it may start, and what surrounds it in its rule's shell line.
+All of that enters the key; where the repository and the results lie does not.
 """
 
 from collections.abc import Iterable
@@ -22,8 +22,10 @@ def key_of(
     shell: str,
     numeric: str,
 ) -> str:
-    """The key of a job. inputs: (argument, path, what it is: an expected key or a digest), artifacts before sources;
-    outputs: (argument, path); shell: the shell line without what all have in common; numeric: mode or class."""
+    """Return the key of a job.
+
+    inputs: (argument, path, identity: an expected key or a digest), artifacts before sources; outputs: (argument,
+    path); shell: the shell line without the part that all rules share; numeric: the numeric mode or class."""
     read: dict[str, list] = {}
     for name, path, identity in inputs:
         read.setdefault(name, []).append([artifact.argument(Path(path)).name, identity])
@@ -34,6 +36,7 @@ def key_of(
 
 
 def suffix_of(output: str) -> str:
-    """What a script sees of an output's name: `.tar.gz`; a slash for a directory, whose manifest the engine writes."""
+    """Return what a script sees of an output's name: `.tar.gz`, or a slash for a directory (the engine writes its
+    manifest)."""
     path = Path(output)
     return "/" if artifact.is_directory(path) else "".join(path.suffixes)

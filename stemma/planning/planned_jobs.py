@@ -1,10 +1,10 @@
-"""What a workflow wants: for every path, the job that makes it. Kept from the last build, so that questions about it
-need not read the workflow again: that takes Snakemake a second, most of it to load itself.
+"""The plan: for every path a workflow wants, the job that makes it. The last build's plan is cached, so that questions
+about it need not read the workflow again, which takes Snakemake a second, most of it to load itself.
 
-A kept plan counts while every file that reading the workflow depends on is as it was (size, times, inode): the
-Snakefile, what it includes with all that lies beside that, the config files, the engine's own code. Else the workflow
-is read anew, by stemma/workflow/load.py. Of builds before the last only the calls are kept, with what each was the last
-to want. Knows nothing of Snakemake; the plan that its rules make is stemma/workflow/rules.py.
+A cached plan is valid while every file that reading the workflow depends on has its old stamp (size, times, inode): the
+Snakefile, included files and all files beside them, the config files, the engine's code. Otherwise the workflow is read
+again by stemma/workflow/load.py. Of earlier builds only the calls are kept, with the paths that each was the last to
+want. Snakemake's own rules are turned into a plan by stemma/workflow/rules.py.
 """
 
 from collections.abc import Iterable
@@ -25,8 +25,7 @@ KEPT, CALLS = Path("results/.records/plan.json"), Path("results/.records/calls.j
 @dataclass(frozen=True)
 class Wanted:
     """One job: its rule, its script (None: a view, which the engine itself writes), the script's params, (argument,
-    path) of each input and output, its threads, and what else stands in its shell line
-    (stemma/planning/job_hash.py)."""
+    path) of each input and output, its threads, and the rest of its shell line (stemma/planning/job_hash.py)."""
 
     rule: str
     script: str | None
@@ -38,13 +37,13 @@ class Wanted:
 
     @property
     def place(self) -> str:
-        """What tells it from every other job: its first output."""
+        """The first output, which identifies the job."""
         return self.outputs[0][1]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A plan as it was written down: how the workflow was called, what that depended on, its jobs."""
+    """A plan as it is cached: how the workflow was called, the stamps of the files it depended on, its jobs."""
 
     call: Call
     stamps: dict[str, list[int]]
@@ -53,39 +52,39 @@ class Kept:
 
 @dataclass(frozen=True)
 class Calls:
-    """Who asked for what: calls, and for each path that any of them wanted the number of the one that was the last."""
+    """The calls of past builds, and for each wanted path the index of the last call that wanted it."""
 
     calls: list[Call]
     last_for: dict[str, int]
 
 
 class Plan(Protocol):
-    """Who makes what."""
+    """Answers which job makes a path."""
 
     def maker(self, path: str) -> Wanted | None:
-        """The job that makes a path; None for a source."""
+        """Return the job that makes a path; None for a source."""
 
 
 class KeptPlan:
-    """The jobs of a build as they were written down, and no others; each job's ancestors are among them."""
+    """The cached jobs of one build; each job's ancestors are among them."""
 
     def __init__(self, jobs: Iterable[Wanted]):
         self.makers = {path: job for job in jobs for _, path in job.outputs}
 
     def maker(self, path: str) -> Wanted | None:
-        """The job that makes a path; None for a source, or for another build's artifact."""
+        """Return the job that makes a path; None for a source, or for another build's artifact."""
         return self.makers.get(path)
 
 
 def keep(call: Call, files: Iterable[Path], jobs: Iterable[Wanted]) -> None:
-    """Write a plan down. `files`: those that Snakemake has read."""
+    """Cache a plan. `files`: those that Snakemake has read."""
     jobs = list(jobs)
     digest.write_atomically(KEPT, digest.canonical(asdict(Kept(call, stamps(files), jobs))))
     keep_call(call, [path for job in jobs for _, path in job.outputs])
 
 
 def keep_call(call: Call, paths: Iterable[str]) -> None:
-    """Remember who asked last for each path; a call that was the last for none is forgotten."""
+    """Remember which call last wanted each path; a call that is the last for none is dropped."""
     kept = kept_calls()
     calls = [*kept.calls, call]
     last_for = kept.last_for | dict.fromkeys(paths, len(calls) - 1)
@@ -97,15 +96,15 @@ def keep_call(call: Call, paths: Iterable[str]) -> None:
 
 
 def kept_calls() -> Calls:
-    """Who asked for what; nothing where that is not known."""
+    """Return the remembered calls; none where the file is missing or malformed."""
     kept = made(Calls, digest.read_json(CALLS))
     whole = kept is not None and all(0 <= number < len(kept.calls) for number in kept.last_for.values())
     return kept if whole else Calls([], {})
 
 
 def call_for(target: str) -> Call | None:
-    """How the build was called that was the last here to want a path, or the manifest of a directory; for what none has
-    wanted, the last build."""
+    """Return the last call here that wanted a path (or the manifest of the directory that it is); if none did, the last
+    build's."""
     known = kept_calls()
     number = known.last_for.get(target, known.last_for.get(f"{target}/{MANIFEST}"))
     if number is not None:
@@ -115,19 +114,20 @@ def call_for(target: str) -> Call | None:
 
 
 def kept_plan(call: Call) -> KeptPlan | None:
-    """The plan of the last build, if it was called so and reading the workflow again would give the same."""
+    """Return the plan of the last build, if it was called like this and the workflow's files have not changed since."""
     kept = made(Kept, digest.read_json(KEPT))
     if kept is None or kept.call != call:
         return None
     try:
         now = stamps(map(Path, kept.stamps))
-    except (OSError, ValueError):  # a file is gone, or what is named is none
+    except (OSError, ValueError):  # a file is gone, or a name is no path
         return None
     return KeptPlan(kept.jobs) if now == kept.stamps else None
 
 
 def stamps(files: Iterable[Path]) -> dict[str, list[int]]:
-    """Size, times and inode of files, of all beside them if they are no Snakefile, and of the engine's modules."""
+    """Return the stamps (size, times, inode) of files, of all files beside included .smk files, and of the engine's
+    modules."""
     files = set(files)
     folders = {file.parent for file in files if file.suffix == ".smk"}
     files |= {file for folder in folders for file in folder.iterdir() if file.is_file()}
