@@ -201,6 +201,10 @@ class Store:
             self.said.add(text)
             warn(text)
 
+    def has_record(self, key: str) -> bool:
+        """Is there a record of an action here? Nothing is read: for who asks of thousands."""
+        return os.path.lexists(f"{self.path}/{record_name(key)}")
+
     def actions(self) -> Iterator[str]:
         """Yield the action keys of all records here."""
         for file in (self.path / "records").glob("*/*.json"):

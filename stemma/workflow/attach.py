@@ -110,7 +110,7 @@ def attach(workflow, settings: Settings) -> Attached:
     workflow.attached = Attached(keys, settings, config, call, files)
     if workflow.is_main_process:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
-        judge_staleness(keys, plan)
+        judge_staleness(keys, plan, Store.of(settings))
         mark_views(keys, plan)
         judge_submission(workflow, Foresight(keys, Records.of(settings)), plan)
         logger.addHandler(Idle(lambda: plain_errors(lambda: rest(workflow))))

@@ -35,7 +35,8 @@ class Foresight:
         if job is None:
             return self.keys.of_path(path)
         pointer = artifact.read_pointer(Path(path))
-        if pointer and Path(path).exists() and pointer.expected == self.keys.expected(job):
+        wanted = pointer and pointer.expected == self.keys.expected(job)
+        if wanted and Path(path).exists() and self.records.store.has_record(pointer.action):
             return pointer.sha256
         record = self.recorded(job)
         if record is None:

@@ -16,7 +16,7 @@ from stemma.workflow.why import Change, Inquiry
 
 HIT = 0.3  # seconds: a hit is linked from the store in about so many
 LOOKED_INTO = 200  # stale jobs whose records are read to say what has changed: a millisecond each
-ALIKE = ("never built", "missing")  # changes that are told as one, whatever they name
+ALIKE = ("never built", "missing", "record lost")  # changes that are told as one, whatever they name
 NEW, FORCED = Change("never built", ""), Change("forced", "by --forcerun or --force")
 
 

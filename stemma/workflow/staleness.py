@@ -18,6 +18,8 @@ from snakemake.persistence import ParamsChange, PersistenceBase
 
 from stemma.planning.expected_keys import Keys
 from stemma.store import artifact
+from stemma.store.artifact import Pointer
+from stemma.store.local import Store
 from stemma.store.stamps import Stamps
 from stemma.workflow.cache_lookup import Foresight
 from stemma.workflow.rules import RulePlan, runs_engine, script_of
@@ -25,9 +27,9 @@ from stemma.workflow.rules import RulePlan, runs_engine, script_of
 SERVED = "_stemma_served_here"
 
 
-def judge_staleness(keys: Keys, plan: RulePlan) -> None:
-    """A job of the engine is stale if what is said of an output does not hold its expected key, or if the output does
-    not stand as it was put there."""
+def judge_staleness(keys: Keys, plan: RulePlan, store: Store) -> None:
+    """A job of the engine is stale if what is said of an output does not hold its expected key, if the output does not
+    stand as it was put there, or if its record is lost: what cannot say what it was made from is no input of a job."""
     has_metadata, has_outdated = PersistenceBase.has_metadata, PersistenceBase.has_outdated_metadata
     params_changed, update_needrun = PersistenceBase.params_changed, DAG.update_needrun
     stamps = Stamps()
@@ -45,7 +47,11 @@ def judge_staleness(keys: Keys, plan: RulePlan) -> None:
         said = artifact.read_pointer(path) if script_of(rule) else artifact.read_mark(path)
         if said is None:
             return f"{path} was not built"
-        return stamps.fault(path, said.files) if said.expected == expected else said.expected
+        if said.expected != expected:
+            return said.expected
+        if isinstance(said, Pointer) and not store.has_record(said.action):
+            return f"the record of {path} is lost"
+        return stamps.fault(path, said.files)
 
     async def engine_update_needrun(dag, *arguments, **options):
         await update_needrun(dag, *arguments, **options)

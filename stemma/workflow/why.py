@@ -124,13 +124,14 @@ class Inquiry:
             return Stale(target, job.rule, damage, waits_for) if damage or waits_for else None
         pointers = [artifact.read_pointer(path) for path in outputs]
         damage = self.damage(outputs, pointers)
-        if not damage and all(pointer.expected == expected for pointer in pointers):
+        lost = not all(pointer is None or self.store.has_record(pointer.action) for pointer in pointers)
+        if not damage and not lost and all(pointer.expected == expected for pointer in pointers):
             return None
         stale = Stale(target, job.rule, waits_for=waits_for)
         pointer = next(filter(None, pointers), None)
         record = self.records.read(pointer.action) if pointer else None
         if record is None:
-            stale.changes = [Change("never built", target)]
+            stale.changes = [Change("record lost" if pointer else "never built", target)]
             stale.seconds, stale.estimated = self.usual(job.rule), True
             return stale
         stale.seconds = usage_of(record)["seconds"]

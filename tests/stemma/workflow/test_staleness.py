@@ -1,8 +1,11 @@
 """The engine's judgement in Snakemake's place: staleness without .snakemake, hits that no cluster is asked for."""
 
+import json
 import shutil
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 from tests.stemma.conftest import ALL_RUN, Toy, jobs
 from tests.stemma.workflow.test_attach import wait_for
@@ -66,3 +69,44 @@ def test_revert_submits_nothing(toy: Toy):
     done, submitted = cluster(toy)
     assert submitted == []
     assert jobs(done) == [("first", "hit"), ("second", "hit"), ("third", "hit")]
+
+
+def record_of(toy: Toy, name: str) -> Path:
+    """The record of an artifact in the store."""
+    action = json.loads(toy.read(f"results/.records/{name}.json"))["action"]
+    return toy.path / f"results/.store/records/{action[:2]}/{action[2:]}.json"
+
+
+def ask(toy: Toy, *words: str) -> str:
+    """What `python -m stemma` answers."""
+    command = [sys.executable, "-m", "stemma", *words]
+    done = subprocess.run(command, cwd=toy.path, env=toy.environment, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def test_an_artifact_whose_record_is_lost_is_built_again(built: Toy):
+    """Nobody could say what it was made from, so no job would take it for an input."""
+    record_of(built, "joined.txt").unlink()
+    assert "fault: results/joined.txt: its record" in ask(built, "verify")
+    assert "record lost: results/joined.txt" in ask(built, "why", "results/final.txt")
+    assert "record lost  (results/joined.txt)" in built.snakemake("-n").stdout
+    assert built.build() == [("second", "run"), ("third", "hit")]
+    assert ask(built, "verify").startswith("verified")
+    assert built.build() == []
+
+
+def test_a_lost_store_is_made_anew(built: Toy):
+    """Before, nothing was stale, and the first job to read an artifact refused it."""
+    shutil.rmtree(built.path / "results/.store")
+    built.replace("llm/other.py", "'!'", "'?'")
+    assert built.build() == ALL_RUN
+    assert ask(built, "verify").startswith("verified")
+
+
+def test_what_the_shared_store_still_has_comes_back(built: Toy):
+    (built.path / "shared").mkdir()
+    built.replace("Snakefile", 'Settings(key="key.pem"', 'Settings(key="key.pem", shared="shared"')
+    built.replace("config.yaml", "times: 2", "times: 3")
+    assert built.build() == ALL_RUN
+    shutil.rmtree(built.path / "results/.store")
+    assert built.build() == [("first", "hit"), ("second", "hit"), ("third", "hit")]
