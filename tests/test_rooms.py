@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # The engine's rooms from the ground up: each may import those before it.
-ENGINE = ["base", "code", "store", "planning", "provenance", "execute", "cluster", "workflow", "report", "commands"]
+ENGINE = [
+    "base", "code", "store", "planning", "provenance", "execute", "cluster", "workflow", "report", "doctor", "commands",
+]  # fmt: skip
 # A room of llm/ and the rooms that it may import, beside the modules that stand in llm/ itself.
 STAGES = {
     "io": "",

@@ -1,11 +1,13 @@
 """Is everything in results/ what its records state, and are the records what a trusted key has signed?
 
 Walks from artifacts to the raw bytes: the file's bytes, the pointer, the signed record, and for each input the record
-that the child names by digest, and that record's own parents (a Merkle chain). A fault is a forgery or a damage. What
-was honestly made and is out of date since (a source was edited, a parent was built anew) is stale: a note and no fault.
-Changes nothing, and does not say how to build again: `python -m stemma why` does.
+that the child names by digest, and that record's own parents (a Merkle chain); then to the installed packages that the
+records state. A fault is a forgery or a damage. What was honestly made and is out of date since (a source was edited, a
+parent was built anew) is stale: a note and no fault. Changes nothing, and does not say how to build again: `python -m
+stemma why` does.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,10 @@ from pathlib import Path
 from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.settings import Settings
+from stemma.base.typed_json import made
 from stemma.base.untrusted_files import Unusable
+from stemma.code.closure import Description
+from stemma.code.installed_files import examine
 from stemma.provenance import model_signing, standing_build
 from stemma.provenance.dsse import signer_of
 from stemma.provenance.record import action_of, inputs_of
@@ -34,6 +39,7 @@ def verify(settings: Settings, targets: list[Path], everything: bool = False) ->
         verifier.findings.others = None if everything else standing.note
     for path in found:
         verifier.walk(path)
+    verifier.packages()
     return verifier.findings
 
 
@@ -76,6 +82,7 @@ class Verifier:
         self.sound: dict[str, dict | None] = {}  # digest of an envelope -> its record, None where it cannot be believed
         self.objects: set[str] = set()
         self.linked: set[str] = set()  # envelopes whose own parents are looked at already
+        self.closures: Counter[str] = Counter()  # digest of a closure's description -> records that state it
 
     def walk(self, path: Path) -> None:
         """An artifact, then its parents as they stand, then theirs; and the chain of records behind them."""
@@ -188,6 +195,8 @@ class Verifier:
         for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
             if item["annotations"]["kind"] in ("environment", "closure"):
                 self.object(item["digest"]["sha256"], item["name"], what)
+            if item["annotations"]["kind"] == "closure":
+                self.closures[item["digest"]["sha256"]] += 1
         self.sound[sha256] = record
         return record
 
@@ -263,6 +272,20 @@ class Verifier:
             self.note(f"source {name} is gone; {path} was made from it")
         elif self.hash_tree(name) != item["digest"]["sha256"]:
             self.note(f"source {name} was changed since {path} was made from it")
+
+    def packages(self) -> None:
+        """The installed files of each package that a record states with the version that is here. Whether they were
+        edited before a job loaded them or after, nobody can tell."""
+        stated: Counter[tuple[str, str]] = Counter()
+        for sha256, records in self.closures.items():
+            description = made(Description, self.store.read_json(sha256))
+            for package in description.distributions.items() if description else ():
+                stated[package] += records
+        for (name, version), records in sorted(stated.items()):
+            found = examine(name)
+            if found and found.version == version and found.faults:
+                of = "1 record states" if records == 1 else f"{records:,} records state"
+                self.blame(f"package {name} {version}: {found.told}, and {of} that version; {found.remedy}")
 
     def hash_tree(self, path: Path) -> str:
         """Digest of a source as the engine takes it."""
