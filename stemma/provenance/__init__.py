@@ -1,4 +1,4 @@
-"""What was: signed records, whom to trust, and the questions that they answer.
+"""Records what was done: signed records, whom to trust, and the questions that records answer.
 
 Imports base to planning. Tests: tests/stemma/provenance/.
 """

@@ -1,6 +1,6 @@
-"""What stands in results/ of the present build, with its records: the common ground of summary, report and crate.
+"""Lists the artifacts of the present build in results/ with their records, for the summary, the report and the crate.
 
-Reads pointers and records only; never opens an artifact's content, except its size and what a page shows inline.
+Only pointers, records, manifests and file sizes are read, never an artifact's content.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Artifact:
 
     @property
     def target(self) -> str:
-        """Its name for people: the directory of a manifest, else the file."""
+        """Its name for people: the directory for a manifest, else the file."""
         return str(artifact.argument(self.path))
 
     @property
@@ -36,7 +36,7 @@ class Artifact:
 
     @property
     def stage(self) -> str:
-        """The stage: the folder of its script."""
+        """The stage it belongs to: the folder of its script."""
         return Path(external(self.record)["script"]).parent.name
 
     @property
@@ -51,12 +51,12 @@ class Artifact:
 
     @property
     def usage(self) -> dict:
-        """Seconds, CPU seconds, peak memory of the job that made it."""
+        """The cost of the job that made it: seconds, CPU seconds, peak memory in bytes."""
         return usage_of(self.record)
 
     @property
     def inputs(self) -> list[dict]:
-        """Resolved inputs and sources."""
+        """The inputs and sources it was made from, as its record resolved them."""
         return inputs_of(self.record)
 
     @property
@@ -66,19 +66,20 @@ class Artifact:
 
     @cached_property
     def files(self) -> list[dict]:
-        """Its files, each with path, size, sha256: of a directory what its manifest lists (none if it is not whole)."""
+        """Its files, each with path, size and sha256; those of a directory from its manifest (none if that is
+        malformed)."""
         if self.is_directory:
             return (read_json(self.path) or {}).get("files", [])
         return [{"path": self.path.name, "size": self.path.stat().st_size, "sha256": self.pointer.sha256}]
 
     @property
     def size(self) -> int:
-        """Bytes: of the file, or of all files that the manifest lists."""
+        """Its size in bytes: of the file, or of all files that the manifest lists."""
         return sum(entry["size"] for entry in self.files)
 
 
 def current(records: Records) -> list[Artifact]:
-    """Every artifact of the build that stands in results/ and has a record, parents before children."""
+    """Return every artifact of the present build in results/ that has a record, parents before children."""
     found: dict[str, Artifact] = {}
     for path, pointer in standing_build.divided().own:
         record = records.read(pointer.action)
@@ -91,7 +92,8 @@ def current(records: Records) -> list[Artifact]:
 
 
 def artifact_at(path: Path, records: Records) -> Artifact:
-    """The artifact at a path, the directory of a manifest will do. Raises StemmaError where nothing was built."""
+    """Return the artifact at a path or, for a directory, at its manifest. Raises StemmaError where nothing was
+    built."""
     for candidate in (path, path / artifact.MANIFEST):
         pointer = artifact.read_pointer(candidate)
         record = records.read(pointer.action) if pointer else None
@@ -101,7 +103,7 @@ def artifact_at(path: Path, records: Records) -> Artifact:
 
 
 def place(path: str, found: dict[str, Artifact], ordered: dict[str, Artifact]) -> None:
-    """Append an artifact after all that it was made from."""
+    """Append an artifact to `ordered`, after everything that it was made from."""
     waiting = [path]
     while waiting:
         name = waiting[-1]

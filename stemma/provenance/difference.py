@@ -1,6 +1,7 @@
-"""Where two files first differ: the byte, and what that byte means in JSON, Parquet and safetensors.
+"""Finds where two files first differ: the byte, and what that byte means in JSON, Parquet and safetensors.
 
-For two builds of one artifact. Compares in blocks, so a checkpoint needs no memory. Does not judge the difference.
+It compares two builds of one artifact, block by block, so a checkpoint needs no memory. Judging the difference is left
+to the reader.
 """
 
 import shutil
@@ -14,13 +15,13 @@ from stemma.base.digest import from_json
 from stemma.base.errors import StemmaError
 
 BLOCK = 1 << 20
-ROW = 16  # bytes of a row of the dump; one row before the difference and one after it
-LINES = 200  # of diffoscope
+ROW = 16  # bytes in a row of the dump, which begins one row before the difference and ends one row after it
+LINES = 200  # of diffoscope's output
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first byte that differs, both files' bytes around it from `start` on, and what stands there (None: bytes)."""
+    """The first byte that differs, both files' bytes around it from `start` on, and its meaning (None: just bytes)."""
 
     offset: int
     start: int
@@ -45,9 +46,9 @@ def first_difference(here: Path, there: Path) -> Difference | None:
 
 
 def differing_byte(one: bytes, other: bytes) -> int:
-    """Index of the first byte at which two unequal buffers differ; where one begins the other, its length."""
+    """Return the index of the first byte at which two unequal buffers differ; if one is a prefix, its length."""
     low, high = 0, min(len(one), len(other))
-    while low < high:  # by halves: slices compare at the speed of memory
+    while low < high:  # bisection: slices compare at the speed of memory
         middle = (low + high) // 2
         if one[low : middle + 1] == other[low : middle + 1]:
             low = middle + 1
@@ -57,7 +58,7 @@ def differing_byte(one: bytes, other: bytes) -> int:
 
 
 def explain(difference: Difference, name: str) -> str:
-    """The difference as lines for people: place, meaning, both sides in hex."""
+    """Format a difference for people: place, meaning, both sides in hex."""
     lines = [f"{name}: first difference at byte {difference.offset:,} ({difference.offset:#x})"]
     if difference.meaning:
         lines.append(f"  {difference.meaning}")
@@ -68,7 +69,7 @@ def explain(difference: Difference, name: str) -> str:
 
 
 def hexdump(data: bytes, start: int) -> list[str]:
-    """Rows of 16 bytes: offset, hex, printable characters."""
+    """Format bytes as rows of 16: offset, hex, printable characters."""
     rows = []
     for place in range(0, len(data), ROW):
         row = data[place : place + ROW]
@@ -78,25 +79,25 @@ def hexdump(data: bytes, start: int) -> list[str]:
 
 
 def meaning(here: Path, there: Path) -> str | None:
-    """What differs first in the terms of the format; None for a format that is not known."""
+    """Describe the first difference in terms of the format; None for an unknown format."""
     readers = {".json": in_json, ".parquet": in_parquet, ".safetensors": in_safetensors}
     compare = readers.get(here.suffix, in_lines if is_text(here) and is_text(there) else None)
     if compare is None:
         return None
     try:
         return compare(here, there)
-    except (ValueError, KeyError, TypeError, struct.error) as error:  # one is damaged: that is a finding too
+    except (ValueError, KeyError, TypeError, struct.error) as error:  # a damaged file is a finding too
         return f"one of them is not whole {here.suffix.lstrip('.') or 'text'}: {brief(error)}"
 
 
 def is_text(path: Path) -> bool:
-    """Is it text, as far as its beginning tells?"""
+    """Is it text, judged by its first 8192 bytes?"""
     with path.open("rb") as file:
         return b"\0" not in file.read(8192)
 
 
 def in_lines(here: Path, there: Path) -> str | None:
-    """The first line that differs."""
+    """Describe the first line that differs."""
     with here.open(errors="replace") as one, there.open(errors="replace") as other:
         for number, pair in enumerate(zip(one, other, strict=False), 1):
             if pair[0] != pair[1]:
@@ -105,12 +106,12 @@ def in_lines(here: Path, there: Path) -> str | None:
 
 
 def in_json(here: Path, there: Path) -> str | None:
-    """The path of the first key that differs."""
+    """Describe the first key that differs, by its path."""
     return in_values(from_json(here.read_bytes()), from_json(there.read_bytes()), "")
 
 
 def in_values(one: object, other: object, place: str) -> str | None:
-    """The first place at which two JSON values differ, in the order of the first one's keys."""
+    """Describe the first place where two JSON values differ, in the order of the first one's keys."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in [*one, *(key for key in other if key not in one)]:
             inside = f"{place}.{key}" if place else key
@@ -132,7 +133,7 @@ def in_values(one: object, other: object, place: str) -> str | None:
 
 
 def in_safetensors(here: Path, there: Path) -> str | None:
-    """The first tensor that differs and its first element (https://github.com/huggingface/safetensors, "Format")."""
+    """Describe the first tensor and element that differ (https://github.com/huggingface/safetensors, "Format")."""
     (one, begin_here), (other, begin_there) = header(here), header(there)
     if found := in_values(one, other, ""):
         return f"header: {found}"
@@ -150,7 +151,7 @@ def in_safetensors(here: Path, there: Path) -> str | None:
 
 
 def header(path: Path) -> tuple[dict, int]:
-    """A safetensors header, and where the data begin."""
+    """Return a safetensors header, and the offset in bytes at which its data begin."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > path.stat().st_size:
@@ -159,7 +160,7 @@ def header(path: Path) -> tuple[dict, int]:
 
 
 def in_parquet(here: Path, there: Path) -> str | None:
-    """The first column, and in it the first row, that differ."""
+    """Describe the first column that differs, and the first row in it."""
     import polars
 
     try:
@@ -179,13 +180,13 @@ def in_parquet(here: Path, there: Path) -> str | None:
 
 
 def brief(value: object) -> str:
-    """A value on a line."""
+    """Format a value in at most 80 characters."""
     said = repr(value)
     return said if len(said) <= 80 else said[:79] + "…"
 
 
 def diffoscope(here: Path, there: Path) -> str | None:
-    """What diffoscope says, cut to a screen or two; None where it is not installed. Raises StemmaError if it fails."""
+    """Return diffoscope's first LINES lines; None where it is not installed. Raises StemmaError if it fails."""
     program = shutil.which("diffoscope")
     if program is None:
         return None

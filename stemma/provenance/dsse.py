@@ -1,7 +1,8 @@
-"""DSSE: a record in an envelope that is signed with ed25519 (https://github.com/secure-systems-lab/dsse, v1.0.2).
+"""Signs and verifies records: DSSE envelopes with ed25519 (https://github.com/secure-systems-lab/dsse, v1.0.2).
 
 The envelope is one JSON object: the payload in base64, its type, and signatures over the pre-authentication encoding of
-both. Keys are PEM files. A key's id is the SHA-256 of its public key in DER. Does not say what a record holds.
+both. Keys are PEM files. A key's id is the SHA-256 of its public key in DER. What a record holds is defined in
+stemma/provenance/record.py.
 """
 
 import base64
@@ -37,7 +38,7 @@ class Keyring:
 
     @cached_property
     def signer(self) -> "Ed25519PrivateKey":
-        """The private key; made on first use, readable by its owner alone."""
+        """The private key, made on first use, readable by its owner alone."""
         path = self.private.expanduser()
         if not path.exists():
             make_key(path)
@@ -45,7 +46,7 @@ class Keyring:
 
     @cached_property
     def public(self) -> dict[str, "Ed25519PublicKey"]:
-        """Key id -> public key, of every key whose signature counts."""
+        """Key id -> public key, of every key whose signatures are trusted, one's own included."""
         own = self.signer.public_key()
         found = {key_id(own): own}
         for path in self.trusted:
@@ -55,12 +56,13 @@ class Keyring:
 
 
 def seal(payload: bytes, keyring: Keyring) -> bytes:
-    """The signed envelope of some bytes, as one line of JSON. ed25519 is deterministic: same payload, same envelope."""
+    """Sign a payload; return the envelope as one line of JSON. ed25519 is deterministic: same payload, same
+    envelope."""
     return spelled(payload, key_id(keyring.signer.public_key()), keyring.signer.sign(encoded(payload)))
 
 
 def spelled(payload: bytes, signer: str, signature: bytes) -> bytes:
-    """The one text of an envelope: canonical JSON; `signer`: the key's id."""
+    """Serialise an envelope as canonical JSON; `signer`: the key's id."""
     envelope = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": PAYLOAD_TYPE,
@@ -70,10 +72,11 @@ def spelled(payload: bytes, signer: str, signature: bytes) -> bytes:
 
 
 def parts_of(envelope: bytes) -> tuple[bytes, str, bytes] | None:
-    """(payload, key id, signature) of an envelope as `spelled` writes it; None for any other text.
+    """Split an envelope written by `spelled` into (payload, key id, signature); None for any other text.
 
-    One spelling counts and one signature: base64 has spare bits, JSON has spare spaces, and who could add a signature
-    would give a record another digest. Nor is JSON parsed that a stranger wrote, before a signature was found good."""
+    Only one spelling and one signature are accepted: base64 has spare bits, JSON has spare spaces, and whoever could
+    add a signature would give a record another digest. So no stranger's JSON is parsed before a signature was found
+    good."""
     found = ENVELOPE.fullmatch(envelope)
     if not found:
         return None
@@ -86,13 +89,14 @@ def parts_of(envelope: bytes) -> tuple[bytes, str, bytes] | None:
 
 
 def opened(envelope: bytes) -> dict | None:
-    """The payload as a JSON object, its signature not looked at; None where envelope or payload is not whole."""
+    """Return the payload as a JSON object without checking its signature; None where it or the envelope is
+    malformed."""
     parts = parts_of(envelope)
     return statement_in(parts[0]) if parts else None
 
 
 def statement_in(payload: bytes) -> dict | None:
-    """The JSON object that a payload is the one text of; None for any other text."""
+    """Parse a payload that is a JSON object in canonical form; None for any other text."""
     try:
         value = digest.from_json(payload)
     except ValueError:
@@ -101,7 +105,7 @@ def statement_in(payload: bytes) -> dict | None:
 
 
 def fault(envelope: bytes, keyring: Keyring) -> str | None:
-    """Why an envelope must not be believed, in a few words; None if it is whole and a trusted key has signed it."""
+    """Return why an envelope must not be trusted, in a few words; None if a trusted key has signed it."""
     try:
         signed(envelope, keyring)
     except Unusable as why:
@@ -110,7 +114,7 @@ def fault(envelope: bytes, keyring: Keyring) -> str | None:
 
 
 def signed(envelope: bytes, keyring: Keyring) -> dict:
-    """The payload that a trusted key has signed. Raises Unusable with what is wrong with the envelope."""
+    """Return the payload if a trusted key has signed it. Raises Unusable, which says what is wrong."""
     parts = parts_of(envelope)
     if parts is None:
         raise Unusable("is not a whole DSSE envelope as it was written")
@@ -129,13 +133,13 @@ def signed(envelope: bytes, keyring: Keyring) -> dict:
 
 
 def signer_of(envelope: bytes) -> str | None:
-    """The id of the key that an envelope says has signed it."""
+    """Return the id of the key that an envelope names as its signer, unchecked; None where it is malformed."""
     parts = parts_of(envelope)
     return parts[1] if parts else None
 
 
 def fits(key: "Ed25519PublicKey", signature: bytes, payload: bytes) -> bool:
-    """Has this key signed this payload?"""
+    """Is this the key's signature of this payload?"""
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -146,33 +150,33 @@ def fits(key: "Ed25519PublicKey", signature: bytes, payload: bytes) -> bool:
 
 
 def encoded(payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding: what is signed."""
+    """Return DSSE's pre-authentication encoding of a payload: the bytes that are signed."""
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
 def key_id(key: "Ed25519PublicKey") -> str:
-    """Hex SHA-256 of the public key's SubjectPublicKeyInfo in DER."""
+    """Return the hex SHA-256 of the public key's SubjectPublicKeyInfo in DER."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return digest.of_bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def public_pem(key: "PublicKeyTypes") -> bytes:
-    """The public key as PEM, to publish."""
+    """Return the public key as PEM, to publish."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def make_key(path: Path) -> None:
-    """Write a new ed25519 key."""
+    """Write a new ed25519 key; an existing one stays."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     write_key(path, Ed25519PrivateKey.generate())
 
 
 def write_key(path: Path, key: "PrivateKeyTypes") -> None:
-    """Write a new private key (PKCS #8 PEM, mode 0600). Of two processes that try, the first one's key stays."""
+    """Write a new private key (PKCS #8 PEM, mode 0600). If two processes race, the first one's key stays."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -184,7 +188,7 @@ def write_key(path: Path, key: "PrivateKeyTypes") -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(temporary, path)  # unlike rename it never replaces a key that somebody has signed with
+            os.link(temporary, path)  # unlike rename it never replaces a key that is in use
         except FileExistsError:
             return
     finally:
@@ -192,7 +196,7 @@ def write_key(path: Path, key: "PrivateKeyTypes") -> None:
 
 
 def load_private(path: Path) -> "Ed25519PrivateKey":
-    """Read a private key. Raises StemmaError that names the file."""
+    """Read a private key. Raises StemmaError, which names the file."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -208,7 +212,7 @@ def load_private(path: Path) -> "Ed25519PrivateKey":
 
 
 def load_public(path: Path) -> "Ed25519PublicKey":
-    """Read a public key. Raises StemmaError that names the file."""
+    """Read a public key. Raises StemmaError, which names the file."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 

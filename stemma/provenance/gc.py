@@ -1,15 +1,16 @@
-"""What of a store is in use, what is not, and taking the latter out while jobs may run.
+"""Garbage collection of a store: finds what is in use, and deletes the rest while jobs may be running.
 
 In use is what pointers name (every directory that builds with the store is registered in roots/), all that it was made
-from by its records, and every object that such a record names. With a budget, records that are not in use stay too, the
-latest used first, each with its ancestors, until their objects would exceed it. A record's last use is the time of its
-file, which every hit renews, or the end of its job, whichever is later: a clock that was set back makes one go earlier
-and does no other harm.
+from according to its records, and every object that such a record names. With a budget, unused records stay too, the
+most recently used first, each with its ancestors, until their objects would exceed it. A record's last use is the later
+of its file's time, which every hit renews, and the end of its job; a clock that was set back only makes a record go
+earlier.
 
-Three guards let it run beside jobs. What entered the store after the oldest job began is left alone: its record or its
-pointer may yet come. What goes is first set aside, then roots and records are looked at again, and what came into use
-in between is put back. And a job looks at the end whether all it needs is there (stemma/execute/run.py).
-Never touches results/, nor the shared store: who else uses that cannot be known from here.
+Three guards let it run beside jobs. Objects and records that entered after the oldest running job began are spared:
+their record or pointer may yet come. What goes is first set aside, then roots and records are read again, and what came
+into use meanwhile is put back. And a job checks at its end that all it needs is there (stemma/execute/run.py).
+
+results/ and the shared store are never touched: who else uses the latter cannot be known from here.
 """
 
 import contextlib
@@ -31,12 +32,13 @@ from stemma.store import artifact
 from stemma.store.local import Store
 from stemma.store.manifest import is_digest
 
-GRAIN = 2  # seconds: the coarsest time stamps of a file system
+GRAIN = 2  # seconds: no file system has coarser time stamps
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A record as gc sees it. `parents`: (digest of the parent's envelope, digest of the artifact) of each input."""
+    """A record as gc sees it. `used`, `entered`: seconds since the epoch. `parents`: (digest of the parent's envelope,
+    digest of the artifact) of each input."""
 
     key: str
     sha256: str
@@ -51,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Size:
-    """An object on disk: its bytes, whether another name has them too, when it entered (its inode changed)."""
+    """An object on disk: its size in bytes, whether it has other hard links, when it entered (its ctime)."""
 
     bytes: int
     linked: bool
@@ -67,7 +69,7 @@ class Roots:
 
 
 class Family:
-    """Records and who descends from whom."""
+    """The records by action key, with the parent relation between them."""
 
     def __init__(self, entries: dict[str, Entry]):
         self.entries = entries
@@ -78,8 +80,8 @@ class Family:
                 self.makers.setdefault(sha256, []).append(key)
 
     def reach(self, keys: Iterable[str], known: frozenset[str] | set[str] = frozenset()) -> set[str]:
-        """These records and their ancestors, without the known ones and theirs. A parent is found by the digest of its
-        record; where that one was replaced, by that of the artifact."""
+        """Return these records and their ancestors, except `known` ones and what only they lead to. A parent is found
+        by the digest of its record or, where that record was replaced, by the digest of the artifact."""
         found: set[str] = set()
         waiting = list(keys)
         while waiting:
@@ -95,14 +97,14 @@ class Family:
         return found
 
     def objects(self, keys: Iterable[str]) -> set[str]:
-        """All objects that these records name."""
+        """Return all objects that these records name."""
         return set().union(*(self.entries[key].objects for key in keys))
 
 
 @dataclass
 class Plan:
-    """What is here, what is used, and what goes. `records`: of every record's file its bytes. `guarded`: objects that
-    are left alone only because a running job may need them."""
+    """What is here, what is used, and what goes. `records`: action key -> size in bytes of the record's file.
+    `guarded`: unused objects that are spared only because a running job may need them."""
 
     family: Family
     sizes: dict[str, Size]
@@ -115,17 +117,17 @@ class Plan:
     guarded: set[str]
 
     def bytes_of(self, objects: Iterable[str]) -> int:
-        """Bytes of the objects among these that are here."""
+        """Return the total size in bytes of those of the objects that are here."""
         return sum(self.sizes[sha256].bytes for sha256 in objects if sha256 in self.sizes)
 
     @property
     def bytes_freed(self) -> int:
-        """What the disk gets back: an object that is hard-linked elsewhere frees nothing."""
+        """The bytes that the disk gets back: an object with another hard link frees nothing."""
         return self.bytes_of(sha256 for sha256 in self.objects_going if not self.sizes[sha256].linked)
 
 
 def plan(store: Store, budget: int | None = None) -> Plan:
-    """Look at everything in the store and decide."""
+    """Survey the store and decide what goes. `budget`: bytes that unused records may fill; None: unused ones go."""
     began = oldest_job(store)  # before anything is listed
     files = {key: store.record_path(key) for key in store.actions()}
     family = Family({entry.key: entry for key, file in files.items() if (entry := read_entry(store, key, file))})
@@ -153,7 +155,9 @@ def plan(store: Store, budget: int | None = None) -> Plan:
 
 
 def fill(family: Family, sizes: dict[str, Size], kept: set[str], objects: set[str], budget: int) -> None:
-    """Keep more records, the latest used first, until the next one with its ancestors would exceed the budget."""
+    """Add records to `kept`, the most recently used first, until the next one with its ancestors would exceed the
+    budget.
+    """
     spent = sum(sizes[sha256].bytes for sha256 in objects & sizes.keys())
     for entry in sorted(family.entries.values(), key=lambda entry: (entry.used, entry.key), reverse=True):
         keys = family.reach([entry.key], kept)
@@ -166,9 +170,9 @@ def fill(family: Family, sizes: dict[str, Size], kept: set[str], objects: set[st
 
 
 def collect(store: Store, planned: Plan) -> Plan:
-    """Carry a plan out. Returns what really went: less than planned where something came into use meanwhile.
+    """Carry out a plan. Returns what really went: less than planned where something came into use meanwhile.
 
-    Raises StemmaError where nothing at all is in use: that is rather a wrong directory than garbage.
+    Raises StemmaError where nothing at all is in use: that is more likely a wrong directory than garbage.
     """
     if planned.records and not planned.used:
         raise StemmaError(
@@ -187,11 +191,11 @@ def collect(store: Store, planned: Plan) -> Plan:
 
 
 def put_back(store: Store, planned: Plan, aside: Path) -> set[str]:
-    """Undo the setting aside of what has come into use since the plan was made; the names of what is back."""
+    """Put back what has come into use since the plan was made; return the names of what is back."""
     roots = roots_of(store)
     keys = planned.family.reach(roots.keys, planned.kept) & set(planned.records_going)
     back = {key for key in keys if restore(aside / key, store.record_path(key))}
-    for _ in range(2):  # a manifest has to be back before it can say what it lists
+    for _ in range(2):  # a manifest must be back before the files it lists are known
         wanted = set(roots.objects)
         for key in store.actions():
             entry = None if key in planned.kept else read_entry(store, key, store.record_path(key))
@@ -201,7 +205,7 @@ def put_back(store: Store, planned: Plan, aside: Path) -> set[str]:
 
 
 def set_aside(path: Path, target: Path) -> bool:
-    """Take a file out of the store by rename; False where it is gone already."""
+    """Rename a file out of the store; False where it is gone already."""
     try:
         path.replace(target)
     except FileNotFoundError:
@@ -220,7 +224,7 @@ def restore(source: Path, target: Path) -> bool:
 
 
 def roots_of(store: Store) -> Roots:
-    """What the pointers of this directory and of every registered one name."""
+    """Return what the pointers of this directory and of every registered one name."""
     found = Roots()
     links = (store.path / "roots").glob("*")
     for folder in {os.path.realpath(artifact.POINTERS), *map(os.path.realpath, links)}:
@@ -230,14 +234,14 @@ def roots_of(store: Store) -> Roots:
             if pointer:
                 found.keys.add(pointer.action)
                 found.objects.add(pointer.sha256)
-            if is_digest(value.get("config")):  # of a pointer, and of the last build's settings
+            if is_digest(value.get("config")):  # pointers have one, and the last build's settings
                 found.objects.add(value["config"])
     return found
 
 
 def pointers_below(folder: str) -> Iterator[Path]:
-    """The pointers of a directory that builds with the store; none where it is gone. Raises StemmaError where they may
-    not be read: what is in use there would go."""
+    """Yield the pointers of a directory that builds with the store; none where it is gone. Raises StemmaError where
+    they cannot be read, since objects in use there would be deleted."""
 
     def refuse(error: OSError) -> None:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
@@ -251,7 +255,7 @@ def pointers_below(folder: str) -> Iterator[Path]:
 
 
 def read_entry(store: Store, key: str, file: Path) -> Entry | None:
-    """The record in a file; None where it is gone or not whole: nothing can be served by it."""
+    """Read a record; None where it is gone or malformed: such a one cannot serve any job."""
     try:
         envelope = store.own_envelope(key)
         record = shaped(envelope) if envelope else None
@@ -271,31 +275,31 @@ def read_entry(store: Store, key: str, file: Path) -> Entry | None:
             frozenset((*outputs_of(store, record), *surroundings_of(record))),
             tuple((item["annotations"].get("record"), item["digest"]["sha256"]) for item in inputs_of(record)),
         )
-    except (FileNotFoundError, ValueError):  # ValueError: a day that no calendar has
+    except (FileNotFoundError, ValueError):  # ValueError: an impossible date
         return None
 
 
 def sizes_of(store: Store) -> Iterator[tuple[str, Size]]:
-    """Digest and size of every object. What is not named like one, or is no file, is somebody else's."""
+    """Yield digest and size of every object; other files in the folders are not the store's."""
     for folder in (store.path / "objects").glob("[0-9a-f][0-9a-f]/"):
         with os.scandir(folder) as files:
             for file in files:
                 sha256 = folder.name + file.name
                 if not is_digest(sha256) or not file.is_file(follow_symlinks=False):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # another gc took it
+                with contextlib.suppress(FileNotFoundError):  # another gc has removed it
                     stat = file.stat(follow_symlinks=False)
                     yield sha256, Size(stat.st_size, stat.st_nlink > 1, stat.st_ctime)
 
 
 def oldest_job(store: Store) -> float:
-    """The moment from which on the running jobs may have put something in; infinity where none runs. What another host
-    left counts as a job: whether that one is alive cannot be known from here."""
+    """Return the time since which running jobs may have added objects; infinity where none runs. A workspace of another
+    host counts as a running job: whether its process is alive cannot be known from here."""
     begun = [float("inf")]
     for folder in (store.path / "tmp").glob("*"):
         try:
             if not owner_is_dead(folder.name):
                 begun.append(folder.stat().st_mtime)
-        except FileNotFoundError:  # it has just ended
+        except FileNotFoundError:  # the job has just ended
             continue
     return min(begun) - GRAIN

@@ -1,10 +1,10 @@
-"""What the records of a store and the pointers of results/ say, as tables that answer in milliseconds.
+"""An index of a store's records and of the pointers of results/, as SQL tables that answer in milliseconds.
 
-A cache of what can be read from the records again at any time: one SQLite image beside the pointers, led by its own
-digest. It is loaded whole, brought up to date with the files it has not seen yet, and put back by atomic rename. So two
-processes may build it at once (the last one's stays), a kill leaves the old one, a damaged one is not believed and made
-again, and where nothing can be written the answer is given without keeping it.
-Signatures are not looked at here: `verify` does that. Records that only the shared store holds are not seen.
+It is a cache that can be made from the records again at any time: one SQLite image beside the pointers, preceded by its
+digest. It is loaded whole, updated with the files it has not seen, and written back by atomic rename. So two processes
+may build it at once (the last one's stays), a kill leaves the old one, a damaged one is ignored and rebuilt, and in a
+read-only directory answers are given without saving it. Signatures are not checked here: `verify` does that. Records
+that only the shared store holds are not seen.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ OF_RECORD = ("subject", "input", "wildcard")
 
 @dataclass(frozen=True)
 class Found:
-    """A file to index: its name in the index, where it lies, and a stamp that changes whenever it is replaced."""
+    """A file to index: its name in the index, its path, and a stamp that changes whenever it is replaced."""
 
     name: str
     path: str
@@ -65,7 +65,7 @@ class Found:
 
 
 class Index:
-    """The tables, up to date with the store and with this directory at the moment it was opened."""
+    """The tables, up to date with the store and this directory at the moment of opening."""
 
     def __init__(self, store: Store):
         self.store = store
@@ -80,17 +80,17 @@ class Index:
             keep_image(INDEX, self.tables.serialize())
 
     def rows(self, query: str, *values: object) -> list[tuple]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self.tables.execute(query, values).fetchall()
 
     def durations(self, rule: str) -> list[float]:
-        """Seconds that each recorded job of a rule took, oldest first; what was served without running is left out."""
+        """Return the seconds that each recorded job of a rule took, oldest first; cache hits are left out."""
         return [seconds for (seconds,) in self.rows(
             "SELECT seconds FROM record WHERE rule = ? AND seconds > 0 ORDER BY finished, id", rule
         )]  # fmt: skip
 
     def take_records(self) -> None:
-        """Index the records not seen yet; forget those that are gone."""
+        """Index the records that are new or changed; delete those that are gone."""
         rows = self.rows("SELECT action, id, stamp, sha256 FROM record")
         known = {action: row for action, *row in rows}
         for found in record_files(self.store):
@@ -101,26 +101,27 @@ class Index:
             if envelope is None or number is None or digest.of_bytes(envelope) != sha256:
                 self.forget_record(number)
                 self.add_record(found, envelope)
-            else:  # a record's time is that of its last use: only the stamp is new
+            else:  # only the stamp is new: a hit renews a record's time
                 self.tables.execute("UPDATE record SET stamp = ? WHERE id = ?", (found.stamp, number))
         for number, _, _ in known.values():
             self.forget_record(number)
 
     def take_pointers(self) -> None:
-        """The same for the pointers of this directory."""
+        """Index the pointers of this directory that are new or changed; delete those that are gone."""
         known = dict(self.rows("SELECT path, stamp FROM pointer"))
         for found in pointer_files():
             stamp = known.pop(found.name, None)
             if stamp == found.stamp:
                 continue
             self.tables.execute("DELETE FROM pointer WHERE path = ?", (found.name,))
-            pointer = Pointer.of_json(digest.read_json(Path(found.path)) or {})  # settings and the like lie here too
+            pointer = Pointer.of_json(digest.read_json(Path(found.path)) or {})  # settings and other files lie here too
             row = (pointer.sha256, pointer.action, pointer.record) if pointer else (None, None, None)
             self.tables.execute("INSERT INTO pointer VALUES (?, ?, ?, ?, ?)", (found.name, found.stamp, *row))
         self.tables.executemany("DELETE FROM pointer WHERE path = ?", [(name,) for name in known])
 
     def take_manifests(self) -> None:
-        """What the directories consist of, for every manifest that a record names and that was not read yet."""
+        """Index the files of each manifest that a record names and that was not read yet; delete those no record
+        names."""
         for table, column in (("member", "manifest"), ("manifest", "sha256")):
             self.tables.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sha256 FROM subject)")
         for (sha256,) in self.rows(
@@ -134,10 +135,10 @@ class Index:
                 self.tables.executemany("INSERT INTO member VALUES (?, ?, ?)", rows)
 
     def add_record(self, found: Found, envelope: bytes | None) -> None:
-        """One record's rows. One that is not whole gets an empty row, so that it is not parsed at every question."""
+        """Insert one record's rows. A malformed one gets an empty row, so that it is not parsed at every question."""
         if envelope is None:
             return
-        from stemma.provenance.trust import shaped  # most questions meet no new record
+        from stemma.provenance.trust import shaped  # imported here: most questions meet no new record
 
         columns = "INSERT INTO record (action, stamp, sha256, rule, script, finished, seconds, origin, code) VALUES"
         record = shaped(envelope)
@@ -153,7 +154,7 @@ class Index:
                 )
 
     def code_of(self, files: list[tuple[str, str]]) -> int:
-        """The number of a set of code files; a closure that many records share is kept once."""
+        """Return the number of a set of code files; a closure that many records share is stored once."""
         name = digest.of_value(files)
         known = self.rows("SELECT id FROM code WHERE digest = ?", name)
         if known:
@@ -163,7 +164,7 @@ class Index:
         return number
 
     def forget_record(self, number: int | None) -> None:
-        """Take a record's rows out, if it has any."""
+        """Delete a record's rows, if it has any."""
         if number is None:
             return
         for table in OF_RECORD:
@@ -172,14 +173,14 @@ class Index:
 
 
 def rows_of(record: dict) -> tuple[tuple, dict[str, list[tuple]]]:
-    """(rule, script, finished, seconds, origin) of a record, and its rows in the other tables."""
+    """Return (rule, script, finished, seconds, origin) of a record, and its rows in the other tables."""
     from stemma.provenance.record import external, inputs_of, usage_of
 
     asked = external(record)
     inputs = inputs_of(record)
     resolved = record["predicate"]["buildDefinition"]["resolvedDependencies"]
     metadata = record["predicate"]["runDetails"]["metadata"]
-    # What has no input was made from its parameters alone (a URL and its pin): they are where it comes from.
+    # A job without inputs made its artifact from params alone (a URL and its pin), so they are its origin.
     origin = None if inputs else digest.canonical(asked["params"]).decode()
     values = (asked["rule"], asked["script"], metadata["finishedOn"], usage_of(record)["seconds"], origin)
     positions: dict[str, int] = {}
@@ -204,7 +205,7 @@ def rows_of(record: dict) -> tuple[tuple, dict[str, list[tuple]]]:
 
 
 def record_files(store: Store) -> Iterator[Found]:
-    """Every record of the store."""
+    """Yield every record of the store."""
     for folder in entries(str(store.path / "records")):
         for entry in entries(folder.path) if folder.is_dir() else ():
             if entry.name.endswith(".json") and not entry.name.startswith("."):
@@ -212,7 +213,7 @@ def record_files(store: Store) -> Iterator[Found]:
 
 
 def pointer_files() -> Iterator[Found]:
-    """Every file among this directory's pointers, named by the path it speaks of."""
+    """Yield every file among this directory's pointers, named by the path it is about."""
     waiting = [str(POINTERS)]
     while waiting:
         for entry in entries(waiting.pop()):
@@ -224,7 +225,7 @@ def pointer_files() -> Iterator[Found]:
 
 
 def entries(folder: str) -> list[os.DirEntry]:
-    """What a directory holds; nothing where it is missing."""
+    """Return the entries of a directory; none where it is missing."""
     try:
         with os.scandir(folder) as listing:
             return list(listing)
@@ -233,13 +234,13 @@ def entries(folder: str) -> list[os.DirEntry]:
 
 
 def found(entry: os.DirEntry, name: str) -> Iterator[Found]:
-    """The file with its stamp, unless it went away meanwhile."""
+    """Yield the file with its stamp, unless it has gone meanwhile."""
     with contextlib.suppress(FileNotFoundError):
         yield Found(name, entry.path, "-".join(map(str, stamp_of(entry.stat()))))
 
 
 def bytes_of(found: Found) -> bytes | None:
-    """The file's bytes; None where it was taken away since its directory was listed, or may not be read."""
+    """Return the file's bytes; None where it has gone since its directory was listed, or may not be read."""
     try:
         return read_plain(found.path, JSON_BYTES)
     except Unusable:
@@ -247,7 +248,7 @@ def bytes_of(found: Found) -> bytes | None:
 
 
 def members_of(store: Store, sha256: str) -> list[tuple[str, str]] | None:
-    """(path, SHA-256) of the files a stored manifest lists; None where it is not here, or not whole."""
+    """Return (path, SHA-256) of the files that a stored manifest lists; None where it is missing or malformed."""
     try:
         data = read_plain(store.object_path(sha256), JSON_BYTES)
         if data is None or digest.of_bytes(data) != sha256:
@@ -258,7 +259,7 @@ def members_of(store: Store, sha256: str) -> list[tuple[str, str]] | None:
 
 
 def load(image: bytes | None) -> sqlite3.Connection:
-    """The tables in memory, from an image or empty."""
+    """Return the tables in memory, from an image or empty."""
     tables = sqlite3.connect(":memory:")
     if image is None:
         tables.executescript(SCHEMA)
@@ -268,25 +269,25 @@ def load(image: bytes | None) -> sqlite3.Connection:
 
 
 def read_image(path: Path) -> bytes | None:
-    """The image that was kept; None where there is none, where it is damaged, and where its tables are not today's."""
+    """Return the saved image; None where it is missing or damaged, or has another schema."""
     try:
         data = path.read_bytes()
-    except OSError:  # missing or unreadable: either way it is made from the records
+    except OSError:  # missing or unreadable: it is made from the records
         return None
     seal, image = data[:64], data[64:]
     return image if seal == seal_of(image) else None
 
 
 def keep_image(path: Path, image: bytes) -> None:
-    """Put it back if that is possible here: a read-only or a full directory only costs the next question some time."""
-    if not path.parent.is_dir():  # nothing was built here: leave no traces
+    """Save the image where that is possible; in a read-only or full directory the next question just takes longer."""
+    if not path.parent.is_dir():  # nothing was built here, so no file is left behind
         return
     with contextlib.suppress(OSError):
         digest.write_atomically(path, seal_of(image) + image)
 
 
 def seal_of(image: bytes) -> bytes:
-    """The digest that leads the image: of these tables' definition and of every byte."""
+    """Return the digest that precedes the image: of the schema and of every byte."""
     seal = hashlib.sha256(SCHEMA.encode())
     seal.update(image)
     return seal.hexdigest().encode()

@@ -1,9 +1,9 @@
-"""Lineage: what an artifact was made from, down to the raw bytes, and what was made from a file.
+"""Lineage: an artifact's ancestors down to the raw bytes, and a file's descendants.
 
-Upwards each record names its parents' records (the Merkle chain), so the ancestors are those that were really read,
-whatever stands at their paths by now. Downwards content decides: what has read these bytes descends from them, also
-where another job made the same bytes again since. Renders nothing (stemma/provenance/render_tree.py does) and checks
-nothing (`verify` does).
+Upwards, each record names its parents' records (a Merkle chain), so the ancestors are those that were really read,
+whatever stands at their paths now. Downwards, content decides: whatever has read these bytes descends from them, even
+if another job has made the same bytes again since. Output is formatted by stemma/provenance/render_tree.py; signatures
+are checked by `verify`.
 """
 
 import json
@@ -19,7 +19,7 @@ SOURCE, ARTIFACT, LOST = "source", "artifact", "lost"
 class Node:
     """An artifact with the job that made it, a source, or bytes whose record is lost.
 
-    `current`: does it stand in results/ now? `origin`: the params of a job that had no inputs.
+    `current`: whether it stands in results/ now; `origin`: the params of a job that had no inputs.
     """
 
     kind: str
@@ -33,9 +33,9 @@ class Node:
 
 @dataclass
 class Graph:
-    """An answer: where to begin, and edges that lead away from what was asked, up or down.
+    """An answer: the roots, and edges that lead away from what was asked, up or down.
 
-    `asked` is its name; `held` are the nodes that are or contain it, `direct` those whose job read it.
+    `asked`: its name; `held`: the nodes that are or contain it; `direct`: the nodes whose job read it.
     """
 
     asked: str
@@ -48,7 +48,9 @@ class Graph:
 
 
 def ancestors(index: Index, word: str, everything: bool = False) -> Graph:
-    """The lineage of an artifact: its path, its directory, a file inside it, or a digest. Raises StemmaError."""
+    """Return the lineage of an artifact, given by its path, directory, a file in it, or a digest. Raises StemmaError.
+
+    With `everything`, the artifact may be any that the store has a record of, not only one that stands in results/."""
     now = standing(index)
     makers = recorded(index) if everything else now
     key = artifact_named(index, makers, word)
@@ -77,9 +79,9 @@ def ancestors(index: Index, word: str, everything: bool = False) -> Graph:
 
 
 def descendants(index: Index, word: str, everything: bool = False) -> Graph:
-    """All that descends from an artifact, a file of one, a code file, a source, or a digest. Raises StemmaError.
+    """Return all that descends from an artifact, a file of one, a code file, a source, or a digest. Raises StemmaError.
 
-    Among what stands in results/ now; with `everything`, among all that the store has a record of.
+    The descendants are those in results/ now or, with `everything`, all that the store has a record of.
     """
     now = standing(index)
     makers = recorded(index) if everything else now
@@ -99,7 +101,7 @@ def descendants(index: Index, word: str, everything: bool = False) -> Graph:
 
 
 def children_of(index: Index, makers: Makers) -> dict[Key, set[Key]]:
-    """Who has read whose bytes, by content: the path only decides among artifacts of equal content."""
+    """Return artifact -> artifacts whose jobs have read its bytes. The path only decides between equal contents."""
     inputs: dict[int, list[Key]] = {}
     for number, path, sha256 in index.rows("SELECT record, path, sha256 FROM input WHERE kind = 'input'"):
         inputs.setdefault(number, []).append(Key(path, sha256))
@@ -116,7 +118,7 @@ def children_of(index: Index, makers: Makers) -> dict[Key, set[Key]]:
 
 
 def tops(starts: list[Key], edges: dict[Key, list[Key]]) -> list[Key]:
-    """Those that no other one leads to: a tree from each of them shows everything. Looks at each edge once."""
+    """Return the starts that no other start leads to; a tree from each shows everything. Visits each edge once."""
     reached: set[Key] = set()
     found = []
     for start in starts:
@@ -133,7 +135,7 @@ def tops(starts: list[Key], edges: dict[Key, list[Key]]) -> list[Key]:
 
 
 def maker_of(index: Index, key: Key, record: str | None) -> int | None:
-    """The record that a child names as its parent's; where it is gone, the newest one of the same bytes."""
+    """Return the record that a child names as its parent's; where it is gone, the newest one of the same bytes."""
     rows = index.rows("SELECT id FROM record WHERE sha256 = ? AND rule NOT NULL", record) or index.rows(
         "SELECT record.id FROM subject JOIN record ON record.id = subject.record WHERE subject.sha256 = ?"
         " ORDER BY subject.path = ? DESC, record.finished DESC, record.id DESC LIMIT 1",
@@ -144,7 +146,7 @@ def maker_of(index: Index, key: Key, record: str | None) -> int | None:
 
 
 def nodes_of(index: Index, numbers: dict[Key, int | None], now: Makers) -> dict[Key, Node]:
-    """Artifacts as their records describe them, all in one query."""
+    """Return the nodes of artifacts as their records describe them, by one query."""
     wanted = json.dumps(sorted({number for number in numbers.values() if number is not None}))
     known = {
         number: (rule, action, sha256, finished, json.loads(origin) if origin else None)

@@ -1,6 +1,7 @@
-"""What a word on the command line means: an artifact, a file inside one, a code file, a source, a digest.
+"""Resolves a word on the command line: to an artifact, a file inside one, a code file, a source or a digest.
 
-An artifact is its path with its bytes' digest. Looks in the index alone. What is not found comes with a near match.
+An artifact is identified by its path and its bytes' digest. Only the index is consulted. The error for an unknown word
+suggests a near match.
 """
 
 import difflib
@@ -17,36 +18,36 @@ from stemma.store.artifact import MANIFEST
 
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
 COLUMNS = ("subject.sha256", "member.sha256", "input.sha256", "code_file.sha256", "record.sha256", "record.action")
-COMPARED = 200  # difflib takes 0.1 ms for a pair of paths
+COMPARED = 200  # candidates for a near match: difflib takes 0.1 ms a pair of paths
 
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """These bytes at this path."""
+    """An artifact: these bytes at this path."""
 
     path: str
     sha256: str
 
     @property
     def target(self) -> str:
-        """Its name for people: the directory of a manifest, else the file."""
+        """Its name for people: the directory for a manifest, else the file."""
         return self.path.removesuffix(f"/{MANIFEST}")
 
 
 @dataclass
 class Meaning:
-    """What was asked for: artifacts that are or contain it (`held`), artifacts whose job read it (`direct`)."""
+    """What a word stands for: artifacts that are or contain it (`held`), artifacts whose jobs read it (`direct`)."""
 
     asked: str
     held: set[Key] = field(default_factory=set)
     direct: set[Key] = field(default_factory=set)
 
 
-Makers = dict[Key, list[int]]  # the records of the jobs that made it, the latest last
+Makers = dict[Key, list[int]]  # artifact -> record numbers of the jobs that made it, the latest last
 
 
 def standing(index: Index) -> Makers:
-    """What stands in results/ now, each with the record that its pointer names."""
+    """Return what stands in results/ now, each with the record that its pointer names."""
     return {
         Key(path, sha256): [number]
         for path, sha256, number in index.rows(
@@ -58,7 +59,7 @@ def standing(index: Index) -> Makers:
 
 
 def recorded(index: Index) -> Makers:
-    """Everything that the store has a record of, and what stands in results/ now."""
+    """Return everything that the store has a record of, and what stands in results/ now."""
     found: Makers = {}
     for path, sha256, number in index.rows(
         "SELECT subject.path, subject.sha256, record.id FROM subject JOIN record ON record.id = subject.record"
@@ -71,7 +72,7 @@ def recorded(index: Index) -> Makers:
 
 
 def artifact_named(index: Index, makers: Makers, word: str) -> Key:
-    """The artifact that a path, a directory, a file inside one or a digest stands for. Raises StemmaError."""
+    """Return the artifact that a path, a directory, a file inside one or a digest stands for. Raises StemmaError."""
     meaning = held_by_path(index, makers, word) or held_by_digest(index, makers, word)
     if meaning is None or not meaning.held:
         meaning = None if meaning is None else held_by_digest(index, recorded(index), word)
@@ -82,12 +83,13 @@ def artifact_named(index: Index, makers: Makers, word: str) -> Key:
     now = standing(index)
     ages = {number: age for age, (number,) in enumerate(index.rows("SELECT id FROM record ORDER BY finished, id"))}
     every = makers if meaning.held <= makers.keys() else recorded(index)
-    # One digest may stand at several paths: what stands now goes first, then what is newest.
+    # One digest may stand at several paths: what stands now is preferred, then the newest.
     return max(sorted(meaning.held, reverse=True), key=lambda key: (key in now, ages[every[key][-1]]))
 
 
 def meaning_of(index: Index, makers: Makers, word: str) -> Meaning:
-    """Whatever a word may stand for, the first of: path, code file or source, digest, value of a wildcard."""
+    """Resolve a word, in this order, as a path, a code file or source, a digest, a wildcard's value. Raises
+    StemmaError."""
     found = (
         held_by_path(index, makers, word)
         or direct_by_path(index, makers, word)
@@ -100,7 +102,7 @@ def meaning_of(index: Index, makers: Makers, word: str) -> Meaning:
 
 
 def held_by_path(index: Index, makers: Makers, word: str) -> Meaning | None:
-    """An artifact's path, its directory, or a file in it."""
+    """Resolve a word as an artifact's path, its directory, or a file in it."""
     path = relative(word, Path.cwd())
     names = {path, f"{path}/{MANIFEST}"}
     if held := {key for key in makers if key.path in names}:
@@ -115,13 +117,13 @@ def held_by_path(index: Index, makers: Makers, word: str) -> Meaning | None:
 
 
 def members(index: Index, manifest: str) -> dict[str, str]:
-    """Relative name -> SHA-256 of the files that a manifest lists."""
+    """Return relative name -> SHA-256 of the files that a manifest lists."""
     return dict(index.rows("SELECT path, sha256 FROM member WHERE manifest = ?", manifest))
 
 
 def direct_by_path(index: Index, makers: Makers, word: str) -> Meaning | None:
-    """A code file of this repository, a source, or a file in a source's directory."""
-    # A record calls a source that lies outside the run's directory by its last component.
+    """Resolve a word as a code file of this repository, a source, or a file in a source's directory."""
+    # A record names a source outside the run's directory by its last component.
     outside = [Path(word).name] if Path(word).exists() else []
     for path in dict.fromkeys((relative(word, Path.cwd()), relative(word, ROOT), *outside)):
         numbers = index.rows(
@@ -138,9 +140,9 @@ def direct_by_path(index: Index, makers: Makers, word: str) -> Meaning | None:
 
 
 def held_by_digest(index: Index, makers: Makers, word: str) -> Meaning | None:
-    """Any SHA-256 that a record speaks of, or a prefix of one: of an artifact, a file in one, an input, code, a record.
+    """Resolve a word as a SHA-256, or its prefix, of an artifact, a file in one, an input, code, a record or an action.
 
-    Raises StemmaError where several digests begin so.
+    Raises StemmaError where several digests begin like this.
     """
     if not DIGEST.fullmatch(word):
         return None
@@ -165,19 +167,19 @@ def held_by_digest(index: Index, makers: Makers, word: str) -> Meaning | None:
 
 
 def direct_by_wildcard(index: Index, makers: Makers, word: str) -> Meaning | None:
-    """The value of a wildcard: a source's name where rules are written per source."""
+    """Resolve a word as a wildcard's value: a source's name, for rules with a job for each source."""
     direct = made_by(makers, index.rows("SELECT record FROM wildcard WHERE value = ?", word))
     return Meaning(word, direct=direct) if direct else None
 
 
 def made_by(makers: Makers, rows: list[tuple[int]]) -> set[Key]:
-    """The artifacts that these records' jobs made."""
+    """Return the artifacts that these records' jobs made."""
     wanted = {number for (number,) in rows}
     return {key for key, numbers in makers.items() if not wanted.isdisjoint(numbers)} if wanted else set()
 
 
 def relative(word: str, base: Path) -> str:
-    """A path as records write it: normal, relative to a base where it lies below."""
+    """Return a path as records write it: normalised, and relative to `base` if it lies below."""
     path = os.path.normpath(word)
     if not Path(path).is_absolute():
         return path
@@ -185,7 +187,7 @@ def relative(word: str, base: Path) -> str:
 
 
 def unknown(index: Index, makers: Makers, word: str) -> StemmaError:
-    """What to say about a word that means nothing here."""
+    """Make the error for a word that could not be resolved."""
     path = relative(word, Path.cwd())
     gone = index.rows("SELECT 1 FROM subject WHERE path IN (?, ?) LIMIT 1", path, f"{path}/{MANIFEST}")
     if gone or held_by_digest(index, makers, word):
@@ -205,7 +207,8 @@ def unknown(index: Index, makers: Makers, word: str) -> StemmaError:
 
 
 def likely(word: str, names: set[str]) -> list[str]:
-    """The few names that begin and end most like the word: comparing ten thousand in full would take a second."""
+    """Return the COMPARED names that begin and end most like the word: comparing ten thousand in full takes a
+    second."""
 
     def shared(name: str) -> int:
         ahead = len(os.path.commonprefix((word, name)))

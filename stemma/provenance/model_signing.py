@@ -1,8 +1,8 @@
-"""A model directory's signature in the form of OpenSSF Model Signing (OMS, v1.0): `model.sig`, a Sigstore bundle.
+"""Signs and checks model directories in OpenSSF Model Signing's format (OMS, v1.0): `model.sig`, a Sigstore bundle.
 
-Made and written by the model-signing package, so whoever has a model and the public key can check it with that
-package's own verifier, without Stemma. It signs with ECDSA only, so there is a second key beside the one of the
-records. ECDSA is randomised: `model.sig` is no artifact and no manifest lists it. Does not decide what is signed.
+The model-signing package writes it, so whoever has a model and the public key can check it with that package's own
+verifier, without Stemma. That package signs with ECDSA only, so there is a second key beside the records' key. ECDSA is
+randomised, hence `model.sig` is not an artifact and no manifest lists it. The caller decides what is signed.
 """
 
 import base64
@@ -25,12 +25,12 @@ SUFFIX = ".ec.pem"
 
 
 def key_path(settings: Settings) -> Path:
-    """The private key for models: key.pem -> key.ec.pem."""
+    """Return the path of the private key for models: key.pem -> key.ec.pem."""
     return Path(settings.key).expanduser().with_suffix(SUFFIX)
 
 
 def signer(settings: Settings) -> "EllipticCurvePrivateKey":
-    """The private key for models (NIST P-256); made on first use, readable by its owner alone."""
+    """Return the private key for models (NIST P-256), made on first use, readable by its owner alone."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -47,12 +47,12 @@ def signer(settings: Settings) -> "EllipticCurvePrivateKey":
 
 
 def sign(directory: Path, settings: Settings) -> Path:
-    """Sign a directory's files as they are; `model.sig` is there whole or not at all."""
+    """Sign a directory's present files by writing `model.sig` atomically; return its path."""
     from model_signing import hashing, signing
 
     signer(settings)
     target = directory / SIGNATURE
-    # Beside the directory: a job that reads it meanwhile would take it for a file that no manifest lists.
+    # It lies beside the directory: a job that reads that meanwhile would see a file that no manifest lists.
     temporary = beside(directory)
     rules = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
     config = signing.Config().use_elliptic_key_signer(private_key=key_path(settings)).set_hashing_config(rules)
@@ -65,12 +65,12 @@ def sign(directory: Path, settings: Settings) -> Path:
 
 
 def bundle_of(file: Path) -> dict:
-    """What a signature file holds; empty where that is no JSON object."""
+    """Read a signature file; empty where it is not a JSON object."""
     return digest.read_json(file) or {}
 
 
 def fault(directory: Path, files: dict[str, str], settings: Settings) -> str | None:
-    """What is wrong with a directory's signature, None if nothing; `files`: name -> SHA-256, as they should be."""
+    """Return what is wrong with a directory's signature; None if nothing. `files`: the expected name -> SHA-256."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.hashes import SHA256

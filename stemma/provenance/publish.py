@@ -1,7 +1,7 @@
-"""What a record names, and how it gets with all of that into the shared store.
+"""Publishes a record with all objects that it names to the shared store.
 
-Objects go first and the record last, so whoever finds the record there finds what it names. What others whom one trusts
-have published stays as it is; what nobody could be served from is replaced.
+Objects go first and the record last, so whoever finds the record there finds what it names. A trusted record that is
+already there stays; one that could serve nobody is replaced.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ STORED = ("environment", "closure", "config")  # kinds of dependencies that are 
 
 
 def objects_of(store: Store, record: dict) -> Iterator[str]:
-    """Digests of all objects that a record names."""
+    """Yield the digests of all objects that a record names."""
     yield from outputs_of(store, record)
     yield from surroundings_of(record)
 
 
 def outputs_of(store: Store, record: dict) -> Iterator[str]:
-    """Digests of what a job made: its subjects, and the files of those that are manifests."""
+    """Yield the digests of what a job made: its subjects, and the files of those that are manifests."""
     for subject in record["subject"]:
         yield subject["digest"]["sha256"]
         if is_directory(Path(subject["name"])):
@@ -30,13 +30,13 @@ def outputs_of(store: Store, record: dict) -> Iterator[str]:
 
 
 def surroundings_of(record: dict) -> list[str]:
-    """Digests of the stored descriptions of what a job ran in."""
+    """Return the digests of the stored descriptions of a job's surroundings: the kinds in STORED."""
     resolved = record["predicate"]["buildDefinition"]["resolvedDependencies"]
     return [item["digest"]["sha256"] for item in resolved if item["annotations"]["kind"] in STORED]
 
 
 def members_of(store: Store, manifest: str) -> list[str]:
-    """Digests of the files that a manifest lists; none where it is not here or not whole."""
+    """Return the digests of the files that a manifest lists; none where it is missing or malformed."""
     try:
         return sorted(set(listed(store.object_path(manifest)).values()))
     except (FileNotFoundError, ValueError):
@@ -44,10 +44,9 @@ def members_of(store: Store, manifest: str) -> list[str]:
 
 
 def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
-    """Publish a record unless the shared store has one of this action that counts; never raises for the shared store.
+    """Publish a record unless the shared store has a trusted one of this action; never raises for the shared store.
 
-    After a hit one small read is all there is to do; a job that `ran` had a reason to, so what stands there is looked
-    at more closely.
+    After a hit one small read is enough; a job that `ran` had a reason to, so then all objects there are checked.
     """
     store = records.store
     there = store.shared_envelope(key)
@@ -58,7 +57,7 @@ def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
 
 
 def publish_all(store: Store, shared: Shared, key: str, record: dict, known: dict | None) -> None:
-    """Objects that are missing or damaged there, then the record unless the known one serves."""
+    """Publish the objects that are missing or damaged there, then the record, unless the known one can serve."""
     for sha256 in dict.fromkeys(objects_of(store, record)):
         if store.holds(sha256) and not is_there(store, shared, sha256):
             shared.publish(object_name(sha256), store.object_path(sha256))
@@ -68,6 +67,6 @@ def publish_all(store: Store, shared: Shared, key: str, record: dict, known: dic
 
 
 def is_there(store: Store, shared: Shared, sha256: str) -> bool:
-    """Does the shared store have the object, and was it not found to be of no use?"""
+    """Does the shared store have the object, not known to be damaged?"""
     name = object_name(sha256)
     return name not in store.unused and shared.has(name)

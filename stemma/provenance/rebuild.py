@@ -1,8 +1,8 @@
-"""Build targets again from nothing, in a clean directory with an empty store, and compare with what stands here.
+"""Rebuilds targets from nothing, in a clean directory with an empty store, and compares them with what stands here.
 
-The same Snakefile, the config of the last build here, the same sources (linked in); nothing of this directory's lock,
-store or environment. Each artifact of the target's ancestry is compared by its digest, then by bytes where it differs.
-Does not say which of two differing builds is right.
+The Snakefile, the config of the last build here and the sources (linked in) are the same; the lock, store and
+environment variables of this directory are not used. Each artifact of the target's ancestry is compared by digest, then
+by bytes where the digests differ. Which of two differing builds is right is for the reader to say.
 """
 
 import os
@@ -26,26 +26,27 @@ from stemma.store import artifact
 from stemma.store.artifact import POINTERS
 from stemma.store.local import Store
 
-CONFIG = POINTERS / "config.json"  # of the last build, see stemma/workflow/attach.py
-OWN_STORE = {"store": Settings().store, "shared_store": None}  # past the cache
-SHARED = ("input-output", "persistence", "sources", "software-deployment", "storage-local-copies")  # not ~/.cache
-NOT_PASSED_ON = ("STEMMA_", "SNAKEMAKE_")  # a build within a build must not take itself for a part of it
+CONFIG = POINTERS / "config.json"  # written by the last build, see stemma/workflow/attach.py
+OWN_STORE = {"store": Settings().store, "shared_store": None}  # bypasses the cache
+# Everything but ~/.cache.
+SHARED = ("input-output", "persistence", "sources", "software-deployment", "storage-local-copies")
+NOT_PASSED_ON = ("STEMMA_", "SNAKEMAKE_")  # so that a build within a build does not take itself for a part of it
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An artifact that came out differently: why, as far as the records tell, and where the bytes first differ."""
+    """An artifact that came out different: why, as far as the records tell, and where the bytes first differ."""
 
     key: Key
     why: str
-    name: str = ""  # the file that differs: the artifact, or one in its directory
+    name: str = ""  # the file that differs: the artifact or one in it
     difference: Difference | None = None
     files: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that was compared, parents before children."""
+    """Everything that was compared, parents before children."""
 
     equal: list[Key]
     different: list[Finding]
@@ -58,7 +59,9 @@ def rebuild(
     cores: str = "all",
     keep_downloads: bool = False,
 ) -> Comparison:
-    """Build targets again in `directory`, which must be empty. Raises StemmaError where that cannot be done."""
+    """Build targets again in `directory`, which must be empty. Raises StemmaError where that cannot be done.
+
+    `cores`: as for snakemake; `keep_downloads`: take pinned downloads from this store instead of fetching them."""
     settings = Settings.here()
     records = Records.of(settings)
     graph = lineage_of(Index(records.store), targets)
@@ -81,13 +84,13 @@ def rebuild(
 
 
 def default_snakefile() -> Path:
-    """The one in this directory, else the repository's."""
+    """Return the Snakefile in this directory, else the repository's."""
     here = Path("Snakefile")
     return here if here.is_file() else ROOT / "Snakefile"
 
 
 def lineage_of(index: Index, targets: list[str]) -> Graph:
-    """The ancestry of all targets together. Raises StemmaError for one that does not stand here."""
+    """Return the ancestry of all targets together. Raises StemmaError for one that does not stand here."""
     whole = Graph(", ".join(targets), downwards=False)
     for target in targets:
         graph = ancestors(index, target)
@@ -100,7 +103,7 @@ def lineage_of(index: Index, targets: list[str]) -> Graph:
 
 
 def check_sources(graph: Graph) -> None:
-    """Raise StemmaError for a source that is not any more what the targets were made from."""
+    """Raise StemmaError for a source that has changed since the targets were made from it."""
     for key, node in graph.nodes.items():
         path = Path(key.path)
         if node.kind == SOURCE and path.exists() and digest.of_tree(path) != key.sha256:
@@ -110,7 +113,7 @@ def check_sources(graph: Graph) -> None:
 
 
 def prepare(graph: Graph, directory: Path) -> None:
-    """The clean directory: the config, and links to the sources that rules name relative to this directory."""
+    """Fill the clean directory: the config, and links to the sources that rules name relative to this directory."""
     config = digest.read_json(CONFIG)
     if config is None:
         raise StemmaError(f"{CONFIG} is missing: it holds the config of the last build; run snakemake here first")
@@ -118,7 +121,7 @@ def prepare(graph: Graph, directory: Path) -> None:
     digest.write_atomically(directory / CONFIG, digest.canonical(config | own))
     sources = {Path(key.path) for key, node in graph.nodes.items() if node.kind == SOURCE}
     for path in sorted(path for path in sources if not path.is_absolute() and path.exists()):
-        if sources.isdisjoint(path.parents):  # else it is reached through the link to the directory that it lies in
+        if sources.isdisjoint(path.parents):  # else a link to its directory leads to it
             link = directory / path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path.resolve())
@@ -134,15 +137,15 @@ def take_downloads(graph: Graph, store: Store, clean: Store) -> None:
 
 
 def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: str, cache: Path) -> None:
-    """Build in the clean directory; what Snakemake says goes to the terminal's error stream. Of what is kept only
-    compiled code is used again: it is no result, and its name is a digest of all that it was made of."""
+    """Run snakemake in the clean directory, its output going to stderr. `cache`: only compiled code is reused from it:
+    that is no result, and its name is a digest of all that it was made of."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile.resolve()), "--directory"]
     command += [str(directory.resolve()), "--configfile", str((directory / CONFIG).resolve()), "--cores", cores]
     command += ["--nolock", "--rerun-triggers", "params", "--shared-fs-usage", *SHARED]
     command += ["--", *(key.path for key in wanted)]
     variables = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
     variables[CACHE] = str(cache)
-    # From within: what the Snakefile names relative to the working directory is looked for there, never here.
+    # It runs inside the clean directory: relative paths in the Snakefile must be looked up there, never here.
     done = subprocess.run(
         command, cwd=directory, env=variables, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
     )
@@ -151,7 +154,7 @@ def run_snakemake(wanted: list[Key], directory: Path, snakefile: Path, cores: st
 
 
 def clean_records(directory: Path) -> Records:
-    """What the build has recorded. Raises StemmaError if its store was not its own: a cache may have served."""
+    """Return the rebuild's records. Raises StemmaError if it did not use its own store: a cache may have served it."""
     settings = Settings.of(directory / SETTINGS)
     path = (directory / settings.store).resolve()
     if not path.is_relative_to(directory.resolve()) or path == directory.resolve() or settings.shared:
@@ -163,7 +166,7 @@ def clean_records(directory: Path) -> Records:
 
 
 def oldest_first(graph: Graph) -> list[Key]:
-    """The artifacts of a lineage, parents before children."""
+    """Return the artifacts of a lineage, parents before children."""
     done: dict[Key, None] = {}
     waiting = list(graph.roots)
     opened: set[Key] = set()
@@ -182,7 +185,8 @@ def oldest_first(graph: Graph) -> list[Key]:
 def compare(
     key: Key, graph: Graph, records: Records, directory: Path, clean: Records, changed: set[str]
 ) -> Finding | None:
-    """One artifact against what the clean build made at its path; None where it is the same."""
+    """Compare one artifact with what the clean build made at its path; None where they are equal. `changed`: the paths
+    found different so far."""
     pointer = artifact.read_pointer(Path(key.path), directory)
     if pointer is None:
         return Finding(key, "was not made this time: the workflow does not need it for the target any more")
@@ -201,7 +205,7 @@ def compare(
 
 
 def why(graph: Graph, key: Key, records: Records, new: dict | None, changed: set[str]) -> str:
-    """What the two records say about the cause."""
+    """Return the cause, as far as the two records tell it."""
     node = graph.nodes[key]
     old = records.read(node.action) if node.kind == ARTIFACT else None
     if old is None or new is None:
@@ -213,7 +217,7 @@ def why(graph: Graph, key: Key, records: Records, new: dict | None, changed: set
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """Which of the things that an action key is made of differ between two records, inputs' contents aside."""
+    """Return which components of the action key differ between two records, except the inputs' contents."""
     found = []
     files = [
         {d["name"]: d["digest"] for d in dependencies(record) if d["annotations"]["kind"] in ("module", "data")}
@@ -232,17 +236,18 @@ def differences(old: dict, new: dict) -> list[str]:
 
 
 def dependencies(record: dict) -> list[dict]:
-    """Everything that a record resolved."""
+    """Return everything that a record resolved."""
     return record["predicate"]["buildDefinition"]["resolvedDependencies"]
 
 
 def internal(record: dict) -> dict:
-    """The internal parameters of a record."""
+    """Return the internal parameters of a record."""
     return record["predicate"]["buildDefinition"]["internalParameters"]
 
 
 def parts(path: Path) -> dict[str, Path]:
-    """Name -> file of what stands at a declared path: the file, or all files of the directory but its manifest."""
+    """Return name -> file of what stands at a declared path: the file, or all files of the directory but its
+    manifest."""
     if not artifact.is_directory(path):
         return {"": path} if path.is_file() else {}
     files = digest.files_below(path.parent) if path.parent.is_dir() else []
@@ -251,7 +256,7 @@ def parts(path: Path) -> dict[str, Path]:
 
 
 def stored_parts(store: Store, key: Key) -> dict[str, Path]:
-    """The same of an artifact in the store; what it has lost is left out."""
+    """Return name -> file of an artifact's objects in the store; missing ones are left out."""
     path = store.object_path(key.sha256)
     if not path.is_file():
         return {}
@@ -261,7 +266,7 @@ def stored_parts(store: Store, key: Key) -> dict[str, Path]:
 
 
 def located(key: Key, reason: str, here: dict[str, Path], there: dict[str, Path]) -> Finding:
-    """A finding with the first file and the first byte that differ."""
+    """Make a finding with the first file and the first byte that differ."""
     if not here:
         return Finding(key, f"{reason}; its bytes here are gone, so only the digests could be compared")
     for name in sorted(here.keys() | there.keys()):

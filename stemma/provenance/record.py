@@ -1,9 +1,9 @@
-"""The record of one job: an in-toto Statement v1 with a SLSA provenance v1 predicate, as a plain dict.
+"""Makes and reads the record of one job: an in-toto Statement v1 with a SLSA provenance v1 predicate, as a plain dict.
 
 It says what was made (subjects), from what (inputs with their own records, code, environment), how (parameters,
 numeric class, threads), when, at what cost, and with what result (metrics). It is written once and never changed.
 docs/records.md describes it, schemas/record.json checks it. Fields that SLSA does not have bear the prefix `stemma_`,
-as its rules for extensions ask. Does not decide what is stale and does not touch artifacts.
+as its rules for extensions ask. Staleness is judged elsewhere, from keys.
 """
 
 import json
@@ -42,8 +42,8 @@ class Input:
 
 @dataclass
 class Job:
-    """What is asked for, before anything runs. `made_from`: what it is to find there, by path: the beginnings of the
-    closure's key, of each input's expected key, of each source's digest. Empty: whatever it finds."""
+    """A job as it is asked for, before anything runs. `made_from`: what it expects to find, by path: prefixes of the
+    closure's key, of each input's expected key, of each source's digest. If it is empty, anything will do."""
 
     rule: str
     script: str
@@ -61,7 +61,8 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What happened when the script ran, the variables that its process was given, and what kept it to its inputs."""
+    """What happened when the script ran, the variables that its process was given, and what confined it to its
+    inputs."""
 
     started: str
     finished: str
@@ -84,8 +85,8 @@ def statement(
     objects: dict[str, str],
     root: Path,
 ) -> dict:
-    """The record. `outputs` are the digests in the order of job.outputs; `objects` those of the stored `environment`
-    (the lock) and `closure` (its parts, function by function)."""
+    """Return the record. `outputs`: digests, in the order of job.outputs; `objects`: digests of the stored
+    descriptions, such as `environment` (the lock) and `closure` (its parts, function by function)."""
     subjects = [
         {"name": path, "digest": {"sha256": sha256}, "annotations": {"output": name}}
         for name, paths in job.outputs.items()
@@ -140,7 +141,7 @@ def statement(
 
 
 def dependencies(closure: Closure, inputs: list[Input], objects: dict[str, str], root: Path) -> list[dict]:
-    """Inputs, code, environment and the state of the checkout, each with its digest."""
+    """Return inputs, code, environment and the state of the checkout as resolved dependencies, each with its digest."""
     found = [of_source(item) if item.record is None else of_input(item) for item in inputs]
     for name, meaning in closure.modules.items():
         found.append(depends(name, closure.files[name], "module", meaning=meaning))
@@ -159,17 +160,17 @@ def dependencies(closure: Closure, inputs: list[Input], objects: dict[str, str],
 
 
 def depends(name: str, sha256: str, kind: str, **annotations: object) -> dict:
-    """One resolved dependency: a ResourceDescriptor of in-toto."""
+    """Return one resolved dependency: an in-toto ResourceDescriptor."""
     return {"name": name, "digest": {"sha256": sha256}, "annotations": {"kind": kind, **annotations}}
 
 
 def of_input(item: Input) -> dict:
-    """An artifact that was consumed, chained to the record that made it."""
+    """Return a consumed artifact as a dependency, chained to the record that made it."""
     return depends(item.path, item.sha256, "input", argument=item.name, record=item.record)
 
 
 def of_source(item: Input) -> dict:
-    """A file or tree from outside the workflow."""
+    """Return a file or tree from outside the workflow as a dependency."""
     name = shown(item.path)
     form = "tree" if Path(item.path).is_dir() else "file"
     outside = os.path.relpath(item.path).startswith("..")
@@ -177,13 +178,13 @@ def of_source(item: Input) -> dict:
 
 
 def shown(path: str) -> str:
-    """What a record calls a source: its path in the run's directory; of one elsewhere its last component, no more."""
+    """Return a source's name in records: its path in the run's directory; for one elsewhere only its last component."""
     relative = Path(os.path.relpath(path))
     return relative.name if ".." in relative.parts else str(relative)
 
 
 def public(value: object) -> object:
-    """A value as a record may show it: URLs without user and password, no path of this machine's home or directory."""
+    """Return a value fit to be published: URLs without user and password, paths without this machine's directories."""
     if isinstance(value, dict):
         return {name: public(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -197,7 +198,7 @@ def public(value: object) -> object:
 
 
 def checkout(root: Path) -> tuple[str | None, str | None]:
-    """(commit, digest of the uncommitted diff or None if clean) of a git checkout; (None, None) outside one."""
+    """Return (commit, digest of the uncommitted diff or None if clean) of a git checkout; (None, None) outside one."""
     commit = git(root, "rev-parse", "HEAD")
     if commit is None:
         return None, None
@@ -206,7 +207,7 @@ def checkout(root: Path) -> tuple[str | None, str | None]:
 
 
 def git(root: Path, *arguments: str) -> bytes | None:
-    """Standard output of a git command; None where git or the repository is missing."""
+    """Return the standard output of a git command; None where git or the repository is missing."""
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)
     except FileNotFoundError:
@@ -216,7 +217,7 @@ def git(root: Path, *arguments: str) -> bytes | None:
 
 @cache
 def host_class() -> dict:
-    """The kind of machine, without its name."""
+    """Return the kind of machine, without its name; memory in bytes."""
     return {
         "machine": platform.machine(),
         "system": platform.system(),
@@ -227,14 +228,15 @@ def host_class() -> dict:
 
 
 def slurm() -> dict:
-    """Id and attempt of the Slurm job: its first run and every requeue count. None of both outside Slurm."""
+    """Return the Slurm job's id and attempt (1 on its first run, one more at each requeue); None for both outside
+    Slurm."""
     job = os.environ.get("SLURM_JOB_ID")
     attempt = 1 + int(os.environ.get("SLURM_RESTART_COUNT", 0)) if job else None
     return {"slurm_job_id": job, "slurm_attempt": attempt}
 
 
 def environment_lock() -> dict[str, str]:
-    """Every distribution beside this interpreter with its version, read from the folders' names (cheap)."""
+    """Return name -> version of every distribution that this interpreter sees, read from the folders' names (fast)."""
     found = {}
     for folder in sys.path:
         for info in Path(folder).glob("*.dist-info"):
@@ -245,14 +247,14 @@ def environment_lock() -> dict[str, str]:
 
 @cache
 def schema() -> Callable[[object], object]:
-    """The check of a record's schema, compiled. Raises JsonSchemaValueException for what does not keep to it."""
-    import fastjsonschema  # only where a record is served
+    """Return the compiled check of the record schema. It raises JsonSchemaValueException for a violation."""
+    import fastjsonschema  # imported here: only hits need it
 
     return fastjsonschema.compile(json.loads(SCHEMA.read_bytes()))
 
 
 def mistake(record: dict) -> str | None:
-    """The first place at which a record does not keep to its schema, in one line; None if it does."""
+    """Return the first violation of the schema by a record, in one line; None if there is none."""
     from fastjsonschema import JsonSchemaValueException
 
     try:
@@ -263,39 +265,40 @@ def mistake(record: dict) -> str | None:
 
 
 def seed_of(params: dict) -> int | None:
-    """What seeds a job's random choices: its param `seed`, or the key of that name in a slice of the config."""
+    """Return a job's random seed: its param `seed`, or the key of that name in a slice of the config; None without
+    one."""
     slices = [value for value in params.values() if isinstance(value, dict)]
     return next((some["seed"] for some in (params, *slices) if "seed" in some), None)
 
 
 def external(record: dict) -> dict:
-    """Rule, script, wildcards and params of a record."""
+    """Return the rule, script, wildcards and params of a record."""
     return record["predicate"]["buildDefinition"]["externalParameters"]
 
 
 def inputs_of(record: dict) -> list[dict]:
-    """The resolved inputs and sources of a record."""
+    """Return the resolved inputs and sources of a record."""
     found = record["predicate"]["buildDefinition"]["resolvedDependencies"]
     return [item for item in found if item["annotations"]["kind"] in ("input", "source")]
 
 
 def action_of(record: dict) -> str:
-    """The action key that a record answers."""
+    """Return the action key of a record."""
     return record["predicate"]["runDetails"]["stemma_keys"]["action"]
 
 
 def metrics_of(record: dict) -> dict:
-    """What the script returned."""
+    """Return the metrics of a record: what the script returned."""
     return record["predicate"]["runDetails"]["stemma_metrics"]
 
 
 def usage_of(record: dict) -> dict:
-    """Seconds, CPU seconds, peak memory, host."""
+    """Return the cost of a record's job: seconds, CPU seconds, GPU seconds, peak memory in bytes, host."""
     return record["predicate"]["runDetails"]["stemma_usage"]
 
 
 def subjects_of(record: dict) -> dict[str, list[str]]:
-    """Output argument -> digests, in the order in which the rule declares them."""
+    """Return output argument -> digests, in the order in which the rule declares them."""
     found: dict[str, list[str]] = {}
     for subject in record["subject"]:
         found.setdefault(subject["annotations"]["output"], []).append(subject["digest"]["sha256"])

@@ -1,4 +1,4 @@
-"""A lineage graph as text, JSON or Graphviz."""
+"""Renders a lineage graph as text, JSON or Graphviz."""
 
 import json
 
@@ -6,11 +6,11 @@ from stemma.base.errors import printable
 from stemma.provenance.lineage import LOST, SOURCE, Graph, Node
 from stemma.provenance.lookup import Key
 
-SHOWN = 60  # characters of one param
+SHOWN = 60  # characters of one param that are shown
 
 
 def text(graph: Graph) -> str:
-    """A tree; a node that was shown before is named again, its branch is not."""
+    """Return a tree as text. A node that occurs again is named again without its branch."""
     lines = [headline(graph)]
     shown: set[Key] = set()
     waiting = [(root, "", "") for root in reversed(graph.roots)]
@@ -29,7 +29,7 @@ def text(graph: Graph) -> str:
 
 
 def headline(graph: Graph) -> str:
-    """What the tree is of, and how many there are."""
+    """Return the first line: what the tree is of, and how many artifacts and sources it has."""
     sources = sum(node.kind == SOURCE for node in graph.nodes.values())
     number = len(graph.nodes.keys() - graph.held) - sources
     artifacts = f"{number} artifact{'' if number == 1 else 's'}"
@@ -39,7 +39,7 @@ def headline(graph: Graph) -> str:
 
 
 def line(graph: Graph, key: Key) -> str:
-    """One node: target, rule, digest, and what is special about it."""
+    """Return the line of one node: target, rule, digest, and what is special about it."""
     node = graph.nodes[key]
     parts = [key.target, node.rule or node.kind, f"sha256 {key.sha256[:12]}"]
     for name, value in (node.origin or {}).items():
@@ -55,13 +55,13 @@ def line(graph: Graph, key: Key) -> str:
 
 
 def brief(value: object) -> str:
-    """A param on a line."""
+    """Format a param in at most SHOWN characters."""
     said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return said if len(said) <= SHOWN else said[: SHOWN - 1] + "…"
 
 
 def as_json(graph: Graph) -> str:
-    """Nodes and edges (from what was read to what was made), for programs."""
+    """Return nodes and edges (from what was read to what was made) as JSON, for programs."""
     answer = {
         "asked": graph.asked,
         "question": "used-by" if graph.downwards else "lineage",
@@ -89,7 +89,7 @@ def as_json(graph: Graph) -> str:
 
 
 def dot(graph: Graph) -> str:
-    """Graphviz: from the raw bytes on the left to what was made of them on the right."""
+    """Return the graph in Graphviz's language, from the raw bytes on the left to what was made of them on the right."""
     lines = ["digraph lineage {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
     for key, node in sorted(graph.nodes.items(), key=lambda item: item[0]):
         label = "\n".join([key.target, node.rule or node.kind, key.sha256[:12]])
@@ -99,7 +99,7 @@ def dot(graph: Graph) -> str:
 
 
 def style(graph: Graph, key: Key, node: Node) -> str:
-    """Sources round, what was asked for bold, what does not stand any more dashed."""
+    """Return a node's style: sources are round, what was asked for is bold, what is not in results/ now is dashed."""
     shape = ", shape=ellipse" if node.kind == SOURCE else ""
     if key in graph.held:
         return f"{shape}, penwidth=2"
@@ -107,16 +107,16 @@ def style(graph: Graph, key: Key, node: Node) -> str:
 
 
 def arrows(graph: Graph) -> list[tuple[Key, Key]]:
-    """(read, made) of every edge, sorted."""
+    """Return (read, made) of every edge, sorted."""
     pairs = [(near, far) for near, others in graph.edges.items() for far in others]
     return sorted(pairs if graph.downwards else [(far, near) for near, far in pairs])
 
 
 def identity(key: Key) -> str:
-    """A node's name in JSON and Graphviz: its path and as much of its digest as tells versions apart."""
+    """Return a node's id in JSON and Graphviz: its path and enough of its digest to tell versions apart."""
     return f"{key.path}@{key.sha256[:16]}"
 
 
 def quoted(said: str) -> str:
-    """A Graphviz string: quotes and backslashes escaped, lines broken."""
+    """Return a Graphviz string: quotes and backslashes escaped, line breaks as \\n."""
     return '"' + said.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

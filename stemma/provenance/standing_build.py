@@ -1,9 +1,9 @@
-"""Which artifacts in results/ are those of the build that stands there: one rule for all who read it.
+"""Decides which artifacts in results/ belong to the present build: one definition for all who ask.
 
-The build is what was asked for: all that the last complete run wanted (one that asked for all of the default target),
-and over it, path by path, what partial runs have wanted since. An artifact belongs to it if its path is in it and it
-stands there under the very expected key that was wanted. What another config left, or an older state of the code, does
-not: the report, the account, the crate and `verify` pass it over and say so. Kept in results/.records/build.json.
+The build is what was asked for: all that the last complete run wanted (one that asked for the whole default target),
+overridden path by path by what partial runs have wanted since. An artifact belongs to it if its path does and its
+pointer has the wanted expected key. Artifacts of another config or of older code do not: the report, the account, the
+crate and `verify` skip them and say so. The build is kept in results/.records/build.json.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from stemma.store import artifact
 from stemma.store.artifact import POINTERS, Pointer
 
 BUILD = POINTERS / "build.json"
-NAMED = 3  # of the artifacts that are passed over, in one line
+NAMED = 3  # skipped artifacts that are named in a line
 
 
 @dataclass(frozen=True)
 class Build:
-    """`wanted`: the expected key under which each path is to stand; `asked`: the paths that the last run wanted, and
-    whether it was `complete`. `settled`: what is not of it has left results/."""
+    """`wanted`: path -> its expected key; `asked`: the paths that the last run wanted, and whether it was `complete`;
+    `settled`: whether artifacts that are not of the build have been removed from results/."""
 
     wanted: dict[str, str]
     asked: list[str]
@@ -30,17 +30,17 @@ class Build:
     settled: bool
 
     def has(self, path: Path, pointer: Pointer) -> bool:
-        """Does what the pointer says of a path belong to it?"""
+        """Does the artifact that a pointer describes belong to the build?"""
         return self.wanted.get(str(path)) == pointer.expected
 
 
 def here() -> Build | None:
-    """The build of this directory; None where no run has said what it wants."""
+    """Return the build of this directory; None where no run has recorded one."""
     return made(Build, digest.read_json(BUILD))
 
 
 def keep(asked: dict[str, str], complete: bool) -> None:
-    """Say what a run wants: the expected key of each output. Not complete: the rest of the build stays as it was."""
+    """Record what a run wants, the expected key of each output. After a partial run the rest of the build stays."""
     before = here()
     wanted = asked if complete or before is None else before.wanted | asked
     found = Build(wanted, sorted(asked), complete, settled=True)
@@ -49,17 +49,17 @@ def keep(asked: dict[str, str], complete: bool) -> None:
 
 
 def settle() -> None:
-    """Say that what is not of the build has left."""
+    """Record that what does not belong to the build has been removed."""
     write(replace(here(), settled=True))
 
 
 def write(found: Build) -> None:
-    """Put it down."""
+    """Write the build to its file."""
     digest.write_atomically(BUILD, digest.canonical(asdict(found)))
 
 
 def standing() -> Iterator[tuple[Path, Pointer]]:
-    """Every path in results/ that has a pointer and a file, sorted."""
+    """Yield every path in results/ that has a pointer and a file, sorted."""
     for file in sorted(POINTERS.rglob("*.json")):
         path = Path("results") / file.relative_to(POINTERS).with_suffix("")
         pointer = artifact.read_pointer(path) if path.is_file() else None
@@ -76,7 +76,7 @@ class Standing:
 
     @property
     def note(self) -> str | None:
-        """A line that names the others, None where there are none."""
+        """A line that names the others; None where there are none."""
         names = sorted(str(artifact.argument(path)) for path, _ in self.others)
         if not names:
             return None
@@ -85,7 +85,8 @@ class Standing:
 
 
 def divided() -> Standing:
-    """What stands in results/, by whether it belongs to the build; where no run has said what it wants, all does."""
+    """Divide what stands in results/ by whether it belongs to the build; all of it does where no run has recorded
+    one."""
     build = here()
     found = Standing([], [])
     for path, pointer in standing():

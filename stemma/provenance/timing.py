@@ -1,4 +1,4 @@
-"""How long jobs will take, told from the records of earlier ones, and when the last of a run will have ended."""
+"""Predicts how long jobs will take, from the records of earlier ones, and when a run will end."""
 
 import heapq
 import statistics
@@ -7,7 +7,7 @@ from stemma.provenance.index import Index
 
 
 class Durations:
-    """Seconds that jobs took: the latest of the same rule and output, else the median of the rule's others."""
+    """Seconds that jobs took: the latest of the same rule and output, else the median over the rule's jobs."""
 
     def __init__(self, index: Index):
         self.same: dict[tuple[str, str], float] = {}
@@ -21,17 +21,17 @@ class Durations:
         self.usual = {rule: statistics.median(seconds) for rule, seconds in by_rule.items()}
 
     def of(self, rule: str, path: str) -> float | None:
-        """For the job of a rule whose first output is `path`; None where none of the rule was ever timed."""
+        """Return the seconds of a rule's job whose first output is `path`; None where no job of the rule was timed."""
         return self.same.get((rule, path), self.usual.get(rule))
 
 
 def time_left(
     left: dict[str, float], needs: dict[str, list[str]], slots: dict[str, int], running: set[str], room: int
 ) -> float:
-    """Seconds until all jobs of `left` (name -> seconds each still takes) have ended.
+    """Return the seconds until all jobs of `left` (name -> seconds each still takes) have ended, by simulation.
 
-    A job starts when those it needs have ended and its slots are free, of `room` in all, the longest first.
-    `running` ones have begun already. Overheads of a cluster are not in it.
+    A job starts when those it `needs` have ended and its `slots`, of `room` in all, are free; the longest go first.
+    Jobs in `running` have begun already. A cluster's overheads are not counted.
     """
     waits = {job: {other for other in needs.get(job, ()) if other in left} for job in left}
     followers: dict[str, list[str]] = {}

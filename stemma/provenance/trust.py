@@ -1,7 +1,7 @@
-"""Which records count: whole, signed by a trusted key, as the schema says, of the action that they are kept under.
+"""Decides which records count: those that a trusted key has signed, that keep to the schema and are of their action.
 
-Everything that serves, chains, shows or compares records reads them here. What is in the way of one is said once, and
-then it is as if it were not there. The store only keeps bytes; it knows nobody.
+Everything that serves, chains, shows or compares records reads them here. A record that does not count is named in one
+warning and then treated as missing. The store only keeps bytes and has no notion of trust.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,14 @@ from stemma.store.local import Store
 
 
 def shaped(envelope: bytes) -> dict | None:
-    """The record in an envelope if it is one by its form. Nobody vouches for it: to be counted, not to be served."""
+    """Return the record in an envelope if it keeps to the schema. Its signature is not checked: it may be counted, not
+    served."""
     record = opened(envelope)
     return record if record is not None and mistake(record) is None else None
 
 
 class Records:
-    """The records of a store, and of the shared one behind it, that a keyring vouches for."""
+    """The trusted records of a store and of the shared one behind it."""
 
     def __init__(self, store: Store, keyring: Keyring):
         self.store = store
@@ -33,22 +34,23 @@ class Records:
 
     @staticmethod
     def of(settings: Settings) -> "Records":
-        """Those of a run."""
+        """Return the records that a run's settings give access to."""
         return Records(Store.of(settings), Keyring(Path(settings.key), tuple(map(Path, settings.trusted))))
 
     def of_action(self, key: str) -> Iterator[tuple[bytes, dict]]:
-        """The records of an action, each with its envelope; that of the own store first."""
+        """Yield the trusted records of an action, each with its envelope, that of the own store first."""
         for where, envelope in self.store.envelopes(key):
             record = self.believed(envelope, key, where)
             if record:
                 yield envelope, record
 
     def read(self, key: str) -> dict | None:
-        """The record of an action; None where there is none."""
+        """Return the trusted record of an action; None where there is none."""
         return next((record for _, record in self.of_action(key)), None)
 
     def believed(self, envelope: bytes, key: str, where: str) -> dict | None:
-        """The record in an envelope that was found as that of an action; None, and a warning, if it is not to be."""
+        """Return the record in an envelope that was found under an action key; warn and return None if it does not
+        count."""
         try:
             record = self.checked(envelope)
             if action_of(record) != key:
@@ -59,7 +61,7 @@ class Records:
         return record
 
     def checked(self, envelope: bytes) -> dict:
-        """The record in an envelope, of whatever action. Raises Unusable with what speaks against it."""
+        """Return the record in an envelope, of whatever action. Raises Unusable, which says what is wrong."""
         record = signed(envelope, self.keyring)
         wrong = mistake(record)
         if wrong:
@@ -67,15 +69,16 @@ class Records:
         return record
 
     def verified(self, path: Path) -> tuple[Pointer, str]:
-        """Check that an artifact has, byte for byte, what a record that counts states: its pointer, which anybody may
-        have written, and the record's digest. Raises StemmaError that names the file."""
+        """Check that an artifact has exactly the bytes that a trusted record states; return its pointer and the
+        record's digest. Raises StemmaError, which names the file."""
         pointer = artifact.pointer_of(path)
         link = self.link(path, pointer)
         artifact.check(path, pointer)
         return pointer, link
 
     def link(self, path: Path, pointer: Pointer) -> str:
-        """The digest of the record that made what a pointer states. Raises StemmaError where none that counts did."""
+        """Return the digest of the trusted record that states what a pointer does. Raises StemmaError where none
+        does."""
         for envelope, record in self.of_action(pointer.action):
             made = subjects_of(record).get(pointer.output, [])
             if made[pointer.position : pointer.position + 1] == [pointer.sha256]:

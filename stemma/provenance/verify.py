@@ -1,10 +1,10 @@
-"""Is everything in results/ what its records state, and are the records what a trusted key has signed?
+"""Verifies that everything in results/ is what its records state, and that trusted keys have signed the records.
 
-Walks from artifacts to the raw bytes: the file's bytes, the pointer, the signed record, and for each input the record
-that the child names by digest, and that record's own parents (a Merkle chain); then to the installed packages that the
-records state. A fault is a forgery or a damage. What was honestly made and is out of date since (a source was edited, a
-parent was built anew) is stale: a note and no fault. Changes nothing, and does not say how to build again: `python -m
-stemma why` does.
+It walks from artifacts to the raw bytes: the file's bytes, the pointer, the signed record, and for each input the
+record that the child names by digest, with that record's own parents (a Merkle chain); then to the installed packages
+that the records state. A fault is forgery or damage. An honest artifact that is out of date (a source was edited, a
+parent rebuilt) is stale: that is a note and no fault. Nothing is changed; how to rebuild is `python -m stemma why`'s
+answer.
 """
 
 from collections import Counter
@@ -29,8 +29,8 @@ from stemma.store.local import action_named, object_name
 
 
 def verify(settings: Settings, targets: list[Path], everything: bool = False) -> "Findings":
-    """Check the targets with all their ancestors; without targets the build that stands in results/, or, `everything`,
-    what other builds left there too. StemmaError: no such artifact."""
+    """Check the targets with all their ancestors. Without targets, check the build that stands in results/ and, with
+    `everything`, what other builds left there. Raises StemmaError for a target that is no artifact."""
     verifier = Verifier(settings)
     found = [path for target in targets for path in declared(target)]
     if not targets:
@@ -44,7 +44,7 @@ def verify(settings: Settings, targets: list[Path], everything: bool = False) ->
 
 
 def declared(target: Path) -> list[Path]:
-    """The artifact that somebody means by a path: a file, or a directory by its manifest."""
+    """Return the artifact at a path: a file, or a directory's manifest. Raises StemmaError where there is none."""
     for path in (target / MANIFEST, target):
         if artifact.pointer_path(path).is_file():
             return [path]
@@ -53,8 +53,8 @@ def declared(target: Path) -> list[Path]:
 
 @dataclass
 class Findings:
-    """What was looked at, and what is wrong with it. `keys`: ids of the keys that signed the records. `others`: a line
-    about what was not looked at because it is not of the build."""
+    """What was checked, and what is wrong with it. `keys`: ids of the keys that signed the records. `others`: a line
+    about what was skipped because it does not belong to the build."""
 
     artifacts: set[str] = field(default_factory=set)
     records: set[str] = field(default_factory=set)
@@ -65,13 +65,14 @@ class Findings:
 
     @property
     def counts(self) -> str:
-        """44 artifacts, 44 records, 1 key"""
+        """The counts as text: 44 artifacts, 44 records, 1 key."""
         numbers = {"artifact": self.artifacts, "record": self.records, "key": self.keys}
         return ", ".join(f"{len(found):,} {name}{'' if len(found) == 1 else 's'}" for name, found in numbers.items())
 
 
 class Verifier:
-    """One walk: each file is hashed once, each record checked once, however many names and children it has."""
+    """One verification: each file is hashed once and each record checked once, however many names and children it
+    has."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -79,13 +80,13 @@ class Verifier:
         self.store = self.records.store
         self.findings = Findings()
         self.hashes: dict[tuple[int, int], str] = {}
-        self.sound: dict[str, dict | None] = {}  # digest of an envelope -> its record, None where it cannot be believed
+        self.sound: dict[str, dict | None] = {}  # envelope's digest -> its record, None if not trusted
         self.objects: set[str] = set()
-        self.linked: set[str] = set()  # envelopes whose own parents are looked at already
-        self.closures: Counter[str] = Counter()  # digest of a closure's description -> records that state it
+        self.linked: set[str] = set()  # envelopes whose parents were checked
+        self.closures: Counter[str] = Counter()  # digest of a closure's description -> number of records that state it
 
     def walk(self, path: Path) -> None:
-        """An artifact, then its parents as they stand, then theirs; and the chain of records behind them."""
+        """Check an artifact, then its parents as they stand, then theirs, and the chain of records behind them."""
         waiting = [path]
         while waiting:
             path = waiting.pop()
@@ -109,7 +110,7 @@ class Verifier:
                         self.note(f"{path} was made from other bytes of {parent} than stand there now")
 
     def artifact(self, path: Path) -> dict | None:
-        """Check one artifact against its pointer and its record; returns the record if there is one to trust."""
+        """Check one artifact against its pointer and its record; return the record if it can be trusted."""
         pointer = artifact.read_pointer(path)
         if pointer is None:
             return self.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
@@ -125,7 +126,7 @@ class Verifier:
         return record
 
     def content(self, path: Path, pointer: Pointer) -> None:
-        """The file, and all files that a manifest lists, have the bytes that are recorded."""
+        """Check that the file, and all files that a manifest lists, have the recorded bytes."""
         if not self.has(path, pointer.sha256) or not artifact.is_directory(path):
             return
         try:
@@ -145,7 +146,7 @@ class Verifier:
                 self.blame(f"{found} is not listed in {path}")
 
     def has(self, path: Path, sha256: str) -> bool:
-        """Has the file this digest? If not, it is named."""
+        """Check that the file has this digest; if not, it is a fault."""
         if not path.is_file():
             self.blame(f"{path} is missing")
             return False
@@ -155,7 +156,7 @@ class Verifier:
         return found == sha256
 
     def hash(self, path: Path) -> str:
-        """SHA-256 of a file; one that is hard-linked in many places is read once."""
+        """Return the SHA-256 of a file; one with several hard links is read once."""
         stat = path.stat()
         place = (stat.st_dev, stat.st_ino)
         if place not in self.hashes:
@@ -163,7 +164,8 @@ class Verifier:
         return self.hashes[place]
 
     def record_of(self, path: Path, pointer: Pointer) -> dict | None:
-        """The record that a pointer names, if it is that very one and can be believed."""
+        """Return the record that a pointer names, if it is that very record and can be trusted; otherwise it is a
+        fault."""
         place = self.store.record_path(pointer.action)
         envelope = self.stored(pointer.action)
         if envelope is None:
@@ -181,7 +183,8 @@ class Verifier:
         return record
 
     def believed(self, envelope: bytes, what: str) -> dict | None:
-        """The record in an envelope if signature, schema and stored objects are in order; else it is named, once."""
+        """Return the record in an envelope if signature, schema and stored objects are in order; otherwise it is a
+        fault."""
         sha256 = digest.of_bytes(envelope)
         if sha256 in self.sound:
             return self.sound[sha256]
@@ -201,7 +204,8 @@ class Verifier:
         return record
 
     def object(self, sha256: str, name: str, what: str) -> None:
-        """Something that a record refers to is in the store, undamaged."""
+        """Check that something a record refers to is in the store or the shared store; the own copy must be
+        undamaged."""
         if sha256 in self.objects:
             return
         self.objects.add(sha256)
@@ -211,7 +215,8 @@ class Verifier:
             self.blame(f"{what} refers to the {name} {path}, which is missing or damaged")
 
     def chain(self, path: Path, record: dict) -> None:
-        """Every record that a record descends from is there, believed, and made the bytes that its child consumed."""
+        """Check that every record a record descends from exists, is trusted, and made the bytes that its child
+        consumed."""
         waiting = [(str(path), record)]
         while waiting:
             child, record = waiting.pop()
@@ -224,7 +229,8 @@ class Verifier:
                     waiting.append((f"{item['name']} ({link[:12]})", parent))
 
     def parent(self, child: str, item: dict) -> dict | None:
-        """The record that a child names as its input's. Silent where the artifact at that path is blamed for it."""
+        """Return the record that a child names as its input's. It is no fault here where the artifact at that path has
+        one."""
         name, sha256, link = item["name"], item["digest"]["sha256"], item["annotations"]["record"]
         if link not in self.sound:
             pointer = artifact.read_pointer(Path(name))
@@ -240,14 +246,14 @@ class Verifier:
         return record
 
     def envelope(self, link: str, pointer: Pointer | None) -> bytes | None:
-        """The envelope with this digest: mostly the pointer's, else looked for among all records."""
+        """Return the envelope with this digest: mostly the pointer's, else it is searched for among all records."""
         envelope = self.stored(pointer.action) if pointer and pointer.record == link else None
         if envelope and digest.of_bytes(envelope) == link:
             return envelope
         return self.by_digest.get(link) or self.by_digest_shared.get(link)
 
     def stored(self, action: str) -> bytes | None:
-        """The envelope that is kept for an action, in the own store or else in the shared one."""
+        """Return the envelope that is kept for an action, in the own store or else in the shared one."""
         return next((envelope for _, envelope in self.store.envelopes(action)), None)
 
     @cached_property
@@ -258,13 +264,13 @@ class Verifier:
 
     @cached_property
     def by_digest_shared(self) -> dict[str, bytes]:
-        """The same of the shared store, where there is one: an ancestor's record may never have been needed here."""
+        """Every envelope of the shared store by its digest: an ancestor's record may never have been needed here."""
         names = self.store.through(lambda shared: list(shared.names("records/")), [])
         keys = filter(None, map(action_named, names))
         return {digest.of_bytes(envelope): envelope for envelope in map(self.store.shared_envelope, keys) if envelope}
 
     def source(self, path: Path, item: dict) -> None:
-        """A source in this directory still has the bytes that were read; one elsewhere is not looked for."""
+        """Note a source in this directory that is gone or changed; one elsewhere is not looked for."""
         if item["annotations"]["outside"]:
             return
         name = Path(item["name"])
@@ -274,8 +280,8 @@ class Verifier:
             self.note(f"source {name} was changed since {path} was made from it")
 
     def packages(self) -> None:
-        """The installed files of each package that a record states with the version that is here. Whether they were
-        edited before a job loaded them or after, nobody can tell."""
+        """Check the installed files of each package that a record states with the installed version. Whether they were
+        edited before a job loaded them or after cannot be known."""
         stated: Counter[tuple[str, str]] = Counter()
         for sha256, records in self.closures.items():
             description = made(Description, self.store.read_json(sha256))
@@ -288,15 +294,15 @@ class Verifier:
                 self.blame(f"package {name} {version}: {found.told}, and {of} that version; {found.remedy}")
 
     def hash_tree(self, path: Path) -> str:
-        """Digest of a source as the engine takes it."""
+        """Return the digest of a source: a file's SHA-256, or a directory's tree digest."""
         return self.hash(path) if path.is_file() else digest.of_tree(path)
 
     def blame(self, fault: str) -> None:
-        """A fault, in one line."""
+        """Add a fault, in one line, once."""
         if fault not in self.findings.faults:
             self.findings.faults.append(fault)
 
     def note(self, text: str) -> None:
-        """Something out of date, in one line."""
+        """Add a note of something out of date, in one line, once."""
         if text not in self.findings.stale:
             self.findings.stale.append(text)

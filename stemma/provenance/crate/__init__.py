@@ -1,4 +1,4 @@
-"""A run as a Provenance Run Crate, derived from its records.
+"""Describes a run as a Provenance Run Crate, derived from its records.
 
 stemma/commands/crate.py calls it. Tests: tests/stemma/provenance/crate/.
 """

@@ -1,7 +1,7 @@
-"""The entities of a Provenance Run Crate: artifacts, and for each job its action, tool, step, parameters and record.
+"""Makes the entities of a Provenance Run Crate: artifacts, and each job's action, tool, step, parameters and record.
 
-Each function adds what it names to a Crate and gives back a reference to it. What the crate is as a whole, and where
-it is written, is stemma/provenance/crate/write.py. Reads no artifact but the manifest that lists a directory.
+Each function adds what it names to a Crate and returns a reference to it. The crate as a whole is put together and
+written in stemma/provenance/crate/write.py. The only artifacts that are opened are manifests.
 """
 
 import json
@@ -31,50 +31,50 @@ Entity = dict
 
 @dataclass
 class Job:
-    """One record with the artifacts that stand for it now."""
+    """A record with the artifacts in results/ that it made."""
 
     record: dict
     artifacts: list[Artifact]
 
     @property
     def rule(self) -> str:
-        """The rule."""
+        """The rule that made them."""
         return external(self.record)["rule"]
 
     @property
     def name(self) -> str:
-        """The rule and its wildcards: unique among the jobs of one config."""
+        """The rule and its wildcards, unique among the jobs of one config."""
         wildcards = external(self.record)["wildcards"].items()
         return " ".join([self.rule, *(f"{name}={value}" for name, value in sorted(wildcards))])
 
     @property
     def id(self) -> str:
-        """Of its action."""
+        """The @id of its CreateAction."""
         return "#job/" + "/".join(quote(part, safe="=") for part in self.name.split(" "))
 
 
 @dataclass
 class Crate:
-    """The entities so far, by @id, and which artifact stands where. `root` is the directory of the crate."""
+    """The entities so far by @id, and the artifacts in results/ by path. `root` is the crate's directory."""
 
     root: Path
     standing: dict[str, Artifact]
     entities: dict[str, Entity] = field(default_factory=dict)
 
     def add(self, entity: Entity) -> Entity:
-        """The entity of this @id: the one that is there, else this one. Returned as a reference."""
+        """Add an entity unless one with its @id is there; return a reference to the one that is."""
         self.entities.setdefault(entity["@id"], entity)
         return {"@id": entity["@id"]}
 
     def append(self, reference: Entity, key: str, value: Entity) -> None:
-        """Add a value to a list of an entity, once."""
+        """Append a value to a list of an entity, unless it is in it."""
         values = self.entities[reference["@id"]].setdefault(key, [])
         if value not in values:
             values.append(value)
 
 
 def add_artifact(crate: Crate, item: Artifact) -> Entity:
-    """A file, or a directory with its manifest and what that lists."""
+    """Add a file, or a directory with its manifest and the files that it lists."""
     place = relative(item.path, crate.root)
     if not item.is_directory:
         return crate.add(file_of(place, item.pointer.sha256, item.size))
@@ -89,7 +89,7 @@ def add_artifact(crate: Crate, item: Artifact) -> Entity:
 
 
 def file_of(identifier: str, sha256: str, size: int | None = None, name: str | None = None) -> Entity:
-    """A file with its digest."""
+    """Make the entity of a file with its digest."""
     entity = {"@id": identifier, "@type": "File", "name": name or identifier.lstrip("./"), "sha256": sha256}
     if size is not None:
         entity["contentSize"] = str(size)
@@ -98,7 +98,7 @@ def file_of(identifier: str, sha256: str, size: int | None = None, name: str | N
 
 
 def add_job(crate: Crate, job: Job, main: str) -> None:
-    """The action of a job, the action that controlled it, its tool and its step."""
+    """Add a job's action, the ControlAction behind it, its tool and its step."""
     record = job.record
     step, tool = add_tool(crate, job, main)
     started, finished = times_of(record)
@@ -143,8 +143,8 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
 
 
 def add_tool(crate: Crate, job: Job, main: str) -> tuple[Entity, Entity]:
-    """(step, tool) of a job: its rule, and its script with the closure that ran. A rule has one step; its tools are
-    several where results/ holds what different states of the script made."""
+    """Add and return (step, tool) of a job: its rule, and its script with the closure that ran. A rule has one step; it
+    has several tools where results/ holds artifacts of several versions of its script."""
     script, closure = external(job.record)["script"], closure_of(job.record)
     name = f"{script}@{closure[:12]}"
     tool = crate.add(
@@ -175,7 +175,7 @@ def add_tool(crate: Crate, job: Job, main: str) -> tuple[Entity, Entity]:
 
 
 def add_parameter(crate: Crate, rule: str, kind: str, name: str, tool: Entity, value: Entity) -> Entity:
-    """The formal parameter of a rule that this value is an example of. `kind`: input, output or param."""
+    """Add the formal parameter of a rule of which `value` is an example. `kind`: input, output or param."""
     types = crate.entities[value["@id"]]["@type"]
     entity = {"@id": f"#parameter/{rule}/{kind}/{name}", "@type": "FormalParameter", "name": name}
     parameter = crate.add(entity | {"additionalType": types})
@@ -185,7 +185,7 @@ def add_parameter(crate: Crate, rule: str, kind: str, name: str, tool: Entity, v
 
 
 def add_value(crate: Crate, rule: str, name: str, value: object, tool: Entity) -> Entity:
-    """A param's value, shared by the jobs that have the same."""
+    """Add a param's value; jobs with the same value share it."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     identifier = f"#value/{rule}/{name}/{digest.of_value(value)[:12]}"
     found = crate.add({"@id": identifier, "@type": "PropertyValue", "name": name, "value": text})
@@ -194,8 +194,8 @@ def add_value(crate: Crate, rule: str, name: str, value: object, tool: Entity) -
 
 
 def add_input(crate: Crate, item: dict) -> Entity:
-    """What a job consumed: the artifact that stands there, if it has the bytes that were consumed; else a file known
-    by its digest alone, be it a source or what stood there before."""
+    """Add what a job consumed: the artifact in results/ if it has the consumed bytes; else a file that is known by its
+    digest only (a source, or an artifact that has been replaced)."""
     sha256 = item["digest"]["sha256"]
     artifact = crate.standing.get(item["name"])
     if artifact and artifact.pointer.sha256 == sha256:
@@ -204,20 +204,20 @@ def add_input(crate: Crate, item: dict) -> Entity:
 
 
 def data_id(crate: Crate, item: Artifact) -> Entity:
-    """The data entity of an artifact."""
+    """Return a reference to the data entity of an artifact."""
     place = relative(item.path.parent, crate.root) + "/" if item.is_directory else relative(item.path, crate.root)
     return {"@id": place}
 
 
 def add_record(crate: Crate, job: Job) -> Entity:
-    """The signed record: a link of the chain, by its digest."""
+    """Add the signed record, named by its digest."""
     sha256 = job.artifacts[0].pointer.record
     entity = {"@id": f"#record/{sha256}", "@type": "CreativeWork", "name": f"in-toto statement of {job.name}"}
     return crate.add(entity | {"sha256": sha256, "encodingFormat": "application/vnd.dsse.envelope.v1+json"})
 
 
 def add_connection(crate: Crate, source: str, target: Entity, step: Entity, main: str) -> None:
-    """What flows from one rule's output into another's input."""
+    """Connect one rule's output to the input of another that reads it."""
     if source not in crate.entities:
         return
     names = [identifier.removeprefix("#parameter/") for identifier in (source, target["@id"])]
@@ -228,23 +228,23 @@ def add_connection(crate: Crate, source: str, target: Entity, step: Entity, main
 
 
 def relative(path: Path, root: Path) -> str:
-    """A path as the crate names it."""
+    """Return a path relative to the crate, percent-encoded."""
     return quote(os.path.relpath(path, root))
 
 
 def times_of(record: dict) -> tuple[str, str]:
-    """When the job started and ended, ISO 8601 with an offset in digits."""
+    """Return when the job started and ended, in ISO 8601 with a numeric offset."""
     metadata = record["predicate"]["runDetails"]["metadata"]
     return tuple(metadata[name].replace("Z", "+00:00") for name in ("startedOn", "finishedOn"))
 
 
 def closure_of(record: dict) -> str:
-    """The digest of the script's closure."""
+    """Return the digest of the script's closure."""
     return record["predicate"]["runDetails"]["stemma_keys"]["closure"]
 
 
 def dependency(record: dict, kind: str, name: str | None = None) -> dict:
-    """The digest of the record's first dependency of this kind, and of this name if one is given; {} if it has none."""
+    """Return the digests of the record's first dependency of this kind (and name, if given); {} if there is none."""
     for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
         if item["annotations"]["kind"] == kind and name in (None, item["name"]):
             return item["digest"]

@@ -1,11 +1,10 @@
-"""A run as a Provenance Run Crate 0.5 (RO-Crate 1.1, Workflow Run RO-Crate), derived from its records alone.
+"""Writes a run as a Provenance Run Crate 0.5 (RO-Crate 1.1, Workflow Run RO-Crate), derived from its records alone.
 
-Every job is a CreateAction: its script the instrument, its inputs and params the object, its artifacts the result, each
-with the digest that its record states. `write_crate` also copies the workflow's files into the crate, whose root is the
-directory of the report. Artifacts lie outside of it and are named relatively, `../clean/...`: so they are the very
-files that were built, not copies, and whoever publishes a run publishes results/. Nothing here reads an artifact but
-the manifest that lists a directory, and the clock not at all: the same records give the same bytes.
-Does not verify anything; that is stemma/provenance/verify.py.
+Every job is a CreateAction: its script is the instrument, its inputs and params are the object, its artifacts the
+result, each with the digest in its record. `write_crate` also copies the workflow's files into the crate, whose root is
+the report's directory. Artifacts lie outside of it and are named by relative paths, `../clean/...`: they are the built
+files themselves, not copies, and publishing a run means publishing results/. Of the artifacts only manifests are read,
+and no clock: the same records give the same bytes. Signatures are verified elsewhere, by stemma/provenance/verify.py.
 """
 
 import json
@@ -35,7 +34,7 @@ from stemma.store.local import Store
 from stemma.store.placement import take_away, write_view
 
 METADATA = "ro-crate-metadata.json"
-WORKFLOW = "workflow"  # where the workflow's own files go, below the crate's root
+WORKFLOW = "workflow"  # the directory of the workflow's own files, below the crate's root
 CRATE = "https://w3id.org/ro/crate/1.1"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -49,8 +48,10 @@ SNAKEMAKE = "https://snakemake.github.io"
 
 
 def write_crate(records: Records, root: Path, workflow: list[Path]) -> None:
-    """Write root/ro-crate-metadata.json and root/workflow/. `workflow`: the Snakefile, then what it includes. Paths of
-    artifacts are relative to the current directory."""
+    """Write root/ro-crate-metadata.json and root/workflow/. `workflow`: the Snakefile, then the files it includes.
+
+    Artifacts' paths are relative to the current directory. Raises StemmaError where nothing with a record is in
+    results/."""
     files = {f"{WORKFLOW}/{name_of(path, workflow[0])}": path.read_bytes() for path in workflow}
     artifacts = current(records)
     if not artifacts:
@@ -58,7 +59,7 @@ def write_crate(records: Records, root: Path, workflow: list[Path]) -> None:
     store = records.store
     graph = crate_of(artifacts, root, files, store)
     for path in artifact.marked_below(root / WORKFLOW):
-        if str(path.relative_to(root)) not in files:  # of a workflow that had more files
+        if str(path.relative_to(root)) not in files:  # left by a workflow that had more files
             take_away(store, path)
             artifact.mark_path(path).unlink()
     for name, data in files.items():
@@ -68,13 +69,13 @@ def write_crate(records: Records, root: Path, workflow: list[Path]) -> None:
 
 
 def name_of(path: Path, main: Path) -> str:
-    """A workflow's file as the crate calls it: by its path below the Snakefile's directory, else its last component."""
+    """Return a workflow file's name in the crate: its path below the Snakefile's directory, else its last component."""
     house = main.resolve().parent
     return str(path.resolve().relative_to(house)) if path.resolve().is_relative_to(house) else path.name
 
 
 def crate_of(artifacts: list[Artifact], root: Path, workflow: dict[str, bytes], store: Store) -> list[Entity]:
-    """The @graph. `workflow`: the workflow's files by their name in the crate, the main one first."""
+    """Return the @graph. `workflow`: the workflow's files by their name in the crate, the main one first."""
     crate = Crate(root, {str(item.path): item for item in artifacts})
     jobs = jobs_of(artifacts)
     main = next(iter(workflow))
@@ -98,12 +99,12 @@ def crate_of(artifacts: list[Artifact], root: Path, workflow: dict[str, bytes], 
 
 
 def plain(value: object) -> object:
-    """A list of one as that one: so RO-Crate 1.1 wants it."""
+    """Replace a list of one by its element, as RO-Crate 1.1 requires."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def jobs_of(artifacts: list[Artifact]) -> list[Job]:
-    """The jobs in the order of their first artifact: parents before children."""
+    """Return the jobs in the order of their first artifact, parents before children."""
     found: dict[str, Job] = {}
     for item in artifacts:
         found.setdefault(item.pointer.action, Job(item.record, [])).artifacts.append(item)
@@ -111,7 +112,7 @@ def jobs_of(artifacts: list[Artifact]) -> list[Job]:
 
 
 def root_of(jobs: list[Job], artifacts: list[Artifact], main: str) -> Entity:
-    """The root dataset. Published when the last job ended: any later time would be that of a view."""
+    """Make the root dataset. It is published when the last job ended: later times would be those of a view."""
     return {
         "@id": "./",
         "@type": "Dataset",
@@ -126,7 +127,8 @@ def root_of(jobs: list[Job], artifacts: list[Artifact], main: str) -> Entity:
 
 
 def main_workflow(jobs: list[Job]) -> Entity:
-    """What the Snakefile is beside a file. Its version: the commit of the checkout in which the last job ran."""
+    """Make the Snakefile's properties as a workflow. Its version is the commit of the checkout that the last job ran
+    in."""
     commit = dependency(last(jobs).record, "checkout").get("gitCommit")
     return {
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
@@ -140,7 +142,7 @@ def main_workflow(jobs: list[Job]) -> Entity:
 
 
 def add_run(crate: Crate, jobs: list[Job], main: str, store: Store) -> None:
-    """The run as a whole: from the sources to what no job consumes, organized by Snakemake."""
+    """Add the run as a whole: from the sources to what no job consumes, organized by Snakemake."""
     begun = min(times_of(job.record)[0] for job in jobs)
     consumed = {item["name"] for job in jobs for item in inputs_of(job.record)}
     sources = [
@@ -161,7 +163,7 @@ def add_run(crate: Crate, jobs: list[Job], main: str, store: Store) -> None:
 
 
 def add_licences(crate: Crate, jobs: list[Job]) -> None:
-    """What jobs declare in a param `license` (SPDX) is the licence of what they made, and, all together, the run's."""
+    """License each artifact by its job's param `license` (SPDX), and the run by all of them together."""
     found = []
     for job in jobs:
         name = external(job.record)["params"].get("license")
@@ -176,16 +178,16 @@ def add_licences(crate: Crate, jobs: list[Job]) -> None:
 
 
 def unique(references: list[Entity]) -> list[Entity]:
-    """Each once, in order."""
+    """Return the references without duplicates, in order."""
     return [{"@id": identifier} for identifier in dict.fromkeys(one["@id"] for one in references)]
 
 
 def last(jobs: list[Job]) -> Job:
-    """The job that ended last."""
+    """Return the job that ended last."""
     return max(jobs, key=lambda job: times_of(job.record)[1])
 
 
 def version_of(distribution: str, jobs: list[Job], store: Store) -> str | None:
-    """Its version in the environment of the last job; None where the store does not hold that any more."""
+    """Return a distribution's version in the last job's environment; None where the store has lost that."""
     lock = made(dict[str, str], store.read_json(dependency(last(jobs).record, "environment").get("sha256", "")))
     return lock.get(distribution) if lock else None
