@@ -1,4 +1,4 @@
-"""One job: inputs verified, a hit served or the script run where it sees what is declared, the result recorded.
+"""Executes one job: verifies inputs, serves a cache hit or runs the script in a sandbox, records the result.
 
 Imports base to provenance. Tests: tests/stemma/execute/.
 """

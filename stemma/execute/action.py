@@ -1,6 +1,6 @@
-"""An action: a job with all that its key is made of, and what the store answers to it.
+"""An action: a job with everything that its key is made of, and its lookup in the store.
 
-Decides which record is served. Runs nothing and puts nothing into results/; that is stemma/execute/run.py.
+This module decides which record is served. Running the script and filling results/ is stemma/execute/run.py.
 """
 
 import time
@@ -23,7 +23,7 @@ from stemma.store.local import Store
 
 @dataclass(frozen=True)
 class Action:
-    """A job with all that its key is made of, and the records that may answer it."""
+    """A job with everything that its key is made of, and the records that may answer it."""
 
     job: Job
     records: Records
@@ -34,20 +34,20 @@ class Action:
 
     @property
     def store(self) -> Store:
-        """Where its result is kept."""
+        """The store that keeps its result."""
         return self.records.store
 
     @cached_property
     def key(self) -> str:
-        """What the store answers to."""
+        """The action key, under which the store is asked for a record."""
         job = self.job
         inputs = [(item.name, item.path, item.sha256) for item in self.inputs]
         outputs = [(name, path) for name, paths in job.outputs.items() for path in paths]
         return key_of(self.closure, job.params, inputs, outputs, job.threads, job.shell, self.numeric_class)
 
     def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
-        """Write the record of outputs that are in the store, and return it. Where the same was made before, and its
-        bytes were lost since, the first record stays: the records of its descendants name it by its digest."""
+        """Write and return the record of outputs that are in the store. If the same outputs were recorded before and
+        their bytes lost since, the first record stays: the records of its descendants name it by its digest."""
         known = self.known(outputs)
         if known:
             return known
@@ -64,46 +64,47 @@ class Action:
         )
         envelope = seal(digest.canonical(record), self.records.keyring)
         if not self.store.write_first_record(self.key, envelope):
-            known = self.served()  # of a job that ran at the same time and was faster: its result is both's
+            known = self.served()  # a job that ran at the same time was faster: use its result
             if known:
                 return known
             self.store.write_record(self.key, envelope)
         return record
 
     def surroundings(self) -> dict[str, str]:
-        """Store the descriptions of what the job runs in: their digests by name."""
+        """Store the descriptions of what the job runs in; return name -> digest."""
         return {
             "environment": self.store.add_bytes(digest.canonical(environment_lock())),
             "closure": self.store.add_bytes(self.closure.description),
         }
 
     def served(self) -> dict | None:
-        """The record whose outputs the store can serve, kept in the own store from now on."""
+        """Return a trusted record whose outputs can all be served, after adopting it; None if there is none."""
         for envelope, record in self.records.of_action(self.key):
             if all_restorable(self.store, self.job, record):
                 return self.adopt(envelope, record)
         return None
 
     def known(self, outputs: dict[str, list[str]]) -> dict | None:
-        """The record that states these outputs already, kept in the own store from now on."""
+        """Return a trusted record that states these outputs, after adopting it; None if there is none."""
         for envelope, record in self.records.of_action(self.key):
             if subjects_of(record) == outputs:
                 return self.adopt(envelope, record)
         return None
 
     def adopt(self, envelope: bytes, record: dict) -> dict:
-        """Use a record, wherever it comes from: from now on it is in the own store, with what it names. Returns it."""
+        """Write a record, wherever it comes from, to the own store with what it names; return it."""
         damaged = [sha256 for sha256 in surroundings_of(record) if not self.store.is_sound(sha256, JSON_BYTES)]
         if damaged:
-            self.surroundings()  # mostly the same as then, and so what was damaged is whole again
+            self.surroundings()  # mostly unchanged, so this repairs what was damaged
         if self.relink(record):
             envelope = seal(digest.canonical(record), self.records.keyring)
         self.store.write_record(self.key, envelope)
         return record
 
     def relink(self, record: dict) -> bool:
-        """Let a record name the records that its inputs have now, where the ones that it names are lost: a damaged
-        record is replaced by that of a second run, and gave equal bytes, or this were no hit."""
+        """Replace, in a record, lost records of its inputs by those that the inputs have now. A damaged record was
+        replaced by that of a second run, which gave equal bytes, or this would be no hit. Returns whether anything
+        changed."""
         now = {item.sha256: item.record for item in self.inputs if item.record}
         lost = [item for item in inputs_of(record) if self.has_lost(item["annotations"].get("record"), now)]
         for item in lost:
@@ -111,14 +112,14 @@ class Action:
         return bool(lost)
 
     def has_lost(self, link: str | None, now: dict[str, str]) -> bool:
-        """Is the record with this digest nowhere any more? Where the store is shared others may have it."""
+        """Is the record with this digest lost? Where there is a shared store others may have it."""
         if link is None or link in now.values() or self.store.shared is not None:
             return False
         return not self.store.has_envelope(link)
 
 
 def stored_record(action: Action) -> dict | None:
-    """The record of this action if the store can serve all its outputs; None where the script has to run."""
+    """Return the record of this action if the store can serve all its outputs; None where the script has to run."""
     record = action.served()
     if record is None and is_pinned_and_stored(action.store, action.job):
         return record_pinned(action)
@@ -136,13 +137,13 @@ def all_restorable(store: Store, job: Job, record: dict) -> bool:
             for name, paths in job.outputs.items()
             for path, sha256 in zip(paths, subjects[name], strict=True)
         )
-    except FileNotFoundError:  # a gc took a manifest between the look at it and its reading
+    except FileNotFoundError:  # gc removed a manifest before it could be read
         return False
 
 
 def is_pinned_and_stored(store: Store, job: Job) -> bool:
-    """Is the job's one file known beforehand by its `sha256` param, and here? Then nothing needs to be fetched again,
-    whatever has changed in the code that would fetch it."""
+    """Is the job's one file pinned by its `sha256` param, and in the store? Then it need not be fetched again, however
+    the code that would fetch it has changed."""
     paths = [Path(path) for paths in job.outputs.values() for path in paths]
     pin = job.params.get("sha256")
     return bool(pin) and len(paths) == 1 and not artifact.is_directory(paths[0]) and store.is_sound(pin)
@@ -156,11 +157,11 @@ def record_pinned(action: Action) -> dict:
 
 
 def is_whole(action: Action, record: dict) -> bool:
-    """Are the record and all that the job made (still) in the store?"""
+    """Are the record and all that the job made (still) in the store? Bytes are not checked."""
     paths = [action.store.record_path(action.key), *map(action.store.object_path, outputs_of(action.store, record))]
     return all(map(is_plain, paths))
 
 
 def utc_now() -> str:
-    """The time as RFC 3339, in UTC, to the second."""
+    """Return the time as RFC 3339, in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,8 +1,8 @@
-"""The child process that executes a script: output to the log, progress to the terminal, its cost measured.
+"""Runs a script in a child process: its output goes to the log, its progress to the terminal, its cost is measured.
 
 A child never outlives the build it belongs to: it is killed when the runner dies and when the snakemake process named
-in STEMMA_PARENT is gone. When the runner is told to stop it passes that on, and kills what has not ended GRACE seconds
-later: long training keeps what it did.
+in STEMMA_PARENT is gone. A runner that is told to stop passes that on, and kills what has not ended GRACE seconds
+later: so long training can save what it did.
 """
 
 import json
@@ -84,7 +84,7 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
 
 
 def metrics_in(printed: list[str], script: str) -> dict:
-    """The last line a script prints is its result."""
+    """Parse the script's result: JSON in the last line that it prints. Raises StemmaError."""
     try:
         return json.loads(printed[-1])
     except (IndexError, ValueError):
@@ -92,7 +92,7 @@ def metrics_in(printed: list[str], script: str) -> dict:
 
 
 def explain(status: int, last: str, log: Path) -> str:
-    """Why a script failed, in one line."""
+    """Return in one line why a script failed."""
     if last.startswith(ERROR):
         return f"{last.removeprefix(ERROR)} (the log is {log})"
     if status == -signal.SIGKILL:
@@ -106,15 +106,16 @@ def explain(status: int, last: str, log: Path) -> str:
 
 
 def enter(rules: Ruleset | None) -> None:
-    """In the child, before it executes: be confined, and ask the kernel for SIGKILL when the runner dies (Linux)."""
+    """Run in the child before it executes the script: confine it, and ask the kernel to kill it when the runner
+    dies."""
     if rules:
         rules.enforce()
     die_with_parent()
 
 
 def watch(child: subprocess.Popen) -> list[int]:
-    """Pass SIGTERM, SIGINT and SIGUSR1 on to the child's whole group as SIGTERM; end it when the snakemake that asked
-    for it is gone. The list that is returned will hold the signals that came."""
+    """Forward SIGTERM, SIGINT and SIGUSR1 to the child's process group as SIGTERM, and kill the group when the
+    snakemake that asked for the job is gone. The returned list is filled with the signals that arrive."""
     came: list[int] = []
 
     def stop(number: int, frame: object) -> None:
@@ -144,6 +145,6 @@ def watch(child: subprocess.Popen) -> list[int]:
 
 
 def signal_group(child: subprocess.Popen, number: int) -> None:
-    """A signal to the child and all that it started, unless it has ended."""
+    """Send a signal to the child and all that it started, unless it has ended."""
     if child.poll() is None:
         os.killpg(child.pid, number)

@@ -1,9 +1,10 @@
-"""What a job's processes may read and write, said to those who keep it: the guard in Python, Landlock in the kernel.
+"""Defines what a job's processes may read and write, for the two enforcers: the guard in Python, Landlock in the
+kernel.
 
-Read: the frozen code and the declared inputs, the packages of the environment, the system's programs and libraries.
-Written: the job's own place, its scratch space and its logs, devices. A job that fetches may read all, since what it
-fetches is pinned by its digest, and may write where every job may, and into the cache. Where the kernel has no Landlock
-the guard is all there is; the record says which it was.
+Readable are the frozen code, the declared inputs, the environment's packages, and the system's programs and libraries.
+Writable are the job's own place, its scratch space, its logs, and devices. A job that fetches may read everything,
+since what it fetches is pinned by its digest, and may also write to the cache. Where the kernel has no Landlock only
+the guard enforces this; the record says which it was.
 """
 
 import os
@@ -19,24 +20,24 @@ from stemma.store import artifact
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/nix", "/gnu", "/cvmfs")
 STATE = ("/proc", "/sys", "/run", "/var/cache", "/var/lib")
 DEVICES = ("/dev", "/tmp/nvidia-mps")
-PARTS = ("bin", "sbin", "lib", "lib64", "libexec", "include", "share", "etc")  # of what is installed below a directory
-MORE = "STEMMA_READABLE"  # further directories of the machine's software
+PARTS = ("bin", "sbin", "lib", "lib64", "libexec", "include", "share", "etc")  # folders of an installation prefix
+MORE = "STEMMA_READABLE"  # names further directories of the machine's software
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """Of one job. `own`: directories that it may write to."""
+    """What one job may read and write. `own`: directories that it may write to."""
 
     action: Action
     own: tuple[Path, ...]
 
     @property
     def zones(self) -> tuple[Path, Path]:
-        """Where nothing may be read that was not declared, even below a directory of the system."""
+        """The directories where nothing undeclared may be read, even if they lie below a directory of the system."""
         return self.action.root, Path.cwd()
 
     def inputs(self) -> Iterator[Path]:
-        """The files of the artifacts that were declared."""
+        """Yield the files of the declared artifacts."""
         for item in self.action.inputs:
             path = Path(item.path).absolute()
             if item.record is not None:
@@ -44,15 +45,16 @@ class Confinement:
                 yield from (path, *(path.parent / name for name in names))
 
     def sources(self) -> Iterator[Path]:
-        """Files and directories from outside the workflow."""
+        """Return the files and directories from outside the workflow."""
         return (Path(item.path).absolute() for item in self.action.inputs if item.record is None)
 
     def packages(self) -> list[Path]:
-        """Where Python and its packages are."""
+        """Return where Python and its packages are."""
         return [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
 
     def software(self) -> Iterator[Path]:
-        """Where the system's programs and libraries are, and those that the user's PATH and LD_LIBRARY_PATH lead to."""
+        """Yield where the system's programs and libraries are, and those that PATH, LD_LIBRARY_PATH and so on lead
+        to."""
         yield from map(Path, SYSTEM + STATE)
         for name in ("PATH", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", MORE):
             for folder in filter(os.path.isabs, os.environ.get(name, "").split(os.pathsep)):
@@ -61,7 +63,7 @@ class Confinement:
                     yield from (Path(folder).parent / part for part in PARTS)
 
     def policy(self, script: str, here: Path) -> dict:
-        """For stemma/execute/guard.py."""
+        """Return the policy that stemma/execute/guard.py enforces."""
         closure, root = self.action.closure, self.action.root
         trees = [*self.packages(), *self.own, *self.sources()]
         return {
@@ -75,7 +77,7 @@ class Confinement:
         }
 
     def ruleset(self) -> Ruleset | None:
-        """For the kernel; None where it has no Landlock. To be closed."""
+        """Return the kernel's ruleset, which the caller closes; None where there is no Landlock."""
         if not version():
             return None
         closure = self.action.closure
@@ -86,14 +88,14 @@ class Confinement:
         rules.allow(READ, [*self.packages(), *self.sources()])
         for tree in self.software():
             rules.allow(READ, outside(tree, self.zones))
-        # The kernel lets a file be linked only to where no more may be done with it.
+        # The kernel allows a hard link only in a directory that grants no more rights than the file has.
         inputs = list(self.inputs())
         rules.allow(OF_FILES if closure.links else READ, inputs)
         rules.allow(REFER, {path.parent for path in inputs} if closure.links else ())
         return rules
 
     def described(self) -> str:
-        """What keeps it, for the record."""
+        """Return what enforces the confinement, for the record."""
         kernel = f"Landlock ABI {version()}" if version() else ""
         if self.action.closure.network:
             return f"{kernel}, writes alone" if kernel else "nothing"
@@ -101,7 +103,7 @@ class Confinement:
 
 
 def outside(tree: Path, zones: tuple[Path, ...]) -> list[Path]:
-    """The parts of a tree that are in none of the zones, as they are now: the tree itself if no zone is in it."""
+    """Return the parts of a tree that lie in none of the zones now: the tree itself if it contains no zone."""
     tree = tree.resolve()
     if any(tree.is_relative_to(zone) for zone in zones):
         return []

@@ -1,11 +1,11 @@
-"""Runs a script as __main__ under a guard: what it opens in the repository or the run's directory must be declared.
+"""Runs a script as __main__ under a guard that stops it from opening anything undeclared in the repository or the run's
+directory.
 
 A copy of this file lies as sitecustomize.py in the frozen code of each job (stemma/execute/sandbox.py), its policy
 beside it, so every Python process of the job is guarded before it imports anything else; `python .../sitecustomize.py
 SCRIPT ...` then becomes the script. An undeclared file or directory (a module outside the closure, a data file that no
 DATA_FILES names, another rule's artifact) and a connection beyond this machine end the process at once with one error
-line. It watches Python's audit events, so what native code opens is not seen here. Stands alone: imports nothing of the
-engine.
+line. It watches Python's audit events, so what native code opens is not seen here. It imports nothing of the engine.
 """
 
 import json
@@ -28,13 +28,13 @@ def install() -> None:
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), POLICY), "rb") as file:
         policy = json.load(file)
     zones, trees = tuple(policy["zones"]), tuple(policy["trees"])
-    sys.path[:] = [path for path in sys.path if not below(path, zones) or below(path, trees)]  # a .pth may name them
-    if not policy["network"]:  # what is fetched is pinned by its digest, wherever it came from
+    sys.path[:] = [path for path in sys.path if not below(path, zones) or below(path, trees)]  # from a .pth file
+    if not policy["network"]:  # a job with network access is not guarded: its results are pinned
         sys.addaudithook(watch(policy))
 
 
 def become(script: str) -> None:
-    """Execute a script as the program that this process is."""
+    """Execute a script as this process's main program."""
     main = sys.modules["__main__"] = ModuleType("__main__")
     main.__file__ = script
     code = SourceFileLoader("__main__", script).get_code(
@@ -44,12 +44,12 @@ def become(script: str) -> None:
 
 
 def watch(policy: dict):
-    """The audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "here": path,
+    """Return the audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "here": path,
     "directory": path, "network": bool}.
 
-    All paths are absolute. Within `zones` a path may be opened or listed if it is one of `trees` or below one; outside
-    everything may. `code`: files that the job has a frozen copy of. What is not in the working directory `here` is
-    taken to be meant in the run's `directory`.
+    All paths are absolute. Within `zones` a path may be opened or listed only if it is one of `trees` or below one;
+    outside everything may be. `code`: files of which the job has a frozen copy. A path below the working directory
+    `here` that does not exist is reported as one in the run's `directory`.
     """
     script, here, directory = policy["script"], policy["here"], policy["directory"]
     zones, trees, code = tuple(policy["zones"]), tuple(policy["trees"]), frozenset(policy["code"])
@@ -84,12 +84,12 @@ def watch(policy: dict):
 
 
 def below(path: str, trees: tuple[str, ...]) -> bool:
-    """Is the path one of these directories, or in one?"""
+    """Is the path one of these directories, or below one?"""
     return any(path.startswith(tree) and path[len(tree) : len(tree) + 1] in ("", "/") for tree in trees)
 
 
 def destination(event: str, arguments: tuple) -> str | None:
-    """The host that a socket event is about; None for sockets within this machine."""
+    """Return the host that a socket event is about; None for sockets within this machine."""
     if event in ("socket.connect", "socket.sendto"):
         socket, address = arguments[0], arguments[1]
         return str(address[0]) if socket.family in INET and isinstance(address, tuple) else None

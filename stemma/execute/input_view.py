@@ -1,9 +1,9 @@
-"""A job's inputs as its script sees them: every file and every directory of its own, and beside it nothing.
+"""Lays out a job's inputs for its script: every file of each declared artifact, and nothing else.
 
-In results/ an artifact's directory may hold more than its manifest lists: what another config left there, what a person
-put there, what belongs to another artifact. A script that lists the directory it is given must not see that. So it is
-given a directory in the job's workspace with a link for each file of the manifest, below the path that the artifact is
-declared at. Links and no copies: an input costs a few microseconds a file, whatever its size.
+In results/ an artifact's directory may hold more than its manifest lists: files of another config, of the user, of
+another artifact. A script that lists the directory it is given must not see those. So it is given a directory in the
+job's workspace with a symbolic link for each file of the manifest, below the path where the artifact is declared. Links
+instead of copies: an input costs a few microseconds a file, whatever its size.
 """
 
 import re
@@ -16,7 +16,7 @@ FOLDER = ".inputs"  # in the workspace, beside a folder for each output
 
 
 def lay_out(inputs: dict[str, list[str]], workspace: Path) -> dict[str, list[Path]]:
-    """The paths that a script is given for its job's declared inputs, which were verified."""
+    """Link the declared inputs, which were verified, into the workspace; return argument -> paths for the script."""
     folder = workspace / FOLDER
     each = [(name, Path(path)) for name, paths in inputs.items() for path in paths]
     found: dict[str, list[Path]] = {}
@@ -30,11 +30,11 @@ def lay_out(inputs: dict[str, list[str]], workspace: Path) -> dict[str, list[Pat
 
 
 def link(source: Path, target: Path) -> None:
-    """A symbolic link: a hard one would change the time that says when a file was last touched."""
+    """Make a symbolic link: a hard one would change the file's ctime, by which an edit is noticed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.symlink_to(source.absolute())
 
 
 def declared(text: str, workspace: Path) -> str:
-    """What a script says of its inputs, by the paths they are declared at."""
+    """Replace paths of this layout in a script's text by the paths where the inputs are declared."""
     return re.sub(re.escape(f"{workspace / FOLDER}/") + r"\d+/", "", text)

@@ -1,7 +1,7 @@
-"""Landlock: the kernel lets a process and all that it starts read and write in named places alone (Linux 5.19, ABI 2).
+"""Landlock: the kernel restricts where a process and all that it starts may read and write (Linux 5.19, ABI 2).
 
-It holds for native code and for other programs as for Python, for root as for others; no rights are needed. It does not
-hide that a file exists, its size and its times, and it knows no hosts. See landlock(7).
+It binds native code and other programs as well as Python, root as well as others, and needs no privileges. It does not
+hide a file's existence, size or times, and does not restrict the network. See landlock(7).
 """
 
 import ctypes
@@ -17,11 +17,11 @@ GET_VERSION, PATH_BENEATH = 1, 1
 PR_SET_NO_NEW_PRIVS = 38
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REFER, TRUNCATE = 1 << 13, 1 << 14
-CHANGES = sum(1 << bit for bit in range(4, 13))  # of a directory: make and remove files of each kind
+CHANGES = sum(1 << bit for bit in range(4, 13))  # in a directory: make and remove files of each kind
 READ = EXECUTE | READ_FILE | READ_DIR
 WRITE = WRITE_FILE | CHANGES | REFER | TRUNCATE
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
-OLDEST = 2  # ABI 1 lets nothing be renamed from one directory to another
+OLDEST = 2  # ABI 1 forbids renames between directories
 
 
 class PathBeneath(ctypes.Structure):
@@ -33,7 +33,7 @@ class PathBeneath(ctypes.Structure):
 
 @cache
 def version() -> int:
-    """The kernel's ABI of Landlock; 0 where it has none that serves."""
+    """Return the ABI version of the kernel's Landlock; 0 where there is none, or one older than OLDEST."""
     if platform.system() != "Linux":
         return 0
     found = ctypes.CDLL(None).syscall(CREATE_RULESET, None, ctypes.c_size_t(0), GET_VERSION)
@@ -41,7 +41,7 @@ def version() -> int:
 
 
 class Ruleset:
-    """What may be done where; all that is not said is refused. `reads`: are reads restricted, too, or writes alone?"""
+    """What may be done where; everything else is refused. `reads`: whether reads are restricted too, or only writes."""
 
     def __init__(self, reads: bool):
         self.handled = (WRITE | (READ if reads else 0)) & (~0 if version() > OLDEST else ~TRUNCATE)
@@ -49,7 +49,7 @@ class Ruleset:
         self.number = call(CREATE_RULESET, ctypes.byref(attributes), ctypes.sizeof(attributes), 0)
 
     def allow(self, rights: int, paths: Iterable[Path]) -> None:
-        """Allow this on files, and on directories with all that is or will be in them, as far as they exist."""
+        """Grant rights on files, and on directories with all that is or will be in them; missing paths are skipped."""
         for path in paths:
             try:
                 place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -66,18 +66,18 @@ class Ruleset:
                 os.close(place)
 
     def enforce(self) -> None:
-        """From now on, for this thread and all that it starts. There is no way back."""
+        """Restrict this thread and all that it starts, irrevocably."""
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         call(RESTRICT_SELF, self.number, 0)
 
     def close(self) -> None:
-        """Give the kernel's object back."""
+        """Close the kernel's object."""
         os.close(self.number)
 
 
 def call(number: int, *arguments: object) -> int:
-    """A system call. OSError where it fails."""
+    """Make a system call. Raises OSError where it fails."""
     libc = ctypes.CDLL(None, use_errno=True)
     found = libc.syscall(number, *(ctypes.c_size_t(a) if isinstance(a, int) else a for a in arguments))
     if found < 0:

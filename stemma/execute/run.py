@@ -1,4 +1,4 @@
-"""Run one job through the store: verify inputs, compute the action key, serve a hit or run the script, keep the record.
+"""Runs one job through the store: verifies inputs, computes the action key, serves a hit or runs the script, records.
 
 `python -m stemma run SCRIPT --rule ... --input name=path ... --output name=path ... --params JSON` is what every rule's
 shell line calls. The script itself runs in a child process, in a place of its own (stemma/execute/sandbox.py).
@@ -28,11 +28,13 @@ from stemma.store.artifact import Pointer
 from stemma.store.placement import restore
 
 ATTEMPTS = 3
-TOLD = "STEMMA_TOLD"  # set where somebody else says what has become of each job
+TOLD = "STEMMA_TOLD"  # set where snakemake's own log says what has become of each job
 
 
 def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
-    """Make the job's outputs stand at their paths: "hit", or "run" if its script was run. Raises StemmaError."""
+    """Put the job's outputs in place; return "hit", or "run" if its script was run. Raises StemmaError.
+
+    `root`: the repository; `log`: the file for the script's output."""
     begun = time.monotonic()
     closure = closure_of(Path(job.script), root)
     as_asked(job, job.script, closure.key, "its code was changed")
@@ -49,9 +51,9 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
 
 
 def settle(action: Action, steady: Steady, config: str, log: Path) -> tuple[dict, bool]:
-    """Serve the action or run it, and put its outputs in place: its record, and whether it ran.
+    """Serve the action or run it, and put its outputs in place; return its record and whether the script ran.
 
-    A gc at the same time may take what was not yet in use; that shows afterwards, and then the job is done again.
+    A concurrent gc may remove what was not yet in use; that shows afterwards, and then the job is done again.
     """
     ran = False
     for _ in range(ATTEMPTS):
@@ -71,7 +73,7 @@ def settle(action: Action, steady: Steady, config: str, log: Path) -> tuple[dict
 
 
 def put_in_place(action: Action, record: dict, config: str) -> bool:
-    """Publish, and see afterwards that all is still in the store."""
+    """Publish the outputs in results/; False if the store has lost some of them meanwhile (to a concurrent gc)."""
     try:
         publish(action, record, config)
     except FileNotFoundError:
@@ -82,7 +84,7 @@ def put_in_place(action: Action, record: dict, config: str) -> bool:
 
 
 def resolve_inputs(job: Job, records: Records) -> list[Input]:
-    """Digest of every input: artifacts are verified against their records, sources are measured."""
+    """Return the digest of every input: artifacts are verified against their records, sources are hashed."""
     found = []
     for name, paths in sorted(job.inputs.items()):
         for path in paths:
@@ -99,21 +101,21 @@ def resolve_inputs(job: Job, records: Records) -> list[Input]:
 
 
 def as_asked(job: Job, path: str, key: str, otherwise: str) -> None:
-    """Raise Outdated unless the job finds what it was asked to be made from: its expected key says so, and who reads
-    it later believes that."""
+    """Raise Outdated unless the job finds what it was planned with: later readers trust the expected key that it
+    bears."""
     if not key.startswith(job.made_from.get(path, "")):
         raise Outdated(otherwise)
 
 
 def build(action: Action, steady: Steady, workspace: Path, log: Path) -> dict:
-    """Run the script in a workspace of the store, take its outputs in, write the record and return it."""
+    """Run the script in a workspace of the store, store its outputs, write the record and return it."""
     job, store = action.job, action.store
     sandbox = Sandbox.of(action, workspace, log)
     started, clock = utc_now(), time.monotonic()
     try:
         result = run_script(sandbox, log, describe(job))
     except StemmaError:
-        steady.check(action.inputs)  # if it is that, it explains the failure
+        steady.check(action.inputs)  # a source that changed meanwhile explains the failure
         raise
     finally:
         sandbox.tidy()
@@ -139,7 +141,7 @@ def build(action: Action, steady: Steady, workspace: Path, log: Path) -> dict:
 
 
 def publish(action: Action, record: dict, config: str) -> None:
-    """Link the outputs to their declared paths, each with its pointer."""
+    """Put the outputs at their declared paths, each with its pointer."""
     job, store, key = action.job, action.store, action.key
     sha256_of_record = digest.of_file(store.record_path(key))
     subjects = subjects_of(record)
@@ -152,27 +154,27 @@ def publish(action: Action, record: dict, config: str) -> None:
 
 
 def describe(job: Job) -> str:
-    """What the person who waits calls this job: the place of its first output."""
+    """Return the job's name for the user: the path of its first output."""
     return str(artifact.argument(Path(next(iter(job.outputs.values()))[0])))
 
 
 def stage_of(job: Job) -> str:
-    """The stage, from the script's path scripts/<stage>/<rule>.py."""
+    """Return the stage, from the script's path scripts/<stage>/<rule>.py."""
     return Path(job.script).parent.name
 
 
 def report(job: Job, how: str, seconds: float) -> None:
-    """One line per job: stage, rule, target, hit or run, seconds; unless the snakemake that asked for it says so."""
+    """Print one line per job (stage, rule, target, hit or run, seconds), unless the calling snakemake prints it."""
     if not os.environ.get(TOLD):
         print(line(stage_of(job), job.rule, describe(job), how, seconds, more(job)), file=sys.stderr, flush=True)
 
 
 def more(job: Job) -> int:
-    """How many outputs it has beside the one that it is called by."""
+    """Return how many outputs the job has beside the one that names it."""
     return sum(map(len, job.outputs.values())) - 1
 
 
 def line(stage: str, rule: str, target: str, how: str, seconds: float, others: int) -> str:
-    """What a job has done, in columns. `others`: outputs beside the target."""
+    """Format what a job has done, in columns. `others`: number of outputs beside the target."""
     shown = f"{target} +{others}" if others else target
     return f"{stage:<12} {rule:<15} {shown:<42} {how}  {seconds:6.1f} s"

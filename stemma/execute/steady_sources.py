@@ -1,9 +1,9 @@
-"""Did the files that a job reads stand still from before they were hashed until it had read them?
+"""Checks that the files which a job reads did not change from before they were hashed until it had read them.
 
-An artifact or a source that is edited meanwhile would give a result that its key does not tell of. Files are known by
-size, time of modification and inode. Of a source the time of the inode's last change counts as well, which nobody can
-set: where it alone differs (a link was made, a mode changed, or the time of an edit was set back), the source is hashed
-again. Not of an artifact: the store links its files at any time. Reads no file unless it has to.
+A result of a file that was edited meanwhile would not match its key. Files are compared by size, mtime and inode. For a
+source the ctime counts as well, which nobody can set: where only that differs (a link was made, a mode changed, or the
+mtime of an edit was set back), the source is hashed again. For an artifact it does not count: the store links its files
+at any time. Other files are not read.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from stemma.store import artifact
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a file system says of a file."""
+    """A file's stat: size in bytes, mtime and ctime in nanoseconds, device and inode."""
 
     size: int
     modified: int
@@ -28,12 +28,12 @@ class Stamp:
 
     @staticmethod
     def of(path: Path) -> "Stamp":
-        """The stamp of a file, now. Links are followed."""
+        """Return the stamp of a file as it is now. Links are followed."""
         stat = path.stat()
         return Stamp(stat.st_size, stat.st_mtime_ns, (stat.st_dev, stat.st_ino), stat.st_ctime_ns)
 
     def is_same(self, other: "Stamp | None") -> bool:
-        """Equal, but for the time of the inode's change?"""
+        """Are they equal except for the ctime?"""
         mine = self.size, self.modified, self.inode
         return other is not None and mine == (other.size, other.modified, other.inode)
 
@@ -47,7 +47,7 @@ class Steady:
         self.sources = stamps(Path(path) for paths in job.sources.values() for path in paths)
 
     def check(self, inputs: list[Input]) -> None:
-        """Raise StemmaError if a file is not what it was. `inputs`: what was hashed in between."""
+        """Raise StemmaError if a file has changed. `inputs`: what was hashed in between."""
         for item in inputs:
             path = Path(item.path)
             if item.record is None:
@@ -56,7 +56,7 @@ class Steady:
                 self.compare(self.inputs, stamps(members(path)), members(path))
 
     def check_source(self, path: Path, sha256: str) -> None:
-        """The same for a file or a tree from outside the workflow."""
+        """Raise StemmaError if a file or tree from outside the workflow has changed."""
         before = {file: stamp for file, stamp in self.sources.items() if file.is_relative_to(path)}
         now = stamps([path])
         self.compare(before, now, before.keys() | now.keys())
@@ -64,23 +64,23 @@ class Steady:
             raise StemmaError(self.verdict(path))
 
     def compare(self, before: dict[Path, Stamp], now: dict[Path, Stamp], files: Iterable[Path]) -> None:
-        """Raise StemmaError for the first of some files that came, went or has changed."""
+        """Raise StemmaError for the first of some files that was added, removed or changed."""
         for file in files:
             if file not in before or not before[file].is_same(now.get(file)):
                 raise StemmaError(self.verdict(file))
 
     def verdict(self, path: Path) -> str:
-        """The error line."""
+        """Return the error line."""
         return f"{path} was changed while {self.rule} read it, so the result is dropped; run again"
 
 
 def members(path: Path) -> list[Path]:
-    """The files that an artifact consists of."""
+    """Return the files that an artifact consists of."""
     return [path, *(path.parent / name for name in artifact.listed(path))] if artifact.is_directory(path) else [path]
 
 
 def stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
-    """Of files, and of every file of trees."""
+    """Return the stamps of files, and of every file in directories; missing files are left out."""
     found = {}
     for path in paths:
         for file in digest.files_below(path) if path.is_dir() else [path]:

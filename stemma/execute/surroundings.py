@@ -1,9 +1,10 @@
-"""The environment of a job: made from nothing, so what the user or the machine has set reaches no result unseen.
+"""Builds a job's environment variables from nothing, so that no setting of the user or machine can change a result
+unseen.
 
-Three kinds of variables are in it. What the engine sets (`given`), which fixes what libraries would else take from the
-machine. What names the job's own places (stemma/execute/sandbox.py). And what may pass from the surroundings
-(`passed`), as a job could not work without it: each is in the numeric class, or in the record by its name. Jobs that
-fetch get more of it, since what they fetch is pinned by its digest: how the user's network, pip and apt are configured.
+There are three kinds of variables. Those that the engine sets (`given`) fix what libraries would otherwise take from
+the machine. Others name the job's own places (stemma/execute/sandbox.py). A few are inherited (`passed`), since a job
+could not work without them: each of these is in the numeric class, or in the record by its name. Jobs that fetch
+inherit more, as their results are pinned by digest: how the user's network, pip and apt are configured.
 """
 
 import hashlib
@@ -14,8 +15,8 @@ from stemma.code import numeric
 from stemma.code.closure import Closure
 from stemma.provenance.record import Job
 
-# Where programs and libraries are, which GPUs may be used, how long a job may take, what Slurm says of its job, how
-# ranks reach each other. Those that change bytes are in the numeric class.
+# These say where programs and libraries are, which GPUs may be used, how long a job may take, what Slurm knows of its
+# job, and how ranks reach each other. Those that change bytes are in the numeric class.
 PASSED = (
     "PATH", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "PYTORCH_CUDA_ALLOC_CONF",
     "STEMMA_TIME_LIMIT", "STEMMA_HANG_SECONDS", "STEMMA_NODES",
@@ -31,7 +32,7 @@ FETCHING_PREFIXES = ("PIP_",)
 
 
 def given(job: Job) -> dict[str, str]:
-    """Variables that fix what a process would else take from its surroundings."""
+    """Return variables that fix what a process would otherwise take from its surroundings."""
     threads = str(job.threads)
     return numeric.environment(job.numeric) | {
         "PYTHONHASHSEED": "0",
@@ -56,7 +57,7 @@ def given(job: Job) -> dict[str, str]:
 
 
 def passed(closure: Closure, surroundings: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What of the surroundings a job with this closure gets."""
+    """Return the variables that a job with this closure inherits."""
     names, prefixes = PASSED, PASSED_PREFIXES
     if closure.network:
         names, prefixes = names + FETCHING, prefixes + FETCHING_PREFIXES
@@ -64,12 +65,12 @@ def passed(closure: Closure, surroundings: Mapping[str, str] = os.environ) -> di
 
 
 def shown(variables: dict[str, str]) -> dict[str, str]:
-    """What passed, as a record may state it: paths by their digest, of what may hold a secret that it was there."""
+    """Return inherited variables as a record may state them: paths by digest, possible secrets only as set."""
     return {name: shown_value(name, value) for name, value in sorted(variables.items())}
 
 
 def shown_value(name: str, value: str) -> str:
-    """One value."""
+    """Return one value as a record may state it."""
     if name in FETCHING or name.startswith(FETCHING_PREFIXES):
         return "(set)"
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16] if "/" in value else value

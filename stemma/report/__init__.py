@@ -1,4 +1,4 @@
-"""A run's page and account, filled from records.
+"""Renders a run's HTML page and its summary in the terminal, from records.
 
 Imports base to provenance. Tests: tests/stemma/report/.
 """

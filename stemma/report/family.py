@@ -1,19 +1,19 @@
-"""Who descends from whom among the artifacts that stand here: the lists and small trees that a page shows.
+"""Lists ancestors and descendants among the artifacts that stand here, as the small trees that a page shows.
 
-From records' inputs alone. What it does not do: look at other configs' artifacts, for which `python -m stemma lineage`
-and `used-by` read every record.
+They come from records' inputs alone. For artifacts of other configs `python -m stemma lineage` and `used-by` read every
+record.
 """
 
 from dataclasses import dataclass
 
 from stemma.provenance.catalogue import Artifact
 
-LINES = 40  # of a tree; a page shows the beginning, the command all
+LINES = 40  # lines of a tree on a page; the command prints all
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a tree: how deep, what, and whether it was shown above with what hangs on it."""
+    """One line of a tree: depth, name, and whether it was shown above with its branch."""
 
     depth: int
     name: str
@@ -33,16 +33,16 @@ class Family:
                 self.children.setdefault(name, []).append(str(item.path))
 
     def ancestors(self, path: str) -> tuple[list[Line], int]:
-        """(the tree above, down to its sources; how many lines were left out)."""
+        """Return (lines of the tree of ancestors, down to sources; how many lines were left out)."""
         return tree(path, self.parents)
 
     def descendants(self, path: str) -> tuple[list[Line], int]:
-        """(the tree of all made from it; how many lines were left out)."""
+        """Return (lines of the tree of descendants; how many lines were left out)."""
         return tree(path, self.children)
 
 
 def tree(root: str, edges: dict[str, list[str]]) -> tuple[list[Line], int]:
-    """Depth first, each name unfolded where it comes first."""
+    """Walk a tree depth first; each name's branch is shown where the name comes first."""
     lines: list[Line] = []
     seen: set[str] = set()
     waiting = [(1, name) for name in reversed(edges.get(root, []))]

@@ -1,6 +1,7 @@
-"""The page of a run: a poster filled from records, with a register of every artifact. One HTML file, no network.
+"""Renders the page of a run: a poster filled from records, with a register of every artifact. One HTML file, no
+network.
 
-Every text is escaped by the template engine; style and script are allowed by digest alone (Content-Security-Policy), so
+The template engine escapes every text; style and script are allowed by digest alone (Content-Security-Policy), so
 nothing in a document, a name or a record can act on the page. The same records and artifacts give the same bytes.
 """
 
@@ -24,9 +25,9 @@ from stemma.store.local import Store
 from stemma.store.placement import write_view
 
 TEMPLATES = Path(__file__).with_name("templates")
-RECORDS = 1_500_000  # bytes of records on a page; after that it names the command that prints one
+RECORDS = 1_500_000  # bytes of records on a page; beyond that the page names the command that prints one
 ENTRIES = 500  # artifacts in the register; the poster's figures count all
-IMAGE = 300_000  # bytes of an SVG artifact that is shown
+IMAGE = 300_000  # bytes of the largest SVG artifact that is shown
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Entry:
 
 
 def write_report(settings: Settings, description_file: Path, page: Path) -> None:
-    """Write the page that a poster's description makes of what stands in results/."""
+    """Write the page: the poster's description filled with what stands in results/."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -91,12 +92,13 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
     write_view(Store.of(settings), page, text.encode())
 
 
-# Linked from the page where they are.
+# These are linked from the page where they exist.
 BESIDE = ("records.pem", "models.pem", "ro-crate-metadata.json", "../clean.croissant.json")
 
 
 def faults_of(settings: Settings, artifacts: list[Artifact]) -> dict[Path, str | None]:
-    """What is wrong with each artifact, its record or the records behind it, as `verify` says it; None: nothing."""
+    """Return what is wrong with each artifact, its record or the records behind it, as `verify` says it; None:
+    nothing."""
     verifier = Verifier(settings)
     found: dict[Path, str | None] = {}
     for item in artifacts:
@@ -110,7 +112,7 @@ def faults_of(settings: Settings, artifacts: list[Artifact]) -> dict[Path, str |
 
 
 def add_rest(stage: description.Stage, blocks: list[description.Filled], nameless: list[Artifact]) -> None:
-    """What a stage built and no block names gets a block of its own, so that nothing is hidden."""
+    """Give the artifacts of a stage that no block names a block of their own, so that nothing is hidden."""
     rest = [item for item in nameless if item.stage == stage.folder]
     if rest:
         block = description.Block("MORE", "Also built", "What this stage made besides")
@@ -119,7 +121,7 @@ def add_rest(stage: description.Stage, blocks: list[description.Filled], nameles
 
 
 def register(artifacts: list[Artifact], faults: dict[Path, str | None]) -> list[Entry]:
-    """The artifacts with their families and records: the first ENTRIES, before all others those that are at fault."""
+    """Return the artifacts with their families and records: the first ENTRIES, faulty ones before all others."""
     family = Family(artifacts)
     together: dict[str, list[str]] = {}
     for item in artifacts:
@@ -156,21 +158,21 @@ def register(artifacts: list[Artifact], faults: dict[Path, str | None]) -> list[
 
 
 def words(params: object) -> list[str]:
-    """The short texts among an artifact's params: its source, its licence, its domain."""
+    """Return the short texts among an artifact's params: its source, its licence, its domain."""
     if isinstance(params, dict):
         return [word for value in params.values() for word in words(value)]
     return [params] if isinstance(params, str) and len(params) < 80 else []
 
 
 def image(item: Artifact) -> str | None:
-    """An SVG artifact as a data URI: as an image, nothing inside it can act on the page. None for anything else."""
+    """Return an SVG artifact as a data URI (in an <img> it cannot act on the page); None for anything else."""
     if item.path.suffix != ".svg" or item.size > IMAGE:
         return None
     return "data:image/svg+xml;base64," + base64.b64encode(item.path.read_bytes()).decode()
 
 
 def compared(artifacts: list[Artifact], reference: dict) -> dict:
-    """This run's figures beside those of another."""
+    """Return this run's figures beside those of the poster's reference."""
     if not reference:
         return {}
     pairs = [(figures(artifacts, [row]), row["beside"]) for row in reference["rows"]]
@@ -178,7 +180,7 @@ def compared(artifacts: list[Artifact], reference: dict) -> dict:
 
 
 def usage(artifacts: list[Artifact]) -> dict:
-    """What all jobs cost: each once, however many outputs it has."""
+    """Return what all jobs cost together; a job with several outputs counts once."""
     jobs = list({item.pointer.action: item.usage for item in artifacts}.values())
     return {
         "jobs": len(jobs),
@@ -190,7 +192,7 @@ def usage(artifacts: list[Artifact]) -> dict:
 
 
 def source_hash(text: str) -> str:
-    """How a Content-Security-Policy names an inline style or script."""
+    """Return the name of an inline style or script in a Content-Security-Policy: its SHA-256."""
     if "</" in text:
         raise StemmaError("stemma/report/templates: a style or script must not hold '</'; it would end itself")
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,7 +1,7 @@
-"""A line chart as inline SVG: axes, ticks, series, levels. It stretches with its box while its text keeps its size.
+"""Draws a line chart as inline SVG: axes, ticks, series, levels. It stretches with its box; its text keeps its size.
 
 Positions across are in percent and down in pixels; colours are classes (s0, s1, ...) of the page's style, so that the
-chart follows light and dark. What it does not do: choose what to draw, bars (plain HTML in the template), interaction.
+chart follows light and dark. Bars are plain HTML in the template; what is drawn is chosen by stemma/report/poster.py.
 """
 
 import html
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from stemma.base.wording import short
 
 HEIGHT = 200  # pixels of the plot's field
-POINTS = 400  # of a series; of a longer one the least and the greatest of each stretch
-MARKED = 12  # a series of at most so many points shows them
+POINTS = 400  # of a series; a longer one keeps the minimum and maximum of each stretch
+MARKED = 12  # a series of at most so many points shows them as dots
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Level:
 
 
 def chart(title: str, series: list[Series], levels: list[Level], x_label: str, y_label: str) -> str:
-    """The SVG element. `series` must hold at least one point."""
+    """Return the SVG element. `series` must hold at least one point."""
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points] + [level.y for level in levels]
     x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(ys), max(ys))
@@ -72,7 +72,7 @@ def chart(title: str, series: list[Series], levels: list[Level], x_label: str, y
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) from at most `low` to at least `high`."""
+    """Return round numbers (1, 2 or 5 times a power of ten apart) from at most `low` to at least `high`."""
     if low == high:
         return [low]
     rough = (high - low) / wanted
@@ -85,7 +85,7 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most POINTS points that keep every peak: of each stretch the least and the greatest, in their order."""
+    """Return at most POINTS points that keep every peak: of each stretch the minimum and maximum, in their order."""
     if len(points) <= POINTS:
         return points
     stretch = math.ceil(len(points) / (POINTS // 2))

@@ -1,7 +1,7 @@
-"""A poster: stages, their blocks, and what each block shows of a run. Described in YAML, filled from artifacts.
+"""A poster: stages, their blocks, and what each block shows of a run. It is described in YAML, filled from artifacts.
 
 `load` reads the description, `filled` puts a run's figures, plots and samples into it. An unknown key is refused by
-name. Which stages, blocks and metrics there are stands in the description alone (rules/poster.yaml).
+name. Only the description (rules/poster.yaml) knows which stages, blocks and metrics there are.
 """
 
 from dataclasses import dataclass, field, fields
@@ -13,8 +13,8 @@ from stemma.report.plot import Level, Series, chart
 from stemma.report.samples import first_rows, series_of
 from stemma.report.values import at, chosen, figures, gathered, is_number, listed, shown
 
-BARS = 16  # of a chart; the rest is summed up in one
-TABLE = 40  # rows
+BARS = 16  # most bars of a chart; the rest is summed up in one
+TABLE = 40  # most rows of a table
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Stage:
 
 @dataclass
 class Poster:
-    """The whole. `headline` stands at the top and in the summary, `reference` compares with figures from elsewhere."""
+    """The whole poster. `headline`: figures at the top and in the summary; `reference`: figures of another run."""
 
     title: str
     subtitle: str
@@ -60,7 +60,7 @@ class Poster:
 
 @dataclass
 class Filled:
-    """A block with what a run gave."""
+    """A block with a run's figures, plots and samples."""
 
     block: Block
     id: str
@@ -71,7 +71,7 @@ class Filled:
 
 
 def load(file: Path) -> Poster:
-    """Read a description. Raises StemmaError for a file or a key that is wrong."""
+    """Read a description. Raises StemmaError for an unreadable file and for a wrong key."""
     import yaml
 
     try:
@@ -86,7 +86,7 @@ def load(file: Path) -> Poster:
 
 
 def made(kind: type, value: object, place: str):
-    """A dataclass from a mapping with exactly its keys."""
+    """Make a dataclass of a mapping. Raises StemmaError for an unknown or missing key; `place` names it."""
     if not isinstance(value, dict):
         raise StemmaError(f"{place}: {value!r} is no mapping; a {kind.__name__.lower()} is one")
     known = {one.name for one in fields(kind)}
@@ -99,12 +99,12 @@ def made(kind: type, value: object, place: str):
 
 
 def choice(block: Block) -> dict:
-    """What chooses a block's artifacts, as a spec that values.chosen understands."""
+    """Return what chooses a block's artifacts, as a spec that values.chosen understands."""
     return {"of": block.of, "where": block.where, "unless": block.unless}
 
 
 def filled(stage: Stage, block: Block, artifacts: list[Artifact], readable: set[Path]) -> Filled:
-    """A block with this run's figures, plots and samples; only `readable` artifacts are opened."""
+    """Fill a block with this run's figures, plots and samples; only `readable` artifacts are opened."""
     opened = [item for item in artifacts if item.path in readable]
     default = choice(block)
     plots = [plot for spec in block.plots for plot in drawn(opened, with_default(spec, default))]
@@ -119,12 +119,12 @@ def filled(stage: Stage, block: Block, artifacts: list[Artifact], readable: set[
 
 
 def with_default(spec: dict, default: dict) -> dict:
-    """A spec that says nothing of its artifacts means those of its block."""
+    """Return a spec that chooses artifacts, by default those of its block."""
     return spec if "of" in spec else {**default, **spec}
 
 
 def drawn(artifacts: list[Artifact], spec: dict) -> list[dict]:
-    """The plots of one spec, by its kind; with `each`, one for every artifact. None where the records hold nothing."""
+    """Return the plots of one spec, by its kind; with `each`, one an artifact. None where records have no values."""
     kinds = {"curve": curve, "bars": bars, "table": table}
     if spec.get("kind") not in kinds:
         raise StemmaError(f"poster: plot {spec.get('title')!r}: kind must be one of {', '.join(kinds)}")
@@ -139,8 +139,8 @@ def drawn(artifacts: list[Artifact], spec: dict) -> list[dict]:
 
 
 def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
-    """Lines: of a parquet or JSON lines file's columns (`file`, `x`, `y`), or one point for each artifact (`x`, `y`
-    paths); where `y` is a mapping, a line for each of its keys."""
+    """Draw lines: columns of a parquet or JSON lines file (`file`, `x`, `y`), or one point an artifact (`x`, `y`
+    paths). Where `y` is a mapping, each of its keys is a line."""
     found = []
     for entry in spec["series"]:
         one = {**{key: spec[key] for key in ("of", "where", "unless") if key in spec}, **entry}
@@ -166,7 +166,7 @@ def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
 
 
 def split(label: str, points: list[tuple]) -> dict[str, list[tuple]]:
-    """Lines by their label: one, or one for each key where the points' heights are mappings."""
+    """Return label -> line: one line, or one for each key where the points' heights are mappings."""
     lines: dict[str, list[tuple]] = {}
     for x, y in points:
         for key, height in y.items() if isinstance(y, dict) else [(label, y)]:
@@ -175,7 +175,7 @@ def split(label: str, points: list[tuple]) -> dict[str, list[tuple]]:
 
 
 def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
-    """Bars of a mapping of numbers, summed over artifacts (`field`: of its entries), or one by each artifact (`by`)."""
+    """Draw bars of a mapping of numbers, summed over artifacts (`field`: of its entries), or one an artifact (`by`)."""
     found: dict[str, float] = {}
     for item in chosen(artifacts, spec):
         for value in at(item, spec["value"]):
@@ -200,7 +200,8 @@ def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
 
 
 def table(artifacts: list[Artifact], spec: dict) -> dict | None:
-    """A row for each artifact (`by` names it), or for each entry of a mapping of mappings (`value`); `rows`: which."""
+    """Make a table with a row an artifact (`by` names it), or a row an entry of a mapping of mappings (`value`; `rows`
+    selects entries)."""
     columns = spec["columns"]
     names = [column["label"] for column in columns]
     found = []
@@ -222,7 +223,7 @@ def table(artifacts: list[Artifact], spec: dict) -> dict | None:
 
 
 def sampled(artifacts: list[Artifact], spec: dict) -> list[dict]:
-    """The first rows of at most `artifacts` (3) of the chosen."""
+    """Return the first rows of at most `artifacts` (3) of the chosen artifacts."""
     found = []
     for item in chosen(artifacts, spec)[: spec.get("artifacts", 3)]:
         rows = first_rows(item, spec.get("file"), listed(spec.get("columns", [])), spec.get("rows", 2))

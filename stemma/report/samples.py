@@ -1,6 +1,6 @@
-"""The first rows of an artifact's file, as short texts: parquet, JSON lines, JSON, plain text.
+"""Reads the first rows of an artifact's file as short texts: parquet, JSON lines, JSON, plain text.
 
-Reads no more of a file than its beginning. What it does not do: escape (the template does), or know what rows mean.
+No more of a file than its beginning is read. The template escapes the texts.
 """
 
 import contextlib
@@ -12,18 +12,18 @@ from stemma.base.digest import from_json
 from stemma.provenance.catalogue import Artifact
 from stemma.report.values import content
 
-TEXT = 700  # characters of one value
+TEXT = 700  # the most characters of one value
 
 
 def file_of(item: Artifact, pattern: str | None) -> Path | None:
-    """The artifact's own file, or the first in its directory that matches; None where there is none."""
+    """Return the artifact's own file, or the first in its directory that matches; None where there is none."""
     if not item.is_directory:
         return item.path
     return next(iter(sorted(item.path.parent.glob(pattern or "*"))), None)
 
 
 def first_rows(item: Artifact, pattern: str | None, columns: list[str], count: int) -> list[list[tuple[str, str]]]:
-    """The first `count` rows as (column, text); `columns` (none: all) that a row has, in that order."""
+    """Return the first `count` rows as (column, text): those of `columns` (none: all) that a row has, in that order."""
     file = file_of(item, pattern)
     if file is None:
         return []
@@ -34,7 +34,7 @@ def first_rows(item: Artifact, pattern: str | None, columns: list[str], count: i
 
 
 def records(item: Artifact, file: Path):
-    """The rows of a file as dicts; none, or no more, where it is not whole."""
+    """Yield the rows of a file as dicts; a malformed file ends early."""
     if file.suffix == ".parquet":
         import polars
 
@@ -55,7 +55,7 @@ def records(item: Artifact, file: Path):
 
 
 def series_of(item: Artifact, pattern: str, x: str, y: str) -> list[tuple[float, float]]:
-    """The points of a parquet or JSON lines file: two of its columns, rows that lack one left out."""
+    """Return the points of a parquet or JSON lines file: two of its columns; rows that lack one are left out."""
     file = file_of(item, pattern)
     if file is None or file.suffix not in (".parquet", ".jsonl"):
         return []
@@ -70,6 +70,6 @@ def series_of(item: Artifact, pattern: str, x: str, y: str) -> list[tuple[float,
 
 
 def clipped(value: object) -> str:
-    """A value's text, cut where it is long."""
+    """Return a value's text, at most TEXT characters of it."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= TEXT else f"{text[:TEXT].rstrip()} … ({len(text):,} characters)"

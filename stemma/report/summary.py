@@ -1,4 +1,4 @@
-"""The short account at the end of a run: artifacts with sizes and digests, key figures, where to look next."""
+"""Prints the summary at the end of a run: artifacts with sizes and digests, key figures, what to do next."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ PAGE = Path("results/report/index.html")
 
 
 def print_summary(records: Records, poster: Path | None, targets: list[str], hints: list[str]) -> None:
-    """`poster`: whose headline figures to print; `targets`: the artifacts to list (none: all); `hints`: lines.
+    """Print the summary. `poster`: whose headline figures to print; `targets`: artifacts to list (none: all); `hints`:
+    lines of advice.
 
-    Of the build only what the last run asked for: a run for a part says nothing of the rest, and lists what it ended
-    with beside the targets."""
+    Only what the last run asked for is listed; a partial run lists, beside the targets, the artifacts it ended with."""
     run = standing_build.here()
     asked = set(run.asked) if run else None
     artifacts = [item for item in current(records) if asked is None or str(item.path) in asked]
@@ -38,6 +38,6 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
 
 
 def ends(artifacts: list[Artifact]) -> list[Artifact]:
-    """Those that no other one was made from."""
+    """Return the artifacts that no other one was made from."""
     read = {item["name"] for artifact in artifacts for item in artifact.inputs}
     return [item for item in artifacts if str(item.path) not in read]

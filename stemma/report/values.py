@@ -1,8 +1,8 @@
-"""What a poster says of artifacts becomes figures: choose them by target, read values by path, gather, format.
+"""Turns a poster's specs into figures: chooses artifacts by target, reads values by path, gathers and formats them.
 
-A value's path begins with where it stands: `metrics.`, `params.` and `usage.` are in the record, `json.` is the
-artifact itself where it is a JSON file, `size` and `target` are its own. `*` stands for every key. A value that no
-record holds makes no figure. What it does not do: know any metric's name or meaning.
+A value's path begins with its place: `metrics.`, `params.` and `usage.` are in the record, `json.` is the artifact
+itself if it is a JSON file, `size` and `target` are its own. `*` stands for every key. A value that no record has makes
+no figure. Names and meanings of metrics are known to the poster's description alone.
 """
 
 import math
@@ -13,7 +13,7 @@ from stemma.base.errors import StemmaError
 from stemma.base.wording import duration, short, size_text
 from stemma.provenance.catalogue import Artifact
 
-JSON_LIMIT = 2_000_000  # bytes of an artifact that is read for one of its values
+JSON_LIMIT = 2_000_000  # bytes of the largest artifact that is read for one of its values
 GATHERED = {
     "sum": math.fsum,
     "max": max,
@@ -23,9 +23,10 @@ GATHERED = {
 
 
 def chosen(artifacts: list[Artifact], spec: dict) -> list[Artifact]:
-    """Those whose target matches a pattern of `of` (`*` stays in one folder) and that `where`, `unless` let through.
+    """Return the artifacts whose target matches a pattern of `of` (`*` stays in one folder) and which `where` and
+    `unless` admit.
 
-    In the order of their names, numbers by value: step-500 comes before step-1000.
+    They are sorted by name, numbers by value: step-500 comes before step-1000.
     """
     patterns = [re.compile(re.escape(text).replace(r"\*", "[^/]*")) for text in listed(spec["of"])]
     found = [item for item in artifacts if any(pattern.fullmatch(item.target) for pattern in patterns)]
@@ -37,17 +38,17 @@ def chosen(artifacts: list[Artifact], spec: dict) -> list[Artifact]:
 
 
 def natural(text: str) -> list:
-    """A sort key that counts: step-500 < step-1000."""
+    """Return a sort key that compares numbers by value: step-500 < step-1000."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]
 
 
 def listed(value: object) -> list:
-    """A list as it is, anything else as a list of one."""
+    """Return a list as it is, anything else as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
 def at(item: Artifact, path: str) -> list:
-    """All values of an artifact at a path, missing ones left out."""
+    """Return all values of an artifact at a path; missing ones are left out."""
     root, *keys = path.split(".")
     values = [root_of(item, root)]
     for key in keys:
@@ -56,12 +57,12 @@ def at(item: Artifact, path: str) -> list:
 
 
 def step(value: dict, key: str) -> list:
-    """One step down: a key, or every key."""
+    """Return the values one step down: of a key, or of every key."""
     return list(value.values()) if key == "*" else [value[key]] if key in value else []
 
 
 def root_of(item: Artifact, root: str) -> object:
-    """Where a path begins."""
+    """Return the value that a path begins with. Raises StemmaError for an unknown beginning."""
     if root in ("metrics", "params", "usage", "size", "target"):
         return getattr(item, root)
     if root == "json":
@@ -70,7 +71,7 @@ def root_of(item: Artifact, root: str) -> object:
 
 
 def content(item: Artifact) -> object:
-    """What a JSON artifact holds; None for anything else, or if it is large or not whole."""
+    """Parse a JSON artifact; None for anything else, and if it is large or malformed."""
     if item.path.suffix != ".json" or item.is_directory or item.size > JSON_LIMIT:
         return None
     try:
@@ -80,9 +81,9 @@ def content(item: Artifact) -> object:
 
 
 def gathered(items: list[Artifact], path: str, how: str) -> object:
-    """One value over several artifacts, None where there is none.
+    """Return one value over several artifacts; None where there is none.
 
-    `last`; `count` of artifacts; `distinct`: how many values, `list`: which; or a number of GATHERED.
+    `how`: `last`; `count`: number of artifacts; `distinct`: number of values; `list`: the values; or a key of GATHERED.
     """
     if how == "count":
         return len(items) or None
@@ -105,7 +106,8 @@ def gathered(items: list[Artifact], path: str, how: str) -> object:
 
 
 def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
-    """(label, text) of one figure: `value` gathered by `how`, divided by `over` if given, shown `as` its kind."""
+    """Return (label, text) of one figure: `value` gathered by `how`, divided by `over` if given, shown `as` its
+    kind."""
     items = chosen(artifacts, spec)
     how = spec.get("how", "last")
     value = gathered(items, spec.get("value", "size"), how)
@@ -119,13 +121,13 @@ def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
 
 
 def figures(artifacts: list[Artifact], specs: list[dict], default: dict | None = None) -> list[tuple[str, str]]:
-    """Those figures of a list that the records hold; `default` chooses the artifacts where a figure does not."""
+    """Return those figures of a list that records have; `default` chooses the artifacts where a figure does not."""
     found = [figure(artifacts, spec if "of" in spec else {**(default or {}), **spec}) for spec in specs]
     return [item for item in found if item]
 
 
 def shown(value: object, kind: str) -> str:
-    """A value as people read it."""
+    """Format a value for people, by its kind: number, bytes, percent, seconds, shape."""
     if not is_number(value):
         return (" × " if kind == "shape" else ", ").join(map(short, value)) if isinstance(value, list) else short(value)
     if kind == "bytes":
@@ -138,19 +140,19 @@ def shown(value: object, kind: str) -> str:
 
 
 def is_number(value: object) -> bool:
-    """A finite number, and no truth value."""
+    """Is it a finite number, and not a bool?"""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def rows(value: object, prefix: str = "", limit: int = 80) -> list[tuple[str, str]]:
-    """Nested values as flat (name, text) rows: {"a": {"b": 1}} -> ("a.b", "1"); at most `limit`, then how many more."""
+    """Flatten nested values: {"a": {"b": 1}} -> ("a.b", "1"); at most `limit` rows, then how many more there are."""
     found = list(flat(value, prefix))
     more = [("…", f"{len(found) - limit:,} more, in the record")] if len(found) > limit else []
     return found[:limit] + more
 
 
 def flat(value: object, prefix: str):
-    """The rows of `rows`, all of them."""
+    """Yield all rows of `rows`."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from flat(inner, f"{prefix}.{name}" if prefix else str(name))
