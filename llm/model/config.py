@@ -1,4 +1,4 @@
-"""The architecture of a decoder-only transformer as one validated dataclass, and how many parameters it has.
+"""The architecture of a decoder-only transformer as one validated dataclass.
 
 Imports no torch: the Snakefile validates with it before anything runs. Builds no weights. llm/model/families.py knows
 which Hugging Face family computes the same, and so what config.json looks like.
@@ -173,37 +173,6 @@ def config_json(config: ModelConfig) -> str:
 def digest(config: ModelConfig) -> str:
     """sha256 of config.json's bytes, hexadecimal: what a checkpoint remembers of the architecture it belongs to."""
     return hashlib.sha256(config_json(config).encode()).hexdigest()
-
-
-def parameter_counts(config: ModelConfig) -> dict[str, int]:
-    """Parameters by block, biases with their matrix, and their "total". A block that the model lacks has 0.
-
-    V d embedding and, untied, lm_head; T d learned positions; d H h query and output, d K h key and value; d f each
-    matrix of the feed-forward, three if gated, else two; norms of d: two a layer, one at the end if norms come first,
-    one after the embedding if asked for, and of h: two a layer for qk_norm. A bias adds its matrix's output width, and
-    a LayerNorm's d again.
-    """
-    v, d, f, n_layers = config.vocab_size, config.d_model, config.d_ff, config.n_layers
-    q_width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-
-    def linear(n_in: int, n_out: int) -> int:
-        return n_layers * (n_in + config.bias) * n_out
-
-    n_norms = 2 * n_layers + (config.norm_order == "pre") + config.embedding_norm
-    counts = {
-        "embedding": v * d,
-        "positions": config.context_length * d if config.position == "learned" else 0,
-        "query": linear(d, q_width),
-        "key": linear(d, kv_width),
-        "value": linear(d, kv_width),
-        "output": linear(q_width, d),
-        "ffn_gate": linear(d, f) if config.activation == "swiglu" else 0,
-        "ffn_up": linear(d, f),
-        "ffn_down": linear(f, d),
-        "norms": n_norms * d * (1 + has_beta(config)) + 2 * n_layers * config.d_head * config.qk_norm,
-        "lm_head": 0 if config.tie_embeddings else v * d,
-    }
-    return counts | {"total": sum(counts.values())}
 
 
 def check_target_modules(config: ModelConfig, target_modules: list[str]) -> None:

@@ -15,7 +15,8 @@ import torch
 
 from llm.errors import InputError
 from llm.io.json import write_json
-from llm.model.config import ModelConfig, has_beta, parameter_counts
+from llm.model.config import ModelConfig, has_beta
+from llm.model.counts import parameter_counts
 from llm.model.directory import save_weights
 from llm.model.transformer import CausalLM
 
@@ -119,7 +120,7 @@ def inventory(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[str
 
 
 def formulas(config: ModelConfig) -> dict[str, str]:
-    """How the parameters of each block that the architecture has are counted (llm.model.config.parameter_counts).
+    """How the parameters of each block that the architecture has are counted (llm.model.counts.parameter_counts).
 
     V vocabulary, T context, d d_model, H n_heads, K n_kv_heads, h d_head, f d_ff, L layers. A bias adds one row to its
     matrix. LayerNorm's beta doubles the norms where there are biases; RMSNorm has none.

@@ -1,7 +1,9 @@
 """The plan's sections about time on a described cluster: days, money, failures, the checkpoint interval."""
 
-from llm.plan import failures, flops, parameters, storage
+from llm.model.counts import active
+from llm.plan import failures, flops, storage
 from llm.plan.figures import bars, curves, figure, section, table
+from llm.plan.limits import limits_table
 from llm.plan.request import Request
 from llm.plan.search import Found
 from llm.plan.setup import Setup
@@ -11,7 +13,7 @@ AT_RATE = ["", "seconds", "days", "hours", "USD"]
 
 def named(setup: Setup) -> str:
     """`TP8 PP4x2 DP32 SP ZeRO1 micro-batch 1`: what is not one rank, in Megatron-LM's words."""
-    sizes = {"TP": setup.tensor, "CP": setup.context, "PP": setup.pipeline, "DP": setup.data}
+    sizes = {"TP": setup.tensor, "CP": setup.context, "PP": setup.pipeline, "DP": setup.data, "EP": setup.expert}
     chunks = {"PP": f"x{setup.virtual}"} if setup.virtual > 1 else {}
     words = [f"{name}{size}{chunks.get(name, '')}" for name, size in sizes.items() if size > 1]
     words += ["SP"] * setup.sequence + [f"ZeRO{setup.zero}"] * (setup.zero > 0)
@@ -25,10 +27,9 @@ def per_token(request: Request) -> float:
 
 
 def repeats(request: Request, recompute: str) -> float:
-    """Hardware FLOPs over model FLOPs, both of the matmul formula."""
-    terms = (request.attention, request.logits)
-    once = flops.hardware_flops(request.shape, request.sequence, "none", *terms)
-    return flops.hardware_flops(request.shape, request.sequence, recompute, *terms) / once
+    """Hardware FLOPs over model FLOPs, in the convention asked for."""
+    terms = (request.attention, request.logits, request.formula)
+    return flops.hardware_flops(request.shape, request.sequence, recompute, *terms) / per_token(request)
 
 
 def tflops_by_model(request: Request, found: Found) -> float:
@@ -36,66 +37,118 @@ def tflops_by_model(request: Request, found: Found) -> float:
     return per_token(request) * request.batch_tokens / request.cluster.gpus / found.step / 1e12
 
 
+def recompute_counted(request: Request) -> str:
+    """What the TFLOP/s that the config states count beside model FLOPs: nothing; or, where they are of hardware, the
+    recomputation of the layout stated, else of whole layers, as Megatron-LM's equations do."""
+    if request.cluster.tflops_count == "model":
+        return "none"
+    stated = request.setup.recompute if request.setup else "none"
+    return "full" if stated == "none" else stated
+
+
+def rate_of(request: Request, found: Found) -> tuple[float, str]:
+    """Model TFLOP/s per GPU that days and cost count with, and whose they are: the config's, or the cost model's."""
+    cluster = request.cluster
+    if cluster.tokens_per_second:
+        return per_token(request) * cluster.tokens_per_second / cluster.gpus / 1e12, "config"
+    if cluster.stated_tflops:
+        return cluster.stated_tflops / repeats(request, recompute_counted(request)), "config"
+    return tflops_by_model(request, found), "model"
+
+
 def run_seconds(request: Request, found: Found) -> float:
-    """Seconds of the training without failures, at the TFLOP/s that the config states, else the cost model's."""
-    rate = request.cluster.stated_tflops or tflops_by_model(request, found)
-    return flops.seconds(per_token(request) * request.tokens, request.cluster.gpus, rate)
+    """Seconds of the training without failures, at the rate that the config states, else the cost model's."""
+    return flops.seconds(per_token(request) * request.tokens, request.cluster.gpus, rate_of(request, found)[0])
 
 
 def time_section(request: Request, chosen: Found) -> dict:
     """Step time, throughput, days and cost, by the cost model and by what the config states."""
-    shape, cluster, again = request.shape, request.cluster, repeats(request, chosen.setup.recompute)
+    cluster, again = request.cluster, repeats(request, chosen.setup.recompute)
     by_model = tflops_by_model(request, chosen)
     mfu = by_model / cluster.peak_tflops
-    rate, source = cluster.stated_tflops or by_model, "config" if cluster.stated_tflops else "model"
+    rate, source = rate_of(request, chosen)
     seconds = run_seconds(request, chosen)
     steps, hours = request.tokens / request.batch_tokens, seconds / 3600 * cluster.gpus
     price = f"{cluster.price_per_gpu_hour:g} USD per GPU hour"
-    by_eight = flops.megatron_days(parameters.total(shape), request.tokens, cluster.gpus, rate * again)
-    paper = "Narayanan 2021, section 5.1"
+    paper, counted = "Narayanan 2021, section 5.1", recompute_counted(request)
     figures = [
-        figure("Step, by the cost model", chosen.step, "seconds", named(chosen.setup), "model"),
-        figure("Model TFLOP/s per GPU, by the cost model", by_model, "TFLOP/s", "F / (n t)", "model"),
-        figure("MFU, by the cost model", mfu, "share", "model FLOPs / peak", "Chowdhery 2022, appendix B"),
-        figure("HFU, by the cost model", mfu * again, "share", "hardware FLOPs / peak", "Korthikanti 2022"),
-        figure("TFLOP/s per GPU counted with", rate, "TFLOP/s", "the config's, or the cost model's", source),
-        figure("Step at that rate", seconds / steps, "seconds", "F / (n X)", paper),
+        figure("Step", seconds / steps, "seconds", "F / (n X)", paper),
         figure("Tokens per second", request.tokens / seconds, "tokens", "D / time", source),
         figure("Days", seconds / 86400, "days", "F D / (n X), failures not counted", paper),
-        figure("Days by 8 T P / (n X)", by_eight, "days", "X in hardware FLOP/s", "Narayanan 2021, eq. 4"),
         figure("GPU hours", hours, "hours", "days x 24 x GPUs", source),
         figure("Cost", hours * cluster.price_per_gpu_hour, "USD", price, "config"),
+        figure("Model TFLOP/s per GPU counted with", rate, "TFLOP/s", rate_told(request), source),
+        figure("MFU at that rate", rate / cluster.peak_tflops, "share", "X / bf16 peak", "Chowdhery 2022, appendix B"),
+        figure("Step, by the cost model", chosen.step, "seconds", named(chosen.setup), "model"),
+        figure("Model TFLOP/s per GPU, by the cost model", by_model, "TFLOP/s", "F / (n t)", "model"),
+        figure("MFU, by the cost model", mfu, "share", "model FLOPs / bf16 peak", "Chowdhery 2022, appendix B"),
+        figure("HFU, by the cost model", mfu * again, "share", "hardware FLOPs / bf16 peak", "Korthikanti 2022"),
     ]
-    counted = {"model FLOPs": 1.0}
-    counted |= {f"hardware FLOPs, {name} recomputation": repeats(request, name) for name in ("selective", "full")}
-    at_rate = [
-        [name, seconds / steps * more, seconds / 86400 * more, hours * more, hours * more * cluster.price_per_gpu_hour]
-        for name, more in counted.items()
-    ]
-    links = f"{cluster.intra_gb_s:g} GB/s in a node, {cluster.inter_gb_s:g} between nodes"
-    reached = f"{cluster.efficiency:.0%} of the peak, {cluster.link_efficiency:.0%} of the links"
-    described = [
-        ["GPU", cluster.gpu, ""],
-        ["GPUs", f"{cluster.gpus:,}, {cluster.gpus_per_node} in a node", ""],
-        ["peak", f"{cluster.peak_tflops:g} TFLOP/s, dense bf16", "catalogue"],
-        ["memory", f"{cluster.memory_gb:g} GB at {cluster.memory_gb_s:g} GB/s", "catalogue"],
-        ["links, one way", links, "catalogue"],
-        ["efficiency", reached, "fitted, assumed"],
-        ["storage", f"{cluster.storage_gb_s:g} GB/s written by all ranks", "assumed"],
-        ["price", price, "assumed"],
-    ]
+    if counted == "full" and cluster.stated_tflops:
+        by_eight = flops.megatron_days(active(request.shape), request.tokens, cluster.gpus, cluster.stated_tflops)
+        figures.append(
+            figure("Days by 8 T P / (n X)", by_eight, "days", "X in hardware FLOP/s", "Narayanan 2021, eq. 4")
+        )
     return section(
         "time",
         "Time and cost",
-        "Days and cost count with the TFLOP/s that the config states (tflops or mfu), else with the cost model's, as "
-        "model FLOPs; Megatron-LM's papers state hardware FLOPs with full recomputation: then the table's row counts.",
+        "Step, days and cost count with the rate that the config states (tokens_per_second, or tflops or mfu of "
+        "tflops_count model or hardware), else with the cost model's, whose limits stand below.",
         figures,
-        [
-            table("At that rate, if it counts", ["", "step", "days", "GPU hours", "cost"], AT_RATE, at_rate),
-            table("The cluster", ["what", "value", "from"], ["", "", ""], described),
-        ],
+        [*at_stated_rate(request), described(request), limits_table(request, chosen)],
         [bars("A step, by the cost model", "seconds", [(name, {name: part}) for name, part in chosen.seconds.items()])],
     )
+
+
+def rate_told(request: Request) -> str:
+    """How the rate that counts was made of what the config states."""
+    cluster = request.cluster
+    if cluster.tokens_per_second:
+        return f"F x {cluster.tokens_per_second:,.10g} tokens/s / n"
+    if not cluster.stated_tflops:
+        return "the cost model's"
+    told = f"{cluster.stated_tflops:g} TFLOP/s of {cluster.tflops_count} FLOPs"
+    counted = recompute_counted(request)
+    return told + (f", {counted} recomputation counted" if counted != "none" else "")
+
+
+def at_stated_rate(request: Request) -> list[dict]:
+    """Step, days and cost for each thing that a stated TFLOP/s may count; none without one."""
+    cluster, stated = request.cluster, request.cluster.stated_tflops
+    if not stated:
+        return []
+    rows, chosen = [], recompute_counted(request)
+    for recompute in flops.RECOMPUTE:
+        more = repeats(request, recompute)
+        seconds = flops.seconds(per_token(request) * more * request.tokens, cluster.gpus, stated)
+        hours = seconds / 3600 * cluster.gpus
+        name = "model FLOPs" if recompute == "none" else f"hardware FLOPs, {recompute} recomputation"
+        step = seconds / request.tokens * request.batch_tokens
+        told = name + (" (counts here)" if recompute == chosen else "")
+        rows.append([told, step, seconds / 86400, hours, hours * cluster.price_per_gpu_hour])
+    columns = ["what it counts", "step", "days", "GPU hours", "cost"]
+    return [table(f"At {stated:g} TFLOP/s, by what it counts", columns, AT_RATE, rows)]
+
+
+def described(request: Request) -> dict:
+    """The cluster, and where its figures are from."""
+    cluster = request.cluster
+    peak = f"{cluster.peak_tflops:g} TFLOP/s, dense bf16"
+    rows = [
+        ["GPU", cluster.gpu, "config"],
+        ["GPUs", f"{cluster.gpus:,}, {cluster.gpus_per_node} in a node", "config"],
+        ["peak", peak + (f"; {cluster.fp8_tflops:g} in fp8" if cluster.fp8_tflops else ""), "catalogue"],
+        ["memory", f"{cluster.memory_gb:g} GB at {cluster.memory_gb_s:g} GB/s", "catalogue"],
+        ["links, one way", f"{cluster.intra_gb_s:g} GB/s in a node, {cluster.inter_gb_s:g} between nodes", "catalogue"],
+        [
+            "efficiency",
+            f"{cluster.efficiency:.0%} of the peak, {cluster.link_efficiency:.0%} of the links",
+            "fitted, assumed",
+        ],
+        ["storage", f"{cluster.storage_gb_s:g} GB/s written by all ranks", "assumed"],
+        ["price", f"{cluster.price_per_gpu_hour:g} USD per GPU hour", "assumed"],
+    ]
+    return table("The cluster", ["what", "value", "from"], ["", "", ""], rows)
 
 
 def failures_section(request: Request, chosen: Found) -> dict:

@@ -13,8 +13,12 @@ def figure(name: str, value: float | int | str, unit: str, formula: str, source:
 
 
 def table(title: str, columns: list[str], units: list[str], rows: list[list], note: str = "") -> dict:
-    """Rows of values; `units` as in `figure`, one for each column ("" for text)."""
-    return {"title": title, "columns": columns, "units": units, "rows": rows, "note": note}
+    """A table whose rows are objects, one key for each column; `units` as in `figure`, "" for text."""
+    if "" in columns or len(set(columns)) < len(columns):
+        raise ValueError(f"{title}: every column needs a name of its own, got {columns}")
+    described = [{"name": name, "unit": unit} for name, unit in zip(columns, units, strict=True)]
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
+    return {"title": title, "columns": described, "rows": objects, "note": note}
 
 
 def bars(title: str, unit: str, rows: list[tuple[str, dict[str, float]]], limit: float | None = None) -> dict:

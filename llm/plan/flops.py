@@ -1,6 +1,6 @@
 """FLOPs of training, per token, in every convention that papers use. A multiply-add counts 2.
 
-A formula is chosen by name, and attention is counted in full, halved for the causal mask, or not at all:
+A formula is chosen by name, and attention is counted in full, with its causal mask, or not at all:
   matmul             every matrix product; for GPT's shape it is Megatron-LM's formula (Narayanan et al. 2021, eq. 3,
                      without recomputation; Korthikanti et al. 2022, appendix A), for GQA, gates, any d_ff too
   6n                 6 N, all parameters (Brown et al. 2020, table D.1; Hoffmann et al. 2022)
@@ -8,17 +8,17 @@ A formula is chosen by name, and attention is counted in full, halved for the ca
   palm               6 N + 12 L H Q T, all parameters (Chowdhery et al. 2022, appendix B)
   chinchilla         matmul with the embedding as a product and the softmax, without relative positions' matrices
                      (Hoffmann et al. 2022, appendix F; the ratios of its table A4 leave embedding and logits out)
+N are the parameters that a token meets: of a mixture's experts those that it is sent to.
 Model FLOPs are what the mathematics needs; hardware FLOPs add what recomputation repeats.
 """
 
 from dataclasses import replace
 
 from llm.errors import InputError
-from llm.plan.parameters import matrices, non_embedding, total
-from llm.plan.shape import Shape
+from llm.model.counts import active, attention_products, keys_seen, multiplied, non_embedding, total
+from llm.model.shape import Shape
 
 FORMULAS = ("matmul", "6n", "6n_non_embedding", "palm", "chinchilla")
-ATTENTION = {"full": 1.0, "causal": 0.5, "none": 0.0}
 RECOMPUTE = ("none", "selective", "full")
 
 
@@ -27,62 +27,47 @@ def model_flops(shape: Shape, sequence: int, formula: str = "matmul", attention:
 
     `attention` concerns matmul, palm and chinchilla; `logits` matmul alone. Backward is twice forward.
     """
-    share = share_of(attention)
+    keys_seen(sequence, attention)
     if formula == "6n":
-        return 6 * total(shape)
+        return 6 * active(shape)
     if formula == "6n_non_embedding":
-        return 6 * non_embedding(shape)
+        return 6 * (active(shape) - total(shape) + non_embedding(shape))
     if formula == "palm":
-        return 6 * total(shape) + share * 12 * shape.n_layers * shape.d_attention * sequence
+        return 6 * active(shape) + 3 * attention_products(shape, sequence, attention)
     if formula == "chinchilla":
         embedding = 2 * shape.padded_vocab * shape.d_model
-        softmax = share * 3 * shape.n_layers * shape.n_heads * sequence
+        softmax = 3 * shape.n_layers * shape.n_heads * keys_seen(sequence, attention)
         plain = replace(shape, relative_positions=False)
-        return 3 * (forward(plain, sequence, share, True) + embedding + softmax)
+        return 3 * (forward(plain, sequence, attention, True) + embedding + softmax)
     if formula == "matmul":
-        return 3 * forward(shape, sequence, share, logits)
+        return 3 * forward(shape, sequence, attention, logits)
     raise InputError(f"plan.formula: {formula!r} is not one of {', '.join(FORMULAS)}")
 
 
-def hardware_flops(shape: Shape, sequence: int, recompute: str = "full", attention: str = "full", logits=True) -> float:
-    """FLOPs per token that the hardware executes, matmul formula.
+def hardware_flops(
+    shape: Shape, sequence: int, recompute: str = "full", attention: str = "full", logits=True, formula: str = "matmul"
+) -> float:
+    """FLOPs per token that the hardware executes.
 
     full: each layer's forward pass twice, the output layer's not: 96 B s l h^2 (1 + s/6h + V/16lh) for GPT's shape
-    (Narayanan et al. 2021, eq. 3). selective: 72 B L s h^2 (1 + s/3h + v/12hL) (Korthikanti et al. 2022, appendix A),
-    which counts the attention products twice, forward and backward; repeating their forward alone is a third of that.
+    (Narayanan et al. 2021, eq. 3); with a formula that has no layers, four passes for three: 8 N for 6 N (eq. 4).
+    selective: 72 B L s h^2 (1 + s/3h + v/12hL) (Korthikanti et al. 2022, appendix A), which counts the attention
+    products twice, forward and backward; repeating their forward alone is a third of that.
     """
-    share = share_of(attention)
-    model = 3 * forward(shape, sequence, share, logits)
+    model = model_flops(shape, sequence, formula, attention, logits)
     if recompute == "none":
         return model
     if recompute == "selective":
-        return model + 3 * share * attention_products(shape, sequence)
+        return model + 3 * attention_products(shape, sequence, attention)
     if recompute == "full":
-        return model + forward(shape, sequence, share, False)
+        return model + (forward(shape, sequence, attention, False) if formula == "matmul" else model / 3)
     raise InputError(f"plan.layout.recompute: {recompute!r} is not one of {', '.join(RECOMPUTE)}")
 
 
-def forward(shape: Shape, sequence: int, share: float, logits: bool) -> float:
-    """Matrix products of one token's forward pass; `share` of the attention scores is counted."""
-    layers = 2 * shape.n_layers * matrices(shape)
+def forward(shape: Shape, sequence: int, attention: str, logits: bool) -> float:
+    """Matrix products of one token's forward pass."""
     head = 2 * shape.padded_vocab * shape.d_model if logits else 0
-    return layers + share * attention_products(shape, sequence) + head
-
-
-def attention_products(shape: Shape, sequence: int) -> float:
-    """Q K^T and the weighted sum of V, all layers, one token against `sequence` others, forward."""
-    return 4 * shape.n_layers * shape.d_attention * sequence
-
-
-def share_of(attention: str) -> float:
-    if attention not in ATTENTION:
-        raise InputError(f"plan.attention: {attention!r} is not one of {', '.join(ATTENTION)}")
-    return ATTENTION[attention]
-
-
-def utilisation(flops_per_token: float, tokens_per_second: float, gpus: int, peak_tflops: float) -> float:
-    """MFU (of model FLOPs) or HFU (of hardware FLOPs): achieved over peak (Chowdhery et al. 2022, appendix B)."""
-    return flops_per_token * tokens_per_second / (gpus * peak_tflops * 1e12)
+    return 2 * multiplied(shape) + attention_products(shape, sequence, attention) + head
 
 
 def seconds(flops: float, gpus: int, tflops: float) -> float:

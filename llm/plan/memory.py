@@ -5,9 +5,9 @@ term by term, so that other shapes (GQA, gates, no dropout, fused attention) fol
 Not counted: temporary buffers and fragmentation, which Cluster.usable_memory stands for.
 """
 
-from llm.plan.parameters import layer, parameters, total
+from llm.model.counts import in_layers, parameters, total
+from llm.model.shape import Shape
 from llm.plan.setup import Setup, stage_layers
-from llm.plan.shape import Shape
 
 # Bytes per parameter: weights, gradients, optimizer.
 PRECISIONS = {
@@ -15,6 +15,7 @@ PRECISIONS = {
     "mixed_fp32_gradients": (2, 4, 12),  # 18: gradients summed in fp32 (Megatron-LM)
     "fp32": (4, 4, 8),
     "bf16": (2, 2, 4),  # no master copy, m and v in bf16
+    "fp8": (1, 4, 8),  # fp8 weights, fp32 gradients and master copy, m and v in bf16 (DeepSeek-V3, section 3.3)
 }
 
 
@@ -28,21 +29,34 @@ def state_bytes(parameters: float, zero: int, ranks: int, precision: str = "mixe
     }
 
 
-def rank_parameters(shape: Shape, setup: Setup) -> int:
-    """Parameters of the fullest rank before ZeRO: matrices are cut by tensor, norms are not; the embedding is on the
-    first stage, the output layer on the last, a tied one on both (Shoeybi et al. 2019, section 3)."""
-    counts = parameters(shape)
-    inner = layer(shape)
-    norms = counts["norms"] // max(1, shape.n_layers)
+def rank_parameters(shape: Shape, setup: Setup) -> tuple[float, float]:
+    """Parameters of the fullest rank before ZeRO, and of them those of experts, which fewer ranks hold in common.
+
+    Matrices are cut by tensor, norms are not; experts by expert ranks too; the embedding is on the first stage, the
+    output layer on the last, a tied one on both (Shoeybi et al. 2019, section 3). Layers count as the average one.
+    """
+    counts, layers = parameters(shape), shape.n_layers
+    norms = counts["norms"] // layers
     copies = max(1, setup.tensor // shape.n_kv_heads)  # of key-value heads, where there are fewer than tensor ranks
-    spare = (counts["key"] + counts["value"]) // shape.n_layers * (copies - 1)
-    per_layer = norms + (inner - norms + spare) // setup.tensor
+    spare = (counts["key"] + counts["value"]) // layers * (copies - 1)
+    experts = counts["experts"] / layers / (setup.tensor * setup.expert)
+    inner = (in_layers(shape) - counts["experts"]) / layers
+    per_layer = norms + (inner - norms + spare) / setup.tensor + experts
     middle, last = stage_layers(shape, setup)
-    embedding = (counts["embedding"] + counts["positions"]) // setup.tensor
+    embedding = (counts["embedding"] + counts["positions"]) / setup.tensor
     if setup.pipeline == 1:
-        return shape.n_layers * per_layer + embedding + counts["lm_head"] // setup.tensor
-    head = (counts["lm_head"] or counts["embedding"]) // setup.tensor
-    return max(middle * per_layer + embedding, last * per_layer + head)
+        return layers * per_layer + embedding + counts["lm_head"] / setup.tensor, layers * experts
+    head = (counts["lm_head"] or counts["embedding"]) / setup.tensor
+    stages = [(middle * per_layer + embedding, middle * experts), (last * per_layer + head, last * experts)]
+    return max(stages)
+
+
+def rank_states(shape: Shape, setup: Setup, precision: str = "mixed") -> dict[str, float]:
+    """Weights, gradients and optimizer state of the fullest rank: an expert's are shared out among its own replicas."""
+    all_of_them, experts = rank_parameters(shape, setup)
+    dense = state_bytes(all_of_them - experts, setup.zero, setup.replicas, precision)
+    mixed = state_bytes(experts, setup.zero, setup.replicas // setup.expert, precision)
+    return {part: dense[part] + mixed[part] for part in dense}
 
 
 def layer_activations(shape: Shape, tokens: float, sequence: float, setup: Setup, fused: bool) -> float:
@@ -52,19 +66,35 @@ def layer_activations(shape: Shape, tokens: float, sequence: float, setup: Setup
     parallelism all of it over t; selective recomputation drops 5 a s / h; full keeps the layer's input, 2 s b h.
     fused: FlashAttention keeps one fp32 per head and token instead of the scores (Dao et al. 2022).
     """
-    d, tensor = shape.d_model, setup.tensor
-    norm_split = tensor if setup.sequence else 1
     if setup.recompute == "full":
-        return 2 * d * tokens / norm_split
+        return 2 * shape.d_model * tokens / (setup.tensor if setup.sequence else 1)
+    return tokens * sum(kept_per_token(shape, sequence, setup, fused))
+
+
+def kept_per_token(shape: Shape, sequence: float, setup: Setup, fused: bool) -> tuple[float, float]:
+    """Bytes that one layer keeps of a token on a rank: what only sequence parallelism cuts, what tensor ranks cut."""
+    d, heads, keys = shape.d_model, shape.n_heads, shape.n_heads if shape.kv_rank else shape.n_kv_heads
     whole = 4 * shape.norms_per_layer * d + 2 * d * shape.dropout  # inputs of norms, of what follows; dropout masks
-    cut = 4 * shape.d_attention + 4 * shape.d_kv + (6 if shape.gated else 4) * shape.d_ff
+    latents = 4 * (shape.kv_rank + shape.q_rank + shape.d_rope) if shape.kv_rank else 0
+    attended = 2 * (heads + keys) * (shape.d_key + shape.head_value) + latents
     if fused:
-        scores = 4 * shape.n_heads
+        scores = 4 * heads
     elif setup.recompute == "selective":
         scores = 0
     else:
-        scores = (5 if shape.dropout else 2) * shape.n_heads * sequence
-    return tokens * (whole / norm_split + (cut + scores) / tensor)
+        scores = (5 if shape.dropout else 2) * heads * sequence
+    cut = attended + feed_forward_activations(shape) + scores
+    return whole / (setup.tensor if setup.sequence else 1), cut / setup.tensor
+
+
+def feed_forward_activations(shape: Shape) -> float:
+    """Bytes per token that the average layer's feed-forward keeps, norms' outputs aside; a mixture keeps those of the
+    experts that a token goes to, and the token's copies on the way there and back."""
+    kept = 6 if shape.gated else 4
+    mixed = shape.mixture_layers / shape.n_layers
+    chosen = shape.experts_per_token + shape.shared_experts
+    copies = 4 * shape.d_model * shape.experts_per_token
+    return (1 - mixed) * kept * shape.d_ff + mixed * (kept * chosen * shape.expert_width + copies)
 
 
 def in_flight(setup: Setup, micro_batches: int) -> float:
@@ -106,9 +136,11 @@ def memory(
     shape: Shape, setup: Setup, sequence: int, batch: int, precision: str = "mixed", fused: bool = True
 ) -> dict[str, float]:
     """Bytes of the fullest GPU by part. gathered: two layers' weights, which ZeRO 3 has whole while it computes."""
-    parts = state_bytes(rank_parameters(shape, setup), setup.zero, setup.replicas, precision)
+    parts = rank_states(shape, setup, precision)
     gathered = 0.0
     if setup.zero == 3 and setup.replicas > 1:
-        gathered = min(2 * layer(shape), total(shape)) / setup.tensor * PRECISIONS[precision][0]
+        experts = parameters(shape)["experts"] * (1 - 1 / setup.expert)
+        two = 2 * (in_layers(shape) - experts) / shape.n_layers
+        gathered = min(two, total(shape)) / setup.tensor * PRECISIONS[precision][0]
     activations = activation_bytes(shape, setup, sequence, setup.micro_batches(batch), fused)
     return parts | {"gathered": gathered} | activations

@@ -1,15 +1,17 @@
 """The plan's sections about layouts on a described cluster: memory, the search's result, communication, bubble."""
 
 from collections import Counter
+from dataclasses import replace
 
-from llm.plan import flops, parameters
+from llm.model.counts import total
+from llm.plan import flops
 from llm.plan.communication import communication
 from llm.plan.costs import named, tflops_by_model
 from llm.plan.figures import bars, figure, section, table
 from llm.plan.memory import memory, state_bytes
 from llm.plan.pipeline import bubble_over_ideal, bubble_over_total
 from llm.plan.request import Request
-from llm.plan.search import Found
+from llm.plan.search import Found, expert_ranks, nearest_batch
 from llm.plan.setup import Setup, engine
 
 SHOWN = 12  # layouts on the page
@@ -35,6 +37,9 @@ def strategies(request: Request, chosen: Setup) -> dict[str, Setup]:
         found[f"TP {tensor}"] = Setup(data=gpus // tensor, tensor=tensor)
         found[f"TP {tensor}, SP"] = Setup(data=gpus // tensor, tensor=tensor, sequence=True)
         found[f"TP {tensor}, SP, ZeRO 1"] = Setup(data=gpus // tensor, tensor=tensor, sequence=True, zero=1)
+    experts = expert_ranks(shape, gpus)[-1]
+    if experts > 1:
+        found[f"EP {experts}, ZeRO 1"] = Setup(data=gpus, zero=1, expert=experts)
     if stages > 1:
         found[f"PP {stages}"] = Setup(data=gpus // stages, pipeline=stages)
     return found | {PLANNED: chosen}
@@ -55,7 +60,7 @@ def memory_section(request: Request, chosen: Found) -> dict:
             setup = Setup(**(chosen.setup.to_dict() | {"recompute": recompute}))
             use = memory(shape, setup, sequence, batch, request.precision, fused)
             recomputed.append([recompute, "fused" if fused else "plain", use["activations"], sum(use.values())])
-    states = state_bytes(parameters.total(shape), 0, 1, request.precision)
+    states = state_bytes(total(shape), 0, 1, request.precision)
     usable = f"{cluster.gpu}, {cluster.usable_memory:.0%} of it usable"
     zero, both = "Rajbhandari 2020, section 3.1", "Korthikanti 2022, table 2; Rajbhandari 2020"
     figures = [
@@ -84,8 +89,8 @@ def memory_section(request: Request, chosen: Found) -> dict:
     )
 
 
-def layouts_section(request: Request, found: list[Found], fate: Counter, chosen: Found) -> dict:
-    """The ranked list, and what was searched."""
+def layouts_section(request: Request, found: list[Found], fate: Counter, chosen: Found, gpus: int) -> dict:
+    """The ranked list, and what was searched. gpus: of the whole cluster; request has those that work."""
     rows = [
         [
             place,
@@ -105,8 +110,15 @@ def layouts_section(request: Request, found: list[Found], fate: Counter, chosen:
     )
     if not found:
         note += " NOTHING FITS: it needs more GPUs or more memory; the plan counts with the layout of least memory."
-    steps = [(f"{place}. {named(entry.setup)}", entry.seconds) for place, entry in enumerate(found[:8], start=1)]
-    columns = ["", "layout", "step", "memory per GPU", "MFU", "bubble over ideal", "engine"]
+    if gpus > request.cluster.gpus:
+        whole = replace(request.cluster, gpus=gpus)
+        batch = nearest_batch(request.shape, whole, request.sequence, request.batch)
+        note += (
+            f" {request.cluster.gpus:,} of {gpus:,} GPUs work, the others are idle and paid for: no layout of all "
+            f"divides a batch of {request.batch:,} and this model's heads and layers; a batch of {batch:,} would do."
+        )
+    steps = [(f"{place}. {short(entry.setup)}", entry.seconds) for place, entry in enumerate(found[:8], start=1)]
+    columns = ["rank", "layout", "step", "memory per GPU", "MFU", "bubble over ideal", "engine"]
     return section(
         "layouts",
         "The best layouts",
@@ -115,6 +127,12 @@ def layouts_section(request: Request, found: list[Found], fate: Counter, chosen:
         [table("Ranked by step time", columns, ["count", "", "seconds", "bytes", "share", "share", ""], rows)],
         [bars("A step by layout", "seconds", steps)] if found else [],
     )
+
+
+def short(setup: Setup) -> str:
+    """A layout's name where there is little room; the table beside has it in full."""
+    name = named(setup).replace(" full recomputation", " recomputed").replace(" selective recomputation", " selective")
+    return name.replace(" micro-batch ", " mbs ")
 
 
 def communication_section(request: Request, chosen: Found) -> dict:
@@ -138,6 +156,7 @@ def communication_section(request: Request, chosen: Found) -> dict:
         "tensor": "Shoeybi 2019, section 3",
         "pipeline": "Narayanan 2021, section 4.1",
         "context": "Liu 2023",
+        "expert": "Lepikhin 2021",
     }
     figures = [
         figure("Bubble over ideal time", ideal, "share", planned, "Narayanan 2021, section 2.2.2"),
@@ -154,7 +173,7 @@ def communication_section(request: Request, chosen: Found) -> dict:
         "(Patarasuk and Yuan 2009). Left out: strategies whose data ranks do not divide the batch.",
         figures,
         [
-            table("Volume by strategy", ["strategy", *sources, "in all"], ["", *["bytes"] * 5], rows),
+            table("Volume by strategy", ["strategy", *sources, "in all"], ["", *["bytes"] * (len(sources) + 1)], rows),
             table(
                 f"Pipeline bubble, {setup.pipeline} stages, {rounds} micro-batches",
                 ["model chunks on a rank", "over ideal", "over all"],

@@ -28,7 +28,13 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .head span { color: var(--soft); font-size: 14px; }
 .both { display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px 36px; align-items: start; }
 @media (min-width: 1000px) { .plotted { grid-template-columns: minmax(0, 1fr) minmax(0, 500px); } }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; scrollbar-width: thin; --shade: light-dark(#0005, #000c);
+  background: linear-gradient(to right, var(--card) 40%, transparent) 0 0,
+    linear-gradient(to left, var(--card) 40%, transparent) 100% 0,
+    radial-gradient(farthest-side at 0 50%, var(--shade), transparent) 0 0,
+    radial-gradient(farthest-side at 100% 50%, var(--shade), transparent) 100% 0;
+  background-attachment: local, local, scroll, scroll; background-repeat: no-repeat;
+  background-size: 40px 100%, 40px 100%, 14px 100%, 14px 100%; }
 table { border-collapse: collapse; font-size: 14px; min-width: 100%; }
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; }
@@ -50,8 +56,10 @@ dd { margin: 0 0 6px; color: var(--soft); overflow-wrap: anywhere; }
 """
 HEAD = (
     ("parameters", "parameters.Parameters"),
+    ("active parameters", "parameters.Active parameters"),
     ("tokens", "tokens.Tokens planned"),
     ("FLOPs of the training", "flops.FLOPs of the training"),
+    ("a step", "time.Step"),
     ("days", "time.Days"),
     ("cost", "time.Cost"),
     ("memory per GPU", "memory.On a GPU, as planned"),
@@ -66,9 +74,12 @@ def page(plan: dict) -> str:
     found = {f"{part['place']}.{entry['name']}": entry for part in sections for entry in part["figures"]}
     cluster, title = plan["cluster"], f"Plan: {plan['preset']}"
     told = {key: shown(entry["value"], entry["unit"].removeprefix("exact ")) for key, entry in found.items()}
-    head = [f"<div><b>{escape(told[key])}</b><span>{escape(name)}</span></div>" for name, key in HEAD]
+    head = [f"<div><b>{escape(told[key])}</b><span>{escape(name)}</span></div>" for name, key in HEAD if key in told]
     links = [f'<a href="#{part["place"]}">{escape(part["title"])}</a>' for part in sections]
     fits = "" if plan["fits"] else "<p><strong>The layout planned does not fit a GPU's memory.</strong></p>"
+    idle = cluster["gpus"] - plan["working_gpus"]
+    if idle:
+        fits += f"<p><strong>{idle:,} GPUs are idle: see <a href=#layouts>the best layouts</a>.</strong></p>"
     shape = ", ".join(f"{key} {value}" for key, value in plan["shape"].items() if value not in (False, 0))
     sources = [f"<dt>{escape(name)}</dt><dd>{escape(told)}</dd>" for name, told in plan["sources"].items()]
     return "".join(
@@ -102,22 +113,16 @@ def part_of(part: dict) -> str:
 
 
 def table_of(some: dict) -> str:
-    """A table; the unit `by unit` is that of the row's own column `unit`."""
-    units = some["units"]
-    rows = [
-        [
-            shown(value, row[some["columns"].index("unit")] if unit == "by unit" else unit)
-            for value, unit in zip(row, units, strict=True)
-        ]
-        for row in some["rows"]
-    ]
-    numeric = [number for number, unit in enumerate(units) if unit]
+    columns = some["columns"]
+    rows = [[shown(row[column["name"]], column["unit"]) for column in columns] for row in some["rows"]]
+    numeric = [number for number, column in enumerate(columns) if column["unit"]]
     note = f"<p>{escape(some['note'])}</p>" if some["note"] else ""
-    return f"<h3>{escape(some['title'])}</h3>{note}{rows_of(some['columns'], rows, numeric)}"
+    return f"<h3>{escape(some['title'])}</h3>{note}{rows_of([column['name'] for column in columns], rows, numeric)}"
 
 
 def rows_of(columns: list[str], rows: list[list[str]], numeric) -> str:
-    """Cells that hold numbers stand right; a table that is too wide scrolls by itself."""
+    """Cells that hold numbers stand right; a table that is too wide scrolls by itself, shaded on the side where it goes
+    on."""
     heads = "".join(
         f"<th{' class=number' if number in numeric else ''}>{escape(name)}</th>" for number, name in enumerate(columns)
     )

@@ -1,6 +1,8 @@
 """The plan's sections that need no cluster: parameters, FLOPs, tokens, checkpoints, key-value cache."""
 
-from llm.plan import flops, parameters, scaling, storage
+from llm.model import counts as count
+from llm.model.shape import Shape
+from llm.plan import flops, scaling, storage
 from llm.plan.figures import bars, curves, figure, section, table
 from llm.plan.request import Request
 
@@ -12,45 +14,83 @@ FORMULAS = {
     "key": "L d K d_h",
     "value": "L d K d_h",
     "output": "L H d_h d",
+    "sinks": "L H",
     "relative": "L d H d_h, Transformer-XL's",
-    "gate": "L d f, if gated",
-    "up": "L d f",
-    "down": "L f d",
+    "ffn_gate": "L d f, if gated; of dense layers",
+    "ffn_up": "L d f; of dense layers",
+    "ffn_down": "L f d; of dense layers",
+    "experts": "L_m E 3 d f_e, 2 if not gated",
+    "shared_experts": "L_m S 3 d f_e, 2 if not gated",
+    "router": "L_m d E",
     "norms": "(norms per layer L + 1) d, twice that with biases",
     "qk_norm": "2 L d_h",
     "lm_head": "V d, 0 if tied",
     "head_bias": "V",
 }
+LATENT = {
+    "query": "L (d r_q + r_q + r_q H (d_h + d_r))",
+    "key": "L (d (r + d_r) + r)",
+    "value": "L r H (d_h + d_v)",
+    "output": "L H d_v d",
+}
+GROUPS = {
+    "embedding": ("embedding", "positions"),
+    "attention": ("query", "key", "value", "output", "relative", "sinks"),
+    "feed_forward": ("ffn_gate", "ffn_up", "ffn_down", "shared_experts", "router"),
+    "experts": ("experts",),
+    "norms": ("norms", "qk_norm", "embedding_norm"),
+    "lm_head": ("lm_head", "head_bias"),
+}
+
+
+def by_group(shape: Shape) -> dict[str, int]:
+    """Parameters by the kind of block: embedding, Q/K/V/O, feed-forward, experts, norms, output layer."""
+    counts = count.parameters(shape)
+    return {group: sum(counts[block] for block in blocks) for group, blocks in GROUPS.items()}
 
 
 def parameters_section(request: Request) -> dict:
-    """Every block beside the seed's formula for it, where the seed has one."""
+    """Every block with its formula, and beside what the formulas of GPT would give."""
     shape = request.shape
-    counts, groups = parameters.parameters(shape), parameters.by_group(shape)
-    whole = parameters.total(shape)
-    rows = [[block, count, count / whole, FORMULAS[block]] for block, count in counts.items() if count]
+    counts, groups = count.parameters(shape), by_group(shape)
+    whole, active = count.total(shape), count.active(shape)
+    formulas = FORMULAS | (LATENT if shape.kv_rank else {})
+    rows = [[block, size, size / whole, formulas[block]] for block, size in counts.items() if size]
     d, layers, heads, d_head = shape.d_model, shape.n_layers, shape.n_heads, shape.d_head
-    seeds = [
+    forward = groups["feed_forward"] + groups["experts"]
+    gpt = [
         ["embedding", "V d", shape.vocab_size * d, groups["embedding"]],
         ["attention", "L 4 d^2", layers * 4 * d * d, groups["attention"]],
-        ["feed_forward", "L 2 d d_ff", layers * 2 * d * shape.d_ff, groups["feed_forward"]],
+        ["feed_forward", "L 2 d d_ff", layers * 2 * d * shape.d_ff, forward],
         ["norms", "(2 L + 1) 2 d", (2 * layers + 1) * 2 * d, groups["norms"]],
         ["d_k", "d / H", d // heads, d_head],
         ["d_ff", "4 d", 4 * d, shape.d_ff],
     ]
-    for row in seeds:
+    for row in gpt:
         row += [row[2] / row[3] - 1 if row[3] else 0.0]
     note = (
-        "Biases count with their matrix. The seed's formulas hold for its GPT: multi-head attention, d_ff = 4 d, two "
-        "matrices, norms with a bias, tied; where this model is another, the last column shows by how much they miss."
+        "Biases count with their matrix. GPT's formulas hold for multi-head attention, d_ff = 4 d, two matrices, norms "
+        "with a bias, a tied output layer; where this model is another, the last column shows by how much they miss."
     )
     figures = [
         figure("Parameters", whole, "parameters", "sum of all blocks; a tied output layer counts once", "shape"),
-        figure("Without embeddings", parameters.non_embedding(shape), "parameters", "N", "Kaplan 2020, section 2.1"),
-        figure("In one layer", parameters.layer(shape), "parameters", "attention + feed-forward + norms", "shape"),
-        figure("Share of the feed-forward", groups["feed_forward"] / whole, "share", "feed-forward / all", "shape"),
+        figure("Without embeddings", count.non_embedding(shape), "parameters", "N", "Kaplan 2020, section 2.1"),
+        figure("In one layer", count.in_layers(shape) // layers, "parameters", "all layers / L", "shape"),
+        figure("Share of the feed-forward", forward / whole, "share", "feed-forward and experts / all", "shape"),
         figure("Share of attention", groups["attention"] / whole, "share", "Q, K, V, O / all", "shape"),
     ]
+    if shape.experts:
+        one = f"all but {shape.experts - shape.experts_per_token} of {shape.experts} experts in each mixture"
+        figures[1:1] = [
+            figure("Active parameters", active, "parameters", one + ", both embeddings counted", "DeepSeek 2024"),
+            figure(
+                "Active, without the embedding's look-up",
+                active - counts["embedding"] * (not shape.tied),
+                "parameters",
+                "what multiplies a token",
+                "DeepSeek 2024",
+            ),
+        ]
     return section(
         "parameters",
         "Parameters",
@@ -59,13 +99,13 @@ def parameters_section(request: Request) -> dict:
         [
             table("By block", ["block", "parameters", "share", "formula"], ["", "parameters", "share", ""], rows),
             table(
-                "Against the seed's formulas",
-                ["block", "the seed's formula", "it gives", "this model has", "off by"],
+                "Against GPT's formulas",
+                ["block", "formula", "it gives", "this model has", "off by"],
                 ["", "", "count", "count", "share"],
-                seeds,
+                gpt,
             ),
         ],
-        [bars("Parameters by block", "parameters", [(name, {name: count}) for name, count in groups.items() if count])],
+        [bars("Parameters by block", "parameters", [(name, {name: size}) for name, size in groups.items() if size])],
     )
 
 
@@ -93,19 +133,21 @@ def flops_section(request: Request) -> dict:
         figure("FLOPs per token", chosen, "FLOPs", f"{request.formula}, attention {request.attention}", "config"),
         figure("FLOPs of the training", chosen * request.tokens, "FLOPs", "per token x tokens", "config"),
         figure("In petaFLOP/s-days", chosen * request.tokens / 8.64e19, "", "/ (10^15 x 86,400)", "Brown 2020"),
-        figure("6 N D", 6 * parameters.total(shape) * request.tokens, "FLOPs", "6 N D, all parameters", "Brown 2020"),
+        figure(
+            "6 N D", 6 * count.active(shape) * request.tokens, "FLOPs", "6 N D, N: active, embeddings too", "Brown 2020"
+        ),
         figure(
             "Attention's share",
-            3 * flops.attention_products(shape, sequence) / flops.model_flops(shape, sequence),
+            3 * count.attention_products(shape, sequence) / flops.model_flops(shape, sequence),
             "share",
-            "12 L H d_h T / matmul",
+            "12 L H d_h T / matmul, windows cut",
             "Chowdhery 2022, appendix B",
         ),
     ]
     lengths = [sequence * 2**power for power in range(0, 8)]
     growth = {
-        "matrices": [[n, 6 * shape.n_layers * parameters.matrices(shape)] for n in lengths],
-        "attention, full": [[n, 3 * flops.attention_products(shape, n)] for n in lengths],
+        "matrices": [[n, 6 * count.multiplied(shape)] for n in lengths],
+        "attention, full": [[n, 3 * count.attention_products(shape, n)] for n in lengths],
         "logits": [[n, 6 * shape.padded_vocab * shape.d_model] for n in lengths],
     }
     note = (
@@ -125,7 +167,7 @@ def flops_section(request: Request) -> dict:
 
 def tokens_section(request: Request) -> dict:
     """Chinchilla's rule and its three approaches, for this model and for this budget."""
-    size = parameters.total(request.shape)
+    size = count.active(request.shape)
     budget = 6 * size * request.tokens
     fits = {"approach 3": scaling.PARAMETRIC, "approach 3, fitted again": scaling.REPLICATED}
     rows = [
@@ -158,7 +200,8 @@ def tokens_section(request: Request) -> dict:
     return section(
         "tokens",
         "Tokens",
-        "C = 6 N D. The approaches disagree far from the budgets they were fitted on, 6e18 to 3e21 FLOPs.",
+        "C = 6 N D. The approaches disagree far from the budgets they were fitted on, 6e18 to 3e21 FLOPs; of a "
+        "mixture, which none of them was fitted on, N are the active parameters.",
         figures,
         [table("Compute-optimal", columns, units, rows, f"budget: 6 N D = {budget:.3g} FLOPs")],
         [curves("Loss by tokens", "tokens", "nats per token", ("tokens", "nats"), lines, [mark], (True, False))],
@@ -167,7 +210,7 @@ def tokens_section(request: Request) -> dict:
 
 def storage_section(request: Request) -> dict:
     """Checkpoints, quantized weights, key-value cache."""
-    shape, users, length = request.shape, request.users, request.user_tokens
+    shape = request.shape
     rows = [
         [told, each, storage.checkpoint_bytes(shape, holds), storage.checkpoint_bytes(shape, holds) / 2**30]
         for holds, (each, told) in storage.CHECKPOINTS.items()
@@ -179,20 +222,15 @@ def storage_section(request: Request) -> dict:
             ("INT4 weights, a 16-bit scale for 128", 4.125, storage.quantized_bytes(shape, 4, 128)),
         )
     ]
-    token = storage.kv_bytes_per_token(shape, request.kv_bytes)
-    one, all_users = token * length, token * length * users
-    many = all_users * shape.n_heads // shape.n_kv_heads
     figures = [
-        figure(
-            "KV cache per token", token, "exact bytes", f"2 L K d_h x {request.kv_bytes}", "Shazeer 2019; Ainslie 2023"
-        ),
-        figure(f"KV cache per user of {length:,} tokens", one, "exact bytes", "per token x tokens", "shape"),
-        figure(f"KV cache of {users:,} users", all_users, "exact bytes", "per user x users", "shape"),
-        figure("The same with as many heads as queries", many, "exact bytes", "x H / K", "Ainslie 2023"),
+        *cache_figures(request),
         figure("Checkpoint with optimizer", storage.checkpoint_bytes(shape), "bytes", "14 N", "Le Scao 2022"),
     ]
     lengths = [128 * 2**power for power in range(0, 12)]
-    lines = {f"{n:,} user{'s' * (n > 1)}": [[t, token * t * n] for t in lengths] for n in sorted({1, users})}
+    lines = {
+        f"{n:,} user{'s' * (n > 1)}": [[t, count.kv_bytes(shape, t, n, request.kv_bytes)] for t in lengths]
+        for n in sorted({1, request.users})
+    }
     lines["bf16 weights"] = [[t, storage.checkpoint_bytes(shape, "weights_bf16")] for t in lengths]
     return section(
         "storage",
@@ -202,3 +240,24 @@ def storage_section(request: Request) -> dict:
         [table("On disk", ["what", "bytes per parameter", "size", "GiB"], ["", "", "bytes", "number"], rows)],
         [curves("KV cache by context", "tokens of each user", "bytes", ("tokens", "bytes"), lines)],
     )
+
+
+def cache_figures(request: Request) -> list[dict]:
+    """The key-value cache: per token, per user, of all, and what heads, latents and windows save."""
+    shape, users, length, size = request.shape, request.users, request.user_tokens, request.kv_bytes
+    token, one = count.kv_bytes_per_token(shape, size), count.kv_bytes(shape, length, 1, size)
+    formula, source = f"L K (d_h + d_v) x {size}", "Shazeer 2019; Ainslie 2023"
+    if shape.kv_rank:
+        formula, source = f"L (r + d_r) x {size}", "DeepSeek 2024"
+    figures = [figure("KV cache per token", token, "exact bytes", formula, source)]
+    if shape.window_layers:
+        beyond = (shape.n_layers - shape.window_layers) * count.kv_values(shape) * size
+        told = f"the {shape.n_layers - shape.window_layers} layers without a window"
+        figures.append(figure(f"KV cache per token beyond {shape.window:,}", beyond, "exact bytes", told, "Gemma 2025"))
+    every = 2 * shape.n_layers * shape.n_heads * shape.d_head * size * length * users
+    return [
+        *figures,
+        figure(f"KV cache per user of {length:,} tokens", one, "exact bytes", "all layers, windows cut", "shape"),
+        figure(f"KV cache of {users:,} users", one * users, "exact bytes", "per user x users", "shape"),
+        figure("The same if every head had its own, in every layer", every, "exact bytes", "2 L H d_h", "Ainslie 2023"),
+    ]

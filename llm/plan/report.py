@@ -1,40 +1,48 @@
 """The whole plan as one JSON-ready value. Draws nothing."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from llm.errors import InputError
-from llm.plan import costs, on_cluster, paper, seed
+from llm.plan import costs, on_cluster, paper
 from llm.plan.memory import memory
 from llm.plan.request import Request
-from llm.plan.search import candidates, evaluate, search
+from llm.plan.search import candidates, evaluate, search, working_gpus
 from llm.plan.setup import problem
 from llm.plan.sources import SOURCES
 
+SCHEMA, VERSION = "stemma.planning.planned_jobs", 2  # llm/plan/plan.schema.json
+
 
 def report(preset: str, request: Request) -> dict:
-    """Every section of a plan. Floats are exact; the page rounds them."""
-    terms = (request.shape, request.cluster, request.sequence, request.batch, request.precision, request.fused)
+    """Every section of a plan. Floats are exact; the page rounds them. GPUs for which there is no layout stay idle:
+    they count in time and cost, not in memory and layouts."""
+    gpus = request.cluster.gpus
+    if not request.setup:
+        gpus = working_gpus(request.shape, request.cluster, request.sequence, request.batch)
+    working = replace(request, cluster=replace(request.cluster, gpus=gpus))
+    terms = (working.shape, working.cluster, working.sequence, working.batch, working.precision, working.fused)
     found, fate = search(*terms)
     if request.setup:
         chosen = evaluate(request.shape, request.setup, *terms[1:])
     else:
-        chosen = found[0] if found else evaluate(request.shape, smallest(request), *terms[1:])
+        chosen = found[0] if found else evaluate(request.shape, smallest(working), *terms[1:])
     sections = [
         paper.parameters_section(request),
         paper.flops_section(request),
         paper.tokens_section(request),
-        on_cluster.memory_section(request, chosen),
-        on_cluster.layouts_section(request, found, fate, chosen),
-        on_cluster.communication_section(request, chosen),
+        on_cluster.memory_section(working, chosen),
+        on_cluster.layouts_section(working, found, fate, chosen, request.cluster.gpus),
+        on_cluster.communication_section(working, chosen),
         costs.time_section(request, chosen),
         costs.failures_section(request, chosen),
         paper.storage_section(request),
-        seed.seed_section(),
     ]
     return {
+        "schema": SCHEMA,
+        "version": VERSION,
         "preset": preset,
         "shape": asdict(request.shape),
         "cluster": asdict(request.cluster),
+        "working_gpus": gpus,
         "layout": chosen.setup.to_dict(),
         "fits": chosen.bytes <= request.cluster.usable_bytes,
         "sections": sections,
@@ -43,17 +51,12 @@ def report(preset: str, request: Request) -> dict:
 
 
 def smallest(request: Request):
-    """The layout of least memory, of those that the constraints allow."""
+    """The layout of least memory, of those that the constraints allow; working GPUs have one."""
     allowed = [
         setup
         for setup in candidates(request.shape, request.cluster, request.sequence, request.batch, request.fused)
         if not problem(setup, request.shape, request.cluster, request.batch, request.sequence)
     ]
-    if not allowed:
-        raise InputError(
-            f"plan.batch: no layout of {request.cluster.gpus} GPUs divides a batch of {request.batch} sequences and "
-            "this model's heads and layers; change plan.batch or plan.cluster.gpus"
-        )
     return min(
         allowed,
         key=lambda setup: sum(

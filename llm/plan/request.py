@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.model.counts import ATTENTION, active
+from llm.model.shape import Shape
 from llm.plan.cluster import Cluster
-from llm.plan.flops import ATTENTION, FORMULAS
+from llm.plan.flops import FORMULAS
 from llm.plan.memory import PRECISIONS
-from llm.plan.parameters import total
 from llm.plan.scaling import TOKENS_PER_PARAMETER
 from llm.plan.setup import Setup, problem
-from llm.plan.shape import Shape
 
 KEYS = (
     "tokens",
@@ -53,7 +53,7 @@ class Request:
 
     @classmethod
     def of(cls, model: dict, vocab_size: int, plan: dict) -> "Request":
-        """model, plan: the blocks. tokens may be left out: 20 for each parameter (Hoffmann et al. 2022)."""
+        """model, plan: the blocks. tokens may be left out: 20 for each active parameter (Hoffmann et al. 2022)."""
         only_known(plan, KEYS, "plan")
         given = {key: value for key, value in plan.items() if value is not None}
         special = {key: min(number, vocab_size - 1) for key, number in (("bos_id", 1), ("eos_id", 2), ("pad_id", 3))}
@@ -71,7 +71,7 @@ class Request:
             shape=shape,
             cluster=Cluster.from_section(given.get("cluster", {})),
             setup=Setup.from_section(given["layout"]) if given.get("layout") else None,
-            tokens=float(given.get("tokens", TOKENS_PER_PARAMETER * total(shape))),
+            tokens=float(given.get("tokens", TOKENS_PER_PARAMETER * active(shape))),
             batch=given.get("batch", 512),
             sequence=given.get("sequence", shape.context_length),
             precision=precision,
@@ -87,6 +87,7 @@ class Request:
             positive_whole(getattr(request, key), f"plan.{key}")
         if request.tokens <= 0:
             raise InputError(f"plan.tokens: {request.tokens!r} is not positive")
+        request.cluster.faster(precision)
         if request.setup:
             wrong = problem(request.setup, shape, request.cluster, request.batch, request.sequence)
             if wrong:

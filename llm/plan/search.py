@@ -1,6 +1,7 @@
 """The best layout by exhaustive search: everything that divides, that fits the memory, ranked by estimated step time.
 
-Space: tensor x context x pipeline x virtual x ZeRO stage x recomputation x micro-batch; data ranks are what is left.
+Space: tensor x context x pipeline x virtual x expert x ZeRO stage x recomputation x micro-batch; data ranks are what is
+left. Where no layout of all GPUs divides batch, heads and layers, some GPUs stay idle.
 Left out: tensor ranks across nodes; ZeRO 2 and 3 with pipeline stages (gradients would be scattered, weights gathered,
 for each micro-batch); sequence parallelism off where tensor ranks are (same volume, more memory); less than 4,096
 tokens of a sequence on a context rank; more than 8 model chunks on a rank, or 16 sequences in a micro-batch.
@@ -8,13 +9,13 @@ tokens of a sequence on a context rank; more than 8 model chunks on a rank, or 1
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from llm.model.shape import Shape
 from llm.plan.cluster import Cluster
 from llm.plan.flops import RECOMPUTE
 from llm.plan.memory import memory
 from llm.plan.setup import Setup, problem
-from llm.plan.shape import Shape
 from llm.plan.step import step_seconds
 
 MOST_VIRTUAL, MOST_MICRO_BATCH, LEAST_TOKENS = 8, 16, 4096
@@ -65,27 +66,67 @@ def search(
 
 def simplicity(setup: Setup) -> tuple:
     """Smaller is simpler: decides between layouts of equal time, and makes the order total."""
-    return setup.pipeline, setup.tensor, setup.context, setup.virtual, setup.zero, setup.recompute, setup.micro_batch
+    sizes = setup.pipeline, setup.tensor, setup.context, setup.virtual, setup.expert
+    return (*sizes, setup.zero, setup.recompute, setup.micro_batch)
 
 
 def candidates(shape: Shape, cluster: Cluster, sequence: int, batch: int, fused: bool) -> Iterator[Setup]:
     """Every layout of the space for which the ranks multiply to the cluster's GPUs. Fused attention keeps no scores,
     so that selective recomputation would be none."""
     recomputes = [name for name in RECOMPUTE if not (fused and name == "selective")]
+    for data, tensor, pipeline, context in ranks(shape, cluster, sequence):
+        if batch % data:
+            continue
+        chunks = range(1, MOST_VIRTUAL + 1) if pipeline > 1 else (1,)
+        for micro_batch in divisors(batch // data, MOST_MICRO_BATCH):
+            for virtual in chunks:
+                for zero in zero_stages(data * context, pipeline):
+                    for recompute in recomputes:
+                        for expert in expert_ranks(shape, data):
+                            sizes = data, tensor, pipeline, virtual, context, tensor > 1, micro_batch
+                            yield Setup(*sizes, zero, recompute, expert)
+
+
+def ranks(shape: Shape, cluster: Cluster, sequence: int) -> Iterator[tuple[int, int, int, int]]:
+    """Data, tensor, pipeline and context ranks that multiply to the cluster's GPUs."""
     for tensor in divisors(cluster.gpus, min(cluster.gpus_per_node, shape.n_heads)):
         for context in divisors(cluster.gpus // tensor, max(1, sequence // LEAST_TOKENS)):
             for pipeline in divisors(cluster.gpus // tensor // context, shape.n_layers):
-                data = cluster.gpus // (tensor * context * pipeline)
-                if batch % data:
-                    continue
-                chunks = range(1, MOST_VIRTUAL + 1) if pipeline > 1 else (1,)
-                for micro_batch in divisors(batch // data, MOST_MICRO_BATCH):
-                    for virtual in chunks:
-                        for zero in zero_stages(data * context, pipeline):
-                            for recompute in recomputes:
-                                yield Setup(
-                                    data, tensor, pipeline, virtual, context, tensor > 1, micro_batch, zero, recompute
-                                )
+                yield cluster.gpus // (tensor * context * pipeline), tensor, pipeline, context
+
+
+def working_gpus(shape: Shape, cluster: Cluster, sequence: int, batch: int) -> int:
+    """The most GPUs for which there is a layout: all, or as many as divide batch, heads and layers. One always does."""
+
+    def fits(gpus: int) -> bool:
+        some = replace(cluster, gpus=gpus)
+        return any(
+            batch % data == 0 and not problem(plain(data, tensor, pipeline, context), shape, some, batch, sequence)
+            for data, tensor, pipeline, context in ranks(shape, some, sequence)
+        )
+
+    return next(gpus for gpus in range(cluster.gpus, 0, -1) if fits(gpus))
+
+
+def nearest_batch(shape: Shape, cluster: Cluster, sequence: int, batch: int) -> int:
+    """The batch nearest to the one asked for with which all GPUs have a layout."""
+    possible = [
+        data * max(1, round(batch / data))
+        for data, tensor, pipeline, context in ranks(shape, cluster, sequence)
+        if not problem(plain(data, tensor, pipeline, context), shape, cluster, data, sequence)
+    ]
+    return min(possible, key=lambda size: (abs(size - batch), size))
+
+
+def plain(data: int, tensor: int, pipeline: int, context: int) -> Setup:
+    return Setup(data, tensor, pipeline, 1, context, tensor > 1)
+
+
+def expert_ranks(shape: Shape, data: int) -> list[int]:
+    """Over how many data ranks a mixture's experts can be shared out."""
+    if not shape.experts:
+        return [1]
+    return [count for count in divisors(data, shape.experts) if shape.experts % count == 0]
 
 
 def zero_stages(replicas: int, pipeline: int) -> tuple[int, ...]:

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, fields
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
+from llm.model.shape import Shape
 from llm.plan.cluster import Cluster
 from llm.plan.flops import RECOMPUTE
-from llm.plan.shape import Shape
 from llm.pretrain.engines.layout import Layout
 
+MOST_UNEVEN = 1.1  # stages may be so uneven that, all as full as the fullest, they would hold so many times the layers
 SHARDING = {0: "none", 1: "optimizer", 3: "full"}
 
 
@@ -19,6 +20,8 @@ SHARDING = {0: "none", 1: "optimizer", 3: "full"}
 class Setup:
     """Ranks by dimension as in llm/pretrain/engines/layout.py. micro_batch: sequences that go through the model at
     once.
+
+    expert: ranks among which a mixture's experts are shared out; they are data ranks to everything else.
 
     zero: what data ranks share out: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too (FSDP).
     recompute: none, selective (the attention scores, Korthikanti et al. 2022) or full (whole layers, Chen et al. 2016).
@@ -33,13 +36,14 @@ class Setup:
     micro_batch: int = 1
     zero: int = 0
     recompute: str = "none"
+    expert: int = 1
 
     @classmethod
     def from_section(cls, section: dict) -> "Setup":
         """The validated layout of a config's `plan.layout`."""
         only_known(section, [field.name for field in fields(cls)], "plan.layout")
         setup = cls(**section)
-        for key in ("data", "tensor", "pipeline", "virtual", "context", "micro_batch"):
+        for key in ("data", "tensor", "pipeline", "virtual", "context", "micro_batch", "expert"):
             positive_whole(getattr(setup, key), f"plan.layout.{key}")
         if not isinstance(setup.sequence, bool):
             raise InputError(f"plan.layout.sequence: {setup.sequence!r} is not true or false")
@@ -93,13 +97,17 @@ def problem(setup: Setup, shape: Shape, cluster: Cluster, batch: int, sequence: 
         return f"tensor {setup.tensor} does not share out {shape.n_kv_heads} key-value heads"
     stages = setup.pipeline * setup.virtual
     if shape.n_layers % stages and (shape.n_layers + 2) % stages:
-        return f"pipeline {setup.pipeline} x virtual {setup.virtual} does not divide {shape.n_layers} layers"
+        fullest = -(-shape.n_layers // stages) * stages
+        if setup.virtual > 1 or fullest > shape.n_layers * MOST_UNEVEN:
+            return f"pipeline {setup.pipeline} x virtual {setup.virtual} does not divide {shape.n_layers} layers"
     if batch % (setup.data * setup.micro_batch):
         return f"data {setup.data} x micro_batch {setup.micro_batch} does not divide a batch of {batch}"
     if setup.virtual > 1 and (setup.pipeline == 1 or setup.micro_batches(batch) % setup.pipeline):
         return f"virtual {setup.virtual} needs micro-batches in multiples of pipeline {setup.pipeline}"
     if setup.sequence and (setup.tensor == 1 or sequence % setup.tensor):
         return "sequence needs tensor ranks that divide the sequence"
+    if setup.expert > 1 and (setup.data % setup.expert or shape.experts % setup.expert or not shape.experts):
+        return f"expert {setup.expert} does not divide data {setup.data} and {shape.experts} experts"
     if setup.context > 1 and sequence % (2 * setup.context):
         return f"context {setup.context} does not cut {sequence} tokens into two pieces for each rank"
     return None
@@ -114,6 +122,6 @@ def engine(setup: Setup) -> str | None:
             layout.validate()
         except InputError:
             continue
-        if setup.zero in SHARDING:
+        if setup.zero in SHARDING and setup.expert == 1:
             return name
     return None

@@ -8,14 +8,19 @@ SOURCES = {
     "Chowdhery 2022": "Chowdhery et al. 2022, PaLM: Scaling Language Modeling with Pathways, arXiv:2204.02311",
     "Daly 2006": "Daly 2006, A higher order estimate of the optimum checkpoint interval for restart dumps, FGCS 22(3)",
     "Dao 2022": "Dao et al. 2022, FlashAttention, arXiv:2205.14135",
+    "DeepSeek 2024": (
+        "DeepSeek-AI 2024, DeepSeek-V2, arXiv:2405.04434, and DeepSeek-V3 Technical Report, arXiv:2412.19437"
+    ),
     "Dubey 2024": "Dubey et al. 2024, The Llama 3 Herd of Models, arXiv:2407.21783",
     "Frantar 2023": "Frantar et al. 2023, GPTQ, arXiv:2210.17323",
+    "Gemma 2025": "Gemma Team 2025, Gemma 3 Technical Report, arXiv:2503.19786",
     "Hoffmann 2022": "Hoffmann et al. 2022, Training Compute-Optimal Large Language Models, arXiv:2203.15556",
     "Huang 2019": "Huang et al. 2019, GPipe, arXiv:1811.06965",
     "Kaplan 2020": "Kaplan et al. 2020, Scaling Laws for Neural Language Models, arXiv:2001.08361",
     "Korthikanti 2022": (
         "Korthikanti et al. 2022, Reducing Activation Recomputation in Large Transformer Models, arXiv:2205.05198"
     ),
+    "Lepikhin 2021": "Lepikhin et al. 2021, GShard, arXiv:2006.16668",
     "Le Scao 2022": "Le Scao et al. 2022, BLOOM: A 176B-Parameter Open-Access Language Model, arXiv:2211.05100",
     "Liu 2023": "Liu et al. 2023, Ring Attention with Blockwise Transformers, arXiv:2310.01889",
     "Loshchilov 2019": "Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization, arXiv:1711.05101",

@@ -1,12 +1,11 @@
-"""The time of one training step, estimated: a stated cost model, not a simulation.
+"""Seconds of a training step by part, from a cluster's figures: what ranks the layouts, and answers without any stated
+TFLOP/s.
 
-    compute      matrix products of the fullest stage at peak x efficiency x m / (m + 160), m tokens in a micro-batch of
-                 a rank (small ones do not fill a GPU: up to 1.3 times slower, Narayanan et al. 2021, figure 7).
-                 Attention counts in full: what fused kernels save by the causal mask, they lose by less efficiency
-    elementwise  norms, activations, softmax, loss: eight times the bytes of kept activations and logits, at the
-                 memory's bandwidth
-    recompute    what recomputation repeats: a forward pass of both
+    compute      matrix products of the slowest stage at the fitted share of the peak, which small micro-batches miss
+    elementwise  norms, activations, masks, residuals, logits: kept activations moved through the memory so many times
+    recompute    the matrix products that recomputation repeats: the layers' forward pass, or the attention scores
     tensor       all-reduces of the tensor ranks, not overlapped
+    expert       all-to-alls of a mixture's expert ranks, not overlapped
     context      the ring's keys and values, as far as the attention products do not cover them
     pipeline     what is sent between stages, not overlapped
     bubble       (p - 1) / (v m) of all the above (llm/plan/pipeline.py)
@@ -17,17 +16,19 @@ Stragglers, kernel launches and the data loader are in the efficiency. docs/plan
 runs.
 """
 
+from dataclasses import replace
+
+from llm.model.counts import attention_products, multiplied
+from llm.model.shape import Shape
 from llm.plan.cluster import Cluster
 from llm.plan.communication import communication
-from llm.plan.flops import attention_products
-from llm.plan.memory import layer_activations, rank_parameters, state_bytes
-from llm.plan.parameters import matrices
+from llm.plan.memory import kept_per_token, rank_states
 from llm.plan.pipeline import bubble_over_ideal
 from llm.plan.setup import Setup, stage_layers
-from llm.plan.shape import Shape
 
-SATURATION = 160  # tokens at which a micro-batch reaches half of the efficiency
-PASSES = 8  # how often a kept activation is written or read in all, forward and backward; fitted (docs/plan.md)
+# Fitted (docs/plan.md): the tokens at which a micro-batch reaches half of the efficiency; how often a kept activation
+# is written or read in all, of those that tensor ranks cut and of those around the norms.
+SATURATION, PASSES, NORM_PASSES = 54, 13, 7
 LATENCY_NEAR, LATENCY_FAR = 3e-6, 10e-6  # seconds for a ring to pass on one piece, inside a node and between nodes
 
 
@@ -45,23 +46,25 @@ def step_seconds(
     local = setup.micro_batch * sequence / setup.context  # tokens of a micro-batch on a rank
     middle, last = stage_layers(shape, setup)
     attention = attention_products(shape, sequence) / shape.n_layers
-    forward = 2 * matrices(shape) + attention
+    layer = 2 * multiplied(shape) / shape.n_layers
+    forward = layer / cluster.faster(precision) + attention  # in FLOPs of bf16
     head = 2 * shape.padded_vocab * shape.d_model
     heaviest = forward * last + head if setup.pipeline == 1 else max(forward * middle, forward * last + head)
     rate = cluster.peak_tflops * 1e12 * cluster.efficiency * local / (local + SATURATION) * setup.tensor
-    traffic = kept_plainly(shape, setup, sequence, fused) / (cluster.memory_gb_s * 1e9)
-    logits = 4 * local * shape.padded_vocab / setup.tensor
+    whole, cut = kept_per_token(shape, sequence, replace(setup, recompute="none"), fused)
+    traffic = local * (NORM_PASSES * whole + PASSES * cut)
+    logits = 4 * PASSES * local * shape.padded_vocab / setup.tensor
     repeated = {"none": 0.0, "selective": 0.0 if fused else attention, "full": forward}[setup.recompute]
-    again = traffic * PASSES / 2 if setup.recompute == "full" else 0.0
     sent = communication(shape, setup, sequence, batch, precision)
     far, near = cluster.inter_gb_s * 1e9 * cluster.link_efficiency, cluster.intra_gb_s * 1e9 * cluster.link_efficiency
     inside = setup.tensor * setup.context <= cluster.gpus_per_node
     hidden = 3 * rounds * local * attention * middle / rate
     parts = {
         "compute": rounds * local * 3 * heaviest / rate,
-        "elementwise": rounds * PASSES * (middle * traffic + logits / (cluster.memory_gb_s * 1e9)),
-        "recompute": rounds * middle * (local * repeated / rate + again),
+        "elementwise": rounds * (middle * traffic + logits) / (cluster.memory_gb_s * 1e9),
+        "recompute": rounds * middle * local * repeated / rate,
         "tensor": sent["tensor"] / near + rounds * middle * 8 * (setup.tensor - 1) * LATENCY_NEAR,
+        "expert": sent["expert"] / (near if setup.tensor * setup.expert <= cluster.gpus_per_node else far),
         "context": max(0.0, sent["context"] / (near if inside else far) - hidden),
         "pipeline": sent["pipeline"] / far,
     }
@@ -69,15 +72,9 @@ def step_seconds(
     parts["bubble"] = working * bubble_over_ideal(setup.pipeline, rounds, setup.virtual)
     moved = sent["data"] / data_rate(setup, near, far, cluster.gpus_per_node) + hops(shape, setup, rounds, cluster)
     parts["data"] = max(moved / 2, moved - working) if setup.zero == 3 else max(0.0, moved - working / rounds)
-    states = state_bytes(rank_parameters(shape, setup), setup.zero, setup.replicas, precision)
+    states = rank_states(shape, setup, precision)
     parts["optimizer"] = 2 * sum(states.values()) / (cluster.memory_gb_s * 1e9)
     return parts
-
-
-def kept_plainly(shape: Shape, setup: Setup, sequence: int, fused: bool) -> float:
-    """Bytes that one layer would keep of a micro-batch if nothing were recomputed: what it reads and writes."""
-    plain = Setup(tensor=setup.tensor, sequence=setup.sequence)
-    return layer_activations(shape, setup.micro_batch * sequence / setup.context, sequence, plain, fused)
 
 
 def data_rate(setup: Setup, near: float, far: float, gpus_per_node: int) -> float:

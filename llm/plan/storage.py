@@ -1,10 +1,11 @@
-"""Bytes on disk and in a server: checkpoints and the key-value cache. Sizes are exact for the convention they state."""
+"""Bytes on disk: checkpoints and quantized weights. Sizes are exact for the convention they state."""
 
-from llm.plan.parameters import total
-from llm.plan.shape import Shape
+from llm.model.counts import total
+from llm.model.shape import Shape
 
 # Bytes per parameter by what a checkpoint holds.
 CHECKPOINTS = {
+    "weights_fp8": (1, "fp8 weights, without scales"),
     "weights_bf16": (2, "bf16 weights"),
     "weights_fp32": (4, "fp32 weights"),
     "training_fp32": (12, "fp32 weights, m, v"),
@@ -19,16 +20,6 @@ def checkpoint_bytes(shape: Shape, holds: str = "training_mixed") -> int:
     2.3 TB, counted as TiB); Adam's m and v are fp32 (Kingma and Ba 2015; Micikevicius et al. 2018 for the master copy).
     """
     return total(shape) * CHECKPOINTS[holds][0]
-
-
-def kv_bytes_per_token(shape: Shape, bytes_per_value: int = 2) -> int:
-    """2 L K d_head b: keys and values of one token in all layers (Shazeer 2019; Ainslie et al. 2023)."""
-    return 2 * shape.n_layers * shape.d_kv * bytes_per_value
-
-
-def kv_bytes(shape: Shape, tokens: int, users: int = 1, bytes_per_value: int = 2) -> int:
-    """The cache of `users` requests of `tokens` tokens each, nothing shared between them."""
-    return kv_bytes_per_token(shape, bytes_per_value) * tokens * users
 
 
 def quantized_bytes(shape: Shape, bits: int, group_size: int | None = None) -> int:

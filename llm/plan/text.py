@@ -25,7 +25,7 @@ def shown(value: float | int | str, unit: str) -> str:
     if unit == "seconds":
         return duration(value)
     plain = exact(value)
-    return plain if unit in ("", "count", "number", "by unit") else f"{plain} {unit}"
+    return plain if unit in ("", "count", "number") else f"{plain} {unit}"
 
 
 def exact(value: float | int) -> str:

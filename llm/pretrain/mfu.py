@@ -8,7 +8,10 @@ import time
 
 import torch
 
-from llm.model.config import ModelConfig, parameter_counts
+from llm.model.config import ModelConfig
+from llm.model.counts import attention_products, total
+from llm.model.counts import parameters as parameters_of
+from llm.model.shape import Shape
 
 PRODUCTS = 15
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the square products; from there on a larger one is no faster
@@ -21,11 +24,16 @@ def flops_per_token(config: ModelConfig, context_length: int | None = None) -> i
     V d whether it is tied or not. L layers, H heads of size Q, T tokens: attention counted in full, as in the paper,
     though a causal one needs half. A multiply-add is two.
     """
-    counts = parameter_counts(config)
-    output = config.vocab_size * config.d_model
-    n = counts["total"] - counts["embedding"] - counts["positions"] - counts["lm_head"] + output
-    n_tokens = context_length or config.context_length
-    return 6 * n + 12 * config.n_layers * config.n_heads * config.d_head * n_tokens
+    shape = Shape.of(config)
+    counts = parameters_of(shape)
+    n = (
+        total(shape)
+        - counts["embedding"]
+        - counts["positions"]
+        - counts["lm_head"]
+        + config.vocab_size * config.d_model
+    )
+    return 6 * n + 3 * int(attention_products(shape, context_length or config.context_length))
 
 
 def matmul_peak(dtype: torch.dtype, device: str = "cpu") -> float:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from llm.command import command
 from llm.errors import InputError
-from llm.model.config import ModelConfig, config_json, parameter_counts
+from llm.model.config import ModelConfig, config_json
+from llm.model.counts import parameter_counts
 from llm.model.families import described
 
 SPECIAL = {"bos_id": "[BOS]", "eos_id": "[EOS]", "pad_id": "[PAD]"}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.model.config import parameter_counts
+from llm.model.counts import parameter_counts
 from llm.model.directory import load_config, set_weights
 from llm.model.families import described
 from llm.model.transformer import CausalLM

@@ -15,6 +15,8 @@ import numpy as np
 from llm.deploy.serve.generate import Engine, Request
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.model.counts import kv_bytes_per_token
+from llm.model.shape import Shape
 
 FIRST_TEXT_ID = 8  # below are the control tokens
 
@@ -80,11 +82,6 @@ def timed(engine: Engine, requests: Sequence[Request]) -> Run:
     return Run(completions, times)
 
 
-def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int) -> int:
-    """2 L n_kv_heads d_head bytes: a key and a value for each layer and key-value head."""
-    return 2 * config.n_layers * config.n_kv_heads * config.d_head * bytes_per_value
-
-
 def occupancy(requests: Sequence[Request], batch_size: int) -> dict[str, float]:
     """Of the rows computed in fixed batches, the share that gave a wanted token; and of the reserved cache slots, the
     share ever filled. What paging and continuous batching would win."""
@@ -106,7 +103,7 @@ def digest(completions: list[list[int]]) -> str:
 
 def facts(config: ModelConfig, requests: Sequence[Request], runs: dict[int, Run], bytes_per_value: int) -> dict:
     """What does not depend on the clock. `runs`: by batch size."""
-    per_token = kv_bytes_per_token(config, bytes_per_value)
+    per_token = kv_bytes_per_token(Shape.of(config), bytes_per_value)
     lengths = [len(request.prompt) + request.max_new_tokens for request in requests]
     first = next(iter(runs.values()))
     return {

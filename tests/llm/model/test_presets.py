@@ -8,7 +8,8 @@ import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from llm.config.blocks import schema
-from llm.model.config import ModelConfig, check_target_modules, config_json, parameter_counts
+from llm.model.config import ModelConfig, check_target_modules, config_json
+from llm.model.counts import parameter_counts
 from llm.model.transformer import CausalLM
 from stemma.workflow.config import check
 

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM
 
 from llm.errors import InputError
 from llm.model.cache import KVCache
-from llm.model.config import ModelConfig, config_json, parameter_counts
+from llm.model.config import ModelConfig, config_json
+from llm.model.counts import parameter_counts
 from llm.model.directory import load_model, read_tensors, save_weights
 from llm.model.transformer import CausalLM, initialise
 from llm.package.hf_directory import inventory

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from llm.align.lora import LoraConfig, add_lora, load_adapter, lora_layers, save_adapter
 from llm.deploy.serve.generate import generate
 from llm.errors import InputError
-from llm.model.config import ModelConfig, parameter_counts
+from llm.model.config import ModelConfig
+from llm.model.counts import parameter_counts
 from llm.model.directory import load_model, save_weights
 from llm.model.transformer import CausalLM
 from llm.package.hf_directory import formulas, inventory

@@ -1,6 +1,6 @@
 """Shapes of published models, each from its paper or its config.json."""
 
-from llm.plan.shape import Shape
+from llm.model.shape import Shape
 
 NO_BIAS = dict.fromkeys(("qkv_bias", "output_bias", "ffn_bias", "norm_bias"), False)
 

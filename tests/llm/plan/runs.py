@@ -3,12 +3,15 @@
 Rows as in published.py. `hardware`: FLOPs of full recomputation are counted, as Megatron-LM's papers do; `model`: none.
 """
 
-from llm.plan import flops, parameters
+from llm.model import counts
+from llm.model.shape import Shape
+from llm.plan import flops
 from llm.plan.cluster import Cluster
-from llm.plan.flops import hardware_flops, model_flops, seconds, utilisation
+from llm.plan.flops import hardware_flops, model_flops, seconds
+from llm.plan.pipeline import bubble_over_ideal
 from llm.plan.setup import Setup
-from llm.plan.shape import Shape
 from llm.plan.step import step_seconds
+from tests.llm.plan.mixtures import DEEPSEEK_V3
 from tests.llm.plan.models import LLAMA, MEGATRON, MEGATRON_22B, MEGATRON_175B, PALM, foundry, opt
 from tests.llm.plan.published import Row
 
@@ -16,6 +19,11 @@ MEGATRON_530B, MEGATRON_1T = MEGATRON["Megatron 529.6B"], MEGATRON["Megatron 100
 TABLE2 = "Narayanan 2021, table 2: days for 300 B tokens, hardware"
 KORTHIKANTI = "Korthikanti 2022, table 5, selective recomputation, A100"
 DAY = 86400
+
+
+def utilisation(flops_per_token: float, tokens_per_second: float, gpus: int, peak_tflops: float) -> float:
+    """MFU (of model FLOPs) or HFU (of hardware FLOPs): achieved over peak (Chowdhery et al. 2022, appendix B)."""
+    return flops_per_token * tokens_per_second / (gpus * peak_tflops * 1e12)
 
 
 def days(name: str, shape: Shape, gpus: int, tflops: int, published: int) -> Row:
@@ -65,7 +73,7 @@ TIMES = [
         "Megatron 1008B",
         "days by 8TP/nX, 450 B tokens",
         84,
-        flops.megatron_days(parameters.total(MEGATRON_1T), 450e9, 3072, 163),
+        flops.megatron_days(counts.total(MEGATRON_1T), 450e9, 3072, 163),
         0.01,
         "Narayanan 2021, section 5.1",
     ),
@@ -153,7 +161,7 @@ def modelled(
     cluster = Cluster.from_section({"gpu": gpu, "gpus": setup.world})
     plain = source.startswith(("Narayanan", "Korthikanti"))
     computed = sum(step_seconds(shape, setup, cluster, sequence, batch, "mixed", not plain).values())
-    return Row(name, f"seconds a step, {setup.world:,} {gpu}", step, computed, 0.17, source)
+    return Row(name, f"seconds a step, {setup.world:,} {gpu}", step, computed, 0.11, source)
 
 
 def weak_scaling(name: str, shape: Shape, tensor: int, pipeline: int, gpus: int, batch: int, tflops: int) -> Row:
@@ -237,6 +245,19 @@ COST_MODEL = [
     *(fsdp("h100-80gb", *row) for row in ON_H100),
     *(fsdp("a100-80gb", *row) for row in ON_A100),
 ]
+DEEPSEEK_LAYOUT = Setup(128, pipeline=16, zero=1, expert=64)
+
+
+def deepseek(part_of_experts: str, without: tuple = ()) -> Row:
+    """DeepSeek-V3's own layout, 61 layers on 16 stages; its run hides the all-to-alls, the cost model does not."""
+    cluster = Cluster.from_section({"gpu": "h800-80gb", "gpus": 2048})
+    parts = step_seconds(DEEPSEEK_V3, DEEPSEEK_LAYOUT, cluster, 4096, 15360, "fp8")
+    hidden = sum(parts[name] for name in without) * (1 + bubble_over_ideal(16, 120))
+    told = "Zhao 2025 (Insights into DeepSeek-V3), table 4"
+    quantity = f"seconds a step, 2,048 h800-80gb, {part_of_experts}"
+    return Row("DeepSeek-V3", quantity, 19.926, sum(parts.values()) - hidden, 0.0, told)
+
+
 # Where it fails: its rings are faster than DeepSpeed's were over many nodes in 2021 (Narayanan 2021, table 2).
 OUTSIDE = [
     modelled(
@@ -251,3 +272,4 @@ OUTSIDE = [
     )
     for gpus, micro, tflops in ((384, 4, 144), (768, 2, 88), (1536, 1, 44))
 ]
+MIXED = [deepseek("all-to-alls exposed"), deepseek("all-to-alls hidden", ("expert",))]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -13,8 +14,8 @@ from llm.plan.page import page
 from llm.plan.presets import overlaid, plan_blocks, plan_files
 from llm.plan.report import report, values
 from llm.plan.request import Request
-from llm.plan.seed import claims
 from tests.browser import CHROMIUM, SIZES, THEMES, assert_readable, opened
+from tests.llm.plan.claims import claims
 
 ROOT = Path(__file__).resolve().parents[3]
 PRESETS = [
@@ -22,6 +23,7 @@ PRESETS = [
 ]
 CUT = """() => [...document.querySelectorAll("svg text")].filter((text) => {
   const box = text.getBBox(); return box.x < -2 || box.x + box.width > 432; }).map((text) => text.textContent)"""
+WIDE = "[...document.querySelectorAll('.wide')].filter((box) => box.scrollWidth > box.clientWidth + 1).length"
 PLANS = plan_files(ROOT / "config.yaml", ROOT / "presets", [])
 
 
@@ -44,32 +46,81 @@ def test_gpt3_is_gpt3(plans):
     assert found["parameters.Parameters"] == 174_604_259_328
     assert found["flops.6 N D"] == pytest.approx(3.14e23, rel=0.001)
     assert found["storage.KV cache per token"] == 2 * 96 * 96 * 128 * 2
-    assert 15 < found["time.Days"] < 34, (
-        "Narayanan et al. 2021: 34 days, with full recomputation and no fused attention"
-    )
+    assert found["time.Days"] == pytest.approx(34, rel=0.01), "Narayanan et al. 2021, section 5.1"
+    assert found["time.Days"] == pytest.approx(found["time.Days by 8 T P / (n X)"])
 
 
-def test_stated_speed_decides_days_and_cost():
-    plan = {"tokens": 300e9, "batch": 1536, "cluster": {"gpu": "a100-80gb", "gpus": 1024, "tflops": 140}}
-    model = {"d_model": 12288, "n_layers": 96, "n_heads": 96, "d_ff": 49152, "context_length": 2048}
-    model |= {"position": "learned", "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
-    found = values(report("gpt3", Request.of(model, 50257, plan)))
-    seconds = found["flops.FLOPs of the training"] / 1024 / 140e12
+def test_headlines_of_published_runs(plans):
+    """What the page's head shows, with the rates as their papers state them."""
+    bloom, deepseek = values(plans["bloom-176b"]), values(plans["deepseek-v3"])
+    assert bloom["time.Step"] == pytest.approx(104.7, rel=0.001)
+    assert deepseek["parameters.Parameters"] == pytest.approx(671.03e9, rel=1e-5)
+    assert deepseek["parameters.Active parameters"] == pytest.approx(37.55e9, rel=1e-4)
+    assert deepseek["storage.KV cache per token"] == 70_272
+    assert deepseek["time.Step"] == pytest.approx(19.926, rel=0.01)
+    for preset, told in (("bloom-176b", "<b>105 s</b><span>a step"), ("gpt3-175b", "<b>33.91 days</b><span>days")):
+        assert told in page(plans[preset])
+
+
+MODEL = {"d_model": 12288, "n_layers": 96, "n_heads": 96, "d_ff": 49152, "context_length": 2048}
+MODEL |= {"position": "learned", "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
+
+
+@pytest.mark.parametrize("count,more", [("model", 1.0), ("hardware", 4 / 3)])
+def test_stated_speed_decides_days_and_cost(count, more):
+    plan = {"tokens": 300e9, "batch": 1536, "formula": "6n"}
+    plan["cluster"] = {"gpu": "a100-80gb", "gpus": 1024, "tflops": 140, "tflops_count": count}
+    found = values(report("gpt3", Request.of(MODEL, 50257, plan)))
+    seconds = found["flops.FLOPs of the training"] / 1024 / 140e12 * more
     assert found["time.Days"] == pytest.approx(seconds / 86400)
     assert found["time.Cost"] == pytest.approx(seconds / 3600 * 1024 * 2)
-    assert found["time.Days by 8 T P / (n X)"] == pytest.approx(34, rel=0.01)
+    assert found["time.MFU at that rate"] == pytest.approx(140 / 312 / more)
+
+
+def test_tokens_per_second_decide_too():
+    plan = {"tokens": 300e9, "batch": 1536, "cluster": {"gpu": "a100-80gb", "gpus": 1024, "tokens_per_second": 1e5}}
+    found = values(report("gpt3", Request.of(MODEL, 50257, plan)))
+    assert found["time.Days"] == pytest.approx(300e9 / 1e5 / 86400)
+    assert found["time.Step"] == pytest.approx(1536 * 2048 / 1e5)
+    assert found["time.Tokens per second"] == pytest.approx(1e5)
 
 
 def test_a_rate_of_hardware_flops():
     """MT-NLG (Smith et al. 2022): 60.1 s a step of 1,920 sequences on 2,240 A100 at 126 TFLOP/s of hardware FLOPs."""
-    model = {"d_model": 20480, "n_layers": 105, "n_heads": 128, "d_ff": 81920, "context_length": 2048}
-    model |= {"position": "learned", "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
-    plan = {"tokens": 270e9, "batch": 1920, "cluster": {"gpu": "a100-80gb", "gpus": 2240, "tflops": 126}}
-    plan |= {"layout": {"tensor": 8, "pipeline": 35, "data": 8, "recompute": "full"}}
-    time = next(p for p in report("mt-nlg", Request.of(model, 51200, plan))["sections"] if p["place"] == "time")
-    steps = {row[0]: row[1] for row in time["tables"][0]["rows"]}
-    assert steps["hardware FLOPs, full recomputation"] == pytest.approx(60.1, rel=0.01)
+    model = MODEL | {"d_model": 20480, "n_layers": 105, "n_heads": 128, "d_ff": 81920}
+    plan = {"tokens": 270e9, "batch": 1920, "layout": {"tensor": 8, "pipeline": 35, "data": 8, "recompute": "full"}}
+    plan["cluster"] = {"gpu": "a100-80gb", "gpus": 2240, "tflops": 126, "tflops_count": "hardware"}
+    plan = report("mt-nlg", Request.of(model, 51200, plan))
+    assert values(plan)["time.Step"] == pytest.approx(60.1, rel=0.01)
+    time = next(part for part in plan["sections"] if part["place"] == "time")
+    steps = {row["what it counts"]: row["step"] for row in time["tables"][0]["rows"]}
+    assert steps["hardware FLOPs, full recomputation (counts here)"] == values(plan)["time.Step"]
     assert steps["model FLOPs"] == pytest.approx(60.1 * 3 / 4, rel=0.01)
+
+
+def test_limits_are_on_every_page(plans):
+    """What the cost model cannot explain, and whether this plan is such a case."""
+    for preset, plan in plans.items():
+        time = next(part for part in plan["sections"] if part["place"] == "time")
+        rows = next(table for table in time["tables"] if table["title"] == "Limits of the cost model")["rows"]
+        small = next(row for row in rows if "-50%" in row["error seen"])
+        assert not small["concerns this plan"] or preset == "nano"
+        assert next(row for row in rows if "Mixtures" in row["what it cannot explain"])["concerns this plan"] == bool(
+            plan["shape"]["experts"]
+        )
+
+
+def test_json_is_what_its_schema_says(plans):
+    """Rows are objects; no key is unknown; the version is the schema's."""
+    rules = json.loads((ROOT / "llm/plan/plan.schema.json").read_text())
+    for plan in plans.values():
+        jsonschema.validate(json.loads(json.dumps(plan)), rules)
+        for part in plan["sections"]:
+            for table in part["tables"]:
+                names = [column["name"] for column in table["columns"]]
+                assert all(list(row) == names for row in table["rows"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(plans["nano"] | {"version": 1}, rules)
 
 
 def test_every_figure_says_where_it_is_from(plans):
@@ -85,7 +136,7 @@ def test_equal_plans_are_equal_bytes(plans):
     assert page(again) == page(plans["70b"])
 
 
-def test_the_seed_is_computed_anew():
+def test_the_description_is_computed_anew():
     """What is called right is right to the digits given; what is called off is off by more than that."""
     for block, claim, stated, computed, _, verdict in claims():
         off = abs(computed / stated - 1)
@@ -150,12 +201,19 @@ def test_by_snakemake(tmp_path):
 def test_in_a_browser(plans, tmp_path, theme, width):
     """Nothing is asked for, nothing is wider than the window or too faint, every link leads to its section."""
     file = tmp_path / "plan.html"
-    file.write_text(page(plans["gpt3-175b" if theme == "light" else "nano"]), encoding="utf-8")
+    file.write_text(page(plans["deepseek-v3" if theme == "light" else "nano"]), encoding="utf-8")
     with opened(file, theme, width) as tab:
         assert_readable(tab)
         assert tab.locator("svg").count() >= 7
         small = "[...document.querySelectorAll('svg')].map((s) => 13 * s.getBoundingClientRect().width / 430)"
         assert min(tab.evaluate(small)) >= 9.5, "text of the plots can be read"
         assert tab.evaluate(CUT) == []
+        wide = tab.evaluate(
+            "[...document.querySelectorAll('.wide')].filter((t) => t.scrollWidth > t.clientWidth + 1).length"
+        )
+        assert (wide > 3) == (width == 400), "at 400 pixels tables scroll, and are shaded where they go on"
+        assert (
+            tab.evaluate("getComputedStyle(document.querySelector('.wide')).backgroundAttachment").count("local") == 2
+        )
         places = tab.evaluate("[...document.querySelectorAll('nav a')].map((a) => a.getAttribute('href').slice(1))")
         assert places == tab.evaluate("[...document.querySelectorAll('section')].map((s) => s.id)")

@@ -3,12 +3,15 @@
 import pytest
 
 from llm.errors import InputError
+from llm.model.counts import parameters, total
 from llm.plan.cluster import GPUS, Cluster
 from llm.plan.memory import memory
-from llm.plan.report import report, smallest
+from llm.plan.page import page
+from llm.plan.report import report, smallest, values
 from llm.plan.request import Request
 from llm.plan.search import candidates, evaluate, search
 from llm.plan.setup import Setup, engine, problem, stage_layers
+from tests.llm.plan.mixtures import MIXTRAL
 from tests.llm.plan.models import LLAMA, gpt3
 
 SECTION = {"d_model": 64, "n_layers": 4, "n_heads": 4, "context_length": 128}
@@ -74,7 +77,9 @@ def test_uneven_stages():
     shape = LLAMA["Llama 3 405B"]
     assert stage_layers(shape, Setup(pipeline=14)) == (9, 9)
     assert stage_layers(shape, Setup(pipeline=16)) == (8, 7), "126 layers, the embedding and the output layer"
-    assert problem(Setup(pipeline=11), shape, a100(11), 11, 8192)
+    assert problem(Setup(pipeline=11), shape, a100(11), 11, 8192) is None, "12 layers on each but the last"
+    assert problem(Setup(pipeline=11, virtual=2), shape, a100(11), 11, 8192), "chunks are even"
+    assert problem(Setup(pipeline=80), shape, a100(80), 80, 8192), "17 stages would be empty"
 
 
 @pytest.mark.parametrize(
@@ -115,11 +120,19 @@ def test_where_nothing_fits_the_smallest_is_planned_with():
         ({"cluster": {"gpu": "abacus"}}, "plan.cluster.gpu: 'abacus' is not one of"),
         ({"cluster": {"gpus": -1}}, "plan.cluster.gpus: -1"),
         ({"cluster": {"mfu": 0.4, "tflops": 100}}, "plan.cluster: tflops and mfu"),
+        ({"cluster": {"tokens_per_second": 4, "tflops": 100}}, "plan.cluster: tflops and tokens_per_second"),
+        ({"cluster": {"tflops_count": "both"}}, "plan.cluster.tflops_count: 'both' is not one of model, hardware"),
+        ({"shape": {"experts": 4}}, "plan.shape.experts_per_token: 0 is not 1 to 4"),
+        ({"shape": {"d_expert": 4}}, "plan.shape.d_expert: says nothing without experts"),
+        ({"shape": {"d_rope": 4}}, "plan.shape.d_rope: says nothing without kv_rank"),
+        ({"shape": {"full_every": 2}}, "plan.shape.full_every: says nothing without window"),
+        ({"shape": {"window": 2, "windowed_layers": 5}}, "plan.shape.windowed_layers: 5 is more than the 4 layers"),
+        ({"shape": {"gated": 1}}, "plan.shape.gated: 1 is not true or false"),
         ({"cluster": {"price": 1}}, "plan.cluster.price: unknown key"),
         ({"layout": {"tensor": 3}}, "plan.layout: 3 ranks, but the cluster has 8 GPUs"),
         ({"layout": {"tensor": 8}}, "plan.layout: tensor 8 does not divide 4 heads"),
         ({"layout": {"zero": 4}}, "plan.layout.zero: 4"),
-        ({"shape": {"experts": 8}}, "plan.shape.experts: unknown key"),
+        ({"shape": {"expert": 8}}, "plan.shape.expert: unknown key"),
     ],
 )
 def test_mistakes_are_named(plan, line):
@@ -127,10 +140,49 @@ def test_mistakes_are_named(plan, line):
         Request.of(SECTION, 500, plan)
 
 
-def test_a_batch_that_no_layout_divides():
-    request = Request.of(SECTION, 500, {"batch": 7, "cluster": {"gpus": 11}})
-    with pytest.raises(InputError, match="plan.batch: no layout of 11 GPUs"):
-        report("odd", request)
+@pytest.mark.parametrize("gpus", [1, 3, 7, 11, 13, 100, 1000, 1023, 4099])
+@pytest.mark.parametrize("batch", [7, 512])
+def test_any_number_of_gpus_gives_a_page(gpus, batch):
+    """Those that no layout can use are idle, named and paid for."""
+    request = Request.of(SECTION, 500, {"batch": batch, "cluster": {"gpus": gpus, "gpu": "a100-80gb"}})
+    plan = report("odd", request)
+    working = plan["working_gpus"]
+    assert 1 <= working <= gpus and Setup(**plan["layout"]).world == working
+    note = next(part["note"] for part in plan["sections"] if part["place"] == "layouts")
+    assert ("idle" in note) == (working < gpus) == ("GPUs are idle" in page(plan))
+    assert values(plan)["time.GPU hours"] == pytest.approx(values(plan)["time.Days"] * 24 * gpus)
+    if working < gpus:
+        other = int(note.split("a batch of ")[-1].split(" ")[0].replace(",", ""))
+        again = Request.of(SECTION, 500, {"batch": other, "cluster": {"gpus": gpus, "gpu": "a100-80gb"}})
+        assert report("even", again)["working_gpus"] == gpus, "the batch that the page names uses all"
+
+
+def test_experts_are_shared_out():
+    """A mixture that fits no GPU whole fits once its experts are spread over data ranks."""
+    cluster, moved = Cluster.from_section({"gpus": 128}), {}
+    found, _ = search(MIXTRAL, cluster, 4096, 512)
+    assert found[0].setup.expert > 1 and found[0].setup.data % found[0].setup.expert == 0
+    for expert in (1, 2, 8):
+        setup = Setup(data=128, zero=1, expert=expert)
+        moved[expert] = memory(MIXTRAL, setup, 4096, 512)["weights"]
+        assert problem(setup, MIXTRAL, cluster, 512, 4096) is None
+    whole = 2 * total(MIXTRAL)
+    experts = 2 * parameters(MIXTRAL)["experts"]
+    assert moved == {count: pytest.approx(whole - experts + experts / count) for count in (1, 2, 8)}
+    assert "does not divide" in problem(Setup(data=128, expert=16), MIXTRAL, cluster, 512, 4096)
+    assert "does not divide" in problem(Setup(data=8, expert=2), gpt3(2048, 24, 16), a100(8), 8, 2048)
+
+
+def test_fp8_is_faster_where_there_is_fp8():
+    shape, setup = LLAMA["Llama 3 8B"], Setup(data=8, zero=1)
+    steps = {
+        precision: evaluate(shape, setup, Cluster.from_section({}), 8192, 64, precision, True)
+        for precision in ("mixed", "fp8")
+    }
+    assert steps["mixed"].seconds["compute"] / 2 < steps["fp8"].seconds["compute"] < steps["mixed"].seconds["compute"]
+    assert steps["fp8"].memory["weights"] == steps["mixed"].memory["weights"] / 2
+    with pytest.raises(InputError, match="plan.precision: a100-80gb has no fp8"):
+        Request.of(SECTION, 500, {"precision": "fp8", "cluster": {"gpu": "a100-80gb"}})
 
 
 def test_a_gpu_of_ones_own():

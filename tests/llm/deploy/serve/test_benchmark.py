@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from llm.deploy.serve.benchmark import Workload, kv_bytes_per_token, occupancy
+from llm.deploy.serve.benchmark import Workload, occupancy
 from llm.deploy.serve.generate import Request
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.model.counts import kv_bytes_per_token
+from llm.model.shape import Shape
 from scripts.deploy import serve_benchmark
 
 OPTIONS = {"requests": 6, "prompt_tokens": [3, 20], "new_tokens": [2, 12], "batch_size": 4, "uncached_requests": 2}
@@ -33,8 +35,8 @@ def test_facts_repeat_and_agree_between_batch_sizes(hf_directory, tmp_path):
 def test_cache_formula_gives_the_seed_figures_for_llama_7b():
     """2 x 32 layers x 32 heads x 128 x 2 bytes = 524 KB a token, 2.1 GB at 4096 tokens."""
     config = ModelConfig(32000, 4096, 32, 32, 32, 128, 11008, 4096)
-    assert kv_bytes_per_token(config, 2) == 524_288
-    assert kv_bytes_per_token(config, 2) * 4096 == 2_147_483_648
+    assert kv_bytes_per_token(Shape.of(config), 2) == 524_288
+    assert kv_bytes_per_token(Shape.of(config), 2) * 4096 == 2_147_483_648
 
 
 def test_occupancy_counts_idle_rows():

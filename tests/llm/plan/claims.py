@@ -1,13 +1,13 @@
-"""The seed's own figures beside what its formulas, or the papers', give. Concerns its models, not the one planned.
+"""The figures of the description that this project began with, beside what its formulas, or the papers', give.
 
-The seed is the description that this project began with (docs/plan.md). A verdict is `right` where the figure is the
-value rounded; everything else says why it is off.
+docs/description.md has the table. A verdict is `right` where the figure is the value rounded; everything else says why
+it is off.
 """
 
-from llm.plan.figures import section, table
-from llm.plan.parameters import by_group, parameters, total
-from llm.plan.shape import Shape
-from llm.plan.storage import checkpoint_bytes, kv_bytes, kv_bytes_per_token
+from llm.model.counts import kv_bytes, kv_bytes_per_token, parameters, total
+from llm.model.shape import Shape
+from llm.plan.paper import by_group
+from llm.plan.storage import checkpoint_bytes
 
 GPT3 = Shape.gpt(12288, 96, 96, 50257, 2048)
 GPT2 = Shape.gpt(768, 12, 12, 50257, 1024)
@@ -19,7 +19,7 @@ RIGHT = "right"
 
 
 def claims() -> list[tuple[str, str, float, float, str, str]]:
-    """(block, claim, the seed's value, the value computed, unit, verdict)."""
+    """(block, claim, its value, the value computed, unit, verdict)."""
     gpt3, llama = by_group(GPT3), by_group(LLAMA_7B)
     tokens, tied = 300e9, total(GPT3)
     norms = parameters(LLAMA_7B)["norms"]
@@ -257,23 +257,3 @@ def claims() -> list[tuple[str, str, float, float, str, str]]:
             "of LLaMA-7B with 4,096 tokens each so many fit beside the weights; hundreds need shorter ones or GQA",
         ),
     ]
-
-
-def seed_section() -> dict:
-    """The table on every page."""
-    rows = [list(claim) for claim in claims()]
-    wrong = sum(not row[-1].startswith("right") for row in rows)
-    return section(
-        "seed",
-        "The seed's figures",
-        f"{len(rows)} figures of the seed computed anew; {wrong} are off. They concern the seed's own models.",
-        [],
-        [
-            table(
-                "Claims",
-                ["block", "the seed says", "its value", "computed", "unit", "verdict"],
-                ["", "", "by unit", "by unit", "", ""],
-                rows,
-            )
-        ],
-    )
