@@ -11,7 +11,8 @@ check_installed(HOUSE)
 
 from llm.config.blocks import schema
 from llm.errors import InputError
-from llm.model.config import ModelConfig, check_target_modules
+from llm.model.config import ModelConfig
+from llm.plan import feasible
 from llm.pretrain.engines.layout import Layout
 from llm.collect.config import check_names, in_parts, parted, reference_sources
 from llm.pretrain.segments import checkpoint_steps
@@ -28,7 +29,6 @@ configfile: HOUSE / "config.yaml"
 try:
     check(config, schema())
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
-    check_target_modules(ARCHITECTURE, config["align"]["lora"]["target_modules"])
     STEPS = checkpoint_steps(config["pretrain"])
     LAYOUT = Layout(**config["pretrain"]["parallel"]).validate()
     LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
@@ -39,6 +39,24 @@ try:
     REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
+
+
+# Checks of the jobs that need them: their params ask for a block by these, so that a plan on paper meets none of them.
+def trained():
+    feasible.check_trainable(config.get("plan", {}).get("shape", {}))
+    if feasible.trains_here(workflow.local_exec):
+        feasible.check_memory(ARCHITECTURE, config["pretrain"], feasible.machine_bytes())
+    return config["pretrain"]
+
+
+def aligned(key):
+    feasible.check_alignment(ARCHITECTURE, config["align"])
+    return config["align"][key]
+
+
+def served(key):
+    feasible.check_serving(ARCHITECTURE, config["serve"])
+    return config["serve"][key]
 
 
 wildcard_constraints:

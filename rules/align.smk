@@ -4,7 +4,7 @@ rule instructions:
     output:
         instructions="results/align/instructions/manifest.json",
     params:
-        kinds=config["align"]["instructions"]["kinds"],
+        kinds=lambda w: aligned("instructions")["kinds"],
         train_counts=config["align"]["instructions"]["train_counts"],
         validation_counts=config["align"]["instructions"]["validation_counts"],
         limits=config["align"]["instructions"]["limits"],
@@ -51,7 +51,7 @@ rule sft:
     params:
         lora=config["align"]["lora"],
         schedule=config["align"]["sft"]["schedule"],
-        max_tokens=config["align"]["max_tokens"],
+        max_tokens=lambda w: aligned("max_tokens"),
         bf16=config["align"]["bf16"],
         seed=config["seed"],
     log:
@@ -74,7 +74,7 @@ rule reward:
     params:
         lora=config["align"]["lora"],
         schedule=config["align"]["reward"]["schedule"],
-        max_tokens=config["align"]["max_tokens"],
+        max_tokens=lambda w: aligned("max_tokens"),
         bf16=config["align"]["bf16"],
         seed=config["seed"],
     log:
@@ -98,7 +98,7 @@ rule dpo:
         lora=config["align"]["lora"],
         schedule=config["align"]["dpo"]["schedule"],
         beta=config["align"]["dpo"]["beta"],
-        max_tokens=config["align"]["max_tokens"],
+        max_tokens=lambda w: aligned("max_tokens"),
         bf16=config["align"]["bf16"],
         seed=config["seed"],
     log:

@@ -28,7 +28,7 @@ rule serve_benchmark:
         benchmark="results/serve/benchmark.json",
     params:
         requests=config["serve"]["requests"],
-        prompt_tokens=config["serve"]["prompt_tokens"],
+        prompt_tokens=lambda w: served("prompt_tokens"),
         new_tokens=config["serve"]["new_tokens"],
         batch_size=config["serve"]["batch_size"],
         uncached_requests=config["serve"]["uncached_requests"],
@@ -51,7 +51,7 @@ rule generate:
         answers="results/serve/answers.json",
     params:
         prompts=config["serve"]["prompts"],
-        max_new_tokens=config["serve"]["max_new_tokens"],
+        max_new_tokens=lambda w: served("max_new_tokens"),
         temperature=config["serve"]["temperature"],
         top_k=config["serve"]["top_k"],
         top_p=config["serve"]["top_p"],

@@ -35,7 +35,7 @@ rule pretrain:
     output:
         checkpoint="results/pretrain/step-{step}/manifest.json",
     params:
-        settings=lambda w: segment_slice(config["pretrain"], config["seed"], START[int(w.step)], int(w.step)),
+        settings=lambda w: segment_slice(trained(), config["seed"], START[int(w.step)], int(w.step)),
     log:
         "results/logs/pretrain/{step}.log",
     benchmark:

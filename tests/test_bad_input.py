@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -59,6 +60,45 @@ def error_of(done: subprocess.CompletedProcess) -> str:
     return lines[0]
 
 
+GELU = {"model": {"activation": "gelu"}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "target", "message"),
+    [
+        ({"align": {"max_tokens": 300}}, "adapters", "align.max_tokens: 300 is more than model.context_length: 128"),
+        (
+            {"serve": {"prompt_tokens": [8, 120]}},
+            "serve_benchmark",
+            "make up to 132 tokens, model.context_length is",
+        ),
+        ({"serve": {"max_new_tokens": 128}}, "results/serve/answers.json", "serve.max_new_tokens: 128 leaves no room"),
+        ({"serve": {"new_tokens": [9, 4]}}, "serve_benchmark", r"serve.new_tokens: \[9, 4\] is not \[least, most\]"),
+        (
+            {"model": {"context_length": 20_000_000}},
+            "checkpoints",
+            "pretrain: a step of 8 sequences of 20,000,000 tokens",
+        ),
+        (GELU, "adapters", "align.lora.target_modules: model.activation: gelu has no gate_proj"),
+        ({"plan": {"shape": {"experts": 4}}}, "checkpoints", "trains no mixtures of experts"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_is_refused_before_anything_runs(tmp_path, overlay, target, message):
+    """Nothing is collected for a build whose later jobs are bound to fail."""
+
+    done = snakemake(tmp_path, overlay, target)
+    assert re.search(message, error_of(done))
+    assert not (tmp_path / "results/raw").exists()
+
+
+def test_a_plan_on_paper_has_no_adapters(tmp_path):
+    """What alignment would refuse is no matter to a plan."""
+    done = snakemake(tmp_path, GELU | {"align": {"max_tokens": 9999}}, "plan")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results/plan/overlay.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
@@ -77,7 +117,6 @@ def error_of(done: subprocess.CompletedProcess) -> str:
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )
 def test_config_mistakes(tmp_path, overlay, message):
-    import re
 
     line = error_of(snakemake(tmp_path, overlay, "all"))
     assert re.search(message, line), line

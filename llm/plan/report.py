@@ -9,7 +9,7 @@ from llm.plan.search import candidates, evaluate, search, working_gpus
 from llm.plan.setup import problem
 from llm.plan.sources import SOURCES
 
-SCHEMA, VERSION = "stemma.planning.planned_jobs", 2  # llm/plan/plan.schema.json
+SCHEMA, VERSION = "stemma-plan", 2  # llm/plan/plan.schema.json
 
 
 def report(preset: str, request: Request) -> dict:

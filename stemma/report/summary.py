@@ -28,8 +28,11 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
     lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, load(poster).headline)] if poster else []
     if lines:
         print("\nKey figures", *lines, sep="\n")
+    pages = [item.target for item in shown if item.path.suffix == ".html" and item in goals]
     if PAGE.is_file() and (asked is None or str(PAGE) in asked):
-        print(f"\nReport\n  {PAGE}")
+        pages.append(str(PAGE))
+    if pages:
+        print("\nReport", *(f"  {page}" for page in pages), sep="\n")
     if note := standing_build.divided().note:
         print(f"\nAlso in results/\n  {note}")
     if hints and (run is None or run.complete):

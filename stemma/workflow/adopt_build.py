@@ -25,7 +25,7 @@ def keep_build(dag, keys: Keys, default: str | None) -> None:
 def goals(keys: Keys, rule) -> set[str]:
     """What a rule without wildcards makes, or gathers where it makes nothing; sources left out."""
     job = keys.plan.job(rule, {})
-    return {path for _, path in job.outputs or job.inputs if keys.plan.maker(path)}
+    return {path for _, path in job.outputs or job.inputs if keys.plan.rule_of(path)}
 
 
 def settle(workflow) -> list[str]:

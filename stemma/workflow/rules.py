@@ -33,12 +33,17 @@ class RulePlan:
 
     def maker(self, path: str) -> Wanted | None:
         """The job that makes a path; None for a source."""
+        found = self.rule_of(path)
+        return self.job(*found) if found else None
+
+    def rule_of(self, path: str) -> tuple | None:
+        """The rule whose output a path is, and its wildcards; no function of the rule is called."""
         if path in self.exact:
-            return self.job(self.exact[path], {})
+            return self.exact[path], {}
         for output, rule in self.patterns:
             match = output.match(path)
             if match:
-                return self.job(rule, match.groupdict())
+                return rule, match.groupdict()
         return None
 
     def of(self, job) -> Wanted:

@@ -79,7 +79,7 @@ def wanted_by_default(workflow, plan: Plan) -> dict[str, Wanted]:
     waiting = [plan.job(workflow.get_rule(workflow.default_target), {})]
     while waiting:
         for _, path in waiting.pop().inputs:
-            job = None if path in found else plan.maker(path)
+            job = None if path in found else maker(path, plan)
             if job:
                 found |= {output: job for _, output in job.outputs}
                 waiting.append(job)

@@ -58,7 +58,7 @@ def test_headlines_of_published_runs(plans):
     assert deepseek["parameters.Active parameters"] == pytest.approx(37.55e9, rel=1e-4)
     assert deepseek["storage.KV cache per token"] == 70_272
     assert deepseek["time.Step"] == pytest.approx(19.926, rel=0.01)
-    for preset, told in (("bloom-176b", "<b>105 s</b><span>a step"), ("gpt3-175b", "<b>33.91 days</b><span>days")):
+    for preset, told in (("bloom-176b", "<b>105 s</b><span>a step"), ("gpt3-175b", "<b>33.83 days</b><span>days")):
         assert told in page(plans[preset])
 
 
@@ -182,6 +182,7 @@ def test_by_snakemake(tmp_path):
     assert done.returncode == 0, done.stderr
     made = (tmp_path / "results/plan/gpt3-175b.json").read_bytes()
     assert json.loads(made)["preset"] == "gpt3-175b"
+    assert "Report\n  results/plan/gpt3-175b.html\n" in done.stdout + done.stderr, "the account names the page"
     again = run("plan", "--configfile", str(ROOT / "presets/gpt3-175b.yaml"))
     assert again.returncode == 0, again.stderr
     assert "preset_plan" not in again.stdout + again.stderr

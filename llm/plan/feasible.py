@@ -1,0 +1,101 @@
+"""What can be refused before anything runs: alignment and serving beyond the context, training beyond the memory.
+
+Each check is made for the jobs that need it alone: a plan on paper may have an `align` block that its model does not
+suit. Imports no torch. On a GPU, and where jobs run on other machines, memory is theirs and not checked here.
+"""
+
+import os
+from pathlib import Path
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig, check_target_modules
+from llm.model.counts import total
+from llm.model.shape import Shape
+from llm.plan.memory import activation_bytes, state_bytes
+from llm.plan.setup import Setup
+from llm.pretrain.engines.layout import Layout
+
+UNTRAINED = {"experts": "mixtures of experts", "kv_rank": "latent attention", "window": "sliding windows"}
+COPIES = {"float32": 2.5, "bfloat16": 2.0}  # bytes kept for one that the terms count with
+ZERO = {"none": 0, "optimizer": 1, "full": 3}
+
+
+def check_trainable(shape: dict) -> None:
+    """shape: the config's plan.shape. InputError where it describes what only a plan can."""
+    for key, told in UNTRAINED.items():
+        if shape.get(key):
+            raise InputError(f"plan.shape.{key}: this repository trains no {told}; ask for the plan: snakemake plan")
+
+
+def check_alignment(model: ModelConfig, align: dict) -> None:
+    """InputError where adapters want a layer that the model lacks, or conversations do not fit its context."""
+    check_target_modules(model, align["lora"]["target_modules"])
+    if align["max_tokens"] > model.context_length:
+        raise InputError(
+            f"align.max_tokens: {align['max_tokens']} is more than model.context_length: {model.context_length}, "
+            "which is what the model is trained on; lower it"
+        )
+
+
+def check_serving(model: ModelConfig, serve: dict) -> None:
+    """InputError where the load test's longest request, or an answer, does not fit the model's context."""
+    for key in ("prompt_tokens", "new_tokens"):
+        least, most = serve[key]
+        if least > most:
+            raise InputError(f"serve.{key}: [{least}, {most}] is not [least, most]; turn it round")
+    longest = serve["prompt_tokens"][1] + serve["new_tokens"][1]
+    if longest > model.context_length:
+        raise InputError(
+            f"serve.prompt_tokens and serve.new_tokens make up to {longest} tokens, model.context_length is "
+            f"{model.context_length}; shorten them"
+        )
+    if serve["max_new_tokens"] >= model.context_length:
+        raise InputError(
+            f"serve.max_new_tokens: {serve['max_new_tokens']} leaves no room for a prompt in model.context_length: "
+            f"{model.context_length}; lower it"
+        )
+
+
+def check_memory(model: ModelConfig, pretrain: dict, available: float) -> None:
+    """available: bytes of a machine that holds the ranks of one node. InputError where a step cannot fit them."""
+    needed = bytes_of_step(model, pretrain)
+    if needed <= available:
+        return
+    rows = pretrain["batch_size"] // Layout.from_section(pretrain["parallel"]).data
+    advice = "lower model.context_length, pretrain.batch_size or the model"
+    if (pretrain["parallel"].get("micro_batch") or rows) > 1:
+        advice = f"set pretrain.parallel.micro_batch (now {rows} at once), or {advice}"
+    raise InputError(
+        f"pretrain: a step of {pretrain['batch_size']} sequences of {model.context_length:,} tokens of a model of "
+        f"{total(Shape.of(model)):,} parameters needs about {needed / 1e9:,.3g} GB, this machine has "
+        f"{available / 1e9:,.3g} GB; {advice}"
+    )
+
+
+def bytes_of_step(model: ModelConfig, pretrain: dict) -> float:
+    """What the weights, gradients, optimizer and activations of one node's ranks take at least: the planner's terms,
+    fp32 states, no logits, which the loss never holds whole. Torch keeps copies that Megatron-LM's kernels do not:
+    twice the terms' activations and more were measured on a CPU (docs/plan.md)."""
+    shape, layout = Shape.of(model), Layout.from_section(pretrain["parallel"])
+    ranks = layout.world_size // pretrain["nodes"]
+    replicas = layout.data * layout.context
+    states = state_bytes(total(shape), ZERO[layout.sharding], replicas, "fp32")
+    rows = pretrain["batch_size"] // layout.data
+    cut = {key: getattr(layout, key) for key in ("data", "tensor", "pipeline", "virtual", "context", "sequence")}
+    setup = Setup(**cut, micro_batch=min(layout.micro_batch or rows, rows) or 1, recompute=pretrain["recompute"])
+    kept = activation_bytes(shape, setup, model.context_length, setup.micro_batches(pretrain["batch_size"]))
+    held = sum(states.values()) / (layout.tensor * layout.pipeline)
+    return ranks * (held + COPIES[pretrain["dtype"]] * kept["activations"])
+
+
+def machine_bytes() -> float:
+    """Memory of this machine, or of the control group that holds this process, where that is less."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    return min(whole, int(text)) if text.isdigit() else whole
+
+
+def trains_here(local: bool) -> bool:
+    """Whether training takes this machine's own memory: jobs run here, and there is no GPU."""
+    return local and not Path("/dev/nvidiactl").exists()

@@ -1,0 +1,67 @@
+"""What is refused before anything runs; the workflow's side of it is in tests/test_bad_input.py."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.plan.feasible import bytes_of_step, check_memory, machine_bytes, trains_here
+
+ROOT = Path(__file__).resolve().parents[3]
+SECTION = {"d_model": 128, "n_layers": 4, "n_heads": 2, "n_kv_heads": 1, "d_ff": 384}
+STEP = """
+import resource, sys, torch
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM, initialise
+from llm.pretrain.engines.single import SingleEngine
+from llm.pretrain.optimizer import OptimizerSettings
+model = ModelConfig.from_section({section}, 4096)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+engine = SingleEngine(initialise(CausalLM(model), 1), OptimizerSettings("muon", .01, .01, 0., 1.), torch.{dtype})
+tokens = torch.full(({rows}, model.context_length + 1), 9)
+engine.gradients(lambda first, count: tokens[first : first + count], {rows})
+engine.update(1.0, 1.0)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def model(**keys) -> ModelConfig:
+    return ModelConfig.from_section(SECTION | {"context_length": 128} | keys, 4096)
+
+
+def pretrain(rows: int, **keys) -> dict:
+    return {"batch_size": rows, "parallel": {}, "nodes": 1, "dtype": "float32", "recompute": "none"} | keys
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_real_step_takes_what_is_told_and_no_less_than_half(dtype):
+    """Of a process that trains: a bound that is refused must be one that would have been passed."""
+    section = SECTION | {"context_length": 128}
+    code = STEP.format(section=section, dtype=dtype, rows=128)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = bytes_of_step(model(), pretrain(128, dtype=dtype))
+    assert 0.4 * int(done.stdout) < told < 1.1 * int(done.stdout)
+
+
+def test_what_does_not_fit_is_refused_with_the_figures():
+    large = model(context_length=200_000)
+    with pytest.raises(InputError, match=r"16 sequences of 200,000 tokens .* about 131 GB, this machine has 25 GB"):
+        check_memory(large, pretrain(16), 25e9)
+    check_memory(large, pretrain(16, parallel={"micro_batch": 1}), 25e9)
+    check_memory(model(), pretrain(16), 25e9)
+    assert bytes_of_step(large, pretrain(16, recompute="full")) < bytes_of_step(large, pretrain(16)) / 2
+
+
+def test_ranks_of_one_node_share_its_memory():
+    one, two = (bytes_of_step(model(), pretrain(256, parallel={"data": n})) for n in (1, 2))
+    states = 16 * 1_311_872
+    assert two - one == pytest.approx(states), "rows are shared out, weights are not"
+    assert bytes_of_step(model(), pretrain(256, parallel={"data": 2}, nodes=2)) == pytest.approx(two / 2)
+
+
+def test_this_machine():
+    assert 2**28 < machine_bytes() < 2**50
+    assert not trains_here(local=False)
