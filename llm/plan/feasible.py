@@ -61,7 +61,7 @@ def check_memory(model: ModelConfig, pretrain: dict, available: float) -> None:
     needed = bytes_of_step(model, pretrain)
     if needed <= available:
         return
-    rows = pretrain["batch_size"] // Layout.from_section(pretrain["parallel"]).data
+    rows = pretrain["batch_size"] // Layout(**pretrain["parallel"]).data
     advice = "lower model.context_length, pretrain.batch_size or the model"
     if (pretrain["parallel"].get("micro_batch") or rows) > 1:
         advice = f"set pretrain.parallel.micro_batch (now {rows} at once), or {advice}"
@@ -76,7 +76,7 @@ def bytes_of_step(model: ModelConfig, pretrain: dict) -> float:
     """What the weights, gradients, optimizer and activations of one node's ranks take at least: the planner's terms,
     fp32 states, no logits, which the loss never holds whole. Torch keeps copies that Megatron-LM's kernels do not:
     twice the terms' activations and more were measured on a CPU (docs/plan.md)."""
-    shape, layout = Shape.of(model), Layout.from_section(pretrain["parallel"])
+    shape, layout = Shape.of(model), Layout(**pretrain["parallel"])
     ranks = layout.world_size // pretrain["nodes"]
     replicas = layout.data * layout.context
     states = state_bytes(total(shape), ZERO[layout.sharding], replicas, "fp32")
