@@ -1,9 +1,9 @@
-"""Job arrays of Slurm, for the rules that `--slurm-array-jobs` names: many jobs by one sbatch.
+"""Submits Slurm job arrays for the rules that `--slurm-array-jobs` names: many jobs by one sbatch.
 
-The executor's own arrays (snakemake-executor-plugin-slurm 2.8) are replaced. There each task runs the first task's
-snakemake around its own job: it waits for the first task's output, and removes it when its own job fails. They also
-wait for jobs that `jobs` keeps from being chosen, for ever. Here a task runs what its job would run alone, and what is
-ready goes. tests/cluster/test_arrays.py.
+They replace the arrays of snakemake-executor-plugin-slurm 2.8. There each task runs the first task's snakemake around
+its own job: it waits for the first task's output, and removes it when its own job fails. Those arrays also wait for
+ever for jobs that `--jobs` keeps from being chosen. Here a task runs what its job would run alone, and jobs that are
+ready are submitted at once. Tests: tests/cluster/test_arrays.py.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 
 def fill_arrays(executor_class: type) -> None:
-    """Replace how the executor submits several jobs of a rule."""
+    """Replace the executor's method that submits several jobs of a rule."""
     plugin = sys.modules[executor_class.__module__]
 
     def run_array_jobs(self, jobs: list) -> None:
@@ -25,18 +25,19 @@ def fill_arrays(executor_class: type) -> None:
 
 
 def by_command(executor, plugin, jobs: list) -> Iterator[tuple[str, list]]:
-    """Jobs that ask for the same: later attempts ask for more, or keep off a node. What cannot be told goes alone."""
+    """Group jobs by their sbatch command: later attempts ask for more, or avoid a node. A job whose command cannot be
+    made is submitted alone."""
     alike: dict[str, list] = {}
     for job in jobs:
         try:
             alike.setdefault(command(executor, plugin, job), []).append(job)
-        except Exception:  # whatever is wrong with it, run_job meets it again and says so
+        except Exception:  # run_job meets the same error and reports it
             alone(executor, [job])
     yield from alike.items()
 
 
 def command(executor, plugin, job) -> str:
-    """sbatch and its options, as the executor puts them together for one job."""
+    """Return sbatch and its options, as the executor composes them for one job."""
     plugin.validate_slurm_extra(job)
     params = {
         "run_uuid": executor.run_uuid,
@@ -51,7 +52,8 @@ def command(executor, plugin, job) -> str:
 
 
 def submit(executor, plugin, call: str, jobs: list) -> None:
-    """One array, or if that is refused its jobs one by one: some may be taken, the others get a reason each."""
+    """Submit one array or, if that is refused, its jobs one by one: some may be accepted, the others get a reason
+    each."""
     if len(jobs) == 1:
         alone(executor, jobs)
         return
@@ -74,6 +76,6 @@ def submit(executor, plugin, call: str, jobs: list) -> None:
 
 
 def alone(executor, jobs: list) -> None:
-    """As jobs without an array."""
+    """Submit jobs without an array."""
     for job in jobs:
         executor._job_submission_executor.submit(executor.run_job, job)

@@ -1,8 +1,8 @@
-"""What the terminal says of jobs that failed elsewhere: their runners speak into files of the executor's.
+"""Reports jobs that failed on other machines, whose runners write to the executor's files and not to the terminal.
 
-One line for each: rule, artifact, the script's last error, what the scheduler did to it or the last that its log says,
-the log, and whether it is tried again. Reads markers (stemma/cluster/markers.py). What ended well says
-stemma/workflow/terminal.py.
+It prints one line for each: rule, artifact, the script's last error, what the scheduler did to it or the last line of
+its log, the log's path, and whether it is tried again. It reads markers (stemma/cluster/markers.py). Jobs that
+succeeded are reported by stemma/workflow/terminal.py.
 """
 
 import sys
@@ -16,9 +16,9 @@ from stemma.cluster.submission import give_up, is_for_now, is_told_to_end, reaso
 
 OVER = "Exceeded job memory limit"
 WORDLESS = "it ended without a word"
-LOGS = Path(".snakemake")  # <scheduler>_logs
+LOGS = Path(".snakemake")  # holds <scheduler>_logs
 FORGOTTEN = "Slurm no longer knows it"
-BY_SLURM = {  # what became of a job: what that means, and what to do when it happens at every attempt
+BY_SLURM = {  # Slurm's state: what it means, and what to do when it happens at every attempt
     "OUT_OF_MEMORY": ("it was killed at its limit of {mem_mb} MB", "raise mem_mb of {rule}"),
     "TIMEOUT": ("it was ended at its limit of {runtime} minutes", "raise runtime of {rule}"),
     "NODE_FAIL": ("its node died", "see `sinfo -R`"),
@@ -30,7 +30,7 @@ BY_SLURM = {  # what became of a job: what that means, and what to do when it ha
 
 
 def announce(workflow) -> None:
-    """From now on speak for the jobs that this workflow submits."""
+    """Report the jobs that this workflow submits from now on."""
     executor = workflow.executor_plugin.executor
     tell = executor.print_job_error
 
@@ -42,13 +42,14 @@ def announce(workflow) -> None:
 
 
 def members(job) -> list:
-    """The jobs of a group; of what is no group itself."""
+    """Return the jobs of a group; a list of the job itself if it is none."""
     return list(job) if job.is_group() else [job]
 
 
 def failed(executor, info, msg: str, logs: list[str]) -> None:
-    """Of a group the member that failed is named; the others ended well or never began. msg: the executor's own words;
-    logs: the scheduler's."""
+    """Report a failed job. Of a group only the member that failed is named; the others succeeded or never began.
+
+    msg: the executor's own words; logs: the scheduler's log files."""
     job, number, ending = info.job, info.external_jobid, is_told_to_end(executor)
     if (info.aux or {}).get("withdrawn") or ending and is_for_now(msg):
         return
@@ -74,8 +75,8 @@ def failed(executor, info, msg: str, logs: list[str]) -> None:
 
 
 def marker_of(job, number: str | None = None) -> Marker | None:
-    """What its runner has written of it in this run; `number`: as that job of the scheduler's, not as an earlier
-    attempt. Only Slurm tells a runner its number."""
+    """Return the marker that a job's runner has written in this run. `number`: only if it was that job of the
+    scheduler's, not an earlier attempt; only Slurm tells a runner its number."""
     marker = read_marker(str(job.output[0])) if job.output else None
     if marker is None or number is None or marker.slurm == number:
         return marker
@@ -83,12 +84,12 @@ def marker_of(job, number: str | None = None) -> Marker | None:
 
 
 def target_of(job) -> str:
-    """What people call it: the place of its first output."""
+    """Return the job's name for the user: the path of its first output."""
     return str(job.output[0]).removesuffix("/manifest.json") if job.output else job.rule.name
 
 
 def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[str]) -> tuple[str, str, str]:
-    """Why it failed; where it ran and where its log is; what to do. msg, logs: see `failed`."""
+    """Return (why it failed, its log and where it ran, what to do). msg, logs: see `failed`."""
     logs = [log for log in logs if Path(log).is_file()] or logs_of(number)
     state = "OUT_OF_MEMORY" if exceeded_memory(logs) else msg if msg in BY_SLURM else state_of(number) if number else ""
     where = f" ({'Slurm job' if state else 'job'} {number}{f' on {marker.node}' if marker else ''})" if number else ""
@@ -110,17 +111,17 @@ def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[
 
 
 def logs_of(number: str | None) -> list[str]:
-    """The scheduler's log of a job where the executor does not say which it is: of an array, or through a command."""
+    """Find the scheduler's log of a job where the executor does not name it: in arrays, or with a submit command."""
     return [str(file) for name in (f"{number}.log", f"*-{number}.log") for file in LOGS.glob(f"*_logs/**/{name}")]
 
 
 def exceeded_memory(logs: list[str]) -> bool:
-    """Did Slurm's accounting end the job for its memory? Then its state is merely FAILED."""
+    """Did Slurm's accounting kill the job for its memory? Its state is then merely FAILED."""
     return any(OVER in Path(log).read_text(errors="replace") for log in logs)
 
 
 def what_next(job, advice: str, ending: bool) -> str:
-    """Is it tried again? If not, the advice."""
+    """Say that the job is tried again or, if it is not, give the advice."""
     attempts = (job.restart_times or 0) + 1
     if job.attempt < attempts and not ending:
         return f"tried again, attempt {job.attempt + 1} of {attempts}"
@@ -128,5 +129,5 @@ def what_next(job, advice: str, ending: bool) -> str:
 
 
 def say(text: str) -> None:
-    """A line on the terminal."""
+    """Print a line on the terminal."""
     print(text, file=sys.stderr, flush=True)

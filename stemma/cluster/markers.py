@@ -1,10 +1,10 @@
-"""Markers: what each job of the present run is doing, for those who watch (stemma/cluster/status.py,
-stemma/cluster/job_log.py).
+"""Markers: small files that say what each job of the present run is doing, for stemma/cluster/status.py and
+stemma/cluster/job_log.py.
 
-results/.records/run.json says what the main snakemake set out to do; results/.records/.jobs/ holds one small file per
-job, which its runner writes at its start and at its end. They are no artifacts: no key, record or result depends on
-them, nothing is fsynced, and where they cannot be written the job goes on without. A run clears those of the last.
-Params, environment variables and the words of a command line never enter them.
+results/.records/run.json says what the main snakemake set out to do; results/.records/.jobs/ holds one small file a
+job, which its runner writes at its start and at its end. No key, record or result depends on them, nothing is fsynced,
+and where they cannot be written the job goes on without. A run deletes those of the last. They never contain params,
+environment variables or command lines.
 """
 
 import contextlib
@@ -25,13 +25,14 @@ from stemma.base.process import born, space
 from stemma.base.typed_json import made
 from stemma.cluster.slurm import comment_of
 
-RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/.jobs")  # no artifact bears a dot
-SUFFIX = ".job"  # pointers end in .json: no search for them reads these
+RUN, MARKERS = Path("results/.records/run.json"), Path("results/.records/.jobs")  # no artifact's name begins with a dot
+SUFFIX = ".job"  # pointers end in .json, so no search for them reads these
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process, so that it can be told from a later one of the same number: `space` names boot and pid namespace."""
+    """A process, told apart from a later one with the same id: `space` names boot and PID namespace, `born` its
+    start."""
 
     host: str
     pid: int
@@ -40,11 +41,11 @@ class Process:
 
     @staticmethod
     def this() -> "Process":
-        """The one that asks."""
+        """Return the process that calls this."""
         return Process(socket.gethostname(), os.getpid(), space(), born(os.getpid()) or "")
 
     def is_alive(self) -> bool | None:
-        """Does it run? None: it is of another machine or container, which only those there can tell."""
+        """Does it run? None: it belongs to another machine or container, so it cannot be known here."""
         if (self.host, self.space) != (socket.gethostname(), space()):
             return None
         now = born(self.pid)
@@ -53,8 +54,8 @@ class Process:
 
 @dataclass
 class Marker:
-    """One job's: `state` is running, done, failed or stopped; `how` is hit or run; `more`: outputs beside the target;
-    `is_final`: no further try of the same helps; times are seconds since 1970."""
+    """One job's marker. `state`: running, done, failed or stopped; `how`: hit or run; `more`: number of outputs beside
+    the target; `is_final`: another attempt cannot help; times are seconds since 1970."""
 
     rule: str
     target: str
@@ -75,17 +76,18 @@ class Marker:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None while it runs."""
+        """How long it took, in seconds; None while it runs."""
         return None if self.ended is None else self.ended - self.started
 
     def write(self, place: str) -> None:
-        """Put it where the job of the first output `place` has its marker."""
+        """Write the marker of the job whose first output is `place`."""
         write(marker_path(place), asdict(self))
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One that a run set out to do. `place`: its first output; `here`: on this machine; `needs`: others' places."""
+    """A job that a run set out to do. `place`: its first output; `here`: it runs on this machine; `needs`: the places
+    of the jobs that it needs."""
 
     rule: str
     place: str
@@ -112,14 +114,15 @@ class PlannedRun:
 
 
 def read_run() -> dict | None:
-    """What the last snakemake here set out to do, with the fields of PlannedRun; None where it has not said."""
+    """Read what the last snakemake here set out to do, with the fields of PlannedRun; None where there is no such
+    file."""
     value = read_json(RUN)
     return value if made(PlannedRun, value) else None
 
 
 @contextlib.contextmanager
 def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: str, more: int = 0) -> Iterator[Marker]:
-    """Keep a job's marker while it is done. `place`: its first declared output. The body says `how` it was done."""
+    """Keep a job's marker up to date while the body does the job. `place`: its first output. The body sets `how`."""
     before = read_marker(place)
     marker = Marker(
         rule,
@@ -157,13 +160,14 @@ def marked(rule: str, place: str, target: str, expected: str, log: Path, stage: 
 
 
 def slurm_number() -> str | None:
-    """What Slurm calls the job that this process is in; 12_3 in an array."""
+    """Return Slurm's number of the job that this process is in, 12_3 in an array; None outside Slurm."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def users_here() -> set[str]:
-    """Whose jobs may be at work in this directory: of whoever began its last run, and this process's own. Numbers."""
+    """Return the numeric ids of the users whose jobs may run in this directory: who began its last run, and this
+    one."""
     owners = {os.getuid()}
     with contextlib.suppress(FileNotFoundError):
         owners.add(RUN.stat().st_uid)
@@ -171,22 +175,22 @@ def users_here() -> set[str]:
 
 
 def read_marker(place: str) -> Marker | None:
-    """The marker of the job whose first output is `place`, if it has begun in this run."""
+    """Read the marker of the job whose first output is `place`; None if it has not begun in this run."""
     return marker_of(read_json(marker_path(place)))
 
 
 def marker_of(value: dict | None) -> Marker | None:
-    """A marker as it was written; None for anything else."""
+    """Make a marker of its JSON; None for anything else."""
     return made(Marker, value)
 
 
 def marker_path(place: str) -> Path:
-    """One flat directory: a file for each job, named after its first output."""
+    """Return a marker's path: one flat directory has a file for each job, named by a hash of its first output."""
     return MARKERS / (hashlib.sha256(place.encode()).hexdigest()[:32] + SUFFIX)
 
 
 def begin_run(workflow) -> None:
-    """Say what this snakemake is going to do, and forget what the one before did."""
+    """Write what this snakemake is going to do, and delete the markers of the one before."""
     executor = workflow.executor_plugin.name
     if executor == "touch":
         return
@@ -205,8 +209,8 @@ def begin_run(workflow) -> None:
 
 
 def planned(workflow) -> list[dict]:
-    """The jobs that are to be done, those that others need first. A rule that only gathers others has its name for a
-    place, any other the path of its first output."""
+    """Return the jobs to be done, in topological order. A job without outputs has its rule's name for a place, any
+    other the path of its first output."""
     local = workflow.local_exec or workflow.dryrun
     dag = workflow.dag
     jobs = [job for level in dag.toposorted(set(dag.needrun_jobs())) for job in sorted(level, key=str)]
@@ -228,12 +232,12 @@ def planned(workflow) -> list[dict]:
 
 
 def write(path: Path, value: dict) -> None:
-    """By rename, and without waiting for the disk."""
+    """Write a file by atomic rename, without fsync; a file system that refuses is ignored."""
     temporary = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(value))
         temporary.replace(path)
-    except OSError:  # a disk that is full or read-only fails the job where it matters, or nowhere
+    except OSError:  # the job itself fails if that matters
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

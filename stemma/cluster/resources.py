@@ -1,7 +1,7 @@
-"""What a build on a cluster needs beyond one on this machine: room, and a clean beginning.
+"""Prepares a build on a cluster: memory that grows with attempts, leftover jobs ended, the executor patched.
 
 A rule's `mem_mb` is what its script needs. Around it run the processes that Snakemake starts on a node, and a job that
-was killed for want of memory gets more of it next time. Profiles do the same for `runtime`.
+was killed for lack of memory gets more of it next time. Profiles do the same for `runtime`.
 """
 
 import os
@@ -17,14 +17,14 @@ from stemma.cluster.slurm import SlurmJob, Unanswered, cancel, jobs_of, largest_
 from stemma.cluster.submission import watch_submission
 from stemma.cluster.waiting import watch_queue
 
-LOGS = Path(".snakemake/slurm_logs")  # the executor's own; there from its first submission on
-ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and a trainer that keeps what it did
+LOGS = Path(".snakemake/slurm_logs")  # made by the executor at its first submission
+ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and time for a trainer to save what it did
 POLL = 1.0
 NESTED_MB = 400  # two snakemakes and the runner, measured: 150, 150 and 25 MB resident, some of it shared
 
 
 def adapt_resources(workflow) -> None:
-    """Give each rule a `mem_mb` that grows with attempts. What a profile computes already stays as it is."""
+    """Give each rule a `mem_mb` that grows with attempts. A value that a profile computes stays as it is."""
     for rule in workflow.rules:
         memory = rule.resources.get("mem_mb")
         if memory is not None and not memory.is_evaluable() and memory.value is not None:
@@ -32,7 +32,8 @@ def adapt_resources(workflow) -> None:
 
 
 def growing(declared: int, workflow) -> Callable:
-    """The memory of one rule. Only a first attempt may ask for more than any node has: Slurm says so."""
+    """Return the memory function of one rule. Only a first attempt may exceed the largest node: Slurm then refuses
+    it."""
 
     def mem_mb(wildcards, attempt):
         first = declared + (0 if workflow.local_exec else NESTED_MB)
@@ -44,13 +45,13 @@ def growing(declared: int, workflow) -> Callable:
 
 
 def slurm_executor(workflow) -> type | None:
-    """The class that submits to Slurm, if jobs are submitted there."""
+    """Return the class that submits to Slurm; None if jobs are not submitted there."""
     plugin = workflow.executor_plugin
     return plugin.executor if plugin is not None and plugin.name == "slurm" else None
 
 
 def lead(executor_class: type) -> None:
-    """Where the Slurm executor would wait in vain, say nothing or harm a job, do it the engine's way."""
+    """Patch the Slurm executor where it would wait in vain, stay silent or harm a job."""
     ask_in_proportion(executor_class)
     watch_submission(executor_class)
     fill_arrays(executor_class)
@@ -60,8 +61,9 @@ def lead(executor_class: type) -> None:
 def end_leftovers(directory: Path, on_slurm: bool) -> None:
     """End the Slurm jobs that an earlier snakemake of this directory left behind when it was killed.
 
-    Two jobs of one target would remove each other's outputs. What they finished is in the store, and pretraining keeps
-    what it did: little is lost. Raises StemmaError where they do not end, or where Slurm is needed and does not answer.
+    Two jobs of one target would remove each other's outputs. Little is lost: what they finished is in the store, and
+    pretraining saves its progress. Raises StemmaError where they do not end, or where Slurm is needed and does not
+    answer.
     """
     if not on_slurm and not LOGS.is_dir():
         return
@@ -92,10 +94,10 @@ def end_leftovers(directory: Path, on_slurm: bool) -> None:
 
 
 def living(directory: Path) -> list[SlurmJob]:
-    """This directory's jobs that run or wait."""
+    """Return this directory's Slurm jobs that run or wait."""
     return [job for job in jobs_of(directory, users_here()) if job.is_alive]
 
 
 def named(jobs: list[SlurmJob]) -> str:
-    """For people: how many, and which."""
+    """Format how many jobs there are, and which."""
     return f"{len(jobs)} Slurm job{'s' * (len(jobs) > 1)} ({' '.join(job.number for job in jobs)})"

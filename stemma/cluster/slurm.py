@@ -1,6 +1,6 @@
-"""What Slurm says of the jobs of one directory, by squeue, and scancel. Nothing here waits for a Slurm that is down.
+"""Asks Slurm about the jobs of one directory (squeue), and cancels them (scancel), without waiting when it is down.
 
-Snakemake's executor submits each job with the directory as its own and `rule_<name>_...` in its comment.
+Snakemake's executor submits each job with the directory as its working directory and `rule_<name>_...` as its comment.
 """
 
 import math
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-PATIENCE = 10.0  # seconds for a command; a controller that is down makes them wait for minutes
+PATIENCE = 10.0  # seconds for a command: a controller that is down makes it wait for minutes
 FORMAT = "%i|%T|%N|%U|%r|%Z|%k"
 OURS = "rule_"
 ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING", "SIGNALING")
 
 
 class Unanswered(Exception):
-    """Slurm cannot be asked; why, in a few words."""
+    """Slurm cannot be asked; the message says why, in a few words."""
 
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """One job of Slurm's. number: 12, 12_3 for a task of an array. nodes: empty while it waits, for `reason`."""
+    """One job of Slurm's. number: 12, or 12_3 for a task of an array. nodes: empty while it waits, for `reason`."""
 
     number: str
     state: str
@@ -38,8 +38,8 @@ class SlurmJob:
 
 
 def jobs_of(directory: Path, users: set[str], ended: bool = False) -> list[SlurmJob]:
-    """Jobs of these users (names or numbers) that Snakemake submitted from a directory; `ended`: those too that are
-    over, as long as Slurm remembers them. Raises Unanswered."""
+    """Return the jobs of these users (names or numbers) that Snakemake submitted from a directory; with `ended`, also
+    those that have ended, as long as Slurm remembers them. Raises Unanswered."""
     place = {str(directory), str(directory.resolve())}
     states = "all" if ended else "PD,R,CG,CF,S,ST,RQ,SO,RS"
     found = known("--user", ",".join(sorted(users)), "--states", states)
@@ -47,12 +47,12 @@ def jobs_of(directory: Path, users: set[str], ended: bool = False) -> list[Slurm
 
 
 def jobs_named(name: str) -> dict[str, SlurmJob]:
-    """By number, all jobs of a name that Slurm remembers. Raises Unanswered."""
+    """Return all jobs of a name that Slurm remembers, by number. Raises Unanswered."""
     return {job.number: job for job, _ in known("--name", name, "--states", "all")}
 
 
 def known(*options: str) -> list[tuple[SlurmJob, str]]:
-    """What squeue lists, each with its working directory."""
+    """Return the jobs that squeue lists, each with its working directory. Raises Unanswered."""
     found = []
     for line in ask("squeue", "--noheader", "--array", *options, "-o", FORMAT).splitlines():
         number, state, nodes, uid, reason, workdir, comment = line.split("|", 6)
@@ -61,45 +61,45 @@ def known(*options: str) -> list[tuple[SlurmJob, str]]:
 
 
 def comment_of(rule: str, wildcards: list[str]) -> str:
-    """The comment that the executor gives to the job of a rule."""
+    """Return the comment that the executor gives to a rule's job."""
     values = "_".join(wildcards).replace("/", "_")
     return f"rule_{rule}_wildcards_{values}" if values else f"rule_{rule}"
 
 
 def is_of_group(job: SlurmJob, group: str | None) -> bool:
-    """Does a job do the members of a group? Its comment names the group and their rules."""
+    """Does this Slurm job run a Snakemake group? Its comment names the group and the rules in it."""
     return group is not None and job.comment.startswith(f"rule_{group}_")
 
 
 def is_of_array(job: SlurmJob, rule: str) -> bool:
-    """Is a job a task of an array of a rule's, and waits? Its comment names no wildcards."""
+    """Is it a waiting task of an array of this rule? Its comment names no wildcards."""
     return "_" in job.number and job.state == "PENDING" and job.comment == comment_of(rule, [])
 
 
 def is_one(nodes: str) -> bool:
-    """Is this the name of one node, not of several: n[1-2], n1,n2, nothing?"""
+    """Is this the name of exactly one node, unlike n[1-2], n1,n2 or nothing?"""
     return bool(nodes) and not set(nodes) & set("[,")
 
 
 def state_of(number: str) -> str:
-    """What became of a job, as long as Slurm remembers it: FAILED, TIMEOUT, ...; empty where nobody says."""
+    """Return a job's state as long as Slurm remembers it: FAILED, TIMEOUT, ...; "" if it is unknown."""
     return field_of(number, "%T")
 
 
 def reason_of_end(number: str | None) -> str:
-    """What Slurm gives as the reason why a job ended, in brackets; empty where it is none."""
+    """Return Slurm's reason why a job ended, in brackets; "" if there is none."""
     reason = field_of(number, "%r") if number else ""
     return f" ({reason})" if reason not in ("", "None", "NonZeroExitCode") else ""
 
 
 def node_of(number: str) -> str | None:
-    """The node where a job is or was, if it is one and Slurm remembers it."""
+    """Return the node where a job runs or ran; None if there were several or Slurm has forgotten it."""
     nodes = field_of(number, "%N")
     return nodes if is_one(nodes) else None
 
 
 def field_of(number: str, code: str) -> str:
-    """One column of squeue's for a job; empty where nobody says."""
+    """Return one column of squeue's for a job; "" if it is unknown."""
     try:
         return ask("squeue", "--noheader", "--states", "all", "--jobs", number, "-o", code).strip()
     except Unanswered:
@@ -107,18 +107,18 @@ def field_of(number: str, code: str) -> str:
 
 
 def cancel(numbers: list[str], *options: str) -> None:
-    """End jobs: SIGTERM, and SIGKILL after the cluster's KillWait. Raises Unanswered."""
+    """Cancel jobs: SIGTERM, and SIGKILL after the cluster's KillWait. Raises Unanswered."""
     ask("scancel", *options, *numbers)
 
 
 def exclude(number: str, nodes: str) -> None:
-    """Change which nodes a waiting job keeps off; none: the empty string. Raises Unanswered."""
+    """Set the nodes that a waiting job must avoid; "" for none. Raises Unanswered."""
     ask("scontrol", "update", f"jobid={number}", f"excnodelist={nodes}")
 
 
 @cache
 def largest_node_mb() -> float:
-    """Memory of the node that has most; infinite where nobody says."""
+    """Return the memory of the largest node in MB; infinity if it is unknown."""
     try:
         return max(map(int, ask("sinfo", "--noheader", "-o", "%m").replace("+", "").split()), default=math.inf)
     except Unanswered:
@@ -126,7 +126,7 @@ def largest_node_mb() -> float:
 
 
 def ask(*command: str) -> str:
-    """What a command of Slurm's prints."""
+    """Return what a command of Slurm's prints. Raises Unanswered where it fails or takes longer than PATIENCE."""
     if shutil.which(command[0]) is None:
         raise Unanswered(f"there is no {command[0]} on this machine")
     try:

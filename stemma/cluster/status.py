@@ -1,7 +1,7 @@
-"""What goes on in a directory: each job of the last run, what it does, where, since when, and how long it may take.
+"""Collects what goes on in a directory: each job of the last run, its state, node and times, and how long it may take.
 
-Told from the run's plan and its jobs' markers (stemma/cluster/markers.py), from Slurm if jobs were submitted there, and
-from the times in earlier records. Starts, stops and changes nothing; needs no Snakemake.
+The sources are the run's plan and its jobs' markers (stemma/cluster/markers.py), Slurm if jobs were submitted there,
+and the times in earlier records. Nothing is started, stopped or changed, and Snakemake is not needed.
 """
 
 import time
@@ -26,7 +26,7 @@ ENDED = ("done", "failed", "lost", "stopped")
 @dataclass
 class Job:
     """One job. state: waiting, ready, queued (at Slurm), starting, running, done, failed, stopped, or lost: its process
-    is gone and said nothing. `since`: seconds since 1970. `left`: seconds it may still take, None if never timed."""
+    is gone without a word. `since`: seconds since 1970. `left`: seconds it may still take, None if never timed."""
 
     rule: str
     target: str
@@ -44,8 +44,8 @@ class Job:
 
 @dataclass
 class Run:
-    """The last run of a directory. alive: is its snakemake at work (None: it is on another machine). left: seconds to
-    its end, without `untimed` jobs that no record tells of. notes: what could not be found out."""
+    """The last run of a directory. alive: whether its snakemake runs (None: on another machine, unknown). left: seconds
+    to its end, not counting the `untimed` jobs, which no record tells of. notes: what could not be found out."""
 
     started: float
     host: str
@@ -57,12 +57,13 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
     def count(self) -> Counter:
-        """Jobs by state."""
+        """Count the jobs by state."""
         return Counter(job.state for job in self.jobs)
 
 
 def look(lines: int = 1) -> Run:
-    """The run in this directory; `lines`: of the log of each running job. Raises StemmaError where there was none."""
+    """Return the last run in this directory. `lines`: how many of each running job's log. Raises StemmaError where
+    there was none."""
     plan = read_run()
     if not plan:
         raise StemmaError(f"{Path.cwd()}: nothing was built here since this command exists; run snakemake here first")
@@ -72,7 +73,7 @@ def look(lines: int = 1) -> Run:
     by_number = None if submitted is None else {job.number: job for job in submitted}
     living = {job.comment: job for job in submitted or [] if job.is_alive}
     markers = read_markers()
-    planned = [job for job in plan["jobs"] if "/" in job["place"]]  # a rule without output only gathers others
+    planned = [job for job in plan["jobs"] if "/" in job["place"]]  # a rule without outputs only gathers others
     views = {job["place"]: view(job, markers, by_number, living, run) for job in planned}
     for job in planned:
         if views[job["place"]].state == "waiting" and all(
@@ -88,7 +89,7 @@ def look(lines: int = 1) -> Run:
 
 
 def slurm_jobs(run: Run) -> list[SlurmJob] | None:
-    """All that Slurm remembers of this directory; None, and a note, where it does not answer."""
+    """Return all jobs of this directory that Slurm remembers; None, and a note, where it does not answer."""
     try:
         return jobs_of(Path.cwd(), users_here(), ended=True)
     except Unanswered as reason:
@@ -97,7 +98,7 @@ def slurm_jobs(run: Run) -> list[SlurmJob] | None:
 
 
 def read_markers() -> dict[str, Marker]:
-    """By the names of their files."""
+    """Return all markers by their files' names."""
     found = {file.name: marker_of(read_json(file)) for file in MARKERS.glob(f"*{SUFFIX}")}
     return {name: marker for name, marker in found.items() if marker}
 
@@ -109,7 +110,7 @@ def view(
     living: dict[str, SlurmJob],
     run: Run,
 ) -> Job:
-    """One job by its marker, or by what Slurm has of it as long as its runner has not begun."""
+    """Return one job's state from its marker or, until its runner has begun, from Slurm."""
     place = planned["place"]
     job = Job(planned["rule"], str(argument(Path(place))), "waiting", planned["attempts"])
     marker = markers.get(marker_path(place).name)
@@ -135,7 +136,7 @@ def view(
 
 
 def at(planned: dict, living: dict[str, SlurmJob]) -> SlurmJob | None:
-    """The living Slurm job of a planned one, by the comment that it or its group bears."""
+    """Return the living Slurm job of a planned one, found by the comment of the job or of its group."""
     if planned["group"] is None:
         return living.get(planned["comment"]) or next(
             (job for job in living.values() if is_of_array(job, planned["rule"])), None
@@ -144,7 +145,7 @@ def at(planned: dict, living: dict[str, SlurmJob]) -> SlurmJob | None:
 
 
 def why_lost(marker: Marker, by_number: dict[str, SlurmJob] | None) -> str | None:
-    """What became of a runner that has not said its end; None as long as it may be at work.
+    """Return what became of a runner that has not reported its end; None as long as it may be running.
 
     `by_number`: all that Slurm remembers; None where it was not asked or does not answer."""
     if marker.slurm and by_number is not None:
@@ -156,7 +157,7 @@ def why_lost(marker: Marker, by_number: dict[str, SlurmJob] | None) -> str | Non
 
 
 def predict(run: Run, planned: list[dict], views: dict[str, Job], plan: dict) -> None:
-    """What each job that has not ended may still take, and the run."""
+    """Set how long each job that has not ended, and the run, may still take."""
     durations, now = Durations(Index(Store.of(Settings.here()))), time.time()
     left: dict[str, float] = {}
     for job in planned:

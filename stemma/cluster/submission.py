@@ -1,8 +1,8 @@
-"""How jobs get into Slurm's queue: another try on another node, and what a refusal means.
+"""Handles submission to Slurm: a new attempt on another node, and refusals.
 
-What sbatch refuses for good (a partition, memory or GPUs that there are not) is not tried again. What it refuses for
-now (the controller is away, this user has as many jobs as he may) is submitted again later, which costs no attempt.
-Reaches into snakemake-executor-plugin-slurm (2.8); tests/cluster/test_refusals.py, test_waiting.py.
+What sbatch refuses for good (a partition, memory or GPUs that do not exist) is not tried again. What it refuses for now
+(the controller is down, this user has as many jobs as allowed) is submitted again later, which costs no attempt. It
+patches snakemake-executor-plugin-slurm (2.8); tests/cluster/test_refusals.py, test_waiting.py.
 """
 
 import re
@@ -22,12 +22,12 @@ FOR_NOW = re.compile(
     re.IGNORECASE,
 )
 EXCLUDED = re.compile(r"(?:--exclude[= ]|\s-x ?)(\S+)")
-AGAIN = 20.0  # seconds until what was refused for now is submitted again
-PATIENCE = 60.0  # for an answer of sbatch's
+AGAIN = 20.0  # seconds until a job that was refused for now is submitted again
+PATIENCE = 60.0  # seconds for an answer of sbatch's
 
 
 def watch_submission(executor_class: type) -> None:
-    """Replace how the executor puts together its command, and what it does with a refusal."""
+    """Replace how the executor composes its sbatch command, and what it does with a refusal."""
     plugin = sys.modules[executor_class.__module__]
     command, run_job = plugin.get_submit_command, executor_class.run_job
     report = executor_class._report_job_error_threadsafe
@@ -38,7 +38,7 @@ def watch_submission(executor_class: type) -> None:
     def run_and_report(self, job) -> None:
         try:
             run_job(self, job)
-        except AttributeError as error:  # its own handler has one for a group: nobody would hear of what went wrong
+        except AttributeError as error:  # its own handler fails for a group and would hide the cause
             cause = error.__context__ or error
             report(self, plugin.SubmittedJobInfo(job), f"Job submission failed with exception: {cause}")
 
@@ -53,8 +53,8 @@ def watch_submission(executor_class: type) -> None:
 
 
 def off_the_node(job, call: str, gres: str) -> str:
-    """The command with an option that keeps off the node where the last attempt failed, if Slurm says that the job can
-    run without it: not where all others are drained, too small or of another kind."""
+    """Return the command with an option that avoids the node where the last attempt failed, if Slurm says that the job
+    can run elsewhere; not if all other nodes are drained, too small or of another kind."""
     failed_as = getattr(job, "failed_as", None)
     node = node_of(failed_as) if failed_as else None
     if node is None:
@@ -69,7 +69,7 @@ def off_the_node(job, call: str, gres: str) -> str:
 
 
 def wait(executor, reason: str) -> bool:
-    """Until it is time to submit again what was refused for now; False if the run is to end instead."""
+    """Wait until a job that was refused for now is to be submitted again; False if the run is to end instead."""
     if getattr(executor, "refused_for", None) != reason:
         executor.refused_for = reason
         warn(f"Slurm takes no job now: {reason}; those that are ready are submitted again every {AGAIN:.0f} s")
@@ -82,12 +82,12 @@ def wait(executor, reason: str) -> bool:
 
 
 def is_told_to_end(executor) -> bool:
-    """Has snakemake got a SIGTERM? Then it submits nothing more."""
+    """Has snakemake received a SIGTERM? Then it submits nothing more."""
     return executor.workflow.scheduler is not None and executor.workflow.scheduler._user_kill is not None
 
 
 def reason_of(msg: str) -> str | None:
-    """Why a scheduler refused a job, in its words, one line; None if it did not."""
+    """Return why a scheduler refused a job, in its words, on one line; None if it did not."""
     found = next(filter(None, (pattern.search(msg) for pattern in (BY_SBATCH, BY_PLUGIN, BY_COMMAND))), None)
     if found is None:
         return None
@@ -97,11 +97,11 @@ def reason_of(msg: str) -> str | None:
 
 
 def is_for_now(msg: str) -> bool:
-    """Is it a refusal that another time need not meet?"""
+    """Is it a refusal that may not be repeated later?"""
     found = BY_SBATCH.search(msg) or BY_PLUGIN.search(msg)
     return found is not None and bool(FOR_NOW.search(found["why"]))
 
 
 def give_up(job) -> None:
-    """What can never be done is not tried again. Its resources stay those of this attempt: they are being freed."""
+    """Let a job have no further attempt. Its resources stay those of this attempt, because they are being freed."""
     job._attempt = (job.restart_times or 0) + 1

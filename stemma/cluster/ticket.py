@@ -1,10 +1,10 @@
-"""What a job that is submitted elsewhere takes along: its command line as it was when it was submitted, and no more.
+"""Runs a submitted job from its ticket: its command line, frozen when it was submitted.
 
-Snakemake sends a whole snakemake to the node, which reads the workflow again, by then perhaps another one: who edits a
-config while jobs wait would get jobs of the new config under keys that are half of the old. And it takes 2 s of CPU, on
-Slurm twice. `python -m stemma job TICKET` does on the node what is left to do: wait until the inputs show, run the
-commands, a group's in their order, write the benchmark files. stemma/workflow/ticketing.py decides what goes to a node
-so.
+Snakemake sends a whole snakemake to the node, which reads the workflow again, by then perhaps a changed one: whoever
+edits a config while jobs wait would get jobs of the new config under keys that are partly of the old. It also takes
+2 s of CPU, on Slurm twice. `python -m stemma job TICKET` does on the node what is left to do: it waits until the inputs
+are visible, runs the commands (those of a group in their order), and writes the benchmark files. Which jobs get a
+ticket is decided in stemma/workflow/ticketing.py.
 """
 
 import contextlib
@@ -24,17 +24,17 @@ from stemma.base.errors import StemmaError
 from stemma.base.files import PARENT
 
 TICKETS = Path("results/.records/tickets")
-SUFFIX = ".ticket"  # pointers end in .json: no search for them reads these
+SUFFIX = ".ticket"  # pointers end in .json, so no search for them reads these
 STEP = "STEMMA_STEP"
 IDENTITY = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_ARRAY", "SLURM_CLUSTER_NAME", "SLURM_SUBMIT", "SLURM_RESTART_COUNT")
 CLIENTS = ("SLURM_", "SRUN_", "SBATCH_")
 COLUMNS = ("s", "h:m:s", "max_rss", "max_vms", "max_uss", "max_pss", "io_in", "io_out", "mean_load", "cpu_time")
-LOOK = 0.5  # seconds between two looks for a file
+LOOK = 0.5  # seconds between two checks for a file
 
 
 @dataclass(frozen=True)
 class Task:
-    """One job: the shell line to run, the files that must show before, its benchmark file, its threads."""
+    """One job: its shell line, the files that must be visible before, its benchmark file, its threads."""
 
     command: str
     inputs: list[str]
@@ -44,9 +44,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Ticket:
-    """`layers`: a group's jobs, each layer after the one before; a job by itself is the one of the only layer.
-    `threads`: how many they may take together. `latency`: seconds that a file may take to show. `root`: of the
-    repository. `step`: in an allocation of Slurm's the words that start the job: of srun, or `env` if it calls that."""
+    """`layers`: a group's jobs, each layer after the one before; a single job is the one of the only layer. `threads`:
+    how many they may use together. `latency`: seconds that a file may take to appear. `root`: the repository's
+    directory. `step`: inside a Slurm allocation, the words that start the job: those of srun, or `env` if the job calls
+    srun."""
 
     directory: str
     root: str
@@ -57,12 +58,12 @@ class Ticket:
     step: list[str]
 
     def write(self, path: Path) -> None:
-        """Put it where the node will look for it."""
+        """Write it where the node will look for it."""
         write_atomically(path, canonical(asdict(self)))
 
 
 def read(path: Path, patience: float) -> Ticket:
-    """As it was written. Raises StemmaError where it does not show within `patience` seconds."""
+    """Read a ticket. Raises StemmaError where it does not appear within `patience` seconds or is damaged."""
     wait_for([path], patience, "the snakemake that submitted this job has ended since; run again")
     value = read_json(path)
     if value is None:
@@ -71,7 +72,7 @@ def read(path: Path, patience: float) -> Ticket:
 
 
 def work(ticket: Ticket, path: Path) -> int:
-    """Do the ticket's jobs: 0, or the exit status of one that failed; then no further layer begins."""
+    """Do the ticket's jobs; return 0, or the exit status of one that failed, after which no further layer begins."""
     os.chdir(ticket.directory)
     running, own = Running(), {"PYTHONPATH": ticket.root, "STEMMA_ROOT": ticket.root, PARENT: str(os.getpid())}
     own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -89,7 +90,7 @@ def work(ticket: Ticket, path: Path) -> int:
 
 
 def do(ticket: Ticket, task: Task, running: "Running", environment: dict[str, str]) -> int:
-    """One job: its exit status."""
+    """Do one job; return its exit status."""
     wait_for(map(Path, task.inputs), ticket.latency, "it was there when this job was submitted; see the file system")
     begun = time.monotonic()
     status, usage = running.run([ticket.shell, "-c", f"set -euo pipefail; {task.command}"], environment)
@@ -99,7 +100,7 @@ def do(ticket: Ticket, task: Task, running: "Running", environment: dict[str, st
 
 
 def wait_for(files: Iterable[Path], seconds: float, otherwise: str) -> None:
-    """Raise StemmaError unless all files show within some seconds."""
+    """Raise StemmaError unless all files appear within some seconds; `otherwise` ends the message."""
     end = time.monotonic() + seconds
     for file in files:
         while not file.exists():
@@ -109,14 +110,14 @@ def wait_for(files: Iterable[Path], seconds: float, otherwise: str) -> None:
 
 
 def in_allocation() -> dict[str, str]:
-    """The environment without what Slurm's commands take options from: those of the allocation are not those of a step.
-    Of the allocation its identity stays."""
+    """Return the environment without variables that Slurm's commands take options from: an allocation's options are not
+    those of a step. The variables that identify the allocation stay."""
     kept = (name for name in os.environ if name.startswith(IDENTITY) or not name.startswith(CLIENTS))
     return {name: os.environ[name] for name in kept}
 
 
 def write_benchmark(path: Path, seconds: float, usage: object) -> None:
-    """One line as Snakemake writes it, as far as the kernel has counted: seconds, megabytes."""
+    """Write a benchmark file in Snakemake's format with what the kernel has counted: seconds, megabytes, else NA."""
     cpu = usage.ru_utime + usage.ru_stime
     known = {
         "s": f"{seconds:.4f}",
@@ -131,7 +132,8 @@ def write_benchmark(path: Path, seconds: float, usage: object) -> None:
 
 @dataclass
 class Running:
-    """The processes that run now. SIGTERM, SIGINT and SIGUSR1 are passed on to them; after that none begins."""
+    """The processes that run now. SIGTERM, SIGINT and SIGUSR1 are forwarded to them; after that no further one
+    starts."""
 
     processes: set[int] = field(default_factory=set)
     told: int = 0
@@ -141,14 +143,15 @@ class Running:
             signal.signal(number, self.pass_on)
 
     def pass_on(self, number: int, frame: object) -> None:
-        """What the handler of a signal does."""
+        """Forward a signal: the handler."""
         self.told = number
         for process in list(self.processes):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
     def run(self, command: list[str], environment: dict[str, str]) -> tuple[int, object]:
-        """Run a command to its end: its exit status as a shell gives it, and what it and its children have used."""
+        """Run a command to its end; return its exit status as a shell gives it, and its resource usage with its
+        children's."""
         if self.told:
             return 128 + self.told, None
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)

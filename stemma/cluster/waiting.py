@@ -1,8 +1,8 @@
-"""Jobs in Slurm's queue that do not start: the terminal says why, once; a signal to end takes them out of it.
+"""Watches jobs that do not start in Slurm's queue: says once why they wait, and withdraws them when told to end.
 
-The executor asks what its jobs do and believes that what has not ended will. Here Slurm is asked again after each of
-its questions, about those jobs: what they wait for, whether they were preempted, whether it still knows them. Reaches
-into snakemake-executor-plugin-slurm (2.8); tests/cluster/test_waiting.py.
+The executor polls its jobs and believes that those which have not ended will. Here Slurm is asked again after each poll
+what these jobs wait for, whether they were preempted, and whether it still knows them. It patches
+snakemake-executor-plugin-slurm (2.8); tests/cluster/test_waiting.py.
 """
 
 import re
@@ -17,7 +17,7 @@ from stemma.cluster.slurm import SlurmJob, Unanswered, cancel, exclude, jobs_nam
 from stemma.cluster.submission import is_told_to_end
 
 ORDINARY = ("None", "Priority", "Resources", "BeginTime", "Dependency", "Cleaning", "Prolog", "JobArrayTaskLimit")
-LONG = 600.0  # seconds that all jobs of a run wait for ordinary reasons before it says so; then twice as long, ...
+LONG = 600.0  # seconds that all jobs may wait for ordinary reasons before it is said; then twice as long, ...
 MEANINGS = {  # Slurm's reason: what it means, what to do
     "NotAvail|NodeDown|Nodes required": ("the nodes that it may use are down, drained or reserved", "see `sinfo -R`"),
     "Partition(Node|Time)Limit|PartitionConfig|BadConstraints|MaxMemPerLimit": (
@@ -34,8 +34,8 @@ MEANINGS = {  # Slurm's reason: what it means, what to do
 
 
 def watch_queue(executor_class: type) -> None:
-    """Look closer after each question of the executor's, at all jobs that it has not reported as over: where Slurm does
-    not answer, it forgets them all."""
+    """Look, after each poll of the executor's, at all jobs that it has not reported as over: where Slurm does not
+    answer, the executor forgets them all."""
     check, succeeded, failed = (
         getattr(executor_class, name) for name in ("check_active_jobs", "report_job_success", "report_job_error")
     )
@@ -44,7 +44,7 @@ def watch_queue(executor_class: type) -> None:
     async def check_and_look(self, active: list) -> AsyncIterator:
         async for _ in check(self, active):
             pass
-        self._failed_nodes.clear()  # else no job of this run ever goes to a node that was down once
+        self._failed_nodes.clear()  # otherwise a node that was down once is avoided for the whole run
         for info in queue.look(self, [info for info in active if not info.aux.get("over")]):
             yield info
 
@@ -62,14 +62,14 @@ def watch_queue(executor_class: type) -> None:
 
 @dataclass
 class Queue:
-    """What was said already. `long`: seconds of waiting that are still ordinary."""
+    """The jobs in the queue, and what was said of them. `long`: seconds of waiting that are still ordinary."""
 
     is_silent: bool = False
     was_told: bool = False
     long: float = LONG
 
     def look(self, executor, infos: list) -> list:
-        """Those of the executor's jobs that are still at work or waiting; of the others it is said how they ended."""
+        """Return those of the executor's jobs that still run or wait; report how the others ended."""
         if not infos:
             return []
         try:
@@ -92,7 +92,7 @@ class Queue:
         return still
 
     def say_how_long(self, waiting: list, now: float) -> None:
-        """When all that the run has is in the queue, and has been for long."""
+        """Say how long they wait, if all that the run has is in the queue and has been for long."""
         waited = now - min(info.aux.setdefault("since", now) for info, _ in waiting)
         if waited < self.long:
             return
@@ -101,7 +101,7 @@ class Queue:
         say(f"waiting: {counted(len(waiting))} for {waited / 60:.0f} minutes in Slurm's queue: {reasons}")
 
     def withdraw(self, waiting: list, at_work: int) -> None:
-        """Snakemake was told to end: what has not begun is taken out of the queue, what runs is waited for."""
+        """End a run on a signal: remove from the queue what has not begun, and let running jobs finish."""
         if not self.was_told:
             self.was_told = True
             work = f"{counted(at_work)} at work waited for; Ctrl-C ends {'them' if at_work > 1 else 'it'}, too"
@@ -116,12 +116,12 @@ class Queue:
 
 
 def is_over(executor, info, job: SlurmJob | None) -> bool:
-    """Does the executor wait in vain? Twice in a row, since Slurm may be about to put the job back into the queue."""
+    """Does the executor wait in vain? That must show twice in a row, since Slurm may be about to requeue the job."""
     if job is not None and job.state != "PREEMPTED":
         info.aux["vain"] = 0
         return False
     if job is None and info.job.resources.get("cluster", info.job.resources.get("slurm_cluster")):
-        return False  # of another cluster's queue
+        return False  # it is in another cluster's queue
     info.aux["vain"] = info.aux.get("vain", 0) + 1
     if info.aux["vain"] < 2:
         return False
@@ -133,13 +133,13 @@ def is_over(executor, info, job: SlurmJob | None) -> bool:
 
 
 def is_done(job) -> bool:
-    """Did its runner say so?"""
+    """Did its runner report success?"""
     marker = read_marker(str(job.output[0])) if job.output else None
     return marker is not None and marker.state == "done"
 
 
 def say_why(waiting: list) -> None:
-    """Of jobs that do not merely wait for their turn; those of one rule with one reason together."""
+    """Say why jobs wait that do not merely wait for their turn; those of one rule and reason share a line."""
     alike: dict[tuple[str, str], list] = {}
     for info, job in waiting:
         if job.reason not in ORDINARY and not may_go_back(info):
@@ -160,7 +160,7 @@ def say_why(waiting: list) -> None:
 
 
 def may_go_back(info) -> bool:
-    """Let a job that keeps off the node where it failed run there, now that it finds no other."""
+    """Let a job that avoids the node where it failed run there after all, now that no other is free; True if it may."""
     kept_off = getattr(info.job, "kept_off", None)
     if kept_off is None:
         return False
@@ -173,5 +173,5 @@ def may_go_back(info) -> bool:
 
 
 def counted(number: int) -> str:
-    """1 job, 2 jobs."""
+    """Format a number of jobs: 1 job, 2 jobs."""
     return f"{number} job{'s' * (number != 1)}"

@@ -21,11 +21,11 @@ NAMED = 10
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """None."""
+    """Add no options: the command takes none."""
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """Whatever was built in this directory, under whatever config."""
+    """Remove whatever was built in this directory, under whatever config, and name what is left."""
     store = Store.of(Settings.here())
     left: list[str] = []
     known = declared()
@@ -47,14 +47,14 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def declared() -> list[Path]:
-    """Every path that a pointer or a mark speaks of."""
+    """Return every path that has a pointer or a mark, sorted."""
     said = (file for kind in (".json", MARK) for file in POINTERS.rglob(f"*{kind}"))
     paths = {Path(RESULTS) / file.relative_to(POINTERS).with_suffix("") for file in said}
     return sorted(path for path in paths if read_pointer(path) or read_mark(path))
 
 
 def prune(folder: Path, end: Path) -> None:
-    """Remove a directory and those above it below `end`, as far as they are empty."""
+    """Remove a directory and its parents below `end`, as long as they are empty."""
     with contextlib.suppress(OSError):
         while folder != end:
             folder.rmdir()

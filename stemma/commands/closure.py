@@ -13,12 +13,12 @@ from stemma.code.closure import closure_of
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """The script."""
+    """Add the script."""
     parser.add_argument("script", type=Path, help="scripts/<stage>/<rule>.py")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """One line each: digest or version, and name."""
+    """Print a line for each part: its digest or version, and its name."""
     script = parsed.script.resolve()
     closure = closure_of(script.relative_to(ROOT) if script.is_relative_to(ROOT) else parsed.script, ROOT)
     for name, sha256 in {**closure.modules, **closure.data_files}.items():

@@ -12,12 +12,12 @@ import shtab
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """For which shell."""
+    """Add the shell."""
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell that is to complete")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """Print the script."""
+    """Print the completion script."""
     from stemma.__main__ import parser  # which imports this module
 
     top = parser(None)

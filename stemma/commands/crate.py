@@ -14,11 +14,11 @@ from stemma.provenance.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Where to write, and the workflow's files."""
+    """Add where to write, and the workflow's files."""
     parser.add_argument("root", type=Path, help="the crate's directory; ro-crate-metadata.json goes there")
     parser.add_argument("workflow", type=Path, nargs="+", help="the Snakefile, then the files it includes")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/provenance/crate/write.py."""
+    """Write the crate, see stemma/provenance/crate/write.py."""
     write_crate(Records.of(Settings.here()), parsed.root, parsed.workflow)

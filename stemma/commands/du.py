@@ -15,13 +15,13 @@ from stemma.store.local import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """In what form, and whether to count the shared store too."""
+    """Add the output's form, and whether to count the shared store too."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--shared", action="store_true", help="also count what the shared store holds (lists it whole)")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """One table, or one object."""
+    """Print one table, or one JSON object."""
     store = Store.of(Settings.here())
     found = {"store": str(store.path), **figures(plan(store))}
     if parsed.shared and store.shared is not None:
@@ -39,7 +39,7 @@ KINDS = ("objects", "records")
 
 
 def figures(planned: Plan) -> dict:
-    """Counts and bytes. An object that records of two rules name counts for both."""
+    """Return counts and bytes. An object that records of two rules name counts for both."""
     rules: dict[str, dict] = {}
     for rule in sorted({entry.rule for entry in planned.family.entries.values()}):
         keys = [key for key, entry in planned.family.entries.items() if entry.rule == rule]
@@ -64,7 +64,7 @@ def figures(planned: Plan) -> dict:
 
 
 def lines(found: dict) -> list[str]:
-    """The same for people; the rules by size."""
+    """Format the figures for people, rules by size."""
     table = [f"{'rule':<18}{'records':>9}{'objects':>9}{'size':>12}"]
     for rule, row in sorted(found["rules"].items(), key=lambda item: -item[1]["bytes"]):
         table.append(f"{rule:<18}{row['records']:>9}{row['objects']:>9}{size_text(row['bytes']):>12}")

@@ -19,7 +19,7 @@ from stemma.store.scratch import abandoned, remove
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """How much to keep, and whether to do it."""
+    """Add how much to keep, and --dry-run."""
     parser.add_argument("--budget", metavar="SIZE", help="keep what was used last up to this size, e.g. 20GB")
     parser.add_argument(
         "--scratch-days",
@@ -32,7 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/provenance/gc.py."""
+    """Plan and collect, see stemma/provenance/gc.py."""
     store = Store(Store.of(Settings.here()).path)
     planned = plan(store, None if parsed.budget is None else bytes_in(parsed.budget))
     old = abandoned(store.path / "scratch", parsed.scratch_days)
@@ -50,7 +50,7 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def print_records(planned: Plan) -> None:
-    """A line for each record that goes, the longest unused first."""
+    """Print a line for each record that goes, the longest unused first."""
     entries = planned.family.entries
     for key in sorted(planned.records_going, key=lambda key: entries[key].used if key in entries else 0):
         if key not in entries:
@@ -63,7 +63,7 @@ def print_records(planned: Plan) -> None:
 
 
 def print_totals(planned: Plan, verb: str) -> None:
-    """What goes, what that frees, and what stays."""
+    """Print what goes, what that frees, and what stays."""
     going, freed = planned.bytes_of(planned.objects_going), planned.bytes_freed
     counts = f"{len(planned.records_going)} records and {len(planned.objects_going)} objects {verb}"
     linked = f"; {size_text(going - freed)} of them are linked from elsewhere and stay on disk" if freed < going else ""

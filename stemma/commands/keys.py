@@ -16,12 +16,12 @@ from stemma.store.placement import write_view
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Where to."""
+    """Add the directory."""
     parser.add_argument("directory", type=Path, help="it gets records.pem and models.pem")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """Keys that do not exist yet are made."""
+    """Write the public keys; key pairs that do not exist yet are made."""
     settings = Settings.here()
     signers = {"records.pem": Keyring(Path(settings.key)).signer, "models.pem": signer(settings)}
     for name, key in signers.items():

@@ -16,13 +16,13 @@ from stemma.store.local import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """The artifact and the form of the answer."""
+    """Add the artifact and the answer's form."""
     parser.add_argument("target", help="an artifact, its directory, a file inside it, or a SHA-256 (8 digits do)")
     forms(parser)
 
 
 def forms(parser: argparse.ArgumentParser) -> None:
-    """Text, JSON or Graphviz; what is here now or all records."""
+    """Add the answer's form (text, JSON, Graphviz), and whether to look among all records."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const=render_tree.as_json, help="nodes and edges")
     form.add_argument(
@@ -33,5 +33,5 @@ def forms(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/provenance/lineage.py."""
+    """Print the lineage, see stemma/provenance/lineage.py."""
     print(parsed.form(ancestors(Index(Store.of(Settings.here())), parsed.target, parsed.all)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What to build and how."""
+    """Add what to build, and how."""
     parser.add_argument("target", nargs="+", help="an artifact of the last build here: its path, or its directory")
     parser.add_argument("--directory", type=Path, help="where to build and keep the tree; must be empty")
     parser.add_argument("--keep-downloads", action="store_true", help="take downloads pinned by sha256 from the store")
@@ -22,7 +22,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/provenance/rebuild.py."""
+    """Rebuild in a temporary or given directory, see stemma/provenance/rebuild.py."""
     if parsed.directory:
         compare_in(parsed.directory, parsed)
         return
@@ -31,7 +31,7 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def compare_in(directory: Path, parsed: argparse.Namespace) -> None:
-    """Rebuild, print a line for each artifact, then the details of what differs at its origin."""
+    """Rebuild, print a line for each artifact, then the first difference in detail."""
     from stemma.provenance.difference import diffoscope, explain
     from stemma.provenance.rebuild import rebuild
 

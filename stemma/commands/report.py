@@ -13,11 +13,11 @@ from stemma.report.page import write_report
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What the page is, where to write it."""
+    """Add the page's description, and where to write it."""
     parser.add_argument("poster", type=Path, help="its description, e.g. rules/poster.yaml")
     parser.add_argument("page", type=Path, help="the file to write")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/report/page.py."""
+    """Write the page, see stemma/report/page.py."""
     write_report(Settings.here(), parsed.poster, parsed.page)

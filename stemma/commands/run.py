@@ -11,7 +11,7 @@ from stemma.provenance.record import Job
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What stemma/workflow/attach.py renders."""
+    """Add the options that stemma/workflow/attach.py renders."""
     parser.add_argument("script", help="scripts/<stage>/<rule>.py")
     for name, use in (
         ("rule", "its rule"),
@@ -34,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/execute/run.py."""
+    """Run the job under its marker, see stemma/execute/run.py."""
     job = Job(
         parsed.rule,
         parsed.script,
@@ -56,13 +56,13 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def made_from(parsed: argparse.Namespace) -> dict[str, str]:
-    """What the job is to be made from, see stemma/provenance/record.py."""
+    """Return what the job is to be made from, by path, see stemma/provenance/record.py."""
     paths = [parsed.script, *(option.partition("=")[2] for option in (*parsed.input, *parsed.source))]
     return dict(zip(paths, parsed.made_from.split(","), strict=True)) if parsed.made_from else {}
 
 
 def paired(options: list[str]) -> dict[str, list[str]]:
-    """["name=path", ...] -> {"name": ["path", ...]}, in the order given."""
+    """Group ["name=path", ...] as {"name": ["path", ...]}, in the order given."""
     found: dict[str, list[str]] = {}
     for option in options:
         name, _, path = option.partition("=")

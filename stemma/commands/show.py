@@ -16,11 +16,11 @@ from stemma.provenance.trust import Records
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """The artifact."""
+    """Add the artifact."""
     parser.add_argument("target", type=Path, help="its path, e.g. results/models/dpo/manifest.json, or the directory")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """The record as indented JSON."""
+    """Print the record as indented JSON."""
     item = artifact_at(parsed.target, Records.of(Settings.here()))
     print("\n".join(map(printable, json.dumps(item.record, indent=2, ensure_ascii=False).split("\n"))))

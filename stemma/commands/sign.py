@@ -15,12 +15,12 @@ from stemma.store import artifact
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """The model."""
+    """Add the model."""
     parser.add_argument("manifest", type=Path, help="its manifest, e.g. results/models/dpo/manifest.json")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """Only what stands as a record that counts states is signed."""
+    """Verify the model against a trusted record, then sign it."""
     settings = Settings.here()
     Records.of(settings).verified(parsed.manifest)
     sign(artifact.argument(parsed.manifest), settings)

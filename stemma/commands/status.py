@@ -20,14 +20,14 @@ CLEAR = "\x1b[H\x1b[2J"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """How much, in what form, how often."""
+    """Add how much to print, in what form, how often."""
     parser.add_argument("--lines", type=int, default=1, help="of the log of each running or failed job (1)")
     parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, until the run has ended")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/cluster/status.py."""
+    """Print the run's state, once or repeatedly, see stemma/cluster/status.py."""
     while True:
         run = look(parsed.lines)
         if parsed.json:
@@ -40,7 +40,7 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def as_text(run: Run, now: float) -> list[str]:
-    """For people: a head line, then the jobs that matter, the rest as counts."""
+    """Format a run for people: a head line, then the jobs that matter, the rest as counts."""
     count = run.count()
     parts = [f"{count['done']} of {len(run.jobs)} jobs done"]
     parts += [f"{count[state]} {state}" for state in ("running", "failed", "lost", "stopped") if count[state]]
@@ -62,14 +62,14 @@ def as_text(run: Run, now: float) -> list[str]:
 
 
 def standing(run: Run) -> str:
-    """Is its snakemake there?"""
+    """Say whether the run's snakemake is at work."""
     if run.alive is None:
         return "begun on another machine"
     return "at work" if run.alive else "ended"
 
 
 def section(title: str, jobs: list[Job], now: float) -> list[str]:
-    """A title and a line for each job, with what its log says last."""
+    """Format a title and a line for each job, with the last lines of its log."""
     lines = [title] if jobs else []
     for job in jobs:
         facts = [job.node or ""]

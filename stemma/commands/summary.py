@@ -14,12 +14,12 @@ from stemma.report.summary import print_summary
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What to list; without options every artifact and no figures."""
+    """Add what to list; without options it is every artifact and no figures."""
     parser.add_argument("--poster", type=Path, help="print the headline figures of this description")
     parser.add_argument("--target", action="append", default=[], help="an artifact to list")
     parser.add_argument("--hint", action="append", default=[], help="a line to end with")
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/report/summary.py."""
+    """Print the summary, see stemma/report/summary.py."""
     print_summary(Records.of(Settings.here()), parsed.poster, parsed.target, parsed.hint)

@@ -16,7 +16,7 @@ from stemma.store.local import Store
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What to look for and the form of the answer."""
+    """Add what to look for, and the answer's form."""
     parser.add_argument(
         "word",
         metavar="FILE|DIGEST|SOURCE",
@@ -26,5 +26,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/provenance/lineage.py."""
+    """Print the descendants, see stemma/provenance/lineage.py."""
     print(parsed.form(descendants(Index(Store.of(Settings.here())), parsed.word, parsed.all)))

@@ -18,7 +18,7 @@ from stemma.provenance.verify import Findings, verify
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What to check, and how to say it."""
+    """Add what to check, and the output's form."""
     parser.add_argument(
         "target", nargs="*", type=Path, help="artifacts, e.g. results/models/dpo; none: the build in results/"
     )
@@ -27,7 +27,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/provenance/verify.py."""
+    """Print the findings, see stemma/provenance/verify.py; exit with 1 if there are faults."""
     findings = verify(Settings.here(), parsed.target, parsed.all)
     print(as_json(findings) if parsed.json else as_text(findings))
     if findings.faults:
@@ -35,7 +35,7 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def as_json(findings: Findings) -> str:
-    """For programs."""
+    """Format the findings for programs."""
     return json.dumps(
         {
             "verified": not findings.faults,
@@ -50,7 +50,7 @@ def as_json(findings: Findings) -> str:
 
 
 def as_text(findings: Findings) -> str:
-    """For people: each fault and each note is a line; the last line counts."""
+    """Format the findings for people: each fault and each note on a line, the counts on the last."""
     lines = [f"fault: {text}" for text in findings.faults] + [f"stale: {text}" for text in findings.stale]
     lines += [f"note: {findings.others}; --all checks it too"] if findings.others else []
     number = len(findings.faults)

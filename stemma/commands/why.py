@@ -20,7 +20,7 @@ from stemma.planning.planned_jobs import call_for
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What to explain, under which config."""
+    """Add what to explain, and under which config."""
     parser.add_argument("target", help="a path that a rule makes, or the directory of a manifest")
     parser.add_argument("--after", action="append", default=[], metavar="KEY=VALUE", help="a config key, dotted")
     parser.add_argument("--configfile", nargs="+", default=[], type=Path, help="as for snakemake")
@@ -30,7 +30,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def handle(parsed: argparse.Namespace) -> None:
-    """See stemma/workflow/why.py."""
+    """Print the chain of stale jobs, see stemma/workflow/why.py."""
     from stemma.workflow.why import ask
 
     call = call_of(parsed)
@@ -42,14 +42,14 @@ def handle(parsed: argparse.Namespace) -> None:
 
 
 def call_of(parsed: argparse.Namespace) -> Call:
-    """How the workflow is called: as the options say, without any as for the last build that wanted the target."""
+    """Return the call to explain: as the options say or, without any, the last build's that wanted the target."""
     last = None if parsed.configfile or parsed.config or parsed.snakefile else call_for(normpath(parsed.target))
     call = last or Call.of(parsed.snakefile, parsed.configfile, overrides(parsed.config))
     return replace(call, config=merged(call.config, overrides(parsed.after)))
 
 
 def as_text(target: str, call: Call, chain: list) -> str:
-    """For people: a job, then its changes, each on a line."""
+    """Format the chain for people: a line for each job, then one for each of its changes."""
     if not chain:
         return f"{target} is up to date, for `{call.command}`"
     known = [stale.seconds for stale in chain if stale.seconds is not None]

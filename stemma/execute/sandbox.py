@@ -1,13 +1,13 @@
-"""The place where a job's script runs: its own directory in the store's workspace, and what it is given there.
+"""The sandbox where a job's script runs: its own directory in the store's workspace, with what it is given.
 
     <workspace>/<output>/<number>/   where the script writes each output
     <workspace>/.inputs/             what it reads of the artifacts (stemma/execute/input_view.py)
-    <workspace>/.code/               a frozen copy of its closure (stemma/code/frozen_code.py), and the guard that
-    watches it <workspace>/.here/               the working directory, empty: what is found by a relative name is not
-    there <workspace>/.home/               HOME, empty
+    <workspace>/.code/               a frozen copy of its closure (stemma/code/frozen_code.py), and its guard
+    <workspace>/.here/               the working directory, empty, so that no relative path finds a file
+    <workspace>/.home/               HOME, empty
     <workspace>/.tmp/                TMPDIR
 
-Decides nothing about keys and starts nothing.
+Keys are computed in stemma/execute/action.py; the process is started by stemma/execute/child.py.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ from stemma.store import artifact
 from stemma.store.open_beneath import opened
 
 GUARD = Path(__file__).with_name("guard.py")
-STARTER = "sitecustomize.py"  # Python imports it before anything else: every process of the job is guarded
+STARTER = "sitecustomize.py"  # Python imports it before anything else, so every process of the job is guarded
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One job's place. `inputs`: argument -> what to read, see stemma/execute/input_view.py; `outputs`: where to write:
-    an empty directory for a manifest, else a file's name."""
+    """One job's sandbox. `inputs`: argument -> what to read, see stemma/execute/input_view.py; `outputs`: argument ->
+    where to write: an empty directory for a manifest, else a file's path."""
 
     action: Action
     place: Path
@@ -62,7 +62,7 @@ class Sandbox:
         )
         freeze(action.closure, reader, sandbox.code)
         sandbox.compiled.lend(sandbox.code)
-        with opened(sandbox.logs, make=True):  # through no link
+        with opened(sandbox.logs, make=True):  # it follows no link
             for folder in (sandbox.here, sandbox.home, sandbox.temporary, *sandbox.confinement.own):
                 folder.mkdir(parents=True, exist_ok=True)
         guard = sandbox.code / STARTER
@@ -73,7 +73,7 @@ class Sandbox:
 
     @property
     def cache(self) -> Path:
-        """What jobs keep for each other."""
+        """The directory of caches that jobs share."""
         return cache_of(self.action.store.path)
 
     @property
@@ -88,28 +88,28 @@ class Sandbox:
 
     @property
     def home(self) -> Path:
-        """HOME, and with it all that libraries look for and keep there."""
+        """HOME, where libraries look for and keep their files."""
         return self.place / ".home"
 
     @property
     def temporary(self) -> Path:
-        """TMPDIR."""
+        """The process's TMPDIR."""
         return self.place / ".tmp"
 
     def command(self) -> list[str]:
-        """What to execute. Without the directory of the script, the user's packages, or the working directory on
-        Python's path."""
+        """Return the command to execute. Python's path has neither the script's directory nor the user's packages nor
+        the working directory."""
         arguments = script_arguments(self.action.job, self.inputs, self.outputs)
         return [sys.executable, "-P", "-s", str(self.code / STARTER), str(self.code / self.script), *arguments]
 
     @property
     def script(self) -> str:
-        """scripts/<stage>/<rule>.py."""
+        """The script's path: scripts/<stage>/<rule>.py."""
         return self.action.job.script
 
     def environment(self) -> dict[str, str]:
-        """All variables of the process, from nothing. A job that fetches has the user's HOME, for how the network, pip
-        and apt are configured; what it keeps for another attempt is in the cache."""
+        """Return all variables of the process; none is inherited unless listed. A job that fetches has the user's HOME,
+        where the network, pip and apt are configured; what it keeps for another attempt is in the cache."""
         closure = self.action.closure
         home = {"XDG_CACHE_HOME": self.cache} if closure.network else {"HOME": self.home}
         # PYTHONPATH cannot quote a colon; a relative path is as good as long as the working directory stays the same.
@@ -119,16 +119,16 @@ class Sandbox:
         return surroundings.passed(closure) | given | {name: str(path) for name, path in own.items()}
 
     def recorded(self) -> dict[str, str]:
-        """The variables as the record states them; those that name the job's own places are left out."""
+        """Return the variables as the record states them, without those that name the job's own places."""
         passed = surroundings.passed(self.action.closure)
         return surroundings.shown(passed) | surroundings.given(self.action.job)
 
     @cached_property
     def kept(self) -> dict[str, Path]:
-        """Variable and directory of what a script may keep outside its outputs.
+        """Variable -> directory in which a script may keep something outside its outputs.
 
-        Scratch bears the action key and outlives a kill: what a job finds there was left by one with the same code,
-        parameters and inputs. Logs lie beside the log file, for those who watch the job.
+        Scratch is named by the action key and outlives a kill: what a job finds there was left by one with the same
+        code, parameters and inputs. Logs lie beside the log file, for those who watch the job.
         """
         scratch = self.action.store.scratch_path(self.action.key)
         return {"STEMMA_SCRATCH": scratch.absolute(), "STEMMA_LOGS": self.logs.absolute()}
@@ -145,25 +145,25 @@ class Sandbox:
         return Confinement(self.action, (self.place, *self.kept.values(), *cache))
 
     def shown(self, line: str) -> str:
-        """A line of the script's output as people know its places: code by that in the checkout, inputs by those that
-        they are declared at, files by that in the run's directory."""
+        """Rewrite a line of the script's output in the user's paths: code by its path in the checkout, inputs by their
+        declared ones, files relative to the run's directory."""
         line = declared(line.replace(f"{self.code}/", f"{self.action.root}/"), self.place)
         return line.replace(f"{Path.cwd()}/", "")
 
     def ended_well(self) -> None:
-        """Keep for other jobs what the script has compiled."""
+        """Cache, for other jobs, what the script has compiled."""
         self.compiled.take_back(self.code)
 
     def tidy(self) -> None:
-        """Remove the places outside the workspace that the script has not used."""
+        """Remove the directories outside the workspace that the script has left empty."""
         for folder in self.kept.values():
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
 def staged(job: Job, workspace: Path) -> dict[str, list[Path]]:
-    """A place in the workspace for every output: an empty directory for a manifest, a name to write to for a file, of
-    which only the suffix is the output's own."""
+    """Make a place in the workspace for every output: an empty directory for a manifest, else the path of a file with
+    the declared suffix. Returns argument -> paths."""
     found: dict[str, list[Path]] = {}
     for name, paths in job.outputs.items():
         for number, path in enumerate(map(Path, paths)):
@@ -175,7 +175,7 @@ def staged(job: Job, workspace: Path) -> dict[str, list[Path]]:
 
 
 def script_arguments(job: Job, inputs: dict[str, list[Path]], outputs: dict[str, list[Path]]) -> list[str]:
-    """The script's command line: the same options a person would type."""
+    """Return the script's command line, with the same options that a person would type."""
     values = {name: [str(path) for path in paths] for name, paths in inputs.items()}
     for name, paths in job.sources.items():
         values.setdefault(name, []).extend(str(Path(path).absolute()) for path in paths)

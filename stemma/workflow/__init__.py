@@ -1,4 +1,4 @@
-"""The seam to Snakemake: reads a workflow, gives its rules their keys, says on the terminal what goes on.
+"""Connects Snakemake and the engine: reads a workflow, gives its rules their keys, reports on the terminal.
 
 The Snakefile calls attach.py. Imports base to cluster. Tests: tests/stemma/workflow/.
 """

@@ -1,6 +1,6 @@
-"""What a run of Snakemake asks for becomes the build of its directory (stemma/provenance/standing_build.py) when its
-first job starts, or when there is nothing to be done; what is not of it leaves results/ when the run has come to its
-end."""
+"""Makes what a run of Snakemake asks for the build of its directory (stemma/provenance/standing_build.py): when its
+first job starts, or when there is nothing to be done. What does not belong to the build leaves results/ when the run is
+complete."""
 
 import logging
 from collections.abc import Callable
@@ -16,21 +16,20 @@ from stemma.workflow.sweep_results import let_leave
 
 
 def keep_build(dag, keys: Keys, default: str | None) -> None:
-    """Say what the jobs of a DAG are to make. `default`: the rule whose inputs a complete run asks for."""
+    """Record what the jobs of a DAG are to make. `default`: the rule whose inputs a complete run asks for."""
     jobs = [keys.plan.of(job) for job in dag.jobs if ENGINE in (job.rule.shellcmd or "")]
     asked = {path: keys.expected(job) for job in jobs for _, path in job.outputs}
     standing_build.keep(asked, complete=bool(default) and goals(keys, dag.workflow.get_rule(default)) <= asked.keys())
 
 
 def goals(keys: Keys, rule) -> set[str]:
-    """What a rule without wildcards makes, or gathers where it makes nothing; sources left out."""
+    """Return what a rule without wildcards makes or, if it makes nothing, gathers; sources are left out."""
     job = keys.plan.job(rule, {})
     return {path for _, path in job.outputs or job.inputs if keys.plan.rule_of(path)}
 
 
 def settle(workflow) -> list[str]:
-    """Once all that was asked for stands, and it was all that there is to ask for: clear results/ of what is not of the
-    build. Returns the names of what has left."""
+    """After a complete run: clear results/ of what is not of the build. Returns the names of what was removed."""
     attached, found = workflow.attached, standing_build.here()
     if found is None or found.settled or not found.complete:
         return []
@@ -38,7 +37,7 @@ def settle(workflow) -> list[str]:
 
 
 def would_make(keys: Keys, path: Path, expected: str) -> bool:
-    """Does this config make a path just so? A rule's functions may fail for what it does not have, whichever way."""
+    """Would this config make a path under this expected key? If a rule's function fails for the path, it would not."""
     try:
         job = keys.plan.maker(str(path))
         return job is not None and keys.expected(job) == expected
@@ -47,8 +46,7 @@ def would_make(keys: Keys, path: Path, expected: str) -> bool:
 
 
 class Idle(logging.Handler):
-    """Hears that there is nothing to be done, and does what else there is: no job starts then, and Snakemake calls
-    nobody."""
+    """Calls `act` when Snakemake logs that nothing is to be done: no job starts then, and no other hook is called."""
 
     def __init__(self, act: Callable[[], None]):
         super().__init__()

@@ -1,8 +1,8 @@
-"""The seam between Snakemake and the engine: gives every rule its expected key and its script's arguments.
+"""Attaches the engine to a Snakemake workflow: gives every rule its expected key and its script's arguments.
 
 `attach(workflow, ...)` is called once, at the end of a Snakefile. It adds two params to each rule whose shell line runs
-`python -m stemma run`: `key`, which takes only wildcards and is what makes a target stale, and `flags`, which is
-derived from the job and is not compared. Nothing is executed or written here before the first job starts.
+`python -m stemma run`: `key`, which depends only on wildcards and makes a target stale, and `flags`, which is derived
+from the job and is not compared. Nothing is executed or written here before the first job starts.
 """
 
 import contextlib
@@ -48,16 +48,16 @@ from stemma.workflow.terminal import speak
 from stemma.workflow.ticketing import frozen_flags, submit_tickets
 
 T = TypeVar("T")
-BEGIN = 16  # characters of a key that a command line may spend: a job may have a thousand inputs
+BEGIN = 16  # characters of a key that go on a command line: a job may have a thousand inputs
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # Lustre without -o flock, some NFS servers
-NAMED = 3  # of what has left results/
+NAMED = 3  # names of what has left results/ that are printed
 LOCK = Path(".snakemake/stemma.lock")
-CONFIG = Path("results/.records/config.json")  # the config of the last build, all overlays and defaults in
+CONFIG = Path("results/.records/config.json")  # the config of the last build, with all overlays and defaults
 
 
 @dataclass(frozen=True)
 class Attached:
-    """What a workflow was given: its keys, its settings, its config as canonical JSON; how it was read, from what."""
+    """What a workflow was given (its keys, its settings, its config as canonical JSON), and from what it was read."""
 
     keys: Keys
     settings: Settings
@@ -67,16 +67,16 @@ class Attached:
 
     @property
     def values(self) -> dict:
-        """The config."""
+        """The config as a dict."""
         return json.loads(self.config)
 
     def keep_plan(self) -> None:
-        """Keep the jobs whose keys were asked for, see stemma/planning/planned_jobs.py."""
+        """Cache the plan of the jobs whose keys were computed, see stemma/planning/planned_jobs.py."""
         keep(self.call, self.files, [job for job, _ in self.keys.known.values()])
 
 
 def attach(workflow, settings: Settings) -> Attached:
-    """Give every rule that runs through the engine its `key` and `flags`; prepare the shell; lock before jobs start."""
+    """Give every rule that runs through the engine its `key` and `flags`, and prepare the shell and the hooks."""
     root = Path(workflow.basedir)
     config = digest.canonical(digest.plain(workflow.globals["config"]))
     settings = replace(settings, config=digest.of_bytes(config))
@@ -120,7 +120,7 @@ def attach(workflow, settings: Settings) -> Attached:
 
 
 def key_param(keys: Keys, plan: RulePlan, rule) -> Callable:
-    """The param that Snakemake compares: it changes exactly when the target's expected key does."""
+    """Return the param function that Snakemake compares: it changes exactly when the target's expected key does."""
 
     def key(wildcards):
         return plain_errors(lambda: keys.expected(plan.job(rule, dict(wildcards.items()))))
@@ -129,13 +129,13 @@ def key_param(keys: Keys, plan: RulePlan, rule) -> Callable:
 
 
 def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callable:
-    """The rendered options of `python -m stemma run`."""
+    """Return the param function that renders the options of `python -m stemma run`."""
 
     as_json = settings.to_json()
 
     def flags(wildcards, input, output):
         if rule.workflow.dryrun and not rule.workflow.output_settings.printshellcmds:
-            return ""  # nobody will see it
+            return ""  # nobody will see them
         if frozen := frozen_flags(str(output[0])):
             return frozen
         values = dict(wildcards.items())
@@ -167,7 +167,7 @@ def flags_param(keys: Keys, plan: RulePlan, rule, settings: Settings) -> Callabl
 
 
 def plain_errors(function: Callable[[], T]) -> T:
-    """Let a StemmaError, or what a file system refuses, reach the user as Snakemake's own kind of error."""
+    """Turn a StemmaError, or what a file system refuses, into Snakemake's own kind of error."""
     try:
         return function()
     except StemmaError as error:
@@ -180,7 +180,7 @@ def plain_errors(function: Callable[[], T]) -> T:
 
 
 def begin(workflow) -> None:
-    """What the main process does before the first job: hold the directory, remember what later questions need."""
+    """Prepare the main process before the first job: lock the directory, save what later commands need."""
     attached, slurm = workflow.attached, slurm_executor(workflow)
     take_lock(LOCK)
     end_leftovers(Path.cwd(), slurm is not None)
@@ -200,7 +200,7 @@ def begin(workflow) -> None:
 
 
 def clear(workflow) -> None:
-    """After a run: what is not of its build leaves results/, and is named."""
+    """After a run, remove from results/ what is not of its build, and name it."""
     left = settle(workflow)
     if left:
         names = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
@@ -208,8 +208,8 @@ def clear(workflow) -> None:
 
 
 def rest(workflow) -> None:
-    """What the main process does where no job has to be done: it says what it wants all the same, unless another one
-    builds here or nothing can be written."""
+    """Record what is wanted when no job has to be done, unless another snakemake builds here or nothing can be
+    written."""
     if workflow.dryrun or workflow.touch:
         return
     with contextlib.suppress(Occupied), where_writable():
@@ -219,11 +219,11 @@ def rest(workflow) -> None:
 
 
 class Occupied(WorkflowError):
-    """Another snakemake builds here."""
+    """Another snakemake builds in this directory."""
 
 
 def take_lock(path: Path) -> None:
-    """Hold the directory for this process. The kernel frees the lock with the process, however it ends."""
+    """Lock the directory for this process. The kernel releases the lock with the process, however it ends."""
     path.parent.mkdir(exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

@@ -1,8 +1,8 @@
-"""What a job would give, told from pointers and records alone, before it runs.
+"""Predicts what a job would give, from pointers and records alone, before it runs.
 
 A job whose artifacts stand as they should gives what their pointers say; one whose action the store has a record of
-gives what the record says, and so on along the chain. Where a script would have to run, nothing is foreseen. Nothing is
-hashed: the job itself verifies what it is served.
+gives what the record says, and so on along the chain. Where a script would have to run, nothing is predicted. Nothing
+is hashed: the job itself verifies what it is served.
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ from stemma.store import artifact
 
 
 class Foresight:
-    """Foresees for one workflow, from the records that count. `known`: a dict, where all is asked about one moment; it
-    fills with what was found of each job."""
+    """Cache lookups for one workflow, from trusted records. `known`: first output -> record, a memo that is filled
+    here; None where results may change between two questions."""
 
     def __init__(self, keys: Keys, records: Records, known: dict[str, dict | None] | None = None):
         self.keys = keys
@@ -26,11 +26,12 @@ class Foresight:
         self.known = known
 
     def holds(self, job: Wanted) -> bool:
-        """Does the store hold what this job would give?"""
+        """Does the store hold the result of this job?"""
         return self.recorded(job) is not None
 
     def digest_of(self, path: str) -> str | None:
-        """Digest of what will stand at a path; of a source, what it has now."""
+        """Return the digest of what will stand at a path (for a source: its present digest); None if it is
+        unpredictable."""
         job = self.keys.plan.maker(path)
         if job is None:
             return self.keys.of_path(path)
@@ -50,7 +51,8 @@ class Foresight:
         return None
 
     def recorded(self, job: Wanted) -> dict | None:
-        """The record of the job's action, if every input can be foreseen and the store has all its objects."""
+        """Return the record of the job's action if every input can be predicted and the store has all outputs; else
+        None."""
         if self.known is None:
             return self.found(job)
         if job.place not in self.known:
@@ -58,7 +60,7 @@ class Foresight:
         return self.known[job.place]
 
     def found(self, job: Wanted) -> dict | None:
-        """The same, looked for."""
+        """Look a job's record up without the memo."""
         inputs = []
         for name, path in self.keys.in_order(job):
             sha256 = self.digest_of(path)

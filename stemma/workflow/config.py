@@ -1,7 +1,7 @@
-"""Check a run's configuration against a JSON schema: the first mistake becomes one line, a typo comes with its cure.
+"""Checks a run's config against a JSON schema: the first mistake becomes one line, a typo comes with its correction.
 
-Also fills the defaults that the schema states, and gives equal numbers one spelling. Knows no key of any particular
-workflow.
+It also fills in the schema's defaults, and normalises numbers so that equal ones are spelled alike. The keys themselves
+are the schema's business.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from stemma.base.digest import plain
 from stemma.base.errors import StemmaError
 
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
-LARGEST = 2**63 - 1  # what arrays, data frames and random generators take
+LARGEST = 2**63 - 1  # the largest integer that arrays, data frames and random generators take
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)e[-+]?\d+", re.IGNORECASE)
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
@@ -24,8 +24,8 @@ Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_c
 
 
 def check(config: dict, rules: dict) -> None:
-    """Raise StemmaError for the first thing in `config` that no job could be given or that the rules (a JSON Schema)
-    forbid; set defaults in place."""
+    """Raise StemmaError for the first value in `config` that no job could be given or that `rules` (a JSON Schema)
+    forbid; fill in defaults in place."""
     check_values(config)
     config.update(plain(config))
     fill(config, rules, rules)
@@ -38,14 +38,15 @@ def check(config: dict, rules: dict) -> None:
 
 
 def with_numbers(config: dict, rules: dict) -> dict:
-    """A part of a config, not checked otherwise, with numbers where the rules want them; see take_numbers."""
+    """Convert texts to numbers where the rules want them, in a part of a config that is not checked otherwise; see
+    take_numbers."""
     take_numbers(config, list(Validator(rules).iter_errors(config)))
     return config
 
 
 def take_numbers(config: dict, errors: list[jsonschema.ValidationError]) -> bool:
-    """Make numbers of `1e-3`, `450e9` and the like, which YAML reads as text, where the schema wanted numbers and said
-    so in its errors. Returns whether there were any."""
+    """Convert `1e-3`, `450e9` and the like, which YAML reads as text, in place where the schema's errors ask for
+    numbers. Returns whether there were any."""
     waiting, found = list(errors), False
     while waiting:
         error = waiting.pop()
@@ -65,7 +66,7 @@ def take_numbers(config: dict, errors: list[jsonschema.ValidationError]) -> bool
 
 
 def check_values(value: object, place: tuple[str, ...] = ()) -> None:
-    """Raise StemmaError for what YAML can say and no job can be given."""
+    """Raise StemmaError for a value that YAML can express and no job can be given."""
     where = f"config: {ascii('.'.join(place))[1:-1] or 'the top level'}"
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -91,7 +92,7 @@ def check_values(value: object, place: tuple[str, ...] = ()) -> None:
 
 
 def fill(value: object, rule: dict, root: dict) -> None:
-    """Set the `default` of every property that is missing, depth first."""
+    """Fill in the `default` of every missing property, depth first."""
     if "$ref" in rule:
         rule = root["$defs"][rule["$ref"].rsplit("/", 1)[1]]
     if not isinstance(value, dict):
@@ -108,7 +109,7 @@ def fill(value: object, rule: dict, root: dict) -> None:
 
 
 def sentence(error: jsonschema.ValidationError) -> str:
-    """`config: process.min_wrods: unknown key; did you mean min_words?`"""
+    """Format a schema error: `config: process.min_wrods: unknown key; did you mean min_words?`"""
     place = ".".join(map(str, error.absolute_path)) or "the top level"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))

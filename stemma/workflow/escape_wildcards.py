@@ -1,8 +1,8 @@
-"""Text that Snakemake takes as it is. To Snakemake `{x}` in a param or a path is a wildcard, and `<x>` in a path is a
-variable; what comes from a config is neither.
+"""Protects text from Snakemake's substitutions: `{x}` in a param or a path would be a wildcard, `<x>` in a path a
+variable; text from a config is neither.
 
-`literal_params` does it for a rule's params, `literal` for a path that an input function returns (of a path that stands
-in a rule itself, Snakemake reads the braces at once). `text` is for what shell.prefix formats.
+`literal_params` protects a rule's params, `literal` a path that an input function returns (braces of a path in a rule
+itself are interpreted at once, and cannot be protected). `text` is for what shell.prefix formats.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ LITERAL = "stemma_literal"
 
 
 def literal_params(rule) -> None:
-    """Keep Snakemake from looking for wildcards in a rule's params: what a function gives is not looked into."""
+    """Keep Snakemake from looking for wildcards in a rule's params, by functions, whose values it does not search."""
     for name, (index, _) in list(rule.params._get_names()):
         value = rule.params[index]
         if isinstance(value, str | list) and "{" in str(value):
@@ -24,24 +24,24 @@ def literal_params(rule) -> None:
 
 
 def given(value: object) -> Callable:
-    """A param function that gives the same for every job."""
+    """Return a param function that gives every job the same value."""
     return lambda wildcards: value
 
 
 def literal(path: str) -> str:
-    """A path, for an input function to return, whose braces and angle brackets are part of a file's name."""
+    """Mark a path, to be returned by an input function, whose braces and angle brackets belong to the file's name."""
     marked = AnnotatedString(path.rstrip("/") or path)
     marked.flags[LITERAL] = True
     return marked
 
 
 def text(value: str) -> str:
-    """A text that str.format gives back as it is."""
+    """Escape a text so that str.format returns it unchanged."""
     return value.replace("{", "{{").replace("}", "}}")
 
 
 def respect_literals() -> None:
-    """Let what Snakemake reads paths with leave alone what `literal` has marked."""
+    """Patch the functions by which Snakemake reads paths to leave those alone that `literal` has marked."""
     for place, name in ((io, "apply_wildcards"), (io, "check"), (Pathvars, "apply")):
         inner = getattr(place, name)
         if not hasattr(inner, LITERAL):
@@ -49,10 +49,10 @@ def respect_literals() -> None:
 
 
 def sparing(inner: Callable) -> Callable:
-    """The same function, but that a marked path comes back unchanged."""
+    """Wrap a function so that it returns a marked path unchanged."""
 
     def outer(*arguments, **options):
-        for value in arguments:  # few and often: is_flagged takes four times as long
+        for value in arguments:  # called very often: is_flagged takes four times as long
             if LITERAL in getattr(value, "flags", ()):
                 return value
         return inner(*arguments, **options)

@@ -1,5 +1,5 @@
-"""What a run is going to do, told before its first job starts: how many jobs, which of them the store answers, what has
-changed, how long it will take. Reads the DAG, pointers, records and their times; changes nothing.
+"""Forecasts a run before its first job starts: how many jobs there are, which ones the store answers, what has changed,
+how long it will take. It reads the DAG, pointers, records and their times, and changes nothing.
 """
 
 from collections import Counter
@@ -14,15 +14,15 @@ from stemma.store.artifact import argument, pointer_path
 from stemma.workflow.cache_lookup import Foresight
 from stemma.workflow.why import Change, Inquiry
 
-HIT = 0.3  # seconds: a hit is linked from the store in about so many
-LOOKED_INTO = 200  # stale jobs whose records are read to say what has changed: a millisecond each
-ALIKE = ("never built", "missing", "record lost")  # changes that are told as one, whatever they name
+HIT = 0.3  # seconds: about what it takes to link a hit from the store
+LOOKED_INTO = 200  # stale jobs whose records are read to say what has changed, a millisecond each
+ALIKE = ("never built", "missing", "record lost")  # changes that share a line, whatever they name
 NEW, FORCED = Change("never built", ""), Change("forced", "by --forcerun or --force")
 
 
 @dataclass
 class Reason:
-    """What a change makes stale, and which functions of a module it is in; each once, in order."""
+    """What one change makes stale, and which functions of a module it is in; each once, in order."""
 
     targets: dict[str, None] = field(default_factory=dict)
     details: dict[str, None] = field(default_factory=dict)
@@ -30,9 +30,9 @@ class Reason:
 
 @dataclass
 class Outlook:
-    """`jobs`: as in stemma/cluster/markers.py, by place. `hits`: those that the store answers. `left`: seconds that
-    each takes; none of what was never timed. `reasons`: what has changed; `unread`: jobs that were not asked about
-    that."""
+    """A forecast. `jobs`: as in stemma/cluster/markers.py, by place. `hits`: those that the store answers. `left`:
+    seconds that each job takes, without those never timed. `room`: slots for jobs. `reasons`: what has changed;
+    `unread`: number of jobs whose records were not read for that."""
 
     jobs: dict[str, dict]
     hits: set[str]
@@ -43,11 +43,11 @@ class Outlook:
 
     @property
     def untimed(self) -> int:
-        """Jobs that no record tells the time of."""
+        """The number of jobs whose time no record tells."""
         return sum(job["marked"] and place not in self.left for place, job in self.jobs.items())
 
     def seconds(self, running: dict[str, float], done: set[str]) -> float:
-        """Until all has ended. `running`: the seconds that jobs at work have taken so far."""
+        """Return the seconds until all has ended. `running`: seconds that running jobs have taken so far, by place."""
         left = {place: self.left.get(place, 0.0) for place in self.jobs if place not in done}
         for place in running.keys() & left.keys():
             left[place] = max(0.0, left[place] - running[place])
@@ -56,7 +56,7 @@ class Outlook:
         return time_left(left, needs, slots, set(running), self.room)
 
     def by_rule(self) -> list[tuple[str, int, int, float | None]]:
-        """(rule, jobs, hits among them, seconds of work) in the order of the first of each."""
+        """Return (rule, jobs, hits among them, seconds of work), in the order of each rule's first job."""
         counts = Counter(job["rule"] for job in self.jobs.values())
         hits = Counter(self.jobs[place]["rule"] for place in self.hits)
         seconds: dict[str, float] = {}
@@ -67,7 +67,7 @@ class Outlook:
 
 
 def look_ahead(workflow, with_reasons: bool = True) -> Outlook:
-    """What the run of a DAG that is complete will do."""
+    """Forecast the run of a complete DAG."""
     attached = workflow.attached
     records, keys = Records.of(attached.settings), attached.keys
     jobs = {job["place"]: job for job in planned(workflow) if "/" in job["place"]}
@@ -87,7 +87,7 @@ def look_ahead(workflow, with_reasons: bool = True) -> Outlook:
 
 
 def add_reasons(found: Outlook, wanted: dict, workflow) -> None:
-    """Say of each stale job what of its own has changed; first of those that wait for no other stale one."""
+    """Add to each stale job what of its own has changed, first to those that wait for no other stale one."""
     attached = workflow.attached
     inquiry = Inquiry(attached.keys, Records.of(attached.settings), attached.values)
     forced = {
@@ -112,7 +112,7 @@ def add_reasons(found: Outlook, wanted: dict, workflow) -> None:
 
 
 def told(change: Change) -> tuple[str, str | None]:
-    """A change in a few words, and, where many are told as one, which of them this is: the function of a module."""
+    """Return a change in a few words, and the function of a module if several functions share a line."""
     if change.what in ALIKE:
         return change.what, None
     if change.what == "code":

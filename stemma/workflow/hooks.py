@@ -1,8 +1,8 @@
-"""What happens when a run begins and ends, beside what the user's `onstart:`, `onsuccess:` and `onerror:` say.
+"""Runs the engine's actions at a run's begin and end, beside the user's `onstart:`, `onsuccess:` and `onerror:`.
 
-Snakemake keeps one function for each of the three, the last that a Snakefile names. The engine's own (the lock, the
-summary, what leaves results/) hold wherever in a Snakefile the user's stand, before `attach` or after it; also where
-`attach` is called in a module that another Snakefile takes its rules from.
+Snakemake keeps one function for each of the three, the last that a Snakefile names. The engine's own actions (the lock,
+the summary, the clearing of results/) hold wherever the user's stand, before `attach` or after it, and also where
+`attach` is called in a module whose rules another Snakefile uses.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,18 @@ Act = Callable[[], None]
 
 
 def before(workflow, event: str, act: Act) -> None:
-    """Do this before what the user wants done. `event`: onstart, onsuccess or onerror."""
+    """Run `act` before the user's handler. `event`: onstart, onsuccess or onerror."""
     hook_of(workflow, event).before.append(act)
 
 
 def after(workflow, event: str, act: Act) -> None:
-    """Do this once the user's is done."""
+    """Run `act` after the user's handler."""
     hook_of(workflow, event).after.append(act)
 
 
 @dataclass
 class Hook:
-    """All that one event makes happen. `theirs`: the function that Snakemake would call alone."""
+    """All actions of one event. `theirs`: the user's handler, which Snakemake would call alone."""
 
     theirs: Callable
     before: list[Act] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Hook:
 
 
 def hook_of(workflow, event: str) -> Hook:
-    """The hook of an event, put in Snakemake's place when it is first asked for."""
+    """Return the hook of an event; the first call puts it in the place of Snakemake's handler."""
     kept = f"_{event}"
     hook = getattr(workflow, kept)
     if isinstance(hook, Hook):

@@ -1,11 +1,10 @@
-"""The files of the engine's jobs, where Snakemake would remove, refuse or judge them: the engine does it itself.
+"""Lets the engine, and not Snakemake, remove, replace and judge the files of the engine's jobs.
 
 Snakemake removes a job's outputs and logs before it begins and its outputs when it fails, whoever put them there; it
 refuses to build what is read-only, as all artifacts are; it makes directories and writes benchmarks through links; and
-it takes an input that is younger than an output for a change. Other rules' files are its own business.
+it takes an input that is younger than an output for a change. Files of other rules stay its business.
 
-These are the only places that reach into Snakemake's files and jobs (9.27); tests/stemma/workflow/test_job_files.py
-holds them.
+These patches reach into Snakemake's files and jobs (9.27); tests/stemma/workflow/test_job_files.py holds them.
 """
 
 import contextlib
@@ -29,8 +28,8 @@ from stemma.workflow.rules import RulePlan, is_view, runs_engine, script_of
 
 
 def keep_files(store: Store) -> None:
-    """Leave the files of the engine's jobs to the engine. In every process that reads the workflow: a job of a cluster
-    is prepared where it runs."""
+    """Patch Snakemake to leave the files of the engine's jobs to the engine. Every process that reads the workflow
+    needs it: a job of a cluster is prepared where it runs."""
     remove, is_newer, mtime = _IOFile.remove, _IOFile.is_newer, _IOFile.mtime_uncached
     prepare, check_protected = Job.prepare, Job.check_protected_output
     check_output = DAG.check_and_touch_output
@@ -54,7 +53,7 @@ def keep_files(store: Store) -> None:
             return await mtime(file, **options)
         except (WorkflowError, OSError):
             path = Path(str(file))
-            if runs_engine(file.rule) and path.is_symlink():  # which leads nowhere or to itself, and will be set aside
+            if runs_engine(file.rule) and path.is_symlink():  # a dangling link, which will be set aside
                 return Mtime(local=path.lstat().st_mtime)
             raise
 
@@ -74,18 +73,18 @@ def keep_files(store: Store) -> None:
         if runs_engine(job.rule):
             options["check_output_mtime"] = False
         if script_of(job.rule):
-            options["no_touch"] = True  # the engine has set the time, and its pointer says which
+            options["no_touch"] = True  # the engine has set the mtime that the pointer states
         await check_output(dag, job, **options)
 
     _IOFile.remove, _IOFile.is_newer, _IOFile.mtime_uncached = engine_remove, engine_is_newer, engine_mtime
     Job.prepare, Job.check_protected_output = engine_prepare, engine_check_protected
     DAG.check_and_touch_output = engine_check_output
-    DAG.cleanup_workdir = lambda dag: None  # it removes empty directories, those of sources too
+    DAG.cleanup_workdir = lambda dag: None  # it would remove empty directories, even those of sources
 
 
 def make_ways(job) -> None:
-    """Raise StemmaError for anything that stands where a directory of the job's files belongs; let the benchmark, which
-    Snakemake writes to whatever bears its name, have a name of its own."""
+    """Raise StemmaError for anything that stands where a directory of the job's files belongs; clear the place of the
+    benchmark, so that Snakemake, which writes through links, makes a new file."""
     for file in (*job.output, *job.log):
         check_way(Path(file).parent)
     if job.benchmark:
@@ -95,7 +94,7 @@ def make_ways(job) -> None:
 
 
 def mark_views(keys: Keys, plan: RulePlan) -> None:
-    """When a view was written, remember what it was made for and what stands there, as a pointer does for artifacts."""
+    """Patch Snakemake so that a view that was written gets a mark: what it was made for and what stands there."""
     postprocess = Job.postprocess
 
     async def engine_postprocess(job, **options):

@@ -1,4 +1,4 @@
-"""A workflow read and not run, so that its keys can be asked for; by Snakemake's own reader and rules for configs."""
+"""Loads a workflow without running it, so that its keys can be computed; Snakemake itself reads it and its configs."""
 
 import logging
 from pathlib import Path
@@ -13,11 +13,11 @@ from stemma.planning.call import Call
 from stemma.workflow.attach import Attached
 from stemma.workflow.log_filter import essence
 
-SHARED = SharedFSUsage.all() - {SharedFSUsage.SOURCE_CACHE}  # which would be in ~/.cache
+SHARED = SharedFSUsage.all() - {SharedFSUsage.SOURCE_CACHE}  # the source cache would lie in ~/.cache
 
 
 def load(call: Call) -> Attached:
-    """What `attach` gave the workflow that is called so. Raises StemmaError where it cannot be read."""
+    """Return what `attach` gave the workflow of a call. Raises StemmaError where it cannot be read."""
     logging.getLogger("snakemake.logging").setLevel(logging.CRITICAL)
     for file in (call.snakefile, *call.configfiles):
         if not Path(file).is_file():

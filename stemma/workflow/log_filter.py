@@ -1,6 +1,6 @@
-"""Keep the terminal to one line per job and one line per error, when the profile asks Snakemake to be quiet.
+"""Filters Snakemake's log to one line per job and one line per error, when the profile asks Snakemake to be quiet.
 
-In its place speak stemma/workflow/terminal.py and, of jobs that fail elsewhere, stemma/cluster/job_log.py.
+Instead of Snakemake, stemma/workflow/terminal.py reports and, for jobs that fail elsewhere, stemma/cluster/job_log.py.
 """
 
 import logging
@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from stemma.workflow.read_errors import missing_input
 
 NOISE = ("CalledProcessError in file", "At least one job did not complete", "Exiting because", "Shutting down")
-SLURM_NOISE = (  # of its executor; the last two are said in the engine's words (stemma/cluster/job_log.py)
+SLURM_NOISE = (  # of Slurm's executor; the engine reports the last two itself (stemma/cluster/job_log.py)
     "No SLURM account",
     "MinJobAge",
     "No account was given",
@@ -28,8 +28,8 @@ LABEL = re.compile(r"^(\w*(Error|Exception): )+")
 
 
 def be_terse(workflow) -> None:
-    """Filter Snakemake's stream handlers, if it was asked to be quiet about rules. Its log file stays as it is. Whoever
-    says --verbose wants to see all that Snakemake says, whatever a profile says of quiet."""
+    """Filter Snakemake's stream handlers if it was asked to be quiet about rules; its log file stays complete.
+    --verbose overrides a profile's quiet."""
     settings = workflow.output_settings
     for handler in logging.getLogger("snakemake.logging").handlers:
         if handler.name != "DefaultStreamHandler":
@@ -55,8 +55,8 @@ def one_line(record: logging.LogRecord) -> bool:
 
 
 def essence(text: str) -> str:
-    """An exception's message alone: without its class, the place in the Snakefile and the frames around it. Of one that
-    is nothing but frames, which only a mistake in the program explains, the end."""
+    """Return an exception's message without its class, its place in the Snakefile and the frames around it. If it is
+    nothing but frames, which only a bug in the program explains, return the end."""
     lines = []
     for line in map(str.strip, text.strip().splitlines()):
         if line.startswith(('File "', "Traceback")):
@@ -68,7 +68,8 @@ def essence(text: str) -> str:
 
 
 class LogHandler(LogHandlerBase):
-    """`snakemake --logger stemma`: what `be_terse` leaves, without a profile that asks for it."""
+    """The handler of `snakemake --logger stemma`, for profiles that do not ask for quiet: it prints what `be_terse`
+    keeps."""
 
     writes_to_stream = True
     writes_to_file = False
@@ -77,6 +78,6 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it on the terminal, if it matters."""
+        """Print a record on the terminal if it matters."""
         if one_line(record):
             print(record.getMessage(), file=sys.stderr, flush=True)

@@ -1,4 +1,5 @@
-"""What Snakemake does for every job of a plan and needs for none: with ten thousand jobs that is half of its time.
+"""Patches Snakemake to skip work that it does for every job of a plan and that no job needs: with ten thousand jobs,
+half of its time.
 
 Its version is pinned; tests/stemma/workflow/test_patches.py would show a change.
 """
@@ -9,8 +10,8 @@ from snakemake.dag import DAG
 
 
 def plan_without_params(check: Callable) -> None:
-    """Plan jobs without evaluating their params. Snakemake does so to find a conda environment that a rule may name by
-    them, and again when a job's turn comes. Instead `check` is called with every job of a plan, before any runs."""
+    """Plan jobs without evaluating their params, which Snakemake does to find a conda environment that a rule may name
+    by them, and again when a job's turn comes. Instead `check` is called with every job of a plan, before any runs."""
     inner = DAG.update_conda_envs
 
     def update_conda_envs(dag) -> None:

@@ -1,6 +1,6 @@
-"""Is what a workflow's scripts import installed where this snakemake runs? With another environment's snakemake a build
-would fail midway, or at an import that says nothing. It is asked first: Snakemake and the standard library alone are
-imported here.
+"""Checks that what a workflow's scripts import is installed where this snakemake runs. With another environment's
+snakemake a build would fail midway, or at an import that explains nothing. As the check comes first, this module
+imports only Snakemake and the standard library.
 """
 
 import re
@@ -14,8 +14,8 @@ NAME = re.compile(r"[\w.-]+")
 
 
 def check_installed(house: Path) -> None:
-    """Raise WorkflowError if a distribution that envs/runtime.in names is missing, unless this is the repository's own
-    environment, which is made of it."""
+    """Raise WorkflowError if a distribution that envs/runtime.in names is missing. The repository's own environment,
+    which is made from that file, is not checked."""
     own = house / ".venv"
     if Path(sys.prefix).resolve() == own.resolve():
         return

@@ -1,7 +1,7 @@
-"""What went wrong before a workflow could be read, in one line: a config file that is missing, no YAML, no mapping.
+"""Explains in one line why a workflow cannot be read: a config file that is missing, not YAML, or not a mapping.
 
-Snakemake shows a traceback for the first and names neither file nor line for the others. Its log record holds a text
-alone, but the error is still at hand where it is logged.
+Snakemake shows a traceback for the first and names neither file nor line for the others. Its log record holds only
+text, but the exception is still being handled when it is logged.
 """
 
 import difflib
@@ -24,12 +24,12 @@ PLACE = re.compile(r'in "(?P<file>.+)", line (?P<line>\d+), column \d+')
 
 
 def explain_early() -> None:
-    """From now on let Snakemake's logger say so."""
+    """Make Snakemake's logger explain these errors from now on."""
     logging.getLogger("snakemake.logging").addFilter(explained)
 
 
 def explained(record: logging.LogRecord) -> bool:
-    """Put a line in the place of an error's text where we know what to say."""
+    """Replace an error's text by a line of ours where there is one; keep every record."""
     error = sys.exc_info()[1]
     line = mishap(error) if record.levelno >= logging.ERROR and error else None
     if line:
@@ -38,7 +38,7 @@ def explained(record: logging.LogRecord) -> bool:
 
 
 def mishap(error: BaseException) -> str | None:
-    """What to say of an error that a config file has caused; None for any other."""
+    """Return the line for an error that a config file has caused; None for any other."""
     file = config_file_of(error)
     if file is None:
         return None
@@ -55,7 +55,7 @@ def mishap(error: BaseException) -> str | None:
 
 
 def config_file_of(error: BaseException) -> str | None:
-    """The config file that Snakemake was reading when this came about."""
+    """Return the config file that Snakemake was reading when the error occurred; None if it was none."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_name in LOADERS:
             names = frame.f_locals
@@ -64,14 +64,14 @@ def config_file_of(error: BaseException) -> str | None:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it came from."""
+    """Yield an error and its causes."""
     while error:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def fault(text: str) -> str:
-    """Line, problem and remedy of a YAML error."""
+    """Return line, problem and remedy of a YAML error."""
     place = list(PLACE.finditer(text))
     where = f", line {place[-1]['line']}" if place else ""
     if r"'\t'" in text:
@@ -81,7 +81,8 @@ def fault(text: str) -> str:
 
 
 def missing_input(text: str) -> str | None:
-    """What Snakemake says of an input that neither stands there nor is made by a rule: a source, as a rule."""
+    """Return the line for an input that is neither there nor made by a rule (usually a source); None for other
+    texts."""
     found = MISSING.search(text)
     if not found:
         return None
@@ -92,7 +93,7 @@ def missing_input(text: str) -> str | None:
 
 
 def nearest(file: str, remedy: str = "correct --configfile, or write it") -> str:
-    """What to give instead of a file that is not there: one of its name in a folder here, or one called almost so."""
+    """Suggest a replacement for a missing file: one of its name in a folder here, or one with a similar name."""
     folder, name = Path(file).parent, Path(file).name
     found = sorted(Path().glob(f"*/{glob.escape(name)}"))
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []

@@ -1,4 +1,4 @@
-"""A plan made of Snakemake's rules: the job behind a path, its files and its script's params. Executes nothing."""
+"""Makes a plan of Snakemake's rules: the job behind a path, its files and its script's params. Executes nothing."""
 
 import re
 from functools import cache
@@ -18,7 +18,7 @@ OF_A_JOB = ("input", "output", "params", "log", "benchmark", "resources", "threa
 
 
 class RulePlan:
-    """Of one workflow, memoised for one parse."""
+    """The plan of one workflow's rules; each job is made once for as long as the workflow is loaded."""
 
     def __init__(self, rules):
         self.jobs: dict[tuple, Wanted] = {}
@@ -32,12 +32,12 @@ class RulePlan:
                     self.exact[str(output)] = rule
 
     def maker(self, path: str) -> Wanted | None:
-        """The job that makes a path; None for a source."""
+        """Return the job that makes a path; None for a source."""
         found = self.rule_of(path)
         return self.job(*found) if found else None
 
     def rule_of(self, path: str) -> tuple | None:
-        """The rule whose output a path is, and its wildcards; no function of the rule is called."""
+        """Return the rule that makes a path, and its wildcards; None for a source. No function of the rule is called."""
         if path in self.exact:
             return self.exact[path], {}
         for output, rule in self.patterns:
@@ -47,11 +47,11 @@ class RulePlan:
         return None
 
     def of(self, job) -> Wanted:
-        """A job of Snakemake's; it knows its files already."""
+        """Return the planned job of a Snakemake job, whose files are known already."""
         return self.job(job.rule, job.wildcards_dict, (job.input, job.output))
 
     def job(self, rule, wildcards: dict[str, str], files: tuple | None = None) -> Wanted:
-        """The job that `rule` with `wildcards` is. files: its input and output, where they are known."""
+        """Return the job of a rule with these wildcards. files: its (input, output), if they are known."""
         place = (rule.name, tuple(sorted(wildcards.items())))
         if place not in self.jobs:
             files = files or (rule.expand_input(wildcards)[0], rule.expand_output(wildcards)[0])
@@ -72,7 +72,8 @@ class RulePlan:
 
 
 def script_of(rule) -> str | None:
-    """scripts/<stage>/<rule>.py of a rule whose shell line runs it through the engine; None for any other rule."""
+    """Return scripts/<stage>/<rule>.py of a rule whose shell line runs it through the engine; None for any other
+    rule."""
     return script_in(rule.shellcmd or "", rule.name)
 
 
@@ -88,12 +89,12 @@ def runs_engine(rule) -> bool:
 
 
 def is_view(rule) -> bool:
-    """Is what a rule makes a view, which the engine itself writes?"""
+    """Does a rule make a view, which the engine itself writes?"""
     return runs_engine(rule) and not script_of(rule)
 
 
 def params_of(rule, wildcards: dict[str, str]) -> dict:
-    """The rule's own params, evaluated: the slice of the config that its script gets."""
+    """Return the rule's own params, evaluated: the slice of the config that its script gets."""
     found = {}
     for name, value in rule.params.items():
         if name not in OWN:
@@ -102,7 +103,7 @@ def params_of(rule, wildcards: dict[str, str]) -> dict:
 
 
 def threads_of(rule, wildcards: dict[str, str]) -> int:
-    """The threads that the rule declares, whatever this machine has: a job's result may depend on their number."""
+    """Return the threads that the rule declares, whatever this machine has: a job's result may depend on the number."""
     threads = rule.resources["_cores"]
     if not threads.is_evaluable():
         return threads.value
@@ -116,8 +117,9 @@ def threads_of(rule, wildcards: dict[str, str]) -> int:
 
 
 def shell_of(rule, wildcards: dict[str, str]) -> str:
-    """What stands in the shell line beside the engine's command, e.g. a variable: with the values of wildcards and of
-    the Snakefile's names; what belongs to a job (params are in its key, its resources change no bytes) by name."""
+    """Return the rest of a shell line beside the engine's command, e.g. a variable, for the key. Wildcards and names of
+    the Snakefile are replaced by their values; what belongs to a job stays a name, since its params are in the key
+    anyway and its resources change no bytes."""
     rest = " ".join(COMMAND.sub("", rule.shellcmd or "").replace(FLAGS, "").split())
     names = rule.workflow.globals | {"wildcards": Plain(wildcards)}
     text = ""
@@ -141,8 +143,8 @@ class Plain:
 
 
 def named(files, needed: bool = True) -> tuple[tuple[str, str], ...]:
-    """(name, path) of every file of a job's input or output, lists flattened. Raises WorkflowError where a name is
-    `needed` and missing."""
+    """Return (name, path) of every file of a job's input or output, lists flattened. Raises WorkflowError where a name
+    is `needed` and missing."""
     found = []
     for name, value in files._allitems():
         if name is None and needed:

@@ -1,11 +1,10 @@
-"""Where the engine's judgement takes the place of Snakemake's: is a job stale, and must it be submitted.
+"""Replaces Snakemake's decisions on two questions by the engine's: whether a job is stale, and whether to submit it.
 
 Snakemake remembers params in .snakemake/metadata and forgets them when that is deleted; the engine's pointers say what
 stands at each path and under which expected key it was put there, so they are asked instead. On a cluster, a job whose
-result the store holds already is served on the head node when its turn comes: nothing is submitted for it.
+result the store already holds is served on the head node when its turn comes, and nothing is submitted.
 
-These are the only places that reach into Snakemake's classes (9.27); tests/stemma/workflow/test_staleness.py holds
-them.
+These patches reach into Snakemake's classes (9.27); tests/stemma/workflow/test_staleness.py holds them.
 """
 
 from concurrent.futures import Future
@@ -28,8 +27,9 @@ SERVED = "_stemma_served_here"
 
 
 def judge_staleness(keys: Keys, plan: RulePlan, store: Store) -> None:
-    """A job of the engine is stale if what is said of an output does not hold its expected key, if the output does not
-    stand as it was put there, or if its record is lost: what cannot say what it was made from is no input of a job."""
+    """Patch Snakemake: a job of the engine is stale if the pointer or mark of an output has another expected key, if
+    the output does not stand as it was put there, or if its record is lost, for then it could not be an input of
+    another job."""
     has_metadata, has_outdated = PersistenceBase.has_metadata, PersistenceBase.has_outdated_metadata
     params_changed, update_needrun = PersistenceBase.params_changed, DAG.update_needrun
     stamps = Stamps()
@@ -64,12 +64,12 @@ def judge_staleness(keys: Keys, plan: RulePlan, store: Store) -> None:
 
 
 def is_held(job, foresight: Foresight, plan: RulePlan) -> bool:
-    """Is this a job of the engine whose result the store has?"""
+    """Is this a job of the engine whose result the store holds?"""
     return bool(script_of(job.rule)) and foresight.holds(plan.of(job))
 
 
 def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
-    """When a job's turn comes and the store holds its result, or those of a whole group, it runs on this machine."""
+    """Patch Snakemake: a job whose result the store holds, or a group of such jobs, runs on this machine."""
     register_running, is_local, run_group = DAG.register_running, Job.is_local.fget, LocalExecutor.run_group_job
 
     def engine_register_running(dag, jobs):
@@ -78,7 +78,7 @@ def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
             if not workflow.local_exec and all(is_held(member, foresight, plan) for member in members):
                 for member in members:
                     setattr(member, SERVED, True)
-                    member._resources = None  # they were evaluated for another machine
+                    member._resources = None  # these were evaluated for another machine
         return register_running(dag, jobs)
 
     def engine_run_group(executor, group):
@@ -86,7 +86,7 @@ def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
             run_group(executor, group)
             return
         group.finalize()
-        for layer in group.toposorted:  # left to itself Snakemake runs a local group's jobs all at once, as for pipes
+        for layer in group.toposorted:  # Snakemake would run a local group's jobs all at once
             futures: list[Future] = [executor.run_single_job(job) for job in layer]
             for future in futures:
                 future.result()

@@ -1,8 +1,7 @@
-"""What is not of the build leaves results/ once a complete run has come to its end: results/ then holds what the config
-builds, and the store has the rest.
+"""Clears results/, after a complete run, of what does not belong to the build; the store keeps it.
 
-Only what the engine put there goes, as it put it there, and only if the store can put it back: what a person changed or
-added stays, and so does what the present config would build just so though nobody asked for it (another preset's page).
+Only files that the engine put there go, unchanged, and only if the store can put them back: what a person changed or
+added stays, and so does what the present config would build alike though nobody asked for it (another preset's page).
 """
 
 import contextlib
@@ -20,8 +19,8 @@ RESULTS = Path("results")
 
 
 def let_leave(records: Records, would_make: Callable[[Path, str], bool]) -> list[str]:
-    """Clear results/ of what is not of the build, and return its names. `would_make`: does the config make a path so,
-    under this expected key?"""
+    """Clear results/ of what is not of the build; return the names of what went. `would_make`: whether the config would
+    make a path under this expected key."""
     run, found = standing_build.here(), standing_build.divided()
     going = [
         (path, pointer)
@@ -50,7 +49,7 @@ def let_leave(records: Records, would_make: Callable[[Path, str], bool]) -> list
 
 
 def is_kept(records: Records, path: Path, pointer: Pointer) -> bool:
-    """Has the store all that would be needed to put it back: the record, and each file, undamaged?"""
+    """Does the store have all that would be needed to put it back: the record, and each file, undamaged?"""
     store = records.store
     if records.read(pointer.action) is None:
         return False
@@ -61,17 +60,17 @@ def is_kept(records: Records, path: Path, pointer: Pointer) -> bool:
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Are they two names of one file?"""
+    """Are they hard links of one file?"""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(one.lstat(), other.lstat())
     return False
 
 
 def remove_empty(directory: Path) -> None:
-    """Remove a directory below results/, and those above it, as long as they hold nothing."""
+    """Remove a directory below results/, and its parents, as long as they are empty."""
     while directory != RESULTS and directory.is_relative_to(RESULTS):
         try:
             directory.rmdir()
-        except OSError:  # something is in it, or it is none
+        except OSError:  # it is not empty, or no directory
             return
         directory = directory.parent

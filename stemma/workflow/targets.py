@@ -1,7 +1,7 @@
-"""What a person may ask snakemake for: a rule, a file, or an artifact by its directory; for a misspelt one the nearest.
+"""Resolves what a person asks snakemake for: a rule, a file, or an artifact by its directory; a typo gets a suggestion.
 
-Snakemake alone knows rules and files. `resolve_targets` stands before it: `results/models/dpo` becomes that directory's
-manifest.json, and what nothing makes is an error with a suggestion.
+Snakemake alone knows rules and files. `resolve_targets` comes before it: `results/models/dpo` becomes that directory's
+manifest.json, and a target that nothing makes is an error with a suggestion.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from stemma.store.artifact import MANIFEST, argument
 
 
 def resolve_targets(workflow, plan: Plan) -> None:
-    """Let this workflow take targets so, whatever it is asked to do with them."""
+    """Patch this workflow to resolve its targets, whatever it is asked to do with them."""
     prepare = workflow._prepare_dag
 
     def prepare_resolved(*arguments, **options):
@@ -31,7 +31,7 @@ def resolve_targets(workflow, plan: Plan) -> None:
 
 
 def target_of(word: str, workflow, plan: Plan) -> str:
-    """What Snakemake is to be asked for. Raises WorkflowError for what nothing makes."""
+    """Return the target to give Snakemake. Raises WorkflowError for one that nothing makes."""
     if workflow.is_rule(word):
         rule = workflow.get_rule(word)
         if not rule.has_wildcards():
@@ -44,15 +44,16 @@ def target_of(word: str, workflow, plan: Plan) -> str:
         try:
             if plan.maker(candidate):
                 return candidate
-        except (LookupError, InputFunctionException):  # it fits a pattern; this config has no such source, step, method
+        except (LookupError, InputFunctionException):  # the pattern fits, but the config has no such source or step
             continue
-        except Exception as error:  # a rule's function refuses it, and says why
+        except Exception as error:  # a rule's function refuses it and says why
             raise WorkflowError(str(error)) from None
     raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan)}")
 
 
 def suggestion(path: str, workflow, plan: Plan) -> str:
-    """What to ask for instead of a path that no rule makes: the artifact that it is in, or what is called almost so."""
+    """Suggest another target for a path that no rule makes: the artifact that contains it, or one with a similar
+    name."""
     for folder in Path(path).parents:
         if maker(f"{folder}/{MANIFEST}", plan):
             return f"it is in {folder}, ask for that"
@@ -65,8 +66,8 @@ def suggestion(path: str, workflow, plan: Plan) -> str:
 
 
 def maker(path: str, plan: Plan) -> Wanted | None:
-    """The job that makes a path; None too where a rule's functions fail for it, whichever way: its pattern fits, but
-    this config has no such source, step or method."""
+    """Return the job that makes a path; None also where a rule's functions fail for it: the pattern fits, but this
+    config has no such source, step or method."""
     try:
         return plan.maker(path)
     except Exception:
@@ -74,7 +75,7 @@ def maker(path: str, plan: Plan) -> Wanted | None:
 
 
 def wanted_by_default(workflow, plan: Plan) -> dict[str, Wanted]:
-    """Every path that the default target needs, with the job that makes it."""
+    """Return every path that the default target needs, with the job that makes it."""
     found: dict[str, Wanted] = {}
     waiting = [plan.job(workflow.get_rule(workflow.default_target), {})]
     while waiting:
@@ -87,5 +88,5 @@ def wanted_by_default(workflow, plan: Plan) -> dict[str, Wanted]:
 
 
 def named(path: str) -> str:
-    """An artifact as people name it: a directory without its manifest."""
+    """Return an artifact's name for people: a directory without its manifest."""
     return str(argument(Path(path)))

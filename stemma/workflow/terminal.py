@@ -1,9 +1,9 @@
-"""What a run says on the terminal, from its beginning to its end: what it is going to do, a line for each job that has
-ended with its number and the time left, and, if the run did not come to its end, what is kept of it.
+"""Reports a run on the terminal: what it is going to do, a line for each finished job with the time left, and, if the
+run did not complete, what is kept of it.
 
-Hears the events that Snakemake logs, and speaks in their place where the profile asks Snakemake to be quiet about rules
-(stemma/workflow/log_filter.py); the runners are then silent but for progress and errors. Jobs that fail elsewhere are
-announced by stemma/cluster/job_log.py.
+It handles the events that Snakemake logs, and replaces their messages where the profile asks Snakemake to be quiet
+about rules (stemma/workflow/log_filter.py); the runners then print only progress and errors. Jobs that fail elsewhere
+are reported by stemma/cluster/job_log.py.
 """
 
 import logging
@@ -24,14 +24,14 @@ from stemma.workflow.forecast import Outlook, look_ahead
 
 STOPPED = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
 DRY = "a dry run: nothing was done"
-REASONS, ALL_REASONS = 5, 40  # lines of a run that begins, of a dry run
-NAMED = 3  # targets of a reason, functions of a module
-MODULE = "(module level)"  # as stemma/code/source.py calls what is in no function
-PAUSE = 20  # times as long as it took, the time left is not computed again
+REASONS, ALL_REASONS = 5, 40  # most reasons that are printed when a run begins, and for a dry run
+NAMED = 3  # names printed of a reason's targets, of a module's functions
+MODULE = "(module level)"  # stemma/code/source.py's name for what is in no function
+PAUSE = 20  # the time left is recomputed after a pause of so many times what computing it took
 
 
 def speak(workflow) -> bool:
-    """Let this workflow speak so. False where Snakemake is to speak for itself."""
+    """Let the engine report for this workflow. False where Snakemake is to report itself."""
     settings = workflow.output_settings
     quiet = settings.quiet or set()
     if Quietness.RULES not in quiet or settings.verbose:
@@ -41,7 +41,7 @@ def speak(workflow) -> bool:
 
 
 class Terminal(logging.Handler):
-    """Of one workflow. `silent`: it says what a dry run would do, and nothing of a real one but how it ended."""
+    """The report of one workflow. `silent`: it prints what a dry run would do, and of a real run only how it ended."""
 
     def __init__(self, workflow, silent: bool):
         super().__init__()
@@ -56,7 +56,7 @@ class Terminal(logging.Handler):
         self.left, self.asked, self.pause = 0.0, 0.0, 0.0
 
     def listen(self) -> None:
-        """Hear Snakemake's events; be asked when the run has failed."""
+        """Listen to Snakemake's events, and to the end of a failed run."""
         logger.addHandler(self)
         hooks.after(self.workflow, "onerror", self.end)
 
@@ -76,16 +76,16 @@ class Terminal(logging.Handler):
                 self.say(DRY)
 
     def show(self, command: str | None) -> None:
-        """A job's shell command, for those who ask for it; a rule that gathers others has none."""
+        """Print a job's shell command, with --printshellcmds; a rule that gathers others has none."""
         if command and self.workflow.output_settings.printshellcmds:
             self.say(command)
 
     def say(self, text: str) -> None:
-        """Lines on the terminal."""
+        """Print lines on the terminal."""
         print(text, file=self.stream, flush=True)
 
     def begin(self) -> None:
-        """The summary: a line, and why; of a dry run also the jobs by rule."""
+        """Print the forecast: a headline, and what has changed; for a dry run also the jobs by rule."""
         dry = self.workflow.dryrun
         if self.workflow.touch:
             return
@@ -102,12 +102,12 @@ class Terminal(logging.Handler):
             self.say(DRY)
 
     def place(self, number: int) -> str:
-        """The first output of one of Snakemake's jobs, the rule's name where it has none."""
+        """Return the first output of one of Snakemake's jobs; the rule's name where it has none."""
         job = self.jobs.get(number)
         return "" if job is None else str(job.output[0]) if job.output else job.rule.name
 
     def finish(self, number: int) -> None:
-        """The line of a job that has ended well."""
+        """Print the line of a job that has succeeded."""
         if self.outlook is None:
             return
         place = self.place(number)
@@ -123,7 +123,7 @@ class Terminal(logging.Handler):
         self.say(f"{text}{node}  {coloured(self.standing(), 'dim', self.stream)}")
 
     def standing(self) -> str:
-        """12/105  2:40 left"""
+        """Return the progress: 12/105  2:40 left"""
         marked = {place for place, job in self.outlook.jobs.items() if job["marked"]}
         count = f"{len(self.ended & marked)}/{len(marked)}"
         now = time.monotonic()
@@ -136,7 +136,7 @@ class Terminal(logging.Handler):
         return f"{count}  {clock(self.left)}{'+' * bool(self.outlook.untimed)} left"
 
     def end(self) -> None:
-        """What is kept of a run that did not come to its end."""
+        """Print what is kept of a run that did not complete."""
         if self.outlook is None:
             return
         marked = {place for place, job in self.outlook.jobs.items() if job["marked"]}
@@ -148,7 +148,7 @@ class Terminal(logging.Handler):
 
 
 def headline(found: Outlook) -> str:
-    """14 jobs: 11 to run, 3 from the store; about 1:52 on 2 cores"""
+    """Format a forecast: 14 jobs: 11 to run, 3 from the store; about 1:52 on 2 cores"""
     total, hits = sum(job["marked"] for job in found.jobs.values()), len(found.hits)
     views = len(found.jobs) - total
     parts = [f"{total - hits} to run"] if total > hits else []
@@ -164,7 +164,7 @@ def headline(found: Outlook) -> str:
 
 
 def table(found: Outlook) -> list[str]:
-    """The jobs by rule."""
+    """Format the jobs by rule."""
     lines = [f"  {'rule':<18}{'jobs':>6}{'hits':>6}{'time':>9}"]
     for rule, count, hits, seconds in found.by_rule():
         lines.append(f"  {rule:<18}{count:>6}{hits or '':>6}{'' if seconds is None else clock(seconds):>9}")
@@ -172,12 +172,12 @@ def table(found: Outlook) -> list[str]:
 
 
 def counted(found: Outlook) -> str:
-    """8 fetch, 8 collect, mix"""
+    """Format the numbers of jobs: 8 fetch, 8 collect, mix"""
     return ", ".join(rule if count == 1 else f"{count} {rule}" for rule, count, _, _ in found.by_rule())
 
 
 def reasons(found: Outlook, limit: int) -> list[str]:
-    """What has changed, each with the first targets that it makes stale."""
+    """Format what has changed, each with the first targets that it makes stale."""
     lines = []
     for text, reason in list(found.reasons.items())[:limit]:
         details = [name for name in reason.details if name != MODULE] or list(reason.details)
@@ -190,6 +190,6 @@ def reasons(found: Outlook, limit: int) -> list[str]:
 
 
 def first(names: list[str]) -> str:
-    """The first few of them."""
+    """Join the first NAMED names, and count the rest."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

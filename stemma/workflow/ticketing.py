@@ -1,8 +1,8 @@
-"""How jobs are submitted: with their command line, in a ticket (stemma/cluster/ticket.py), instead of with a snakemake.
+"""Submits jobs with their command line in a ticket (stemma/cluster/ticket.py), instead of with a whole snakemake.
 
 What a node needs is known when a job is submitted, and must not change while it waits. What only a snakemake can do on
-the node (containers, conda, another rule's job in a group) still takes one along; it finds the engine's part of its
-command lines frozen. Reaches into how executors write their commands; tests/stemma/workflow/test_ticketing.py holds it.
+the node (containers, conda, another rule's job in a group) still takes one along, with the engine's part of its command
+lines frozen. It patches how executors compose their commands; tests/stemma/workflow/test_ticketing.py holds it.
 """
 
 import json
@@ -21,13 +21,13 @@ from stemma.cluster.resources import slurm_executor
 from stemma.cluster.ticket import SUFFIX, TICKETS, Task, Ticket
 from stemma.workflow.rules import script_of
 
-FROZEN = "STEMMA_FROZEN"  # where a snakemake on a node finds `flags` of its jobs
-UNKNOWN = "<TBD>"  # what Snakemake writes for a resource that only the node knows
+FROZEN = "STEMMA_FROZEN"  # names the file where a snakemake on a node finds the `flags` of its jobs
+UNKNOWN = "<TBD>"  # Snakemake's placeholder for a resource that only the node knows
 
 
 def submit_tickets(workflow, root: Path) -> None:
-    """From now on what this workflow submits takes its ticket along. Those of an earlier run go: what has waited since
-    then for its turn does nothing any more."""
+    """Give jobs that this workflow submits from now on a ticket. Tickets of an earlier run are deleted, so its jobs
+    that still wait in a queue do nothing when their turn comes."""
     shutil.rmtree(TICKETS, ignore_errors=True)
     if workflow.local_exec:
         return
@@ -51,13 +51,14 @@ def submit_tickets(workflow, root: Path) -> None:
 
 
 def frozen_flags(place: str) -> str | None:
-    """In a snakemake on a node: the `flags` that the job of a first output had when it was submitted."""
+    """Return, in a snakemake on a node, the `flags` that the job of a first output had when it was submitted; else
+    None."""
     path = os.environ.get(FROZEN)
     return json.loads(Path(path).read_bytes())[place] if path else None
 
 
 def needs_snakemake(workflow, job, ticket: Ticket) -> bool:
-    """Is there something to do on the node that a ticket does not say?"""
+    """Is there something to do on the node that a ticket cannot express?"""
     tasks = [task for layer in ticket.layers for task in layer]
     return (
         bool(workflow.deployment_settings.deployment_method)
@@ -68,7 +69,7 @@ def needs_snakemake(workflow, job, ticket: Ticket) -> bool:
 
 
 def ticket_of(workflow, root: Path, job) -> Ticket:
-    """The ticket of a job or a group."""
+    """Make the ticket of a job or a group."""
     if job.is_group():
         job.finalize()
     layers = [sorted(layer, key=str) for layer in job.toposorted] if job.is_group() else [[job]]
@@ -84,13 +85,13 @@ def ticket_of(workflow, root: Path, job) -> Ticket:
 
 
 def task_of(job) -> Task:
-    """One job's part."""
+    """Make one job's part of a ticket."""
     benchmark = str(job.benchmark) if job.benchmark else None
     return Task(job.shellcmd, list(map(str, job.input)), benchmark, job.threads)
 
 
 def step_of(job) -> list[str]:
-    """How Slurm's plugin would start the job in its allocation."""
+    """Return the words by which Slurm's plugin would start the job in its allocation."""
     from snakemake_executor_plugin_slurm_jobstep import get_cpu_setting, get_gpu_setting, get_node_setting
 
     if job.resources.get("mpi"):
@@ -100,7 +101,7 @@ def step_of(job) -> list[str]:
 
 
 def command(executor, job, root: Path, path: Path) -> str:
-    """What the node executes, between what the executor puts before and after it."""
+    """Return what the node executes, with what the executor puts before and after it."""
     before = executor.workflow.spawned_job_args_factory.precommand(executor_common_settings=executor.common_settings)
     prefix, suffix = executor.get_job_exec_prefix(job), executor.get_job_exec_suffix(job)
     words = ["env", f"PYTHONPATH={root}", executor.get_python_executable(), "-m", "stemma", "job", str(path)]

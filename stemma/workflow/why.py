@@ -1,7 +1,7 @@
-"""Why is a target stale: the chain of jobs that would run, and for each the field that changed, old and new.
+"""Explains why a target is stale: the chain of jobs that would run, and for each the field that changed, old and new.
 
-Compares what the workflow wants now with what the pointers and records say was built. Executes nothing. What it cannot
-tell beforehand is whether a rebuilt artifact will have equal bytes, after which all that follows are hits.
+It compares what the workflow wants now with what pointers and records say was built; nothing is executed. It cannot
+tell whether a rebuilt artifact will have equal bytes, after which all that follow are hits.
 """
 
 import json
@@ -30,7 +30,8 @@ from stemma.store.stamps import Stamps
 
 
 def ask(call: Call, target: str) -> "list[Stale]":
-    """The stale jobs that a target needs: by the plan of the last build, else by the workflow as it is now."""
+    """Return the stale jobs that a target needs: by the last build's plan if that is valid, else by the workflow
+    itself."""
     plan, settings = kept_plan(call), Settings.here()
     records, root = Records.of(settings), Path(call.snakefile).resolve().parent
     config = records.store.read_json(settings.config) if plan else None
@@ -47,14 +48,14 @@ def ask(call: Call, target: str) -> "list[Stale]":
 
 
 def job_at(plan: Plan, target: str) -> Wanted | None:
-    """The job that makes a path, or the manifest of a directory."""
+    """Return the job that makes a path, or the manifest of a directory."""
     target = os.path.normpath(target)
     return plan.maker(target) or plan.maker(f"{target}/{artifact.MANIFEST}")
 
 
 @dataclass
 class Change:
-    """One field that differs: `what` it is (config, param, code, package, source, input ...), its name, old and new."""
+    """A field that differs: `what` it is (config, param, code, package, source, input ...), its name, old and new."""
 
     what: str
     name: str
@@ -62,7 +63,7 @@ class Change:
     new: object = None
 
     def __str__(self) -> str:
-        """config process.thresholds.words.min: 50 -> 80"""
+        """Format the change: config process.thresholds.words.min: 50 -> 80"""
         if self.old is None and self.new is None:
             return f"{self.what}: {self.name}"
         return f"{self.what} {self.name}: {in_brief(self.old)} -> {in_brief(self.new)}"
@@ -70,8 +71,8 @@ class Change:
 
 @dataclass
 class Stale:
-    """A job that would run: its target, its own changes, the stale targets it waits for, the seconds it took before;
-    `estimated`: or those that other jobs of its rule took."""
+    """A job that would run: its target, its own changes, the stale targets it waits for, and the seconds that it took
+    before or, if `estimated`, that other jobs of its rule took."""
 
     target: str
     rule: str
@@ -82,7 +83,7 @@ class Stale:
 
 
 class Inquiry:
-    """Answers for one workflow, the records that count and the config that the workflow has now."""
+    """Answers for one workflow, from trusted records and the config that the workflow has now."""
 
     def __init__(self, keys: Keys, records: Records, config: dict):
         self.keys = keys
@@ -94,7 +95,7 @@ class Inquiry:
         self.stamps = Stamps()
 
     def chain(self, job: Wanted) -> list[Stale]:
-        """The stale jobs that a job needs and is, ancestors first."""
+        """Return the stale jobs among a job and its ancestors, ancestors first."""
         self.visit(job)
         return [stale for stale in self.stale.values() if stale]
 
@@ -112,7 +113,7 @@ class Inquiry:
         return self.stale[job.place]
 
     def judge(self, job: Wanted, waits_for: list[str]) -> Stale | None:
-        """The job as stale, with what changed; None where all it gives stands as it should."""
+        """Return the job as stale, with what changed; None where all outputs stand as they should."""
         outputs = [Path(path) for _, path in job.outputs]
         target = str(artifact.argument(outputs[0]))
         expected = self.keys.expected(job)
@@ -142,7 +143,7 @@ class Inquiry:
         return stale
 
     def damage(self, outputs: list[Path], said: list[Pointer | None] | list[Mark | None]) -> list[Change]:
-        """What does not stand as it was put there."""
+        """Return the outputs that do not stand as they were put there."""
         faults = [
             self.stamps.fault(path, known.files) if known else f"{path} was not built"
             for path, known in zip(outputs, said, strict=True)
@@ -150,17 +151,17 @@ class Inquiry:
         return [Change("damage", fault) for fault in faults if fault]
 
     def usual(self, rule: str) -> float | None:
-        """The median of the seconds that the rule's other jobs took; None where none is recorded."""
+        """Return the median of the seconds that the rule's jobs took; None where none is recorded."""
         durations = self.index.durations(rule)
         return statistics.median(durations) if durations else None
 
     @cached_property
     def index(self) -> Index:
-        """All records of the store."""
+        """The index of all records of the store."""
         return Index(self.store)
 
     def changes(self, job: Wanted, record: dict, config: dict) -> list[Change]:
-        """What differs between the job as it is wanted and the record of what was built."""
+        """Return what differs between the job as it is wanted and the record of what was built."""
         closure = self.keys.closure(job)
         params = differing(external(record)["params"], public(job.params))
         changed = differing(config, self.config)
@@ -180,19 +181,19 @@ class Inquiry:
         return found
 
     def description(self, record: dict) -> Description | None:
-        """The closure that a record was made with, function by function; None where the store has lost it."""
+        """Return the closure that a record was made with, function by function; None where the store has lost it."""
         for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
             if item["annotations"]["kind"] == "closure":
                 return made(Description, self.store.read_json(item["digest"]["sha256"]))
         return None
 
     def config_of(self, pointer: artifact.Pointer) -> dict:
-        """The config under which an artifact was put in its place; empty where the store has lost it."""
+        """Return the config under which an artifact was put in its place; empty where the store has lost it."""
         return self.store.read_json(pointer.config) or {}
 
 
 def differing(old: object, new: object, name: str = "") -> list[Change]:
-    """The leaves in which two JSON values differ, by dotted name; lists are leaves."""
+    """Return the leaves in which two JSON values differ, by dotted name; lists are leaves."""
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in [*old, *(key for key in new if key not in old)]:
@@ -202,7 +203,7 @@ def differing(old: object, new: object, name: str = "") -> list[Change]:
 
 
 def named_in_config(change: Change, config: list[Change]) -> Change:
-    """A changed param under the name of the config key that made it, where one changed in the same way."""
+    """Rename a changed param to the config key that changed in the same way, if there is one."""
     for candidate in config:
         same = (candidate.old, candidate.new) == (change.old, change.new)
         if same and candidate.name.split(".")[-1] == change.name.split(".")[-1]:
@@ -211,7 +212,7 @@ def named_in_config(change: Change, config: list[Change]) -> Change:
 
 
 def code_changes(old: Description | None, new: Description) -> list[Change]:
-    """Functions, data files and package versions that differ between two descriptions of a closure."""
+    """Return the functions, data files and package versions that differ between two descriptions of a closure."""
     if old is None:
         return [Change("code", "changed; the store has no description of the old one any more")]
     found = []
@@ -230,14 +231,14 @@ def code_changes(old: Description | None, new: Description) -> list[Change]:
 
 
 def mode_changes(record: dict, closure: Closure, mode: str) -> list[Change]:
-    """The numeric mode, where it differs."""
+    """Return the change of the numeric mode, if it differs."""
     old = record["predicate"]["buildDefinition"]["internalParameters"]["numeric"].split()[0]
     new = numeric.mode_of(closure, mode)
     return [] if old == new else [Change("config", "numeric", old, new)]
 
 
 def call_changes(job: Wanted, record: dict) -> list[Change]:
-    """How the script is called: its rule's threads, what else stands in its shell line."""
+    """Return changes in how the script is called: its rule's threads, the rest of its shell line."""
     threads = record["predicate"]["buildDefinition"]["internalParameters"]["threads"]
     found = [] if threads == job.threads else [Change("threads", f"of {job.rule}", threads, job.threads)]
     shell = external(record).get("shell", "")
