@@ -1,4 +1,4 @@
-"""Inner loops, compiled: numba for the CPU, CUDA through CuPy beside its CPU twin.
+"""Compiled inner loops: numba for the CPU, and CUDA through CuPy beside its CPU twin.
 
 llm/ calls them; they import nothing of ours. Tests: tests/kernels/.
 """

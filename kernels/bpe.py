@@ -1,8 +1,8 @@
 """Byte-pair merges of one short text, in SentencePiece's order: the best pair first, the leftmost among equals.
 
 Symbols are numbered by rank, best piece first, so the best pair is the one whose result has the smallest number. A pair
-may merge whenever its result is a piece, however that piece was learned (tiktoken does the same). Cuts no text into
-words: see encode.py.
+may merge whenever its result is a piece, however that piece was learned (tiktoken does the same). Text is cut into
+units beforehand, by encode.py.
 """
 
 import numpy as np
@@ -11,12 +11,13 @@ from kernels.hashmap import find
 from kernels.jit import jit
 
 NONE = np.int32(0x7FFFFFFF)  # the rank of a pair that makes no piece
-SHORT = 48  # symbols; beyond it a heap finds the next pair
+SHORT = 48  # symbols; in longer units a heap finds the next pair
 
 
 @jit
 def pair(keys, values, left, right):
-    """The rank of left + right (i32), NONE if that is no piece. A symbol below 0 is unknown and joins nothing."""
+    """Return the rank of left + right (i32), NONE if that is no piece. A symbol below 0 is unknown and joins
+    nothing."""
     if left < 0 or right < 0:
         return NONE
     rank = find(keys, values, (np.uint64(left) << np.uint64(32)) | np.uint64(right))
@@ -25,7 +26,8 @@ def pair(keys, values, left, right):
 
 @jit
 def split(single, keys, values, data, begin, end, symbols, starts):
-    """data[begin:end] as symbols before any merge: their ranks (-1: unknown), where each starts; returns how many."""
+    """Split data[begin:end] into symbols before any merge: fill their ranks (-1: unknown) and starts; return how
+    many."""
     count = 0
     i = begin
     while i < end:
@@ -47,7 +49,7 @@ def split(single, keys, values, data, begin, end, symbols, starts):
 
 @jit
 def merge(single, character_keys, character_values, keys, values, ids, byte_ids, scratch, data, begin, end, out, at):
-    """The ids of data[begin:end] into out[at:]; returns where they end. Unknown characters become byte pieces.
+    """Write the ids of data[begin:end] to out[at:]; return where they end. Unknown characters become byte pieces.
 
     The tables: see encode.Vocabulary. scratch: i64 [3, end - begin + 1 or more], written to.
     """
@@ -71,7 +73,7 @@ def merge(single, character_keys, character_values, keys, values, ids, byte_ids,
 
 @jit
 def merge_short(keys, values, symbols, starts, ranks, count):
-    """Merge in place, by looking at all pairs again after each merge; returns how many symbols are left."""
+    """Merge in place, looking at all pairs again after each merge; return how many symbols are left."""
     for k in range(count - 1):
         ranks[k] = pair(keys, values, symbols[k], symbols[k + 1])
     while count > 1:
@@ -97,7 +99,8 @@ def merge_short(keys, values, symbols, starts, ranks, count):
 
 @jit
 def merge_long(keys, values, symbols, starts, count):
-    """The same with a linked list of symbols and a heap of pairs (rank << 32 | position of the left symbol)."""
+    """Merge in place like `merge_short`, with a linked list of symbols and a heap of pairs (rank << 32 | position of
+    the left symbol)."""
     before = np.arange(-1, count - 1).astype(np.int32)
     after = np.arange(1, count + 1).astype(np.int32)
     alive = np.ones(count, np.bool_)
@@ -112,7 +115,7 @@ def merge_long(keys, values, symbols, starts, count):
         rank = np.int32(entry >> np.uint64(32))
         right = after[left]
         if not alive[left] or right >= count or pair(keys, values, symbols[left], symbols[right]) != rank:
-            continue  # of an earlier state
+            continue  # the entry is outdated
         symbols[left] = rank
         alive[right] = False
         after[left] = after[right]
@@ -133,7 +136,7 @@ def merge_long(keys, values, symbols, starts, count):
 
 @jit
 def push(keys, values, symbols, heap, size, left, right):
-    """Add the pair at `left` to the heap if it makes a piece; returns the heap's size."""
+    """Add the pair at `left` to the heap if it makes a piece; return the heap's size."""
     rank = pair(keys, values, symbols[left], symbols[right])
     if rank == NONE:
         return size
@@ -151,7 +154,7 @@ def push(keys, values, symbols, heap, size, left, right):
 
 @jit
 def pop(heap, size):
-    """Remove the least entry; returns the heap's size."""
+    """Remove the least entry; return the heap's size."""
     size -= 1
     entry = heap[size]
     parent = 0

@@ -1,5 +1,5 @@
-"""What kind of character a code point is, for kernels that read UTF-8: one table of flags, made by Python's own str
-methods, so that a kernel splits words and knows letters exactly as `str.split()` and `str.isalpha()` do."""
+"""Classifies code points for kernels that read UTF-8, by one table of flags made with Python's own str methods, so that
+a kernel splits words and recognises letters exactly as `str.split()` and `str.isalpha()` do."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ import numpy as np
 from kernels.jit import jit
 
 SPACE, ALPHA, DECIMAL, MARK, BULLET, TERMINAL, SENTENCE = (1 << bit for bit in range(7))
-MARKS = "#.…{["  # counted or looked at closely
+MARKS = "#.…{["  # counted, or looked at closely
 BULLETS = "-*•‣▪◦●·"
 TERMINALS = ".!?\"'”’。！？…"  # full stops, exclamation and question marks, closing quotes
 SENTENCE_ENDS = ".!?。！？"
@@ -17,8 +17,8 @@ LAST_LETTER = 0x40000  # planes 4 to 16 have neither letters nor digits nor spac
 
 @cache
 def character_kinds() -> np.ndarray:
-    """Flags of every code point, u8 [0x110000]: SPACE, ALPHA, DECIMAL by str.isspace, isalpha, isdecimal, the others
-    by the sets above; do not change it. Made once, in 15 ms."""
+    """Return the flags of every code point, u8 [0x110000]: SPACE, ALPHA, DECIMAL by str.isspace, isalpha, isdecimal,
+    the others by the sets above. The array is shared and must not be changed; making it takes 15 ms, once."""
     kinds = np.zeros(0x110000, dtype=np.uint8)
     characters = [chr(point) for point in range(LAST_LETTER)]
     for flag, test in ((SPACE, str.isspace), (ALPHA, str.isalpha), (DECIMAL, str.isdecimal)):
@@ -30,7 +30,7 @@ def character_kinds() -> np.ndarray:
 
 @jit
 def decode(text: np.ndarray, i: int) -> tuple[int, int]:
-    """The code point that begins at byte i of valid UTF-8 (u8 [n]), and how many bytes it takes."""
+    """Return the code point that begins at byte i of valid UTF-8 (u8 [n]), and how many bytes it takes."""
     lead = np.int64(text[i])
     if lead < 0x80:
         return lead, 1

@@ -1,4 +1,4 @@
-"""Words of documents as hashes, and which of their n-grams a table of n-grams holds. Knows no files and no names.
+"""Hashes the words of documents and looks up which of their n-grams are in a table, to find held-out text in a corpus.
 
 Defined to the bit, so that another implementation can be equal:
 
@@ -18,16 +18,17 @@ from kernels.splitmix import mix64
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
 SEPARATOR, WORD, SOLO, UNDECIDED = 0, 1, 2, 3
-FILTER_BITS = 32  # of the filter, for each n-gram: 1 in 32 of the absent ones go on to the table
+FILTER_BITS = 32  # bits of the filter for each n-gram: 1 in 32 of the absent ones go on to the table
 
 
 def word_hashes(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes u64 [n_words] of all documents' words in text order, and where each document's begin, i64
+    """Return the hashes u64 [n_words] of all documents' words in text order, and where each document's begin, i64
     [n_documents + 1].
 
     data u8 [n_bytes]: the documents' UTF-8 one after the other; offsets i64 [n_documents + 1]: where each begins.
     """
-    words = np.empty(len(data) // 2 + len(offsets), dtype=np.uint64)  # a word and what ends it: two bytes at least
+    # A word and the byte that ends it: at least two bytes.
+    words = np.empty(len(data) // 2 + len(offsets), dtype=np.uint64)
     word_offsets = np.zeros(len(offsets), dtype=np.int64)
     n = find_words(data, offsets, KIND, LOWER, LENGTH, words, word_offsets)
     return words[:n], word_offsets
@@ -35,7 +36,7 @@ def word_hashes(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.n
 
 @jit
 def find_words(data, offsets, kinds, lower, length, words, word_offsets):
-    """Fills words u64 and word_offsets i64; the number of words."""
+    """Fill words u64 and word_offsets i64; return the number of words."""
     n = 0
     for document in range(len(offsets) - 1):
         at, end = offsets[document], offsets[document + 1]
@@ -76,7 +77,7 @@ def find_words(data, offsets, kinds, lower, length, words, word_offsets):
 
 
 def gram_hashes(words: np.ndarray, word_offsets: np.ndarray, n: int, least: int) -> tuple[np.ndarray, ...]:
-    """The n-grams of items: hashes u64 [n_grams], lengths i64 [n_grams] in words, items i64 [n_grams].
+    """Return the n-grams of items: hashes u64 [n_grams], lengths i64 [n_grams] in words, items i64 [n_grams].
 
     An item of fewer than n words, but at least `least`, is one gram as a whole; a shorter one has none.
     words u64, word_offsets i64 [n_items + 1]: of `word_hashes`.
@@ -92,7 +93,7 @@ def gram_hashes(words: np.ndarray, word_offsets: np.ndarray, n: int, least: int)
 
 @jit
 def hash_grams(words, starts, lengths):
-    """Hashes u64 [n] of the grams words[start : start + length]."""
+    """Return the hashes u64 [n] of the n-grams words[start : start + length]."""
     result = np.empty(len(starts), dtype=np.uint64)
     for i in range(len(starts)):
         s = np.uint64(0)
@@ -103,8 +104,8 @@ def hash_grams(words, starts, lengths):
 
 
 def gram_table(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A table to look distinct n-grams up in: keys u64 [size], which row of `hashes` stands there i64 [size], and a
-    bit filter u64 [words] before it. hashes u64 [n]: not 0, each once."""
+    """Make a table to look up distinct n-grams in: keys u64 [size], the row of `hashes` in each slot i64 [size], and a
+    bit filter u64 [words] in front of it. hashes u64 [n]: distinct, not 0."""
     bits = max(6, int(np.ceil(np.log2(max(len(hashes), 1) * FILTER_BITS))))
     keys = np.zeros(1 << max(1, int(np.ceil(np.log2(max(len(hashes), 1)))) + 1), dtype=np.uint64)  # at most half full
     rows = np.zeros(len(keys), dtype=np.int64)
@@ -115,7 +116,8 @@ def gram_table(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @jit
 def fill_table(hashes, keys, rows, bloom):
-    """Open addressing, linear probing. A key's low bits place it in the table, its high bits in the filter."""
+    """Fill a table by open addressing with linear probing. A key's low bits select the slot, its high bits the filter's
+    bit."""
     mask = np.uint64(len(keys) - 1)
     for i in range(len(hashes)):
         slot = hashes[i] & mask
@@ -129,8 +131,8 @@ def fill_table(hashes, keys, rows, bloom):
 
 @jit
 def find_grams(words, word_offsets, lengths, table_keys, table_rows, bloom, sets, hits, seen):
-    """Marks what documents share with a table: hits i32 [n_documents, n_sets] counts the words at which a gram of that
-    set ends (each word once for a set), seen bool [n_grams] becomes true for the grams that are met.
+    """Mark what documents share with a table: hits i32 [n_documents, n_sets] counts the words at which an n-gram of
+    that set ends (each word once for a set), seen bool [n_grams] becomes true for the n-grams that occur.
 
     words u64, word_offsets i64 [n_documents + 1]: of `word_hashes`; lengths i64: the lengths of grams to look for,
     in words, each once; sets i64 [n_grams]: the set of each gram.
@@ -140,15 +142,16 @@ def find_grams(words, word_offsets, lengths, table_keys, table_rows, bloom, sets
     longest = 0
     for length in lengths:
         longest = max(longest, length)
-    ring = np.zeros(longest + 1, dtype=np.uint64)  # hashes, without the last step, of all words up to the latest ones
+    ring = np.zeros(longest + 1, dtype=np.uint64)  # prefix hashes, before the last step, up to each of the latest words
     powers = np.ones(len(lengths), dtype=np.uint64)
     for k in range(len(lengths)):
         for _ in range(lengths[k]):
             powers[k] *= BASE
-    last = np.zeros(hits.shape[1], dtype=np.int64)  # the word that a set was counted at last, + 1
+    # For each set, the index + 1 of the word that it was last counted at.
+    last = np.zeros(hits.shape[1], dtype=np.int64)
     for document in range(len(word_offsets) - 1):
         begin, end = word_offsets[document], word_offsets[document + 1]
-        here = 0  # in the ring
+        here = 0  # index in the ring
         ring[0] = 0
         for at in range(begin, end):
             total = ring[here] * BASE + words[at]
@@ -175,8 +178,8 @@ def find_grams(words, word_offsets, lengths, table_keys, table_rows, bloom, sets
 
 
 def byte_classes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a byte is, u8 [256], its lower case, u8 [256], and how many bytes a character that begins with it has where
-    it is no part of a word, i64 [256]."""
+    """Return for each byte its kind, u8 [256], its lower case, u8 [256], and the length in bytes of a character that
+    begins with it and is no part of a word, i64 [256]."""
     kinds, length = np.zeros(256, dtype=np.uint8), np.ones(256, dtype=np.int64)
     lower = np.arange(256, dtype=np.uint8)
     for byte in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":

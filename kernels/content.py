@@ -1,4 +1,4 @@
-"""Which blocks of a page are its content, and how they read as text. Works on what kernels/html.py found.
+"""Chooses which blocks of a page are its content, and composes them as text, from what kernels/html.py found.
 
 1. `prose`: a block's bytes outside links, if it is long enough and mostly no link. An element has the prose below it.
 2. Elements that tag, class or id call boilerplate are out, unless they hold too large a share of the page's prose to be
@@ -35,7 +35,7 @@ LISTING, XMP = TAG["listing"], TAG["xmp"]
 
 @jit
 def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
-    """Whether each block is content, bool [n_blocks], and the number of the page's first <h1> block, or -1."""
+    """Return whether each block is content, bool [n_blocks], and the number of the page's first <h1> block, or -1."""
     n, m = len(nodes), len(blocks)
     prose, size, links = np.zeros(m), np.zeros(n), np.zeros(n)
     mass = np.zeros(n)
@@ -81,16 +81,16 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
 
 @jit
 def add_up(nodes, values):
-    """Give every element the values of the elements below it."""
+    """Add to every element's value those of the elements below it, in place."""
     for i in range(len(nodes) - 1, 0, -1):
         values[nodes[i, PARENT]] += values[i]
 
 
 @jit
 def boilerplate(nodes, mass):
-    """Is an element, by itself or by one around it, called what is no content? bool [n_nodes]."""
+    """Return whether an element, or one around it, is marked as boilerplate: bool [n_nodes]."""
     out = np.zeros(len(nodes), dtype=np.bool_)
-    framed = np.zeros(len(nodes), dtype=np.bool_)  # within an element that a page's own header does not stand in
+    framed = np.zeros(len(nodes), dtype=np.bool_)  # inside an element that cannot hold the page's own header
     for i in range(1, len(nodes)):
         up, tag, cue = nodes[i, PARENT], nodes[i, KIND_OF], nodes[i, CUES]
         framed[i] = framed[up] or tag in (ARTICLE, MAIN, SECTION)
@@ -103,7 +103,7 @@ def boilerplate(nodes, mass):
 
 @jit
 def root_of(nodes, blocks, prose, out, is_article):
-    """The element that holds the content."""
+    """Return the element that holds the content."""
     n = len(nodes)
     mass, marked = np.zeros(n), np.zeros(n)  # marked: the prose of the best element at or below that is called content
     for b in range(len(blocks)):
@@ -138,7 +138,7 @@ def root_of(nodes, blocks, prose, out, is_article):
 
 @jit
 def is_content(block, nodes, size, links, is_article):
-    """Is a block in the content's element content itself?"""
+    """Is a block inside the content's element content itself?"""
     node = block[NODE]
     tag, up = nodes[node, KIND_OF], nodes[node, PARENT]
     length = block[END] - block[START]
@@ -174,7 +174,7 @@ def lead(nodes, blocks, prose, out, inside, pictured, kept):
 
 @jit
 def headings(nodes, blocks, kept):
-    """Drop the headings at the end, with nothing below them."""
+    """Drop headings at the end, which have nothing below them."""
     for b in range(len(blocks) - 1, -1, -1):
         if kept[b]:
             if not H1 <= nodes[blocks[b, NODE], KIND_OF] <= H6:
@@ -184,8 +184,8 @@ def headings(nodes, blocks, kept):
 
 @jit
 def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The kept blocks as one text, u8 [n_bytes]: paragraphs apart by an empty line, "- " before list items, the cells
-    of a row of a table (if each holds one block at most) joined by " | ", <pre> as it stands."""
+    """Return the kept blocks as one text, u8 [n_bytes]: paragraphs separated by an empty line, "- " before list items,
+    the cells of a table's row (if each holds one block at most) joined by " | ", <pre> unchanged."""
     n, m = len(nodes), len(blocks)
     row, item, own = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     cells, filled = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)

@@ -1,8 +1,8 @@
 """Inner loops of deduplication on plain arrays: keys of bands, pairs of buckets, similarity of sets, union-find.
 
 Bands of a signature (Indyk and Motwani 1998; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4) propose
-pairs: a pair of similarity s shares one of b bands of r rows with probability 1 - (1 - s^r)^b. What a document is, and
-what becomes of its duplicates, is no concern of this module.
+pairs: a pair of similarity s shares one of b bands of r rows with probability 1 - (1 - s^r)^b. Which documents stand
+behind the arrays, and what becomes of duplicates, is decided in llm/process/dedup.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ from kernels.splitmix import mix64
 
 @jit
 def band_keys(signatures, bands, rows):
-    """One hash of each band's number and components: u64 [n, bands]. signatures u32 [n, at least bands * rows]."""
+    """Return one hash of each band's number and components: u64 [n, bands]. signatures u32 [n, bands * rows or
+    more]."""
     result = np.empty((len(signatures), bands), dtype=np.uint64)
     for i in range(len(signatures)):
         for band in range(bands):
@@ -28,7 +29,8 @@ def band_keys(signatures, bands, rows):
 
 @jit
 def bucket_pairs(keys, members, max_bucket, begin, limit):
-    """Pairs of buckets, u64 [n, 2] of members, from entry `begin` on; the entry to go on with; buckets that are larger.
+    """Return pairs from buckets, u64 [n, 2] of members, from entry `begin` on; the entry to continue with; and the
+    number of buckets larger than `max_bucket`.
 
     keys, members u64 [n_entries], ascending by both, without repetitions: a bucket is a run of one key. Each entry is
     paired with the first `max_bucket` before it in its bucket, so all are with all in a bucket that is not larger. Ends
@@ -59,7 +61,7 @@ def bucket_pairs(keys, members, max_bucket, begin, limit):
 
 @jit
 def find(parent, node):
-    """The root of a node in a union-find forest; halves the path to it."""
+    """Return the root of a node in a union-find forest, halving the path to it."""
     while parent[node] != node:
         parent[node] = parent[parent[node]]
         node = parent[node]
@@ -68,7 +70,7 @@ def find(parent, node):
 
 @jit
 def join(parent, a, b):
-    """Make one tree of two nodes' trees, under the smaller root; whether they were two."""
+    """Join the trees of two nodes under the smaller root; return whether they were two."""
     a, b = find(parent, a), find(parent, b)
     parent[max(a, b)] = min(a, b)
     return a != b
@@ -76,7 +78,8 @@ def join(parent, a, b):
 
 @jit
 def components(n, pairs):
-    """The smallest node of each node's component, i64 [n], and which pairs span them as a forest, bool [n_pairs].
+    """Return the smallest node of each node's component, i64 [n], and which pairs span them as a forest, bool
+    [n_pairs].
 
     pairs i64 [n_pairs, 2].
     """
@@ -91,7 +94,7 @@ def components(n, pairs):
 
 @jit
 def room_for(n):
-    """A power of two, at least twice n: the size of a hash table of n values."""
+    """Return the size of a hash table for n values: a power of two, at least 2n."""
     size = 2
     while size < 2 * n:
         size *= 2
@@ -100,7 +103,7 @@ def room_for(n):
 
 @jit
 def insert(table, owner, mark, mask, value):
-    """Put a value u64 into the open-addressing table that `mark` owns; whether it was new."""
+    """Insert a value u64 into the open-addressing table that `mark` owns; return whether it was new."""
     slot = np.int64(value & np.uint64(mask))
     while owner[slot] == mark:
         if table[slot] == value:
@@ -113,7 +116,7 @@ def insert(table, owner, mark, mask, value):
 
 @jit
 def holds(table, owner, mark, mask, value):
-    """Whether the table that `mark` owns holds a value u64."""
+    """Does the table that `mark` owns hold a value u64?"""
     slot = np.int64(value & np.uint64(mask))
     while owner[slot] == mark:
         if table[slot] == value:
@@ -124,7 +127,7 @@ def holds(table, owner, mark, mask, value):
 
 @jit
 def tables(offsets):
-    """A hash table for the largest set: values u64 and owners i64, nobody's yet."""
+    """Make a hash table for the largest set: values u64 and owners i64, -1 for none."""
     largest = 0
     for i in range(len(offsets) - 1):
         largest = max(largest, offsets[i + 1] - offsets[i])
@@ -134,7 +137,7 @@ def tables(offsets):
 
 @jit
 def shingle_sets(data, offsets, words):
-    """The sets of the documents' shingles, each in the order of its text: values u64 and offsets i64 [n_documents + 1].
+    """Return the sets of the documents' shingles, each in text order: values u64 and offsets i64 [n_documents + 1].
 
     data u8 [n_bytes], offsets i64 [n_documents + 1]: UTF-8; words: tokens in a shingle. As kernels.minhash.shingles
     without repetitions.
@@ -161,7 +164,7 @@ def shingle_sets(data, offsets, words):
 
 @jit
 def needed(m, n, threshold):
-    """The smallest number of common elements, at least 1, that gives sets of m and n a Jaccard similarity of
+    """Return the smallest number of common elements, at least 1, that gives sets of m and n a Jaccard similarity of
     `threshold`."""
     common = max(np.int64((m + n) * threshold / (1 + threshold)) - 1, 1)
     while common < m + n and common / (m + n - common) < threshold:
@@ -171,8 +174,8 @@ def needed(m, n, threshold):
 
 @jit
 def join_similar(parent, nodes, lists, values, offsets, threshold):
-    """Join in `parent` the nodes i64 [n_pairs, 2] whose sets have a Jaccard similarity of at least `threshold`; which
-    pairs joined two trees, bool [n_pairs], and how many were compared.
+    """Join in `parent` the nodes i64 [n_pairs, 2] whose sets have a Jaccard similarity of at least `threshold`; return
+    which pairs joined two trees, bool [n_pairs], and how many were compared.
 
     lists i64 [n_pairs, 2]: where the pairs' sets are in values u64 and offsets i64 (of `shingle_sets`), best sorted by
     the first. Nodes that are joined already are not compared: thousands of equal licence headers cost as many, not
@@ -192,7 +195,7 @@ def join_similar(parent, nodes, lists, values, offsets, threshold):
             for k in range(offsets[a], offsets[a + 1]):
                 insert(table, owner, a, mask, values[k])
         compared += 1
-        spare = n - need  # so many of b may be missing in a
+        spare = n - need  # b may have so many elements that a lacks
         for k in range(offsets[b], offsets[b + 1]):
             spare -= not holds(table, owner, a, mask, values[k])
             if spare < 0:

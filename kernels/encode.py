@@ -1,4 +1,4 @@
-"""Documents to token ids: UTF-8 in, ids out. Exactly those of the tokenizer whose tables are given.
+"""Encodes documents as token ids, UTF-8 in and ids out, exactly like the tokenizer whose tables are given.
 
 A text is cut where no piece can reach across: between two bytes that stand beside each other in no piece, or by the
 byte-level pattern (pretokens.py). What lies between two cuts is a unit; the ids of a unit depend on nothing else, so a
@@ -15,15 +15,15 @@ from kernels.jit import jit
 from kernels.pretokens import word_end
 from kernels.unigram import viterbi
 
-CACHED_BYTES = 15  # of the longest unit in the cache: its bytes and length are two words of 64 bits
+CACHED_BYTES = 15  # the longest unit in the cache: its bytes and length fit in two words of 64 bits
 CACHED_IDS = 12
-LONGEST = 1 << 20  # bytes of a unit: a longer run without a place to cut is cut there, so that memory is bounded
+LONGEST = 1 << 20  # bytes of a unit: a longer run without a place to cut is cut there, to bound memory
 COUNT, HALF = np.uint64(60), np.uint64(32)  # where a row's second word holds the number of ids; bits of an id
 KEY, LOW = np.uint64((1 << 60) - 1), np.uint64((1 << 32) - 1)
 
 
 class Vocabulary(NamedTuple):
-    """The tables of a tokenizer, see llm/tokenize/encoder.py, which makes them."""
+    """The tables of a tokenizer, made by llm/tokenize/encoder.py."""
 
     joined: np.ndarray  # u8 [256 * 256]: 1 if the second byte may stand after the first inside a piece
     classes: np.ndarray  # u8 [0x110000]: classes of characters for pretokens.py; [0]: not byte-level
@@ -38,20 +38,21 @@ class Vocabulary(NamedTuple):
 
 
 def new_cache(bits: int = 17) -> np.ndarray:
-    """Ids of units seen, u64 [slots, 2 + CACHED_IDS / 2]: a unit's key, then its ids, two in a word. A unit has one
-    slot, the last one there stays. For one thread at a time."""
+    """Make a cache of units' ids, u64 [slots, 2 + CACHED_IDS / 2]: a unit's key, then its ids, two in a word. A unit
+    can be in one slot only, where the last one stays. Use it in one thread at a time."""
     return np.zeros((1 << bits, 2 + CACHED_IDS // 2), np.uint64)
 
 
 def encode(
     vocabulary: Vocabulary, cache: np.ndarray, data: np.ndarray, offsets: np.ndarray, end_id: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of documents end to end, i32, `end_id` after each (none if it is negative), and their numbers, i64 [n].
+    """Return the ids of documents end to end, i32, `end_id` after each (none if it is negative), and their numbers, i64
+    [n].
 
     data u8: valid UTF-8; offsets i64 [n + 1]: document k is data[offsets[k]:offsets[k + 1]].
     """
     lengths = np.zeros(len(offsets) - 1, np.int64)
-    # a token has at least one byte; `recall` writes in fours
+    # A token has at least one byte; `recall` writes four at a time.
     out = np.empty(int(offsets[-1] - offsets[0]) + len(lengths) + 4, np.int32)
     total = encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths)
     return out[:total], lengths
@@ -59,7 +60,7 @@ def encode(
 
 @jit
 def encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths):
-    """`encode` into given arrays; returns the number of ids."""
+    """Encode into given arrays; return the number of ids."""
     at = 0
     for document in range(len(lengths)):
         before = at
@@ -73,7 +74,7 @@ def encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths):
 
 @jit
 def encode_document(vocabulary, cache, data, begin, end, out, at):
-    """The ids of data[begin:end] into out[at:]; returns where they end."""
+    """Write the ids of data[begin:end] to out[at:]; return where they end."""
     joined, classes, single, character_keys, character_values, keys, values, ids, byte_ids, cells = vocabulary
     scratch = np.empty((3, SHORT + 1), np.int64)
     mask = np.uint64(len(cache) - 1)
@@ -105,8 +106,8 @@ def encode_document(vocabulary, cache, data, begin, end, out, at):
 
 @jit
 def recall(cache, row, out, at):
-    """The ids of the unit in a row of the cache into out[at:]; returns where they end. Four at once: no branch
-    for the usual unit."""
+    """Write the ids of the unit in a row of the cache to out[at:]; return where they end. Four are written at once, so
+    that the usual unit needs no branch."""
     out[at] = np.int32(cache[row, 2] & LOW)
     out[at + 1] = np.int32(cache[row, 2] >> HALF)
     out[at + 2] = np.int32(cache[row, 3] & LOW)
@@ -119,7 +120,7 @@ def recall(cache, row, out, at):
 
 @jit
 def remember(cache, row, low, high, out, first, at):
-    """Write the unit of this key and its ids out[first:at] to a row of the cache."""
+    """Write a unit's key and its ids out[first:at] to a row of the cache."""
     cache[row, 0] = low
     cache[row, 1] = high | (np.uint64(at - first) << COUNT)
     cache[row, 2:] = 0
@@ -129,7 +130,8 @@ def remember(cache, row, low, high, out, first, at):
 
 @jit
 def run(joined, data, begin, end):
-    """The unit at `begin` by pairs of bytes: where it ends, its first eight bytes and the next seven, as two u64."""
+    """Find the unit at `begin` by pairs of bytes: return where it ends, and its first eight bytes and next seven as
+    u64."""
     limit = min(end, begin + LONGEST)
     low, high = np.uint64(data[begin]), np.uint64(0)
     stop = begin + 1
@@ -155,7 +157,7 @@ def follows(joined, data, i):
 
 @jit
 def word(classes, data, begin, end):
-    """The same by the byte-level pattern."""
+    """Find the unit at `begin` by the byte-level pattern; return the same as `run`."""
     stop = shortened(data, begin, min(word_end(classes, data, begin, end), begin + LONGEST), end)
     low, high = np.uint64(0), np.uint64(0)
     for i in range(begin, min(begin + 8, stop)):
@@ -167,7 +169,7 @@ def word(classes, data, begin, end):
 
 @jit
 def shortened(data, begin, stop, end):
-    """`stop`, where LONGEST ended the unit moved back to the beginning of a character."""
+    """Return `stop`, moved back to the beginning of a character if LONGEST ended the unit."""
     if stop < end and stop == begin + LONGEST:
         while (data[stop] & 0xC0) == 0x80:
             stop -= 1
@@ -176,7 +178,8 @@ def shortened(data, begin, stop, end):
 
 @jit
 def holds(data, first, second, third):
-    """Whether the three bytes (u8) stand beside each other anywhere in data (u8). No branch: several at once."""
+    """Do the three bytes (u8) stand beside each other anywhere in data (u8)? Without branches, so that it
+    vectorises."""
     found = False
     for i in range(len(data) - 2):
         found |= (data[i] == first) & (data[i + 1] == second) & (data[i + 2] == third)

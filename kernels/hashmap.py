@@ -1,15 +1,16 @@
-"""A map from 64-bit keys to small integers in two arrays: linear probing. Built once, then only read."""
+"""A hash map from 64-bit keys to small integers in two arrays, with linear probing. It is built once, then only
+read."""
 
 import numpy as np
 
 from kernels.jit import jit
 
-EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)  # no key may be this
+EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)  # marks an empty slot, and may not be a key
 
 
 def build(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The map of `keys` (u64 [n], distinct, none EMPTY) to `values` (i32 [n], not negative): u64 and i32 [slots], slots
-    a power of two, at least half of them free."""
+    """Make the map of `keys` (u64 [n], distinct, none EMPTY) to `values` (i32 [n], not negative): u64 and i32 [slots],
+    slots a power of two, at least half of them free."""
     slots = 1 << max(4, (2 * len(keys)).bit_length())
     slot_keys = np.full(slots, EMPTY, np.uint64)
     slot_values = np.full(slots, -1, np.int32)
@@ -30,7 +31,7 @@ def fill(keys, values, slot_keys, slot_values):
 
 @jit
 def find(slot_keys, slot_values, key):
-    """The value of `key` (u64), -1 if there is none."""
+    """Return the value of `key` (u64), -1 if there is none."""
     mask = np.uint64(len(slot_keys) - 1)
     slot = mixed(key) & mask
     while slot_keys[slot] != key:
@@ -42,6 +43,6 @@ def find(slot_keys, slot_values, key):
 
 @jit
 def mixed(x):
-    """x (u64) with every bit depending on all: the first half of splitmix64's finalizer."""
+    """Mix x (u64) so that every bit depends on all: the first half of splitmix64's finalizer."""
     x = (x ^ (x >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
     return x ^ (x >> np.uint64(29))

@@ -1,4 +1,4 @@
-"""HTML to blocks of text in one pass over the bytes: elements that matter as nodes, runs of inline text as blocks.
+"""Parses HTML into blocks of text in one pass over the bytes: elements that matter as nodes, runs of text as blocks.
 
 `scan` follows the HTML standard's tokenizer and what of its tree construction keeps real pages in shape: void and
 raw-text elements, implied end tags (p, li, dt, dd, tr, td, ...), end tags that match nothing, links that never end.
@@ -29,23 +29,22 @@ KIND_OF, PARENT, CUES, NODE_FIELDS = 0, 1, 2, 3  # columns of nodes
 NODE, START, END, LINK, GLUED, BLOCK_FIELDS = 0, 1, 2, 3, 4, 5  # columns of blocks
 TITLE_START, TITLE_END, IS_ARTICLE, PAGE_FIELDS = 0, 1, 2, 3
 DEPTH = 512
-MOST = 1 << 19  # nodes and blocks; in what follows, text runs on in the last ones
+MOST = 1 << 19  # most nodes and blocks; beyond them, text is added to the last ones
 A, BR, P, LI, DD, DT, DL = TAG["a"], TAG["br"], TAG["p"], TAG["li"], TAG["dd"], TAG["dt"], TAG["dl"]
 UL, OL, TD, TH, TR, TABLE = TAG["ul"], TAG["ol"], TAG["td"], TAG["th"], TAG["tr"], TAG["table"]
 PRE, LISTING, TITLE, META, SVG = TAG["pre"], TAG["listing"], TAG["title"], TAG["meta"], TAG["svg"]
 TBODY, THEAD, TFOOT, H1, H6 = TAG["tbody"], TAG["thead"], TAG["tfoot"], TAG["h1"], TAG["h6"]
 HTML, BODY, HEAD = TAG["html"], TAG["body"], TAG["head"]
 SCRIPT, STYLE = TAG["script"], TAG["style"]
-# the scanner's state: length of the text, where the open block begins, its bytes in links, whether it is glued to the
-# one before, numbers of blocks and nodes, depth of the stack, depth from which text is mute (0: none)
+# The scanner's state: length of the text, start of the open block, its bytes in links, whether it is glued to the
+# one before, numbers of blocks and nodes, depth of the stack, depth from which text is mute (0: none).
 AT, BEGIN, LINKED, GLUE, BLOCKS, NODES, TOP, MUTED, STATE_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 TAG_OF, HASH_OF, NODE_OF = 0, 1, 2  # rows of the stack
 
 
 @jit
 def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
-    """nodes i64 [n_nodes, NODE_FIELDS] (node 0 is the page; a parent stands before its children), blocks i64
-    [n_blocks, BLOCK_FIELDS] in the page's order, text u8 (blocks are ranges of it) and page i64 [PAGE_FIELDS].
+    """Return nodes i64 [n_nodes, NODE_FIELDS] (node 0 is the page; a parent stands before its children), blocks i64
 
     data u8 [n_bytes]: UTF-8. cues: a kernels.tags.table of words and pairs of words in class, id, role and itemprop;
     the bits of all that an element has are its cue.
@@ -57,7 +56,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
     page = np.zeros(PAGE_FIELDS, dtype=np.int64)
     stack = np.zeros((3, DEPTH + 1), dtype=np.int64)
     open_tags = np.zeros(CUSTOM + 1, dtype=np.int64)
-    endless = np.zeros(CUSTOM + 1, dtype=np.bool_)  # raw-text elements whose end tag is not to be found any more
+    endless = np.zeros(CUSTOM + 1, dtype=np.bool_)  # raw-text elements whose end tag does not occur any more
     found = np.zeros(4, dtype=np.int64)
     s = np.zeros(STATE_FIELDS, dtype=np.int64)
     nodes[0, PARENT] = -1
@@ -106,7 +105,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             continue
         begin = i
         i = attributes(data, begin, cues, found, quotes, tag == META)
-        if i < 0:  # a quote that never ends: from here on tags end at the first '>'
+        if i < 0:  # a quote never ends: from here on tags end at the first '>'
             quotes = False
             i = attributes(data, begin, cues, found, quotes, tag == META)
         kind = KIND[tag]
@@ -151,7 +150,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
 
 @jit
 def grown(rows: np.ndarray) -> np.ndarray:
-    """A copy with twice the rows."""
+    """Return a copy with twice the rows."""
     larger = np.zeros((2 * len(rows), rows.shape[1]), dtype=rows.dtype)
     larger[: len(rows)] = rows
     return larger
@@ -168,7 +167,7 @@ def write(data, start, end, text, s, verbatim, linked):
 
 @jit
 def flush(text, blocks, stack, s, glue):
-    """End the open block, if there is text in it; `glue` says how the next one follows it."""
+    """End the open block if it has text; `glue`: whether the next one follows it without a break."""
     at, begin = s[AT], s[BEGIN]
     while at > begin and text[at - 1] <= 32:
         at -= 1
@@ -190,7 +189,7 @@ def flush(text, blocks, stack, s, glue):
 
 @jit
 def line_break(text, blocks, stack, s, verbatim):
-    """<br>: a new line; two of them end the block."""
+    """Handle <br>: a new line; two of them end the block."""
     at = s[AT]
     while not verbatim and at > s[BEGIN] and text[at - 1] == 32:
         at -= 1
@@ -204,7 +203,7 @@ def line_break(text, blocks, stack, s, verbatim):
 
 @jit
 def opened(tag, hashed, cue, nodes, text, blocks, stack, open_tags, s):
-    """An element begins: a node if it is a block or has a cue."""
+    """Open an element: it becomes a node if it is a block or has a cue."""
     kind = KIND[tag]
     node = stack[NODE_OF, s[TOP]]
     if s[MUTED] == 0 and (kind & BLOCK or cue) and not kind & MUTE and s[NODES] < MOST:
@@ -225,7 +224,7 @@ def opened(tag, hashed, cue, nodes, text, blocks, stack, open_tags, s):
 
 @jit
 def pop(text, blocks, stack, open_tags, s):
-    """The innermost element ends."""
+    """Close the innermost element."""
     top = s[TOP]
     if stack[NODE_OF, top] != stack[NODE_OF, top - 1]:
         flush(text, blocks, stack, s, 0 if KIND[stack[TAG_OF, top]] & BLOCK else 1)
@@ -237,14 +236,14 @@ def pop(text, blocks, stack, open_tags, s):
 
 @jit
 def pop_to(level, text, blocks, stack, open_tags, s):
-    """All elements end down to stack[level], that one too."""
+    """Close all elements from the innermost to stack[level], inclusive."""
     while s[TOP] >= level:
         pop(text, blocks, stack, open_tags, s)
 
 
 @jit
 def imply(tag, kind, text, blocks, stack, open_tags, s):
-    """End what the start tag of `tag` ends without saying so."""
+    """Close the elements that the start tag of `tag` ends implicitly."""
     if kind & CLOSES_P and open_tags[P]:
         end_open(P, P, 0, text, blocks, stack, open_tags, s)
     if tag == LI and open_tags[LI]:
@@ -265,7 +264,7 @@ def imply(tag, kind, text, blocks, stack, open_tags, s):
 
 @jit
 def end_open(one, other, within, text, blocks, stack, open_tags, s):
-    """End the innermost `one` or `other` unless `within` is nearer (or a cell, but for a table's parts)."""
+    """Close the innermost `one` or `other`, unless `within` is nearer (or a cell, except for a table's parts)."""
     for level in range(s[TOP], 0, -1):
         tag = stack[TAG_OF, level]
         if tag in (one, other) or one == TBODY and tag == TFOOT:
@@ -277,7 +276,7 @@ def end_open(one, other, within, text, blocks, stack, open_tags, s):
 
 @jit
 def unlink(stack, open_tags, s):
-    """A link that was not ended in its own block is one no more."""
+    """Turn the innermost link, which its own block did not close, into a plain element."""
     for level in range(s[TOP], 0, -1):
         if stack[TAG_OF, level] == A:
             stack[TAG_OF, level] = 0
@@ -288,7 +287,7 @@ def unlink(stack, open_tags, s):
 
 @jit
 def close(tag, hashed, text, blocks, stack, open_tags, s):
-    """An end tag: ends the innermost element of its name and all within it, or nothing."""
+    """Handle an end tag: close the innermost element of its name and all within it, or nothing."""
     kind = KIND[tag]
     if tag == P and open_tags[P] == 0:
         flush(text, blocks, stack, s, 0)

@@ -1,12 +1,12 @@
-"""`jit`: compile a function of integers, floats and arrays to machine code at its first call (numba). No kernel itself.
+"""`jit` compiles a function of integers, floats and arrays to machine code at its first call (numba).
 
-Compiled code is kept between processes only where NUMBA_CACHE_DIR says so. Numba notices a change in a function's own
-file but not in the files of functions that it calls, so whoever sets the variable must change it with the code of this
-folder (the build engine does better: stemma/code/compiled_kernels.py); `jit` is for modules in here alone. Without it
-each process compiles anew.
+Compiled code is cached between processes only where NUMBA_CACHE_DIR says so. Numba notices a change in a function's own
+file but not in those of functions that it calls, so whoever sets the variable must change it with the code of this
+folder (the build engine is more precise: stemma/code/compiled_kernels.py); `jit` is for modules in here alone. Without
+the variable each process compiles anew.
 
-No fast-math: the same operations in the same order, so a kernel gives the same bits on every processor. The GIL is
-released: a kernel may run on several threads at once.
+Fast-math is off: the same operations run in the same order, so a kernel gives the same bits on every processor. The GIL
+is released: a kernel may run on several threads at once.
 """
 
 import os

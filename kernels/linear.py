@@ -1,4 +1,4 @@
-"""A linear classifier of hashed words and pairs of words: training and scoring. Knows no text and no files.
+"""A linear classifier of hashed words and word pairs: training and scoring on plain arrays.
 
 The logit of a window of n words is the bias plus the mean of the weights of its words and of its pairs of neighbours,
 each found by the upper bits of its hash (fastText's features: Joulin et al. 2016, Bag of Tricks for Efficient Text
@@ -16,13 +16,13 @@ from kernels.jit import jit
 from kernels.splitmix import mix64
 
 STEP = np.uint64(0xD6E8FEB86659FD93)
-RANGE = 16.0  # logits beyond it count as it
+RANGE = 16.0  # larger logits count as this
 PER_UNIT = 64
 LOGISTIC = np.round(1 / (1 + np.exp(-np.arange(-RANGE, RANGE + 2 / PER_UNIT, 1 / PER_UNIT))), 12)
 
 
 def windows(borders: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The windows of documents, words [start, stop): i64 [n_windows, 2], and their documents i64 [n_windows].
+    """Return the windows of documents, words [start, stop): i64 [n_windows, 2], and their documents i64 [n_windows].
 
     borders i64 [n_documents + 1]: where each document's words begin.
     """
@@ -44,7 +44,7 @@ def train(
     epochs: int,
     rate: float,
 ) -> tuple[np.ndarray, float]:
-    """Weights f64 [2^bits] and the bias.
+    """Train; return weights f64 [2^bits] and the bias.
 
     words u64 [n_words]: hashes; windows i64 [n, 2]: in the order of training; labels f64 [n]: 0 or 1; importance f64
     [n]: factors of the gradient; rate: AdaGrad's step.
@@ -55,8 +55,8 @@ def train(
 
 
 def scores(words: np.ndarray, borders: np.ndarray, weights: np.ndarray, bias: float, size: int) -> np.ndarray:
-    """Probabilities of class 1, f64 [n_documents, 2]: the mean of a document's windows and the highest; NaN where it
-    has no words. weights f32 or f64 [2^bits]; size: words in a window."""
+    """Return the probabilities of class 1, f64 [n_documents, 2]: the mean and the highest of a document's windows; NaN
+    where it has no words. weights f32 or f64 [2^bits]; size: words in a window."""
     result = np.full((len(borders) - 1, 2), np.nan)
     score(words, borders, weights, bias, size, 65 - len(weights).bit_length(), result)
     return result
@@ -64,7 +64,7 @@ def scores(words: np.ndarray, borders: np.ndarray, weights: np.ndarray, bias: fl
 
 @jit
 def logistic(z):
-    """By linear interpolation; off by less than 1e-5."""
+    """Return the logistic function by linear interpolation, with an error below 1e-5."""
     place = (min(max(z, -RANGE), RANGE) + RANGE) * PER_UNIT
     i = np.int64(place)
     return LOGISTIC[i] + (place - i) * (LOGISTIC[i + 1] - LOGISTIC[i])

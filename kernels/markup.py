@@ -1,9 +1,9 @@
-"""The small parts of markup: names, attributes and their words, ends of raw text, characters of running text."""
+"""Parses the small parts of markup: names, attributes and their words, ends of raw text, characters of running text."""
 
 from kernels.jit import jit
 from kernels.tags import find, fnv, table
 
-CUE, HREF, SELF_CLOSED, PUBLISHED = 0, 1, 2, 3  # what `attributes` finds
+CUE, HREF, SELF_CLOSED, PUBLISHED = 0, 1, 2, 3  # indices of what `attributes` finds
 FNV, PRIME, MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 NO_CUE, WORDS, LINK, STYLE, HIDDEN, ARIA_HIDDEN, PROPERTY, CONTENT = 0, 1, 2, 3, 4, 5, 6, 7
 KNOWN = table(
@@ -55,7 +55,7 @@ def is_letter(byte):
 
 @jit
 def seek(data, start, byte):
-    """Where `byte` next stands in data, or its end."""
+    """Return where `byte` next stands in data, or the end of data."""
     while start < len(data) and data[start] != byte:
         start += 1
     return start
@@ -63,7 +63,8 @@ def seek(data, start, byte):
 
 @jit
 def mark_end(data, start, byte):
-    """Behind the next `--> ` or `]]>` (`byte` is its first) at or behind start, or -1; `<!-->` ends itself."""
+    """Return the place behind the next `-->` or `]]>` (`byte` is its first) from start on, or -1; `<!-->` ends
+    itself."""
     i = start
     while True:
         i = seek(data, i, 62)
@@ -78,7 +79,7 @@ def mark_end(data, start, byte):
 
 @jit
 def name_hash(data, i):
-    """Of an element's name that begins at i: its hash, whether it holds a hyphen, and where it ends."""
+    """Read an element's name that begins at i; return its hash, whether it has a hyphen, and where it ends."""
     value, dashed = FNV, False
     while i < len(data):
         byte = lower(data[i])
@@ -92,7 +93,7 @@ def name_hash(data, i):
 
 @jit
 def raw_end(data, i, hashed):
-    """Where the `</name` of a raw-text element stands, from i on, or -1."""
+    """Return where the `</name` of a raw-text element stands, from i on, or -1."""
     while True:
         i = seek(data, i, 60)
         if i + 2 >= len(data):
@@ -106,8 +107,8 @@ def raw_end(data, i, hashed):
 
 @jit
 def attributes(data, i, cues, found, quotes, is_meta):
-    """Read a start tag's attributes from i on into `found` (CUE, HREF, SELF_CLOSED, PUBLISHED) and return where the
-    tag ends. Negative if it does not; if `quotes` is False it ends at the first '>'."""
+    """Read a start tag's attributes from i on into `found` (CUE, HREF, SELF_CLOSED, PUBLISHED); return where the tag
+    ends, negative if it does not. If `quotes` is False the tag ends at the first '>'."""
     n = len(data)
     found[:] = 0
     prop, says_article = 0, False
@@ -193,8 +194,9 @@ def hides(data, start, end):
 
 @jit
 def words(data, start, end, cues):
-    """The cues of all names in data[start:end] (written "=name"), of their words and of pairs of neighbouring words in
-    a name, joined. A word ends where no letter stands, and before a capital that follows a small letter."""
+    """Return the cues of all names in data[start:end] (written "=name"), of their words, and of pairs of neighbouring
+    words in a name, joined. A word ends at a byte that is no letter, and before a capital that follows a small
+    letter."""
     result, word, pair, name, length, previous, before = 0, FNV, FNV, NAME, 0, FNV, 0
     for i in range(start, end + 1):
         byte = data[i] if i < end else 32
@@ -228,8 +230,8 @@ def is_invisible(one, two, three):
 
 @jit
 def append(data, i, end, text, at, begin, verbatim):
-    """Write data[i:end] as running text at text[at:] (the block begins at `begin`) and return where it ends: blanks
-    collapse unless `verbatim`, no-break spaces are spaces, NUL, soft hyphens and zero-width spaces vanish."""
+    """Write data[i:end] as running text to text[at:] (the block begins at `begin`); return where it ends. Blanks
+    collapse unless `verbatim`, no-break spaces become spaces; NUL, soft hyphens and zero-width spaces vanish."""
     while i < end:
         byte = data[i]
         size, blank = 1, False

@@ -1,4 +1,4 @@
-"""MinHash signatures of documents on the CPU, and what is hashed for them: the twin of minhash.cu, equal to the bit.
+"""MinHash signatures of documents on the CPU, and the shingles that they hash; minhash.cu gives the same bits.
 
 The result is defined in wrapping unsigned integers, so that any implementation can be equal:
 
@@ -11,7 +11,7 @@ The result is defined in wrapping unsigned integers, so that any implementation 
 4. signature[p] = min over shingles of (a[p] * x + b[p]) mod 2^32 with x = s >> 32, and 2^32 - 1 where there are none.
 
 The share of equal components estimates the Jaccard similarity of two shingle sets with standard error
-sqrt(J(1-J)/permutations) (Broder 1997). Files, texts and clusters are no concern of this module.
+sqrt(J(1-J)/permutations) (Broder 1997).
 """
 
 import numpy as np
@@ -25,14 +25,15 @@ NO_SHINGLE = np.uint32(0xFFFFFFFF)
 
 
 def coefficients(permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The factors a (odd) and summands b, both u32 [permutations], that `seed` stands for."""
+    """Return the factors a (odd) and summands b, both u32 [permutations], drawn from `seed`."""
     generator = np.random.Generator(np.random.PCG64(seed))
     draws = generator.integers(0, 1 << 32, size=(2, permutations), dtype=np.uint32)
     return draws[0] | np.uint32(1), draws[1]
 
 
 def byte_classes() -> np.ndarray:
-    """For each byte u16: its lowered value; + WORD if it belongs to a token, + SOLO too if it always starts one."""
+    """Return for each byte, u16 [256]: its lower case, + WORD if it belongs to a token, + SOLO if it always starts
+    one."""
     classes = np.arange(256, dtype=np.uint16)
     for byte in range(256):
         if chr(byte).isascii() and (chr(byte).isalnum() or byte == ord("_")):
@@ -48,7 +49,8 @@ CLASSES = byte_classes()
 
 @jit
 def tokens(data, begin, end, starts, hashes):
-    """Tokens of the document data[begin:end]: fills starts i64 (byte positions) and hashes u64; their number.
+    """Find the tokens of the document data[begin:end]: fill starts i64 (byte positions) and hashes u64; return how
+    many.
 
     data u8 [n_bytes]; starts and hashes have room for (end - begin + 1) // 2 tokens.
     """
@@ -74,7 +76,9 @@ def tokens(data, begin, end, starts, hashes):
 
 @jit
 def join(hashes, n, words, out):
-    """Shingles of a document's n token hashes u64: fills out u64, text order, repetitions included; their number."""
+    """Make the shingles of a document's n token hashes u64: fill out u64, in text order with repetitions; return how
+    many.
+    """
     if n == 0:
         return 0
     width = min(n, words)
@@ -83,7 +87,7 @@ def join(hashes, n, words, out):
         s = s * TOKEN_BASE + hashes[k]
         top = top * TOKEN_BASE
     out[0] = mix64(s)
-    for i in range(n - width):  # the polynomial rolls on, modulo 2^64 the same
+    for i in range(n - width):  # the polynomial hash rolls on, modulo 2^64
         s = s * TOKEN_BASE + (hashes[i + width] - hashes[i] * top)
         out[i + 1] = mix64(s)
     return n - width + 1
@@ -91,13 +95,13 @@ def join(hashes, n, words, out):
 
 @jit
 def lower(x, n, a, b, least):
-    """least[p] = min(least[p], a[p] * x + b[p] mod 2^32) over the first n of x u32; a, b, least u32 [permutations].
+    """Set least[p] = min(least[p], a[p] * x + b[p] mod 2^32) over the first n of x u32; a, b, least u32 [permutations].
 
     Eight shingles at a time, so that factors and minima are loaded once for all of them; up to seven behind n are
     overwritten, and x must have room for them.
     """
     padded = (n + 7) // 8 * 8
-    for i in range(n, padded):  # a minimum does not mind being asked twice
+    for i in range(n, padded):  # repeated values do not change a minimum
         x[i] = x[n - 1]
     for i in range(0, padded, 8):
         x0, x1, x2, x3, x4, x5, x6, x7 = x[i], x[i + 1], x[i + 2], x[i + 3], x[i + 4], x[i + 5], x[i + 6], x[i + 7]
@@ -112,7 +116,7 @@ def lower(x, n, a, b, least):
 
 @jit
 def signatures(data, offsets, a, b, words=5):
-    """MinHash signatures, u32 [n_documents, permutations].
+    """Return MinHash signatures, u32 [n_documents, permutations].
 
     data u8 [n_bytes]: the documents' UTF-8 one after the other; offsets i64 [n_documents + 1]: where each begins;
     a, b u32 [permutations]: see `coefficients`; words: tokens in a shingle.
@@ -130,7 +134,7 @@ def signatures(data, offsets, a, b, words=5):
 
 @jit
 def shingles(data, offsets, words=5):
-    """Hashes u64 [n_shingles] of the documents' shingles, in text order, repetitions included, and where each
+    """Return the hashes u64 [n_shingles] of the documents' shingles, in text order with repetitions, and where each
     document's begin, i64 [n_documents + 1]."""
     starts, hashes, joined, _ = scratch(offsets)
     room = 0
@@ -148,7 +152,7 @@ def shingles(data, offsets, words=5):
 
 @jit
 def minima(values, offsets, a, b):
-    """min over each document's values of (a * value + b) mod 2^32: u32 [n_documents, permutations].
+    """Return the minimum over each document's values of (a * value + b) mod 2^32: u32 [n_documents, permutations].
 
     values u32 [n_values]; offsets i64 [n_documents + 1].
     """
@@ -163,7 +167,7 @@ def minima(values, offsets, a, b):
 
 @jit
 def scratch(offsets):
-    """Room for the longest document's tokens: their starts i64, hashes u64, shingles u64 and x u32."""
+    """Make room for the longest document's tokens: their starts i64, hashes u64, shingles u64 and x u32."""
     longest = 0
     for document in range(len(offsets) - 1):
         longest = max(longest, offsets[document + 1] - offsets[document])

@@ -1,4 +1,4 @@
-"""MinHash signatures on a GPU: minhash.cu through CuPy, the same bits and arguments as kernels/minhash.py.
+"""MinHash signatures on a GPU: minhash.cu through CuPy, with the arguments and the bits of kernels/minhash.py.
 
 CuPy is imported only where there is a driver, so a machine without a GPU needs none.
 """
@@ -14,13 +14,13 @@ from kernels.minhash import signatures as on_cpu
 
 DATA_FILES = ("minhash.cu",)
 THREADS = 128
-MOST_WORDS = 64  # tokens in a shingle; both as in minhash.cu
+MOST_WORDS = 64  # tokens in a shingle; this and THREADS as in minhash.cu
 OPTIONS = ("-std=c++17",)
 BLOCKS = 1 << 16
 
 
 def source() -> str:
-    """The kernel in CUDA C++."""
+    """Return the kernel in CUDA C++."""
     return Path(__file__).with_name("minhash.cu").read_text()
 
 
@@ -40,15 +40,16 @@ def available() -> bool:
 
 @cache
 def kernel():
-    """The compiled kernel, for the GPU at hand."""
+    """Return the kernel, compiled for the GPU at hand."""
     import cupy
 
     return cupy.RawKernel(source(), "minhash", options=OPTIONS)
 
 
 def signatures(data: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, words: int = 5) -> np.ndarray:
-    """As kernels.minhash.signatures: u32 [n_documents, permutations] of u8 [n_bytes], i64 [n_documents + 1] and twice
-    u32 [permutations]; all of them are copied to the GPU. Shingles of more than MOST_WORDS are left to the CPU."""
+    """Return the same as kernels.minhash.signatures: u32 [n_documents, permutations] of u8 [n_bytes], i64 [n_documents
+    + 1] and twice u32 [permutations], which are copied to the GPU. Shingles of more than MOST_WORDS are left to the
+    CPU."""
     if words > MOST_WORDS:
         return on_cpu(data, offsets, a, b, words)
     import cupy

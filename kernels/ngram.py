@@ -1,4 +1,4 @@
-"""Look-up of n-grams in a back-off language model that is one hash table. Trains nothing, reads no text.
+"""Looks up n-grams in a back-off language model that is one hash table; llm/process/quality/kneser_ney.py trains it.
 
 An n-gram's key is a 64-bit hash built from its last word to its first: key(w) = w; key(v rest) = mix64(key(rest) * STEP
 + v), words being their own 64-bit hashes. Keys stand for their n-grams unchecked, as in KenLM's probing model (Heafield
@@ -19,7 +19,8 @@ MAX_ORDER = 8
 
 
 def extended(keys: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Keys of n-grams one word longer: u64 [n] of keys and hashes of the words before them, u64 [n] each."""
+    """Return the keys u64 [n] of n-grams one word longer, of their keys and the hashes of the words before, u64 [n]
+    each."""
     return extend_all(keys, left)
 
 
@@ -37,7 +38,7 @@ def extend_all(keys, left):
 
 
 def table(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A hash table with linear probing: slots u64 [2^k] and their values f32 [2^k, 2].
+    """Make a hash table with linear probing: slots u64 [2^k] and their values f32 [2^k, 2].
 
     keys: u64 [n], distinct, none 0; values f32 [n, 2]: log10 p and log10 of the back-off.
     """
@@ -50,7 +51,7 @@ def table(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 @jit
 def find(slots, key):
-    """The slot that holds the key, or -1."""
+    """Return the slot that holds the key, or -1."""
     mask = np.uint64(len(slots) - 1)
     i = key & mask
     while slots[i] != key:
@@ -74,7 +75,8 @@ def insert(keys, values, slots, slot_values):
 def log_probabilities(
     words: np.ndarray, borders: np.ndarray, slots: np.ndarray, values: np.ndarray, order: int, special: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over each document's words and its end of log10 p, f64 [n_documents], and its unknown words, i64 [...].
+    """Return the sum over each document's words and its end of log10 p, f64 [n_documents], and its number of unknown
+    words, i64 [n_documents].
 
     words u64 [n_words], borders i64 [n_documents + 1]: see kernels.words.words. special u64 [3]: the hashes that stand
     for an unknown word, a document's beginning (never predicted) and its end.

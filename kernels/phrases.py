@@ -1,4 +1,4 @@
-"""The words and phrases that Gopher and C4 look for, and which lines of a document C4 keeps.
+"""Finds the words and phrases that Gopher and C4 look for, and the lines of a document that C4 keeps.
 
 C4 (Raffel et al. 2020, 2.2, and its code) keeps a line if no word of it has more than 1,000 characters, it ends in
 . ? ! or " but not in ..., it has 5 words or more, both after marks such as [1], [edit] and [citation needed] are taken
@@ -33,7 +33,7 @@ JAVASCRIPT_BIT, POLICY_BIT = 1, 2
 
 @jit
 def stop_word(text: np.ndarray, begin: int, end: int) -> int:
-    """The bit of the stop word that stands there; 0 if none does."""
+    """Return the bit of the stop word that stands there; 0 if none does."""
     if end - begin > 4:
         return 0
     packed = np.uint32(0)
@@ -47,8 +47,8 @@ def stop_word(text: np.ndarray, begin: int, end: int) -> int:
 
 @jit
 def suspicious(text: np.ndarray, begin: int, end: int) -> bool:
-    """Whether a phrase may be where this word is: each needs a word that begins with "cookies", "policy" or "ipsum",
-    ends in "terms" or holds "javascript"."""
+    """Can a phrase contain this word? Each phrase has a word that begins with "cookies", "policy" or "ipsum", ends in
+    "terms" or contains "javascript"."""
     return (
         stands(text, begin, end, COOKIES)
         or stands(text, begin, end, POLICY)
@@ -85,8 +85,8 @@ def search(
 
 @jit
 def c4_sentences(line: np.ndarray, kinds: np.ndarray, buffer: np.ndarray) -> int:
-    """Sentences of a line without words of over 1,000 characters, 0 if C4 drops it. A sentence ends with a word that
-    ends in . ! or ?, or with the line."""
+    """Return the number of sentences of a line without words of over 1,000 characters; 0 if C4 drops it. A sentence
+    ends with a word that ends in . ! or ?, or with the line."""
     n = without_citations(line, kinds, buffer)
     if n == 0 or not ends_sentence(buffer[n - 1]) or ends_in_dots(buffer, 0, n):
         return 0
@@ -106,7 +106,7 @@ def c4_sentences(line: np.ndarray, kinds: np.ndarray, buffer: np.ndarray) -> int
 
 @jit
 def without_citations(line: np.ndarray, kinds: np.ndarray, buffer: np.ndarray) -> int:
-    """Copy a line without what C4's code calls citations, [digits], [edit], [citation needed]; the length."""
+    """Copy a line without C4's citations ([digits], [edit], [citation needed]) to `buffer`; return the length."""
     i = n = 0
     while i < len(line):
         width = citation(line, i, kinds) if line[i] == SQUARE else 0
@@ -120,7 +120,7 @@ def without_citations(line: np.ndarray, kinds: np.ndarray, buffer: np.ndarray) -
 
 @jit
 def citation(line: np.ndarray, begin: int, kinds: np.ndarray) -> int:
-    """Bytes of the citation that begins there; 0 if none does."""
+    """Return the bytes of the citation that begins there; 0 if none does."""
     i = begin + 1
     while i < len(line):
         point, width = decode(line, i)
@@ -137,7 +137,7 @@ def citation(line: np.ndarray, begin: int, kinds: np.ndarray) -> int:
 
 @jit
 def mentions(text: np.ndarray, begin: int, end: int) -> int:
-    """JAVASCRIPT_BIT and POLICY_BIT, each if one of its phrases stands anywhere between."""
+    """Return JAVASCRIPT_BIT and POLICY_BIT, each if one of its phrases stands anywhere in text[begin:end]."""
     result = 0
     for i in range(begin, end - len(JAVASCRIPT) + 1):  # no phrase is shorter
         letter = text[i] | 0x20
@@ -153,7 +153,7 @@ def mentions(text: np.ndarray, begin: int, end: int) -> int:
 
 @jit
 def occurrences(text: np.ndarray, phrase: np.ndarray) -> int:
-    """How often, without overlap."""
+    """Count a phrase in a text, without overlap."""
     i = n = 0
     while i <= len(text) - len(phrase):
         if stands(text, i, len(text), phrase):
@@ -166,7 +166,7 @@ def occurrences(text: np.ndarray, phrase: np.ndarray) -> int:
 
 @jit
 def stands(text: np.ndarray, begin: int, end: int, phrase: np.ndarray) -> bool:
-    """Whether the phrase, of lower-case letters and spaces, stands at `begin`."""
+    """Does the phrase, of lower-case letters and spaces, stand at `begin`, in either case?"""
     if end - begin < len(phrase):
         return False
     for k in range(len(phrase)):

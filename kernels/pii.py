@@ -1,6 +1,5 @@
-"""Where personal data may begin: one pass over UTF-8 that finds every place at which a pattern of
-llm/process/pii/find.py could match, and not many others. It decides nothing: the pattern itself is tried at each place
-by the caller.
+"""Finds where personal data may begin, in one pass over UTF-8: every place at which a pattern of
+llm/process/pii/find.py could match, and few others. The caller tries the pattern itself at each place.
 
 All patterns begin at an @ (walked back to the beginning of the address) or at the first digit of a run of digits, with
 a sign, a bracket or a country code before it. So only these two kinds of byte are looked at closely. What is asked of
@@ -28,14 +27,14 @@ for members, bit in (
 # Three letters of each word that announces a phone number; 0: any byte. té, mó: in two bytes; ел: the Cyrillic тел.
 STEMS = np.array([[*stem] for stem in (b"tel", b"t\xc3\0", b"pho", b"fax", b"mob", b"m\xc3\0", b"cel", b"wha", b"han",
                                        b"\xb5\xd0\xbb")], dtype=np.uint8)  # fmt: skip
-STEM_REACH = 64  # bytes before a number in which its announcement begins
-LOCAL_MAX = 64  # characters before the @
-LEAST_IBAN = 11  # characters after country code and check digits (Norway)
+STEM_REACH = 64  # bytes before a number in which its announcement may begin
+LOCAL_MAX = 64  # most characters before the @
+LEAST_IBAN = 11  # fewest characters after country code and check digits (Norway)
 FIELD_MAX = 16  # more digits than a phone number has
 
 
 def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Places in text order, i64 [n_candidates, 3]: document, byte position in `data`, kind.
+    """Return the places in text order, i64 [n_candidates, 3]: document, byte position in `data`, kind.
 
     data u8 [n_bytes]: the documents' UTF-8 one after the other; offsets i64 [n_documents + 1]: where each begins.
     """
@@ -48,7 +47,7 @@ def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Characters between begins[i] and positions[i] (bytes), i64 [n]. Ascending, so that each byte is counted once.
+    """Count the characters between begins[i] and positions[i] (bytes), i64 [n]. If both ascend, each byte is read once.
 
     data u8: UTF-8; begins, positions i64 [n].
     """
@@ -57,7 +56,7 @@ def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> n
 
 @jit
 def scan(data, offsets, found):
-    """Fills `found` as far as it reaches; the number of candidates there are."""
+    """Fill `found` as far as it reaches; return the number of candidates there are."""
     n = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
@@ -78,7 +77,7 @@ def scan(data, offsets, found):
 
 @jit
 def next_place(data, i, end):
-    """The next @ or digit, `end` if there is none: the loop that sees every byte."""
+    """Return the next @ or digit, `end` if there is none: this loop reads every byte."""
     while i < end:
         byte = data[i]
         if byte == AT or 48 <= byte <= 57:
@@ -96,7 +95,7 @@ def put(found, n, document, position, kind):
 
 @jit
 def email_start(data, begin, end, at):
-    """Where the run of an address's bytes before the @ begins; -1 if that or what follows can be no address."""
+    """Return where an address's bytes before the @ begin; -1 if they or what follows cannot be an address."""
     if at + 1 >= end or (data[at + 1] < 128 and CLASS[data[at + 1]] & (LETTER | DIGIT) == 0):
         return -1
     i = at
@@ -115,13 +114,14 @@ def email_start(data, begin, end, at):
 
 @jit
 def is_latin(lead, byte):
-    """U+00C0 to U+024F, the letters of Latin alphabets beyond ASCII."""
+    """Is it U+00C0 to U+024F, a letter of Latin alphabets beyond ASCII?"""
     return 0xC3 <= lead <= 0xC8 or (lead == 0xC9 and byte <= 0x8F)
 
 
 @jit
 def number(data, begin, end, start, stop, document, found, n):
-    """Candidates that begin at, or a sign, a bracket or a country code before, the digits [start, stop)."""
+    """Add the candidates that begin at the digits [start, stop), or at a sign, bracket or country code before them;
+    return their number."""
     length = stop - start
     before = data[start - 1] if start > begin else 0
     after = data[stop] if stop < end else 0
@@ -189,7 +189,7 @@ def is_ipv6(data, start, end):
 
 @jit
 def is_ipv4(data, dot, end):
-    """Three times a dot and one to three digits, from the first dot."""
+    """Do three groups follow of a dot and one to three digits, from the first dot on?"""
     i = dot
     for _ in range(3):
         if i + 1 >= end or data[i] != 46 or not CLASS[data[i + 1]] & DIGIT:
@@ -200,7 +200,7 @@ def is_ipv4(data, dot, end):
 
 @jit
 def is_grouped(data, gap, end):
-    """Two more groups of four or more digits after the same separator."""
+    """Do two more groups of four or more digits follow after the same separator?"""
     i = gap
     for _ in range(2):
         if i >= end or data[i] != data[gap]:
@@ -225,7 +225,7 @@ def is_ssn(data, gap, end):
 
 @jit
 def after_digits(data, i, end, most):
-    """The position after the digits from i on, of which `most` at most are looked at."""
+    """Return the position after the digits from i on, of which at most `most` are read."""
     limit = min(end, i + most)
     while i < limit and CLASS[data[i]] & DIGIT:
         i += 1
@@ -234,7 +234,7 @@ def after_digits(data, i, end, most):
 
 @jit
 def digits_ahead(data, start, end):
-    """How many digits follow with no more than two blanks, brackets, dots, slashes or hyphens between; up to 16."""
+    """Count the digits that follow with at most two blanks, brackets, dots, slashes or hyphens between; up to 16."""
     n = gap = 0
     i = start
     while i < end and n < FIELD_MAX:

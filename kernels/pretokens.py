@@ -1,4 +1,5 @@
-"""Where the next word of a text ends, by the byte-level tokenizer's pattern (llm/tokenize/byte_level.py), on UTF-8.
+"""Finds where the next word of a text ends by the byte-level tokenizer's pattern (llm/tokenize/byte_level.py), on
+UTF-8.
 
 The pattern as a regular expression, its alternatives in order; tests hold the two together:
 
@@ -15,7 +16,7 @@ OTHER, LETTER, NUMBER, BLANK = 0, 1, 2, 3  # classes of characters: neither, \p{
 
 @jit
 def character(data, i):
-    """The character that begins at byte i of valid UTF-8 and its number of bytes."""
+    """Return the character that begins at byte i of valid UTF-8, and its number of bytes."""
     byte = np.int64(data[i])
     if byte < 0x80:
         return byte, 1
@@ -29,7 +30,7 @@ def character(data, i):
 
 @jit
 def run(classes, data, i, end, kind):
-    """The end of the run of characters of class `kind` that begins at i; i if there is none."""
+    """Return the end of the run of characters of class `kind` that begins at i; i if there is none."""
     while i < end:
         point, size = character(data, i)
         if classes[point] != kind:
@@ -45,7 +46,7 @@ def is_line_end(byte):
 
 @jit
 def contraction(data, i, end):
-    """The end of 's, 'll and the like at i, where an apostrophe stands; i if it is none."""
+    """Return the end of 's, 'll and the like at an apostrophe at i; i if there is none."""
     if i + 1 >= end:
         return i
     first = data[i + 1] | 0x20
@@ -61,7 +62,7 @@ def contraction(data, i, end):
 
 @jit
 def word_end(classes, data, i, end):
-    """Where the word that begins at i ends. classes: u8 [0x110000]; data[:end]: valid UTF-8; i < end."""
+    """Return where the word that begins at i ends. classes: u8 [0x110000]; data[:end]: valid UTF-8; i < end."""
     if data[i] == 0x27:
         stop = contraction(data, i, end)
         if stop > i:
@@ -88,7 +89,8 @@ def word_end(classes, data, i, end):
 
 @jit
 def blank_end(classes, data, i, end):
-    """The run of blanks at i: up to its last line end; without one, all but the last blank if a word follows."""
+    """Return the end of the run of blanks at i: after its last line end or, without one, before the last blank if a
+    word follows."""
     stop = last = i
     after_line_end = -1
     while stop < end:

@@ -1,8 +1,8 @@
-"""Which pieces of a document stood in it before, exactly: hashes only lead to the bytes that are then compared.
+"""Counts the pieces of a document that stood in it before, exactly: hashes only select the bytes that are compared.
 
-N-grams are told apart by numbers: an n-gram's number is the position where it occurs first, and two n-grams are equal
-if the numbers of their first n-1 and of their last n-1 words are. So one can only repeat where both of these repeat:
-each n looks only at the few positions that the one before left.
+An n-gram's number is the position where it occurs first; two n-grams are equal if the numbers of their first n-1 and of
+their last n-1 words are. So an n-gram can only repeat where both of these repeat: each n looks only at the few
+positions that the previous n left.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 @jit
 def clear(table: np.ndarray, n: int) -> int:
-    """Empty so much of the table, i32, that n entries fill at most two thirds of it; its size, a power of 2."""
+    """Empty as much of the table, i32, as n entries fill to two thirds at most; return that size, a power of 2."""
     size = 4
     while size < n + n // 2:
         size *= 2
@@ -27,7 +27,7 @@ def clear(table: np.ndarray, n: int) -> int:
 
 @jit
 def number(text: np.ndarray, pieces: Segments, n: int, table: np.ndarray, first: np.ndarray) -> None:
-    """first[i] = the smallest j whose piece has the bytes of piece i: i32 [n]."""
+    """Set first[i] to the smallest j whose piece has the bytes of piece i: i32 [n]."""
     mask = clear(table, n) - 1
     for i in range(n):
         slot = pieces.hash[i] & mask
@@ -57,7 +57,7 @@ def same(text: np.ndarray, pieces: Segments, i: int, j: int) -> bool:
 
 @jit
 def repeated(first: np.ndarray, chars: np.ndarray, n: int) -> tuple[int, int]:
-    """How many of n pieces stood before, and how many characters these have."""
+    """Count how many of n pieces stood before, and the characters in them."""
     pieces = total = 0
     for i in range(n):
         if first[i] != i:
@@ -71,7 +71,7 @@ def ngrams(
     n_words: int, chars: np.ndarray, numbers: np.ndarray, following: np.ndarray, count: np.ndarray,
     position: np.ndarray, table: np.ndarray, top: np.ndarray, duplicate: np.ndarray,
 ) -> None:  # fmt: skip
-    """Characters in repeated n-grams of one document.
+    """Count the characters in repeated n-grams of one document.
 
     chars i32 [n_words + 1]: characters in the words before each; numbers i32 [n_words]: of the words, by `number`; is
     changed; following, count, position i32 [n_words], table i32: scratch.
@@ -116,8 +116,8 @@ def number_pairs(
     position: np.ndarray, n: int, n_words: int, numbers: np.ndarray, following: np.ndarray, count: np.ndarray,
     table: np.ndarray,
 ) -> None:  # fmt: skip
-    """following[p], for the n positions p given: the first position whose numbers here and one further are those of p
-    (count: how often they occur); -1 if one further nothing repeats, which the number -1 says."""
+    """Set following[p], for the n positions p given, to the first position whose number and next number are those of p
+    (count: how often they occur); -1 where the next position's number is -1, so that nothing longer repeats there."""
     size = clear(table, n)
     mask = size - 1
     shift = 64
@@ -149,7 +149,8 @@ def number_pairs(
 def only_repeated(
     position: np.ndarray, n: int, following: np.ndarray, count: np.ndarray, numbers: np.ndarray
 ) -> int:  # fmt: skip
-    """Keep the positions whose number occurs more than once, with that number; -1 for the others. How many are left."""
+    """Keep the positions whose number occurs more than once, with that number; set the others' to -1. Return how many
+    are left."""
     left = 0
     for k in range(n):
         p = position[k]

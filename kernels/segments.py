@@ -1,8 +1,8 @@
-"""Words, lines and paragraphs of one document in UTF-8, with a hash of each, found in a single pass over its bytes;
-what can be counted on the way is counted. Repetition and phrases are for other kernels.
+"""Finds the words, lines and paragraphs of one document in UTF-8, hashes each, and counts what can be counted on the
+way, in a single pass over its bytes. Repetition is counted in kernels/repeats.py, phrases in kernels/phrases.py.
 
 A word is what `str.split()` gives. A line ends at "\\n", is stripped, and does not count if it has no words. A
-paragraph is a run of lines that no line without words interrupts, from its first word to its last, all between it.
+paragraph is a run of lines without an empty line between them, from its first word to its last, with all between them.
 """
 
 from typing import NamedTuple
@@ -31,11 +31,11 @@ NEWLINE, DOT, HASH, CURLY, SQUARE = ord("\n"), ord("."), ord("#"), ord("{"), ord
 ELLIPSIS, QUOTE, EXCLAMATION, QUESTION = ord("…"), ord('"'), ord("!"), ord("?")
 BASE = np.uint64(0x9E3779B97F4A7C15)
 MIX = np.uint64(0xD6E8FEB86659FD93)
-UNKNOWN = -1  # sentences of a line that kernels/phrases.py has to look at closely
+UNKNOWN = -1  # number of sentences in a line that kernels/phrases.py has to examine
 
 
 class Segments(NamedTuple):
-    """Pieces of a text in its order; arrays longer than needed are fine."""
+    """Pieces of a text in order; arrays may be longer than needed."""
 
     start: np.ndarray  # i32, byte
     end: np.ndarray  # i32, byte
@@ -110,7 +110,7 @@ def scan(
                     row[ELLIPSIS_LINES] += dotted or ends_in_ellipsis(text, begin, end)
                     keep = ends_sentence(text[end - 1]) and not dotted
                     keep = keep and n_words - line_first_word >= FEW_WORDS and not long_word
-                    # the end of such a line is the end of a sentence, also where a quotation mark stands last
+                    # Such a line's end ends a sentence, even if a quotation mark stands last.
                     sentences += keep and not kind_before & SENTENCE
                     line_sentences[n_lines] = UNKNOWN if square and not long_word else sentences if keep else 0
                     n_lines += 1
@@ -187,5 +187,5 @@ def ends_in_ellipsis(text: np.ndarray, begin: int, end: int) -> bool:
 
 @jit
 def ends_sentence(byte: int) -> bool:
-    """C4's end marks."""
+    """Is it one of C4's end marks?"""
     return byte in (DOT, QUESTION, EXCLAMATION, QUOTE)

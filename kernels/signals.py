@@ -1,4 +1,4 @@
-"""What the heuristic signals of documents are quotients of: exact counts, from one buffer of UTF-8. No thresholds.
+"""Counts, exactly, what the heuristic signals of documents are quotients of, from one buffer of UTF-8.
 
 Words, lines and paragraphs: kernels/segments.py; repetition: kernels/repeats.py; phrases, C4's lines:
 kernels/phrases.py. No Python object is made per document. Memory: 40 bytes for each word of the longest document and
@@ -28,11 +28,11 @@ COUNTS = (
     *COUNTED, *REPEATED, *FOUND, *(f"top_{n}gram_chars" for n in TOP_NGRAMS),
     *(f"duplicate_{n}gram_chars" for n in DUPLICATE_NGRAMS),
 )  # fmt: skip
-LONGEST = (1 << 31) - 8  # bytes of a document: positions are 32-bit
+LONGEST = (1 << 31) - 8  # most bytes of a document: positions are 32-bit
 
 
 def signal_counts(data: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
-    """COUNTS by name, each i64 [n_documents].
+    """Return COUNTS by name, each i64 [n_documents].
 
     data u8 [n_bytes]: the documents' valid UTF-8 one after the other; offsets i64 [n_documents + 1]: where each
     begins. A document of 2 GiB or more: ValueError.
@@ -49,8 +49,8 @@ def signal_counts(data: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray
 def count_documents(
     data: np.ndarray, offsets: np.ndarray, kinds: np.ndarray, longest: int, table: np.ndarray
 ) -> None:  # fmt: skip
-    """Fill the table, i64 [n_documents, COUNTS]. Scratch is made for the longest document; of memory that nothing is
-    written to the system gives none, so the bound on the number of words costs nothing."""
+    """Fill the table, i64 [n_documents, COUNTS]. Scratch is made for the longest document; memory that is never written
+    is never allocated by the system, so a generous bound on the number of words costs nothing."""
     most = longest // 2 + 1
     words, lines, paragraphs = segments(most), segments(most), segments(most)
     line_sentences = np.empty(most, dtype=np.int32)

@@ -1,5 +1,5 @@
-"""What the scanner of kernels/html.py knows of HTML's elements: a number and a kind (bits) for every name, and hashed
-tables by which names and words are recognised in bytes. Of elements it does not know those with a hyphen are blocks."""
+"""The HTML elements that kernels/html.py distinguishes: a number and a kind (bits) for every name, and hash tables by
+which names and words are recognised in bytes. An unknown element counts as a block if its name has a hyphen."""
 
 import numpy as np
 
@@ -34,7 +34,8 @@ KIND = np.append(KIND, BLOCK | HOLDS)
 
 
 def fnv(word: bytes) -> int:
-    """FNV-1a, 32 bits: the hash under which `table` keeps a word, and which the scanner computes byte by byte."""
+    """Return the 32-bit FNV-1a hash of a word, by which `table` keeps it and which the scanner computes byte by
+    byte."""
     value = 0x811C9DC5
     for byte in word:
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
@@ -42,7 +43,8 @@ def fnv(word: bytes) -> int:
 
 
 def table(values: dict[int, int]) -> np.ndarray:
-    """Hash -> positive value as an open table for `find`: i64 [2^k, 2], rows of (hash, value), value 0 where empty."""
+    """Make an open-addressing table of hash -> positive value for `find`: i64 [2^k, 2], rows (hash, value), 0 if
+    empty."""
     size = 1 << (4 * len(values)).bit_length()
     slots = np.zeros((size, 2), dtype=np.int64)
     for key, value in values.items():
@@ -55,7 +57,7 @@ def table(values: dict[int, int]) -> np.ndarray:
 
 @jit
 def find(slots: np.ndarray, key: int) -> int:
-    """The value of a hash in a `table`, 0 if it is not there."""
+    """Return the value of a hash in a `table`, 0 if it is not there."""
     mask = len(slots) - 1
     at = key & mask
     while slots[at, 1] != 0:

@@ -1,8 +1,9 @@
-"""The most probable segmentation of one short text into pieces (Viterbi), with SentencePiece's choices among equals.
+"""Finds the most probable segmentation of one short text into pieces (Viterbi), with SentencePiece's choices among
+ties.
 
 Of two equal paths to one place the one found first stays: the one whose last piece is longer. Scores are integers, so
 the ids are the same wherever a text is cut (llm/tokenize/train.py rounds them to multiples of 1/16). The pieces are in
-a double-array trie (Aoe 1989): one cell is read for each byte. Cuts no text into words: see encode.py.
+a double-array trie (Aoe 1989): one cell is read for each byte. Text is cut into units beforehand, by encode.py.
 """
 
 import numpy as np
@@ -13,9 +14,9 @@ BASE, PARENT, ID, SCORE = 0, 1, 2, 3  # columns of a trie: its cells are nodes, 
 
 
 def trie(parents: np.ndarray, bytes_: np.ndarray, ids: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The trie whose node i + 1 is reached from node parents[i] <= i by bytes_[i], i32 [cells, 4]: the child of a cell
-    by a byte is cell BASE + byte if that names it as PARENT. ids, scores (i32 [nodes]): of the piece that ends at a
-    node, id -1 if none does; the root's score is that of an unknown character."""
+    """Make the trie whose node i + 1 is reached from node parents[i] <= i by bytes_[i], i32 [cells, 4]: the child of a
+    cell by a byte is cell BASE + byte if that names it as PARENT. ids, scores (i32 [nodes]): of the piece that ends at
+    a node, id -1 if none does; the root's score is that of an unknown character."""
     order = np.lexsort((bytes_, parents))
     places, bases, above = place(parents[order].astype(np.int64), bytes_[order].astype(np.int64), order + 1)
     cells = np.full((int(bases.max()) + 256, 4), -1, np.int32)
@@ -28,14 +29,14 @@ def trie(parents: np.ndarray, bytes_: np.ndarray, ids: np.ndarray, scores: np.nd
 
 @jit
 def place(parents, bytes_, children):
-    """Each node's cell, base and parent's cell, i64 [nodes], from the edges sorted by parent and byte: a low base at
-    which all children of a node find free cells."""
+    """Return each node's cell, base and parent's cell, i64 [nodes], from the edges sorted by parent and byte; a node's
+    base is low, and all its children find free cells."""
     nodes = len(parents) + 1
     places, bases, above = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64), np.full(nodes, -1, np.int64)
     taken = np.zeros(1024, np.bool_)
     taken[0] = True
-    lowest = 256  # all cells from here to it are taken; those before, which few bytes reach, stay free
-    floor = 0  # where the last node of several children went: looking below it again would take quadratic time
+    lowest = 256  # every cell from 256 to here is taken; earlier ones, which few bytes reach, may be free
+    floor = 0  # where the last node with several children went: searching below it again would take quadratic time
     begin = 0
     while begin < len(parents):
         end = begin
@@ -70,7 +71,7 @@ def place(parents, bytes_, children):
 
 @jit
 def viterbi(cells, byte_ids, scratch, data, begin, end, out, at):
-    """The ids of data[begin:end] into out[at:]; returns where they end. Unknown characters become byte pieces.
+    """Write the ids of data[begin:end] to out[at:]; return where they end. Unknown characters become byte pieces.
 
     cells: see `trie`. scratch: i64 [3, end - begin + 1 or more], written to.
     """
@@ -112,7 +113,7 @@ def viterbi(cells, byte_ids, scratch, data, begin, end, out, at):
 
 @jit
 def written(byte_ids, data, begin, size, came_from, by, out, at):
-    """The path that ends at `size`, from its beginning, into out[at:]; returns where it ends."""
+    """Write the path that ends at `size`, from its beginning, to out[at:]; return where it ends."""
     stop = size
     count = 0
     while stop > 0:

@@ -1,9 +1,9 @@
-"""Content-defined windows of documents: stretches of at least so many bytes between two anchors, hashed.
+"""Cuts documents into content-defined windows, hashed: stretches of at least so many bytes between two anchors.
 
 An anchor is the start of a token whose hash is the smallest among `density` neighbours (winnowing: Schleimer, Wilkerson
-and Aiken 2003; the last of equal ones), so it depends on the text around it alone. A window goes from an anchor to the
+and Aiken 2003; the last of equal ones), so it depends only on the text around it. A window goes from an anchor to the
 first anchor at least `least` bytes behind it: a stretch that two texts share, longer than `least` by 2 * density tokens
-and the windows' overhang, holds a window of both. Whose windows are compared is no concern of this module.
+and the windows' overhang, holds a window of both. Windows are compared in llm/process/dedup/substrings.py.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ from kernels.splitmix import mix64
 
 @jit
 def anchors(starts, hashes, n, density, out):
-    """Fills out i64 with the byte places of a document's anchors, ascending; their number. starts, hashes: tokens."""
+    """Fill out i64 with the byte places of a document's anchors, ascending; return how many. starts, hashes: of
+    tokens."""
     found, last = 0, -1
     for begin in range(n - density + 1):
         best = begin
@@ -31,7 +32,7 @@ def anchors(starts, hashes, n, density, out):
 
 @jit
 def windows(data, offsets, least, density=8):
-    """All windows of all documents: key u64, document i64, start and end i64 in characters of the document.
+    """Return all windows of all documents: key u64, document i64, start and end i64 in characters of the document.
 
     data u8 [n_bytes], offsets i64 [n_documents + 1]: UTF-8; least: bytes of a window; density: see above.
     """
@@ -46,7 +47,7 @@ def windows(data, offsets, least, density=8):
         n_tokens = tokens(data, offsets[document], offsets[document + 1], starts, hashes)
         n_anchors = anchors(starts, hashes, n_tokens, density, places)
         h, at, char = np.uint64(0), offsets[document], 0
-        for i in range(n_anchors):  # what stands before each anchor: its polynomial hash, its characters
+        for i in range(n_anchors):  # the polynomial hash and the characters of the text before each anchor
             while at < places[i]:
                 h = h * BYTE_BASE + np.uint64(data[at])
                 char += (data[at] & 0xC0) != 0x80
@@ -67,7 +68,7 @@ def windows(data, offsets, least, density=8):
 
 @jit
 def power(base, exponent):
-    """base^exponent modulo 2^64."""
+    """Return base^exponent modulo 2^64."""
     result = np.uint64(1)
     while exponent:
         if exponent & 1:

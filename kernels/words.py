@@ -1,4 +1,4 @@
-"""Words of UTF-8 text as 64-bit hashes: what the n-gram model and the linear classifiers read. Knows no vocabulary.
+"""Splits UTF-8 text into words as 64-bit hashes, for the n-gram model and the linear classifiers.
 
 Defined on bytes, so that another implementation can be equal:
 
@@ -41,12 +41,12 @@ FOLD = folded_bytes()
 
 
 def words(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The words of documents: hashes u64 [n_words], where each document's begin in them, i64 [n_documents + 1], and the
-    bytes [start, stop) of each word, i64 [n_words, 2].
+    """Return the words of documents: hashes u64 [n_words], where each document's begin in them, i64 [n_documents + 1],
+    and the bytes [start, stop) of each word, i64 [n_words, 2].
 
     data u8 [n_bytes]: valid UTF-8, document after document; offsets i64 [n_documents + 1]: where each begins.
     """
-    hashes = np.empty(len(data), np.uint64)  # pages that are not written take no memory
+    hashes = np.empty(len(data), np.uint64)  # pages that are never written take no memory
     spans = np.empty((len(data), 2), np.int64)
     borders = np.zeros(len(offsets), np.int64)
     n = find_words(data, offsets, hashes, spans, borders)

@@ -1,4 +1,4 @@
-"""All that is looked at, in the order in which it is told."""
+"""Runs every examination, in the order of the report."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from stemma.doctor.finding import Finding, stop
 
 
 def examine() -> Iterator[Finding]:
-    """Of this machine, for a build in this directory with the settings of the last one here. Takes some seconds: each
+    """Examine this machine for a build in this directory with the last build's settings. It takes some seconds: every
     installed file is read."""
     try:
         settings = Settings.here()

@@ -1,4 +1,4 @@
-"""One thing that was looked at: how it stands, and what to do about it."""
+"""A finding: what was examined, how it stands, and what to do about it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ FINE, NOTE, STOP = "fine", "note", "stop"
 
 @dataclass(frozen=True)
 class Finding:
-    """`level`: fine; note (a build goes on, and something is worth knowing); stop (a build would end there). `topic`:
+    """`level`: fine; note (a build goes on, but something is worth knowing); stop (a build would end there). `topic`:
     one word or two. `text`: one line, with what to do where it is not fine."""
 
     level: str
@@ -16,15 +16,15 @@ class Finding:
 
 
 def fine(topic: str, text: str) -> Finding:
-    """All is well."""
+    """Make a finding that all is well."""
     return Finding(FINE, topic, text)
 
 
 def note(topic: str, text: str) -> Finding:
-    """Worth knowing."""
+    """Make a finding that is worth knowing."""
     return Finding(NOTE, topic, text)
 
 
 def stop(topic: str, text: str) -> Finding:
-    """A build would end there."""
+    """Make a finding that would stop a build."""
     return Finding(STOP, topic, text)

@@ -1,4 +1,4 @@
-"""The machine: processor, memory, kernel, GPUs, Slurm. Reads what the system says of itself and changes nothing."""
+"""Examines processor, memory, kernel, GPUs and Slurm, from what the system says of itself; nothing is changed."""
 
 import os
 import platform
@@ -18,9 +18,9 @@ from stemma.doctor.finding import Finding, fine, note, stop
 from stemma.execute import landlock
 
 GIGABYTE = 10**9
-LITTLE = 2 * GIGABYTE  # of memory: what the largest step of the default run takes
+LITTLE = 2 * GIGABYTE  # bytes of memory: what the largest step of the default run takes
 USER_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
-FORBIDDING = {  # settings of distributions that let no user make a namespace, and the value that says so
+FORBIDDING = {  # settings of distributions that forbid users to make namespaces, and the value that forbids it
     Path("/proc/sys/kernel/unprivileged_userns_clone"): "0",
     Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"): "1",
 }
@@ -30,7 +30,7 @@ PATIENCE = 120.0  # seconds: torch is large, and its disk may be slow
 
 
 def machine() -> Iterator[Finding]:
-    """Processor and memory that jobs may use."""
+    """Examine the processor and memory that jobs may use."""
     allowed, there = len(os.sched_getaffinity(0)), os.cpu_count() or 1
     cores = f"{allowed} core{'' if allowed == 1 else 's'}"
     if allowed < there:
@@ -56,7 +56,7 @@ def machine() -> Iterator[Finding]:
 
 
 def memory_limit(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """The bytes that the control groups of this process may have (version 1 or 2); None where none is set."""
+    """Return the bytes that this process's control groups allow (version 1 or 2); None where no limit is set."""
     limits = []
     for line in groups.read_text().splitlines() if groups.is_file() else ():
         _, controllers, path = line.split(":", 2)
@@ -71,7 +71,7 @@ def memory_limit(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/s
 
 
 def kernel() -> Iterator[Finding]:
-    """What the kernel has to keep jobs to what they declare."""
+    """Examine what the kernel offers to confine jobs to what they declare."""
     found = landlock.version()
     if found:
         yield fine("Landlock", f"ABI {found}: a job's processes read and write where it is declared, alone")
@@ -89,7 +89,7 @@ def kernel() -> Iterator[Finding]:
 
 
 def namespaces_refused() -> str | None:
-    """Why a user may make no namespace; None where nothing speaks against it."""
+    """Return why users may make no namespaces; None where nothing forbids it."""
     for setting, value in FORBIDDING.items():
         if setting.is_file() and setting.read_text().strip() == value:
             return f"refused to users ({setting.name} is {value})"
@@ -99,7 +99,7 @@ def namespaces_refused() -> str | None:
 
 
 def gpus(driver: Path = numeric.DRIVER) -> Iterator[Finding]:
-    """GPUs, and whether the installed torch sees them."""
+    """Examine the GPUs, and whether the installed torch sees them."""
     if os.environ.get(numeric.HIDE_GPUS) == "":
         yield note("GPU", f"hidden: {numeric.HIDE_GPUS} is empty; unset it to use them")
         return
@@ -125,7 +125,7 @@ def gpus(driver: Path = numeric.DRIVER) -> Iterator[Finding]:
 
 
 def slurm() -> Iterator[Finding]:
-    """Slurm, for who builds with its profile."""
+    """Examine Slurm, for builds with its profile."""
     if shutil.which("sbatch") is None:
         yield fine("Slurm", "not here; without profiles/slurm nothing asks for it")
         return

@@ -1,4 +1,4 @@
-"""The installed packages beside the lock, and beside what was installed."""
+"""Compares the installed packages with the lock, and their files with what was installed."""
 
 import re
 import shutil
@@ -14,13 +14,13 @@ from stemma.doctor.finding import Finding, fine, note, stop
 
 LOCK, NAMED = Path("envs/runtime.lock"), Path("envs/runtime.in")
 PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
-FIRST = 3  # of many names
+FIRST = 3  # names that are printed of many
 MENDED = "`make setup` installs what the lock says"
 
 
 def versions(house: Path = ROOT) -> Iterator[Finding]:
-    """What the lock says beside what is here. Another version stops no build, but is in keys: what loads it is built
-    anew, and shared with nobody who keeps to the lock."""
+    """Compare the installed versions with the lock. Another version stops no build, but it is in keys: what loads it is
+    built again, and not shared with people who keep to the lock."""
     if not (house / LOCK).is_file():
         yield note("packages", f"{house / LOCK} is not there, so there is nothing to compare versions with")
         return
@@ -38,13 +38,13 @@ def versions(house: Path = ROOT) -> Iterator[Finding]:
 
 
 def pinned(house: Path) -> dict[str, str]:
-    """Name -> version of all that the lock pins, and of what is pinned beside it because its build is the machine's."""
+    """Return name -> version of all that the lock pins, and of pins beside it, whose builds depend on the machine."""
     texts = [(house / file).read_text() for file in (NAMED, LOCK) if (house / file).is_file()]
     return {normal(name): version for text in texts for name, version in PIN.findall(text)}
 
 
 def version_of(name: str) -> str | None:
-    """The version that is installed, None where none is."""
+    """Return the installed version; None where there is none."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -52,12 +52,12 @@ def version_of(name: str) -> str | None:
 
 
 def is_same(here: str, wanted: str) -> bool:
-    """The same version, whichever build of it (`2.13.0+cpu`)?"""
+    """Are the versions equal, whichever build they are (`2.13.0+cpu`)?"""
     return here == wanted or here.partition("+")[0] == wanted
 
 
 def edits() -> Iterator[Finding]:
-    """Installed files that are not those that were installed. No key sees them."""
+    """Find installed files that were edited since, which no key shows."""
     names = sorted({normal(found.metadata["Name"]) for found in metadata.distributions() if found.metadata["Name"]})
     looked = [found for found in map(examine, names) if found]
     for found in looked:
@@ -76,7 +76,7 @@ def edits() -> Iterator[Finding]:
 
 
 def programs() -> Iterator[Finding]:
-    """Programs that a build calls."""
+    """Look for programs that a build calls."""
     if shutil.which("git") is None:
         yield note("git", "not on PATH: records will not name the commit of the code; install it")
     if shutil.which("bash") is None:
@@ -84,6 +84,6 @@ def programs() -> Iterator[Finding]:
 
 
 def few(names: list[str]) -> str:
-    """The first few, and how many more."""
+    """Join the first FIRST names, and count the rest."""
     more = f" and {len(names) - FIRST} more" if len(names) > FIRST else ""
     return ", ".join(names[:FIRST]) + more

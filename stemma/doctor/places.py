@@ -1,5 +1,5 @@
-"""The places that a build writes to and reads from: results/, the stores, scratch, the signing key. Beside reading it
-makes a file in each and removes it again."""
+"""Examines the places that a build writes to and reads from: results/, the stores, scratch, the signing key. In each it
+makes a file and removes it again."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ from stemma.doctor.finding import Finding, fine, note, stop
 from stemma.provenance.dsse import load_private, load_public
 from stemma.store.remote import SharedDirectory, Unavailable, shared_of
 
-FEW, FEWEST = 10 * 10**9, 10**9  # bytes that are free: worth knowing; a build is likely to end there
-FILES = 10_000  # that can be made: a build of the default config makes some thousands
+FEW, FEWEST = 10 * 10**9, 10**9  # free bytes: worth knowing; a build is likely to end there
+FILES = 10_000  # free inodes: a build of the default config makes some thousand files
 PROBE = f"objects/00/{'0' * 62}"
 
 
 def places_of(settings: Settings) -> dict[str, Path]:
-    """What a build writes to, by what it is called."""
+    """Return what a build writes to, by its name in messages."""
     store = Path(settings.store)
     return {
         "results": Path("results"),
@@ -34,7 +34,7 @@ def places_of(settings: Settings) -> dict[str, Path]:
 
 
 def existing(path: Path) -> Path:
-    """A path, or the nearest above it where something stands."""
+    """Return a path, or its nearest parent that exists."""
     path = path.absolute()
     while not os.path.lexists(path):
         path = path.parent
@@ -42,7 +42,7 @@ def existing(path: Path) -> Path:
 
 
 def disks(settings: Settings) -> Iterator[Finding]:
-    """Room, once for each file system."""
+    """Examine the free space, once for each file system."""
     by_device: dict[int, list[str]] = {}
     for name, path in places_of(settings).items():
         place = existing(path)
@@ -69,7 +69,7 @@ def disks(settings: Settings) -> Iterator[Finding]:
 
 
 def permissions(settings: Settings) -> Iterator[Finding]:
-    """May this user write where a build does, and read what the store holds?"""
+    """Examine whether this user may write where a build does, and read what the store holds."""
     fault = False
     for name, path in places_of(settings).items():
         inner = [path / part for part in ("objects", "records", "tmp")] if name == "store" else []
@@ -85,7 +85,7 @@ def permissions(settings: Settings) -> Iterator[Finding]:
 
 
 def refused(path: Path) -> str | None:
-    """Why nothing can be written in a directory that is there or is to be made, and what to do; None if it can."""
+    """Return why nothing can be written in a directory, existing or to be made, and what to do; None if it can."""
     place = existing(path)
     if not place.is_dir():
         return f"cannot be made: {place} is no directory; move it away" if place != path.absolute() else (
@@ -104,7 +104,7 @@ def refused(path: Path) -> str | None:
 
 
 def unreadable(store: Path) -> Iterator[Finding]:
-    """Folders of the store that another user made for nobody else."""
+    """Find folders of the store that another user made unreadable for others."""
     for kind in ("objects", "records"):
         folders = [folder for folder in (store / kind).glob("*") if not os.access(folder, os.R_OK | os.X_OK)]
         if folders:
@@ -116,7 +116,7 @@ def unreadable(store: Path) -> Iterator[Finding]:
 
 
 def stores(settings: Settings) -> Iterator[Finding]:
-    """The shared store, where there is one. It is a cache: a build goes on without it."""
+    """Examine the shared store, if there is one. It is a cache: a build goes on without it."""
     shared = problem_of(lambda: shared_of(settings.shared))
     if isinstance(shared, StemmaError):
         yield stop("shared store", str(shared))
@@ -135,7 +135,7 @@ def stores(settings: Settings) -> Iterator[Finding]:
 
 
 def keys(settings: Settings) -> Iterator[Finding]:
-    """The key that signs, and those that are trusted beside it."""
+    """Examine the signing key, and the keys that are trusted beside it."""
     path = Path(settings.key).expanduser()
     if os.path.lexists(path):
         found = problem_of(lambda: load_private(path))
@@ -158,7 +158,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
 
 
 def problem_of(question: Callable[[], object]):
-    """The answer to a question, or the StemmaError that it raises."""
+    """Return the answer to a question, or the StemmaError that it raises."""
     try:
         return question()
     except StemmaError as error:

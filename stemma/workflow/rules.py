@@ -37,7 +37,7 @@ class RulePlan:
         return self.job(*found) if found else None
 
     def rule_of(self, path: str) -> tuple | None:
-        """Return the rule that makes a path, and its wildcards; None for a source. No function of the rule is called."""
+        """Return the rule that makes a path, and its wildcards; None for a source. Calls no function of the rule."""
         if path in self.exact:
             return self.exact[path], {}
         for output, rule in self.patterns:
