@@ -1,4 +1,4 @@
-"""Files and buffers that several stages read and write: parquet shards, hard-linked trees, text as bytes.
+"""Reads and writes what several stages share: parquet shards, hard-linked trees, text as bytes, JSON, digests.
 
 Any room of llm/ may import it; it imports none of them. Tests: tests/llm/io/.
 """

@@ -1,4 +1,4 @@
-"""A directory tree whose files are the files of other trees. Copies bytes only where a hard link cannot be made."""
+"""Makes a directory tree of other trees' files, by hard links; bytes are copied only where a link cannot be made."""
 
 import os
 import shutil
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from llm.errors import InputError
 
-LINKS = True  # the files of a result are those of its inputs
+LINKS = True  # the outputs are links to the inputs
 
 
 def link_trees(directories: list[Path], target: Path) -> None:
-    """Link each directory as target/<its name>. Two of one name: InputError."""
+    """Link each directory as target/<its name>. Raises InputError for two of one name."""
     names = [directory.name for directory in directories]
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"two directories are named {min(twice)!r}: rename one of the sources")
@@ -21,7 +21,7 @@ def link_trees(directories: list[Path], target: Path) -> None:
 def link_tree(source: Path, target: Path) -> None:
     """Make `target` hold every regular file below `source` under the same name, in the order of names.
 
-    Hard links; a copy where the file system refuses one (another device, too many links, not permitted).
+    The files are hard links; copies where the file system refuses one (another device, too many links, not permitted).
     """
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):

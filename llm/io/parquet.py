@@ -1,4 +1,4 @@
-"""Parquet shards of documents: which files a directory holds, read by checked columns, written with stable bytes."""
+"""Reads and writes parquet shards of documents: lists a directory's shards, checks columns, writes stable bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ import polars as pl
 
 from llm.errors import InputError
 
-ROWS = 1 << 16  # per row group: fixed, so that neither memory nor the number of threads shapes the file
+ROWS = 1 << 16  # rows in a row group: fixed, so that neither memory nor the number of threads shapes the file
 
 
 def parts(directory: Path, kind: str = "part") -> list[Path]:
-    """The shards <kind>-*.parquet of a directory in the order of their names. None: InputError."""
+    """Return the shards <kind>-*.parquet of a directory, sorted by name. Raises InputError if there are none."""
     found = sorted(directory.glob(f"{kind}-*.parquet"))
     if not found:
         raise InputError(f"{directory}: no {kind}-*.parquet in it; rebuild it or check its source")
@@ -20,15 +20,15 @@ def parts(directory: Path, kind: str = "part") -> list[Path]:
 
 
 def read(path: Path, columns: list[str], rows: tuple[int, int] | None = None) -> pl.DataFrame:
-    """These columns of one shard; of `rows`, (begin, count), alone, if given: other row groups are not read. A missing
-    column or a file that is not parquet: InputError."""
+    """Return these columns of one shard. `rows`, (begin, count): only these rows; other row groups are not read. Raises
+    InputError for a missing column and for a file that is not parquet."""
     lazy = opened(path).select(columns)
     with damage_is_input_error(path, columns):
         return (lazy if rows is None else lazy.slice(*rows)).collect()
 
 
 def height(path: Path) -> int:
-    """How many rows a shard has, from its footer alone. A file that is not parquet: InputError."""
+    """Return the number of rows of a shard, from its footer. Raises InputError for a file that is not parquet."""
     with damage_is_input_error(path, []):
         return opened(path).select(pl.len()).collect().item()
 
@@ -50,10 +50,10 @@ def damage_is_input_error(path: Path, columns: list[str]) -> Iterator[None]:
 
 
 def read_all(directory: Path, columns: list[str]) -> pl.DataFrame:
-    """These columns of all shards of a directory, one after the other."""
+    """Return these columns of all shards of a directory, one after the other."""
     return pl.concat([read(path, columns) for path in parts(directory)], rechunk=True)
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
-    """The same table gives the same bytes, whatever the number of threads or the chunks in memory."""
+    """Write a table. Equal tables give equal bytes, whatever the number of threads or the chunks in memory."""
     frame.rechunk().write_parquet(path, compression="zstd", compression_level=3, statistics=False, row_group_size=ROWS)

@@ -1,4 +1,4 @@
-"""What a rank is, wherever it was started: its place, how it meets the others, what becomes of it."""
+"""A rank's life, however it was started: its place, how it joins the others, what it reports at its end."""
 
 import contextlib
 import math
@@ -19,14 +19,14 @@ import torch.distributed as dist
 from llm.errors import InputError
 
 LOOPBACK = "127.0.0.1"
-CONNECT = 120.0  # seconds in which a rank has to reach the store, which is there before the rank is
-GRACE = 2.0  # seconds in which the others of a failed group may still say that the fault was theirs
+CONNECT = 120.0  # seconds for a rank to reach the store, which exists before the rank does
+GRACE = 2.0  # seconds in which other ranks of a failed group may still report that the fault was theirs
 ENDED = "ranks that ended"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process stands in its group; `local` counts the ranks of one machine: the number of its GPU."""
+    """A process's place in its group; `local` is its number among the ranks of its machine, and that of its GPU."""
 
     rank: int
     world_size: int
@@ -35,7 +35,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a rank. `at`: the how many-eth of its group to end, counted in the store, which needs no clock."""
+    """What became of a rank: its result or failure. `at`: its position in the order in which the group's ranks ended,
+    counted in the store, so that no clock is needed."""
 
     result: object
     failure: Exception | None
@@ -44,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Orders:
-    """What every rank is told. address: of the store. threads: torch's, in each rank. timeout: seconds that a
+    """What every rank is given. address: of the store. threads: torch's, in each rank. timeout: seconds that a
     collective may take. task: the pickled function and its arguments."""
 
     address: tuple[str, int]
@@ -54,7 +55,8 @@ class Orders:
 
 
 def open_store(host: str, timeout: float) -> tuple[dist.Store, tuple[str, int]]:
-    """A store in this process and its address: it listens there alone, torch would by itself on every interface."""
+    """Open a store in this process that listens on `host` alone (torch would listen on every interface); return it and
+    its address."""
     listener = socket.create_server((host, 0))
     port = listener.getsockname()[1]
     store = dist.TCPStore(
@@ -64,12 +66,13 @@ def open_store(host: str, timeout: float) -> tuple[dist.Store, tuple[str, int]]:
 
 
 def orders_for(address: tuple[str, int], world_size: int, timeout: float, work: tuple) -> Orders:
-    """work: a function of a module and its arguments. The ranks share the threads that this process has."""
+    """Make the ranks' orders. work: a module-level function and its arguments. The ranks share this process's
+    threads."""
     return Orders(address, max(1, torch.get_num_threads() // world_size), timeout, pickle.dumps(work))
 
 
 def outcome_of(place: Place, orders: Orders) -> Outcome:
-    """A rank's work: join, call the function. A failure is told, not raised."""
+    """Do a rank's work: join the group, call the function. A failure is returned, not raised."""
     torch.set_num_threads(orders.threads)
     try:
         store = reach(place, orders)
@@ -80,7 +83,7 @@ def outcome_of(place: Place, orders: Orders) -> Outcome:
         work, arguments = pickle.loads(orders.task)
         with process_group(place, store, orders.timeout):
             result = work(*arguments)
-    except (InputError, OSError) as error:  # llm/command.py knows what to say of these
+    except (InputError, OSError) as error:  # llm/command.py reports these
         failure = error
     except Exception as error:
         traceback.print_exc()
@@ -89,10 +92,10 @@ def outcome_of(place: Place, orders: Orders) -> Outcome:
 
 
 def reach(place: Place, orders: Orders) -> dist.Store:
-    """The parent's store. InputError if it cannot be reached."""
+    """Connect to the parent's store. Raises InputError if it cannot be reached."""
     host, port = orders.address
     if host.startswith("127.") and sys.platform == "linux":
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # gloo would ask how the host's name resolves, and may not find it
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # otherwise gloo resolves the host's name, which may fail
     try:
         store = dist.TCPStore(host, port, None, False, timedelta(seconds=CONNECT))
     except dist.DistNetworkError as error:
@@ -103,7 +106,7 @@ def reach(place: Place, orders: Orders) -> dist.Store:
 
 @contextlib.contextmanager
 def process_group(place: Place, store: dist.Store | None, timeout: float) -> Iterator[None]:
-    """The default group: gloo for tensors of the CPU, NCCL for those of a GPU. Without a store, ranks meet at
+    """Join the default process group: gloo for CPU tensors, NCCL for GPU tensors. Without a store, ranks meet at
     MASTER_ADDR:MASTER_PORT."""
     backend = "gloo"
     if torch.cuda.is_available():
@@ -122,14 +125,14 @@ def process_group(place: Place, store: dist.Store | None, timeout: float) -> Ite
 
 
 def explanation(failures: list[Outcome]) -> Exception:
-    """The failure that explains the others': a rank whose sibling fails sees only a broken connection. So an
-    InputError is believed first, then whoever failed first."""
+    """Return the failure that explains the others: a rank whose sibling fails sees only a broken connection. So an
+    InputError is preferred, then the first failure."""
     return min(failures, key=lambda outcome: (not isinstance(outcome.failure, InputError), outcome.at)).failure
 
 
 @contextlib.contextmanager
 def passing_on_sigterm(ask_to_stop: Callable[[], object]) -> Iterator[None]:
-    """While it lasts SIGTERM reaches the ranks, which may save and end in peace, and not this process."""
+    """While the context lasts, forward SIGTERM to the ranks, which may save and end, instead of ending this process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
 """Runs a function on every rank of a process group: started here, or joined where torchrun or srun started the ranks.
 
-Started here, ranks are processes of this machine, or of all nodes of a Slurm job (llm/runtime/nodes.py), that meet
-through a store in their parent. None outlives its parent or a failed sibling. Knows nothing of layouts or models.
+Ranks that are started here are processes of this machine, or of all nodes of a Slurm job (llm/runtime/nodes.py), and
+meet through a store in their parent. None outlives its parent or a failed sibling.
 """
 
 import math
@@ -56,13 +56,14 @@ def run_ranks(
     nodes: int = 1,
     shared: Path | None = None,
 ) -> object:
-    """`work(*arguments)` on every rank -> what rank 0 returned.
+    """Run `work(*arguments)` on every rank; return what rank 0 returned.
 
-    world_size 1 calls it here, without a process group. Under torchrun or srun this process is one of the ranks and
-    every rank gets the result. Else `world_size` processes start: here, or, if they are for several `nodes` and this
-    is a Slurm job, evenly on its nodes, which must be so many and all see the directory `shared`. `work`, arguments and
-    result must pickle, so `work` is a function of a module, and a script needs `if __name__ == "__main__"`. Raises the
-    exception of the rank that failed first, an InputError if it died without a word.
+    With world_size 1 it is called here, without a process group. Under torchrun or srun this process is one of the
+    ranks, and every rank gets the result. Otherwise `world_size` processes are started: here or, if they are for
+    several `nodes` and this is a Slurm job, evenly on its nodes, which must be that many and all see the directory
+    `shared`. `work`, arguments and result must pickle, so `work` is a module-level function, and a script needs
+    `if __name__ == "__main__"`. Raises the exception of the rank that failed first, an InputError if it died without
+    one.
     """
     place = place_in(dict(os.environ))
     if place is not None and place.world_size != world_size:
@@ -83,8 +84,8 @@ def run_ranks(
 
 
 def place_in(environment: dict[str, str]) -> Place | None:
-    """This process's place among ranks that torchrun, or srun with MASTER_ADDR, started; None: nobody did. Under srun
-    it sets MASTER_PORT to 29500 unless it is set."""
+    """Return this process's place among ranks that torchrun, or srun with MASTER_ADDR, started; None if neither did.
+    Under srun, MASTER_PORT is set to 29500 unless it is set."""
     if "RANK" in environment and "WORLD_SIZE" in environment:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     elif "SLURM_PROCID" in environment and "MASTER_ADDR" in environment:
@@ -96,7 +97,7 @@ def place_in(environment: dict[str, str]) -> Place | None:
 
 
 def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: float) -> object:
-    """Starts the ranks, waits, and gives rank 0's result or raises the failure. All have ended when it returns."""
+    """Start the ranks, wait, and return rank 0's result or raise the failure. All have ended when it returns."""
     store, address = open_store(LOOPBACK, timeout)
     orders = orders_for(address, world_size, timeout, (work, arguments))
     context = multiprocessing.get_context("spawn")
@@ -111,21 +112,21 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
                 there.close()
                 members.append(Member(process, here))
             collect(members)
-            for member in members:  # a rank ends the processes that it started itself, if it gets the time
+            for member in members:  # a rank needs time to end the processes that it started
                 member.process.join(GRACE)
         finally:
             for member in members:
                 member.process.kill()
                 member.process.join()
                 member.pipe.close()
-    del store  # until here, for the ranks
+    del store  # the ranks needed it until here
     return members[0].outcome.result
 
 
 def be_rank(place: Place, orders: Orders, parent: int, pipe: Connection) -> None:
-    """A rank's whole life: join, work, send the outcome."""
+    """Be a rank: join, work, send the outcome, exit."""
     die_with_parent()
-    if os.getppid() != parent:  # it died before the kernel could be asked
+    if os.getppid() != parent:  # the parent died before the kernel could be asked
         os._exit(1)
     outcome = outcome_of(place, orders)
     pipe.send_bytes(pickle.dumps(outcome))
@@ -133,9 +134,9 @@ def be_rank(place: Place, orders: Orders, parent: int, pipe: Connection) -> None
 
 
 def collect(members: list[Member]) -> None:
-    """Waits until every rank has an outcome, or raises the failure that explains the others'.
+    """Wait until every rank has an outcome, or raise the failure that explains the others.
 
-    An InputError is believed at once, any other failure when GRACE has passed and nobody failed before it.
+    An InputError is raised at once; any other failure after GRACE seconds, if no rank failed before it.
     """
     patience = None
     while waiting := {member.pipe: member for member in members if member.outcome is None}:
@@ -151,7 +152,7 @@ def collect(members: list[Member]) -> None:
 
 
 def received(member: Member) -> Outcome:
-    """What a rank sent, or how it died."""
+    """Return what a rank sent, or how it died."""
     try:
         return pickle.loads(member.pipe.recv_bytes())
     except EOFError:

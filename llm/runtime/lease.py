@@ -1,9 +1,9 @@
-"""Two jobs never train one run: a lease in a directory that both can see, by link(2) alone, which NFS does right.
+"""Keeps two jobs from training one run at a time: a lease in a directory that both see, by link(2), which NFS supports.
 
-The lease is the file `lease-<n>` of the highest n. Whoever can link `lease-<n + 1>` has it from then on, and link fails
-if it is there: of two that try one succeeds. The holder renews in the same way, so that each renewal is also the proof
-that nobody has taken over meanwhile; a process that was suspended finds out before it writes anything. A number that
-does not grow is what an owner without a pulse looks like. No flock, no clock of another host, no rename over a file.
+The lease is the file `lease-<n>` with the highest n. Whoever links `lease-<n + 1>` holds it from then on; link fails if
+the name exists, so of two that try one succeeds. The holder renews it in the same way, so each renewal also proves that
+nobody has taken over; a process that was suspended finds out before it writes anything. An owner whose number has
+stopped growing is taken for dead. No flock, no other host's clock and no rename over a file is involved.
 """
 
 import contextlib
@@ -23,8 +23,10 @@ TAKEOVER_SECONDS = 60.0
 
 
 class Lease:
-    """Held from the constructor on, which raises InputError if another job holds it, until `release`. `name`: what is
-    leased, for messages. An owner without a sign of life is watched for `takeover` seconds of this process's clock."""
+    """A lease on `directory`, held from construction until `release`. Raises InputError if another job holds it.
+
+    `name`: what is leased, for messages. `renew`: seconds between renewals. An owner that shows no sign of life for
+    `takeover` seconds of this process's clock is replaced."""
 
     def __init__(
         self, directory: Path, name: str, renew: float = RENEW_SECONDS, takeover: float = TAKEOVER_SECONDS
@@ -38,12 +40,12 @@ class Lease:
         threading.Thread(target=self.beat, args=(renew,), daemon=True).start()
 
     def acquire(self, takeover: float) -> int:
-        """The number under which it is ours. Waits for at most `takeover` seconds."""
+        """Return the number under which the lease is ours. Waits for at most `takeover` seconds."""
         seen, since = None, time.monotonic()
         while True:
             highest = newest(self.directory)
             owner = read(self.directory / f"lease-{highest}") if highest else {}
-            if owner is None:  # renewed between the two looks
+            if owner is None:  # renewed since it was listed
                 continue
             if not owner or is_dead(owner):
                 if self.link(highest + 1):
@@ -81,7 +83,7 @@ class Lease:
         return True
 
     def check(self) -> None:
-        """Renews. InputError if another job has taken over: then nothing may be written any more."""
+        """Renew the lease. Raises InputError if another job has taken over: then nothing may be written any more."""
         with self.lock:
             if self.lost or not self.link(self.number + 1):
                 self.lost = True
@@ -91,13 +93,13 @@ class Lease:
             self.number += 1
 
     def beat(self, renew: float) -> None:
-        """Renews until the end. A loss is kept for the next `check`."""
+        """Renew until the end. A loss is kept for the next `check`."""
         while not self.ended.wait(renew):
-            with contextlib.suppress(InputError, OSError):  # a full disk is no loss; the next renewal may succeed
+            with contextlib.suppress(InputError, OSError):  # a full disk loses nothing: the next renewal may succeed
                 self.check()
 
     def release(self) -> None:
-        """Give it up: the next job need not wait."""
+        """Give the lease up, so that the next job need not wait."""
         self.ended.set()
         with self.lock, contextlib.suppress(OSError):
             if not self.lost:
@@ -105,7 +107,7 @@ class Lease:
 
 
 def newest(directory: Path) -> int:
-    """The highest number; 0 without a lease."""
+    """Return the highest number; 0 without a lease."""
     return max(map(number_of, directory.glob("lease-*")), default=0)
 
 
@@ -114,17 +116,18 @@ def number_of(path: Path) -> int:
 
 
 def read(path: Path) -> dict | None:
-    """The owner in a lease, {} if it was given up; None if the file is gone."""
+    """Return the owner in a lease, {} if it was given up; None if the file is gone."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except ValueError:  # cut short when a machine stopped: nobody knows whose it is
+    except ValueError:  # cut short when a machine stopped: the owner is unknown
         return {"host": "an unknown host", "pid": 0, "kernel": None, "slurm_job": None}
 
 
 def myself() -> dict:
-    """Who holds a lease. `kernel`: the same for two processes only if process ids mean the same to both."""
+    """Return this process as an owner. `kernel` is equal for two processes only if process ids mean the same to
+    both."""
     return {
         "host": slurm.node_name() or socket.gethostname(),
         "pid": os.getpid(),
@@ -135,5 +138,5 @@ def myself() -> dict:
 
 
 def is_dead(owner: dict) -> bool:
-    """Is it certain that the owner runs no more? Only where its process id can be looked up."""
+    """Is it certain that the owner has ended? It can only be if its process id can be looked up here."""
     return owner["kernel"] is not None and owner["kernel"] == kernel() and started(owner["pid"]) != owner["started"]

@@ -1,7 +1,7 @@
-"""Keeps freed memory in the process. Changes no result, only speed.
+"""Keeps freed memory in the process. It changes speed, and no result.
 
-A training step frees and asks again for the same tens of megabytes many times. By default glibc gives blocks of this
-size back to the kernel each time and then pays for every page again. Seen on a busy machine: most of the step.
+A training step frees and allocates the same tens of megabytes many times. By default glibc returns blocks of this size
+to the kernel each time and then pays for every page again; on a busy machine that was most of the step.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """Serve large blocks from the heap and never shrink it. Does nothing on a C library other than glibc."""
+    """Serve large blocks from the heap and never shrink it. Does nothing with a C library other than glibc."""
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)

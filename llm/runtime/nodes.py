@@ -1,8 +1,8 @@
-"""Ranks on all nodes of a Slurm job, each a task of one step that srun starts. The job's first node holds the store.
+"""Runs ranks on all nodes of a Slurm job, each a task of one step that srun starts. The first node holds the store.
 
-srun tells what becomes of a task only in a line of text, which is read here: a rank that was killed leaves no word.
-srun in a session of its own: a signal to this process's group is meant for the ranks, and SIGTERM would have srun kill
-them at once. SIGUSR1 it passes on to them.
+srun reports the fate of a task only in a line of text, which is parsed here: a killed rank leaves no outcome. srun runs
+in a session of its own: a signal to this process's group is meant for the ranks, and on SIGTERM srun would kill them at
+once. SIGUSR1 it forwards to them.
 """
 
 import os
@@ -23,14 +23,14 @@ from llm.runtime.process import die_with_parent
 
 SAID = re.compile(r"(?:srun|slurmstepd\S*): (?:error: )?(.*)")
 TASKS = re.compile(r"(\S+): tasks? ([\d,-]+): (.*)")
-TERMINATED = "forcing job termination"  # what srun answers to SIGTERM
+TERMINATED = "forcing job termination"  # srun's message on SIGTERM
 
 
 def start_on_nodes(
     nodes: int, world_size: int, work: Callable, arguments: tuple, timeout: float, shared: Path | None
 ) -> object:
-    """Starts the ranks, waits, and gives rank 0's result or raises the failure. shared: a directory that all nodes see.
-    InputError if the job has another number of nodes."""
+    """Start the ranks, wait, and return rank 0's result or raise the failure. shared: a directory that all nodes see.
+    Raises InputError if the job has another number of nodes."""
     job, node = slurm.job_id(), slurm.node_name()
     count = slurm.node_count(job)
     if count != nodes:
@@ -56,21 +56,21 @@ def start_on_nodes(
         (directory / rank.ORDERS).write_bytes(pickle.dumps(orders))
         said = run_step(step(nodes, world_size, orders.threads, directory))
         outcomes = [rank.read_outcome(directory, number) for number in range(world_size)]
-    del store  # until here, for the ranks
+    del store  # the ranks needed it until here
     return result_of(outcomes, said)
 
 
 def step(nodes: int, world_size: int, threads: int, directory: Path) -> list[str]:
-    """srun's command line. What a site's settings could change of the ranks' places or lives is said explicitly."""
+    """Return srun's command line. Whatever a site's settings could change about the ranks is given explicitly."""
     return [
         "srun",
         f"--nodes={nodes}",
         f"--ntasks={world_size}",
         f"--ntasks-per-node={world_size // nodes}",
         f"--cpus-per-task={threads}",
-        "--distribution=block",  # rank r is on node r // ranks per node: tensor ranks are neighbours
-        "--gpu-bind=none",  # each sees all GPUs of its node and takes the one of its local number
-        "--kill-on-bad-exit=0",  # run_step does it, when the others had time to say what they saw
+        "--distribution=block",  # rank r is on node r // ranks per node, so tensor ranks are neighbours
+        "--gpu-bind=none",  # each sees all GPUs of its node and takes that of its local number
+        "--kill-on-bad-exit=0",  # run_step does it, after the others had time to report
         "--wait=0",
         "--overlap",
         "--mpi=none",
@@ -85,15 +85,15 @@ def step(nodes: int, world_size: int, threads: int, directory: Path) -> list[str
 
 
 def run_step(command: list[str]) -> list[str]:
-    """Runs srun, and makes it end the step GRACE seconds after a task has failed. All that it writes to stderr is
-    passed on; what Slurm itself said there is returned."""
+    """Run srun, and end the step GRACE seconds after a task has failed. Its stderr is passed on; the lines that Slurm
+    itself wrote there are returned."""
     srun = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # as multiprocessing does it
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # as multiprocessing does
         start_new_session=True,
         preexec_fn=lambda: die_with_parent(signal.SIGTERM),
     )
@@ -115,7 +115,7 @@ def run_step(command: list[str]) -> list[str]:
 
 
 def result_of(outcomes: list[Outcome | None], said: list[str]) -> object:
-    """Rank 0's result, or raises what explains the failure; None stands for a rank that left no outcome."""
+    """Return rank 0's result, or raise what explains the failure; None stands for a rank that left no outcome."""
     silent = [
         Outcome(None, InputError(f"rank {number} on node {node}: {how}; run again"), float("inf"))
         for number, node, how in deaths(said)
@@ -132,7 +132,7 @@ def result_of(outcomes: list[Outcome | None], said: list[str]) -> object:
 
 
 def deaths(said: list[str]) -> list[tuple[int, str, str]]:
-    """(rank, node, how) of the tasks that failed before srun was made to end the others."""
+    """Return (rank, node, how) of the tasks that failed before srun was made to end the others."""
     if TERMINATED in said:
         said = said[: said.index(TERMINATED)]
     return [
@@ -141,7 +141,7 @@ def deaths(said: list[str]) -> list[tuple[int, str, str]]:
 
 
 def numbers(text: str) -> list[int]:
-    """Of Slurm's way to write a set of them: 0-2,5."""
+    """Parse Slurm's notation of a set of numbers: 0-2,5."""
     found = []
     for part in text.split(","):
         first, _, last = part.partition("-")

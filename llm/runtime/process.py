@@ -1,4 +1,4 @@
-"""Processes: is it the one that was meant, and what becomes of it when its parent dies.
+"""Process identity: whether a process is still the same one, and how it dies with its parent.
 
 stemma/base/process.py has its own few lines of this: neither side imports the other.
 """
@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def kernel() -> str | None:
-    """Boot and process namespace of this process (Linux; elsewhere None)."""
+    """Return boot id and PID namespace of this process (Linux; elsewhere None)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -21,7 +21,7 @@ def kernel() -> str | None:
 
 
 def started(pid: int) -> str | None:
-    """When a process began, in ticks since boot, or None if it has ended; a zombie has."""
+    """Return when a process started, in ticks since boot; None if it has ended or is a zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -30,6 +30,6 @@ def started(pid: int) -> str | None:
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Asks the kernel for this signal when the parent dies (Linux; elsewhere a rank ends with its next collective)."""
+    """Ask the kernel to send this signal when the parent dies (Linux; elsewhere a rank ends at its next collective)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)

@@ -1,7 +1,7 @@
-"""One rank as a Slurm task: `python -m llm.runtime.rank DIRECTORY`, which llm/runtime/nodes.py has srun start.
+"""Runs one rank as a Slurm task: `python -m llm.runtime.rank DIRECTORY`, which llm/runtime/nodes.py has srun start.
 
-In the directory it finds its orders and leaves its outcome, both pickled; files of the user, since whoever can reach
-the store's port must not be able to say what is run.
+In the directory it finds its orders and leaves its outcome, both pickled. They are files that only the user can write,
+since whoever can reach the store's port must not be able to choose what is run.
 """
 
 import os
@@ -29,7 +29,7 @@ def outcome_path(directory: Path, rank: int) -> Path:
 
 
 def read_outcome(directory: Path, rank: int) -> Outcome | None:
-    """What a rank left; None if it ended without a word."""
+    """Return what a rank left; None if it ended without an outcome."""
     try:
         return pickle.loads(outcome_path(directory, rank).read_bytes())
     except FileNotFoundError:

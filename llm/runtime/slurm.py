@@ -1,7 +1,7 @@
-"""What Slurm knows of the job that this process is in, asked of squeue and sinfo.
+"""Asks squeue and sinfo about the Slurm job that this process is in.
 
-Not of the environment: Snakemake's jobstep takes the SLURM_* variables away, all but the job's id, and Slurm 22.05 has
-none for the end of a job.
+The environment does not tell: Snakemake's jobstep removes the SLURM_* variables except the job's id, and Slurm 22.05
+has none for the end of a job.
 """
 
 import os
@@ -12,12 +12,12 @@ from llm.errors import InputError
 
 
 def job_id() -> str | None:
-    """The Slurm job that this process is in, if any."""
+    """Return the id of the Slurm job that this process is in; None outside one."""
     return os.environ.get("SLURM_JOB_ID")
 
 
 def node_name() -> str | None:
-    """Slurm's name of the machine that this process runs on, if Slurm started it there."""
+    """Return Slurm's name of this machine; None if Slurm did not start this process."""
     return os.environ.get("SLURMD_NODENAME")
 
 
@@ -26,19 +26,19 @@ def node_count(job: str) -> int:
 
 
 def address_of(node: str) -> str:
-    """Where a node is reached: an IP address or a name that resolves, which the node's own name need not do."""
+    """Return a node's address: an IP address or a name that resolves, as the node's own name may not."""
     return ask("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%o").split()[0]
 
 
 def end_time(job: str) -> float:
-    """When the job's time is over, in seconds since the epoch; infinity without a limit."""
+    """Return when the job's time is over, in seconds since the epoch; infinity without a limit."""
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
     return time.time() + seconds(ask("squeue", "--noheader", f"--jobs={job}", "--format=%L"))
 
 
 def seconds(text: str) -> float:
-    """Of Slurm's [days-][[hours:]minutes:]seconds; infinity for UNLIMITED and what else is no time."""
+    """Parse Slurm's [days-][[hours:]minutes:]seconds; infinity for UNLIMITED and anything else."""
     days, _, clock = text.rpartition("-")
     parts = clock.split(":")
     if not all(part.isdigit() for part in [days or "0", *parts]):
@@ -50,7 +50,7 @@ def seconds(text: str) -> float:
 
 
 def ask(*command: str) -> str:
-    """What a command of Slurm prints. InputError if it is not there or fails."""
+    """Return what a command of Slurm prints. Raises InputError if it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except FileNotFoundError:

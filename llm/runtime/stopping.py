@@ -1,4 +1,4 @@
-"""When to stop in peace: SIGTERM, SIGINT or SIGUSR1 came, or the job's time is about to end."""
+"""Decides when to stop with the work saved: on SIGTERM, SIGINT or SIGUSR1, or before the job's time ends."""
 
 import math
 import signal
@@ -14,15 +14,16 @@ MARGIN = 60.0  # seconds before the limit, but no more than a tenth of it
 
 
 def deadline(time_limit: float | None) -> float:
-    """When to have stopped, in seconds since the epoch: a margin before `time_limit` minutes from now (None, 0: no
-    limit) or before the end of the Slurm job, whichever is first; infinity without both."""
+    """Return when to have stopped, in seconds since the epoch: a margin before `time_limit` minutes from now (None, 0:
+    no limit) or before the end of the Slurm job, whichever is first; infinity without both."""
     now = time.time()
     seconds = min(60 * time_limit if time_limit else math.inf, slurm_end() - now)
     return now + seconds - min(MARGIN, seconds / 10)
 
 
 def slurm_end() -> float:
-    """A job of which Slurm does not say when it ends may be cut off there, and goes on from a recovery point."""
+    """Return the end of the Slurm job, in seconds since the epoch; infinity without one. Where Slurm does not say,
+    warn: the job may be cut off, and then resumes from a recovery point."""
     job = slurm.job_id()
     try:
         return math.inf if job is None else slurm.end_time(job)
@@ -32,8 +33,8 @@ def slurm_end() -> float:
 
 
 class Stopping:
-    """deadline: in seconds since the epoch. Takes the signals over in the main thread while it lasts; use it as a
-    context."""
+    """Tells training when to stop. deadline: in seconds since the epoch. While the context lasts, it handles the
+    signals of the main thread."""
 
     def __init__(self, deadline: float) -> None:
         self.came = False
@@ -53,5 +54,5 @@ class Stopping:
         self.came = True
 
     def due(self, longest: float) -> bool:
-        """Now, if another step of `longest` seconds might not end in time."""
+        """Is it time to stop, given that another step may take `longest` seconds?"""
         return self.came or time.monotonic() + longest > self.deadline

@@ -1,5 +1,5 @@
-"""Ends a process whose training hangs, in a collective or a driver call, where no exception can: after it, the other
-ranks end too, and the run goes on from its last recovery point when it is started again."""
+"""Ends a process whose training hangs in a collective or a driver call, where no exception can interrupt it. The other
+ranks then end too, and the run resumes from its last recovery point when it is started again."""
 
 import faulthandler
 import os
@@ -11,7 +11,7 @@ HUNG = 70  # EX_SOFTWARE of sysexits.h
 
 
 class Watchdog:
-    """`with Watchdog(seconds) as dog:` and `dog.step_ended(step)` at least so often; 0 seconds: never."""
+    """Ends the process if `step_ended` is not called for `seconds`; 0: never. Use it as a context."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

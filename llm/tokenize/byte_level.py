@@ -1,7 +1,7 @@
-"""Byte-level BPE: trained over words of UTF-8 bytes, kept as tiktoken keeps it: a line `base64(piece) id` for each.
+"""Byte-level BPE: training over words of UTF-8 bytes, and tiktoken's file format, a line `base64(piece) id` a piece.
 
-That is the format of Llama 3's tokenizer.model. The bytes have the first ids after the control tokens, then come the
-pieces as they were learned. A pair merges whenever its result is a piece, the smallest id first, as in tiktoken.
+Llama 3's tokenizer.model has that format. After the control tokens the bytes have the first ids, then come the pieces
+as they were learned. A pair merges whenever its result is a piece, the smallest id first, as in tiktoken.
 """
 
 import base64
@@ -17,15 +17,16 @@ PATTERN = (
     r"'(?:[sdmtSDMT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # for comparison
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # GPT-2's pattern, for comparison
 
 
 def train_bytes(
     texts: Iterable[str], *, vocab_size: int, first_id: int, pattern: str = PATTERN, at_most: bool = False
 ) -> list[bytes]:
-    """The pieces from id `first_id` on, `vocab_size` - `first_id` of them: the 256 bytes, then what was learned.
+    """Train; return the pieces from id `first_id` on, `vocab_size` - `first_id` of them: the 256 bytes, then those
+    learned.
 
-    Raises InputError when the texts do not support so many, unless `at_most` says that fewer will do.
+    Raises InputError when the texts do not support so many, unless `at_most` allows fewer.
     """
     fast = FastTokenizer(models.BPE())
     fast.pre_tokenizer = words(pattern)
@@ -54,7 +55,7 @@ def to_model(pieces: list[bytes], first_id: int) -> bytes:
 
 
 def from_model(model: bytes, first_id: int) -> list[bytes]:
-    """The pieces of `to_model`. Raises ValueError for anything else."""
+    """Parse the output of `to_model`; return the pieces. Raises ValueError for anything else."""
     pieces = []
     for number, line in enumerate(model.splitlines(), first_id):
         piece, index = line.split()
@@ -72,7 +73,8 @@ def words(pattern: str) -> pre_tokenizers.PreTokenizer:
 
 
 def fast_bytes(pieces: list[bytes], controls: tuple[str, ...], pattern: str = PATTERN) -> FastTokenizer:
-    """The tokenizer for Hugging Face's `tokenizers`; the controls are in its vocabulary and no text can spell them."""
+    """Return the tokenizer for Hugging Face's `tokenizers`; the controls are in its vocabulary, but no text can spell
+    them."""
     vocabulary = {token: i for i, token in enumerate([*controls, *map(spelled, pieces)])}
     fast = FastTokenizer(models.BPE(vocabulary, list(byte_merges(pieces))))
     fast.pre_tokenizer = words(pattern)
@@ -81,7 +83,7 @@ def fast_bytes(pieces: list[bytes], controls: tuple[str, ...], pattern: str = PA
 
 
 def byte_merges(pieces: list[bytes]) -> Iterator[tuple[str, str]]:
-    """Every way to make a piece of two pieces, in the order of ids."""
+    """Yield every way to make a piece of two pieces, in the order of ids."""
     known = set(pieces)
     for piece in pieces[256:]:
         for cut in range(1, len(piece)):
@@ -90,7 +92,7 @@ def byte_merges(pieces: list[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def alphabet() -> list[str]:
-    """GPT-2's character for each byte: printable ones stand for themselves."""
+    """Return GPT-2's character for each byte: printable ones stand for themselves."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]

@@ -1,4 +1,4 @@
-"""Conversations as token ids: the one place that says what the chat format is.
+"""Encodes conversations as token ids; the chat format is defined here and nowhere else.
 
     [BOS] ( <|role|> content )*     an assistant's content ends with [EOS]; a prompt ends with <|assistant|>
 
@@ -10,13 +10,14 @@ from llm.errors import InputError
 from llm.tokenize.load import CONTROLS, Tokenizer
 
 ROLES = ("system", "user", "assistant")
-WORD_JOINER = "\u2060"  # invisible; between the first two characters of a control token's text it keeps it text
+WORD_JOINER = "\u2060"  # invisible; placed after the first character of a control token's text, it keeps that a text
 
 
 def encode_chat(
     tokenizer: Tokenizer, messages: list[dict], *, add_generation_prompt: bool = False
 ) -> tuple[list[int], list[int]]:
-    """The ids of `messages` ({"role", "content"} each) and a mask, 1 on assistants' content and its [EOS], else 0.
+    """Return the ids of `messages` ({"role", "content"} each) and a mask: 1 on assistants' content and its [EOS], else
+    0.
 
     With add_generation_prompt the ids end with <|assistant|>: the model's turn. Raises InputError for another role,
     a missing key or content that is not text.
@@ -38,7 +39,7 @@ def encode_chat(
 
 
 def checked(message: dict, number: int) -> tuple[str, str]:
-    """The role and content of message `number`."""
+    """Return the role and content of message `number`. Raises InputError for a malformed one."""
     if not isinstance(message, dict) or message.get("role") not in ROLES:
         role = message.get("role") if isinstance(message, dict) else message
         raise InputError(f"message {number}: role {role!r} is not one of {', '.join(ROLES)}")
@@ -48,12 +49,13 @@ def checked(message: dict, number: int) -> tuple[str, str]:
 
 
 def chat_template() -> str:
-    """The format as a Jinja template for transformers.
+    """Return the format as a Jinja template for transformers.
 
     transformers renders a conversation to one string and looks for control tokens in that, so what a user types could
     become one. The template therefore puts a word joiner into each control token's text inside a content.
     """
-    # [UNK] too: transformers declares all of them. Each pattern is another's prefix of none, so the order is free.
+    # [UNK] is included: transformers declares all control tokens. No pattern is a prefix of another, so any order will
+    # do.
     neutral = "".join(f".replace({token!r}, {token[0] + WORD_JOINER + token[1:]!r})" for token in CONTROLS)
     return (
         "{{ '[BOS]' }}"

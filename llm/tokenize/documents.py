@@ -1,6 +1,6 @@
-"""Clean documents in the orders that tokenizing needs: a source's splits, and the sampling plan's beginning.
+"""Reads clean documents in the orders that tokenizing needs: a source's splits, and the sampling plan's beginning.
 
-Reads clean shards (`part-*.parquet`) and the plan; filters nothing itself.
+It reads clean shards (`part-*.parquet`) and the plan; documents were filtered before.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ WINDOW = 128 << 20  # UTF-8 bytes of planned text held at once
 
 
 def split_batches(source: Path, split: str, batch_bytes: int = BATCH) -> Iterator[list[str]]:
-    """The texts of a source's `split` in clean order, in lists of about `batch_bytes` (one longer document alone)."""
+    """Yield the texts of a source's `split` in clean order, in lists of about `batch_bytes` (a longer document
+    alone)."""
     for part in parts(source):
         texts = read(part, ["text", "split"]).filter(pl.col("split") == split)["text"]
         group = (texts.str.len_bytes().cast(pl.Int64).cum_sum() // batch_bytes).alias("group")
@@ -26,7 +27,7 @@ def split_batches(source: Path, split: str, batch_bytes: int = BATCH) -> Iterato
 
 
 def planned_texts(clean: Path, plan: Path, limit: int, window: int = WINDOW) -> Iterator[str]:
-    """The first planned documents, in plan order, until they have `limit` UTF-8 bytes; the last one is cut.
+    """Yield the first planned documents, in plan order, until they have `limit` UTF-8 bytes; the last one is cut.
 
     A document that the plan uses twice comes twice: the tokenizer sees the mixture that training will see. Memory: the
     texts of `window` bytes of the plan, and one shard. The shards that hold them are read once for each window.
@@ -53,8 +54,8 @@ def planned_texts(clean: Path, plan: Path, limit: int, window: int = WINDOW) -> 
 
 
 def beginning(plan: Path, limit: int) -> pl.DataFrame:
-    """The plan's first uses, until they have `limit` bytes: source, document, bytes, and `before`, the bytes of all
-    uses before it."""
+    """Return the plan's first uses, until they have `limit` bytes: source, document, bytes, and `before`, the bytes of
+    all uses before it."""
     rows, total, found = height(plan), 0, []
     for begin in range(0, rows, ROWS):
         uses = read(plan, ["source", "document", "bytes"], (begin, ROWS)).with_columns(pl.col("bytes").cast(pl.Int64))
@@ -67,13 +68,13 @@ def beginning(plan: Path, limit: int) -> pl.DataFrame:
 
 
 def train_counts(source: Path) -> list[int]:
-    """How many train documents each shard of a source has."""
+    """Return how many train documents each shard of a source has."""
     return [int((read(part, ["split"])["split"] == "train").sum()) for part in parts(source)]
 
 
 def train_texts(source: Path, counts: list[int], documents: pl.Series) -> dict[int, str]:
-    """The texts of the train documents with these indices, ascending. Reads the text of shards that hold one, no other.
-    counts: of `train_counts`."""
+    """Return the texts of the train documents with these ascending indices. Only shards that hold one are read. counts:
+    of `train_counts`."""
     texts: dict[int, str] = {}
     first = 0
     for part, count in zip(parts(source), counts, strict=True):
@@ -86,7 +87,7 @@ def train_texts(source: Path, counts: list[int], documents: pl.Series) -> dict[i
 
 
 def domain_of(source: Path) -> str | None:
-    """The domain of a source's documents; None when none is left."""
+    """Return the domain of a source's documents; None when there are no documents."""
     for part in parts(source):
         domains = read(part, ["domain"])["domain"]
         if len(domains):

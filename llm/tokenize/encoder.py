@@ -1,7 +1,7 @@
-"""Whole corpora to ids: the compiled kernels with a trained tokenizer's tables, on several threads.
+"""Encodes whole corpora: runs the compiled kernels with a trained tokenizer's tables, on several threads.
 
-The ids are those of load.Tokenizer (one exception: kernels/encode.py cuts a run of 1 MiB in which no place to cut is
-found). Decodes nothing and writes no files.
+The ids are those of load.Tokenizer (one exception: kernels/encode.py cuts a run of 1 MiB in which there is no place to
+cut). Decoding is load.Tokenizer's.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from llm.tokenize.load import CONTROLS, Tokenizer, well_formed
 from llm.tokenize.train import SCORE_STEP
 
 TASK = 1 << 20  # bytes that a thread encodes at once
-UNKNOWN_PENALTY = 10.0  # SentencePiece: an unknown character scores so much less than the worst piece
+UNKNOWN_PENALTY = 10.0  # SentencePiece's rule: an unknown character scores so much less than the worst piece
 
 
 class Encoder:
@@ -29,13 +29,14 @@ class Encoder:
         self.caches = [new_cache() for _ in range(max(1, threads))]
 
     def utf8(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The texts' bytes end to end, u8, and where each begins, i64 [n + 1]. Lone surrogates count as U+FFFD."""
+        """Return the texts' bytes end to end, u8, and where each begins, i64 [n + 1]. Lone surrogates become U+FFFD."""
         encoded = [text.encode() if text.isascii() else well_formed(text).encode() for text in texts]
         return joined(encoded)
 
     def encode(self, data: np.ndarray, offsets: np.ndarray, end_id: int = -1) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of the documents end to end, int32, each ended by `end_id` unless that is negative, and how many
-        each has, int64 [n]. data, offsets: as from `utf8`, valid UTF-8. The same for any number of threads."""
+        """Return the ids of the documents end to end, int32, each ended by `end_id` unless that is negative, and the
+        number of ids of each, int64 [n]. data, offsets: as from `utf8`, valid UTF-8. The number of threads changes
+        nothing."""
         if self.escapes:
             data, offsets = self.escaped(data, offsets)
         cuts = np.unique(np.searchsorted(offsets, np.arange(0, len(data) + TASK, TASK)))
@@ -53,7 +54,7 @@ class Encoder:
         return ids, np.concatenate([np.zeros(0, np.int64), *(lengths for _, lengths in results)])
 
     def escaped(self, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Documents with what SentencePiece's own space sign needs (escape.py); most data need nothing."""
+        """Escape SentencePiece's own space sign in documents (escape.py); most data need nothing."""
         if not any(holds(data, *plain.encode()) for plain, _ in ESCAPES):
             return data, offsets
         whole = data.tobytes()
@@ -70,7 +71,7 @@ def joined(texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
-    """The kernels' tables for a tokenizer of any kind."""
+    """Return the kernels' tables for a tokenizer of any kind."""
     if tokenizer.kind == "byte_bpe":
         pieces = {piece: len(CONTROLS) + i for i, piece in enumerate(tokenizer.pieces)}
         return merging(pieces, dict(enumerate(range(len(CONTROLS), len(CONTROLS) + 256))), classes())
@@ -89,7 +90,8 @@ def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
 
 
 def merging(pieces: dict[bytes, int], byte_ids: dict[int, int], character_classes: np.ndarray) -> Vocabulary:
-    """Tables for BPE. pieces: to their ids, best first. character_classes: [0] unless the symbols are bytes."""
+    """Make the tables for BPE. pieces: to their ids, best first. character_classes: u8 [0] unless the symbols are
+    bytes."""
     bytewise = len(character_classes) > 0
     rank = {piece: i for i, piece in enumerate(pieces)}
     single = [rank.get(bytes([b]), -1) if bytewise or b < 0x80 else -2 for b in range(256)]
@@ -113,7 +115,7 @@ def merging(pieces: dict[bytes, int], byte_ids: dict[int, int], character_classe
 
 
 def segmenting(pieces: dict[bytes, int], byte_ids: dict[int, int], score: dict[int, float]) -> Vocabulary:
-    """Tables for unigram: a trie of the pieces with ids and scores, these in steps of train.SCORE_STEP."""
+    """Make the tables for unigram: a trie of the pieces with ids and with scores in steps of train.SCORE_STEP."""
     children: dict[tuple[int, int], int] = {}
     ends = {}
     for piece, index in pieces.items():
@@ -142,7 +144,7 @@ def segmenting(pieces: dict[bytes, int], byte_ids: dict[int, int], score: dict[i
 
 
 def joins(pieces: dict[bytes, int]) -> np.ndarray:
-    """Which two bytes stand beside each other in a piece or in a character, u8 [256 * 256]."""
+    """Return which two bytes stand beside each other in a piece or in a character, u8 [256 * 256]."""
     result = np.zeros((256, 256), np.uint8)
     result[:, 0x80:0xC0] = 1
     for piece in pieces:

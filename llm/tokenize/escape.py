@@ -1,14 +1,14 @@
-"""Why a literal '▁' is not lost: SentencePiece writes a space as '▁' (U+2581), so a real one is escaped before.
+"""Escapes a literal '▁' (U+2581), by which SentencePiece writes a space, so that it is not lost.
 
 The escape is part of tokenizer.model (its normalization and denormalization rules) and of tokenizer.json (its
-normalizer and decoder), so every reader of either gives every text back. The kernels get escaped text.
+normalizer and decoder), so every reader of either restores every text. The kernels are given escaped text.
 """
 
 from pathlib import Path
 
-SPACE = "▁"  # how SentencePiece writes a space inside a piece
-MARK = "\ufdd0"  # begins an escape; a noncharacter, which text for interchange does not hold (Unicode 23.7)
-ESCAPES = ((MARK, MARK + "1"), (SPACE, MARK + "0"))  # in this order; undone in the reverse one
+SPACE = "▁"  # SentencePiece's space inside a piece
+MARK = "\ufdd0"  # begins an escape; a noncharacter, which text for interchange does not contain (Unicode 23.7)
+ESCAPES = ((MARK, MARK + "1"), (SPACE, MARK + "0"))  # applied in this order, undone in reverse
 
 
 def escaped(text: str) -> str:
@@ -18,7 +18,8 @@ def escaped(text: str) -> str:
 
 
 def rule_files(directory: Path) -> tuple[Path, Path]:
-    """The escapes as SentencePiece's rules, there and back: `directory`/escape.tsv and unescape.tsv."""
+    """Write the escapes as SentencePiece's rules to `directory`/escape.tsv and, reversed, to unescape.tsv; return
+    both."""
     there, back = directory / "escape.tsv", directory / "unescape.tsv"
     there.write_text("".join(f"{points(plain)}\t{points(escape)}\n" for plain, escape in ESCAPES), encoding="ascii")
     back.write_text("".join(f"{points(escape)}\t{points(plain)}\n" for plain, escape in ESCAPES), encoding="ascii")

@@ -1,8 +1,9 @@
-"""The trained model in the formats of other tools: vocab.json, merges.txt, tokenizer.json, tokenizer_config.json.
+"""Writes the trained model in the formats of other tools: vocab.json, merges.txt, tokenizer.json,
+tokenizer_config.json.
 
 Hugging Face's `tokenizers` gives the same ids from tokenizer.json (and from vocab.json with merges.txt) as
-SentencePiece from tokenizer.model. A unigram tokenizer has no merges: its merges.txt holds none, and the scores are
-in tokenizer.json. Does not train.
+SentencePiece from tokenizer.model. A unigram tokenizer has no merges: its merges.txt is empty, and the scores are in
+tokenizer.json.
 """
 
 import json
@@ -20,12 +21,12 @@ from llm.tokenize.train import CONTROL_CUT
 
 
 def vocabulary(tokenizer: Tokenizer) -> dict[str, int]:
-    """Token -> id, every id once, in the order of ids."""
+    """Return token -> id, every id once, in the order of ids."""
     return {tokenizer.token(i): i for i in range(tokenizer.vocab_size)}
 
 
 def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    """Every way to make a learned piece of two learned pieces, best score first.
+    """Return every way to make a learned piece of two learned pieces, best score first.
 
     SentencePiece joins two neighbours whenever the result is a piece, however that piece was learned, so all splits
     are listed. Control and byte pieces take no part: text cannot spell them. Unigram has none.
@@ -51,7 +52,7 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 
 
 def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:
-    """The same tokenizer for Hugging Face's `tokenizers`. No token is declared special, so text never becomes one."""
+    """Return the tokenizer for Hugging Face's `tokenizers`. No token is declared special, so text never becomes one."""
     if tokenizer.kind == "byte_bpe":
         return tokenizer.fast
     if tokenizer.kind == "unigram":
@@ -73,13 +74,13 @@ def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:
 
 
 def escapes() -> normalizers.Normalizer:
-    """What tokenizer.json does to a text first: a literal '▁' is escaped, then a space is written as '▁'."""
+    """Return tokenizer.json's normalizer: a literal '▁' is escaped, then a space becomes '▁'."""
     replacements = [normalizers.Replace(plain, escape) for plain, escape in ESCAPES]
     return normalizers.Sequence([*replacements, normalizers.Replace(" ", SPACE)])
 
 
 def tokenizer_config() -> dict:
-    """tokenizer_config.json for transformers: the control tokens and the chat template."""
+    """Return tokenizer_config.json for transformers: the control tokens and the chat template."""
     unk, bos, eos, pad, mask, *roles = CONTROLS
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -108,12 +109,13 @@ def tokenizer_config() -> dict:
 
 
 def write_vocab(tokenizer: Tokenizer, path: Path) -> None:
-    """vocab.json, in the order of ids."""
+    """Write vocab.json, in the order of ids."""
     path.write_text(json.dumps(vocabulary(tokenizer), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_merges(tokenizer: Tokenizer, path: Path) -> None:
-    """merges.txt: a version line, then one merge a line. No piece holds a space or a line end, so lines are exact."""
+    """Write merges.txt: a version line, then one merge a line. No piece holds a space or line end, so lines are
+    exact."""
     body = "".join(f"{left} {right}\n" for left, right in merges(tokenizer))
     path.write_bytes(("#version: 0.2\n" + body).encode())
 

@@ -1,4 +1,4 @@
-"""Fertility: tokens per word, bytes per token, on validation documents (Rust et al. 2021). Trains no tokenizer."""
+"""Measures fertility (tokens per word, bytes per token) on validation documents (Rust et al. 2021)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,8 @@ COUNTS = ("documents", "bytes", "words", "tokens", "gpt2_tokens")
 
 
 def counted(source: Path, encoder: Encoder, rival_lengths: Callable[[list[str]], np.ndarray]) -> pl.DataFrame:
-    """`domain`, `language` and COUNTS of a source's validation documents, summed. rival_lengths: texts to the number
-    of tokens that the other tokenizer makes of each. Words are what blanks separate."""
+    """Return `domain`, `language` and COUNTS of a source's validation documents, summed. rival_lengths: gives for texts
+    the number of tokens that the other tokenizer makes of each. Words are what blanks separate."""
     tables = [pl.DataFrame(schema={"domain": pl.String, "language": pl.String} | dict.fromkeys(COUNTS, pl.Int64))]
     for part in parts(source):
         named = ["language"] if "language" in pl.read_parquet_schema(part) else []
@@ -39,7 +39,7 @@ def counted(source: Path, encoder: Encoder, rival_lengths: Callable[[list[str]],
 
 
 def summary(counts: pl.DataFrame) -> dict:
-    """`all`, and by name in `domains` and `languages`: the counts and their ratios, rounded."""
+    """Return `all`, and by name in `domains` and `languages`: the counts and their ratios, rounded."""
     return {
         "all": ratios(counts.select(pl.col(COUNTS).sum()).row(0, named=True)),
         "domains": grouped(counts, "domain"),

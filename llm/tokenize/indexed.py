@@ -1,7 +1,7 @@
-"""Token shards in Megatron's indexed format: `<name>.bin` (ids end to end), `<name>.idx` (where each document lies).
+"""Reads and writes token shards in Megatron's indexed format: `<name>.bin` (ids end to end), `<name>.idx` (documents).
 
-Byte for byte what megatron.core's IndexedDatasetBuilder writes with one sequence per document, and read without it
-(and without torch). Does not tokenize, shuffle or batch.
+The bytes are those that megatron.core's IndexedDatasetBuilder writes with one sequence per document; neither it nor
+torch is needed. Shuffling and batching is llm/pretrain/data.py's.
 
 .idx: magic, version u64 = 1, dtype code u8, sequences N u64, documents + 1 u64, lengths i32[N] (tokens), byte offsets
 i64[N], document boundaries i64[N + 1]; all little-endian.
@@ -24,8 +24,8 @@ CODE_OF_DTYPE = {dtype: code for code, dtype in DTYPE_OF_CODE.items()}
 class IndexedTokens:
     """Documents of token ids, memory-mapped and read-only.
 
-    `tokens` is the whole .bin as one array, `offsets` (int64, N + 1) says where each document begins and ends in it,
-    `lengths` (int64, N) how many tokens each has, its [EOS] included.
+    `tokens` is the whole .bin as one array, `offsets` (int64, N + 1) where each document begins and ends in it,
+    `lengths` (int64, N) the number of tokens of each, its [EOS] included.
     """
 
     def __init__(self, path_without_suffix: Path):
@@ -43,7 +43,7 @@ class IndexedTokens:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """Document `index` as a read-only view of its ids, [EOS] last."""
+        """Return document `index` as a read-only view of its ids, [EOS] last."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"document {index} of {len(self)}")
         index %= len(self)
@@ -51,7 +51,8 @@ class IndexedTokens:
 
 
 class IndexedWriter:
-    """A context that appends documents to `<path>.bin` and writes `<path>.idx` at its end. Memory: the lengths only."""
+    """A context that appends documents to `<path>.bin` and writes `<path>.idx` at its end. Only lengths are in
+    memory."""
 
     def __init__(self, path_without_suffix: Path, dtype: np.dtype | type):
         self.dtype = np.dtype(dtype).newbyteorder("<")
@@ -64,7 +65,8 @@ class IndexedWriter:
         return self
 
     def append(self, ids: np.ndarray, lengths: np.ndarray) -> None:
-        """ids: integers, documents end to end; lengths: of each. An id that dtype cannot hold: InputError."""
+        """Append documents. ids: integers, end to end; lengths: of each. Raises InputError for an id that dtype cannot
+        hold."""
         limit = np.iinfo(self.dtype).max
         if ids.size and not (ids.min() >= 0 and ids.max() <= limit):
             bad = int(np.flatnonzero((ids < 0) | (ids > limit))[0])
@@ -91,7 +93,7 @@ class IndexedWriter:
 
 
 def write_indexed(path_without_suffix: Path, documents: Iterable[np.ndarray], dtype: np.dtype | type) -> int:
-    """Write `documents`, one id array each, as they come; returns the number of tokens.
+    """Write `documents`, one id array each, as they come; return the number of tokens.
 
     Raises InputError for an id that `dtype` (uint16 or int32) cannot hold.
     """
@@ -103,7 +105,7 @@ def write_indexed(path_without_suffix: Path, documents: Iterable[np.ndarray], dt
 
 
 def read_index(path: Path) -> tuple[np.dtype, np.ndarray]:
-    """The ids' dtype and the documents' lengths (int64). Raises InputError when `path` is not such an index."""
+    """Return the ids' dtype and the documents' lengths (int64). Raises InputError when `path` is not such an index."""
     if not path.exists():
         raise InputError(f"{path}: no such token index; build the token shards first")
     data = path.read_bytes()
@@ -118,7 +120,7 @@ def read_index(path: Path) -> tuple[np.dtype, np.ndarray]:
 
 
 def check_ids(ids: np.ndarray, vocab_size: int, origin: Path | str) -> None:
-    """InputError if an id is none of the vocabulary: an embedding would fail on it, on a GPU without saying why."""
+    """Raise InputError for an id outside the vocabulary: an embedding would fail on it, on a GPU without saying why."""
     if not ids.size or (ids.min() >= 0 and ids.max() < vocab_size):
         return
     wrong = int(ids.max()) if ids.max() >= vocab_size else int(ids.min())
@@ -129,11 +131,11 @@ def check_ids(ids: np.ndarray, vocab_size: int, origin: Path | str) -> None:
 
 
 def token_dtype(vocab_size: int) -> type:
-    """uint16 where Megatron chooses it (`DType.optimal_dtype`), else int32."""
+    """Return uint16 where Megatron chooses it (`DType.optimal_dtype`), else int32."""
     return np.uint16 if vocab_size < 65500 else np.int32
 
 
 def files(path_without_suffix: Path) -> tuple[Path, Path]:
-    """`train` -> `train.bin`, `train.idx`; a dot in the name is kept."""
+    """Return `train.bin` and `train.idx` for `train`; a dot in the name is kept."""
     path = Path(path_without_suffix)
     return path.with_name(path.name + ".bin"), path.with_name(path.name + ".idx")

@@ -1,7 +1,6 @@
-"""The trained tokenizer: text to ids and back, from `tokenizer.model` alone, byte for byte.
+"""Loads the trained tokenizer from `tokenizer.model` alone: text to ids and back, byte for byte.
 
-Text never becomes a control id, whatever it spells. Does not train, does not know chat formats (chat.py does), adds no
-[BOS] and no [EOS].
+Text never becomes a control id, whatever it spells. [BOS] and [EOS] are not added here; chat.py has the chat format.
 """
 
 import os
@@ -19,14 +18,14 @@ from llm.tokenize.escape import SPACE
 
 CONTROLS = ("[UNK]", "[BOS]", "[EOS]", "[PAD]", "[MASK]", "<|system|>", "<|user|>", "<|assistant|>")  # ids 0 to 7
 
-# Where no piece can reach across: pieces hold spaces only as a prefix, and line ends not at all (train.py sees to
-# both). So the ids of a text are the ids of its parts, end to end, and a long text costs no more memory than a part.
+# A boundary is a place that no piece can cross: pieces hold spaces only as a prefix, and no line ends (train.py ensures
+# both). So a text's ids are those of its parts, end to end, and a long text costs no more memory than a part.
 BOUNDARY = re.compile(rf"\n|[^ {SPACE}](?= )")
 PART = 1 << 15  # characters
 
 
 class Tokenizer:
-    """`tokenizer.model` ready for use, whichever kind it is: `bpe` or `unigram` (SentencePiece) or `byte_bpe`.
+    """`tokenizer.model` ready for use, of any kind: `bpe` or `unigram` (SentencePiece) or `byte_bpe`.
 
     Ids of the control tokens: unk, bos, eos, pad, mask, system, user, assistant.
     """
@@ -51,15 +50,16 @@ class Tokenizer:
         self.unk, self.bos, self.eos, self.pad, self.mask, self.system, self.user, self.assistant = range(len(CONTROLS))
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`. A lone surrogate, which UTF-8 cannot hold, counts as U+FFFD."""
+        """Return the ids of `text`. A lone surrogate, which UTF-8 cannot hold, counts as U+FFFD."""
         return self.encode_batch([text], threads=1)[0]
 
     def encode_batch(self, texts: list[str], threads: int) -> list[list[int]]:
-        """The ids of each text; the same for any number of threads. (encoder.py is faster: for whole corpora.)"""
+        """Return the ids of each text; the number of threads changes nothing. (For whole corpora encoder.py is
+        faster.)"""
         return [ids.tolist() for ids in self.encode_arrays(texts, threads)]
 
     def encode_arrays(self, texts: list[str], threads: int) -> list[np.ndarray]:
-        """As encode_batch, with an int32 array for each text: a tenth of the memory."""
+        """Encode like encode_batch, with an int32 array for each text: a tenth of the memory."""
         if not self.processor:
             return [np.array(found.ids, np.int32) for found in self.fast.encode_batch([*map(well_formed, texts)])]
         parts_of_text = [parts(well_formed(text)) for text in texts]
@@ -68,21 +68,21 @@ class Tokenizer:
         return [np.concatenate([next(encoded) for _ in parts_]).astype(np.int32) for parts_ in parts_of_text]
 
     def decode(self, ids: list[int]) -> str:
-        """The text of `ids`; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
+        """Return the text of `ids`; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
         if self.processor:
             return self.processor.decode([int(i) for i in ids])
         first = len(CONTROLS)
         return b"".join(self.pieces[int(i) - first] for i in ids if i >= first).decode(errors="replace")
 
     def token(self, index: int) -> str:
-        """Token `index` as vocab.json spells it."""
+        """Return token `index` as vocab.json spells it."""
         if self.processor:
             return self.processor.id_to_piece(index)
         return CONTROLS[index] if index < len(CONTROLS) else spelled(self.pieces[index - len(CONTROLS)])
 
 
 def opened(model: bytes) -> tuple[str, sentencepiece.SentencePieceProcessor | None, list[bytes]]:
-    """The kind, and either SentencePiece's processor or the byte-level pieces."""
+    """Return the kind of a model, and either SentencePiece's processor or the byte-level pieces."""
     if model[:1] != b"\n":  # the first field of a SentencePiece model is a piece
         return "byte_bpe", None, from_model(model, len(CONTROLS))
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -91,7 +91,8 @@ def opened(model: bytes) -> tuple[str, sentencepiece.SentencePieceProcessor | No
 
 
 def parts(text: str, size: int = PART) -> list[str]:
-    """`text` cut at the first boundary after each `size` characters; at least one part, end to end they are `text`."""
+    """Cut `text` at the first boundary after each `size` characters into at least one part; end to end they are
+    `text`."""
     if len(text) <= size:
         return [text]
     cuts = [0]
@@ -105,7 +106,7 @@ def parts(text: str, size: int = PART) -> list[str]:
 
 
 def well_formed(text: str) -> str:
-    """`text` with each lone surrogate replaced by U+FFFD; surrogate pairs become the character they stand for."""
+    """Return `text` with lone surrogates replaced by U+FFFD; surrogate pairs become the character they stand for."""
     if text.isascii():
         return text
     try:
@@ -116,7 +117,7 @@ def well_formed(text: str) -> str:
 
 
 def threads_given() -> int:
-    """How many threads this job may use: OMP_NUM_THREADS, which Snakemake sets from the rule's `threads`, else 1."""
+    """Return how many threads this job may use: OMP_NUM_THREADS, set from the rule's `threads`, else 1."""
     return max(1, int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 

@@ -1,7 +1,7 @@
-"""Train a SentencePiece tokenizer, BPE or unigram, over lines of text. Writes no files (export.py makes them).
+"""Trains a SentencePiece tokenizer, BPE or unigram, on lines of text. Files are written by export.py.
 
 The bytes depend on the text, the settings and sentencepiece's version; not on threads, clock or paths. Byte-level BPE
-is trained by bytelevel.py.
+is trained by byte_level.py.
 """
 
 import io
@@ -17,16 +17,17 @@ from llm.errors import InputError
 from llm.tokenize.escape import rule_files
 from llm.tokenize.load import CONTROLS
 
-TRAINER_THREADS = 4  # a constant: the model file states it
+TRAINER_THREADS = 4  # a constant, because the model file states it
 LINE = 1 << 13  # characters; the trainer fails on words of more than 65,535 characters
 SCORE_STEP = 1 / 16  # of unigram's scores, see `finished`
-# No piece reaches across these places, so none spells a control token or the name of a byte piece. Hugging Face's
-# Unigram looks for all of its vocabulary in a text, those included: export.py has it cut the text there too.
+# No piece crosses these places, so none spells a control token or the name of a byte piece. Hugging Face's Unigram
+# looks for its whole vocabulary in a text, including those: so export.py has it cut the text there too.
 CONTROL_CUT = r"(?<=\[)(?=[UBEPM])|(?<=<)(?=[|0])"
 
 
 def train(texts: Iterable[str], *, vocab_size: int, character_coverage: float, model_type: str = "bpe") -> bytes:
-    """A serialized SentencePiece model with exactly `vocab_size` ids, controls (CONTROLS) and 256 bytes included.
+    """Return a serialized SentencePiece model with exactly `vocab_size` ids, controls (CONTROLS) and 256 bytes
+    included.
 
     model_type: bpe or unigram. No normalisation but the escape of '▁', no dummy prefix, single digits, byte fallback;
     runs of spaces may be pieces (code). Raises InputError when the texts support no vocabulary of this size, with one
@@ -42,7 +43,7 @@ def train(texts: Iterable[str], *, vocab_size: int, character_coverage: float, m
                 sentence_iterator=lines(texts),
                 model_writer=model,
                 model_type=model_type,
-                vocab_size=max(vocab_size, len(CONTROLS) + 256),  # below that the trainer states no size that works
+                vocab_size=max(vocab_size, len(CONTROLS) + 256),  # below that the trainer suggests no size that works
                 character_coverage=character_coverage,
                 normalization_rule_tsv=str(escape),
                 denormalization_rule_tsv=str(unescape),
@@ -51,7 +52,7 @@ def train(texts: Iterable[str], *, vocab_size: int, character_coverage: float, m
                 allow_whitespace_only_pieces=True,
                 split_digits=True,
                 byte_fallback=True,
-                hard_vocab_limit=False,  # a shortfall is ours to report
+                hard_vocab_limit=False,  # a shortfall is reported below
                 max_sentence_length=4 * LINE,
                 num_threads=TRAINER_THREADS,
                 minloglevel=3,
@@ -75,7 +76,7 @@ def train(texts: Iterable[str], *, vocab_size: int, character_coverage: float, m
 
 
 def finished(model: bytes) -> bytes:
-    """The model without the paths of its rule files, unigram's scores rounded to multiples of SCORE_STEP.
+    """Return the model without the paths of its rule files, and with unigram's scores in multiples of SCORE_STEP.
 
     Sums of rounded scores are exact in float32 up to 2^20, and in float64: wherever a text is cut (load.py) and in
     whichever precision it is segmented (SentencePiece float32, Hugging Face float64), the best path is the same.
@@ -90,7 +91,7 @@ def finished(model: bytes) -> bytes:
 
 
 def lines(texts: Iterable[str]) -> Iterator[str]:
-    """The lines of `texts`, cut to LINE characters and at CONTROL_CUT, without characters that no piece may hold.
+    """Yield the lines of `texts`, cut to LINE characters and at CONTROL_CUT, without characters that no piece may hold.
 
     Line ends stay bytes: merges.txt is a file of lines, and parts of a text can be encoded by themselves (load.py).
     The trainer refuses NULs and drops sentences with U+2585, which it uses itself.
@@ -103,7 +104,7 @@ def lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 def explained(error: RuntimeError, vocab_size: int) -> Exception:
-    """The trainer's complaint as one line that names the config key."""
+    """Turn the trainer's complaint into one line that names the config key; other errors are returned as they are."""
     too_small = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
     if too_small:
         return InputError(
