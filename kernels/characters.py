@@ -29,7 +29,7 @@ def character_kinds() -> np.ndarray:
 
 
 @jit
-def decode(text: np.ndarray, i: int) -> tuple[int, int]:
+def decode(text: np.ndarray, i: int) -> tuple[np.int64, int]:
     """Return the code point that begins at byte i of valid UTF-8 (u8 [n]), and how many bytes it takes."""
     lead = np.int64(text[i])
     if lead < 0x80:

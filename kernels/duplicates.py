@@ -163,10 +163,10 @@ def shingle_sets(data, offsets, words):
 
 
 @jit
-def needed(m, n, threshold):
+def needed(m: int, n: int, threshold: float) -> int:
     """Return the smallest number of common elements, at least 1, that gives sets of m and n a Jaccard similarity of
     `threshold`."""
-    common = max(np.int64((m + n) * threshold / (1 + threshold)) - 1, 1)
+    common = max(int((m + n) * threshold / (1 + threshold)) - 1, 1)
     while common < m + n and common / (m + n - common) < threshold:
         common += 1
     return common

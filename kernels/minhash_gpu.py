@@ -57,7 +57,7 @@ def signatures(data: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarr
     n = len(offsets) - 1
     result = cupy.full((n, len(a)), NO_SHINGLE, dtype=cupy.uint32)
     if n:
-        launch(*(cupy.asarray(array) for array in (data, offsets, a, b)), words, result)
+        launch(cupy.asarray(data), cupy.asarray(offsets), cupy.asarray(a), cupy.asarray(b), words, result)
     return cupy.asnumpy(result)
 
 

@@ -70,7 +70,7 @@ def search(
         found[LOREM_IPSUMS] = occurrences(text, LOREM_IPSUM)
     for k in range(n_lines):
         begin, end = lines.start[k], lines.end[k]
-        sentences = np.int64(line_sentences[k])
+        sentences = int(line_sentences[k])
         if suspect:
             mentioned = mentions(text, begin, end)
             found[JAVASCRIPT_LINES] += mentioned & JAVASCRIPT_BIT != 0
@@ -91,7 +91,7 @@ def c4_sentences(line: np.ndarray, kinds: np.ndarray, buffer: np.ndarray) -> int
     if n == 0 or not ends_sentence(buffer[n - 1]) or ends_in_dots(buffer, 0, n):
         return 0
     words = sentences = i = 0
-    before = SPACE
+    before = np.int64(SPACE)
     while i < n:
         point, width = decode(buffer, i)
         kind = np.int64(kinds[point])

@@ -59,7 +59,8 @@ def scan(
     last_dot = -2
     inside = long_word = square = False
     after_blank = True
-    line_first_word = sentences = first_kind = kind_before = letters = 0
+    line_first_word = sentences = 0
+    first_kind = kind_before = letters = np.int64(0)
     word_chars = line_chars = paragraph_chars = end_chars = 0
     word_hash = line_hash = paragraph_hash = line_hash_at_end = paragraph_hash_at_end = np.uint64(0)
     words.chars[0] = 0
@@ -123,7 +124,7 @@ def scan(
                 words.start[n_words] = i
                 word_hash = np.uint64(0)
                 word_chars = chars
-                letters = 0
+                letters = np.int64(0)
                 if n_words == line_first_word:
                     line_hash = np.uint64(0)
                     line_chars = chars

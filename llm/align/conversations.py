@@ -40,12 +40,9 @@ def encode_example(tokenizer: Tokenizer, messages: list[dict], kind: str) -> Exa
 
 def encode_pair(tokenizer: Tokenizer, row: dict) -> Pair:
     """Both sides of one preference."""
-    sides = [
-        encode_example(
-            tokenizer,
-            [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row[side]}],
-            row["kind"],
-        )
+    question = {"role": "user", "content": row["prompt"]}
+    chosen, rejected = (
+        encode_example(tokenizer, [question, {"role": "assistant", "content": row[side]}], row["kind"])
         for side in ("chosen", "rejected")
-    ]
-    return Pair(*sides, row["kind"])
+    )
+    return Pair(chosen, rejected, row["kind"])

@@ -6,6 +6,7 @@ normalisation, no label smoothing. The loss can fall while log pi(c) falls too: 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,7 +53,7 @@ def steps(
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
     """The loss of each step, as `train` wants it."""
     for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
-        yield lambda chosen=chosen: loss_and_rewards(model, [pairs[i] for i in chosen], beta)
+        yield partial(loss_and_rewards, model, [pairs[i] for i in chosen], beta)
 
 
 def loss_and_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[Tensor, dict[str, float]]:

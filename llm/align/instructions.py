@@ -127,7 +127,7 @@ def documents(
         for name in pl.scan_parquet(part).filter(wanted).select("id").collect()["id"]
     ]
     chosen = sorted(keyed)[:count]
-    found = {}
+    found: dict[str, Document] = {}
     for part in sorted({part for _, _, part in chosen}):
         names = [name for _, name, where in chosen if where == part]
         frame = pl.scan_parquet(part).filter(pl.col("id").is_in(names)).select(COLUMNS).collect()
@@ -261,17 +261,17 @@ def functions(text: str) -> Iterator[Function]:
         return  # another language, another Python, or a text that only looks like code
     lines = text.split("\n")
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and len(node.body) > 1 and ast.get_docstring(node):
-            yield read_function(node, lines)
+        if isinstance(node, ast.FunctionDef) and len(node.body) > 1 and (documentation := ast.get_docstring(node)):
+            yield read_function(node, documentation, lines)
 
 
-def read_function(node: ast.FunctionDef, lines: list[str]) -> Function:
+def read_function(node: ast.FunctionDef, documentation: str, lines: list[str]) -> Function:
     """Cut one function out of its file. Decorators are left behind."""
     first, last = node.body[0].lineno - 1, node.body[0].end_lineno
     kept = lines[node.lineno - 1 : first] + lines[last : node.end_lineno]
     code = textwrap.dedent("\n".join(line.rstrip() for line in kept)).strip("\n")
     signature = " ".join(" ".join(lines[node.lineno - 1 : first]).split()).removeprefix("def ").rstrip(":")
-    summary = unwrap(re.split(r"\n\s*\n", ast.get_docstring(node).strip())[0])
+    summary = unwrap(re.split(r"\n\s*\n", documentation.strip())[0])
     return Function(f"{node.name}@{node.lineno}", signature, code, summary)
 
 

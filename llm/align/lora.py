@@ -93,6 +93,7 @@ def target_names(model: nn.Module, target_modules: tuple[str, ...]) -> list[str]
 def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Generator) -> LoraLinear:
     """Replace the layer `name` of `model` by its LoraLinear."""
     base = model.get_submodule(name)
+    assert isinstance(base, nn.Linear), name
     layer = LoraLinear(base, config.r, config.alpha)
     bound = base.in_features**-0.5
     values = torch.rand(config.r, base.in_features, generator=generator) * (2 * bound) - bound

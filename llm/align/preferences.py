@@ -33,20 +33,27 @@ def preference_pairs(instructions: list[dict], counts: dict[str, int], max_answe
     if len(instructions) < 2:
         raise InputError(f"{len(instructions)} instruction pairs are too few: loosen align.instructions")
     others = Others(instructions)
-    rows = []
+    rows: list[dict] = []
     for kind in sorted(counts):
-        taken = []
-        for item in sorted(instructions, key=lambda item, kind=kind: order(seed, kind, item["id"])):
-            if len(taken) == counts[kind]:
-                break
-            chosen = answer_of(item)
-            random = np.random.Generator(np.random.PCG64(int.from_bytes(order(seed, "spoil", kind, item["id"]))))
-            rejected = SPOIL[kind](item, others, random)
-            if rejected and rejected != chosen and len(rejected) <= max_answer:
-                prompt = item["messages"][0]["content"]
-                row = {"id": f"{item['id']}/{kind}", "prompt": prompt, "chosen": chosen, "rejected": rejected}
-                taken.append(row | {"kind": kind})
-        rows += taken
+        rows += pairs_of_kind(kind, counts[kind], instructions, others, max_answer, seed)
+    return rows
+
+
+def pairs_of_kind(
+    kind: str, count: int, instructions: list[dict], others: "Others", max_answer: int, seed: int
+) -> list[dict]:
+    """At most `count` rows of one kind, in the order of their hashes."""
+    rows: list[dict] = []
+    for item in sorted(instructions, key=lambda item: order(seed, kind, item["id"])):
+        if len(rows) == count:
+            break
+        chosen = answer_of(item)
+        random = np.random.Generator(np.random.PCG64(int.from_bytes(order(seed, "spoil", kind, item["id"]))))
+        rejected = SPOIL[kind](item, others, random)
+        if rejected and rejected != chosen and len(rejected) <= max_answer:
+            prompt = item["messages"][0]["content"]
+            row = {"id": f"{item['id']}/{kind}", "prompt": prompt, "chosen": chosen, "rejected": rejected}
+            rows.append(row | {"kind": kind})
     return rows
 
 

@@ -36,6 +36,7 @@ def write_jsonl(path: Path, rows: list[dict]) -> None:
 
 def from_dict(kind: type[T], values: dict, where: str) -> T:
     """The dataclass `kind` of a config slice; InputError names `where` and the key that is missing or unknown."""
+    assert dataclasses.is_dataclass(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     only_known(sorted(values), fields, where)
     missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]

@@ -6,6 +6,7 @@ with one label. No normalisation of rewards here: whoever uses them in reinforce
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -63,7 +64,7 @@ def reward(
     """Train on `training`, write the adapter to `adapter`, return the accuracy on `validation` (held-out prompts)."""
     parameters = add_lora(model, lora, seed)
     judge = RewardModel(model)
-    parameters.append(judge.score.weight)
+    parameters += judge.score.parameters()
     losses = steps(judge, training, schedule, seed)
     metrics = train(parameters, losses, schedule, adapter / "history.jsonl", "reward", bf16)
     extra = {"score.weight": judge.score.weight}
@@ -76,7 +77,7 @@ def steps(
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
     """The loss of each step, as `train` wants it."""
     for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
-        yield lambda chosen=chosen: loss_and_accuracy(judge, [pairs[i] for i in chosen])
+        yield partial(loss_and_accuracy, judge, [pairs[i] for i in chosen])
 
 
 def loss_and_accuracy(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, dict[str, float]]:

@@ -4,6 +4,7 @@ No packing of several conversations into one sequence, no full fine-tuning.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -54,7 +55,12 @@ def steps(
     """The loss of each step, as `train` wants it."""
     lengths = [len(example.ids) for example in examples]
     for chosen in training_order(lengths, schedule.batch, seed, schedule.steps):
-        yield lambda chosen=chosen: (response_loss(model, [examples[i] for i in chosen]), {})
+        yield partial(loss_and_extras, model, [examples[i] for i in chosen])
+
+
+def loss_and_extras(model: CausalLM, examples: list[Example]) -> tuple[Tensor, dict[str, float]]:
+    """The loss of a batch; there is nothing else to tell of it."""
+    return response_loss(model, examples), {}
 
 
 def response_loss(model: CausalLM, examples: list[Example]) -> Tensor:

@@ -20,7 +20,7 @@ class Muon(torch.optim.Muon):
     def __init__(self, params: list[torch.Tensor], *arguments, dtype: torch.dtype, **options) -> None:
         super().__init__(params, *arguments, **options)
         self.dtype = dtype
-        self.shapes = {weight: tuple(weight.shape) for weight in params}
+        self.shapes = {weight: (weight.shape[0], weight.shape[1]) for weight in params}
 
     @torch.no_grad()
     def step(self) -> None:

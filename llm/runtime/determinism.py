@@ -26,7 +26,8 @@ def set_determinism(on: bool) -> None:
 
     os.environ.setdefault(*WORKSPACE)
     torch.use_deterministic_algorithms(on)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # no uninitialised memory is read here
+    # No uninitialised memory is read here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch adds it on import
     torch.backends.cudnn.deterministic = on
     torch.backends.cuda.enable_cudnn_sdp(not on)
     inductor.deterministic = on

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -38,7 +39,7 @@ class Outcome:
     """What became of a rank: its result or failure. `at`: its position in the order in which the group's ranks ended,
     counted in the store, so that no clock is needed."""
 
-    result: object
+    result: Any
     failure: Exception | None
     at: float
 
@@ -78,7 +79,8 @@ def outcome_of(place: Place, orders: Orders) -> Outcome:
         store = reach(place, orders)
     except InputError as error:
         return Outcome(None, error, math.inf)
-    result, failure = None, None
+    result: object = None
+    failure: Exception | None = None
     try:
         work, arguments = pickle.loads(orders.task)
         with process_group(place, store, orders.timeout):
@@ -127,7 +129,9 @@ def process_group(place: Place, store: dist.Store | None, timeout: float) -> Ite
 def explanation(failures: list[Outcome]) -> Exception:
     """Return the failure that explains the others: a rank whose sibling fails sees only a broken connection. So an
     InputError is preferred, then the first failure."""
-    return min(failures, key=lambda outcome: (not isinstance(outcome.failure, InputError), outcome.at)).failure
+    failure = min(failures, key=lambda outcome: (not isinstance(outcome.failure, InputError), outcome.at)).failure
+    assert failure is not None
+    return failure
 
 
 @contextlib.contextmanager

@@ -12,9 +12,11 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TypeVar
 
 import torch.distributed as dist
 
@@ -36,26 +38,26 @@ from llm.runtime.group import (
 from llm.runtime.nodes import start_on_nodes
 from llm.runtime.process import die_with_parent
 
+T = TypeVar("T")
 TIMEOUT = 1800.0  # seconds that a collective may take
 
 
-@dataclass
+@dataclass(frozen=True)
 class Member:
-    """A started rank, as its parent sees it. It has no outcome until it has sent one or died."""
+    """A started rank, as its parent sees it: it sends its outcome through the pipe, or dies."""
 
     process: BaseProcess
     pipe: Connection
-    outcome: Outcome | None = None
 
 
 def run_ranks(
     world_size: int,
-    work: Callable,
+    work: Callable[..., T],
     *arguments: object,
     timeout: float = TIMEOUT,
     nodes: int = 1,
     shared: Path | None = None,
-) -> object:
+) -> T:
     """Run `work(*arguments)` on every rank; return what rank 0 returned.
 
     With world_size 1 it is called here, without a process group. Under torchrun or srun this process is one of the
@@ -73,8 +75,9 @@ def run_ranks(
         )
     if world_size == 1:
         return work(*arguments)
-    if place is None and nodes > 1 and slurm.job_id() is not None:
-        return start_on_nodes(nodes, world_size, work, arguments, timeout, shared)
+    job = slurm.job_id()
+    if place is None and nodes > 1 and job is not None:
+        return start_on_nodes(job, nodes, world_size, work, arguments, timeout, shared)
     if place is None:
         return start_ranks(world_size, work, arguments, timeout)
     with process_group(place, None, timeout):
@@ -96,13 +99,13 @@ def place_in(environment: dict[str, str]) -> Place | None:
     return Place(*(int(environment.get(name, 0)) for name in names))
 
 
-def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: float) -> object:
+def start_ranks(world_size: int, work: Callable[..., T], arguments: tuple, timeout: float) -> T:
     """Start the ranks, wait, and return rank 0's result or raise the failure. All have ended when it returns."""
     store, address = open_store(LOOPBACK, timeout)
     orders = orders_for(address, world_size, timeout, (work, arguments))
     context = multiprocessing.get_context("spawn")
     members: list[Member] = []
-    with passing_on_sigterm(lambda: [member.process.terminate() for member in members]):
+    with passing_on_sigterm(partial(terminate, members)):
         try:
             for rank in range(world_size):
                 here, there = context.Pipe(duplex=False)
@@ -111,7 +114,7 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
                 process.start()
                 there.close()
                 members.append(Member(process, here))
-            collect(members)
+            outcome = collect(members)
             for member in members:  # a rank needs time to end the processes that it started
                 member.process.join(GRACE)
         finally:
@@ -120,7 +123,12 @@ def start_ranks(world_size: int, work: Callable, arguments: tuple, timeout: floa
                 member.process.join()
                 member.pipe.close()
     del store  # the ranks needed it until here
-    return members[0].outcome.result
+    return outcome.result
+
+
+def terminate(members: list[Member]) -> None:
+    for member in members:
+        member.process.terminate()
 
 
 def be_rank(place: Place, orders: Orders, parent: int, pipe: Connection) -> None:
@@ -133,22 +141,23 @@ def be_rank(place: Place, orders: Orders, parent: int, pipe: Connection) -> None
     sys.exit(0 if outcome.failure is None else 1)
 
 
-def collect(members: list[Member]) -> None:
+def collect(members: list[Member]) -> Outcome:
     """Wait until every rank has an outcome, or raise the failure that explains the others.
 
     An InputError is raised at once; any other failure after GRACE seconds, if no rank failed before it.
     """
     patience = None
-    while waiting := {member.pipe: member for member in members if member.outcome is None}:
-        ready = wait(list(waiting), patience)
-        for pipe in ready:
-            waiting[pipe].outcome = received(waiting[pipe])
-        failures = [member.outcome for member in members if member.outcome and member.outcome.failure]
+    outcomes: dict[int, Outcome] = {}
+    while waiting := [(rank, member) for rank, member in enumerate(members) if rank not in outcomes]:
+        ready = wait([member.pipe for _, member in waiting], patience)
+        outcomes |= {rank: received(member) for rank, member in waiting if member.pipe in ready}
+        failures = [outcomes[rank] for rank in sorted(outcomes) if outcomes[rank].failure]
         if failures and (not ready or any(isinstance(outcome.failure, InputError) for outcome in failures)):
             break
         patience = GRACE if failures else None
     if failures:
         raise explanation(failures)
+    return outcomes[0]
 
 
 def received(member: Member) -> Outcome:
@@ -158,6 +167,7 @@ def received(member: Member) -> Outcome:
     except EOFError:
         member.process.join()
         code = member.process.exitcode
+        assert code is not None
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         why = " (perhaps for want of memory)" if code == -signal.SIGKILL else ""
         return Outcome(None, InputError(f"{member.process.name} {how}{why}; run again"), math.inf)

@@ -15,23 +15,25 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from llm.errors import InputError
 from llm.runtime import rank, slurm
 from llm.runtime.group import GRACE, Outcome, explanation, open_store, orders_for, passing_on_sigterm
 from llm.runtime.process import die_with_parent
 
+T = TypeVar("T")
 SAID = re.compile(r"(?:srun|slurmstepd\S*): (?:error: )?(.*)")
 TASKS = re.compile(r"(\S+): tasks? ([\d,-]+): (.*)")
 TERMINATED = "forcing job termination"  # srun's message on SIGTERM
 
 
 def start_on_nodes(
-    nodes: int, world_size: int, work: Callable, arguments: tuple, timeout: float, shared: Path | None
-) -> object:
+    job: str, nodes: int, world_size: int, work: Callable[..., T], arguments: tuple, timeout: float, shared: Path | None
+) -> T:
     """Start the ranks, wait, and return rank 0's result or raise the failure. shared: a directory that all nodes see.
     Raises InputError if the job has another number of nodes."""
-    job, node = slurm.job_id(), slurm.node_name()
+    node = slurm.node_name()
     count = slurm.node_count(job)
     if count != nodes:
         raise InputError(
@@ -97,6 +99,7 @@ def run_step(command: list[str]) -> list[str]:
         start_new_session=True,
         preexec_fn=lambda: die_with_parent(signal.SIGTERM),
     )
+    assert srun.stderr is not None
     timer = threading.Timer(GRACE, srun.terminate)
     said: list[str] = []
     try:
@@ -114,21 +117,22 @@ def run_step(command: list[str]) -> list[str]:
     return said
 
 
-def result_of(outcomes: list[Outcome | None], said: list[str]) -> object:
+def result_of(outcomes: list[Outcome | None], said: list[str]) -> Any:
     """Return rank 0's result, or raise what explains the failure; None stands for a rank that left no outcome."""
     silent = [
         Outcome(None, InputError(f"rank {number} on node {node}: {how}; run again"), float("inf"))
         for number, node, how in deaths(said)
         if outcomes[number] is None
     ]
-    failures = [outcome for outcome in outcomes if outcome is not None and outcome.failure is not None] + silent
+    told = [outcome for outcome in outcomes if outcome is not None]
+    failures = [outcome for outcome in told if outcome.failure is not None] + silent
     if failures:
         raise explanation(failures)
     if None in outcomes:
         raise InputError(
             f"rank {outcomes.index(None)} ended without a word, srun: {(said or ['nothing'])[0]}; run again"
         )
-    return outcomes[0].result
+    return told[0].result
 
 
 def deaths(said: list[str]) -> list[tuple[int, str, str]]:
@@ -142,7 +146,7 @@ def deaths(said: list[str]) -> list[tuple[int, str, str]]:
 
 def numbers(text: str) -> list[int]:
     """Parse Slurm's notation of a set of numbers: 0-2,5."""
-    found = []
+    found: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)

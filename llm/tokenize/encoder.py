@@ -15,7 +15,7 @@ from kernels.pretokens import BLANK, LETTER, NUMBER
 from kernels.unigram import trie
 from llm.errors import InputError
 from llm.tokenize.escape import ESCAPES, SPACE, escaped
-from llm.tokenize.load import CONTROLS, Tokenizer, well_formed
+from llm.tokenize.load import CONTROLS, Tokenizer, learned, well_formed
 from llm.tokenize.train import SCORE_STEP
 
 TASK = 1 << 20  # bytes that a thread encodes at once
@@ -72,21 +72,16 @@ def joined(texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
     """Return the kernels' tables for a tokenizer of any kind."""
-    if tokenizer.kind == "byte_bpe":
+    processor = tokenizer.processor
+    if processor is None:
         pieces = {piece: len(CONTROLS) + i for i, piece in enumerate(tokenizer.pieces)}
         return merging(pieces, dict(enumerate(range(len(CONTROLS), len(CONTROLS) + 256))), classes())
-    processor = tokenizer.processor
-    learned = [
-        i
-        for i in range(tokenizer.vocab_size)
-        if not (processor.is_control(i) or processor.is_unknown(i) or processor.is_byte(i) or processor.is_unused(i))
-    ]
-    ranked = sorted(learned, key=lambda i: (-processor.get_score(i), i))
+    ranked = learned(processor)
     pieces = {processor.id_to_piece(i).replace(SPACE, " ").encode(): i for i in ranked}
     byte_ids = {byte: processor.piece_to_id(f"<0x{byte:02X}>") for byte in range(256)}
     if tokenizer.kind == "bpe":
         return merging(pieces, byte_ids, np.zeros(0, np.uint8))
-    return segmenting(pieces, byte_ids, {i: processor.get_score(i) for i in learned})
+    return segmenting(pieces, byte_ids, {i: processor.get_score(i) for i in ranked})
 
 
 def merging(pieces: dict[bytes, int], byte_ids: dict[int, int], character_classes: np.ndarray) -> Vocabulary:

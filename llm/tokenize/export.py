@@ -16,7 +16,7 @@ from llm.io.json import write_json
 from llm.tokenize.byte_level import byte_merges
 from llm.tokenize.chat import chat_template
 from llm.tokenize.escape import ESCAPES, SPACE
-from llm.tokenize.load import CONTROLS, Tokenizer
+from llm.tokenize.load import CONTROLS, Tokenizer, learned
 from llm.tokenize.train import CONTROL_CUT
 
 
@@ -31,21 +31,16 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     SentencePiece joins two neighbours whenever the result is a piece, however that piece was learned, so all splits
     are listed. Control and byte pieces take no part: text cannot spell them. Unigram has none.
     """
-    if tokenizer.kind == "byte_bpe":
+    processor = tokenizer.processor
+    if processor is None:
         return list(byte_merges(tokenizer.pieces))
     if tokenizer.kind == "unigram":
         return []
-    processor = tokenizer.processor
-    learned = [
-        i
-        for i in range(tokenizer.vocab_size)
-        if not (processor.is_control(i) or processor.is_unknown(i) or processor.is_byte(i) or processor.is_unused(i))
-    ]
-    pieces = {processor.id_to_piece(i) for i in learned}
-    ranked = sorted(learned, key=lambda i: (-processor.get_score(i), i))
+    ranked = [processor.id_to_piece(i) for i in learned(processor)]
+    pieces = set(ranked)
     return [
         (piece[:cut], piece[cut:])
-        for piece in map(processor.id_to_piece, ranked)
+        for piece in ranked
         for cut in range(1, len(piece))
         if piece[:cut] in pieces and piece[cut:] in pieces
     ]
@@ -53,10 +48,11 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 
 def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:
     """Return the tokenizer for Hugging Face's `tokenizers`. No token is declared special, so text never becomes one."""
-    if tokenizer.kind == "byte_bpe":
+    processor = tokenizer.processor
+    if processor is None:
         return tokenizer.fast
     if tokenizer.kind == "unigram":
-        scored = [(tokenizer.token(i), tokenizer.processor.get_score(i)) for i in range(tokenizer.vocab_size)]
+        scored = [(tokenizer.token(i), processor.get_score(i)) for i in range(tokenizer.vocab_size)]
         fast = FastTokenizer(models.Unigram(scored, unk_id=tokenizer.unk, byte_fallback=True))
         fast.pre_tokenizer = pre_tokenizers.Split(Regex(CONTROL_CUT), "isolated")
     else:

@@ -90,6 +90,16 @@ def opened(model: bytes) -> tuple[str, sentencepiece.SentencePieceProcessor | No
     return ("unigram" if trainer.model_type == trainer.UNIGRAM else "bpe"), processor, []
 
 
+def learned(processor: sentencepiece.SentencePieceProcessor) -> list[int]:
+    """Ids of the pieces that were learned from text, the best score first: none for control, or for a byte."""
+    ids = [
+        i
+        for i in range(processor.get_piece_size())
+        if not (processor.is_control(i) or processor.is_unknown(i) or processor.is_byte(i) or processor.is_unused(i))
+    ]
+    return sorted(ids, key=lambda i: (-processor.get_score(i), i))
+
+
 def parts(text: str, size: int = PART) -> list[str]:
     """Cut `text` at the first boundary after each `size` characters into at least one part; end to end they are
     `text`."""

@@ -60,7 +60,10 @@ def train(texts: Iterable[str], *, vocab_size: int, character_coverage: float, m
                 bos_id=1,
                 eos_id=2,
                 pad_id=3,
-                **dict(zip(("unk_piece", "bos_piece", "eos_piece", "pad_piece"), CONTROLS, strict=False)),
+                unk_piece=CONTROLS[0],
+                bos_piece=CONTROLS[1],
+                eos_piece=CONTROLS[2],
+                pad_piece=CONTROLS[3],
                 control_symbols=list(CONTROLS[4:]),
             )
         except RuntimeError as error:

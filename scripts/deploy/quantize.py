@@ -6,7 +6,13 @@ from pathlib import Path
 import torch
 
 from llm.command import command
-from llm.deploy.quantize.model import load_quantized, quantize_model, quantized_config, save_quantized
+from llm.deploy.quantize.model import (
+    layers_to_quantize,
+    load_quantized,
+    quantize_model,
+    quantized_config,
+    save_quantized,
+)
 from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
 from llm.model.directory import load_model
 from llm.model.transformer import CausalLM
@@ -44,7 +50,8 @@ def main(
     packed = load_quantized(quantized, device=device)
     before, after = (quality(each, validation, validation_tokens) for each in (original, packed))
     progress(f"{bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
-    errors = {name: weight_error(original.get_submodule(name).weight.detach(), weights[name]) for name in weights}
+    layers = layers_to_quantize(original)
+    errors = {name: weight_error(layer.weight.detach(), weights[name]) for name, layer in layers.items()}
     dense_bytes = sum(weight.q_NK.numel() * 4 for weight in weights.values())
     packed_bytes = sum(weight.q_NK.numel() * bits // 8 + weight.scale_NG.numel() * 4 for weight in weights.values())
     return {

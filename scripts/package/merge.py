@@ -14,12 +14,12 @@ def main(base: Path, adapter: Path, hf: Path) -> dict:
     Returns how far each kind of matrix moved: |W' - W| / |W| in the Frobenius norm, the largest over the layers."""
     model = load_model(base)
     load_adapter(model, adapter)
-    before = {name: layer.base.weight.detach().clone() for name, layer in lora_layers(model).items()}
+    before = {name: (layer.base, layer.base.weight.detach().clone()) for name, layer in lora_layers(model).items()}
     merge_lora(model)
     moved: dict[str, float] = {}
-    for name, weight in before.items():
+    for name, (layer, weight) in before.items():
         kind = name.rsplit(".", 1)[-1]
-        change = (model.get_submodule(name).weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
+        change = (layer.weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
         moved[kind] = max(moved.get(kind, 0.0), change.item())
     write_directory(hf, read_config(base), model, tokenizer_files_of(base))
     return {"merged_matrices": len(before), "weight_bytes": directory_bytes(hf), "largest_relative_change": moved}

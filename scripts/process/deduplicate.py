@@ -15,7 +15,10 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
     scores: each source's directory of shards with a column `quality`; without it the longest member is kept."""
     if len(facts) != len(duplicates) or scores and len(scores) != len(facts):
         raise InputError("deduplicate: facts, scores and duplicates must name the same sources in one order")
-    known = [documents_of(*of) for of in zip(facts, scores or [None] * len(facts), strict=True)]
+    if scores:
+        known = [documents_of(*of) for of in zip(facts, scores, strict=True)]
+    else:
+        known = [documents_of(directory, None) for directory in facts]
     sizes = [len(table) for table in known]
     documents = pl.concat(known, rechunk=True)
     del known
@@ -35,7 +38,7 @@ def documents_of(facts: Path, scores: Path | None) -> pl.DataFrame:
     tables = []
     for path in parquet.parts(facts):
         table = parquet.read(path, ["id", "digest", "bytes"])
-        quality = pl.lit(None, dtype=pl.Float64).alias("quality")
+        quality: pl.Expr | pl.Series = pl.lit(None, dtype=pl.Float64).alias("quality")
         if scores:
             scored = parquet.read(scores / path.name, ["id", "quality"])
             if not scored["id"].equals(table["id"]):

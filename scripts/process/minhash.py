@@ -35,13 +35,13 @@ def main(
     for path in parquet.parts(documents):
         frame = parquet.read(path, ["id", "sha256", "text"])
         known = lsh.facts(frame)
-        signed = [signatures(*piece, *factors, shingle_words) for piece in pieces(frame["text"])]
-        signed = np.concatenate([np.empty((0, permutations), dtype=np.uint32), *signed])
+        parts = (signatures(*piece, *factors, shingle_words) for piece in pieces(frame["text"]))
+        signed = np.concatenate([np.empty((0, permutations), dtype=np.uint32), *parts])
         found = lsh.keys(lsh.names(known), signed, bands=bands, rows=rows)
         write_ranges(found, "key", entries, path.name)
         parquet.write(known, facts / path.name)
         n += len(frame)
-        n_bytes += known["bytes"].sum()
+        n_bytes += int(known["bytes"].sum())
         progress(f"signed {n:,} documents, {n_bytes / 1e6:.1f} MB")
     return {"documents": n, "bytes": n_bytes, "gpu": on_gpu}
 

@@ -14,7 +14,8 @@ from llm.progress import progress
 
 SCORES = ("perplexity", "quality", "toxicity")
 TENTHS = [round(0.1 * i, 1) for i in range(1, 10)]
-BOUNDS = {"perplexity": [50, 100, 200, 400, 800, 1600, 3200], "quality": TENTHS, "toxicity": TENTHS}  # of histograms
+# Of histograms.
+BOUNDS: dict[str, list] = {"perplexity": [50, 100, 200, 400, 800, 1600, 3200], "quality": TENTHS, "toxicity": TENTHS}
 
 
 def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_model: Path, scores: Path) -> dict:
@@ -55,9 +56,16 @@ def summary(table: pl.DataFrame) -> dict:
     """{"median": {score: value}, "histogram": {score: {range: documents}}} of the scores that any document has."""
     there = [name for name in SCORES if table[name].null_count() < len(table)]
     return {
-        "median": {name: round(table[name].quantile(0.5, "nearest"), 4) for name in there},
+        "median": {name: median(table[name]) for name in there},
         "histogram": {name: histogram(table[name].drop_nulls(), BOUNDS[name]) for name in there},
     }
+
+
+def median(values: pl.Series) -> float:
+    """Of those that are known, to four decimals; there is at least one."""
+    middle = values.quantile(0.5, "nearest")
+    assert middle is not None
+    return round(middle, 4)
 
 
 def histogram(values: pl.Series, bounds: list) -> dict[str, int]:

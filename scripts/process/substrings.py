@@ -24,7 +24,7 @@ def main(
     counts = {"documents": 0, "documents_with_spans": 0, "spans": 0, "characters": 0}
     with TemporaryDirectory() as directory:
         windows = Windows(Path(directory), n)
-        work = []
+        work: list[tuple[Path, Path]] = []
         for raw, known, verdicts, out in zip(documents, facts, duplicates, substrings, strict=True):
             begin = 0
             for path in parquet.parts(raw):

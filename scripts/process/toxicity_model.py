@@ -25,8 +25,9 @@ def main(
     its name, for errors. file: the name of the one member if the archive is a plain file. include: globs over member
     names. text, label: the columns, a label is 0 or 1 (toxic). sample_bytes: how much text of each label at most.
     seed: of the order of training. Returns the metrics, on texts that a model has not read."""
-    options = {"source": source, "file": file, "include": include, "text": text, "label": label}
-    examples = read(archive, limit=sample_bytes, **options) if archive else []
+    if archive is None:
+        return build([], model, window=WINDOW, seed=seed)
+    examples = read(archive, source=source, file=file, include=include, text=text, label=label, limit=sample_bytes)
     return build(examples, model, window=WINDOW, seed=seed)
 
 

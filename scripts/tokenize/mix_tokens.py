@@ -28,12 +28,13 @@ def main(plan: Path, report: Path, tokens: Path, figures: Path) -> dict:
                 uses=len(uses), bytes=int(uses["bytes"].sum()), tokens=int(lengths[source][documents].sum())
             )
     total = sum(counts.values(), Counter())
+    domains = {}
     for domain, count in counts.items():
         shares = {
             f"{name}_share": round(count[f"{name}s"] / max(1, total[f"{name}s"]), 6) for name in ("byte", "token")
         }
-        counts[domain] = dict(count) | shares | {"asked_share": asked[domain]["asked_share"]}
-    result = dict(total) | {"domains": counts}
+        domains[domain] = dict(count) | shares | {"asked_share": asked[domain]["asked_share"]}
+    result = dict(total) | {"domains": domains}
     write_json(figures, result)
     return result
 

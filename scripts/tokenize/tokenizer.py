@@ -35,8 +35,9 @@ def main(
         first = len(CONTROLS)
         model.write_bytes(to_model(train_bytes(texts, vocab_size=vocab_size, first_id=first), first))
     else:
-        settings = {"vocab_size": vocab_size, "character_coverage": character_coverage, "model_type": model_type}
-        model.write_bytes(train(texts, **settings))
+        model.write_bytes(
+            train(texts, vocab_size=vocab_size, character_coverage=character_coverage, model_type=model_type)
+        )
     trained = time.perf_counter() - started
     trained_model = Tokenizer(model)
     write_vocab(trained_model, vocab)

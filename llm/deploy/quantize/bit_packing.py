@@ -43,7 +43,7 @@ def packed_tensors(name: str, weight: QuantizedWeight) -> dict[str, torch.Tensor
 
 def quantization_config(bits: int, group_size: int | None) -> dict:
     """config.json's `quantization_config` for symmetric weights of every nn.Linear but lm_head."""
-    weights = {
+    weights: dict[str, object] = {
         "actorder": None,
         "block_structure": None,
         "dynamic": False,

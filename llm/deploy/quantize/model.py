@@ -29,6 +29,11 @@ class PackedLinear(nn.Module):
     `keep_dense`: hold the dequantized W beside them (fast on a CPU, no memory won); else W is made anew at every call.
     """
 
+    bias: torch.Tensor | None
+    weight_packed: torch.Tensor
+    weight_scale: torch.Tensor
+    dense: torch.Tensor | None
+
     def __init__(
         self,
         packed: torch.Tensor,
@@ -54,9 +59,10 @@ class PackedLinear(nn.Module):
         return QuantizedWeight(q_NK, self.weight_scale, self.bits).dequantized()
 
 
-def quantized_names(model: CausalLM) -> list[str]:
-    """Dotted names of the layers to quantize, in the model's order."""
-    return [name for name, module in model.model.named_modules(prefix="model") if isinstance(module, nn.Linear)]
+def layers_to_quantize(model: CausalLM) -> dict[str, nn.Linear]:
+    """The layers to quantize by their dotted names, in the model's order."""
+    modules = model.model.named_modules(prefix="model")
+    return {name: module for name, module in modules if isinstance(module, nn.Linear)}
 
 
 @torch.no_grad()
@@ -64,7 +70,7 @@ def quantize_model(
     model: CausalLM, quantize: Callable[[str, torch.Tensor], QuantizedWeight]
 ) -> dict[str, QuantizedWeight]:
     """`quantize(name, weight_NK)` for each layer to quantize; the model is left as it is."""
-    return {name: quantize(name, model.get_submodule(name).weight) for name in quantized_names(model)}
+    return {name: quantize(name, layer.weight) for name, layer in layers_to_quantize(model).items()}
 
 
 def save_quantized(model: CausalLM, weights: dict[str, QuantizedWeight], path: Path) -> None:
@@ -101,13 +107,12 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
     bits = bits_of(config, str(directory / "config.json"))
     model = empty_model(ModelConfig.from_hf(config))
     tensors = read_tensors(directory / WEIGHTS_NAME)
-    for name in quantized_names(model):
-        parts = [tensors.pop(f"{name}.{part}", None) for part in PARTS]
-        linear = model.get_submodule(name)
+    for name, linear in layers_to_quantize(model).items():
+        packed, scale, shape = (tensors.pop(f"{name}.{part}", None) for part in PARTS)
         wanted = list(linear.weight.shape)
-        if any(part is None for part in parts) or parts[2].tolist() != wanted:
+        if packed is None or scale is None or shape is None or shape.tolist() != wanted:
             raise InputError(f"{directory / WEIGHTS_NAME}: {name} is not packed as {wanted}; quantize the model again")
-        model.set_submodule(name, PackedLinear(parts[0], parts[1], linear.bias, wanted[1], bits, keep_dense))
+        model.set_submodule(name, PackedLinear(packed, scale, linear.bias, wanted[1], bits, keep_dense))
     missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
     missing = [name for name in missing if name.rsplit(".", 1)[-1] not in PARTS]
     if missing or unexpected:

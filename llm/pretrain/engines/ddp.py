@@ -75,6 +75,7 @@ class Bucket:
         self.waiting_for = backward_passes * len(self.weights)
 
     def wait(self) -> None:
+        assert self.work is not None
         self.work.wait()
 
 

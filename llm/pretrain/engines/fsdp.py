@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
 
 from llm.model.transformer import CausalLM
 from llm.pretrain.engine import Piece, Rows
@@ -48,7 +49,7 @@ class FSDPEngine(SingleEngine):
     def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
         loss = self.backward(rows, batch_size)
         for held in self.held:
-            held.tensor.grad = self.sharded[held.name].grad.to_local()
+            held.tensor.grad = local_rows(self.sharded[held.name].grad)
         sums = torch.stack((loss, self.optimizer.norm().double().square()))
         dist.all_reduce(sums)
         return both(sums[0], sums[1].sqrt())
@@ -64,6 +65,7 @@ class FSDPEngine(SingleEngine):
 
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         losses_M = shared_rows(super().token_losses, tokens_BT, self.rank, self.world_size)
+        assert isinstance(self.objective, FSDPModule)
         self.objective.reshard()  # else the outermost module stays whole, and misses the next update
         return losses_M
 
@@ -86,8 +88,14 @@ def shard(objective: Objective, device: torch.device) -> Objective:
     return objective
 
 
+def local_rows(tensor: torch.Tensor | None) -> torch.Tensor:
+    """This rank's rows of what was sharded."""
+    assert isinstance(tensor, DTensor)
+    return tensor.to_local()
+
+
 def local_piece(name: str, shape: tuple[int, ...], weight: torch.nn.Parameter, rank: int) -> Piece:
     """This rank's rows of a weight, in its own memory: ceil(rows / W) for each rank, less or none at the end."""
-    local = weight.detach().to_local()
+    local = local_rows(weight.detach())
     first = min(rank * -(-shape[0] // dist.get_world_size()), shape[0])
     return Piece(name, shape, (first, *(0 for _ in shape[1:])), local)

@@ -49,7 +49,7 @@ class ShardedMuon(Muon):
         rows = {index: rows_of_ranks(shapes[index][0]) for index in mine}
         lengths = [[rows[index][rank] * shapes[index][1] for index in mine] for rank in range(world_size())]
         pieces = exchange([[updates[index] for index in indices] for indices in owned], lengths)
-        answers = [[] for _ in owned]
+        answers: list[list[torch.Tensor]] = [[] for _ in owned]
         whole_matrices = [
             torch.cat(parts).view(shapes[index]) for parts, index in zip(zip(*pieces, strict=True), mine, strict=True)
         ]

@@ -3,6 +3,7 @@
 Legend: B rows, T tokens of a row, M = B T positions, D d_model.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -19,7 +20,7 @@ from llm.pretrain.settings import OptimizerSettings
 
 # Of code for a CPU: inductor cuts sums among the threads that it finds, so their number would change bytes. Products
 # have the threads of the process, as without compilation. A GPU's code has no threads.
-COMPILED = {"cpp.threads": 1}
+COMPILED: dict[str, str | int | bool | Callable] = {"cpp.threads": 1}
 
 
 class Objective(nn.Module):

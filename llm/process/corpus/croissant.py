@@ -148,7 +148,7 @@ def file_set(name: str) -> dict:
     }
 
 
-def record_set(identifier: str, schema: pl.Schema, place: dict) -> dict:
+def record_set(identifier: str, schema: dict[str, pl.DataType], place: dict) -> dict:
     """Documents, a field per column. `place`: the file or files they are read from."""
     fields = [
         field_of(identifier, column, type_of(column, kind)) | {"source": place | {"extract": {"column": column}}}
@@ -157,7 +157,7 @@ def record_set(identifier: str, schema: pl.Schema, place: dict) -> dict:
     return {"@type": "cr:RecordSet", "@id": identifier, "name": identifier, "field": fields}
 
 
-def shard_set(name: str, shard: dict, schema: pl.Schema) -> dict:
+def shard_set(name: str, shard: dict, schema: dict[str, pl.DataType]) -> dict:
     """The documents of one shard, called after it: `jargon/part-00000`."""
     identifier = str(Path(shard["path"]).with_suffix(""))
     return record_set(identifier, schema, {"fileObject": {"@id": f"{name}/{shard['path']}"}})

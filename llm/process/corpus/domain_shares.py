@@ -74,7 +74,7 @@ def asked_bytes(
     return Asked(apportion(share, max(1, round(total))), share)
 
 
-def shares(weights: dict[str, float], worth: dict[str, Fraction | int]) -> dict[str, Fraction]:
+def shares(weights: dict[str, float], worth: dict[str, Fraction]) -> dict[str, Fraction]:
     """Each domain's share of the bytes; they sum to 1 exactly.
 
     A named domain's share is its weight, and those without a weight divide what is left as they divide the bytes there
@@ -95,12 +95,12 @@ def shares(weights: dict[str, float], worth: dict[str, Fraction | int]) -> dict[
             "name these too (0 leaves a domain out) or make the weights sum to less than 1"
         )
     return {
-        domain: given.get(domain, left * Fraction(size) / sum(rest.values()) if domain in rest else 0)
+        domain: given.get(domain, left * Fraction(size) / sum(rest.values()) if domain in rest else Fraction(0))
         for domain, size in worth.items()
     }
 
 
-def check(what: str, given: dict[str, float], worth: dict[str, Fraction | int]) -> None:
+def check(what: str, given: dict[str, float], worth: dict[str, Fraction]) -> None:
     for domain, value in given.items():
         where = f"process.mix.{what}.{domain}"
         if domain not in worth:

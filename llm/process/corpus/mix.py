@@ -41,7 +41,7 @@ def sampling_plan(
         for name in sorted(documents["domain"].unique().to_list())
     }
     worth = {name: [exactly(tier.factor) * size_of(own) for tier, own in found] for name, found in domains.items()}
-    asked = asked_bytes({name: sum(parts) for name, parts in worth.items()}, weights, epochs, budget)
+    asked = asked_bytes({name: sum(parts, Fraction(0)) for name, parts in worth.items()}, weights, epochs, budget)
     total = sum(asked.bytes.values())
     pieces, lines = [], {}
     for name, found in domains.items():
@@ -104,8 +104,8 @@ def account(found: list[tuple[Tier, pl.DataFrame]], used: list[pl.DataFrame], du
         min(line["uses"], line["available_documents"]) for line in lines
     )  # whole epochs come first
     by_source = pl.concat(rows.group_by(pl.col("source").cast(pl.String)).agg(pl.sum("bytes")) for rows in used)
-    total["sources"] = dict(by_source.group_by("source").agg(pl.sum("bytes")).sort("source").iter_rows())
-    return total | ({"tiers": lines} if len(lines) > 1 else {})
+    sources = dict(by_source.group_by("source").agg(pl.sum("bytes")).sort("source").iter_rows())
+    return {**total, "sources": sources, **({"tiers": lines} if len(lines) > 1 else {})}
 
 
 def size_of(documents: pl.DataFrame) -> int:

@@ -17,7 +17,8 @@ from llm.io.range_shuffle import write_ranges
 from llm.io.utf8 import utf8
 
 SPANS = pl.List(pl.Struct({"start": pl.UInt32, "end": pl.UInt32}))
-WINDOW = np.dtype([("row", "<u4"), ("start", "<u4"), ("end", "<u4")])
+PLACE = ("row", "start", "end")
+WINDOW = np.dtype([(name, "<u4") for name in PLACE])
 TEXT = 128 << 20  # bytes of text for a range: some 5 million windows of 40 bytes
 
 
@@ -72,13 +73,13 @@ class Windows:
             table = repeated(pl.concat([pl.read_parquet(path, glob=False) for path in parquet.parts(directory)]))
             for (shard,), own in table.partition_by("shard", as_dict=True).items():
                 with (self.found / str(shard)).open("ab") as file:
-                    own.select(WINDOW.names).to_numpy(structured=True).astype(WINDOW).tofile(file)
+                    own.select(PLACE).to_numpy(structured=True).astype(WINDOW).tofile(file)
 
     def spans(self, shard: int, height: int) -> pl.Series:
         """For each of the shard's rows what stands elsewhere before, List(Struct(start, end)), empty for most."""
         path = self.found / str(shard)
         found = np.fromfile(path, WINDOW) if path.exists() else np.empty(0, WINDOW)
         rows = pl.DataFrame({"row": np.arange(height, dtype=np.uint32)})
-        table = spans(pl.DataFrame({name: found[name] for name in WINDOW.names}))
+        table = spans(pl.DataFrame({name: found[name] for name in PLACE}))
         joined = rows.join(table, on="row", how="left", maintain_order="left")["spans"]
         return joined.cast(SPANS).fill_null(pl.Series([[]], dtype=SPANS))

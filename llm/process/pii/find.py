@@ -50,7 +50,7 @@ def without_overlap(groups: list[list[Span]]) -> list[Span]:
 def spans_of(texts: pl.Series) -> list[list[Span]]:
     """`spans` of each text, at the cost of one look at each byte. texts: polars String, as llm.io.utf8 has it."""
     buffer, offsets = utf8(texts)
-    data = memoryview(buffer)
+    data = buffer.data
     begins = offsets.tolist()
     rows, positions, lengths, kinds = [], [], [], []
     free = [(-1, 0)] * len(KINDS)  # of each kind, the document and the byte where its last match ends

@@ -5,6 +5,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -49,7 +50,7 @@ def read(
     yield from ((value, frame(texts)) for value, texts in enumerate(waiting) if texts)
 
 
-def rows(binary: io.BufferedIOBase, where: str, text: str, label: str) -> Iterator[tuple[str, int]]:
+def rows(binary: BinaryIO, where: str, text: str, label: str) -> Iterator[tuple[str, int]]:
     """(text, 0 or 1) of each row that has a text."""
     csv.field_size_limit(LONGEST)
     reader = csv.DictReader(io.TextIOWrapper(binary, encoding="utf-8", newline=""))

@@ -60,8 +60,8 @@ def read_corpus(sources: list[Path], sample_bytes: int) -> Corpus:
             for key, (start, stop) in zip(found.tolist(), spans[first].tolist(), strict=True):
                 if key not in spelling:
                     spelling[key] = normalised(data[start:stop])
-    borders = tuple(np.concatenate([[0], np.cumsum(np.concatenate([[], *part]))]).astype(np.int64) for part in lengths)
-    return Corpus(tuple(np.concatenate([np.zeros(0, np.uint64), *part]) for part in words), borders, spelling, size)
+    begins = tuple(np.concatenate([[0], np.cumsum(np.concatenate([[], *part]))]).astype(np.int64) for part in lengths)
+    return Corpus(tuple(np.concatenate([np.zeros(0, np.uint64), *part]) for part in words), begins, spelling, size)
 
 
 def normalised(word: bytes) -> str:
@@ -109,7 +109,8 @@ def entries(model: KneserNey) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarr
 
 def flattened(model: KneserNey, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All n-grams by hash: keys u64 [n], sorted, and f32 [n, 2], see kernels/ngram.py."""
-    keys, values = [], []
+    keys: list[np.ndarray] = []
+    values: list[np.ndarray] = []
     for n, (first, rest, p, backoff) in enumerate(entries(model)):
         keys.append(hashes[first] if n == 0 else extended(keys[-1][rest], hashes[first]))
         values.append(np.stack([p, backoff], axis=1))
@@ -147,7 +148,7 @@ def build(sources: list[Path], directory: Path, *, order: int, vocabulary: int, 
     if corpus is None or not meta["trained"]:
         write_meta(directory, meta)
         return meta
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     logs, n_scored = 0.0, 0
     for half in HALVES:
         model, hashes = fit(corpus, half, order, vocabulary, prune)

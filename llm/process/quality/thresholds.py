@@ -16,7 +16,13 @@ from llm.process.quality.signal_names import SIGNALS
 SCORES = ("perplexity", "quality", "toxicity")  # by reference models
 FILTERED = ("language", "language_score", *SIGNALS, *SCORES, "contamination")
 NUMBER = (int, float)
-BOUNDS = {"in": list, "min": NUMBER, "above": NUMBER, "max": NUMBER, "below": NUMBER}
+BOUNDS: dict[str, type | tuple[type, ...]] = {
+    "in": list,
+    "min": NUMBER,
+    "above": NUMBER,
+    "max": NUMBER,
+    "below": NUMBER,
+}
 ACTIONS = ("redact", "drop", "report")
 PII_KINDS = tuple(dict.fromkeys([*(kind.name for kind in KINDS), "name"]))
 

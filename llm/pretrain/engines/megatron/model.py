@@ -209,8 +209,9 @@ class Norm(torch.nn.Module):
         self.eps, self.rms = eps, (kind or config.normalization) == "RMSNorm"
         self.weight = torch.nn.Parameter(torch.ones(hidden_size))
         self.bias = torch.nn.Parameter(torch.zeros(hidden_size)) if shift and not self.rms else None
-        for parameter in self.parameters():  # each tensor rank sees a part of the tokens, so gradients are summed
-            parameter.sequence_parallel = config.sequence_parallel
+        # Each tensor rank sees a part of the tokens, so gradients are summed.
+        for parameter in self.parameters():
+            parameter.sequence_parallel = config.sequence_parallel  # type: ignore[attr-defined]  # megatron-core reads it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         dtype, x32 = self.weight.dtype, x.float()
@@ -235,7 +236,7 @@ class Rotary(torch.nn.Module):
     def forward(self, tokens: int, **_) -> torch.Tensor:
         """fp32 [S, 1, 1, H]"""
         position_S = own_positions(tokens)
-        frequency_P, _ = rotary_frequencies(self.config, tokens, position_S.device)
+        frequency_P = rotary_frequencies(self.config, tokens, position_S.device)[0]
         angle_SP = position_S[:, None].float() * frequency_P
         return torch.cat((angle_SP, angle_SP), dim=-1)[:, None, None]
 

@@ -31,7 +31,8 @@ def build_optimizer(
             f"pretrain.optimizer: {settings.optimizer} needs whole matrices, which engine megatron splits; "
             "choose adamw, or pretrain.parallel.engine: torch"
         )
-    decayed, others = [], []
+    decayed: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for chunk in chunks:
         for name, parameter in unwrap_model(chunk).named_parameters():
             # the last stage has a copy of tied embeddings, marked `shared`

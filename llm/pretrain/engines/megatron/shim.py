@@ -19,8 +19,10 @@ What else would need CUDA is not used: random states (no dropout), CUDA streams 
 
 import re
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType
+from types import CodeType, ModuleType
 
 import torch
 
@@ -39,15 +41,17 @@ def install() -> None:
         sys.meta_path.insert(0, Finder())
 
 
-class Finder:
+class Finder(MetaPathFinder):
     """Finds what Python's own path finder finds, for modules of megatron.core alone, and has `Loader` compile it."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if not name.startswith(PACKAGE):
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
-            spec.loader = Loader(name, spec.origin)
+            spec.loader = Loader(name, spec.loader.path)
         return spec
 
 
@@ -56,6 +60,7 @@ class Loader(SourceFileLoader):
         """Modules without a place to change come from their bytecode as ever."""
         path = self.get_filename(fullname)
         source = self.get_source(fullname)
+        assert source is not None
         changed = source
         for pattern, replacement in SUBSTITUTIONS:
             changed = pattern.sub(replacement, changed)

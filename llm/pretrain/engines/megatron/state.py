@@ -7,6 +7,7 @@ ranks, flat parts of either, which begin and end anywhere. Each is cut into rect
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import torch
@@ -94,16 +95,16 @@ def flat_parts(optimizer: DistributedOptimizer) -> dict[torch.nn.Parameter, tupl
 
 
 def weight_pieces(held: list[Held]) -> list[Piece]:
-    return [piece for item in held if item.owned for piece in item.pieces(item.main, str)]
+    return [piece for item in held if item.owned and item.main is not None for piece in item.pieces(item.main, str)]
 
 
 def optimizer_pieces(held: list[Held], adamw: torch.optim.AdamW) -> list[Piece]:
     found = []
     for item in held:
-        if item.owned:
+        if item.owned and item.main is not None:
             state = adamw.state[item.main]
             for key in MOMENTS:
-                found += item.pieces(state[key], lambda name, key=key: f"adamw.{name}.{key}")
+                found += item.pieces(state[key], partial(moment_name, key))
             for segment in item.segments:  # a step is of a whole tensor: who has its first element answers for it
                 first = segment.row * item.columns - item.start
                 if segment.start == (0, 0) and 0 <= first < item.main.numel():
@@ -125,12 +126,17 @@ def load_optimizer(held: list[Held], adamw: torch.optim.AdamW, read: Read, origi
             state = {"step": step.to(item.main.device, copy=True)}
             for key in MOMENTS:
                 state[key] = torch.empty_like(item.main)
-                item.fill(
-                    state[key],
-                    item.start,
-                    lambda name, where, key=key: stored(read, f"adamw.{name}.{key}", where, origin),
-                )
+                item.fill(state[key], item.start, partial(stored_moment, read, origin, key))
             adamw.state[item.main] = state
+
+
+def moment_name(key: str, name: str) -> str:
+    """A moment of AdamW, for the canonical tensor `name`."""
+    return f"adamw.{name}.{key}"
+
+
+def stored_moment(read: Read, origin: str, key: str, name: str, where: tuple[slice, ...]) -> torch.Tensor:
+    return stored(read, moment_name(key, name), where, origin)
 
 
 def stored(read: Read, name: str, where: tuple[slice, ...] | None, origin: str) -> torch.Tensor:

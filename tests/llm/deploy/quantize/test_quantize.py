@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from llm.deploy.quantize.bit_packing import pack, unpack
-from llm.deploy.quantize.model import load_any, load_quantized, quantized_names
+from llm.deploy.quantize.model import layers_to_quantize, load_any, load_quantized
 from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
 from llm.errors import InputError
 from llm.package.hf_directory import read_config
@@ -117,8 +117,8 @@ def test_a_quantized_directory_computes_with_the_rounded_weights(changes, bits, 
     metrics = quantize.main(base, tokens, tmp_path / "quantized", bits=bits, group_size=group, validation_tokens=200)
     rounded = load_any(base)
     with torch.no_grad():
-        for name in quantized_names(rounded):
-            weight = rounded.get_submodule(name).weight
+        for layer in layers_to_quantize(rounded).values():
+            weight = layer.weight
             weight.copy_(quantize_weight(weight, bits, group).dequantized())
     tokens_BT = torch.randint(8, 400, (2, 20), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_a_quantized_directory_computes_with_the_rounded_weights(changes, bits, 
         for keep_dense in (True, False):
             assert torch.equal(load_quantized(tmp_path / "quantized", keep_dense=keep_dense)(tokens_BT), expected)
     stored = load_file(tmp_path / "quantized" / "model.safetensors")
-    assert len(quantized_names(rounded)) == 14 == sum(name.endswith("weight_packed") for name in stored)
+    assert len(layers_to_quantize(rounded)) == 14 == sum(name.endswith("weight_packed") for name in stored)
     assert stored["model.embed_tokens.weight"].dtype == torch.float32
     assert ("lm_head.weight" in stored) is not rounded.config.tie_embeddings
     assert metrics["largest_error_in_scales"] <= 0.5 + 1e-4
