@@ -41,6 +41,7 @@ def parser(wanted: str | None) -> argparse.ArgumentParser:
     names = sorted(file.stem for file in Path(__file__).with_name("commands").glob("[a-z]*.py"))
     for name in [wanted.replace("-", "_")] if wanted and wanted.replace("-", "_") in names else names:
         module = import_module(f"stemma.commands.{name}")
+        assert module.__doc__ is not None, name
         summary = module.__doc__.splitlines()[0]
         command = commands.add_parser(
             name.replace("_", "-"),

@@ -100,7 +100,7 @@ class ModelConfig:
         values.setdefault("d_head", d_model // n_heads)
         gated = values.get("activation", "swiglu") == "swiglu"
         values.setdefault("d_ff", -(-8 * d_model // 192) * 64 if gated else 4 * d_model)
-        return cls(vocab_size=vocab_size, **values, **special_ids).validate()
+        return cls(vocab_size=vocab_size, **values | special_ids).validate()
 
     def validate(self) -> "ModelConfig":
         """Returns itself. Raises InputError, one line that begins with the config key, for what cannot be built."""

@@ -7,6 +7,7 @@ Facts and comparisons on plain dicts (ModelConfig's fields); llm/model/hf_config
 them, llm/model/tensor_names.py knows the families' tensors. Imports no torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # Hugging Face's names of the activations without a gate; the first is the one that is written.
@@ -23,7 +24,7 @@ class Family:
     architecture: str
     computes: dict[str, tuple]
     names: dict[str, str]
-    defaults: dict[str, object]
+    defaults: Mapping[str, object]
     written: dict[str, object]
     needed: dict[str, object]
     aliases: dict[str, str] = field(default_factory=dict)

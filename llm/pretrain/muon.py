@@ -23,7 +23,12 @@ class Muon(torch.optim.Muon):
         self.shapes = {weight: (weight.shape[0], weight.shape[1]) for weight in params}
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure=None):
+        """One update. closure: None, or what computes the loss again first, as torch's optimizers take it."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             weights = group["params"]
             for weight in weights:
@@ -38,6 +43,7 @@ class Muon(torch.optim.Muon):
             for weight, update in zip(weights, updates, strict=True):
                 rows, columns = self.shapes[weight]
                 weight.add_(update, alpha=-group["lr"] * math.sqrt(max(1, rows / columns)))
+        return loss
 
     def orthogonal(self, weights: list[torch.Tensor], updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
         """The updates of these weights, orthogonalised."""

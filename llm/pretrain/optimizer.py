@@ -63,7 +63,7 @@ class Optimizer:
         """Clips a gradient of this norm, updates with `factor` times the peak rates, drops the gradients."""
         scale = self.settings.clip_norm / (norm + 1e-6)
         if scale < 1:
-            torch._foreach_mul_([piece.tensor.grad for piece in self.held], scale)
+            torch._foreach_mul_(gradients([piece.tensor for piece in self.held]), scale)
         for name, part in self.parts.items():
             peak = self.settings.matrix_learning_rate if name == "muon" else self.settings.learning_rate
             for group in part.param_groups:
@@ -105,10 +105,17 @@ def fresh_state(part: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-def gradient_norm(weights: list[torch.nn.Parameter]) -> torch.Tensor:
+def gradients(weights: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Theirs; a backward pass has given each of them one."""
+    found = [weight.grad for weight in weights if weight.grad is not None]
+    assert len(found) == len(weights)
+    return found
+
+
+def gradient_norm(weights: list[torch.Tensor]) -> torch.Tensor:
     """Euclidean norm over all gradients, a scalar. On a CPU row by row first: a reduction over rows is never split
     between threads, so the norm does not depend on their number. On a GPU in few launches."""
     if not weights[0].is_cpu:
-        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm([weight.grad for weight in weights])))
-    rows = [torch.linalg.vector_norm(weight.grad, dim=-1).flatten() for weight in weights]
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients(weights))))
+    rows = [torch.linalg.vector_norm(gradient, dim=-1).flatten() for gradient in gradients(weights)]
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(row) for row in rows]))

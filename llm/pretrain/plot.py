@@ -9,6 +9,7 @@ import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 from llm.pretrain.metrics import VALIDATION
 
@@ -16,7 +17,12 @@ SMOOTHING = 0.95  # of the exponential mean drawn over the single steps
 BASELINES = ("unigram", "bigram", "trigram")
 PALE, STRONG, RED = "#b8c4d6", "#2b5797", "#c0392b"
 # Ids inside the file would be random without a salt; text stays text, so the bytes do not depend on fonts.
-SETTINGS = {"svg.hashsalt": "stemma", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
+SETTINGS: dict[RcKeyType, object] = {
+    "svg.hashsalt": "stemma",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+}
 
 
 def draw_training(history: pl.DataFrame, ngram: dict, path: Path) -> None:

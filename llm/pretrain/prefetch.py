@@ -3,6 +3,7 @@ GPU waits for nothing. On a CPU there is nothing to hide and nothing is done. Ch
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -35,8 +36,8 @@ class Prefetch:
         self.rows, self.per_step, self.pinned = rows, per_step, device.type == "cuda"
         self.begun: dict[tuple[int, int, int], Future[torch.Tensor]] = {}
         # A thread begins on the first GPU, where pinning memory for another rank's would take memory.
-        initial = {"initializer": torch.cuda.set_device, "initargs": (device,)} if self.pinned else {}
-        self.thread = ThreadPoolExecutor(1, "rows", **initial)
+        prepare = partial(torch.cuda.set_device, device) if self.pinned else None
+        self.thread = ThreadPoolExecutor(1, "rows", prepare)
 
     def __call__(self, begin: int, first: int, count: int) -> torch.Tensor:
         found = self.begun.pop((begin, first, count), None)

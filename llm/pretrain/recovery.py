@@ -28,7 +28,8 @@ class Recovery:
     def __init__(self, directory: Path, name: str, ranks: Ranks) -> None:
         self.directory, self.ranks = directory, ranks
         self.writers = Ranks(ranks.rank, ranks.world_size)
-        self.lease, self.thread = None, None
+        self.lease: Lease | None = None
+        self.thread: threading.Thread | None = None
         self.kept: int | None = None  # the step of the last point that rank 0 wrote
         refused = None
         if ranks.rank == 0:
@@ -102,6 +103,7 @@ class Recovery:
                 fault = written(hidden / MANIFEST, manifest)
                 if fault is not None:
                     raise fault
+                assert self.lease is not None
                 self.lease.check()
                 hidden.rename(self.directory / f"point-{serial:06}")
                 self.kept = state["step"]

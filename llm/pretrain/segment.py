@@ -65,7 +65,7 @@ class Segment:
     def from_start(self) -> None:
         """The engine, and all else, as at the segment's first step."""
         task, settings = self.task, self.settings
-        state = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
+        state: dict = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
         if task.previous is not None:
             state = load_checkpoint(task.previous, self.engine, task.config, self.ranks)
         if state["step"] != settings.start:

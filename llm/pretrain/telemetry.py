@@ -86,7 +86,7 @@ class Telemetry:
 
     def write(self) -> None:
         """Replaces telemetry.parquet at once. Of an earlier, interrupted try the steps before this one's are kept."""
-        if self.path is None or not self.rows:
+        if self.path is None or self.events is None or not self.rows:
             return
         rows = pl.DataFrame(self.rows, infer_schema_length=None)
         if self.earlier is not None:

@@ -129,7 +129,7 @@ class PieceReader:
 
     def all(self) -> dict[str, torch.Tensor]:
         """Every tensor, whole."""
-        return {name: self(name) for name in self.entries}
+        return {name: tensor for name in self.entries if (tensor := self(name)) is not None}
 
 
 def moved(bounds: list[tuple[int, int]], origin: Sequence[int]) -> tuple[slice, ...]:

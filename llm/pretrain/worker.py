@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -31,6 +32,7 @@ from llm.runtime.determinism import set_determinism
 from llm.runtime.malloc import keep_freed_memory
 from llm.runtime.stopping import Stopping
 
+T = TypeVar("T")
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 EVENTS = "events.jsonl"
 
@@ -110,7 +112,7 @@ def train_segment(job: Job) -> dict:
     } | telemetry.summary()
 
 
-def timed(work: Callable[[], object]) -> tuple[object, float]:
+def timed(work: Callable[[], T]) -> tuple[T, float]:
     """What `work` returns, and its wall time in seconds."""
     begun = time.monotonic()
     result = work()

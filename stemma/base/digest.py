@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from stemma.base.errors import StemmaError
+from stemma.base.errors import StemmaError, reason
 from stemma.base.files import beside, created, stamp_of
 from stemma.base.untrusted_files import Unusable, check_plain, open_plain, read_plain
 from stemma.base.walk import is_text, kind_of, names_below, regular_below, shown
@@ -65,8 +66,9 @@ def plain(value: object) -> object:
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
-    exact = isinstance(value, float) and value.is_integer() and abs(value) <= EXACT
-    return int(value) if exact else value
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return int(value)
+    return value
 
 
 def of_entry(folder: int | None, name: str) -> str | None:
@@ -96,7 +98,7 @@ def of_source(path: Path, of_each: Callable[[Path], str]) -> str:
     except FileNotFoundError:
         raise StemmaError(f"{what} does not exist; correct the path in the config or create it") from None
     except OSError as error:
-        raise StemmaError(f"{what} cannot be read ({error.strerror.lower()}); correct the path in the config") from None
+        raise StemmaError(f"{what} cannot be read ({reason(error)}); correct the path in the config") from None
     if not is_text(str(path)):
         raise StemmaError(f"the name of {what} is not UTF-8; rename it")
     if stat.S_ISREG(found.st_mode):
@@ -165,7 +167,7 @@ def read_json(path: Path) -> dict | None:
     return value if isinstance(value, dict) else None
 
 
-def from_json(data: bytes) -> object:
+def from_json(data: bytes) -> Any:
     """Parse a JSON text that others may have written. Raises ValueError where it is malformed, has a key twice, nests
     deeper than JSON_DEPTH, or holds text that UTF-8 cannot encode."""
     text = data.decode()

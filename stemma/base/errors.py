@@ -11,16 +11,21 @@ def no_space(where: str | None = None) -> str:
     return f"no space left on the device{place}; free some and run again, nothing is lost"
 
 
+def reason(error: OSError) -> str:
+    """What the system says of an error, as a part of a line."""
+    return (error.strerror or str(error)).lower()
+
+
 def refusal(error: OSError) -> str | None:
     """Return the error line for what a file system refuses; None for an error that only a bug in the program
     explains."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_space(error.filename)
     if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return f"{(error.filename or 'a file')[:80]}: {error.strerror.lower()}; name another place in the config"
+        return f"{(error.filename or 'a file')[:80]}: {reason(error)}; name another place in the config"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         place = error.filename or "a file"
-        return f"{place}: {error.strerror.lower()}; make it writable, or name another directory in the config"
+        return f"{place}: {reason(error)}; make it writable, or name another directory in the config"
     return None
 
 

@@ -19,8 +19,9 @@ class Wrong(Exception):
 
 def made(kind: type[Made], value: object) -> Made | None:
     """Make a dataclass of a JSON object; None where a field is missing, unknown or of another type."""
+    hint: Any = kind
     try:
-        return reader(kind)(value)
+        return reader(hint)(value)
     except Wrong:
         return None
 
@@ -28,7 +29,7 @@ def made(kind: type[Made], value: object) -> Made | None:
 @cache
 def reader(hint: Any) -> Callable[[Any], Any]:
     """Return a function that converts a JSON value to the declared type, or raises Wrong."""
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return reader_of_object(hint)
     if hint is object:
         return lambda value: value
@@ -114,7 +115,7 @@ def reader_of_values(inner: Callable) -> Callable[[Any], Any]:
 
 def reader_of_object(kind: type) -> Callable[[Any], Any]:
     """Return a reader for a dataclass."""
-    hints = {name: type(None) if hint is None else hint for name, hint in get_type_hints(kind).items()}
+    hints: dict[str, Any] = {name: type(None) if hint is None else hint for name, hint in get_type_hints(kind).items()}
     readers = {name: reader(hint) for name, hint in hints.items()}
 
     def read(value):

@@ -101,15 +101,15 @@ def parse(source: bytes, path: Path, sha256: str) -> Module:
     for node in ast.walk(tree):
         refuse_hiding(node, path)
         imports.update(names_imported(node, path))
-    data = [str(path.parent / name) for node in tree.body for name in declared(node, "DATA_FILES", ())]
+    data = [str(path.parent / name) for node in tree.body for name in names_declared(node, "DATA_FILES", path)]
     return Module(
         sha256=sha256,
         meaning=digest.of_bytes(ast.dump(tree).encode()),
         parts=parts_of(tree),
         imports=tuple(sorted(imports)),
         data_files=tuple(sorted(data)),
-        network=any(declared(node, "NETWORK", False) for node in tree.body),
-        links=any(declared(node, "LINKS", False) for node in tree.body),
+        network=any(declared(node, "NETWORK", path) for node in tree.body),
+        links=any(declared(node, "LINKS", path) for node in tree.body),
     )
 
 
@@ -173,8 +173,26 @@ def names_imported(node: ast.AST, path: Path) -> list[str]:
     return [base, *(f"{base}.{alias.name}" for alias in node.names)]
 
 
-def declared(node: ast.stmt, name: str, default: object) -> object:
-    """Return the literal of a module-level `NAME = literal`; `default` for any other statement."""
-    if not isinstance(node, ast.Assign) or [getattr(target, "id", None) for target in node.targets] != [name]:
-        return default
-    return ast.literal_eval(node.value)
+def names_declared(node: ast.stmt, name: str, path: Path) -> list[str]:
+    """Return the names of a module-level `NAME = ("one", "other")`; none for any other statement. Raises StemmaError
+    for a value that is no tuple of names."""
+    value = declared(node, name, path)
+    if value is None:
+        return []
+    if not isinstance(value, tuple | list) or not all(isinstance(one, str) for one in value):
+        raise StemmaError(f"{path}:{node.lineno}: {name} is to be a tuple of names, not {ast.unparse(node)}")
+    return list(value)
+
+
+def declared(node: ast.stmt, name: str, path: Path) -> object:
+    """Return the literal of a module-level `NAME = literal`, with a type or without; None for any other statement.
+    Raises StemmaError for a value that has to be computed."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return None
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if [getattr(target, "id", None) for target in targets] != [name]:
+        return None
+    try:
+        return ast.literal_eval(node.value)
+    except ValueError:
+        raise StemmaError(f"{path}:{node.lineno}: {name} is read and not computed; write a literal") from None

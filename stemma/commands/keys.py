@@ -23,6 +23,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 def handle(parsed: argparse.Namespace) -> None:
     """Write the public keys; key pairs that do not exist yet are made."""
     settings = Settings.here()
-    signers = {"records.pem": Keyring(Path(settings.key)).signer, "models.pem": signer(settings)}
-    for name, key in signers.items():
-        write_view(Store.of(settings), parsed.directory / name, public_pem(key.public_key()))
+    records, models = Keyring(Path(settings.key)).signer.public_key(), signer(settings).public_key()
+    for name, pem in {"records.pem": public_pem(records), "models.pem": public_pem(models)}.items():
+        write_view(Store.of(settings), parsed.directory / name, pem)

@@ -44,7 +44,7 @@ def compare_in(directory: Path, parsed: argparse.Namespace) -> None:
         print(f"{len(result.equal)} artifacts built again, all equal")
         return
     first = next((finding for finding in result.different if finding.difference), None)
-    if first:
+    if first and first.difference and first.files:
         print(f"\n{explain(first.difference, first.name)}")
         if more := diffoscope(*first.files):
             print(f"\n{more}")

@@ -146,7 +146,9 @@ def is_pinned_and_stored(store: Store, job: Job) -> bool:
     the code that would fetch it has changed."""
     paths = [Path(path) for paths in job.outputs.values() for path in paths]
     pin = job.params.get("sha256")
-    return bool(pin) and len(paths) == 1 and not artifact.is_directory(paths[0]) and store.is_sound(pin)
+    if not pin or len(paths) != 1:
+        return False
+    return not artifact.is_directory(paths[0]) and store.is_sound(pin)
 
 
 def record_pinned(action: Action) -> dict:

@@ -58,11 +58,12 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
             start_new_session=True,
             preexec_fn=lambda: enter(rules),
         )
+        assert child.stdout is not None and child.stderr is not None
         if rules:
             rules.close()
         stopped = watch(child)
         printed: list[str] = []
-        reader = threading.Thread(target=lambda: printed.extend(child.stdout), daemon=True)
+        reader = threading.Thread(target=printed.extend, args=(child.stdout,), daemon=True)
         reader.start()
         last = ""
         for line in map(sandbox.shown, child.stderr):

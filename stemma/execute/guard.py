@@ -40,6 +40,7 @@ def become(script: str) -> None:
     code = SourceFileLoader("__main__", script).get_code(
         "__main__"
     )  # compiled beforehand, see stemma/code/frozen_code.py
+    assert code is not None
     exec(code, main.__dict__)
 
 

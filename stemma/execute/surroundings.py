@@ -58,9 +58,8 @@ def given(job: Job) -> dict[str, str]:
 
 def passed(closure: Closure, surroundings: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables that a job with this closure inherits."""
-    names, prefixes = PASSED, PASSED_PREFIXES
-    if closure.network:
-        names, prefixes = names + FETCHING, prefixes + FETCHING_PREFIXES
+    names = PASSED + (FETCHING if closure.network else ())
+    prefixes = PASSED_PREFIXES + (FETCHING_PREFIXES if closure.network else ())
     return {name: value for name, value in surroundings.items() if name in names or name.startswith(prefixes)}
 
 

@@ -35,7 +35,7 @@ def key_of(
     return digest.of_value([closure.key, params, read, written, threads, shell, numeric])
 
 
-def suffix_of(output: str) -> str:
+def suffix_of(output: str | Path) -> str:
     """Return what a script sees of an output's name: `.tar.gz`, or a slash for a directory (the engine writes its
     manifest)."""
     path = Path(output)

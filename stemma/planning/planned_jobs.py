@@ -98,8 +98,9 @@ def keep_call(call: Call, paths: Iterable[str]) -> None:
 def kept_calls() -> Calls:
     """Return the remembered calls; none where the file is missing or malformed."""
     kept = made(Calls, digest.read_json(CALLS))
-    whole = kept is not None and all(0 <= number < len(kept.calls) for number in kept.last_for.values())
-    return kept if whole else Calls([], {})
+    if kept is None or not all(0 <= number < len(kept.calls) for number in kept.last_for.values()):
+        return Calls([], {})
+    return kept
 
 
 def call_for(target: str) -> Call | None:

@@ -86,8 +86,8 @@ def current(records: Records) -> list[Artifact]:
         if record:
             found[str(path)] = Artifact(path, pointer, record)
     ordered: dict[str, Artifact] = {}
-    for path in found:
-        place(path, found, ordered)
+    for name in found:
+        place(name, found, ordered)
     return list(ordered.values())
 
 
@@ -97,7 +97,7 @@ def artifact_at(path: Path, records: Records) -> Artifact:
     for candidate in (path, path / artifact.MANIFEST):
         pointer = artifact.read_pointer(candidate)
         record = records.read(pointer.action) if pointer else None
-        if record:
+        if pointer and record:
             return Artifact(candidate, pointer, record)
     raise StemmaError(f"{path} has no record here; build it first: snakemake {path}")
 

@@ -156,7 +156,10 @@ def header(path: Path) -> tuple[dict, int]:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > path.stat().st_size:
             raise ValueError("its header is longer than the file")
-        return from_json(file.read(length)), 8 + length
+        found = from_json(file.read(length))
+    if not isinstance(found, dict):
+        raise ValueError("its header is no object")
+    return found, 8 + length
 
 
 def in_parquet(here: Path, there: Path) -> str | None:

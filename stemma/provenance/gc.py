@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stemma.base import digest
-from stemma.base.errors import StemmaError
+from stemma.base.errors import StemmaError, reason
 from stemma.base.files import owner_is_dead
 from stemma.provenance.publish import outputs_of, surroundings_of
 from stemma.provenance.record import external, inputs_of
@@ -246,7 +246,7 @@ def pointers_below(folder: str) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise StemmaError(
-                f"{error.filename} cannot be read ({error.strerror.lower()}), so nobody knows what of the store is in "
+                f"{error.filename} cannot be read ({reason(error)}), so nobody knows what of the store is in "
                 "use there; let it be read, or remove its link from roots/ of the store"
             )
 
@@ -259,7 +259,7 @@ def read_entry(store: Store, key: str, file: Path) -> Entry | None:
     try:
         envelope = store.own_envelope(key)
         record = shaped(envelope) if envelope else None
-        if record is None:
+        if envelope is None or record is None:
             return None
         stat = file.stat()
         subjects = tuple(item["digest"]["sha256"] for item in record["subject"])

@@ -160,6 +160,7 @@ class Index:
         if known:
             return known[0][0]
         number = self.tables.execute("INSERT INTO code (digest) VALUES (?)", (name,)).lastrowid
+        assert number is not None
         self.tables.executemany("INSERT INTO code_file VALUES (?, ?, ?)", [(number, *file) for file in files])
         return number
 

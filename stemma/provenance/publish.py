@@ -50,8 +50,10 @@ def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
     """
     store = records.store
     there = store.shared_envelope(key)
+    if store.shared is None:
+        return
     known = records.believed(there, key, f"{store.shared.place}/{record_name(key)}") if there else None
-    if store.shared is None or (known and not ran):
+    if known and not ran:
         return
     store.through(lambda shared: publish_all(store, shared, key, record, known), None)
 

@@ -18,7 +18,7 @@ from stemma.base.settings import CACHE, ROOT, SETTINGS, Settings, cache_of
 from stemma.provenance.difference import Difference, first_difference
 from stemma.provenance.dsse import Keyring
 from stemma.provenance.index import Index
-from stemma.provenance.lineage import ARTIFACT, SOURCE, Graph, ancestors
+from stemma.provenance.lineage import SOURCE, Graph, ancestors
 from stemma.provenance.lookup import Key
 from stemma.provenance.record import external, inputs_of
 from stemma.provenance.trust import Records
@@ -27,7 +27,7 @@ from stemma.store.artifact import POINTERS
 from stemma.store.local import Store
 
 CONFIG = POINTERS / "config.json"  # written by the last build, see stemma/workflow/attach.py
-OWN_STORE = {"store": Settings().store, "shared_store": None}  # bypasses the cache
+OWN_STORE = Settings().store  # bypasses the cache, and the shared store
 # Everything but ~/.cache.
 SHARED = ("input-output", "persistence", "sources", "software-deployment", "storage-local-copies")
 NOT_PASSED_ON = ("STEMMA_", "SNAKEMAKE_")  # so that a build within a build does not take itself for a part of it
@@ -70,10 +70,11 @@ def rebuild(
         raise StemmaError(f"{directory} is not empty, and a rebuild starts from nothing; name another directory")
     prepare(graph, directory)
     if keep_downloads:
-        take_downloads(graph, records.store, Store(directory / OWN_STORE["store"]))
+        take_downloads(graph, records.store, Store(directory / OWN_STORE))
     run_snakemake(graph.roots, directory, snakefile or default_snakefile(), cores, cache_of(records.store.path))
     clean = clean_records(directory)
-    equal, different = [], []
+    equal: list[Key] = []
+    different: list[Finding] = []
     for key in oldest_first(graph):
         finding = compare(key, graph, records, directory, clean, {finding.key.path for finding in different})
         if finding:
@@ -117,7 +118,8 @@ def prepare(graph: Graph, directory: Path) -> None:
     config = digest.read_json(CONFIG)
     if config is None:
         raise StemmaError(f"{CONFIG} is missing: it holds the config of the last build; run snakemake here first")
-    own = {name: value for name, value in OWN_STORE.items() if name in config}
+    past = {"store": OWN_STORE, "shared_store": None}
+    own = {name: value for name, value in past.items() if name in config}
     digest.write_atomically(directory / CONFIG, digest.canonical(config | own))
     sources = {Path(key.path) for key, node in graph.nodes.items() if node.kind == SOURCE}
     for path in sorted(path for path in sources if not path.is_absolute() and path.exists()):
@@ -207,7 +209,7 @@ def compare(
 def why(graph: Graph, key: Key, records: Records, new: dict | None, changed: set[str]) -> str:
     """Return the cause, as far as the two records tell it."""
     node = graph.nodes[key]
-    old = records.read(node.action) if node.kind == ARTIFACT else None
+    old = records.read(node.action) if node.action else None
     if old is None or new is None:
         return "differs; a record is gone, so nothing tells why"
     parents = [item["name"] for item in inputs_of(new) if item["name"] in changed]

@@ -48,9 +48,9 @@ def keep(asked: dict[str, str], complete: bool) -> None:
         write(replace(found, settled=False))
 
 
-def settle() -> None:
+def settle(build: Build) -> None:
     """Record that what does not belong to the build has been removed."""
-    write(replace(here(), settled=True))
+    write(replace(build, settled=True))
 
 
 def write(found: Build) -> None:

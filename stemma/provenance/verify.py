@@ -113,16 +113,16 @@ class Verifier:
         """Check one artifact against its pointer and its record; return the record if it can be trusted."""
         pointer = artifact.read_pointer(path)
         if pointer is None:
-            return self.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
+            self.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
+            return None
         self.content(path, pointer)
         record = self.record_of(path, pointer)
         if record is None:
             return None
         made = [s["digest"]["sha256"] for s in record["subject"] if s["annotations"]["output"] == pointer.output]
         if made[pointer.position : pointer.position + 1] != [pointer.sha256]:
-            return self.blame(
-                f"{path}: its pointer {artifact.pointer_path(path)} states bytes that its record does not"
-            )
+            self.blame(f"{path}: its pointer {artifact.pointer_path(path)} states bytes that its record does not")
+            return None
         return record
 
     def content(self, path: Path, pointer: Pointer) -> None:
@@ -169,17 +169,20 @@ class Verifier:
         place = self.store.record_path(pointer.action)
         envelope = self.stored(pointer.action)
         if envelope is None:
-            return self.blame(f"{path}: its record {place} is missing")
+            self.blame(f"{path}: its record {place} is missing")
+            return None
         record = self.believed(envelope, f"{path}: its record {place}")
         if record is None:
             return None
         if action_of(record) != pointer.action:
-            return self.blame(f"{path}: its record {place} is that of another action, {action_of(record)[:12]}")
+            self.blame(f"{path}: its record {place} is that of another action, {action_of(record)[:12]}")
+            return None
         if digest.of_bytes(envelope) != pointer.record:
-            return self.blame(
+            self.blame(
                 f"{path}: its record {place} is signed, but not the one that made it "
                 f"(sha256 {digest.of_bytes(envelope)[:12]}, then {pointer.record[:12]})"
             )
+            return None
         return record
 
     def believed(self, envelope: bytes, what: str) -> dict | None:
@@ -192,9 +195,12 @@ class Verifier:
         try:
             record = self.records.checked(envelope)
         except Unusable as why:
-            return self.blame(f"{what} {why}")
+            self.blame(f"{what} {why}")
+            return None
         self.findings.records.add(sha256)
-        self.findings.keys.add(signer_of(envelope))
+        signer = signer_of(envelope)
+        assert signer is not None
+        self.findings.keys.add(signer)
         for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
             if item["annotations"]["kind"] in ("environment", "closure"):
                 self.object(item["digest"]["sha256"], item["name"], what)
@@ -242,7 +248,8 @@ class Verifier:
             self.believed(envelope, f"{name}: its record {link[:12]}")
         record = self.sound[link]
         if record and sha256 not in {subject["digest"]["sha256"] for subject in record["subject"]}:
-            return self.blame(f"{child}: its input {name} ({sha256[:12]}) was not made by the record that it names")
+            self.blame(f"{child}: its input {name} ({sha256[:12]}) was not made by the record that it names")
+            return None
         return record
 
     def envelope(self, link: str, pointer: Pointer | None) -> bytes | None:
@@ -265,7 +272,7 @@ class Verifier:
     @cached_property
     def by_digest_shared(self) -> dict[str, bytes]:
         """Every envelope of the shared store by its digest: an ancestor's record may never have been needed here."""
-        names = self.store.through(lambda shared: list(shared.names("records/")), [])
+        names = self.store.through(lambda shared: list(shared.names("records/")), list[str]())
         keys = filter(None, map(action_named, names))
         return {digest.of_bytes(envelope): envelope for envelope in map(self.store.shared_envelope, keys) if envelope}
 

@@ -182,7 +182,7 @@ def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
             if "by" in spec:
                 pairs = [(str(name), value) for name in at(item, spec["by"])[:1]]
             else:
-                pairs = value.items() if isinstance(value, dict) else []
+                pairs = list(value.items()) if isinstance(value, dict) else []
             for name, number in pairs:
                 inner = number.get(spec["field"]) if "field" in spec and isinstance(number, dict) else number
                 if is_number(inner):

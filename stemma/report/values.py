@@ -7,6 +7,8 @@ no figure. Names and meanings of metrics are known to the poster's description a
 
 import math
 import re
+from collections.abc import Callable
+from typing import TypeGuard
 
 from stemma.base.digest import from_json
 from stemma.base.errors import StemmaError
@@ -14,7 +16,7 @@ from stemma.base.wording import duration, short, size_text
 from stemma.provenance.catalogue import Artifact
 
 JSON_LIMIT = 2_000_000  # bytes of the largest artifact that is read for one of its values
-GATHERED = {
+GATHERED: dict[str, Callable[[list[float]], float]] = {
     "sum": math.fsum,
     "max": max,
     "min": min,
@@ -113,7 +115,7 @@ def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
     value = gathered(items, spec.get("value", "size"), how)
     if value is not None and "over" in spec:
         whole = gathered(items, spec["over"], how)
-        value = value / whole if whole else None
+        value = value / whole if is_number(value) and is_number(whole) and whole else None
     if value is None:
         return None
     unit = f"\N{NO-BREAK SPACE}{spec['unit']}" if "unit" in spec else ""
@@ -139,7 +141,7 @@ def shown(value: object, kind: str) -> str:
     return short(value)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Is it a finite number, and not a bool?"""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

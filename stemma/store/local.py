@@ -168,7 +168,7 @@ class Store:
         if own is not None:
             yield str(self.record_path(key)), own
         other = self.shared_envelope(key)
-        if other is not None and other != own:
+        if self.shared is not None and other is not None and other != own:
             yield f"{self.shared.place}/{record_name(key)}", other
 
     def put(self, sha256: str, name: str, folder: int) -> None:

@@ -7,11 +7,11 @@ user's: it is moved to results/.aside/ as it is, never read through, changed or 
 import contextlib
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from stemma.base import digest
 from stemma.base.errors import StemmaError
@@ -96,7 +96,7 @@ def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]
     return left
 
 
-def fresh(path: Path) -> TextIO:
+def fresh(path: Path) -> IO[str]:
     """Create a file of results/ that is rewritten each time, a log for example, and return it open for writing."""
     with opened(path.parent, make=True) as folder:
         make_room(folder, path)
@@ -117,7 +117,7 @@ def make_room(folder: int, path: Path) -> None:
     aside.say()
 
 
-def parents_of(names: dict[str, object]) -> set[str]:
+def parents_of(names: Iterable[str]) -> set[str]:
     """Return all directories above the relative names."""
     return {str(parent) for name in names for parent in Path(name).parents if parent.name}
 

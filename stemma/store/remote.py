@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from stemma.base.errors import StemmaError
+from stemma.base.errors import StemmaError, reason
 from stemma.base.files import copy, is_plain, owner_is_dead, scratch_name
 from stemma.base.untrusted_files import Unusable, copy_plain, folder_below, read_plain
 
@@ -149,7 +149,7 @@ class SharedDirectory:
         except OSError as error:
             if error.errno in but:
                 raise
-            raise Unavailable((error.strerror or str(error)).lower()) from None
+            raise Unavailable(reason(error)) from None
 
 
 class SharedS3:

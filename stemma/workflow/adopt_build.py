@@ -33,7 +33,8 @@ def settle(workflow) -> list[str]:
     attached, found = workflow.attached, standing_build.here()
     if found is None or found.settled or not found.complete:
         return []
-    return let_leave(Records.of(attached.settings), lambda path, expected: would_make(attached.keys, path, expected))
+    records = Records.of(attached.settings)
+    return let_leave(found, records, lambda path, expected: would_make(attached.keys, path, expected))
 
 
 def would_make(keys: Keys, path: Path, expected: str) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from stemma.base.errors import reason
+
 LOADERS = ("load_configfile", "_load_configfile")  # of snakemake.common.configfile
 MISSING = re.compile(
     r"Missing input files for rule (?P<rule>\w+):(?:.*?wildcards: (?P<of>[^\n]+))?.*affected files:\s*(?P<files>\S.*)",
@@ -48,7 +50,7 @@ def mishap(error: BaseException) -> str | None:
     if isinstance(error, FileNotFoundError):
         return f"config file {file} does not exist; {nearest(file)}"
     if isinstance(error, OSError):
-        return f"config file {file}: {error.strerror.lower()}; name another"
+        return f"config file {file}: {reason(error)}; name another"
     if isinstance(error, UnicodeDecodeError):
         return f"config file {file} is not UTF-8 (byte {error.start}); save it so"
     return f"config file {file} holds no mapping; write lines of `key: value`, as in config.yaml"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stemma.base.errors import StemmaError, warn
 from stemma.provenance import standing_build
+from stemma.provenance.standing_build import Build
 from stemma.provenance.trust import Records
 from stemma.store.artifact import MARK, POINTERS, Pointer, argument, pointer_path
 from stemma.store.placement import remove
@@ -18,14 +19,14 @@ from stemma.store.placement import remove
 RESULTS = Path("results")
 
 
-def let_leave(records: Records, would_make: Callable[[Path, str], bool]) -> list[str]:
+def let_leave(build: Build, records: Records, would_make: Callable[[Path, str], bool]) -> list[str]:
     """Clear results/ of what is not of the build; return the names of what went. `would_make`: whether the config would
     make a path under this expected key."""
-    run, found = standing_build.here(), standing_build.divided()
+    found = standing_build.divided()
     going = [
         (path, pointer)
         for path, pointer in found.others
-        if str(path) not in run.wanted and not would_make(path, pointer.expected) and is_kept(records, path, pointer)
+        if str(path) not in build.wanted and not would_make(path, pointer.expected) and is_kept(records, path, pointer)
     ]
     gone = {path for path, _ in going}
     staying = [item for item in found.own + found.others if item[0] not in gone]
@@ -42,9 +43,9 @@ def let_leave(records: Records, would_make: Callable[[Path, str], bool]) -> list
         remove_empty(path.parent)
     for mark in POINTERS.rglob(f"*{MARK}"):
         view = RESULTS / mark.relative_to(POINTERS).with_suffix("")
-        if str(view) not in run.wanted and not view.exists():
+        if str(view) not in build.wanted and not view.exists():
             mark.unlink(missing_ok=True)
-    standing_build.settle()
+    standing_build.settle(build)
     return sorted(str(argument(path)) for path in gone)
 
 

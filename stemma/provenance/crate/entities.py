@@ -128,9 +128,9 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
             add_connection(crate, f"#parameter/{maker.rule}/output/{maker.pointer.output}", parameter, step, main)
     for name, value in external(record)["params"].items():
         crate.append(action, "object", add_value(crate, job.rule, name, value, tool))
-    for item in job.artifacts:
-        result = data_id(crate, item)
-        add_parameter(crate, job.rule, "output", item.pointer.output, tool, result)
+    for made in job.artifacts:
+        result = data_id(crate, made)
+        add_parameter(crate, job.rule, "output", made.pointer.output, tool, result)
         crate.append(action, "result", result)
     for name, unit in USAGE.items():
         usage = {"@id": f"{job.id}/usage/{name}", "@type": "PropertyValue", "name": name, "unitCode": unit}

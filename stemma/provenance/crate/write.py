@@ -148,16 +148,30 @@ def add_run(crate: Crate, jobs: list[Job], main: str, store: Store) -> None:
     sources = [
         add_input(crate, i) for job in jobs for i in inputs_of(job.record) if i["annotations"]["kind"] == "source"
     ]
-    run = {"@id": "#run", "@type": "CreateAction", "name": "the run", "description": "every job that made what stands"}
     ended = crate.entities["./"]["datePublished"]
-    run |= {"instrument": {"@id": main}, "startTime": begun, "endTime": ended, "actionStatus": DONE}
-    run |= {"object": unique(sources)}
-    run |= {"result": [data_id(crate, item) for path, item in crate.standing.items() if path not in consumed]}
+    run: Entity = {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": "the run",
+        "description": "every job that made what stands",
+        "instrument": {"@id": main},
+        "startTime": begun,
+        "endTime": ended,
+        "actionStatus": DONE,
+        "object": unique(sources),
+        "result": [data_id(crate, item) for path, item in crate.standing.items() if path not in consumed],
+    }
     crate.entities["./"]["mentions"].insert(0, crate.add(run))
     engine = {"@id": "#engine", "@type": "SoftwareApplication", "name": "Snakemake", "url": {"@id": SNAKEMAKE}}
     version = version_of("snakemake", jobs, store)
-    organize = {"@id": "#organize", "@type": "OrganizeAction", "name": "orchestrate the run", "startTime": begun}
-    organize |= {"instrument": crate.add(engine | ({"softwareVersion": version} if version else {})), "endTime": ended}
+    organize: Entity = {
+        "@id": "#organize",
+        "@type": "OrganizeAction",
+        "name": "orchestrate the run",
+        "startTime": begun,
+        "instrument": crate.add(engine | ({"softwareVersion": version} if version else {})),
+        "endTime": ended,
+    }
     controls = [{"@id": job.id.replace("#job/", "#control/")} for job in jobs]
     crate.add(organize | {"object": controls, "result": {"@id": "#run"}})
 

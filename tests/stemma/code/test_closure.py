@@ -93,6 +93,24 @@ def test_declared_data_file_counts_and_must_exist(tmp_path):
         closure_of(Path("scripts/s/x.py"), tmp_path)
 
 
+@pytest.mark.parametrize("type_", ["tuple[str, ...]", "Final"])
+def test_declaration_with_a_type_counts_like_one_without(tmp_path, type_):
+    files = {
+        "llm/deep/c.py": f"DATA_FILES: {type_} = ('words.txt',)\nNETWORK: bool = True\n",
+        "llm/deep/words.txt": "a",
+    }
+    found = closure(tmp_path, TREE | files)
+    assert list(found.data_files) == ["llm/deep/words.txt"]
+    assert found.network
+
+
+@pytest.mark.parametrize("value", ["'words.txt'", "5", "('words.txt', 5)", "tuple(NAMES)"])
+def test_declared_data_files_that_are_no_names_are_refused(tmp_path, value):
+    files = TREE | {"llm/deep/c.py": f"DATA_FILES = {value}\n", "llm/deep/words.txt": "a"}
+    with pytest.raises(StemmaError, match=r"llm/deep/c\.py:1: DATA_FILES is "):
+        closure(tmp_path, files)
+
+
 def test_syntax_error_is_one_line_with_its_place(tmp_path):
     with pytest.raises(StemmaError, match=r"llm/deep/c.py:1: "):
         closure(tmp_path, TREE | {"llm/deep/c.py": "x = = 1\n"})

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -201,6 +202,14 @@ def test_safetensors(tmp_path):
     assert found.meaning == "tensor second (F32 [4, 5]): element 11"
     assert one.read_bytes()[found.offset] != other.read_bytes()[found.offset]
     assert one.read_bytes()[: found.offset] == other.read_bytes()[: found.offset]
+
+
+def test_safetensors_whose_header_is_no_object(tmp_path):
+    """Damaged files are a finding, also where both headers are the same."""
+    one, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    one.write_bytes(struct.pack("<Q", 2) + b"[]" + b"here")
+    other.write_bytes(struct.pack("<Q", 2) + b"[]" + b"else")
+    assert "not whole safetensors" in first_difference(one, other).meaning
 
 
 def test_difference_beyond_a_block_and_a_shorter_file(tmp_path):
