@@ -62,7 +62,7 @@ def read(config: dict) -> dict:
     family = FAMILIES[name]
     for key, value in family.needed.items():
         refuse_unless(key, nested(config, key, value), value)
-    config = family.defaults | {family.aliases.get(key, key): value for key, value in config.items()}
+    config = {**family.defaults, **{family.aliases.get(key, key): value for key, value in config.items()}}
     fields = {field: values[0] for field, values in family.computes.items()}
     try:
         fields |= {field: config.get(key) if field in DERIVED else config[key] for field, key in family.names.items()}
