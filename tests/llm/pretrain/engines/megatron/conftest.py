@@ -1,7 +1,6 @@
 """Starting ranks takes seconds each time, so that the quick tests share one run of every layout."""
 
 import pytest
-import torch
 import torch.distributed as dist
 
 from tests.llm.pretrain.engines.megatron.ranks import (
@@ -23,9 +22,7 @@ def runs(tmp_path_factory) -> dict:
     "directory", where the checkpoints are."""
     directory = tmp_path_factory.mktemp("checkpoints")
     layouts = {"torch": SINGLE, **LAYOUTS}
-    jobs = {
-        name: (layout, run_of, FOUR, STEPS, MORE, directory, torch.float32, False) for name, layout in layouts.items()
-    }
+    jobs = {name: (layout, run_of, FOUR, STEPS, MORE, directory) for name, layout in layouts.items()}
     faults = {"halved": (LAYOUTS["DP2"], halved_curve_of, FOUR, 2), "skipped": (LAYOUTS["PP2"], skipped_by, FOUR)}
     return on_ranks(jobs | faults) | {"directory": directory}
 

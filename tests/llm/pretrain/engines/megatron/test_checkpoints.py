@@ -60,7 +60,7 @@ def test_ranks_begin_at_once(name, tmp_path):
 def begun_at_once(name: str, directory: Path) -> bool:
     """Is training that goes on from a checkpoint of step 0 the one that went on without it?"""
     layout = LAYOUTS[name]
-    began = on_ranks({name: (layout, run_of, FOUR, 0, 3, directory, torch.float32, False)})[name]
+    began = on_ranks({name: (layout, run_of, FOUR, 0, 3, directory)})[name]
     run = on_ranks({name: (layout, continued_by, FOUR, directory / name_of(layout), 0, 3)})[name]
     return run.curve == began.curve and equal(run.end, began.end)
 

@@ -26,7 +26,7 @@ def work(layout, number: int, directory: str) -> None:
     from tests.llm.pretrain.engines.megatron.ranks import FOUR, run_of
 
     shim.SUBSTITUTIONS = tuple(pair for index, pair in enumerate(shim.SUBSTITUTIONS) if index != number)
-    run_of(layout, FOUR, 1, 1, torch.float32, directory)
+    run_of(layout, FOUR, 1, 1, directory)
 
 
 def test_it_is_idle_with_cuda(monkeypatch):
