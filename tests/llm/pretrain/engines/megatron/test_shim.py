@@ -22,11 +22,11 @@ if __name__ == "__main__":
 
 
 def work(layout, number: int, directory: str) -> None:
-    """A short run with a recovery point, in a rank that does without substitution `number`; -1 leaves out none."""
+    """A short run with a checkpoint, in a rank that does without substitution `number`; -1 leaves out none."""
     from tests.llm.pretrain.engines.megatron.ranks import FOUR, run_of
 
     shim.SUBSTITUTIONS = tuple(pair for index, pair in enumerate(shim.SUBSTITUTIONS) if index != number)
-    run_of(layout, FOUR, 1, 1, directory)
+    run_of(layout, FOUR, 1, 1, Path(directory))
 
 
 def test_it_is_idle_with_cuda(monkeypatch):
