@@ -8,6 +8,7 @@ archive, wanted links that point out of it, devices and pipes, truncated or dama
 """
 
 import contextlib
+import io
 import os
 import posixpath
 import stat
@@ -18,9 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from llm.collect.decompress import (
+    CHUNK,
     LIMITS,
     Limits,
     Part,
@@ -47,7 +49,7 @@ class Archive:
     label: str
     names: list[str]
     links: list[str]
-    open_raw: Callable[[str], BinaryIO]
+    open_raw: Callable[[str], IO[bytes]]
     limits: Limits
 
     def open(self, name: str) -> BufferedReader:
@@ -95,7 +97,7 @@ def open_file(
     size = path.stat().st_size
     if size == 0:
         raise InputError(f"{label}: {path} is empty; fetch it again")
-    file = stack.enter_context(path.open("rb"))
+    file: IO[bytes] = stack.enter_context(path.open("rb"))
     head = file.read(8)
     file.seek(0)
     if head == b"!<arch>\n":
@@ -117,7 +119,13 @@ def open_file(
 
 
 def open_tar(
-    file: BinaryIO, stack: contextlib.ExitStack, *, label: str, wanted: Callable[[str], bool], limits: Limits, size: int
+    file: IO[bytes],
+    stack: contextlib.ExitStack,
+    *,
+    label: str,
+    wanted: Callable[[str], bool],
+    limits: Limits,
+    size: int,
 ) -> Archive:
     file.seek(0)
     tar = stack.enter_context(contextlib.closing(tarfile.TarFile(fileobj=file)))
@@ -143,7 +151,7 @@ def open_tar(
     return Archive(label, sorted(members), sorted(links), lambda name: required(tar.extractfile(members[name])), limits)
 
 
-def check_tar_end(file: BinaryIO, offset: int, label: str) -> None:
+def check_tar_end(file: IO[bytes], offset: int, label: str) -> None:
     """tarfile takes the end of the file, and any garbage after the first member, for the end of the archive; a whole
     tar has a block of zeros there."""
     file.seek(offset)
@@ -151,14 +159,20 @@ def check_tar_end(file: BinaryIO, offset: int, label: str) -> None:
         raise InputError(f"{label}: truncated or damaged archive (no end mark after its last member); fetch it again")
 
 
-def required(file: BinaryIO | None) -> BinaryIO:
+def required(file: IO[bytes] | None) -> IO[bytes]:
     if file is None:
         raise tarfile.TarError("member without data")
     return file
 
 
 def open_zip(
-    file: BinaryIO, stack: contextlib.ExitStack, *, label: str, wanted: Callable[[str], bool], limits: Limits, size: int
+    file: IO[bytes],
+    stack: contextlib.ExitStack,
+    *,
+    label: str,
+    wanted: Callable[[str], bool],
+    limits: Limits,
+    size: int,
 ) -> Archive:
     archive = stack.enter_context(zipfile.ZipFile(file))
     members: dict[str, zipfile.ZipInfo] = {}
@@ -187,7 +201,8 @@ def open_zip(
 
 def open_directory(path: Path, label: str, limits: Limits) -> Archive:
     """A tree of the user's own. Links are not followed, names that begin with a dot are left out."""
-    names, links = [], []
+    names: list[str] = []
+    links: list[str] = []
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -199,11 +214,11 @@ def open_directory(path: Path, label: str, limits: Limits) -> Archive:
     return Archive(label, sorted(names), sorted(links), lambda name: open_path(path / name), limits)
 
 
-def open_path(path: Path) -> BinaryIO:
+def open_path(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def debian_data(file: BinaryIO, label: str, size: int, limits: Limits) -> BinaryIO:
+def debian_data(file: IO[bytes], label: str, size: int, limits: Limits) -> IO[bytes]:
     """The data.tar of a Debian package (deb(5): an `ar` archive), decompressed into a temporary file."""
     file.seek(8)
     while header := file.read(60):
@@ -220,12 +235,13 @@ def debian_data(file: BinaryIO, label: str, size: int, limits: Limits) -> Binary
         if begin + length > size:
             raise EOFError(f"{name} ends too early")
         plain = tempfile.TemporaryFile()  # noqa: SIM115 (the caller's stack closes it)
-        pour(decompressed(Part(file, begin, length), label, limits), plain, label, size, limits)
+        part = io.BufferedReader(Part(file, begin, length), CHUNK)
+        pour(decompressed(part, label, limits), plain, label, size, limits)
         return plain
     raise EOFError("no data.tar in the package")
 
 
-def is_tar(file: BinaryIO) -> bool:
+def is_tar(file: IO[bytes]) -> bool:
     """True if the first block is a tar header with a right checksum (all tars have one, not all have the magic)."""
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE or not block.strip(b"\0"):

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, Any, Protocol
 
 from fastwarc.stream_io import ZstdReader
 
@@ -34,6 +34,14 @@ DAMAGE = (
     LookupError,
     struct.error,
 )
+
+
+class Readable(Protocol):
+    """A stream of bytes that is read from its begin to its end."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def compression(head: bytes) -> str:
     return next((kind for magic, kind in magics.items() if head.startswith(magic)), "")
 
 
-def decompressed(file: BinaryIO, label: str, limits: Limits) -> BinaryIO:
+def decompressed(file: IO[bytes], label: str, limits: Limits) -> IO[bytes]:
     """`file`, decompressed if its first bytes say so, and cut off with an InputError where a bomb begins."""
     head = file.read(6)
     file.seek(0)
@@ -81,7 +89,7 @@ def decompressed(file: BinaryIO, label: str, limits: Limits) -> BinaryIO:
     return io.BufferedReader(Guarded(unpacker(kind, file), label, size, limits), CHUNK)
 
 
-def unpacker(kind: str, file: BinaryIO) -> BinaryIO:
+def unpacker(kind: str, file: IO[bytes]) -> Readable:
     """A decompressing reader. All of them raise where the data ends before its end mark."""
     match kind:
         case "gz":
@@ -93,7 +101,7 @@ def unpacker(kind: str, file: BinaryIO) -> BinaryIO:
     return ZstdReader(file)
 
 
-def checked(file: BinaryIO, label: str) -> io.BufferedReader:
+def checked(file: IO[bytes], label: str) -> io.BufferedReader:
     """`file`, its reads raising InputError where a decoder finds damage."""
     return io.BufferedReader(Checked(file, label), CHUNK)
 
@@ -101,13 +109,13 @@ def checked(file: BinaryIO, label: str) -> io.BufferedReader:
 class Checked(io.RawIOBase):
     """Passes reads on and makes a decoder's errors clear."""
 
-    def __init__(self, inner: BinaryIO, label: str) -> None:
+    def __init__(self, inner: Readable, label: str) -> None:
         self.inner, self.label = inner, label
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, buffer: Any) -> int:
         with damage_is_input_error(self.label):
             data = self.inner.read(len(buffer))
         buffer[: len(data)] = data
@@ -121,13 +129,13 @@ class Checked(io.RawIOBase):
 class Guarded(io.RawIOBase):
     """A decompressing stream that counts what comes out of it and checks the limits."""
 
-    def __init__(self, inner: BinaryIO, label: str, size: int, limits: Limits) -> None:
+    def __init__(self, inner: Readable, label: str, size: int, limits: Limits) -> None:
         self.inner, self.label, self.size, self.limits, self.total = inner, label, size, limits, 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, buffer: Any) -> int:
         data = self.inner.read(len(buffer))
         buffer[: len(data)] = data
         self.total += len(data)
@@ -139,7 +147,7 @@ class Guarded(io.RawIOBase):
         super().close()
 
 
-def pour(source: BinaryIO, target: BinaryIO, label: str, size: int, limits: Limits) -> None:
+def pour(source: IO[bytes], target: IO[bytes], label: str, size: int, limits: Limits) -> None:
     """Copy all of `source`, which came from `size` packed bytes, into `target`, within the limits."""
     total = 0
     while chunk := source.read(CHUNK):
@@ -152,7 +160,7 @@ def pour(source: BinaryIO, target: BinaryIO, label: str, size: int, limits: Limi
 class Part(io.RawIOBase):
     """Bytes [begin, begin + length) of a file, read as a file."""
 
-    def __init__(self, file: BinaryIO, begin: int, length: int) -> None:
+    def __init__(self, file: IO[bytes], begin: int, length: int) -> None:
         self.file, self.begin, self.length, self.position = file, begin, length, 0
 
     def readable(self) -> bool:
@@ -165,7 +173,7 @@ class Part(io.RawIOBase):
         self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.length}[whence]
         return self.position
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, buffer: Any) -> int:
         self.file.seek(self.begin + self.position)
         data = self.file.read(min(len(buffer), max(0, self.length - self.position)))
         buffer[: len(data)] = data

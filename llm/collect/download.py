@@ -1,6 +1,7 @@
 """Download one URL (http, https, file) into a file, with every failure as one clear line. Checks no digest."""
 
 import base64
+import email.message
 import email.utils
 import http.client
 import netrc
@@ -27,6 +28,7 @@ LONGEST_PAUSE_S = 300
 PARTIAL_CONTENT, RANGE_REFUSED = 206, 416
 USER_AGENT = "stemma-fetch (resumes; two connections at most)"
 CHUNK = 1 << 18
+Answer = http.client.HTTPResponse | urllib.error.HTTPError  # an error is one too: it has a status and a body
 
 
 def fetch_url(url: str, archive: Path) -> str:
@@ -82,19 +84,19 @@ def attempt(url: str, part: Partial, *, label: str, context: ssl.SSLContext | No
     return ""
 
 
-def validator_of(headers: http.client.HTTPMessage) -> str:
+def validator_of(headers: email.message.Message) -> str:
     """What names a version for If-Range: a strong ETag, else the date of the last change, else ''."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
-def starts_at(headers: http.client.HTTPMessage) -> int:
+def starts_at(headers: email.message.Message) -> int:
     """The first byte of a partial answer, -1 if it does not say."""
     found = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
     return int(found[1]) if found else -1
 
 
-def copy(answer: http.client.HTTPResponse, file: BinaryIO, *, label: str, copied: int, expected: int | None) -> str:
+def copy(answer: Answer, file: BinaryIO, *, label: str, copied: int, expected: int | None) -> str:
     """Append the answer to `file`. Returns how the connection broke, '' if it did not."""
     shown = time.monotonic()
     of = f" of {expected / 1e6:.1f}" if expected else ""
@@ -114,7 +116,7 @@ def copy(answer: http.client.HTTPResponse, file: BinaryIO, *, label: str, copied
 
 def open_url(
     url: str, *, context: ssl.SSLContext | None, accept: str = "*/*", begin: int = 0, validator: str = ""
-) -> http.client.HTTPResponse:
+) -> Answer:
     """Open `url` (from byte `begin` on, if it is still the version `validator`), trying again when the server is busy
     or does not answer in time, after the time that it asks for. InputError in one line."""
     bare, authorization = split_credentials(url)
@@ -154,7 +156,7 @@ def open_url(
     raise InputError(f"{redact(url)}: cannot be reached ({reason}); check the network (or its proxy) and run again")
 
 
-def retry_after(headers: http.client.HTTPMessage) -> float:
+def retry_after(headers: email.message.Message) -> float:
     """Seconds that a busy server asks to wait (a number, or a date); 0 if it does not say."""
     value = headers.get("Retry-After", "").strip()
     if value.isdigit():

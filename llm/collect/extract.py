@@ -128,7 +128,8 @@ class Collector:
         self.include = recipe.include or format.include
         self.wanted = chooser(self.include, recipe.exclude, label=label)
         self.inner = chooser(recipe.archives or format.archives, recipe.exclude, label=label)
-        self.members, self.there, self.sample, self.problem = 0, 0, [], ""
+        self.members, self.there, self.problem = 0, 0, ""
+        self.sample: list[str] = []
 
     def take(self, archive: Archive, turn: tuple[int, int], prefix: str = "", *, single: bool = False) -> None:
         """An archive's documents whose turn it is. `single`: it is one plain file, whose suffix does not matter if the

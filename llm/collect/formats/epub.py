@@ -6,24 +6,22 @@ counted and skipped. Shows no pictures, follows no links.
 """
 
 import posixpath
-import re
 import urllib.parse
 from collections.abc import Iterator
 
 from lxml import etree
-from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
 from llm.collect.archive import Archive, TooLargeError
 from llm.collect.decode import decode
 from llm.collect.documents import Document, Report
+from llm.collect.formats.html_text import whole_text
 from llm.collect.formats.plain_text import parts, without_gutenberg
 from llm.errors import InputError
 
 INCLUDE = ["**/META-INF/container.xml"]
 CHAPTER = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 LEGAL = ["script", "style", "nav", ".pg-boilerplate", "#pg-header", "#pg-footer", ".pgheader"]
-OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
@@ -86,11 +84,11 @@ def chapter_text(archive: Archive, name: str, report: Report) -> str:
     except TooLargeError:
         report.skipped["too large"] += 1
         return ""
-    for selector in LEGAL if tree.body is not None else []:
-        for node in tree.body.query_selector_all(selector):
-            node.decompose()
-    text = extract_plain_text(tree, main_content=False, **OPTIONS)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    if tree.body is not None:
+        for selector in LEGAL:
+            for node in tree.body.query_selector_all(selector):
+                node.decompose()
+    return whole_text(tree)
 
 
 def xml(archive: Archive, name: str) -> etree._Element | None:

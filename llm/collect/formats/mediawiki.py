@@ -67,13 +67,17 @@ def pages(file: BufferedReader, where: str, limit: int, report: Report) -> Itera
 
 def fields_of(page: Iterator[bytes], limit: int) -> dict[str, str] | None:
     """The text of each of a page's elements, of those of one name the last. None if one of them is too large."""
-    parser, fields, size = ElementTree.XMLPullParser(("end",)), {}, 0
+    parser: ElementTree.XMLPullParser = ElementTree.XMLPullParser(("end",))
+    fields: dict[str, str] = {}
+    size = 0
     for piece in page:
         size += len(piece)
         if size > limit:
             return None
         parser.feed(piece)
-        for _, element in parser.read_events():
+        for event in parser.read_events():
+            element = event[-1]
+            assert isinstance(element, ElementTree.Element)
             fields[element.tag] = element.text or ""
             if element.tag == "revision":
                 element.clear()  # a dump of all revisions has thousands in a page

@@ -62,8 +62,10 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
         language = language_of(name, text)
         if language == "Jupyter":
             text = notebook(text)
-        reason = "unknown language" if language is None else unwanted(text)
-        if reason:
+        if language is None:
+            report.skipped["unknown language"] += 1
+            continue
+        if reason := unwanted(text):
             report.skipped[reason] += 1
             continue
         report.languages[language] += 1

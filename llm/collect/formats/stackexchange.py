@@ -14,17 +14,17 @@ from io import BufferedReader
 from pathlib import Path
 
 from lxml import etree
-from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
 from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
+from llm.collect.formats.html_text import whole_text
 from llm.collect.formats.records import empty_elements
 
 INCLUDE = ["**/Posts.xml", "**/Posts.xml.{gz,bz2,xz,zst}"]
-OPTIONS = {"links": False, "alt_texts": False, "form_fields": False, "noscript": False, "preserve_formatting": True}
 LICENSES = [("2018-05-02", "CC-BY-SA-4.0"), ("2011-04-08", "CC-BY-SA-3.0"), ("", "CC-BY-SA-2.5")]  # since
 QUESTION, ANSWER = "1", "2"
+NUMBER = re.compile("[0-9]{1,18}")  # what the database holds as one
 TABLES = """
     CREATE TABLE questions (id INTEGER PRIMARY KEY, title TEXT, tags TEXT, body TEXT, license TEXT);
     CREATE TABLE answers (id INTEGER PRIMARY KEY, question INTEGER, score INTEGER, body TEXT, license TEXT);
@@ -60,25 +60,25 @@ def load(file: BufferedReader, posts: sqlite3.Connection, where: str, limit: int
         except etree.XMLSyntaxError as error:
             report.broken("broken row", f"{where}: a row is not well-formed XML ({error.msg})")
             continue
-        store(row.attrib, posts, report)
+        store({str(name): str(value) for name, value in row.attrib.items()}, posts, report)
     posts.execute("CREATE INDEX by_question ON answers (question, score DESC, id)")
 
 
 def store(row: dict[str, str], posts: sqlite3.Connection, report: Report) -> None:
     number, kind, body = row.get("Id", ""), row.get("PostTypeId", ""), row.get("Body", "")
-    if not number.isdigit() or (kind == ANSWER and not row.get("ParentId", "").isdigit()):
+    if not NUMBER.fullmatch(number) or (kind == ANSWER and not NUMBER.fullmatch(row.get("ParentId", ""))):
         report.skipped["post without a number"] += 1
         return
     license = row.get("ContentLicense") or ""
     license = license.replace(" ", "-") if license else dated(row.get("CreationDate", ""))
     if kind == QUESTION:
-        values = (int(number), row.get("Title", ""), row.get("Tags", ""), body, license)
-        done = posts.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, ?)", values)
+        question = (int(number), row.get("Title", ""), row.get("Tags", ""), body, license)
+        done = posts.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, ?)", question)
     elif kind == ANSWER:
         score = row.get("Score", "0")
-        score = int(score) if re.fullmatch(r"-?\d{1,9}", score) else 0
-        values = (int(number), int(row["ParentId"]), score, body, license)
-        done = posts.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", values)
+        votes = int(score) if re.fullmatch(r"-?\d{1,9}", score) else 0
+        answer = (int(number), int(row["ParentId"]), votes, body, license)
+        done = posts.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", answer)
     else:
         report.skipped["neither question nor answer"] += 1
         return
@@ -111,5 +111,4 @@ def text_of(body: str) -> str:
     """A post's HTML as text, its code blocks between fences."""
     body = re.sub(r"<pre\b[^<>]*+>\s*+<code\b[^<>]*+>", "<pre>```\n", body)
     body = re.sub(r"\n?</code>\s*+</pre>", "\n```</pre>", body)
-    text = extract_plain_text(HTMLTree.parse(body), main_content=False, **OPTIONS)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return whole_text(HTMLTree.parse(body))

@@ -17,6 +17,7 @@ from fastwarc.warc import WarcRecord
 
 from llm.collect.archive import Archive
 from llm.collect.decode import decode
+from llm.collect.decompress import Readable
 from llm.collect.documents import Document, Report
 from llm.collect.formats.html import Page, extract
 from llm.errors import InputError
@@ -100,7 +101,7 @@ def content(body: bytes, encoding: str) -> bytes:
     return body
 
 
-def read(reader: BinaryIO) -> bytes:
+def read(reader: Readable) -> bytes:
     """All that a reader gives, at most about LARGEST bytes and a piece."""
     data = bytearray()
     while len(data) <= LARGEST and (piece := reader.read(1 << 16)):
@@ -117,7 +118,7 @@ def records(file: BinaryIO, label: str, report: Report) -> Iterator[bytes]:
     while window.skip_blank_lines():
         header = window.header()
         length = LENGTH.search(header) if header else None
-        if length is None:
+        if header is None or length is None:
             report.skipped["broken record"] += 1
             window.seek_record(1)
             continue
@@ -181,7 +182,9 @@ class Window:
     def skip_blank_lines(self) -> bool:
         """Go to the next byte that is no line end. False if there is none."""
         while True:
-            self.drop(LINE_ENDS.match(self.data).end())
+            blank = LINE_ENDS.match(self.data)
+            assert blank is not None
+            self.drop(blank.end())
             if self.data:
                 return True
             if not self.fill(1):

@@ -31,6 +31,7 @@ def branches(text: str, known: Container[str]) -> dict[int, tuple[int, int]]:
     position = 0
     while position < len(text):
         match = BRANCH.match(text, position)
+        assert match is not None  # it matches anything
         position = match.end()
         name = match[1]
         if name == "else" and open_:

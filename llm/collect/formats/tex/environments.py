@@ -30,13 +30,14 @@ def begin(tex: "Scanner", command: str) -> None:
     name = match[1]
     base = name.removesuffix("*")
     environment = tex.environments.get(name) or tex.environments.get(base)
-    kind = environment.kind if isinstance(environment, Environment) else ""
+    known = environment if isinstance(environment, Environment) else None
+    kind = known.kind if known else ""
     if name == "document":
         tex.start_document()
     elif kind == "math":
         formulas.environment(tex, name)
-    elif kind == "verbatim":
-        verbatim(tex, name, environment.arguments)
+    elif known and kind == "verbatim":
+        verbatim(tex, name, known.arguments)
     elif kind == "dropped":
         drop(tex, name)
     else:

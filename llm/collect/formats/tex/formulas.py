@@ -55,6 +55,7 @@ def dollar(tex: "Scanner", position: int, double: bool) -> int:
     text = source.text
     while True:
         match = INSIDE.match(text, position)
+        assert match is not None  # it matches anything
         position = match.end()
         found, brace, blank = match.groups()
         if found:
@@ -91,6 +92,7 @@ def environment(tex: "Scanner", name: str) -> None:
         tex.source = tex.outer.pop()
     source = tex.source
     found = source.ahead(ending)
+    assert found is not None  # it was looked for above
     begin, end = found
     content = "".join([*pieces, source.text[source.position : begin]])
     for macro, body in tex.labelling.items():

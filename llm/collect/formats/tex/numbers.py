@@ -88,7 +88,8 @@ class Numbers:
                 self.label(label)
         if not (rows or name in ("equation", "multline", "dmath")):
             return
-        before, depth, labels, tag, numbered = self.current, 0, [], None, True
+        before, depth, tag, numbered = self.current, 0, None, True
+        labels: list[str] = []
         for match in ROW_TOKEN.finditer(content):
             begin, end, row, label, unnumbered, given = match.groups()
             depth += bool(begin) - bool(end)

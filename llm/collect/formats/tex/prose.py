@@ -221,7 +221,9 @@ def inputted(tex: "Scanner", name: str) -> None:
 def row_end(tex: "Scanner") -> None:
     r"""After \\."""
     source = tex.source
-    source.position = ROW_END.match(source.text, source.position).end()
+    match = ROW_END.match(source.text, source.position)
+    assert match is not None  # it matches anything
+    source.position = match.end()
     tables = tex.state.tables
     tex.out.append("\n" if not tables else ROW if tables == 1 else " ")
 

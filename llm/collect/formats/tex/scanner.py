@@ -115,7 +115,8 @@ class Scanner:
         self.learning = False
 
     def start(self, text: str) -> None:
-        self.source, self.outer = Source(text, self.piece), []
+        self.source = Source(text, self.piece)
+        self.outer: list[Source] = []
         self.preamble = self.notes = False
         self.out: list[str] = []
         self.kept: list[str | Callable[[], str]] = []
@@ -130,6 +131,7 @@ class Scanner:
         while True:
             source, out = self.source, self.out
             match = source.piece(source.text, source.position)
+            assert match is not None  # it matches anything
             plain, name, char, symbol = match.groups()
             source.position = match.end()
             if plain:
@@ -185,8 +187,9 @@ class Scanner:
         """A comment takes the end of its line with it, and the blanks that begin the next one. Where a blank stands
         before it, the line's end is as good as that blank."""
         source = self.source
-        end = COMMENT.match(source.text, source.position).end()
-        source.position = end
+        match = COMMENT.match(source.text, source.position)
+        assert match is not None  # it matches anything
+        source.position = end = match.end()
         if source.text.startswith("\n", end) or (before[-1:] in (" ", "\t") and before.strip(" \t")[-1:] != "\n"):
             self.out.append("\n")
 

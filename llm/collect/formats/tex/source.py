@@ -50,6 +50,7 @@ def closings(text: str) -> dict[int, int]:
     scan = _BRACKET.match
     while position < size:
         match = scan(text, position)
+        assert match is not None  # it matches anything
         position = match.end()
         char = match[1]
         if char == "{" or char == "[":
@@ -114,7 +115,9 @@ class Source:
 
     def _span(self, pattern: re.Pattern[str]) -> tuple[int, int] | None:
         match = pattern.match(self.text, self.position)
-        end = self.closing(match.end() - 1) if match else None
+        if match is None:
+            return None
+        end = self.closing(match.end() - 1)
         return None if end is None else (match.end(), end)
 
     def read_group(self) -> str | None:

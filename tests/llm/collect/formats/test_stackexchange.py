@@ -72,11 +72,13 @@ def test_odd_posts_are_counted() -> None:
     report = Report()
     data = posts(
         row(1, 1, "q", Title="t"), row(1, 1, "again", Title="t"), row(2, 2, "lost", ParentId=99),
-        row(3, 2, "no parent"), row("x", 1, "no number"), row(4, 5, "wiki"), row(6, 2, "a", ParentId=1, Score="many"),
+        row(3, 2, "no parent"), row("x", 1, "no number"), row("²", 1, "none to compute with"),
+        row("9" * 30, 1, "none that a database holds"), row(7, 2, "nor this", ParentId="9" * 30),
+        row(4, 5, "wiki"), row(6, 2, "a", ParentId=1, Score="many"),
     )  # fmt: skip
     assert [document.text for document in read(data, report)] == ["t\n\nq\n\nAnswer:\n\na"]
     assert report.skipped == {
-        "number used twice": 1, "answer without its question": 1, "post without a number": 2,
+        "number used twice": 1, "answer without its question": 1, "post without a number": 5,
         "neither question nor answer": 1,
     }  # fmt: skip
 
