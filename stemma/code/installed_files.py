@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from stemma.base.errors import reason
 from stemma.code.distributions import normal
 
 HASHES = ("sha256", "sha384", "sha512")
@@ -72,6 +73,6 @@ def compare(file: Path, digest: str) -> str | None:
             while chunk := source.read(CHUNK):
                 found.update(chunk)
     except OSError as error:
-        return f"cannot be read ({error.strerror.lower()})"
+        return f"cannot be read ({reason(error)})"
     made = base64.urlsafe_b64encode(found.digest()).rstrip(b"=").decode()
     return None if made == wanted.rstrip("=") else "was changed since it was installed"
