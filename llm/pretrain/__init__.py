@@ -1,4 +1,4 @@
-"""Stage 5: segments of training that survive kills and resume to the bit, with their data, schedule and checkpoints.
+"""Stage 5: trains in segments that survive kills and resume to the bit, with data, schedule and checkpoints.
 
 scripts/pretrain/ calls it. Tests: tests/llm/pretrain/.
 """

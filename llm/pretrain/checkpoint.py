@@ -1,10 +1,10 @@
-"""A checkpoint directory: weights (fp32), optimizer state, state.json. Bytes depend on their content only.
+"""Reads and writes checkpoint directories: weights (fp32), optimizer state, state.json. Bytes depend on content only.
 
     model.safetensors  optimizer.safetensors            where one rank held whole tensors: one process, DDP
-    model-00001-of-00004.safetensors ... model.index.json           else a file for each rank, and what lies in which
+    model-00001-of-00004.safetensors ... model.index.json           otherwise a file for each rank, and an index of them
 
 Any layout's checkpoint loads into any other. A checkpoint belongs to one architecture, whose digest it states. What it
-descends from is the engine's to record.
+descends from is recorded by the build engine.
 """
 
 import json
@@ -30,11 +30,11 @@ class Snapshot:
 
     @classmethod
     def of(cls, engine: Engine) -> "Snapshot":
-        """The engine's own tensors: written before the next step, or else by way of `copy`."""
+        """Take the engine's own tensors, which must be written, or copied by `copy`, before the next step."""
         return cls(engine.weights(), engine.optimizer_state())
 
     def copy(self) -> "Snapshot":
-        """In the CPU's memory, where later steps do not change it."""
+        """Copy the pieces to the CPU's memory, where later steps do not change them."""
         return Snapshot(*([copied(piece) for piece in pieces] for pieces in (self.weights, self.optimizer_state)))
 
 
@@ -43,8 +43,8 @@ def copied(piece: Piece) -> Piece:
 
 
 def save_checkpoint(directory: Path, snapshot: Snapshot, state: dict, ranks: Ranks) -> None:
-    """All ranks call it on the same directory, which is there. When it returns, everything is written. InputError on
-    every rank if one could not write its part, OSError on the rank that could not."""
+    """Write a checkpoint; all ranks call it on the same, existing directory. When it returns, everything is written. If
+    a rank could not write its part it raises OSError, the others InputError."""
     fault = None
     for stem, pieces in (("model", snapshot.weights), ("optimizer", snapshot.optimizer_state)):
         holding = ranks.gather((bool(pieces), all(piece.whole for piece in pieces)))
@@ -70,7 +70,7 @@ def save_checkpoint(directory: Path, snapshot: Snapshot, state: dict, ranks: Ran
 
 
 def written(path: Path, value: dict) -> OSError | None:
-    """Writes JSON; what the file system refuses is returned, for the other ranks wait to hear of it."""
+    """Write JSON; an error of the file system is returned, not raised, since the other ranks wait to hear of it."""
     try:
         write_json(path, value)
     except OSError as error:
@@ -79,8 +79,8 @@ def written(path: Path, value: dict) -> OSError | None:
 
 
 def load_checkpoint(directory: Path, engine: Engine, config: str, ranks: Ranks) -> dict:
-    """Verifies, fills the engine, and returns state.json's content. `config`: the architecture's digest. InputError if
-    a file is missing or damaged, or belongs to another model or optimizer."""
+    """Verify a checkpoint, fill the engine, and return state.json's content. `config`: the architecture's digest.
+    Raises InputError if a file is missing or damaged, or belongs to another model or optimizer."""
     faults = list(filter(None, ranks.gather(fault_of(directory, ranks))))
     if faults:
         raise InputError(f"{faults[0]}; build the checkpoint again")
@@ -102,7 +102,7 @@ def read_state(directory: Path) -> dict:
 
 
 def fault_of(directory: Path, ranks: Ranks) -> str | None:
-    """What is wrong with this rank's share of the files that manifest.json lists; without one nothing is known."""
+    """Return what is wrong with this rank's share of the files that manifest.json lists; None without a manifest."""
     try:
         listed = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"]
     except FileNotFoundError:
@@ -117,7 +117,7 @@ def fault_of(directory: Path, ranks: Ranks) -> str | None:
 
 
 def manifest_of(directory: Path, ranks: Ranks) -> dict:
-    """Path, size and sha256 of every file in it, as the engine's manifest.json has them. The ranks share the work."""
+    """Return path, size and sha256 of every file in a directory, as in a manifest.json. The ranks share the work."""
     files = sorted(path for path in directory.iterdir() if path.name != MANIFEST)
     mine = [
         {"path": path.name, "size": path.stat().st_size, "sha256": sha256_of(path)}

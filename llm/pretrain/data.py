@@ -1,4 +1,4 @@
-"""Batches of token windows. Which tokens a step sees is a function of (seed, step) alone: no state, no epoch counter.
+"""Makes batches of token windows. The tokens of a step are a function of (seed, step): there is no state to restore.
 
 The plan's documents, end to end, are one virtual stream of tokens (nothing is copied, shards stay memory-mapped). It is
 cut into windows of T tokens, and the windows are shuffled, so that a long document does not fill a batch and any part
@@ -17,8 +17,8 @@ from llm.tokenize.indexed import IndexedTokens, check_ids
 
 
 class TokenStream:
-    """`rows(...)` -> int64 [B, T + 1]: inputs are [:, :-1], targets [:, 1:]. `tokens` in one epoch. vocab_size: of the
-    model that is to read them."""
+    """The training tokens of a plan. `rows(...)` returns int64 [B, T + 1]: inputs are [:, :-1], targets [:, 1:].
+    `tokens`: their number in one epoch. vocab_size: of the model that reads them."""
 
     def __init__(self, tokens_dir: Path, plan: Path, context_length: int, vocab_size: int, seed: int = 0) -> None:
         table = pl.read_parquet(plan)
@@ -40,7 +40,7 @@ class TokenStream:
         self.context_length = context_length
         self.seed = seed
         self.tokens = int(self.length.sum())
-        # The last window needs one more token, its last target.
+        # The last window needs one more token: its last target.
         self.windows = (self.tokens - 1) // context_length
         if self.windows < 1:
             raise InputError(
@@ -50,14 +50,14 @@ class TokenStream:
         self.epoch: tuple[int, np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def rows(self, begin: int, first: int, count: int) -> torch.Tensor:
-        """The windows begin + first ... begin + first + count - 1 of the shuffled, endless stream. InputError if one
-        has an id that is none of the vocabulary."""
+        """Return windows begin + first ... begin + first + count - 1 of the shuffled, endless stream, int64 [count, T +
+        1]. Raises InputError for an id outside the vocabulary."""
         tokens_BT = np.stack([self.window(begin + first + row) for row in range(count)]).astype(np.int64)
         check_ids(tokens_BT, self.vocab_size, self.tokens_dir)
         return torch.from_numpy(tokens_BT)
 
     def window(self, index: int) -> np.ndarray:
-        """T + 1 tokens, wherever their documents lie."""
+        """Return the T + 1 tokens of a window, from as many documents as it crosses."""
         epoch, within = divmod(index, self.windows)
         order, ends, permutation = self.epoch_order(epoch)
         begin = int(permutation[within]) * self.context_length
@@ -74,14 +74,14 @@ class TokenStream:
         return np.concatenate(pieces)
 
     def epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of one epoch: the plan's rows in order, where each ends in the stream, and the shuffled windows. The latest
-        epoch is kept; it is recomputed, not advanced, so that any step can be asked for first."""
+        """Return, for one epoch, the plan's rows in order, where each ends in the stream, and the shuffled windows. The
+        latest epoch is cached; an epoch is computed from its number, so that any step can be asked for first."""
         kept = self.epoch
         if kept is None or kept[0] != epoch:
             generator = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-            # The plan is itself a seeded order; only repeats need another.
+            # The plan is itself in a seeded order; only later epochs need another.
             order = generator.permutation(len(self.length)) if epoch else np.arange(len(self.length))
             found = (epoch, order, np.cumsum(self.length[order]), generator.permutation(self.windows))
-            self.epoch = found  # at once: rows may be made by two threads
+            self.epoch = found  # in one assignment: two threads may make rows
             return found[1:]
         return kept[1:]

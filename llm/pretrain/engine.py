@@ -1,6 +1,6 @@
-"""What a training engine is. The loop, its guards and its checkpoints know no more of one than this.
+"""The interface of a training engine: all that the loop, its guards and its checkpoints know of one.
 
-An engine holds one rank's share of a model and of its optimizer. What it returns is the same on every rank, so that all
+An engine holds one rank's share of a model and of its optimizer. What it returns is equal on every rank, so that all
 ranks take the same decisions; every method is called by all ranks in the same order.
 """
 
@@ -14,7 +14,7 @@ Rows = Callable[[int, int], torch.Tensor]
 """rows(first, count): rows first ... first + count - 1 of this step's global batch, int64 [count, T + 1]."""
 
 Read = Callable[[str, tuple[slice, ...] | None], torch.Tensor | None]
-"""read(name, where): a stored tensor or the part of it that `where` cuts out, None if there is none of this name."""
+"""read(name, where): a stored tensor, or the part of it that `where` cuts out; None if there is none of this name."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Piece:
 
     @property
     def where(self) -> tuple[slice, ...] | None:
-        """What a `Read` takes to give this part."""
+        """The argument with which a `Read` returns this part."""
         if self.whole:
             return None
         return tuple(slice(start, start + size) for start, size in zip(self.offset, self.tensor.shape, strict=True))
@@ -49,24 +49,27 @@ class Engine(Protocol):
     world_size: int
 
     def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
-        """Loss (cross-entropy, nats per token, mean over the whole global batch) and the gradient's norm before
-        clipping. Gradients are kept until `update` or `skip`; neither value need be finite."""
+        """Compute the gradients of a step. Return the loss (cross-entropy, nats per token, mean over the whole global
+        batch) and the gradient's norm before clipping; neither need be finite. Gradients are kept until `update` or
+        `skip`."""
 
     def update(self, factor: float, norm: float) -> None:
-        """Clips by the norm given, moves the weights with `factor` times the peak rates, drops the gradients."""
+        """Clip by the given norm, update the weights with `factor` times the peak rates, drop the gradients."""
 
     def skip(self) -> None:
-        """Drops the gradients; weights and optimizer stay as they are."""
+        """Drop the gradients; weights and optimizer stay as they are."""
 
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
-        """-ln p of every target of int64 [B, T + 1], fp32 [B * T] on every rank; all ranks give the same tokens."""
+        """Return -ln p of every target of int64 [B, T + 1], fp32 [B * T], on every rank; all ranks pass the same
+        tokens."""
 
     def weights(self) -> list[Piece]:
-        """This rank's share of the weights (fp32): every element of the whole is on exactly one rank."""
+        """Return this rank's share of the weights (fp32): every element of the whole is on exactly one rank."""
 
     def optimizer_state(self) -> list[Piece]:
-        """The same of the optimizer's state: all that the next step depends on but weights, schedule and data."""
+        """Return this rank's share of the optimizer's state: all that the next step needs except weights, schedule,
+        data."""
 
     def load(self, weights: Read, optimizer_state: Read, origin: str) -> None:
-        """Fills weights and optimizer from a checkpoint of any layout. InputError, naming `origin`, if it is of
-        another model or optimizer."""
+        """Fill weights and optimizer from a checkpoint of any layout. Raises InputError, naming `origin`, if it belongs
+        to another model or optimizer."""

@@ -1,4 +1,4 @@
-"""Validation in bits per byte: comparable between tokenizers, unlike loss per token.
+"""Measures validation loss in bits per byte, which is comparable between tokenizers, unlike loss per token.
 
 bits per byte = sum over all tokens, each document's [EOS] included, of -log2 p(token | up to T tokens before it),
 divided by the utf-8 bytes of the text. Every token is predicted once, in windows that do not overlap, so a token sees
@@ -19,11 +19,11 @@ from llm.tokenize.indexed import IndexedTokens, check_ids
 
 WINDOWS_PER_BATCH = 32
 Losses = Callable[[torch.Tensor], torch.Tensor]
-"""int64 [B, T + 1] -> -ln p of every target, fp32 [B * T]."""
+"""losses(tokens): -ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
 
 
 def bits_per_byte(losses: Losses, config: ModelConfig, validation: "ValidationSet", limit: int | None) -> dict:
-    """{"bpb", "by_domain": {domain: bpb}, "tokens": evaluated}; `limit` is the number of tokens per source or None."""
+    """Return {"bpb", "by_domain": {domain: bpb}, "tokens": evaluated}; `limit`: tokens per source, or None for all."""
     bits: dict[str, float] = {}
     size: dict[str, int] = {}
     evaluated = 0
@@ -43,7 +43,8 @@ def bits_per_byte(losses: Losses, config: ModelConfig, validation: "ValidationSe
 
 
 def window_losses(losses: Losses, windows: list[np.ndarray]) -> tuple[float, int]:
-    """Sum of -ln p over the targets of `windows` (T + 1 tokens each, shorter ones come last) and their number."""
+    """Return the sum of -ln p over the targets of `windows` (T + 1 tokens each, shorter ones last), and their
+    number."""
     nats, tokens = 0.0, 0
     full = [window for window in windows if len(window) == len(windows[0])]
     batches = [full[start : start + WINDOWS_PER_BATCH] for start in range(0, len(full), WINDOWS_PER_BATCH)]
@@ -75,8 +76,8 @@ class ValidationSet:
             )
 
     def windows(self, source: str, context_length: int, eos: int, limit: int | None) -> list[np.ndarray]:
-        """Pieces of T + 1 tokens (the last may be shorter) that predict every token of the source once, the first from
-        an [EOS]. With a limit, evenly spaced whole windows of about that many tokens."""
+        """Return pieces of T + 1 tokens (the last may be shorter) that predict every token of the source once, the
+        first from an [EOS]. With a limit, evenly spaced whole windows of about that many tokens."""
         stream = np.concatenate(([eos], self.tokens[source])).astype(np.int64)
         starts = np.arange(0, len(stream) - 1, context_length)
         wanted = len(starts) if limit is None else max(1, min(len(starts), limit // context_length))

@@ -1,5 +1,5 @@
-"""Which steps are not taken, and when training goes back: decided from losses and gradient norms alone, which are equal
-on all ranks, so that all of them decide alike and a run that was killed decides again as it did.
+"""Decides which steps are skipped and when training rolls back, from losses and gradient norms alone. These are equal
+on all ranks, so that all decide alike, and a run that was killed decides again as it did.
 
 A step is skipped if its loss or gradient norm is not finite, or exceeds mean + 6 sigma of the accepted steps of a
 window (as OLMo-core's SkipStepOptimizer). Skipped steps, and accepted ones whose loss exceeds what was normal at the
@@ -32,7 +32,7 @@ class GuardSettings:
 
 @dataclass
 class Guard:
-    """The state of one segment's guard; to_json and from_json keep it with a recovery point.
+    """The state of one segment's guard; to_json and from_json save it with a recovery point.
 
     accepted: [loss, gradient norm] of the window. strikes: steps in a row. left_out: steps whose batches are not used.
     golden: the step to go back to, and the highest loss that was normal there (None: unknown). pending: the same of a
@@ -49,7 +49,7 @@ class Guard:
     events: list[dict] = field(default_factory=list)
 
     def judge(self, step: int, loss: float, norm: float) -> str | None:
-        """Why this step is to be skipped, None if it is to be taken; counts it either way."""
+        """Return why this step is to be skipped, None if it is to be taken; it is counted either way."""
         reason = self.fault(loss, norm)
         if reason is None:
             self.accepted = [*self.accepted, [loss, norm]][-self.settings.window :]
@@ -75,7 +75,7 @@ class Guard:
         return None
 
     def limit(self, column: int) -> float | None:
-        """mean + sigmas * standard deviation of the window; None while it is less than half full."""
+        """Return mean + sigmas * standard deviation of the window; None while it is less than half full."""
         found = [values[column] for values in self.accepted]
         if len(found) < self.settings.window / 2:
             return None
@@ -83,16 +83,17 @@ class Guard:
         return mean + self.settings.sigmas * math.sqrt(math.fsum((value - mean) ** 2 for value in found) / len(found))
 
     def saved(self, step: int) -> None:
-        """A recovery point of this step is about to be written, with this state."""
+        """Note that a recovery point of this step is about to be written, with this state."""
         if self.pending is None and self.strikes == 0:
             self.pending = [step, self.limit(0)]
 
     def wants_rollback(self, last: bool) -> bool:
-        """After the step that was judged last; `last` of the segment: its end should not rest on doubtful steps."""
+        """Should training roll back after the step that was judged last? `last` of the segment: then fewer strikes
+        suffice, as its end should not rest on doubtful steps."""
         return self.strikes >= (min(2, self.settings.patience) if last else self.settings.patience)
 
     def rolled_back(self, step: int, kept: "Guard") -> "Guard":
-        """The state to go on with after the return from `step` to the golden point, whose own state was `kept`."""
+        """Return the state after rolling back from `step` to the golden point, whose own state was `kept`."""
         golden = self.golden[0]
         first = max(golden + 1, step - self.strikes + 1 - self.settings.patience)
         left_out = sorted({*self.left_out, *range(first, step + 1)})
@@ -108,7 +109,7 @@ class Guard:
         )
 
     def refuse_more(self, step: int, start: int, loss: float, norm: float) -> None:
-        """InputError if no rollback is left."""
+        """Raise InputError if no rollback is left."""
         if self.rollbacks >= self.settings.max_rollbacks:
             raise diverged(step, start, loss, norm, f" after {self.rollbacks} rollbacks")
 
@@ -121,7 +122,7 @@ class Guard:
 
 
 def values(loss: float, norm: float) -> dict:
-    """As JSON has them: null is what is not finite."""
+    """Return loss and norm for JSON: null if not finite."""
     return {name: value if math.isfinite(value) else None for name, value in (("loss", loss), ("grad_norm", norm))}
 
 

@@ -1,4 +1,4 @@
-"""Output layer and cross-entropy as one operation that never holds all logits, with the gradient in the forward.
+"""Computes output layer and cross-entropy in one operation that never holds all logits, with its gradient.
 
 Legend: M positions (batch times tokens), C positions of a chunk, D d_model, V vocabulary.
 The idea is Liger's and Apple's Cut Cross-Entropy's (Wijmans et al. 2024): since the loss is the last thing computed,
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-CHUNK = 256  # positions: what fits a CPU's cache; a GPU gets more at once to be busy
+CHUNK = 256  # positions: what fits a CPU's cache; a GPU needs more at once to be busy
 CUDA_CHUNK = 4096
 TINY = torch.finfo(torch.float32).tiny
 
@@ -25,8 +25,8 @@ def cross_entropy(
     z_loss: float = 0.0,
     compiled: bool = False,
 ) -> torch.Tensor:
-    """Sum of -ln softmax(x W^T)[target] over M positions, in nats, divided by `positions` (default M: the mean; more
-    where the M are a part of a batch): fp32 scalar, differentiable in x and weight.
+    """Return the sum of -ln softmax(x W^T)[target] over M positions, in nats, divided by `positions` (default M: the
+    mean; larger where the M are a part of a batch): fp32 scalar, differentiable in x and weight.
 
     With z_loss (PaLM, Chowdhery et al. 2022, section 5) the gradient is that of the sum of -ln p + z_loss ln(Z)^2, Z
     the softmax's denominator; the value stays the cross-entropy, which runs are compared by. Products run in x's dtype,
@@ -36,7 +36,7 @@ def cross_entropy(
 
 
 def token_losses(x_MD: torch.Tensor, weight_VD: torch.Tensor, target_M: torch.Tensor) -> torch.Tensor:
-    """-ln p(target) of every position: fp32 [M]. No gradient."""
+    """Return -ln p(target) of every position: fp32 [M], without gradient."""
     weight = weight_VD.to(x_MD.dtype)
     losses = []
     with torch.no_grad():
@@ -58,7 +58,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float32, device=x_MD.device)
         chunk = chunk_for(x_MD)
         of_logits = loss_and_gradient_in_place if x_MD.is_cpu else compiled_form() if compiled else loss_and_gradient
-        # The same memory for every chunk: what has just been written is in the cache.
+        # The same memory serves every chunk, since what has just been written is in the cache.
         logits_CV = x_MD.new_empty(min(chunk, len(target_M)), len(weight))
         for start in range(0, len(target_M), chunk):
             x_CD, target_C = x_MD[start : start + chunk], target_M[start : start + chunk]
@@ -82,8 +82,8 @@ class LinearCrossEntropy(torch.autograd.Function):
 def loss_and_gradient_in_place(
     logits_CV: torch.Tensor, target_C: torch.Tensor, z_loss: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """-ln p[target], fp32 [C], and the gradient of its sum by the logits, which it overwrites. The form for a CPU:
-    torch's own softmax, and as few passes over the chunk as that allows."""
+    """Return -ln p[target], fp32 [C], and the gradient of its sum by the logits, which it overwrites. This form is for
+    a CPU: torch's own softmax, and as few passes over the chunk as that allows."""
     p_CV = logits_CV.softmax(-1, torch.float32)
     loss_C = losses_of(logits_CV, p_CV, target_C)
     if z_loss:  # d ln(Z)^2 / d logits = 2 ln(Z) p, and ln(Z) = logit - ln p
@@ -96,8 +96,8 @@ def loss_and_gradient_in_place(
 def loss_and_gradient(
     logits_CV: torch.Tensor, target_C: torch.Tensor, z_loss: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same in the form for a GPU: nothing in it waits for the device or scatters, so that a compiler makes two
-    kernels of it, of which one reads the logits and the other turns them into the gradient."""
+    """Return the same as loss_and_gradient_in_place, in the form for a GPU: nothing waits for the device or scatters,
+    so a compiler makes two kernels of it, of which one reads the logits and the other turns them into the gradient."""
     x_CV = logits_CV.float()
     log_z_C = x_CV.logsumexp(-1)
     p_CV = (x_CV - log_z_C[:, None]).exp()
@@ -110,13 +110,13 @@ def loss_and_gradient(
 
 @functools.cache
 def compiled_form() -> Callable:
-    """loss_and_gradient by torch.compile, once for each shape of a chunk."""
+    """Return loss_and_gradient compiled by torch.compile, once for each shape of a chunk."""
     return torch.compile(loss_and_gradient, dynamic=False)
 
 
 def losses_of(logits_CV: torch.Tensor, p_CV: torch.Tensor, target_C: torch.Tensor) -> torch.Tensor:
-    """-ln p[target], fp32 [C]; from the logits where p is too small for fp32. NaN stays NaN. On a CPU: to ask whether
-    any is rare would wait for a GPU."""
+    """Return -ln p[target], fp32 [C]; from the logits where p is too small for fp32. NaN stays NaN. For a CPU only:
+    asking whether any is rare would wait for a GPU."""
     p_C = p_CV.gather(1, target_C[:, None])[:, 0]
     loss_C = -p_C.log()
     rare = p_C < TINY
@@ -127,5 +127,5 @@ def losses_of(logits_CV: torch.Tensor, p_CV: torch.Tensor, target_C: torch.Tenso
 
 
 def chunk_for(x_MD: torch.Tensor) -> int:
-    """Positions of a chunk on x's device."""
+    """Return the positions of a chunk on x's device."""
     return CHUNK if x_MD.is_cpu else CUDA_CHUNK

@@ -1,5 +1,5 @@
-"""metrics.parquet of a checkpoint: what each of its steps did. Equal runs give equal bytes: no times, no speeds (those
-are llm/pretrain/telemetry.py's).
+"""Writes and reads metrics.parquet of a checkpoint: what each of its steps did. Equal runs give equal bytes: times and
+speeds are in llm/pretrain/telemetry.py's file instead.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from llm.io import parquet
 from llm.pretrain.step import StepMetrics
 
 NAME = "metrics.parquet"
-VALIDATION = "val_bpb"  # and `val_bpb.<domain>` for each domain
+VALIDATION = "val_bpb"  # and a column `val_bpb.<domain>` for each domain
 
 
 def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dict) -> None:
-    """A row per step: step, loss (nats per token), lr, grad_norm, skipped (why; only if a step was), then bits per byte
-    of the validation split, in all and by domain, null but in the last row. validation: what evaluate.py returns."""
+    """Write a row per step: step, loss (nats per token), lr, grad_norm, skipped (why; only if a step was), then bits
+    per byte of the validation split, in all and by domain, null except in the last row. validation: of evaluate.py."""
     figures = {VALIDATION: validation["bpb"]}
     figures |= {f"{VALIDATION}.{domain}": bits for domain, bits in sorted(validation["by_domain"].items())}
     rows = pl.DataFrame([asdict(metrics) for metrics in steps], infer_schema_length=None)
@@ -30,7 +30,8 @@ def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dic
 
 
 def read_metrics(checkpoints: Sequence[Path]) -> pl.DataFrame:
-    """The steps of a chain of checkpoint directories, in order. InputError if a step is missing or there twice."""
+    """Return the steps of a chain of checkpoint directories, in order. Raises InputError if a step is missing or
+    double."""
     tables = []
     for checkpoint in checkpoints:
         with parquet.damage_is_input_error(checkpoint / NAME, ["step", "loss", "lr", "grad_norm"]):

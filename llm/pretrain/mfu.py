@@ -1,5 +1,6 @@
-"""Model FLOPs utilisation (Chowdhery et al. 2022, PaLM, appendix B): of what the hardware's matrix products could do in
-the same time, how much a training step needed. Counts no recomputation, no optimizer, no elementwise work.
+"""Computes model FLOPs utilisation (Chowdhery et al. 2022, PaLM, appendix B): the share that a training step needed of
+what the hardware's matrix products could do in the same time. Recomputation, the optimizer and elementwise work do not
+count.
 """
 
 import functools
@@ -14,11 +15,11 @@ from llm.model.counts import parameters as parameters_of
 from llm.model.shape import Shape
 
 PRODUCTS = 15
-SIDE = {"cpu": 1024, "cuda": 8192}  # of the square products; from there on a larger one is no faster
+SIDE = {"cpu": 1024, "cuda": 8192}  # of the square products; beyond it a larger one is no faster
 
 
 def flops_per_token(config: ModelConfig, context_length: int | None = None) -> int:
-    """Of forward and backward, for one token: 6 N + 12 L H Q T.
+    """Return the FLOPs of forward and backward for one token: 6 N + 12 L H Q T.
 
     N: parameters without the lookup tables (token and learned position embeddings), but with the output layer, which is
     V d whether it is tied or not. L layers, H heads of size Q, T tokens: attention counted in full, as in the paper,
@@ -37,13 +38,13 @@ def flops_per_token(config: ModelConfig, context_length: int | None = None) -> i
 
 
 def matmul_peak(dtype: torch.dtype, device: str = "cpu") -> float:
-    """FLOP/s of square matrix products, the median of a few: on this machine, with the threads in use now."""
+    """Measure the FLOP/s of square matrix products, the median of a few, on this machine with the present threads."""
     return measured_peak(dtype, device, torch.get_num_threads())
 
 
 @functools.cache
 def measured_peak(dtype: torch.dtype, device: str, threads: int) -> float:
-    """Once for each process and number of threads. Draws from a generator of its own: no other random number moves."""
+    """Measure once for each process and number of threads. A generator of its own leaves other random numbers alone."""
     side = SIDE[device]
     generator = torch.Generator(device).manual_seed(0)
     a, b = (torch.randn(side, side, generator=generator, device=device).to(dtype) for _ in range(2))

@@ -1,7 +1,7 @@
-"""Muon (Jordan 2024): momentum whose matrix is orthogonalised before it moves the weights.
+"""Muon (Jordan 2024): an optimizer that orthogonalises the momentum's matrix before it moves the weights.
 
-torch.optim.Muon bit for bit where products run in bf16. Where they run in fp32, Newton-Schulz does too: in bf16 it
-blows a difference in a gradient's last bit up to 1e-3 of the update, and no two layouts would give one curve.
+Where products run in bf16 it is torch.optim.Muon bit for bit. Where they run in fp32, Newton-Schulz does too: in bf16
+it amplifies a difference in a gradient's last bit to 1e-3 of the update, and no two layouts would give one curve.
 Matrices of one shape are orthogonalised together.
 """
 
@@ -9,9 +9,9 @@ import math
 
 import torch
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: steep at zero, near 1 they wander between 0.7 and 1.2
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: steep at zero; singular values end between 0.7 and 1.2
 EPS = 1e-7
-BATCH = 2**27  # elements that are orthogonalised together: some four times their memory is in use meanwhile
+BATCH = 2**27  # elements that are orthogonalised together: about four times their memory is in use meanwhile
 
 
 class Muon(torch.optim.Muon):
@@ -46,13 +46,13 @@ class Muon(torch.optim.Muon):
         return loss
 
     def orthogonal(self, weights: list[torch.Tensor], updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
-        """The updates of these weights, orthogonalised."""
+        """Return the updates of these weights, orthogonalised."""
         return orthogonalised(updates, steps)
 
 
 def orthogonalised(matrices: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
-    """newton_schulz of each. Those of one shape go together, in fewer and larger products; on a CPU in fp32 each goes
-    alone, since there a batched product rounds otherwise."""
+    """Apply newton_schulz to each matrix. Those of one shape go together, in fewer and larger products; on a CPU in
+    fp32 each goes alone, since a batched product rounds differently there."""
     waiting: dict[tuple[int, ...], list[int]] = {}
     batches = []
     for index, matrix in enumerate(matrices):
@@ -69,14 +69,14 @@ def orthogonalised(matrices: list[torch.Tensor], steps: int) -> list[torch.Tenso
 
 
 def newton_schulz(matrices: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
-    """[m, n] each, of one shape -> about the nearest semi-orthogonal matrix of each: its singular vectors, singular
-    values near 1."""
+    """Return for matrices [m, n] of one shape about the nearest semi-orthogonal matrix of each: its singular vectors,
+    with singular values near 1."""
     a, b, c = COEFFICIENTS
     norms_N = torch.stack(torch._foreach_norm(matrices)).clamp(min=EPS)
     tall = matrices[0].shape[0] > matrices[0].shape[1]
     x = torch.stack(matrices)
     x = (x.mT if tall else x) / norms_N[:, None, None]
-    alone = len(matrices) == 1  # then as a matrix: a batch of one may round otherwise
+    alone = len(matrices) == 1  # a batch of one may round differently from a matrix
     x, product = (x[0], torch.addmm) if alone else (x, torch.baddbmm)
     for _ in range(steps):
         gram = x @ x.mT

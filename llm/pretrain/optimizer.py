@@ -1,8 +1,8 @@
-"""Which parameters an optimizer moves, how fast, and how its state is written down.
+"""Assigns parameters to optimizers, updates them, and converts the optimizers' state to pieces.
 
 `adamw`: AdamW (Loshchilov and Hutter 2019) for everything, decay on matrices only. `muon`: Muon (llm/pretrain/muon.py)
-for the matrices inside the layers, AdamW for the embedding, the output layer and the norms. Works on whatever pieces of
-the weights a rank holds; communicates nothing.
+for the matrices inside the layers, AdamW for the embedding, the output layer and the norms. It works on whatever pieces
+of the weights a rank holds, without communication.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ BETAS = (0.9, 0.95)
 EPS = 1e-8
 MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
-STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # what each keeps per parameter
+STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # the state of each per parameter
 
 
 class Optimizer:
     """One or two torch optimizers over the weights, or pieces of weights, that a rank holds. `muon` makes the one for
-    matrices from torch.optim.Muon's arguments."""
+    matrices, from torch.optim.Muon's arguments."""
 
     def __init__(self, held: list[Piece], settings: OptimizerSettings, muon: Callable[..., Muon]) -> None:
         self.settings = settings
@@ -51,16 +51,16 @@ class Optimizer:
                 MUON_MOMENTUM,
                 ns_steps=NEWTON_SCHULZ_STEPS,
             )
-        for name, part in self.parts.items():  # from the beginning: a checkpoint may come before the first update
+        for name, part in self.parts.items():  # a checkpoint may come before the first update
             for weight in (weight for group in part.param_groups for weight in group["params"]):
                 part.state[weight] = fresh_state(name, weight)
 
     def norm(self) -> torch.Tensor:
-        """Euclidean norm of the gradients held, on their device: to know it is to wait for all that came before."""
+        """Return the Euclidean norm of the held gradients, on their device: reading it waits for all work before it."""
         return gradient_norm([piece.tensor for piece in self.held])
 
     def step(self, factor: float, norm: float) -> None:
-        """Clips a gradient of this norm, updates with `factor` times the peak rates, drops the gradients."""
+        """Clip a gradient of this norm, update with `factor` times the peak rates, drop the gradients."""
         scale = self.settings.clip_norm / (norm + 1e-6)
         if scale < 1:
             torch._foreach_mul_(gradients([piece.tensor for piece in self.held]), scale)
@@ -72,8 +72,8 @@ class Optimizer:
             part.zero_grad(set_to_none=True)
 
     def state(self, owned: list[Piece]) -> list[Piece]:
-        """`<part>.<weight>.<state>` of some of the weights: all that the next step depends on but the weights. Scalars
-        are whole, all else is cut as the weight."""
+        """Return `<part>.<weight>.<state>` of some of the weights: all that the next step needs except the weights.
+        Scalars are whole, all else is cut like the weight."""
         pieces = []
         for part_name, part in self.parts.items():
             for held in owned:
@@ -83,7 +83,7 @@ class Optimizer:
         return pieces
 
     def load_state(self, read: Read, origin: str) -> None:
-        """The inverse. InputError if what is stored is another optimizer's or another model's."""
+        """Read the state back. Raises InputError if what is stored belongs to another optimizer or model."""
         for part_name, part in self.parts.items():
             mine = {weight for group in part.param_groups for weight in group["params"]}
             for held in self.held:
@@ -99,7 +99,7 @@ class Optimizer:
 
 
 def fresh_state(part: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What torch's optimizer of this name keeps for a weight before its first update."""
+    """Return what torch's optimizer of this name keeps for a weight before its first update."""
     return {
         key: torch.zeros((), device=weight.device) if key == "step" else torch.zeros_like(weight) for key in STATE[part]
     }
@@ -113,8 +113,8 @@ def gradients(weights: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def gradient_norm(weights: list[torch.Tensor]) -> torch.Tensor:
-    """Euclidean norm over all gradients, a scalar. On a CPU row by row first: a reduction over rows is never split
-    between threads, so the norm does not depend on their number. On a GPU in few launches."""
+    """Return the Euclidean norm over all gradients, a scalar. On a CPU it is computed by rows first: a reduction over
+    rows is never split between threads, so the norm does not depend on their number. On a GPU it takes few launches."""
     if not weights[0].is_cpu:
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients(weights))))
     rows = [torch.linalg.vector_norm(gradient, dim=-1).flatten() for gradient in gradients(weights)]

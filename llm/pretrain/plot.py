@@ -1,5 +1,5 @@
-"""A training run as one SVG: loss and bits per byte beside n-gram baselines, bits per byte by domain, learning rate,
-gradient norm. Equal figures give equal bytes, so speeds are not here: they stand in the jobs' records.
+"""Draws a training run as one SVG: loss and bits per byte beside n-gram baselines, bits per byte by domain, learning
+rate, gradient norm. Equal figures give equal bytes; speeds are in the jobs' records instead.
 """
 
 import math
@@ -16,7 +16,7 @@ from llm.pretrain.metrics import VALIDATION
 SMOOTHING = 0.95  # of the exponential mean drawn over the single steps
 BASELINES = ("unigram", "bigram", "trigram")
 PALE, STRONG, RED = "#b8c4d6", "#2b5797", "#c0392b"
-# Ids inside the file would be random without a salt; text stays text, so the bytes do not depend on fonts.
+# Without a salt ids in the file would be random; text stays text, so the bytes do not depend on fonts.
 SETTINGS: dict[RcKeyType, object] = {
     "svg.hashsalt": "stemma",
     "svg.fonttype": "none",
@@ -26,8 +26,8 @@ SETTINGS: dict[RcKeyType, object] = {
 
 
 def draw_training(history: pl.DataFrame, ngram: dict, path: Path) -> None:
-    """history: llm/pretrain/metrics.py's rows of a whole chain. ngram: bits per byte by model name, and the validation
-    split's tokens and bytes. Training loss is known per token; the split's tokens per byte convert it."""
+    """Draw a run. history: llm/pretrain/metrics.py's rows of a whole chain. ngram: bits per byte by model name, and the
+    validation split's tokens and bytes, which convert training loss from per token to per byte."""
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(9, 7.5), layout="constrained")
         places = figure.subplot_mosaic([["loss"] * 3, ["domains", "lr", "norm"]], height_ratios=[3, 2])
@@ -60,7 +60,7 @@ def draw_loss(axes: Axes, history: pl.DataFrame, ngram: dict) -> None:
 
 
 def draw_domains(axes: Axes, history: pl.DataFrame) -> None:
-    """Validation by domain at every checkpoint; the last value stands in the legend."""
+    """Draw validation by domain at every checkpoint; the legend has the last values."""
     for name in sorted(column for column in history.columns if column.startswith(f"{VALIDATION}.")):
         points = history.drop_nulls(name)
         label = f"{name.removeprefix(f'{VALIDATION}.')} {points[name][-1]:.2f}"
@@ -78,8 +78,8 @@ def draw_steps(axes: Axes, history: pl.DataFrame, column: str, title: str, *, sm
 
 
 def smoothed(values: list[float]) -> list[float]:
-    """Exponential mean, corrected for its start (Kingma and Ba 2015, section 3); what is not finite, of steps that were
-    skipped, is passed over."""
+    """Return the exponential mean, corrected for its start (Kingma and Ba 2015, section 3); values that are not finite,
+    of skipped steps, are passed over."""
     mean, count, means = 0.0, 0, []
     for value in values:
         if math.isfinite(value):

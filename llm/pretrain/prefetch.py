@@ -1,5 +1,5 @@
-"""The next step's rows while a GPU is busy with this one: made by a thread, in pinned memory, so that the copy to the
-GPU waits for nothing. On a CPU there is nothing to hide and nothing is done. Changes no row."""
+"""Makes the next step's rows while a GPU is busy with this one: by a thread, in pinned memory, so that the copy to the
+GPU waits for nothing. On a CPU nothing is prefetched. The rows are the same either way."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,28 +14,29 @@ Windows = Callable[[int, int, int], torch.Tensor]
 
 
 class Stream(Protocol):
-    """What training asks of its data; llm/pretrain/data.py has it from token shards."""
+    """A source of training rows; llm/pretrain/data.py makes one of token shards."""
 
     context_length: int
 
     def rows(self, begin: int, first: int, count: int) -> torch.Tensor:
-        """The windows begin + first ... begin + first + count - 1: int64 [count, T + 1]. Asked by two threads."""
+        """Return windows begin + first ... begin + first + count - 1: int64 [count, T + 1]. Two threads may call it."""
 
 
 def ahead(stream: Stream, per_step: int) -> Windows:
-    """The stream's rows, made ahead where there is a GPU. per_step: windows of a step, by which `begin` grows."""
+    """Return the stream's rows, prefetched where there is a GPU. per_step: windows of a step, by which `begin`
+    grows."""
     device = default_device()
     return stream.rows if device.type == "cpu" else Prefetch(stream.rows, per_step, device)
 
 
 class Prefetch:
-    """Called as `rows`. What is asked for in a step will be asked for in the next, so that is begun; another question,
-    as after a return to an earlier step, is answered as if there were no thread."""
+    """Called like `rows`. What is asked for in a step will be asked for in the next, so that is begun at once; any
+    other request, as after a rollback, is answered directly."""
 
     def __init__(self, rows: Windows, per_step: int, device: torch.device) -> None:
         self.rows, self.per_step, self.pinned = rows, per_step, device.type == "cuda"
         self.begun: dict[tuple[int, int, int], Future[torch.Tensor]] = {}
-        # A thread begins on the first GPU, where pinning memory for another rank's would take memory.
+        # A new thread starts on the first GPU, where pinning memory for another rank's GPU would take memory.
         prepare = partial(torch.cuda.set_device, device) if self.pinned else None
         self.thread = ThreadPoolExecutor(1, "rows", prepare)
 

@@ -1,10 +1,11 @@
-"""Recovery points inside a segment, in scratch: written beside training, verified before they are trusted.
+"""Saves recovery points inside a segment, in scratch: written while training goes on, verified before use.
 
-    point-<serial>/    a checkpoint (llm/pretrain/checkpoint.py), manifest.json; its state.json has guard and history
-    too
+    point-<serial>/   a checkpoint (llm/pretrain/checkpoint.py) with a manifest.json; its state.json also has the
+                      guard's state and the history
 
-A point is copied into memory, written by a thread of each rank into a hidden directory, and renamed when all of it is
-there. The last two stay, and whatever they may go back to. What cannot be written costs a warning, never the run.
+A point is copied into memory, written by a thread of each rank into a hidden directory, and renamed when it is whole.
+The last two are kept, and those that they may roll back to. A point that cannot be written costs a warning, never the
+run.
 """
 
 import os
@@ -23,19 +24,19 @@ KEPT = 2
 
 
 class Recovery:
-    """The points of one segment; all ranks have one. Rank 0 holds the lease on `directory`."""
+    """The recovery points of one segment; all ranks have one. Rank 0 holds the lease on `directory`."""
 
     def __init__(self, directory: Path, name: str, ranks: Ranks) -> None:
         self.directory, self.ranks = directory, ranks
         self.writers = Ranks(ranks.rank, ranks.world_size)
         self.lease: Lease | None = None
         self.thread: threading.Thread | None = None
-        self.kept: int | None = None  # the step of the last point that rank 0 wrote
+        self.kept: int | None = None  # step of the last point that rank 0 wrote
         refused = None
         if ranks.rank == 0:
             try:
                 self.lease = Lease(directory, name)
-                for path in directory.glob(".point-*"):  # of a job that was killed
+                for path in directory.glob(".point-*"):  # left by a job that was killed
                     shutil.rmtree(path)
             except InputError as error:
                 refused = error
@@ -45,13 +46,13 @@ class Recovery:
         self.serial = max((serial for serial, _ in self.points()), default=0)
 
     def points(self) -> list[tuple[int, Path]]:
-        """Those that are whole, the newest first."""
+        """Return the complete points as (serial, path), the newest first."""
         found = [(int(path.name.removeprefix("point-")), path) for path in self.directory.glob("point-*")]
         return sorted(found, reverse=True)
 
     def find(self, step: int | None = None) -> Path | None:
-        """The newest point, or the newest of this step, that all ranks find undamaged. One that is damaged is removed,
-        which is said."""
+        """Return the newest point, or the newest of this step, that all ranks find undamaged. A damaged one is removed
+        with a warning."""
         for path in self.ranks.gather([path for _, path in self.points()])[0]:
             if step is not None and step_of(path) != step:
                 continue
@@ -74,14 +75,15 @@ class Recovery:
         return fault
 
     def save(self, snapshot: Snapshot, state: dict) -> None:
-        """Copies, and writes while training goes on; waits if the last point is still being written."""
+        """Copy the snapshot, and write it while training goes on; wait if the last point is still being written."""
         self.wait()
         self.serial += 1
         self.thread = threading.Thread(target=self.write, args=(self.serial, snapshot.copy(), state))
         self.thread.start()
 
     def wait(self) -> None:
-        """Until what was begun is written or given up. InputError if another job has taken this run over."""
+        """Wait until a point in progress is written or given up. Raises InputError if another job has taken this run
+        over."""
         if self.thread is not None:
             self.thread.join()
         self.check()
@@ -122,7 +124,7 @@ class Recovery:
         return None
 
     def prune(self) -> None:
-        """Removes what neither of the last points would go back to."""
+        """Remove the points that neither of the last ones would roll back to."""
         latest = self.points()[:KEPT]
         needed: set[int] = set()
         for _, path in latest:
@@ -132,7 +134,7 @@ class Recovery:
         for _, path in self.points()[KEPT:]:
             step = step_of(path)
             if step in needed:
-                needed.discard(step)  # the newest of a step is the one that is meant
+                needed.discard(step)  # of one step only the newest is needed
             else:
                 shutil.rmtree(path)
 
@@ -141,7 +143,7 @@ class Recovery:
             print(f"warning: {line}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Gives the lease up. What is being written is finished first."""
+        """Give the lease up, after a point in progress is finished."""
         if self.thread is not None:
             self.thread.join()
         if self.lease is not None:
@@ -149,7 +151,7 @@ class Recovery:
 
 
 def step_of(path: Path) -> int | None:
-    """The step of a recovery point; None if it is damaged."""
+    """Return the step of a recovery point; None if it is damaged."""
     try:
         return read_state(path)["step"]
     except InputError:

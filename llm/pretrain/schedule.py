@@ -1,4 +1,4 @@
-"""The learning rate over the steps. Imports no torch.
+"""Computes the learning rate over the steps. It imports no torch.
 
 Warm-up is linear. `cosine` falls to `final_fraction` of the peak and stays there. `wsd` (warm-up, stable, decay; Hu et
 al. 2024) stays at 1 and falls linearly over the last steps.
@@ -10,7 +10,7 @@ from llm.pretrain.settings import Schedule
 
 
 def learning_rate_factor(step: int, schedule: Schedule) -> float:
-    """Factor on the peak rate for update number `step`, counted from 1."""
+    """Return the factor on the peak rate for update number `step`, counted from 1."""
     warmup = min(1.0, step / max(1, schedule.warmup_steps))
     if schedule.steps is None or step <= schedule.decay_from:
         return warmup

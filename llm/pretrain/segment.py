@@ -1,7 +1,7 @@
-"""One segment of pretraining that survives: kills, signals, time limits, spikes and damage. On any engine.
+"""Trains one segment, on any engine, so that it survives kills, signals, time limits, spikes and damage.
 
-From the newest recovery point, or the segment's start, to its last step. Which batch a step sees is a function of the
-step; what else a step depends on stands in a recovery point; what is decided, is decided from these alone. So a run
+It goes from the newest recovery point, or the segment's start, to the last step. The batch of a step is a function of
+the step, everything else that a step depends on is in a recovery point, and decisions depend on these alone. So a run
 that was interrupted, wherever and however often, ends with the bytes of one that never was.
 """
 
@@ -28,8 +28,8 @@ from llm.runtime.watchdog import Watchdog
 
 @dataclass(frozen=True)
 class Task:
-    """What a segment is to do. `previous`: the checkpoint of step `settings.start`, None at 0. `config`: the
-    architecture's digest."""
+    """A segment's task. `previous`: the checkpoint of step `settings.start`, None at 0. `config`: the architecture's
+    digest."""
 
     settings: SegmentSettings
     previous: Path | None
@@ -37,8 +37,8 @@ class Task:
 
 
 class Segment:
-    """One rank's view of it. build: makes this rank's engine, its weights as at step 0. identity: names all that the
-    steps depend on; recovery points of another are refused."""
+    """One rank's view of the segment. build: makes this rank's engine, its weights as at step 0. identity: digest of
+    all that the steps depend on; recovery points with another are refused."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Segment:
             recovery.warn(f"going on from step {self.step}, where an interrupted run had come to")
 
     def from_start(self) -> None:
-        """The engine, and all else, as at the segment's first step."""
+        """Set the engine, and all else, to the segment's first step."""
         task, settings = self.task, self.settings
         state: dict = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
         if task.previous is not None:
@@ -78,7 +78,7 @@ class Segment:
         self.history: list[StepMetrics] = []
 
     def go_on_from(self, point: Path) -> None:
-        """All as it was when this recovery point was written."""
+        """Restore everything from a recovery point."""
         if read_state(point)["identity"] != self.identity:
             raise InputError(f"{point} is of a run with other parameters; name a scratch directory of its own")
         state = load_checkpoint(point, self.engine, self.task.config, self.ranks)
@@ -87,8 +87,8 @@ class Segment:
         self.history = [StepMetrics(*values) for values in state["history"]]
 
     def steps(self, stopping: Stopping, hang_seconds: float) -> Iterator[StepMetrics]:
-        """To the last step, one item for each that is made; after a rollback their numbers come again. Stopped when it
-        is time, InputError when training diverges."""
+        """Train to the last step; yield an item for each step, whose numbers come again after a rollback. Raises
+        Stopped when it is time, InputError when training diverges."""
         longest = 0.0
         with Watchdog(hang_seconds) as watchdog:
             while self.step < self.settings.stop:
@@ -111,7 +111,7 @@ class Segment:
         self.recovery.wait()
 
     def make_step(self, step: int) -> StepMetrics:
-        """Takes a step, or skips it; either way it has been made."""
+        """Take a step or skip it; return its metrics."""
         settings = self.settings
         factor = learning_rate_factor(step, settings.schedule)
         metrics = StepMetrics(step, math.nan, settings.learning_rate * factor, math.nan, "left out")
@@ -138,7 +138,7 @@ class Segment:
         return metrics
 
     def roll_back(self, metrics: StepMetrics) -> None:
-        """To the golden point, or the segment's start, with other batches from there on."""
+        """Go back to the golden point, or the segment's start, and use other batches from there on."""
         guard = self.guard
         guard.refuse_more(metrics.step, self.settings.start, metrics.loss, metrics.grad_norm)
         self.recovery.wait()
@@ -163,7 +163,7 @@ class Segment:
         self.recovery.save(Snapshot.of(self.engine), state)
 
     def state(self) -> dict:
-        """state.json: where training stands, beside weights and optimizer."""
+        """Return state.json: where training stands, beside weights and optimizer."""
         return {
             "step": self.step,
             "tokens_seen": self.tokens_seen,
@@ -174,6 +174,6 @@ class Segment:
         }
 
     def save(self, checkpoint: Path) -> None:
-        """The segment's checkpoint, into an empty directory."""
+        """Write the segment's checkpoint into an empty directory."""
         self.recovery.check()
         save_checkpoint(checkpoint, Snapshot.of(self.engine), self.state(), self.ranks)

@@ -1,7 +1,7 @@
-"""The config's `pretrain` block, the segments that its run is cut into, and the slice that each of them depends on.
+"""Cuts the run that the config's `pretrain` block describes into segments, and makes the slice that each depends on.
 
-A segment that ends before the decay of `wsd` does not know how long the run is, so a longer run extends its chain
-instead of starting again. For the rules alone: what stands here is in no job's key, the slices are. Imports no torch.
+A segment that ends before the decay of `wsd` does not depend on the run's length, so a longer run extends its chain
+instead of starting again. Only the rules use this module: it is in no job's key, the slices are. It imports no torch.
 """
 
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class Pretrain(StepSettings, Length):
 
 
 def checkpoint_steps(pretrain: dict) -> list[int]:
-    """The steps at which a checkpoint stands: every `checkpoint_every`, up to and including `steps`. InputError, one
-    line that begins with the config key, where the keys do not go together."""
+    """Return the steps that have a checkpoint: every `checkpoint_every`, up to and including `steps`. Raises
+    InputError, one line that begins with the config key, where the keys contradict each other."""
     steps, every = pretrain["steps"], pretrain["checkpoint_every"]
     if steps % every:
         raise InputError(
@@ -65,14 +65,14 @@ def checkpoint_steps(pretrain: dict) -> list[int]:
 
 
 def segment_slice(pretrain: dict, seed: int, start: int, stop: int) -> dict:
-    """What scripts/pretrain/pretrain.py is told of the segment from after step `start` to `stop`."""
+    """Return the slice for scripts/pretrain/pretrain.py of the segment from after step `start` to `stop`."""
     tokens = None if stop == pretrain["steps"] else pretrain["validation_tokens"]
     found = {"start": start, "stop": stop, "schedule": schedule_of(pretrain, stop), "validation_tokens": tokens}
     return slice_of(SegmentSettings, pretrain, **found, seed=seed)
 
 
 def schedule_of(pretrain: dict, stop: int) -> dict:
-    """The part of the schedule that the steps up to `stop` depend on: fields of llm/pretrain/settings.py's Schedule."""
+    """Return what the steps up to `stop` depend on of the schedule: fields of llm/pretrain/settings.py's Schedule."""
     steps, warmup = pretrain["steps"], pretrain["warmup_steps"]
     wsd = pretrain["schedule"] == "wsd"
     decay_from = steps - pretrain["decay_steps"] if wsd else warmup

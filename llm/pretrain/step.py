@@ -1,4 +1,4 @@
-"""What a step of training did, as plain numbers. Writes nothing."""
+"""The metrics of one training step, as plain numbers."""
 
 from dataclasses import dataclass
 

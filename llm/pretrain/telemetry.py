@@ -1,7 +1,7 @@
-"""What a run shows while it trains: a line with the time left, telemetry.parquet and TensorBoard events.
+"""Shows a run while it trains: a progress line with the time left, telemetry.parquet and TensorBoard events.
 
 Times, speeds and memory differ from run to run, so none of this is in an artifact; the medians go to the job's record.
-Only rank 0 watches. Changes nothing that a step computes.
+Only rank 0 reports. What a step computes is not changed.
 """
 
 import statistics
@@ -25,7 +25,7 @@ EVERY_SECONDS = 10  # between progress lines, and between writes to the disk
 
 @dataclass(frozen=True)
 class Work:
-    """Of one step: tokens and model FLOPs per token; and the peak FLOP/s of all devices together
+    """The work of one step: its tokens, the model FLOPs per token, and the peak FLOP/s of all devices together
     (llm/pretrain/mfu.py)."""
 
     tokens: int
@@ -38,8 +38,8 @@ class Work:
 
 
 class Telemetry:
-    """Watches steps as they pass. logs: an existing directory for live logs, None for the progress line alone, and with
-    `quiet`, as on all ranks but one, not even that."""
+    """Reports steps as they pass. logs: an existing directory for live logs, None for the progress line alone; `quiet`,
+    on all ranks but one, silences that too."""
 
     def __init__(self, work: Work, logs: Path | None = None, quiet: bool = False) -> None:
         self.work, self.quiet = work, quiet
@@ -50,7 +50,7 @@ class Telemetry:
         self.process = psutil.Process()
 
     def watch(self, steps: Iterator[StepMetrics], start: int, stop: int) -> Iterator[StepMetrics]:
-        """Passes the steps start + 1 ... stop on. The time of a step is that of its making, not that of its use."""
+        """Pass on the steps start + 1 ... stop. A step's time is that of making it, not of using it."""
         shown = time.monotonic()
         try:
             while True:
@@ -64,7 +64,7 @@ class Telemetry:
                     self.write()
                     shown = time.monotonic()
                 yield metrics
-        finally:  # also where the steps end with an error
+        finally:  # also when the steps end with an error
             self.write()
 
     def note(self, metrics: StepMetrics, seconds: float) -> None:
@@ -85,7 +85,8 @@ class Telemetry:
         )
 
     def write(self) -> None:
-        """Replaces telemetry.parquet at once. Of an earlier, interrupted try the steps before this one's are kept."""
+        """Replace telemetry.parquet atomically. Of an earlier, interrupted attempt the steps before this one's are
+        kept."""
         if self.path is None or self.events is None or not self.rows:
             return
         rows = pl.DataFrame(self.rows, infer_schema_length=None)
@@ -97,18 +98,19 @@ class Telemetry:
         self.events.flush()
 
     def validated(self, step: int, validation: dict) -> None:
-        """The validation figures (llm/pretrain/evaluate.py) as events."""
+        """Write the validation figures (llm/pretrain/evaluate.py) as events."""
         if self.events:
             by_domain = {f"validation/{domain}": bits for domain, bits in validation["by_domain"].items()}
             self.events.write(step, {"validation/bits_per_byte": validation["bpb"]} | by_domain)
             self.events.flush()
 
     def memory(self) -> int:
-        """Bytes: the peak that tensors have taken of this GPU, without one what the process holds now."""
+        """Return the peak bytes of tensors on this GPU or, without one, the bytes that the process holds now."""
         return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else self.process.memory_info().rss
 
     def summary(self) -> dict:
-        """Medians over this process's steps for the job's record, and the peak of memory; empty if it made none."""
+        """Return, for the job's record, medians over this process's steps and the peak memory; empty if it made no
+        step."""
         if not self.rows:
             return {}
         seconds = statistics.median(row["seconds"] for row in self.rows)

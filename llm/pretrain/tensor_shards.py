@@ -1,7 +1,7 @@
-"""Tensors on disk in pieces: each rank writes the pieces it has into one safetensors file, an index says what is where.
+"""Stores tensors in pieces: each rank writes its pieces into one safetensors file, and an index says what is where.
 
 A reader assembles any tensor, or any rectangular part of one, from the pieces of whatever layout wrote them, and reads
-no more than that. Where a single file holds whole tensors only there is no index: it is plain safetensors.
+no more than that. A single file of whole tensors needs no index: it is plain safetensors.
 """
 
 import errno
@@ -21,7 +21,7 @@ from llm.pretrain.engine import Piece
 
 @dataclass
 class Entry:
-    """One tensor of the whole state. `pieces`: of each its file, its key in it, and where it stands in the tensor."""
+    """One tensor of the whole state. `pieces`: (file, key in the file, offset in the tensor, shape) of each."""
 
     shape: tuple[int, ...]
     pieces: list[tuple[str, str, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Entry:
 
 
 def write_pieces(path: Path, pieces: list[Piece]) -> dict[str, Entry]:
-    """Writes one rank's pieces, and returns the part of the index that is about them. OSError if it cannot."""
+    """Write one rank's pieces; return its part of the index. Raises OSError if the file cannot be written."""
     tensors: dict[str, torch.Tensor] = {}
     entries: dict[str, Entry] = {}
     for piece in pieces:
@@ -47,14 +47,14 @@ def write_pieces(path: Path, pieces: list[Piece]) -> dict[str, Entry]:
         entry.pieces.append((path.name, key, piece.offset, tuple(piece.tensor.shape)))
     try:
         save_file(tensors, path, metadata={"format": "pt"})
-    except SafetensorError as error:  # its way of passing on what the file system refuses
+    except SafetensorError as error:  # safetensors wraps the file system's error
         number = re.search(r"os error (\d+)", str(error))
         raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
     return entries
 
 
 def join(parts: Iterable[dict[str, Entry]]) -> dict[str, Entry]:
-    """The index of all ranks' pieces, by name."""
+    """Merge the indices of all ranks' pieces, sorted by name."""
     joined: dict[str, Entry] = {}
     for part in parts:
         for name, entry in part.items():
@@ -63,7 +63,8 @@ def join(parts: Iterable[dict[str, Entry]]) -> dict[str, Entry]:
 
 
 class PieceReader:
-    """llm/pretrain/engine.py's Read over an index of files in `directory`. InputError if one is missing or damaged."""
+    """The Read of llm/pretrain/engine.py over indexed files in `directory`. Raises InputError for a missing or damaged
+    one."""
 
     def __init__(self, directory: Path, entries: dict[str, Entry]) -> None:
         self.directory, self.entries = directory, entries
@@ -71,7 +72,7 @@ class PieceReader:
 
     @classmethod
     def of_file(cls, path: Path) -> "PieceReader":
-        """Of one file of whole tensors."""
+        """Make a reader of one file of whole tensors."""
         reader = cls(path.parent, {})
         file = reader.open(path.name)
         for name in file.keys():  # noqa: SIM118
@@ -80,7 +81,7 @@ class PieceReader:
         return reader
 
     def __call__(self, name: str, where: tuple[slice, ...] | None = None) -> torch.Tensor | None:
-        """The tensor, or the part of it that `where` cuts out (slices without a step); None if there is none."""
+        """Return the tensor, or the part of it that `where` cuts out (slices without a step); None if there is none."""
         entry = self.entries.get(name)
         if entry is None:
             return None
@@ -90,7 +91,7 @@ class PieceReader:
         result = None
         filled = 0
         for file, key, offset, size in entry.pieces:
-            # The part that this piece and the wanted one share, in coordinates of the whole tensor.
+            # `shared`: the part that this piece and the wanted part have in common, in coordinates of the whole tensor.
             shared = [
                 (max(begin, at), min(end, at + length))
                 for (begin, end), at, length in zip(bounds, offset, size, strict=True)
@@ -116,7 +117,7 @@ class PieceReader:
             raise damaged(self.directory / file, error) from error
 
     def open(self, file: str):  # noqa: ANN201
-        """A file's handle: memory-mapped, its header checked, kept open."""
+        """Return a file's handle: memory-mapped, its header checked, kept open."""
         if file not in self.files:
             path = self.directory / file
             try:
@@ -128,12 +129,12 @@ class PieceReader:
         return self.files[file]
 
     def all(self) -> dict[str, torch.Tensor]:
-        """Every tensor, whole."""
+        """Return every tensor, whole."""
         return {name: tensor for name in self.entries if (tensor := self(name)) is not None}
 
 
 def moved(bounds: list[tuple[int, int]], origin: Sequence[int]) -> tuple[slice, ...]:
-    """A rectangle of the whole tensor in the coordinates of a part that stands at `origin`."""
+    """Convert a rectangle of the whole tensor to coordinates of a part that begins at `origin`."""
     return tuple(slice(first - at, last - at) for (first, last), at in zip(bounds, origin, strict=True))
 
 
@@ -142,7 +143,7 @@ def damaged(path: Path, error: Exception) -> InputError:
 
 
 def open_pieces(directory: Path, stem: str) -> PieceReader:
-    """The reader of `<stem>.index.json` and what it names, or of `<stem>.safetensors` where there is no index."""
+    """Return the reader of `<stem>.index.json` and its files, or of `<stem>.safetensors` if there is no index."""
     path = directory / f"{stem}.index.json"
     if not path.exists():
         return PieceReader.of_file(directory / f"{stem}.safetensors")

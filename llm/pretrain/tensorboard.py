@@ -1,4 +1,4 @@
-"""Scalars as a TensorBoard event file, by tensorboardX's own writer of events, which starts no thread."""
+"""Writes scalars to a TensorBoard event file with tensorboardX's writer, which starts no thread."""
 
 import os
 import time
@@ -10,15 +10,16 @@ from tensorboardX.proto.summary_pb2 import Summary
 
 
 class EventFile:
-    """One file per process in a directory; TensorBoard joins those of a directory in the order of their times."""
+    """An event file of this process in a directory; TensorBoard joins a directory's files in the order of their
+    times."""
 
     def __init__(self, directory: Path) -> None:
-        unique = f".{os.getpid()}.{time.time_ns()}"  # the writer's own name is of seconds, and it replaces what has it
+        unique = f".{os.getpid()}.{time.time_ns()}"  # the writer's own names have seconds only and may collide
         self.writer = EventsWriter(str(directory / "events"), unique)
         self.writer.flush()
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
-        """Tags (`train/loss`) and their values at a step; on disk after `flush`."""
+        """Write tags (`train/loss`) with their values at a step; they are on disk after `flush`."""
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
         self.writer.write_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
 

@@ -1,6 +1,6 @@
-"""What each rank does in a segment of pretraining: build, train, validate, write the checkpoint.
+"""Runs one rank of a segment of pretraining: build, train, validate, write the checkpoint.
 
-All that scripts/pretrain/pretrain.py is told is here in one picklable Job, since ranks may be processes of their own.
+Everything that scripts/pretrain/pretrain.py is given is in one picklable Job, since ranks may be other processes.
 """
 
 import hashlib
@@ -39,8 +39,8 @@ EVENTS = "events.jsonl"
 
 @dataclass(frozen=True)
 class Job:
-    """tokens, plan, checkpoint: paths. scratch: recovery points and the lease. logs: live telemetry, or None.
-    deadline: when to have stopped, in seconds since the epoch. hang_seconds: 0 for no watchdog."""
+    """A segment's task with its paths. scratch: recovery points and the lease. logs: live telemetry, or None. deadline:
+    when to have stopped, in seconds since the epoch. hang_seconds: 0 for no watchdog."""
 
     task: Task
     model: ModelConfig
@@ -59,12 +59,12 @@ class Job:
 
     @property
     def identity(self) -> str:
-        """Digest of all that the steps depend on beside files: what a recovery point has to be of."""
+        """The digest of all that the steps depend on except files; a recovery point must have the same."""
         return hashlib.sha256(repr(replace(self.task, previous=None)).encode()).hexdigest()
 
 
 def train_segment(job: Job) -> dict:
-    """On every rank. Returns the metrics, or {"stopped": line} where it was asked to stop."""
+    """Train the segment, on every rank. Returns the metrics, or {"stopped": line} where it was told to stop."""
     keep_freed_memory()
     set_determinism(True)
     task, settings, dtype = job.task, job.settings, DTYPES[job.settings.dtype]
@@ -113,7 +113,7 @@ def train_segment(job: Job) -> dict:
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What `work` returns, and its wall time in seconds."""
+    """Return what `work` returns, and its wall time in seconds."""
     begun = time.monotonic()
     result = work()
     return result, time.monotonic() - begun
@@ -127,6 +127,6 @@ def engine_of(job: Job, dtype: torch.dtype) -> Engine:
 
 
 def write_events(path: Path, events: list[dict]) -> None:
-    """A line for each step that was skipped and each rollback; no file where there was none."""
+    """Write a line for each skipped step and each rollback; no file where there were none."""
     if events:
         path.write_text("".join(json.dumps(event, sort_keys=True) + "\n" for event in events), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The one place that chooses an engine. Called by every rank, inside its process group if there is one."""
+"""Chooses the engine. Every rank calls it, inside its process group if there is one."""
 
 import torch
 
@@ -23,11 +23,11 @@ def build_engine(
     recompute: str = "none",
     compile: bool = False,
 ) -> Engine:
-    """This rank's engine, its weights initialised from the seed as those of any layout.
+    """Return this rank's engine, with the weights that the seed gives in any layout.
 
-    dtype: of matrix products; weights, norms and sums are fp32. recompute: "none", or "full", which keeps of each layer
-    no more than its input and computes the rest again in the backward pass. compile: torch.compile for
-    each layer and for the loss.
+    dtype: of matrix products; weights, norms and sums are fp32. recompute: "none", or "full", which keeps only each
+    layer's input and computes the rest again in the backward pass. compile: torch.compile for each layer and for the
+    loss.
     """
     if layout.engine == "megatron":
         return build_megatron(config, layout, settings, dtype, seed, recompute, compile)

@@ -1,8 +1,8 @@
 """Data parallelism: every rank holds the whole model and trains on its rows of the batch; gradients are summed.
 
-Not torch's DistributedDataParallel: that one reorders its buckets after the first step, so with three ranks or more the
-order of the sums, and with it the bytes, would depend on where a run was interrupted. These buckets are fixed, and
-overlap just so. Legend: B rows, T tokens of a row.
+torch's DistributedDataParallel is not used: it reorders its buckets after the first step, so with three or more ranks
+the order of the sums, and with it the bytes, would depend on where a run was interrupted. The buckets here are fixed,
+and overlap with the backward pass just as well. Legend: B rows, T tokens of a row.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ BUCKET_BYTES = 25 * 2**20
 
 
 class DDPEngine(SingleEngine):
-    """llm/pretrain/engine.py's Engine on the ranks of the default process group. Weights start equal, and stay so:
-    every rank takes the same update."""
+    """The Engine of llm/pretrain/engine.py on the ranks of the default process group. Weights start equal and stay so,
+    since every rank takes the same update."""
 
     muon = SharedMuon
 
@@ -38,7 +38,7 @@ class DDPEngine(SingleEngine):
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.buckets = buckets_of([held.tensor for held in self.held])
         owners = spread([held.tensor.numel() for held in self.held], self.world_size)
-        # So the ranks write a checkpoint together.
+        # The ranks share the writing of a checkpoint.
         self.owned = [held for held, owner in zip(self.held, owners, strict=True) if owner == self.rank]
 
     def gradients(self, rows: Rows, batch_size: int) -> tuple[float, float]:
@@ -56,7 +56,7 @@ class DDPEngine(SingleEngine):
 
 class Bucket:
     """Gradients of some weights, end to end in one tensor that is summed over the ranks as soon as the last of them is
-    there, while the backward pass goes on. Every rank's backward pass completes the buckets in the same order."""
+    computed, while the backward pass goes on. Every rank's backward pass completes the buckets in the same order."""
 
     def __init__(self, weights: list[torch.Tensor]) -> None:
         self.weights = weights
@@ -67,7 +67,7 @@ class Bucket:
             weight.register_post_accumulate_grad_hook(partial(arrived, self))
 
     def begin(self, backward_passes: int) -> None:
-        """Zero gradients, to be summed after so many backward passes."""
+        """Zero the gradients, which will be summed after so many backward passes."""
         self.flat.zero_()
         sizes = [weight.numel() for weight in self.weights]
         for weight, part in zip(self.weights, self.flat.split(sizes), strict=True):
@@ -86,7 +86,7 @@ def arrived(bucket: Bucket, weight: torch.Tensor) -> None:
 
 
 def buckets_of(weights: list[torch.Tensor]) -> list[Bucket]:
-    """The last layers' weights first, as their gradients come; about BUCKET_BYTES in each."""
+    """Group the weights in buckets of about BUCKET_BYTES, the last layers' first, in the order of their gradients."""
     groups: list[list[torch.Tensor]] = [[]]
     filled = 0
     for weight in reversed(weights):
@@ -99,9 +99,9 @@ def buckets_of(weights: list[torch.Tensor]) -> list[Bucket]:
 
 
 def shared_rows(losses: Callable, tokens_BT: torch.Tensor, rank: int, world_size: int) -> torch.Tensor:
-    """`losses(rows)` computed by the ranks together: each for its rows, all ranks get all, fp32 [B * T]."""
+    """Compute `losses(rows)` together: each rank for its rows; all ranks get all losses, fp32 [B * T]."""
     share = -(-len(tokens_BT) // world_size)
-    row = torch.arange(rank * share, (rank + 1) * share).clamp_max(len(tokens_BT) - 1)  # the last one fills up
+    row = torch.arange(rank * share, (rank + 1) * share).clamp_max(len(tokens_BT) - 1)  # the last row fills up
     mine_M = losses(tokens_BT[row])
     all_M = mine_M.new_empty(world_size * len(mine_M))
     dist.all_gather_into_tensor(all_M, mine_M)

@@ -1,8 +1,8 @@
-"""Fully sharded data parallelism (ZeRO 3, Rajbhandari et al. 2020) by torch's fully_shard: each rank holds a W-th of
+"""Fully sharded data parallelism (ZeRO 3, Rajbhandari et al. 2020) by torch's fully_shard: each of W ranks holds 1/W of
 every weight's rows, of its gradient and of the optimizer's state; a layer is whole only while it is computed.
 
-The optimizer works on the local rows as plain tensors, without DTensor's dispatch. In bf16 the layers' weights
-travel as bf16; master weights, sums of gradients, embeddings and the residual stream are fp32.
+The optimizer works on the local rows as plain tensors, without DTensor's dispatch. In bf16 the layers' weights are
+communicated as bf16; master weights, sums of gradients, embeddings and the residual stream are fp32.
 """
 
 from functools import partial
@@ -23,8 +23,8 @@ from llm.pretrain.settings import OptimizerSettings
 
 
 class FSDPEngine(SingleEngine):
-    """llm/pretrain/engine.py's Engine on the ranks of the default process group. With several micro-batches gradients
-    are summed over the ranks after each, so that no rank ever holds them whole."""
+    """The Engine of llm/pretrain/engine.py on the ranks of the default process group. With several micro-batches
+    gradients are summed over the ranks after each, so that no rank ever holds them whole."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class FSDPEngine(SingleEngine):
         self.device, self.micro_batch = device, micro_batch
         shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
         self.objective = shard(Objective(model.train(), dtype, compile), device)
-        # While the whole model is in use its parameters are others; these are the ones that gradients come to.
+        # While the whole model is gathered its parameters are other objects; gradients arrive at these.
         self.sharded = dict(model.named_parameters())
         self.held = [local_piece(name, shapes[name], weight, self.rank) for name, weight in self.sharded.items()]
         self.owned = [held for held in self.held if held.tensor.numel()]
@@ -66,16 +66,16 @@ class FSDPEngine(SingleEngine):
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         losses_M = shared_rows(super().token_losses, tokens_BT, self.rank, self.world_size)
         assert isinstance(self.objective, FSDPModule)
-        self.objective.reshard()  # else the outermost module stays whole, and misses the next update
+        self.objective.reshard()  # otherwise the outermost module stays gathered and misses the next update
         return losses_M
 
     def optimizer_state(self) -> list[Piece]:
-        """This rank's rows; of what is not cut by rows, rank 0 has all."""
+        """Return this rank's rows of the state; what is not cut by rows is rank 0's."""
         return [piece for piece in super().optimizer_state() if piece.shape or self.rank == 0]
 
 
 def shard(objective: Objective, device: torch.device) -> Objective:
-    """Cuts the weights of each layer, and those outside of all layers, by rows; in place. Gradients are summed."""
+    """Shard, in place, the weights of each layer, and those outside of layers, by rows. Gradients are summed."""
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     policy = MixedPrecisionPolicy(objective.dtype, torch.float32, cast_forward_inputs=False)
     for layer in objective.model.model.layers:
@@ -95,7 +95,8 @@ def local_rows(tensor: torch.Tensor | None) -> torch.Tensor:
 
 
 def local_piece(name: str, shape: tuple[int, ...], weight: torch.nn.Parameter, rank: int) -> Piece:
-    """This rank's rows of a weight, in its own memory: ceil(rows / W) for each rank, less or none at the end."""
+    """Return this rank's rows of a weight, sharing its memory: ceil(rows / W) on each rank, fewer or none at the
+    end."""
     local = local_rows(weight.detach())
     first = min(rank * -(-shape[0] // dist.get_world_size()), shape[0])
     return Piece(name, shape, (first, *(0 for _ in shape[1:])), local)

@@ -1,4 +1,5 @@
-"""How many ranks train one model, and what each of them holds. Imports no torch: the Snakefile and the planner use it.
+"""Defines how many ranks train one model and what each of them holds. It imports no torch, since the Snakefile reads
+it.
 
 world size = data x tensor x pipeline x context. Ranks are ordered as in Megatron-LM: tensor fastest, then context, then
 data, pipeline slowest.
@@ -55,7 +56,7 @@ class Layout:
         return self.data * self.tensor * self.pipeline * self.context
 
     def ranks_per_node(self, nodes: int) -> int:
-        """InputError unless every node has as many."""
+        """Return the ranks of each node. Raises InputError unless all nodes have equally many."""
         if self.world_size % nodes:
             raise InputError(
                 f"pretrain.nodes: {nodes} nodes cannot share the {self.world_size} ranks of pretrain.parallel evenly"

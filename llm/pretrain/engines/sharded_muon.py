@@ -1,9 +1,9 @@
 """Muon on several ranks, which share the work of Newton-Schulz: each matrix has an owner, who orthogonalises it.
 
-SharedMuon, for DDP: every rank has all updates, so the owners' results alone travel, in one gathering of all matrices.
-ShardedMuon, for matrices that are cut by rows between ranks, as FSDP cuts them: the momentum is elementwise and stays
-cut; the owner is sent the pieces, computes, and sends pieces back. Two exchanges in a step, each of (W - 1) / W of all
-matrices. All that travels is in the dtype of Newton-Schulz's products.
+SharedMuon is for DDP: every rank has all updates, so only the owners' results travel, in one gathering of all matrices.
+ShardedMuon is for matrices that are cut by rows between ranks, as by FSDP: the momentum is elementwise and stays cut;
+the owner is sent the pieces, computes, and sends pieces back. That takes two exchanges a step, each of (W - 1) / W of
+all matrices. What travels has the dtype of Newton-Schulz's products.
 """
 
 import torch
@@ -13,7 +13,7 @@ from llm.pretrain.muon import Muon, orthogonalised
 
 
 class SharedMuon(Muon):
-    """Muon whose parameters are the same on every rank, and stay so."""
+    """Muon whose parameters are equal on every rank, and stay so."""
 
     def __init__(self, params: list[torch.Tensor], *arguments, **options) -> None:
         super().__init__(params, *arguments, **options)
@@ -22,7 +22,7 @@ class SharedMuon(Muon):
     def orthogonal(self, weights: list[torch.Tensor], updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
         mine = orthogonalised([updates[index] for index in self.owned[dist.get_rank()]], steps)
         sizes = [[updates[index].numel() for index in indices] for indices in self.owned]
-        longest = max(map(sum, sizes))  # what is gathered has one length on all ranks
+        longest = max(map(sum, sizes))  # all ranks must send equally much
         filling = updates[0].new_zeros(longest - sum(sizes[dist.get_rank()]))
         sent = torch.cat([*(matrix.flatten() for matrix in mine), filling])
         received = sent.new_empty(world_size(), longest)
@@ -35,7 +35,7 @@ class SharedMuon(Muon):
 
 
 class ShardedMuon(Muon):
-    """Muon whose parameters are this rank's rows of matrices: ceil(rows / W) for each rank, less at the end. shapes:
+    """Muon whose parameters are this rank's rows of matrices: ceil(rows / W) on each rank, fewer at the end. shapes:
     parameter -> shape of the whole matrix."""
 
     def __init__(self, params: list[torch.Tensor], *arguments, shapes: dict, **options) -> None:
@@ -69,13 +69,13 @@ def world_size() -> int:
 
 
 def owned_by_rank(shapes: list[tuple[int, int]]) -> list[list[int]]:
-    """For each rank the numbers of the matrices that it orthogonalises: about as much work for all."""
+    """Return for each rank the indices of the matrices that it orthogonalises, about equal work for all."""
     owners = spread([max(shape) * min(shape) ** 2 for shape in shapes], world_size())
     return [[index for index, owner in enumerate(owners) if owner == rank] for rank in range(world_size())]
 
 
 def spread(costs: list[float], ranks: int) -> list[int]:
-    """An owner for each item: in their order, whoever has least so far."""
+    """Assign an owner to each item, in order: the rank with the least load so far."""
     loads = [0.0] * ranks
     owners = []
     for cost in costs:
@@ -85,19 +85,19 @@ def spread(costs: list[float], ranks: int) -> list[int]:
 
 
 def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
-    """The same memory: not every backend knows bf16."""
+    """View a tensor's memory as bytes: not every backend supports bf16."""
     return tensor.flatten().view(torch.uint8)
 
 
 def rows_of_ranks(rows: int) -> list[int]:
-    """How many rows of a matrix each rank holds."""
+    """Return how many rows of a matrix each rank holds."""
     share = -(-rows // world_size())
     return [max(0, min(share, rows - rank * share)) for rank in range(world_size())]
 
 
 def exchange(outgoing: list[list[torch.Tensor]], lengths: list[list[int]]) -> list[list[torch.Tensor]]:
-    """outgoing[r]: tensors for rank r, all of one dtype. lengths[r]: elements of each tensor that comes from rank r ->
-    those tensors, flat."""
+    """Exchange tensors between all ranks. outgoing[r]: tensors for rank r, all of one dtype. lengths[r]: elements of
+    each tensor that comes from rank r. Returns those tensors, flat."""
     sent = torch.cat([part.flatten() for parts in outgoing for part in parts])
     received = sent.new_empty(sum(map(sum, lengths)))
     size = sent.element_size()

@@ -1,4 +1,4 @@
-"""The engine of one process: forward, backward, clip, update. No communication; the engines of several ranks extend it.
+"""The engine of one process: forward, backward, clip, update. The engines of several ranks extend it.
 
 Legend: B rows, T tokens of a row, M = B T positions, D d_model.
 """
@@ -18,13 +18,13 @@ from llm.pretrain.muon import Muon
 from llm.pretrain.optimizer import Optimizer
 from llm.pretrain.settings import OptimizerSettings
 
-# Of code for a CPU: inductor cuts sums among the threads that it finds, so their number would change bytes. Products
-# have the threads of the process, as without compilation. A GPU's code has no threads.
+# On a CPU inductor splits sums among the threads that it finds, so their number would change bytes. Matrix products use
+# the process's threads, as without compilation. A GPU's code has no threads.
 COMPILED: dict[str, str | int | bool | Callable] = {"cpp.threads": 1}
 
 
 class Objective(nn.Module):
-    """A model and what it is trained for, as one module."""
+    """A model and its training loss, as one module."""
 
     def __init__(self, model: CausalLM, dtype: torch.dtype, compile: bool = False) -> None:
         super().__init__()
@@ -32,8 +32,8 @@ class Objective(nn.Module):
         self.dtype, self.compile_loss = dtype, compile
 
     def forward(self, tokens_BT: torch.Tensor, positions: int | None = None) -> torch.Tensor:
-        """int64 [B, T + 1] -> this part of the loss of a batch of so many positions; without `positions` -ln p of each
-        target, fp32 [M], no gradient."""
+        """Return, for int64 [B, T + 1], this part of the loss of a batch of so many positions; without `positions` -ln
+        p of each target, fp32 [M], without gradient."""
         with torch.autocast(tokens_BT.device.type, self.dtype, enabled=self.dtype != torch.float32):
             hidden_BTD = self.model.hidden(tokens_BT[:, :-1])
         x_MD, target_M = hidden_BTD.flatten(0, 1).to(self.dtype), tokens_BT[:, 1:].flatten()
@@ -44,9 +44,9 @@ class Objective(nn.Module):
 
 
 class SingleEngine:
-    """llm/pretrain/engine.py's Engine for a model whose weights lie in this process. `micro_batch`: rows that go
-    through the model at once, None for all. `compile`: of the loss (prepare_layers compiles the layers). `held` are the
-    weights that this rank moves, `owned` those of them that it writes into checkpoints."""
+    """The Engine of llm/pretrain/engine.py for a model whose weights lie in this process. `micro_batch`: rows that go
+    through the model at once, None for all. `compile`: of the loss (prepare_layers compiles the layers). `held`: the
+    weights that this rank updates; `owned`: those of them that it writes into checkpoints."""
 
     rank, world_size = 0, 1
     muon = Muon
@@ -69,7 +69,7 @@ class SingleEngine:
         return both(self.backward(rows, batch_size), self.optimizer.norm())
 
     def backward(self, rows: Rows, batch_size: int) -> torch.Tensor:
-        """Leaves this rank's gradients in its weights; returns its part of the loss, fp64."""
+        """Leave this rank's gradients in its weights; return its part of the loss, fp64."""
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for first, count in self.portions(batch_size):
             tokens_BT = rows(first, count).to(self.device, non_blocking=True)
@@ -79,7 +79,7 @@ class SingleEngine:
         return total
 
     def portions(self, batch_size: int) -> list[tuple[int, int]]:
-        """(first row, rows) of this rank's micro-batches; as many on every rank."""
+        """Return (first row, rows) of this rank's micro-batches; every rank has equally many."""
         if batch_size % self.world_size:
             raise InputError(
                 f"pretrain.batch_size: {batch_size} is not divisible by pretrain.parallel.data: {self.world_size}"
@@ -115,23 +115,23 @@ class SingleEngine:
 
 
 def both(loss: torch.Tensor, norm: torch.Tensor) -> tuple[float, float]:
-    """Two scalars as numbers, with one wait for the device."""
+    """Return two scalars as numbers, waiting for the device once."""
     return tuple(torch.stack((loss, norm.double())).tolist())
 
 
 def prepare_layers(model: CausalLM, recompute: str, compile: bool) -> CausalLM:
-    """Wraps the forward pass of every layer, in place; names and weights stay. recompute "full" keeps a layer's input
-    alone and computes the rest again in the backward pass (Chen et al. 2016). One layer is compiled for all."""
+    """Wrap the forward pass of every layer, in place; names and weights stay. recompute "full" keeps only a layer's
+    input and computes the rest again in the backward pass (Chen et al. 2016). compile: one layer's code serves all."""
     if recompute not in ("none", "full"):
         raise InputError(f"pretrain.recompute: {recompute!r} is not one of none, full")
     for layer in model.model.layers:
         if compile:
             layer.forward = torch.compile(layer.forward, options=COMPILED)
-        if recompute == "full":  # no dropout: no random state to keep
+        if recompute == "full":  # without dropout there is no random state to keep
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
     return model
 
 
 def whole_pieces(tensors: dict[str, torch.Tensor]) -> list[Piece]:
-    """Whole tensors, each its own only piece."""
+    """Make each whole tensor a piece."""
     return [Piece(name, tuple(tensor.shape), (0,) * tensor.ndim, tensor) for name, tensor in tensors.items()]

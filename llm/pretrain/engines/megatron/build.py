@@ -1,4 +1,4 @@
-"""The way in to engine megatron: what has to happen before megatron.core may be imported, then the engine."""
+"""Builds engine megatron, after what has to happen before megatron.core may be imported."""
 
 import warnings
 
@@ -22,12 +22,12 @@ def build_megatron(
     compile: bool,
     transformer_engine: bool = False,
 ) -> Engine:
-    """llm/pretrain/engines/build.py's build_engine for this engine. `transformer_engine`: layers of that package, where
-    it is installed with CUDA. Importing megatron-core takes seconds, so it is imported here."""
+    """Return this rank's engine, as llm/pretrain/engines/build.py's build_engine. `transformer_engine`: layers of that
+    package, where it is installed with CUDA. megatron-core is imported here, because that takes seconds."""
     if compile:
         raise InputError("pretrain.compile: true is for pretrain.parallel.engine: torch; set it to false")
     shim.install()
-    if not torch.cuda.is_available():  # megatron-core says of each CUDA extension, on each rank, that it is not there
+    if not torch.cuda.is_available():  # megatron-core warns of each missing CUDA extension, on each rank
         warnings.filterwarnings("ignore", module=r"megatron\.core")
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
     from llm.pretrain.engines.megatron.engine import MegatronEngine

@@ -1,8 +1,8 @@
-"""llm/pretrain/engine.py's Engine on megatron-core: tensor, pipeline, context, sequence and data parallelism.
+"""The Engine of llm/pretrain/engine.py on megatron-core: tensor, pipeline, context, sequence and data parallelism.
 
-One process per rank, gloo on CPUs, NCCL on GPUs. bf16 is megatron-core's Float16Module on every device: bf16 weights
-with fp32 copies that the optimizer moves, residuals and sums in fp32. llm/pretrain/engines/megatron/shim.py must be
-installed before this module is imported (llm/pretrain/engines/build.py does).
+There is one process per rank, with gloo on CPUs and NCCL on GPUs. bf16 is megatron-core's Float16Module on every
+device: bf16 weights with fp32 copies that the optimizer updates, residuals and sums in fp32. shim.py, beside this
+module, must be installed before this module is imported (build.py does).
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ from llm.pretrain.settings import OptimizerSettings
 
 
 class MegatronEngine:
-    """The layout's world size must be that of the process group, or 1 without one. One engine at a time in a process:
-    megatron-core's groups are global."""
+    """One rank's engine. The layout's world size must be that of the process group, or 1 without one. A process can
+    have one engine at a time: megatron-core's groups are global."""
 
     def __init__(
         self,
@@ -83,14 +83,15 @@ class MegatronEngine:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for micro_batch in losses:
             total += micro_batch.double().mean()
-        ranks = self.world_size // self.layout.pipeline  # all that hold the last stage
+        ranks = self.world_size // self.layout.pipeline  # all ranks that hold the last stage
         dist.all_reduce(total)
         self.optimizer.prepare_grads()
         return float(total) / (ranks * (share // size)), float(self.optimizer.get_grad_norm())
 
     def run(self, micro_batches: tuple[torch.Tensor, ...], train: bool) -> list[torch.Tensor]:
-        """int64 [B, T + 1] each, of one shape -> fp32 [B, T / context] losses of each on the last stage, [] elsewhere.
-        Gradients are added to the buffers and summed over the ranks if `train`."""
+        """Run the pipeline on micro-batches, int64 [B, T + 1] each, of one shape. Return the losses of each, fp32 [B, T
+        / context], on the last stage, [] elsewhere. With `train`, gradients are added to the buffers and summed over
+        the ranks."""
         rows, tokens = micro_batches[0].shape[0], micro_batches[0].shape[1] - 1
         schedule = get_forward_backward_func()
         iterators = [iter(micro_batches) for _ in self.chunks]
@@ -105,7 +106,8 @@ class MegatronEngine:
         )
 
     def forward_step(self, batches: Iterator[torch.Tensor], chunk: torch.nn.Module):
-        """What the schedules call for each micro-batch and stage: its output, and how a loss comes of it."""
+        """Compute one stage of one micro-batch, as the schedules ask; return its output, and the function that makes
+        the loss of it."""
         tokens_BT = next(batches).to(self.device, non_blocking=True)
         position_S = model.own_positions(tokens_BT.shape[1] - 1)
         input_BS, target_BS = tokens_BT[:, position_S], tokens_BT[:, position_S + 1]
@@ -116,7 +118,7 @@ class MegatronEngine:
             objective = nll_BS.mean()
             if self.config.z_loss:
                 objective = objective + self.config.z_loss * log_sum_BS.square().mean()
-            # the mean of a context rank's tokens; the schedule multiplies by the number of context ranks
+            # This is the mean over a context rank's tokens; the schedule multiplies by the number of context ranks.
             return objective / self.layout.context, nll_BS.detach()
 
         return output, training_loss
@@ -133,11 +135,11 @@ class MegatronEngine:
 
     def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         n_rows, n_tokens = tokens_BT.shape[0], tokens_BT.shape[1] - 1
-        share = -(-n_rows // (self.layout.data * self.layout.pipeline))  # a micro-batch for each pipeline rank
+        share = -(-n_rows // (self.layout.data * self.layout.pipeline))  # one micro-batch for each pipeline rank
         unit = model.token_unit(self.layout)
         tokens = -(-n_tokens // unit) * unit
         padded_BT = tokens_BT.new_zeros(share * self.layout.data * self.layout.pipeline, tokens + 1)
-        padded_BT[:n_rows, : n_tokens + 1] = tokens_BT  # what comes later does not change what comes before
+        padded_BT[:n_rows, : n_tokens + 1] = tokens_BT  # later tokens do not change earlier ones
         first = parallel_state.get_data_parallel_rank() * self.layout.pipeline
         with torch.no_grad():
             losses = self.run(padded_BT.split(share)[first : first + self.layout.pipeline], train=False)
@@ -159,8 +161,8 @@ class MegatronEngine:
 
 
 def start_groups(layout: Layout) -> None:
-    """megatron-core's process groups for this layout, instead of those of an engine before. Without a process group
-    there is one rank."""
+    """Make megatron-core's process groups for this layout, replacing an earlier engine's. Without a process group a
+    group of one rank is made."""
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
@@ -174,5 +176,5 @@ def start_groups(layout: Layout) -> None:
         context_parallel_size=layout.context,
         create_gloo_process_groups=False,
     )
-    # random states are forked around what might draw a dropout; there is none, so this tracker does nothing
+    # Random states are forked around what might draw a dropout; there is none, so this tracker does nothing.
     tensor_parallel.random.initialize_rng_tracker(inference_rng_tracker=True, force_reset=True)

@@ -1,4 +1,4 @@
-"""Cross-entropy over a vocabulary that the tensor ranks share, with the z-loss; megatron-core's own has none.
+"""Cross-entropy over a vocabulary that is split over the tensor ranks, with the z-loss, which megatron-core's has not.
 
 Legend: B rows, T tokens, W this tensor rank's part of the padded vocabulary.
 """
@@ -11,8 +11,8 @@ from megatron.core.tensor_parallel import reduce_from_tensor_model_parallel_regi
 def token_losses(
     logits_BTW: torch.Tensor, target_BT: torch.Tensor, vocab_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """-ln p(target) and logsumexp of the logits, fp32 [B, T] each, the same on all tensor ranks; differentiable.
-    Padding of the vocabulary takes no part."""
+    """Return -ln p(target) and logsumexp of the logits, fp32 [B, T] each, equal on all tensor ranks; differentiable.
+    The padding of the vocabulary is left out."""
     width = logits_BTW.shape[-1]
     first = width * parallel_state.get_tensor_model_parallel_rank()
     logits = logits_BTW.float()

@@ -1,7 +1,7 @@
-"""megatron-core's GPTModel from a ModelConfig: its settings, what its layers are built of, and what it cannot do.
+"""Builds megatron-core's GPTModel from a ModelConfig, and refuses what megatron-core cannot train.
 
 Attention, norms and RoPE's tables are this repository's, on every device: megatron-core's own need CUDA, CUDA
-extensions or Transformer Engine, know no context parallelism without it, or compute RoPE's scalings differently. The
+extensions or Transformer Engine, support no context parallelism without it, or compute RoPE's scalings differently. The
 matrices, their splitting, the pipeline and all communication are megatron-core's.
 
 Legend: S tokens of this rank, B rows, N query heads, K key-value heads, H d_head, C tokens of a whole sequence.
@@ -46,7 +46,7 @@ SPLIT = (ColumnParallelLinear, RowParallelLinear, VocabParallelEmbedding)
 
 
 def check(config: ModelConfig, layout: Layout) -> None:
-    """InputError, one line that begins with the config key, for what this engine cannot train."""
+    """Raise InputError, one line that begins with the config key, for what this engine cannot train."""
     for key, value in (("position", ("rope", "learned")), ("norm_order", ("pre",)), ("embedding_norm", (False,))):
         if getattr(config, key) not in value:
             raise InputError(
@@ -74,7 +74,7 @@ def check(config: ModelConfig, layout: Layout) -> None:
 
 
 def token_unit(layout: Layout) -> int:
-    """What the number of tokens of a sequence has to be a multiple of."""
+    """Return the number that a sequence's tokens must be a multiple of."""
     context = 2 * layout.context if layout.context > 1 else 1
     return math.lcm(context, layout.context * layout.tensor if layout.sequence else 1)
 
@@ -82,7 +82,7 @@ def token_unit(layout: Layout) -> int:
 def transformer_config(
     config: ModelConfig, layout: Layout, dtype: torch.dtype, transformer_engine: bool
 ) -> TransformerConfig:
-    """The same model in megatron-core's words. Every fusion that needs a CUDA extension is off."""
+    """Return the model in megatron-core's terms. Every fusion that needs a CUDA extension is off."""
     return TransformerConfig(
         num_layers=config.n_layers,
         hidden_size=config.d_model,
@@ -105,11 +105,11 @@ def transformer_config(
         sequence_parallel=layout.sequence,
         params_dtype=torch.float32,
         bf16=dtype == torch.bfloat16,
-        fp32_residual_connection=not transformer_engine,  # as under autocast: only products and attention are bf16
+        fp32_residual_connection=not transformer_engine,  # as under autocast, only products and attention are bf16
         pipeline_dtype=dtype if transformer_engine else torch.float32,
         use_cpu_initialization=True,
         perform_initialization=False,  # the weights come from llm/model/transformer.py's `initialise`
-        calculate_per_token_loss=False,  # must stand before the model is wrapped for data parallelism
+        calculate_per_token_loss=False,  # must be set before the model is wrapped for data parallelism
         gradient_accumulation_fusion=False,
         masked_softmax_fusion=False,
         persist_layer_norm=False,
@@ -117,7 +117,7 @@ def transformer_config(
         bias_activation_fusion=False,
         bias_dropout_fusion=False,
         batch_p2p_comm=False,
-        cuda_graph_scope=[],  # the default warns of itself
+        cuda_graph_scope=[],  # the default causes a warning
     )
 
 
@@ -129,9 +129,9 @@ def build_stage(
     recompute: bool,
     transformer_engine: bool,
 ) -> GPTModel:
-    """The layers of this pipeline rank (of one of its virtual stages), weights not yet set. `vocabulary`: rows of the
-    embedding, padding included. `transformer_engine`: its layers; needs CUDA and the package, and was never run here.
-    """
+    """Build the layers of this pipeline rank (or of one of its virtual stages), weights not yet set. `vocabulary`: rows
+    of the embedding, padding included. `transformer_engine`: use that package's layers, which needs CUDA and has never
+    been run here."""
     first = parallel_state.is_pipeline_first_stage(ignore_virtual=False, vp_stage=virtual_stage)
     last = parallel_state.is_pipeline_last_stage(ignore_virtual=False, vp_stage=virtual_stage)
     layers = get_num_layers_to_build(core, vp_stage=virtual_stage)
@@ -160,7 +160,7 @@ def build_stage(
 
 
 def layer_spec(config: ModelConfig, recompute: bool, transformer_engine: bool) -> ModuleSpec:
-    """What one layer is built of."""
+    """Return the specification of one layer."""
     if transformer_engine:
         spec = get_gpt_layer_with_transformer_engine_spec(qk_layernorm=config.qk_norm)
     else:
@@ -179,19 +179,19 @@ def layer_spec(config: ModelConfig, recompute: bool, transformer_engine: bool) -
 
 
 def residual_add(training: bool, fused: bool) -> Callable:
-    """megatron-core asks for a function that adds bias, dropout and residual; its own rounds the residual to bf16."""
+    """Return the function that adds bias, dropout and residual; megatron-core's own rounds the residual to bf16."""
     return add
 
 
 def add(x_and_bias: tuple[torch.Tensor, torch.Tensor | None], residual: torch.Tensor, dropout: float) -> torch.Tensor:
-    """In the residual's dtype, fp32."""
+    """Add bias and residual in the residual's dtype, fp32."""
     x, bias = x_and_bias
     return residual + (x if bias is None else x + bias)
 
 
 class RecomputedLayer(TransformerLayer):
-    """A layer that keeps its input alone and runs again in the backward pass (Chen et al. 2016). megatron-core's own
-    saves CUDA's random states, of which there is no need without dropout."""
+    """A layer that keeps only its input and runs again in the backward pass (Chen et al. 2016). megatron-core's own
+    saves CUDA's random states, which are not needed without dropout."""
 
     def forward(self, *args, **kwargs):
         return torch.utils.checkpoint.checkpoint(
@@ -222,19 +222,19 @@ class Norm(torch.nn.Module):
 
 
 class Rotary(torch.nn.Module):
-    """The angles of RoPE for this rank's tokens, as GPTModel asks for them."""
+    """The angles of RoPE for this rank's tokens, with the interface that GPTModel expects."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
 
     def get_rotary_seq_len(self, inference_context, decoder, decoder_input, core: TransformerConfig, *_) -> int:
-        """Tokens of the whole sequence, from what this rank has of it."""
+        """Return the tokens of the whole sequence, computed from this rank's."""
         tokens = (decoder_input if decoder.input_tensor is None else decoder.input_tensor).shape[0]
         return tokens * core.context_parallel_size * (core.tensor_model_parallel_size if core.sequence_parallel else 1)
 
     def forward(self, tokens: int, **_) -> torch.Tensor:
-        """fp32 [S, 1, 1, H]"""
+        """Return the angles, fp32 [S, 1, 1, H]."""
         position_S = own_positions(tokens)
         frequency_P = rotary_frequencies(self.config, tokens, position_S.device)[0]
         angle_SP = position_S[:, None].float() * frequency_P
@@ -242,7 +242,7 @@ class Rotary(torch.nn.Module):
 
 
 class Attention(torch.nn.Module):
-    """Causal attention over heads of this tensor rank. With context parallelism a rank holds its own queries and
+    """Causal attention over the heads of this tensor rank. With context parallelism a rank holds its own queries and
     gathers all keys and values (as in Llama 3, Grattafiori et al. 2024, section 3.3.2)."""
 
     def __init__(self, config: TransformerConfig, pg_collection, **_) -> None:
@@ -250,7 +250,7 @@ class Attention(torch.nn.Module):
         self.group = pg_collection.cp if config.context_parallel_size > 1 else None
 
     def forward(self, q_SBNH, k_SBKH, v_SBKH, attention_mask=None, **_) -> torch.Tensor:
-        """[S, B, N H]"""
+        """Return the heads' outputs, [S, B, N H]."""
         visible = None
         if self.group is not None:
             k_SBKH, v_SBKH = (gather_from_sequence_parallel_region(x, group=self.group) for x in (k_SBKH, v_SBKH))
@@ -262,14 +262,14 @@ class Attention(torch.nn.Module):
 
 
 def own_positions(tokens: int) -> torch.Tensor:
-    """Which tokens of a sequence this rank holds: int64 [S]."""
+    """Return which tokens of a sequence this rank holds: int64 [S]."""
     group = parallel_state.get_context_parallel_group()
     return positions_of(group.rank(), group.size(), tokens)
 
 
 def positions_of(rank: int, size: int, tokens: int) -> torch.Tensor:
-    """The sequence is cut into 2 x size parts, rank r holds part r and the r-th from the end, so that under a causal
-    mask all ranks have as much to do."""
+    """Return which tokens a context rank holds, int64 [S]. The sequence is cut into 2 x size parts; rank r holds part r
+    and the r-th from the end, so that under a causal mask all ranks have equal work."""
     every = torch.arange(tokens, device="cuda" if torch.cuda.is_available() else "cpu")
     part = tokens // (2 * size)
     last = tokens - (rank + 1) * part

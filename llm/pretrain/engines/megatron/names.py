@@ -1,8 +1,8 @@
-"""Which part of which canonical tensor stands where in a parameter of megatron-core, in slices.
+"""Maps parts of canonical tensors to their places in megatron-core's parameters, in slices.
 
 megatron-core joins queries, keys and values in one matrix, head group by head group, and gate and up in another; each
 tensor rank has its part of the rows or columns; the vocabulary is padded to a multiple of the tensor ranks, which the
-canonical tensors are not. Knows shapes alone: no model, no process group.
+canonical tensors are not. Only shapes are used: no model and no process group.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from llm.model.config import ModelConfig
 
-LAYER = {  # modules of a layer whose tensors every tensor rank holds whole -> canonical
+LAYER = {  # modules of a layer that every tensor rank holds whole -> canonical
     "input_layernorm": "input_layernorm",
     "pre_mlp_layernorm": "post_attention_layernorm",
     "self_attention.q_layernorm": "self_attn.q_norm",
@@ -25,8 +25,8 @@ JOINED_NORMS = {  # Transformer Engine keeps a norm in the matrix that follows i
 
 @dataclass(frozen=True)
 class Segment:
-    """`rows` rows of a parameter from `row` on are those of the canonical tensor `name` of `shape` from `start`
-    (row, column) on."""
+    """A part of a parameter: its `rows` rows from `row` on are those of the canonical tensor `name`, of `shape`, from
+    `start` (row, column) on."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,15 +36,15 @@ class Segment:
 
 
 def segments(name: str, shape: tuple[int, ...], layer: int | None, rank: int, config: ModelConfig) -> list[Segment]:
-    """All segments of a parameter: `name` within its stage (within its layer where `layer`, counted from 0 in the whole
-    model, is not None), `shape` on this tensor rank, which is number `rank`."""
+    """Return all segments of a parameter. `name`: within its stage, or within its layer if `layer` (counted from 0 in
+    the whole model) is not None; `shape`: on this tensor rank, whose number is `rank`."""
     module, kind = name.rsplit(".", 1)
     if layer is None:
         if module in OUTSIDE:
             return [whole(f"{OUTSIDE[module]}.{kind}", shape)]
         tensor = "model.embed_tokens" if module.startswith("embedding") or config.tie_embeddings else "lm_head"
         start = rank * shape[0]
-        rows = max(0, min(shape[0], config.vocab_size - start))  # what is beyond is padding
+        rows = max(0, min(shape[0], config.vocab_size - start))  # the rest is padding
         return [Segment(f"{tensor}.{kind}", (config.vocab_size, config.d_model), (start, 0), 0, rows)]
     prefix = f"model.layers.{layer}."
     for joined, canonical in JOINED_NORMS.items():
@@ -71,7 +71,7 @@ def segments(name: str, shape: tuple[int, ...], layer: int | None, rank: int, co
 
 
 def joined_heads(prefix: str, kind: str, shape: tuple[int, ...], rank: int, config: ModelConfig) -> list[Segment]:
-    """Rows of linear_qkv: for each key-value head its query heads, then its key, then its value."""
+    """Return the segments of linear_qkv: for each key-value head its query heads, then its key, then its value."""
     queries, size = config.n_heads // config.n_kv_heads, config.d_head
     own = shape[0] // ((queries + 2) * size)
     found, row = [], 0
@@ -89,8 +89,8 @@ def whole(name: str, shape: tuple[int, ...]) -> Segment:
 
 
 def parts(found: list[Segment], columns: int, start: int, end: int) -> Iterator[tuple[Segment, int, tuple[slice, ...]]]:
-    """The flat elements start ... end - 1 of a parameter of so many columns (a vector: 1), cut where segments end and
-    so that each part is a rectangle: segment, the part's first element, and where it lies in the canonical tensor."""
+    """Cut the flat elements start ... end - 1 of a parameter with so many columns (a vector: 1) where segments end and
+    into rectangles. Yield for each part: segment, the part's first element, its place in the canonical tensor."""
     for top, bottom, left, right in rectangles(start, end, columns):
         for segment in found:
             first, last = max(top, segment.row), min(bottom, segment.row + segment.rows)
@@ -101,8 +101,8 @@ def parts(found: list[Segment], columns: int, start: int, end: int) -> Iterator[
 
 
 def rectangles(start: int, end: int, columns: int) -> Iterator[tuple[int, int, int, int]]:
-    """The flat elements start ... end - 1 of a matrix of so many columns, row after row, as at most three
-    rectangles: first row, end of rows, first column, end of columns."""
+    """Cut the flat elements start ... end - 1 of a row-major matrix with so many columns into at most three rectangles:
+    first row, end of rows, first column, end of columns."""
     while start < end:
         row, column = divmod(start, columns)
         if column or end - start < columns:

@@ -1,4 +1,5 @@
-"""AdamW inside megatron-core's optimizers: on fp32 parameters, on fp32 copies of bf16 ones, or distributed (ZeRO 1).
+"""Builds AdamW inside megatron-core's optimizers: on fp32 parameters, on fp32 copies of bf16 ones, or distributed (ZeRO
+1).
 
 The rule, its groups and its settings are those of llm/pretrain/optimizer.py: torch's fused AdamW, no decay on vectors.
 """
@@ -25,7 +26,8 @@ IDENTIFIERS = {
 def build_optimizer(
     chunks: list[DistributedDataParallel], settings: OptimizerSettings, dtype: torch.dtype, distributed: bool
 ) -> MegatronOptimizer:
-    """Over the parameters of all stages of this rank. `distributed`: each data rank moves a part of them."""
+    """Build the optimizer of all stages of this rank. `distributed`: each data rank updates a part of the
+    parameters."""
     if settings.optimizer != "adamw":
         raise InputError(
             f"pretrain.optimizer: {settings.optimizer} needs whole matrices, which engine megatron splits; "
@@ -35,7 +37,7 @@ def build_optimizer(
     others: list[torch.nn.Parameter] = []
     for chunk in chunks:
         for name, parameter in unwrap_model(chunk).named_parameters():
-            # the last stage has a copy of tied embeddings, marked `shared`
+            # The last stage has a copy of tied embeddings, marked `shared`.
             embedding = name.startswith("embedding.") or getattr(parameter, "shared", False)
             (others if parameter.ndim == 1 or embedding else decayed).append(parameter)
     groups = [
@@ -68,16 +70,17 @@ def build_optimizer(
         optimizer = Float16OptimizerWithFloat16Params(adamw, config, None, set_up_state)
     else:
         optimizer = FP32Optimizer(adamw, config, set_up_state)
-    # over which ranks the gradient's norm is summed: with the distributed optimizer each holds another part
+    # These are the ranks over which the gradient's norm is summed: with the distributed optimizer each holds another
+    # part.
     everyone = torch.distributed.group.WORLD if distributed else parallel_state.get_model_parallel_group()
     optimizer.grad_stats_parallel_group = everyone
     optimizer.tp_group = parallel_state.get_tensor_model_parallel_group()
-    set_up_state(adamw)  # from the beginning: a checkpoint may come before the first update
+    set_up_state(adamw)  # a checkpoint may come before the first update
     return optimizer
 
 
 def set_up_state(adamw: torch.optim.AdamW, config: OptimizerConfig | None = None) -> None:
-    """State as before the first step, where there is none. megatron-core asks for a function of this form."""
+    """Make the state before the first step where there is none. megatron-core expects a function of this form."""
     for group in adamw.param_groups:
         for parameter in group["params"]:
             if parameter not in adamw.state:

@@ -1,8 +1,8 @@
-"""megatron-core on a machine without CUDA: its modules are compiled with another device name. Idle with CUDA.
+"""Lets megatron-core run on a machine without CUDA, by compiling its modules with another device name.
 
 megatron-core asks for "cuda" by name where it makes tensors. `install` puts a finder before Python's own that reads
-megatron.core's source files, writes "cpu" in those places and compiles the result: nothing on disk is changed, no
-bytecode is kept, torch is not touched, and no other package is seen. Import megatron.core only after `install`.
+megatron.core's source files, writes "cpu" in those places and compiles the result: no file is changed, no bytecode is
+kept, torch and other packages are not touched. With CUDA it does nothing. Import megatron.core only after `install`.
 
 What the substitutions are for (megatron-core 0.16.1; without any one of them a test fails):
 
@@ -36,13 +36,13 @@ SUBSTITUTIONS = (
 
 
 def install() -> None:
-    """Puts the finder in place, once, and only where torch sees no CUDA device."""
+    """Put the finder in place, once, and only where torch sees no CUDA device."""
     if not torch.cuda.is_available() and not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 
 
 class Finder(MetaPathFinder):
-    """Finds what Python's own path finder finds, for modules of megatron.core alone, and has `Loader` compile it."""
+    """Finds what Python's own path finder finds, but only for modules of megatron.core, and has `Loader` compile it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -57,7 +57,7 @@ class Finder(MetaPathFinder):
 
 class Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType | None:
-        """Modules without a place to change come from their bytecode as ever."""
+        """Return a module's code; one in which nothing is substituted comes from its bytecode as usual."""
         path = self.get_filename(fullname)
         source = self.get_source(fullname)
         assert source is not None

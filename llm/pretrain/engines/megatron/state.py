@@ -1,8 +1,8 @@
-"""The parameters of one rank and the optimizer's state, to and from canonical pieces.
+"""Converts one rank's parameters and optimizer state to and from canonical pieces.
 
-The optimizer moves its own fp32 tensors: the model's parameters, copies of bf16 ones, or, distributed over the data
-ranks, flat parts of either, which begin and end anywhere. Each is cut into rectangles of canonical tensors
-(llm/pretrain/engines/megatron/names.py), so nothing has to be gathered. Reads and writes no file.
+The optimizer updates its own fp32 tensors: the model's parameters, copies of bf16 ones, or, distributed over the data
+ranks, flat parts of either, which begin and end anywhere. Each is cut into rectangles of canonical tensors (names.py),
+so nothing has to be gathered. Files are read and written elsewhere.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ MOMENTS = tuple(key for key in STATE["adamw"] if key != "step")
 
 @dataclass(frozen=True)
 class Held:
-    """A parameter of the model, and in `main` the fp32 elements from `start` on that this rank's optimizer moves (None
-    if it moves none). `owned`: does this rank answer for them when the state is written?"""
+    """A parameter of the model. `main`: the fp32 elements from `start` on that this rank's optimizer updates (None if
+    it updates none). `owned`: whether this rank writes them into checkpoints."""
 
     parameter: torch.nn.Parameter
     segments: list[Segment]
@@ -38,7 +38,7 @@ class Held:
     owned: bool
 
     def pieces(self, tensor: torch.Tensor, name: Callable[[str], str]) -> list[Piece]:
-        """A tensor of the elements that `main` has, cut into canonical pieces; `name` makes their names."""
+        """Cut a tensor with the elements of `main` into canonical pieces; `name` makes their names."""
         flat, cut = tensor.detach().flatten(), []
         for segment, first, where in parts(self.segments, self.columns, self.start, self.start + flat.numel()):
             extents = [part.stop - part.start for part in where]
@@ -47,7 +47,7 @@ class Held:
         return cut
 
     def fill(self, tensor: torch.Tensor, start: int, read: Callable[[str, tuple[slice, ...]], torch.Tensor]) -> None:
-        """Writes the parameter's elements from `start` on into a contiguous tensor; padding becomes zero."""
+        """Write the parameter's elements from `start` on into a contiguous tensor; padding becomes zero."""
         flat = tensor.detach().view(-1).zero_()
         for segment, first, where in parts(self.segments, self.columns, start, start + flat.numel()):
             part = read(segment.name, where)
@@ -59,7 +59,7 @@ class Held:
 
 
 def held_parameters(chunks: list[MegatronModule], optimizer: MegatronOptimizer, config: ModelConfig) -> list[Held]:
-    """What this rank holds, in the model's order."""
+    """Return what this rank holds, in the model's order."""
     rank = parallel_state.get_tensor_model_parallel_rank()
     replica = parallel_state.get_data_parallel_rank(with_context_parallel=True)
     flat = flat_parts(optimizer) if isinstance(optimizer, DistributedOptimizer) else None
@@ -84,7 +84,7 @@ def held_parameters(chunks: list[MegatronModule], optimizer: MegatronOptimizer, 
 
 
 def flat_parts(optimizer: DistributedOptimizer) -> dict[torch.nn.Parameter, tuple[torch.Tensor, int]]:
-    """Parameter -> the flat fp32 part of it that this data rank moves, and its first element."""
+    """Return parameter -> the flat fp32 part of it that this data rank updates, and the part's first element."""
     models = optimizer.model_fp32_groups + optimizer.model_float16_groups
     mains = optimizer.shard_fp32_groups + optimizer.shard_fp32_from_float16_groups
     return {
@@ -105,7 +105,7 @@ def optimizer_pieces(held: list[Held], adamw: torch.optim.AdamW) -> list[Piece]:
             state = adamw.state[item.main]
             for key in MOMENTS:
                 found += item.pieces(state[key], partial(moment_name, key))
-            for segment in item.segments:  # a step is of a whole tensor: who has its first element answers for it
+            for segment in item.segments:  # a tensor has one step: whoever has its first element writes it
                 first = segment.row * item.columns - item.start
                 if segment.start == (0, 0) and 0 <= first < item.main.numel():
                     found.append(Piece(f"adamw.{segment.name}.step", (), (), state["step"].clone()))
@@ -115,7 +115,7 @@ def optimizer_pieces(held: list[Held], adamw: torch.optim.AdamW) -> list[Piece]:
 def load_weights(held: list[Held], read: Read, origin: str) -> None:
     for item in held:
         item.fill(item.parameter, 0, lambda name, where: stored(read, name, where, origin))
-        if item.main is not None and item.main.dtype != item.parameter.dtype:  # else they share their memory
+        if item.main is not None and item.main.dtype != item.parameter.dtype:  # otherwise they share their memory
             item.fill(item.main, item.start, lambda name, where: stored(read, name, where, origin))
 
 
@@ -140,7 +140,7 @@ def stored_moment(read: Read, origin: str, key: str, name: str, where: tuple[sli
 
 
 def stored(read: Read, name: str, where: tuple[slice, ...] | None, origin: str) -> torch.Tensor:
-    """What `read` has there, or an InputError."""
+    """Return what `read` has there. Raises InputError if it is missing or of another shape."""
     found = read(name, where)
     if found is None or found.shape != tuple(part.stop - part.start for part in where or ()):
         raise InputError(f"{origin}: {name} is missing or of another shape; it belongs to another model or optimizer")
