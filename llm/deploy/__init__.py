@@ -1,4 +1,4 @@
-"""Stage 8: quantize and serve.
+"""Stage 8: quantizes models and serves them.
 
 scripts/deploy/ calls it. Tests: tests/llm/deploy/.
 """

@@ -1,8 +1,8 @@
-"""The keys and values of tokens already seen, for generation. Rows of a batch may have different lengths.
+"""Keeps the keys and values of tokens already seen, for generation. Rows of a batch may have different lengths.
 
 Legend: L layers, B rows, K key-value heads, S slots (max_length), H d_head, T new tokens.
-A slot beyond a row's length may hold rubbish (padding, rejected tokens): attention masks by position, and the next
-token written there overwrites it. No paging and no eviction here.
+A slot beyond a row's length may hold anything (padding, rejected tokens): attention masks by position, and the next
+token written there overwrites it. Slots are neither paged nor evicted.
 """
 
 import torch
@@ -13,7 +13,7 @@ from llm.model.config import ModelConfig
 
 class KVCache:
     """`k_LBKSH`, `v_LBKSH`: the slots; `length_B` int64: tokens seen per row, which is the next token's position;
-    `longest`: the largest of them, known without asking the device."""
+    `longest`: the largest length, known without asking the device."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class KVCache:
         self.row_B1 = torch.arange(batch, device=device)[:, None]
 
     def positions(self, n_tokens: int) -> torch.Tensor:
-        """[B, T] positions of the next `n_tokens` tokens. InputError if they do not fit."""
+        """Return the positions [B, T] of the next `n_tokens` tokens. Raises InputError if they do not fit."""
         needed = self.longest + n_tokens
         if needed > self.max_length:
             raise InputError(
@@ -44,7 +44,7 @@ class KVCache:
     def update(
         self, layer: int, k_BKTH: torch.Tensor, v_BKTH: torch.Tensor, position_BT: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes a layer's new keys and values at their positions; returns all of that layer's used slots."""
+        """Write a layer's new keys and values at their positions; return all of that layer's used slots."""
         used = self.longest + position_BT.shape[1]
         # An index on both sides of a slice puts the indexed dimensions first: [B, T, K, H].
         self.k_LBKSH[layer][self.row_B1, :, position_BT] = k_BKTH.transpose(1, 2).to(self.k_LBKSH.dtype)
@@ -56,6 +56,7 @@ class KVCache:
         self.longest += n_tokens
 
     def truncate(self, length_B: torch.Tensor) -> None:
-        """Forget what lies beyond `length_B` tokens of each row: right padding of a ragged prefill, rejected drafts."""
+        """Forget what lies beyond `length_B` tokens of each row: right padding of a ragged prefill, or rejected
+        drafts."""
         self.length_B.copy_(torch.minimum(self.length_B, length_B.to(self.length_B)))
         self.longest = int(self.length_B.max())

@@ -1,7 +1,7 @@
-"""The architecture of a decoder-only transformer as one validated dataclass.
+"""Defines the architecture of a decoder-only transformer as one validated dataclass.
 
-Imports no torch: the Snakefile validates with it before anything runs. Builds no weights. llm/model/families.py knows
-which Hugging Face family computes the same, and so what config.json looks like.
+It imports no torch, since the Snakefile validates with it before anything runs. llm/model/families.py knows which
+Hugging Face family computes the same, and so what config.json looks like.
 """
 
 import dataclasses
@@ -67,7 +67,7 @@ class ModelConfig:
     pad_id: int = 3
 
     def __post_init__(self) -> None:
-        """Equal values get one form (10000 and 10000.0), so that equal configs have equal bytes and digests."""
+        """Give equal values one form (10000 and 10000.0), so that equal configs have equal bytes and digests."""
         for key in (*POSITIVE, "z_loss"):
             value = getattr(self, key)
             if isinstance(value, int) and not isinstance(value, bool):
@@ -76,9 +76,9 @@ class ModelConfig:
 
     @classmethod
     def from_section(cls, section: dict, vocab_size: int, **special_ids: int) -> "ModelConfig":
-        """The validated config of a yaml `model:` block; null means left out. Defaults: `n_kv_heads` n_heads, `d_head`
-        d_model / n_heads, `d_ff` 4 d_model, for swiglu 8/3 d_model rounded up to a multiple of 64, which keeps the
-        number of parameters (Shazeer 2020)."""
+        """Return the validated config of a yaml `model:` block, in which null means left out. Defaults: `n_kv_heads` is
+        n_heads, `d_head` d_model / n_heads, `d_ff` 4 d_model; for swiglu 8/3 d_model rounded up to a multiple of 64,
+        which keeps the number of parameters (Shazeer 2020)."""
         allowed = {field.name for field in dataclasses.fields(cls)} - {"vocab_size", *SPECIAL_IDS}
         only_known(section, sorted(allowed), "model")
         values = {key: value for key, value in section.items() if value is not None}
@@ -103,7 +103,7 @@ class ModelConfig:
         return cls(vocab_size=vocab_size, **values | special_ids).validate()
 
     def validate(self) -> "ModelConfig":
-        """Returns itself. Raises InputError, one line that begins with the config key, for what cannot be built."""
+        """Return itself. Raises InputError, one line that begins with the config key, for what cannot be built."""
         for key in SIZES:
             positive_whole(getattr(self, key), f"model.{key}")
         for key, choices in CHOICES.items():
@@ -146,16 +146,16 @@ class ModelConfig:
 
     @property
     def family(self) -> str | None:
-        """The Hugging Face family that computes the same: config.json's model_type; None if there is none."""
+        """The Hugging Face family that computes the same, config.json's model_type; None if there is none."""
         return families.family_of(vars(self))
 
     def to_hf(self) -> dict:
-        """config.json as a dict: a config of the Hugging Face family that computes the same, if there is one."""
+        """Return config.json as a dict: of the Hugging Face family that computes the same, if there is one."""
         return hf_config.write(vars(self))
 
     @classmethod
     def from_hf(cls, config: dict) -> "ModelConfig":
-        """The inverse. InputError for what this repository's transformer would compute differently."""
+        """Read config.json back. Raises InputError for what this repository's transformer would compute differently."""
         fields = hf_config.read(config)
         known = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
         for key in sorted(fields.keys() - known.keys()):
@@ -166,17 +166,17 @@ class ModelConfig:
 
 
 def config_json(config: ModelConfig) -> str:
-    """The text of config.json: equal configs give equal bytes."""
+    """Return the text of config.json; equal configs give equal bytes."""
     return pretty(config.to_hf())
 
 
 def digest(config: ModelConfig) -> str:
-    """sha256 of config.json's bytes, hexadecimal: what a checkpoint remembers of the architecture it belongs to."""
+    """Return the sha256 of config.json's bytes, hexadecimal, by which a checkpoint knows its architecture."""
     return hashlib.sha256(config_json(config).encode()).hexdigest()
 
 
 def check_target_modules(config: ModelConfig, target_modules: list[str]) -> None:
-    """InputError if the adapters of `align.lora` want a layer that the architecture does not have."""
+    """Raise InputError if the adapters of `align.lora` want a layer that the architecture does not have."""
     if "gate_proj" in target_modules and config.activation != "swiglu":
         raise InputError(
             f"align.lora.target_modules: model.activation: {config.activation} has no gate_proj; take it off the list"
@@ -184,5 +184,5 @@ def check_target_modules(config: ModelConfig, target_modules: list[str]) -> None
 
 
 def has_beta(config: ModelConfig) -> bool:
-    """Whether the norms have a shift beside their scale: LayerNorm's beta."""
+    """Do the norms have a shift beside their scale (LayerNorm's beta)?"""
     return config.bias and config.norm == "layernorm"

@@ -1,4 +1,4 @@
-"""Parameters, matrix products and cached values of a decoder, counted from its shape: the one place where they are.
+"""Counts parameters, matrix products and cached values of a decoder from its shape; nothing else in llm/ does.
 
 Biases count with their matrix. Blocks as in Vaswani et al. 2017 (whose 4 d^2 and 2 d d_ff hold for multi-head attention
 and d_ff = 4 d_model), with the third matrix of a gated feed-forward (Shazeer 2020), grouped keys and values (Ainslie et
@@ -14,7 +14,7 @@ ATTENTION = ("full", "causal", "none")
 
 
 def parameters(shape: Shape) -> dict[str, int]:
-    """Block -> parameters, all layers together. A tied lm_head counts 0: it is the embedding."""
+    """Return block -> parameters, all layers together. A tied lm_head counts 0: it is the embedding."""
     d, layers = shape.d_model, shape.n_layers
     norm = norm_size(shape)
     dense, mixtures = layers - shape.mixture_layers, shape.mixture_layers
@@ -37,10 +37,10 @@ def parameters(shape: Shape) -> dict[str, int]:
 
 
 def attention_layer(shape: Shape) -> dict[str, int]:
-    """One layer's queries, keys, values and output, biases included.
+    """Return the parameters of one layer's queries, keys, values and output, biases included.
 
-    Latent attention: `query` and `output` as ever, but for the queries' own latent; `key` is what makes the latent and
-    the part that carries the position, `value` what makes keys and values of the latent; norms of latents included.
+    With latent attention `query` may have a latent of its own; `key` is what makes the latent and the part that carries
+    the position, `value` what makes keys and values of the latent; norms of latents are included.
     """
     d, heads, kv, bias = shape.d_model, shape.n_heads, shape.n_kv_heads, shape.qkv_bias
     wide, value = heads * shape.d_key, shape.head_value
@@ -59,13 +59,13 @@ def attention_layer(shape: Shape) -> dict[str, int]:
 
 
 def feed_forward(shape: Shape, width: int) -> dict[str, int]:
-    """The matrices of one feed-forward of `width`, biases included."""
+    """Return the parameters of the matrices of one feed-forward of `width`, biases included."""
     up = (shape.d_model + shape.ffn_bias) * width
     return {"ffn_gate": up * shape.gated, "ffn_up": up, "ffn_down": (width + shape.ffn_bias) * shape.d_model}
 
 
 def expert(shape: Shape) -> int:
-    """Parameters of one expert of one layer."""
+    """Return the parameters of one expert of one layer."""
     return sum(feed_forward(shape, shape.expert_width).values())
 
 
@@ -74,29 +74,30 @@ def norm_size(shape: Shape) -> int:
 
 
 def total(shape: Shape) -> int:
-    """All parameters, embeddings included (what model cards state)."""
+    """Return all parameters, embeddings included (what model cards state)."""
     return sum(parameters(shape).values())
 
 
 def active(shape: Shape) -> int:
-    """Parameters that compute one token: all but the experts that it is not sent to. Both embeddings count."""
+    """Return the parameters that compute one token: all but the experts it is not sent to. Both embeddings count."""
     return total(shape) - shape.mixture_layers * (shape.experts - shape.experts_per_token) * expert(shape)
 
 
 def non_embedding(shape: Shape) -> int:
-    """All but token and position embeddings and lm_head: N of Kaplan et al. 2020, section 2.1."""
+    """Return all but token and position embeddings and lm_head: N of Kaplan et al. 2020, section 2.1."""
     counts = parameters(shape)
     return sum(counts.values()) - sum(counts[block] for block in EMBEDDINGS)
 
 
 def in_layers(shape: Shape) -> int:
-    """Parameters of all layers: neither embeddings nor the norm and the output layer behind them."""
+    """Return the parameters of all layers: no embeddings, and not the norm and output layer after them."""
     counts = parameters(shape)
     return non_embedding(shape) - counts["embedding_norm"] - counts["head_bias"] - norm_size(shape) * shape.final_norm
 
 
 def multiplied(shape: Shape) -> int:
-    """Weights of all layers that one token is multiplied by: each costs 2 FLOPs per token and forward pass."""
+    """Return the weights of all layers that one token is multiplied by; each costs 2 FLOPs per token and forward
+    pass."""
     d, heads, mixtures = shape.d_model, shape.n_heads, shape.mixture_layers
     bare = {"qkv_bias": False, "output_bias": False, "ffn_bias": False, "router_bias": False, "sinks": False}
     plain = Shape(**{**vars(shape), **bare})
@@ -109,21 +110,21 @@ def multiplied(shape: Shape) -> int:
 
 
 def keys_seen(tokens: float, attention: str) -> float:
-    """How many keys a query meets in a sequence of so many tokens, on average, as `attention` counts them."""
+    """Return how many keys a query meets on average in a sequence of so many tokens, counted as `attention` says."""
     if attention not in ATTENTION:
         raise InputError(f"plan.attention: {attention!r} is not one of {', '.join(ATTENTION)}")
     return {"full": tokens, "causal": tokens / 2, "none": 0.0}[attention]
 
 
 def keys_in_window(tokens: float, window: int, attention: str) -> float:
-    """The same in a layer that sees the last `window` tokens: the whole window, or with a causal mask W - W^2 / 2T."""
+    """Return the same for a layer that sees the last `window` tokens: W or, with a causal mask, W - W^2 / 2T."""
     if window >= tokens or attention == "none":
         return keys_seen(tokens, attention)
     return window - window * window / (2 * tokens) if attention == "causal" else window
 
 
 def attention_products(shape: Shape, sequence: float, attention: str = "full") -> float:
-    """FLOPs of Q K^T and the weighted sum of V, all layers, for one token of a sequence, forward."""
+    """Return the FLOPs of Q K^T and the weighted sum of V, all layers, for one token of a sequence, forward."""
     windowed = shape.window_layers
     keys = (shape.n_layers - windowed) * keys_seen(sequence, attention)
     keys += windowed * keys_in_window(sequence, shape.window, attention) if windowed else 0
@@ -131,28 +132,29 @@ def attention_products(shape: Shape, sequence: float, attention: str = "full") -
 
 
 def kv_values(shape: Shape) -> int:
-    """Values that one layer caches of one token: keys and values of its heads, or the latent and its position."""
+    """Return the values that one layer caches of one token: keys and values of its heads, or latent and position."""
     if shape.kv_rank:
         return shape.kv_rank + shape.d_rope
     return shape.n_kv_heads * (shape.d_key + shape.head_value)
 
 
 def kv_bytes_per_token(shape: Shape, bytes_per_value: int = 2) -> int:
-    """L K 2 d_head b: keys and values of one token in all layers (Shazeer 2019; Ainslie et al. 2023); L (kv_rank +
-    d_rope) b with latent attention (DeepSeek-AI 2024). Layers with a window cache it as long as it is in it."""
+    """Return the bytes cached of one token in all layers, L K 2 d_head b (Shazeer 2019; Ainslie et al. 2023), or L
+    (kv_rank + d_rope) b with latent attention (DeepSeek-AI 2024). A layer with a window caches it while it is in the
+    window."""
     return shape.n_layers * kv_values(shape) * bytes_per_value
 
 
 def kv_bytes(shape: Shape, tokens: int, users: int = 1, bytes_per_value: int = 2) -> int:
-    """The cache of `users` requests of `tokens` tokens each, nothing shared between them; a layer with a window keeps
-    the last `window` of them."""
+    """Return the bytes cached for `users` requests of `tokens` tokens each, nothing shared between them; a layer with a
+    window keeps the last `window` tokens."""
     windowed = shape.window_layers
     kept = (shape.n_layers - windowed) * tokens + windowed * min(tokens, shape.window)
     return kept * kv_values(shape) * bytes_per_value * users
 
 
 def parameter_counts(config: ModelConfig) -> dict[str, int]:
-    """Parameters of a model of this repository by block, and their "total". A block that it lacks has 0.
+    """Return the parameters of a model of this repository by block, and their "total". A block that it lacks has 0.
 
     V d embedding and, untied, lm_head; T d learned positions; d H h query and output, d K h key and value; d f each
     matrix of the feed-forward, three if gated, else two; norms of d: two a layer, one at the end if norms come first,

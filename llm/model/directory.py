@@ -1,4 +1,4 @@
-"""Reads and writes a model's config and weights: a checkpoint's, a Hugging Face directory's. No tokenizer, no LoRA."""
+"""Reads and writes the config and weights of a checkpoint or a Hugging Face directory."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from llm.model.transformer import CausalLM
 
 
 def load_config(path: Path) -> ModelConfig:
-    """The ModelConfig of a `config.json`. InputError if it is missing, broken or of no known family."""
+    """Return the ModelConfig of a `config.json`. Raises InputError if it is missing, broken or of no known family."""
     try:
         return ModelConfig.from_hf(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
@@ -24,29 +24,29 @@ def load_config(path: Path) -> ModelConfig:
 
 
 def load_model(directory: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> CausalLM:
-    """The CausalLM of a directory with config.json and model.safetensors, weights cast to `dtype`, on `device`, in eval
-    mode."""
+    """Return the CausalLM of a directory with config.json and model.safetensors, weights cast to `dtype`, on `device`,
+    in eval mode."""
     model = empty_model(load_config(Path(directory) / "config.json"))
     load_weights(model, Path(directory) / "model.safetensors", dtype)
     return model.to(device).eval()
 
 
 def empty_model(config: ModelConfig) -> CausalLM:
-    """A CausalLM whose weights take no memory until they are loaded."""
+    """Make a CausalLM whose weights take no memory until they are loaded."""
     with torch.device("meta"):
         return CausalLM(config)
 
 
 def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Replaces the model's weights by those of a safetensors file, see set_weights."""
+    """Replace the model's weights by those of a safetensors file, see set_weights."""
     set_weights(model, read_tensors(path), path, dtype)
 
 
 def set_weights(
     model: CausalLM, tensors: dict[str, torch.Tensor], path: Path, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Replaces the model's weights by those that were read from `path`, which have our names or those of the config's
-    family. InputError names what is missing or misshapen."""
+    """Replace the model's weights by those read from `path`, which have our names or those of the config's family.
+    Raises InputError, which names what is missing or misshapen."""
     weights = to_ours(model.config.family, model.config.n_heads, tensors)
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if model.config.tie_embeddings:
@@ -65,15 +65,15 @@ def set_weights(
 
 
 def save_weights(model: CausalLM, path: Path, family: str | None = None) -> None:
-    """Writes the state dict, in its own dtypes, as safetensors: equal weights give equal bytes. By our names, as in a
-    checkpoint, or by those of the Hugging Face family that config.json's model_type says."""
+    """Write the state dict, in its own dtypes, as safetensors; equal weights give equal bytes. The names are ours, as
+    in a checkpoint, or those of the Hugging Face family that config.json's model_type names."""
     tensors = to_family(family, model.config.n_heads, model.state_dict())
     tensors = {name: weight.detach().contiguous() for name, weight in tensors.items()}
     save_file(tensors, path, metadata={"format": "pt"})
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a safetensors file. InputError if it is missing or damaged."""
+    """Return all tensors of a safetensors file. Raises InputError if it is missing or damaged."""
     try:
         return load_file(path)
     except FileNotFoundError as error:

@@ -1,10 +1,10 @@
-"""Which Hugging Face family computes the same as an architecture, as a table, and how a config.json of it looks.
+"""Tells which Hugging Face family computes the same as an architecture, and how a config.json of it looks, by a table.
 
     llama  rope, rmsnorm, swiglu        gpt2  learned, layernorm, bias          bloom  alibi, layernorm, bias, 4 d
     qwen3  the same with qk_norm        mpt   alibi, layernorm, gelu, no bias, 4 d
 
-Facts and comparisons on plain dicts (ModelConfig's fields); llm/model/hf_config.py reads and writes config.json by
-them, llm/model/tensor_names.py knows the families' tensors. Imports no torch.
+It works on plain dicts (ModelConfig's fields); llm/model/hf_config.py reads and writes config.json by it, and
+llm/model/tensor_names.py has the families' tensors. It imports no torch.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ ACTIVATIONS = {"gelu": ("gelu",), "gelu_tanh": ("gelu_new", "gelu_pytorch_tanh")
 
 @dataclass(frozen=True)
 class Family:
-    """architecture: the class in transformers. computes: field -> the values that it can have.
-    names: field -> key of config.json. defaults: key -> what it is where config.json leaves it out.
+    """One family. architecture: the class in transformers. computes: field -> the values that it can have.
+    names: field -> key of config.json. defaults: key -> its value where config.json leaves it out.
     written: what else config.json says. needed: keys (dotted where nested) that change what is computed -> the value
     that this repository computes, which is also the family's default."""
 
@@ -137,12 +137,12 @@ FAMILIES = {
 
 
 def family_of(fields: dict) -> str | None:
-    """The family that computes the same, or None."""
+    """Return the family that computes the same; None if there is none."""
     return next((name for name in FAMILIES if not differences(fields, name)), None)
 
 
 def differences(fields: dict, name: str) -> list[str]:
-    """What of an architecture the family does not compute, as "key: value"."""
+    """Return which parts of an architecture the family does not compute, as "key: value"."""
     family = FAMILIES[name]
     keys = [key for key, values in family.computes.items() if fields[key] not in values]
     d_model, n_heads = fields["d_model"], fields["n_heads"]
@@ -152,13 +152,13 @@ def differences(fields: dict, name: str) -> list[str]:
         keys.append("d_head")
     if "d_ff" not in family.names and fields["d_ff"] != 4 * d_model:
         keys.append("d_ff")
-    if name == "llama" and d_model % n_heads:  # LlamaConfig refuses it, whatever head_dim is
+    if name == "llama" and d_model % n_heads:  # LlamaConfig refuses this, whatever head_dim is
         keys.append("d_model")
     return [f"{key}: {fields[key]}" for key in keys]
 
 
 def described(fields: dict) -> str:
-    """For people: the family's name, or in one line why there is none."""
+    """Return, for people, the family's name or why there is none, in one line."""
     nearest = min(FAMILIES, key=lambda name: len(differences(fields, name)))
     rest = differences(fields, nearest)
     if not rest:

@@ -1,8 +1,8 @@
-"""config.json: an architecture written as a config of the Hugging Face family that computes the same, and read back.
+"""Converts architectures to config.json of the Hugging Face family that computes the same, and back.
 
-Where no family does, config.json has model_type "stemma", which transformers refuses rather than loading the model
+Where no family does, config.json has model_type "stemma", which transformers refuses instead of loading the model
 wrongly. What a family's config has no key for (z_loss, init) stands under the key "stemma", which transformers keeps.
-Works on dicts of ModelConfig's fields. Imports no torch.
+It works on dicts of ModelConfig's fields, and imports no torch.
 """
 
 from llm.errors import InputError
@@ -10,13 +10,13 @@ from llm.model.families import ACTIVATIONS, FAMILIES, SPECIAL_NAMES, family_of
 
 OWN = "stemma"
 OWN_ARCHITECTURE = "StemmaCausalLM"
-# May be left out or null in any family's config: see with_sizes.
+# These may be left out or null in any family's config: see with_sizes.
 DERIVED = {"n_kv_heads", "d_head", "d_ff", *SPECIAL_NAMES}
 OWN_DEFAULTS = {"z_loss": 0.0, "init": "zero_residual"}
 
 
 def write(fields: dict) -> dict:
-    """config.json of an architecture, as a dict."""
+    """Return config.json of an architecture, as a dict."""
     name = family_of(fields)
     if name is None:
         return own(fields)
@@ -34,23 +34,24 @@ def write(fields: dict) -> dict:
 
 
 def own(fields: dict) -> dict:
-    """config.json that this repository alone reads: all fields under the key "stemma"."""
+    """Return a config.json that only this repository reads: all fields under the key "stemma"."""
     config = {"architectures": [OWN_ARCHITECTURE], "dtype": "float32", "model_type": OWN}
     config |= {key: fields[field] for field, key in SPECIAL_NAMES.items()}
     return config | {OWN: {field: value for field, value in fields.items() if field not in SPECIAL_NAMES}}
 
 
 def written_rope(theta: float, scaling: dict | None) -> dict:
-    """RoPE stands twice: transformers 5 reads rope_parameters, others rope_theta and rope_scaling."""
+    """Return the keys of RoPE. It stands twice: transformers 5 reads rope_parameters, others rope_theta,
+    rope_scaling."""
     kind = scaling or {"rope_type": "default"}
     rope = {"rope_parameters": {"rope_theta": theta} | kind, "rope_theta": theta}
     return rope | ({"rope_scaling": scaling} if scaling else {})
 
 
 def read(config: dict) -> dict:
-    """ModelConfig's fields from config.json, old or new style, of any family of the table.
+    """Return ModelConfig's fields from config.json, old or new style, of any family in the table.
 
-    InputError for what this repository's transformer would compute differently, and for a key that is missing."""
+    Raises InputError for what this repository's transformer would compute differently, and for a missing key."""
     name = config.get("model_type")
     if name == OWN:
         return config.get(OWN, {}) | {field: config.get(key) for field, key in SPECIAL_NAMES.items()}
@@ -84,7 +85,7 @@ def read(config: dict) -> dict:
 
 
 def with_sizes(fields: dict) -> dict:
-    """Sizes that the family derives where they are left out or null, and single ids."""
+    """Fill in sizes that the family derives where they are left out or null, and make ids single."""
     fields["n_kv_heads"] = fields.get("n_kv_heads") or fields["n_heads"]
     fields["d_head"] = fields.get("d_head") or fields["d_model"] // fields["n_heads"]
     fields["d_ff"] = fields.get("d_ff") or 4 * fields["d_model"]
@@ -112,7 +113,7 @@ def activation(name: str) -> str:
 
 
 def nested(config: dict, key: str, default: object) -> object:
-    """config[a][b] for "a.b", `default` where a step is missing."""
+    """Return config[a][b] for "a.b"; `default` where a step is missing."""
     for part in key.split("."):
         config = config.get(part, default) if isinstance(config, dict) else default
     return config
@@ -124,7 +125,7 @@ def refuse_unless(key: str, value: object, supported: object) -> None:
 
 
 def first_id(value: int | list[int] | None, default: int) -> int:
-    """Llama 3 lists several end-of-sequence ids; the first is the one that ends a document."""
+    """Return the first of several ids: Llama 3 lists several end-of-sequence ids, and the first one ends a document."""
     if value is None:
         return default
     return value[0] if isinstance(value, list) else value

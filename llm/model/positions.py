@@ -1,4 +1,4 @@
-"""How a token's position enters: rotary tables with their scalings, ALiBi's biases, sinusoids. Functions of positions.
+"""Computes what a token's position adds: rotary tables with their scalings, ALiBi's biases, sinusoids.
 
 Learned positions are a table like the embedding's and need no function here.
 
@@ -15,10 +15,10 @@ YARN_BETAS = (32.0, 1.0)
 
 
 def rotary_tables(position_BT: torch.Tensor, config: ModelConfig, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """fp32 cos, sin [B, T, H] of position * frequency, halves repeated (Su et al. 2021; Llama's layout).
+    """Return fp32 cos, sin [B, T, H] of position * frequency, halves repeated (Su et al. 2021; Llama's layout).
 
-    `length`: tokens of the sequence so far, which "dynamic" scales by. Beyond the context length a cached key keeps
-    the frequencies that it was written with, as in transformers."""
+    `length`: tokens of the sequence so far, by which "dynamic" scales. Beyond the context length a cached key keeps the
+    frequencies that it was written with, as in transformers."""
     frequency_P, factor = rotary_frequencies(config, length, position_BT.device)
     angle = position_BT[..., None].float() * frequency_P
     angle_BTH = torch.cat((angle, angle), dim=-1)
@@ -28,7 +28,7 @@ def rotary_tables(position_BT: torch.Tensor, config: ModelConfig, length: int) -
 
 
 def rotary_frequencies(config: ModelConfig, length: int, device: torch.device | str) -> tuple[torch.Tensor, float]:
-    """fp32 [P] radians per token, theta^(-2i/H) where nothing is scaled, and the factor of cos and sin.
+    """Return fp32 [P] radians per token, theta^(-2i/H) where nothing is scaled, and the factor of cos and sin.
 
     linear: positions divided by the factor (Chen et al. 2023). dynamic: a larger theta for sequences beyond the
     context length (NTK-aware scaling). yarn, llama3: slow pairs divided by the factor, fast ones kept.
@@ -51,8 +51,9 @@ def rotary_frequencies(config: ModelConfig, length: int, device: torch.device | 
 
 
 def llama3_frequencies(plain_P: torch.Tensor, scaling: dict) -> torch.Tensor:
-    """Pairs that turn more than `high_freq_factor` times within the original context are kept, those that turn less
-    than `low_freq_factor` times are divided by the factor, between the two a mean (Llama 3.1's reference code)."""
+    """Scale like Llama 3.1's reference code: pairs that turn more than `high_freq_factor` times within the original
+    context are kept, those that turn less than `low_freq_factor` times are divided by the factor, those between get a
+    mean."""
     turns_P = scaling["original_max_position_embeddings"] * plain_P / (2 * math.pi)
     low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
     kept_P = ((turns_P - low) / (high - low)).clamp(0, 1)
@@ -60,8 +61,8 @@ def llama3_frequencies(plain_P: torch.Tensor, scaling: dict) -> torch.Tensor:
 
 
 def yarn_frequencies(plain_P: torch.Tensor, theta: float, scaling: dict) -> torch.Tensor:
-    """As llama3, the ramp being linear in the pair's index between those that turn `beta_fast` and `beta_slow` times
-    within the original context (Peng et al. 2023, section 3.2)."""
+    """Scale like llama3, with a ramp that is linear in the pair's index between those that turn `beta_fast` and
+    `beta_slow` times within the original context (Peng et al. 2023, section 3.2)."""
     n_pairs = len(plain_P)
     original = scaling["original_max_position_embeddings"]
 
@@ -76,22 +77,22 @@ def yarn_frequencies(plain_P: torch.Tensor, theta: float, scaling: dict) -> torc
 
 
 def rotate(x_BNTH: torch.Tensor, cos_BTH: torch.Tensor, sin_BTH: torch.Tensor) -> torch.Tensor:
-    """Rotates the pairs (i, i + H/2) of every head by the position's angle; keeps x's dtype."""
+    """Rotate the pairs (i, i + H/2) of every head by the position's angle; x's dtype is kept."""
     cos_B1TH, sin_B1TH = cos_BTH[:, None].to(x_BNTH.dtype), sin_BTH[:, None].to(x_BNTH.dtype)
     low, high = x_BNTH.chunk(2, dim=-1)
     return x_BNTH * cos_B1TH + torch.cat((-high, low), dim=-1) * sin_B1TH
 
 
 def alibi_slopes(n_heads: int) -> list[float]:
-    """Slope of each head (Press et al. 2021): 2^(-8k/n) for a power of two n; else those of the power of two below,
-    then every other one of the power of two above."""
+    """Return the slope of each head (Press et al. 2021): 2^(-8k/n) for a power of two n; else those of the power of two
+    below, then every other one of the power of two above."""
     power = 2 ** (n_heads.bit_length() - 1)
     slopes = [2.0 ** (-8 * k / power) for k in range(1, power + 1)]
     return slopes + [2.0 ** (-4 * k / power) for k in range(1, 2 * (n_heads - power), 2)]
 
 
 def alibi_bias(position_BT: torch.Tensor, n_slots: int, n_heads: int) -> torch.Tensor:
-    """fp32 [B, N, T, S], what is added to the scores: -slope times the distance, -inf for keys that come later."""
+    """Return what is added to the scores, fp32 [B, N, T, S]: -slope times the distance, -inf for later keys."""
     device = position_BT.device
     distance_B1TS = (position_BT[..., None] - torch.arange(n_slots, device=device))[:, None]
     slope_N11 = torch.tensor(alibi_slopes(n_heads), dtype=torch.float32, device=device)[:, None, None]
@@ -99,7 +100,7 @@ def alibi_bias(position_BT: torch.Tensor, n_slots: int, n_heads: int) -> torch.T
 
 
 def sinusoids(position_BT: torch.Tensor, d_model: int) -> torch.Tensor:
-    """fp32 [B, T, D]: sin and cos, alternating, of position * 10000^(-2i/D) (Vaswani et al. 2017, section 3.5)."""
+    """Return fp32 [B, T, D]: alternating sin and cos of position * 10000^(-2i/D) (Vaswani et al. 2017, section 3.5)."""
     exponent = torch.arange(0, d_model, 2, device=position_BT.device, dtype=torch.float32) / d_model
     angle = position_BT[..., None].float() * (1.0 / 10000.0**exponent)
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)

@@ -1,7 +1,7 @@
-"""`rope_scaling`: which rotary positions stretched to a longer context there are, and which keys each takes.
+"""Checks and normalises `rope_scaling`: the ways to stretch rotary positions to a longer context, and their keys.
 
-Keys and their meaning are Hugging Face's, so that config.json needs no translation. Checks and puts into one form;
-the arithmetic is in llm/model/positions.py. Imports no torch.
+Keys and their meaning are Hugging Face's, so that config.json needs no translation. The arithmetic is in
+llm/model/positions.py. It imports no torch.
 """
 
 from llm.errors import InputError
@@ -17,8 +17,8 @@ WHOLE = {"original_max_position_embeddings"}
 
 
 def canonical(scaling: dict | None) -> dict | None:
-    """One form for what means the same: None for no scaling, sorted keys, floats but for lengths in tokens, no nulls.
-    Leaves alone what `check` will refuse."""
+    """Return one form for equal meanings: None for no scaling, sorted keys, floats except for lengths in tokens, no
+    nulls. What `check` will refuse is left alone."""
     if not isinstance(scaling, dict):
         return scaling
     found = {key: value for key, value in scaling.items() if value is not None}
@@ -31,7 +31,7 @@ def canonical(scaling: dict | None) -> dict | None:
 
 
 def check(scaling: object, context_length: int) -> None:
-    """InputError, one line that begins with the config key, for what cannot be computed."""
+    """Raise InputError, one line that begins with the config key, for what cannot be computed."""
     if not isinstance(scaling, dict) or scaling.get("rope_type") not in KEYS:
         kind = scaling.get("rope_type") if isinstance(scaling, dict) else scaling
         raise InputError(

@@ -1,4 +1,4 @@
-"""What the formulas need to know of a decoder: sizes, and which of a few dozen variants it is.
+"""Describes a decoder for the formulas: its sizes, and which of a few dozen variants it is.
 
 Wider than ModelConfig: published models that this repository does not train (mixtures of experts, latent attention,
 sliding windows, parallel blocks, biases in some layers only) are described here too, to be counted and planned.
@@ -92,7 +92,7 @@ class Shape:
 
     @classmethod
     def of(cls, config: ModelConfig, **overrides: int | bool) -> "Shape":
-        """The shape of a ModelConfig; `overrides` (the config's `plan.shape`) say what no ModelConfig can."""
+        """Return the shape of a ModelConfig; `overrides` (the config's `plan.shape`) say what no ModelConfig can."""
         only_known(overrides, sorted(field.name for field in fields(cls)), "plan.shape")
         values: dict[str, int | bool] = {size: getattr(config, size) for size in SIZES} | {
             "gated": config.activation == "swiglu",
@@ -110,7 +110,8 @@ class Shape:
 
     @classmethod
     def gpt(cls, d_model: int, n_layers: int, n_heads: int, vocab_size: int, context_length: int, **others) -> "Shape":
-        """GPT-2's, GPT-3's and Megatron-LM's shape: multi-head, d_ff = 4 d_model, biases, learned positions, tied."""
+        """Make a shape like GPT-2's, GPT-3's and Megatron-LM's: multi-head, d_ff = 4 d_model, biases, learned
+        positions, tied."""
         values = {
             "n_kv_heads": n_heads,
             "d_head": d_model // n_heads,
@@ -124,13 +125,15 @@ class Shape:
 
     @classmethod
     def llama(cls, d_model: int, n_layers: int, n_heads: int, n_kv_heads: int, d_ff: int, vocab_size: int, **others):
-        """Llama's shape: SwiGLU, grouped-query attention, rotary positions, RMSNorm, no biases, not tied."""
+        """Make a shape like Llama's: SwiGLU, grouped-query attention, rotary positions, RMSNorm, no biases, not
+        tied."""
         values = {"d_head": d_model // n_heads, "gated": True, "tied": False, "context_length": 4096} | others
         sizes = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads, "n_kv_heads": n_kv_heads, "d_ff": d_ff}
         return cls(vocab_size=vocab_size, **sizes, **values).validate()
 
     def validate(self) -> "Shape":
-        """Returns itself. InputError for a size that is no such number, and for parts that do not go together."""
+        """Return itself. Raises InputError for a size that is no such number, and for parts that contradict each
+        other."""
         for size in SIZES:
             positive_whole(getattr(self, size), f"plan.shape.{size}")
         for key, least in (*((key, 0) for key in COUNTS), ("vocab_multiple", 1)):
@@ -146,7 +149,7 @@ class Shape:
         return self
 
     def check_parts(self) -> None:
-        """InputError for keys of a part that the shape does not have, or has in no possible number."""
+        """Raise InputError for keys of a part that the shape does not have, or has in an impossible number."""
         if self.experts and not 0 < self.experts_per_token <= self.experts:
             raise InputError(f"plan.shape.experts_per_token: {self.experts_per_token} is not 1 to {self.experts}")
         owners = {
@@ -173,17 +176,17 @@ class Shape:
 
     @property
     def padded_vocab(self) -> int:
-        """Rows of the embedding."""
+        """The rows of the embedding."""
         return -(-self.vocab_size // self.vocab_multiple) * self.vocab_multiple
 
     @property
     def d_key(self) -> int:
-        """Of one head's query and key."""
+        """The size of one head's query and key."""
         return self.d_head + self.d_rope
 
     @property
     def head_value(self) -> int:
-        """Of one head's value."""
+        """The size of one head's value."""
         return self.d_value or self.d_head
 
     @property
@@ -192,12 +195,12 @@ class Shape:
 
     @property
     def mixture_layers(self) -> int:
-        """Layers that have experts."""
+        """The number of layers that have experts."""
         return self.n_layers - self.dense_layers if self.experts else 0
 
     @property
     def window_layers(self) -> int:
-        """Layers that see a window alone."""
+        """The number of layers that see only a window."""
         if not self.window:
             return 0
         return self.windowed_layers or self.n_layers - (self.n_layers // self.full_every if self.full_every else 0)

@@ -1,7 +1,7 @@
-"""The tensors of a model by our names, and by those of the Hugging Face family whose config.json it has; both ways.
+"""Translates a model's tensors between our names and those of the Hugging Face family that its config.json names.
 
 Ours are Llama's for every family: Llama's and Qwen3's files need no translation. GPT-2, BLOOM and MPT fuse query, key
-and value, and GPT-2 keeps its matrices transposed (Conv1D). Pure functions on dicts of tensors: no files here.
+and value, and GPT-2 keeps its matrices transposed (Conv1D). The functions are pure, on dicts of tensors.
 
 Legend: D d_model, N heads, H d_head; a matrix is [out, in], a bias [out].
 """
@@ -19,8 +19,8 @@ EMBEDDING = "model.embed_tokens.weight"
 
 @dataclass(frozen=True)
 class Names:
-    """layers: their list of layers. qkv: its fused projection, `by_head` if [N, 3, H] and not [3, N, H].
-    modules: ours -> theirs, outside layers with "model." and "transformer." before them. transposed: [in, out]."""
+    """One family's names. layers: its list of layers. qkv: its fused projection, `by_head` if [N, 3, H] and not [3, N,
+    H]. modules: ours -> theirs, outside layers with "model." and "transformer." before them. transposed: [in, out]."""
 
     layers: str
     qkv: str
@@ -77,7 +77,7 @@ NAMES = {
 
 
 def to_family(family: str | None, n_heads: int, tensors: Tensors) -> Tensors:
-    """A model's tensors by the names and in the layout of `family`, which config.json's model_type says."""
+    """Return a model's tensors by the names and in the layout of `family`, config.json's model_type."""
     if family not in NAMES:
         return tensors
     names, result = NAMES[family], {}
@@ -100,7 +100,7 @@ def to_family(family: str | None, n_heads: int, tensors: Tensors) -> Tensors:
 
 
 def to_ours(family: str | None, n_heads: int, tensors: Tensors) -> Tensors:
-    """The inverse. Tensors that have our names already stay as they are, and so does what the family does not know;
+    """Translate back. Tensors that have our names already, and those that the family does not know, stay as they are;
     the prefix "transformer." may be missing, as in the files that were published first."""
     if family not in NAMES or EMBEDDING in tensors:
         return tensors
@@ -119,7 +119,7 @@ def to_ours(family: str | None, n_heads: int, tensors: Tensors) -> Tensors:
                 result[f"model.layers.{index}.{part}.{kind}"] = piece
         elif module in ours:
             result[f"model.layers.{index}.{ours[module]}.{kind}"] = turned(tensor, names)
-        elif (family, module) != ("gpt2", "attn"):  # attn.bias: the causal mask, which old files hold as a buffer
+        elif (family, module) != ("gpt2", "attn"):  # attn.bias is the causal mask, a buffer in old files
             result[name] = tensor
     return result
 
@@ -129,12 +129,12 @@ def turned(tensor: torch.Tensor, names: Names) -> torch.Tensor:
 
 
 def fused(parts: list[torch.Tensor], n_groups: int) -> torch.Tensor:
-    """Three of [n_groups H, ...] -> [n_groups 3 H, ...]: the three of a group follow each other."""
+    """Join three of [n_groups H, ...] to [n_groups 3 H, ...], in which the three of a group follow each other."""
     return torch.stack([part.unflatten(0, (n_groups, -1)) for part in parts], 1).flatten(0, 2)
 
 
 def split(tensor: torch.Tensor, n_groups: int) -> list[torch.Tensor]:
-    """The inverse of `fused`. A height that does not divide gives parts whose shapes the loader refuses."""
+    """Undo `fused`. A height that does not divide gives parts whose shapes the loader refuses."""
     if tensor.shape[0] % (3 * n_groups):
         return list(tensor.chunk(3))
     parts = tensor.unflatten(0, (n_groups, 3, -1)).unbind(1)

@@ -1,8 +1,8 @@
 """One decoder-only transformer for every architecture that ModelConfig can state; the default is Llama's.
 
-Parameter names are those of transformers' LlamaForCausalLM, also where another family computes the same
+Parameter names are those of transformers' LlamaForCausalLM, even where another family computes the same
 (llm/model/tensor_names.py translates), and so is the arithmetic. Projections are plain nn.Linear modules that adapters
-and quantized layers replace from outside. No dropout, no training loop, no sampling.
+and quantized layers replace from outside. There is no dropout; training and sampling are elsewhere.
 
 Legend: B batch, T tokens, S key slots, D d_model, N query heads, K key-value heads, G query heads per key-value head,
 H d_head, F d_ff, V vocabulary, E heads times d_head.
@@ -22,7 +22,7 @@ Tables = tuple[torch.Tensor, torch.Tensor] | None
 
 
 class CausalLM(nn.Module):
-    """Next-token logits. Weights are in the default dtype (fp32) and uninitialised by design until `initialise`."""
+    """Computes next-token logits. Weights are in the default dtype (fp32), and uninitialised until `initialise`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -32,21 +32,21 @@ class CausalLM(nn.Module):
             self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
 
     def forward(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
-        """int64 [B, T] -> logits [B, T, V]. With a cache the tokens continue its rows, and it grows by T."""
+        """Return logits [B, T, V] for int64 [B, T]. With a cache the tokens continue its rows, and it grows by T."""
         return F.linear(self.hidden(tokens_BT, cache), self.output_weight)
 
     def hidden(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
-        """int64 [B, T] -> [B, T, D] after the last norm, what the output layer multiplies."""
+        """Return [B, T, D] after the last norm, which the output layer multiplies, for int64 [B, T]."""
         return self.model(tokens_BT, cache)
 
     @property
     def output_weight(self) -> torch.Tensor:
-        """[V, D]: the embedding when tied (Press and Wolf 2017)."""
+        """The output layer's matrix, [V, D]: the embedding when tied (Press and Wolf 2017)."""
         return self.model.embed_tokens.weight if self.config.tie_embeddings else self.lm_head.weight
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and so where tokens have to be."""
+        """The device of the weights, where tokens have to be."""
         return self.model.embed_tokens.weight.device
 
 
@@ -80,7 +80,7 @@ class Decoder(nn.Module):
         return self.norm(x_BTD) if self.config.norm_order == "pre" else x_BTD
 
     def embed(self, tokens_BT: torch.Tensor, position_BT: torch.Tensor, length: int) -> torch.Tensor:
-        """[B, T, D] tokens' vectors, with their positions where those are added."""
+        """Return the tokens' vectors [B, T, D], with their positions where those are added."""
         x_BTD = self.embed_tokens(tokens_BT)
         if self.config.position == "learned":
             if length > self.config.context_length:
@@ -95,7 +95,7 @@ class Decoder(nn.Module):
         return self.embed_norm(x_BTD) if self.config.embedding_norm else x_BTD
 
     def mask(self, position_BT: torch.Tensor, length: int, cached: bool) -> torch.Tensor | None:
-        """What `attend` takes: ALiBi's biases, or which slots of a cache are seen; None is plainly causal."""
+        """Return the mask for `attend`: ALiBi's biases, or which slots of a cache are seen; None is plainly causal."""
         if self.config.position == "alibi":
             return alibi_bias(position_BT, length, self.config.n_heads)
         if cached:
@@ -106,7 +106,7 @@ class Decoder(nn.Module):
 class Layer(nn.Module):
     """Attention, then the feed-forward, each with its norm and its residual.
 
-    norm_order "pre": x + f(norm(x)); "post": norm(x + f(x)), where the names of the norms are merely kept."""
+    norm_order "pre": x + f(norm(x)); "post": norm(x + f(x)), where the norms have the names of "pre"."""
 
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Attention(nn.Module):
     def forward(self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT) -> torch.Tensor:
         q_BNTH, k_BKTH = self.heads(self.q_proj(x_BTD)), self.heads(self.k_proj(x_BTD))
         v_BKTH = self.heads(self.v_proj(x_BTD))
-        if self.qk_norm:  # under autocast the norm's weight would make them fp32
+        if self.qk_norm:  # under autocast the norm's fp32 weight would make them fp32
             q_BNTH, k_BKTH = self.q_norm(q_BNTH).to(q_BNTH.dtype), self.k_norm(k_BKTH).to(k_BKTH.dtype)
         if rotary is not None:
             q_BNTH, k_BKTH = rotate(q_BNTH, *rotary), rotate(k_BKTH, *rotary)
@@ -152,7 +152,7 @@ class Attention(nn.Module):
         return self.o_proj(o_BNTH.transpose(1, 2).flatten(2))
 
     def heads(self, y_BTE: torch.Tensor) -> torch.Tensor:
-        """[B, T, heads * H] -> [B, heads, T, H]"""
+        """Reshape [B, T, heads * H] to [B, heads, T, H]."""
         return y_BTE.unflatten(-1, (-1, self.d_head)).transpose(1, 2)
 
 
@@ -200,18 +200,18 @@ class RMSNorm(nn.Module):
 
 
 def norm(config: ModelConfig) -> nn.Module:
-    """A norm over d_model: RMSNorm, or LayerNorm with a shift where the config has biases."""
+    """Make a norm over d_model: RMSNorm, or LayerNorm with a shift where the config has biases."""
     if config.norm == "rmsnorm":
         return RMSNorm(config.d_model, config.norm_eps)
     return nn.LayerNorm(config.d_model, config.norm_eps, bias=has_beta(config))
 
 
 def attend(q_BNTH: torch.Tensor, k_BKSH: torch.Tensor, v_BKSH: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """softmax(q k^T / sqrt(H) + bias) v -> [B, N, T, H]. `mask`: None, causal with S = T; bool [B, 1, T, S], which
+    """Return softmax(q k^T / sqrt(H) + bias) v, [B, N, T, H]. `mask`: None, causal with S = T; bool [B, 1, T, S], which
     slots are seen; float [1 or B, N, T, S], biases, with -inf where nothing is seen."""
     fast = q_BNTH.is_cpu and q_BNTH.shape[2] <= PLAIN_ATTENTION_TOKENS
     if not q_BNTH.is_cpu and (mask is not None or q_BNTH.dtype == torch.float32):
-        # On a GPU flash attention alone shares heads by itself, and it knows neither a mask nor fp32.
+        # On a GPU only flash attention shares heads by itself, and it supports neither a mask nor fp32.
         k_BKSH, v_BKSH = (for_each_query_head(x, q_BNTH.shape[1]) for x in (k_BKSH, v_BKSH))
     if mask is None:
         if fast:
@@ -225,7 +225,7 @@ def attend(q_BNTH: torch.Tensor, k_BKSH: torch.Tensor, v_BKSH: torch.Tensor, mas
 
 
 def for_each_query_head(x_BKSH: torch.Tensor, n_heads: int) -> torch.Tensor:
-    """Keys or values, each key-value head repeated for the query heads that share it: [B, N, S, H]."""
+    """Repeat each key-value head's keys or values for the query heads that share it: [B, N, S, H]."""
     if x_BKSH.shape[1] == n_heads:
         return x_BKSH
     return x_BKSH[:, :, None].expand(-1, -1, n_heads // x_BKSH.shape[1], -1, -1).flatten(1, 2)
@@ -234,8 +234,9 @@ def for_each_query_head(x_BKSH: torch.Tensor, n_heads: int) -> torch.Tensor:
 def attend_plainly(
     q_BNTH: torch.Tensor, k_BKTH: torch.Tensor, v_BKTH: torch.Tensor, bias_NTT: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Causal attention that keeps all T x T scores. On a CPU, short sequences: a quarter of SDPA's time in bf16
-    (its backward pass is the slow part). Query heads that share a key-value head are rows of one product."""
+    """Compute causal attention with all T x T scores in memory. For short sequences on a CPU it takes a quarter of
+    SDPA's time in bf16 (SDPA's backward pass is slow). Query heads that share a key-value head are rows of one
+    product."""
     n_rows, n_kv_heads, n_tokens, d_head = k_BKTH.shape
     q = q_BNTH.reshape(n_rows * n_kv_heads, -1, d_head)  # [B K, G T, H]
     k = k_BKTH.reshape(n_rows * n_kv_heads, n_tokens, d_head)
@@ -250,8 +251,8 @@ def attend_plainly(
 
 
 def initialise(model: CausalLM, seed: int) -> CausalLM:
-    """Normal(0, init_std) for every matrix, in place, from one generator in the order of `named_parameters`; norms'
-    scales are one, biases zero. The two projections that write to the residual stream, by `config.init`:
+    """Initialise every matrix as Normal(0, init_std), in place, from one generator in the order of `named_parameters`;
+    norms' scales are one, biases zero. The two projections that write to the residual stream depend on `config.init`:
 
     zero_residual: zero, so that every block starts as the identity (Zhang et al. 2019, Fixup; nanochat).
     scaled: init_std / sqrt(2 n_layers) (GPT-2, Radford et al. 2019, section 2.3). normal: as any other.

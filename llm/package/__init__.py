@@ -1,4 +1,4 @@
-"""Stage 7: a model as a Hugging Face directory, adapters merged, every matrix counted.
+"""Stage 7: packages a model as a Hugging Face directory, with adapters merged and every matrix counted.
 
 scripts/package/ calls it, and llm/deploy reads models through it. Tests: tests/llm/package/.
 """

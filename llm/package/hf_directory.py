@@ -1,9 +1,9 @@
-"""A Hugging Face model directory: writes it, derives one from another, and counts every matrix in it.
+"""Writes Hugging Face model directories, derives one from another, and counts every matrix in them.
 
     config.json  generation_config.json  model.safetensors  tokenizer.model  vocab.json  merges.txt  tokenizer.json
     tokenizer_config.json (holds the chat template)
 
-Every model that leaves a stage (base, merged, quantized) is such a directory. Does not train, merge or quantize.
+Every model that leaves a stage (base, merged, quantized) is such a directory.
 """
 
 import json
@@ -46,21 +46,21 @@ TOKENIZER_NAMES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer.jso
 
 
 def write_directory(directory: Path, config: dict, model: CausalLM, tokenizer_files: Iterable[Path]) -> None:
-    """Fill the existing `directory`. `config` is config.json as a dict, kept key by key."""
+    """Fill the existing `directory`. `config`: config.json as a dict, kept key by key."""
     write_configs(directory, config)
     save_weights(model, directory / WEIGHTS_NAME, config["model_type"])
     copy_files(tokenizer_files, directory)
 
 
 def write_configs(directory: Path, config: dict) -> None:
-    """config.json as given, and the generation_config.json that follows from it: greedy, ends at [EOS]."""
+    """Write config.json as given, and the generation_config.json that follows from it: greedy, ends at [EOS]."""
     generation = {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")} | {"do_sample": False}
     write_json(directory / CONFIG_NAME, config)
     write_json(directory / GENERATION_CONFIG_NAME, generation)
 
 
 def tokenizer_files_of(directory: Path) -> list[Path]:
-    """The tokenizer's files in a model directory. InputError names the one that is missing."""
+    """Return the tokenizer's files in a model directory. Raises InputError, which names a missing one."""
     for name in TOKENIZER_NAMES:
         if not (directory / name).is_file():
             raise InputError(f"{directory / name} is missing: a model directory holds its tokenizer; package it again")
@@ -68,13 +68,13 @@ def tokenizer_files_of(directory: Path) -> list[Path]:
 
 
 def copy_files(files: Iterable[Path], directory: Path) -> None:
-    """Contents only, no times or modes."""
+    """Copy the files' contents, without times and modes."""
     for file in files:
         shutil.copyfile(file, directory / file.name)
 
 
 def read_config(directory: Path) -> dict:
-    """config.json as it stands, keys unknown to ModelConfig included."""
+    """Return config.json as it stands, including keys unknown to ModelConfig."""
     path = directory / CONFIG_NAME
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def read_config(directory: Path) -> dict:
 
 
 def check_vocabulary(config: ModelConfig, vocab: Path) -> None:
-    """InputError unless `vocab` (vocab.json) has an id for every row of the embedding and none beyond."""
+    """Raise InputError unless `vocab` (vocab.json) has an id for every row of the embedding and none beyond."""
     size = len(json.loads(vocab.read_text(encoding="utf-8")))
     if size != config.vocab_size:
         raise InputError(
@@ -95,9 +95,8 @@ def check_vocabulary(config: ModelConfig, vocab: Path) -> None:
 
 
 def inventory(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[str, dict]:
-    """Every tensor of a state dict (our names) by block: how many matrices, one's shape, parameters and bytes, biases
-    included, and what the formula expects. InputError for a tensor that belongs to no block.
-    """
+    """Return every tensor of a state dict (our names) by block: how many matrices, one's shape, parameters and bytes,
+    biases included, and what the formula expects. Raises InputError for a tensor that belongs to no block."""
     counts, texts = parameter_counts(config), formulas(config)
     members: dict[str, list[str]] = {block: [] for block in texts}
     for name in sorted(tensors):
@@ -120,7 +119,7 @@ def inventory(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[str
 
 
 def formulas(config: ModelConfig) -> dict[str, str]:
-    """How the parameters of each block that the architecture has are counted (llm.model.counts.parameter_counts).
+    """Return the formula of each block's parameters (llm.model.counts.parameter_counts), for blocks that exist.
 
     V vocabulary, T context, d d_model, H n_heads, K n_kv_heads, h d_head, f d_ff, L layers. A bias adds one row to its
     matrix. LayerNorm's beta doubles the norms where there are biases; RMSNorm has none.
@@ -141,5 +140,5 @@ def formulas(config: ModelConfig) -> dict[str, str]:
 
 
 def directory_bytes(directory: Path) -> int:
-    """Size of the weights files, which is what a quantized model is compared by."""
+    """Return the size in bytes of the weights files, by which quantized models are compared."""
     return sum(path.stat().st_size for path in directory.glob("*.safetensors"))

@@ -1,4 +1,4 @@
-"""Weights of fewer bits, packed as other tools load them.
+"""Quantizes weights to fewer bits, packed as other tools load them.
 
 scripts/deploy/quantize.py calls it. Tests: tests/llm/deploy/quantize/.
 """

@@ -1,8 +1,9 @@
-"""compressed-tensors' `pack-quantized` layout: small integers packed into int32 words, and the config that says so.
+"""Packs quantized weights in compressed-tensors' `pack-quantized` layout: small integers in int32 words, and the config
+that says so.
 
 For each quantized layer: `<layer>.weight_packed` int32 [N, K bits / 32], `weight_scale` [N, G], `weight_shape` int64
 [N, K]. A word holds 32 / bits values with 2^(bits-1) added, the first in its lowest bits. Everything else (embeddings,
-lm_head, norms) stays as it was. transformers and vLLM read this; does not choose the integers (rtn.py does).
+lm_head, norms) stays as it was. transformers and vLLM read this. The integers are chosen by rtn.py.
 """
 
 import torch
@@ -16,7 +17,7 @@ FORMAT = "pack-quantized"
 
 
 def pack(q_NK: torch.Tensor, bits: int) -> torch.Tensor:
-    """int8 [N, K] -> int32 [N, ceil(K bits / 32)]; the last word's unused bits are zero."""
+    """Pack int8 [N, K] as int32 [N, ceil(K bits / 32)]; the last word's unused bits are zero."""
     per_word = 32 // bits
     padding = -q_NK.shape[1] % per_word
     unsigned_NK = torch.nn.functional.pad(q_NK.to(torch.int64) + (1 << (bits - 1)), (0, padding))
@@ -26,14 +27,14 @@ def pack(q_NK: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 def unpack(packed_NW: torch.Tensor, bits: int, n_in: int) -> torch.Tensor:
-    """int32 [N, W] -> int8 [N, n_in], the inverse of `pack`."""
+    """Unpack int32 [N, W] to int8 [N, n_in]: the inverse of `pack`."""
     shifts = torch.arange(32 // bits, device=packed_NW.device, dtype=torch.int32) * bits
     unsigned = (packed_NW[..., None] >> shifts) & ((1 << bits) - 1)
     return (unsigned.flatten(1)[:, :n_in] - (1 << (bits - 1))).to(torch.int8)
 
 
 def packed_tensors(name: str, weight: QuantizedWeight) -> dict[str, torch.Tensor]:
-    """The tensors that stand for `<name>.weight`."""
+    """Return the tensors that replace `<name>.weight`."""
     return {
         f"{name}.weight_packed": pack(weight.q_NK, weight.bits),
         f"{name}.weight_scale": weight.scale_NG.contiguous(),
@@ -42,7 +43,7 @@ def packed_tensors(name: str, weight: QuantizedWeight) -> dict[str, torch.Tensor
 
 
 def quantization_config(bits: int, group_size: int | None) -> dict:
-    """config.json's `quantization_config` for symmetric weights of every nn.Linear but lm_head."""
+    """Return config.json's `quantization_config` for symmetric weights of every nn.Linear but lm_head."""
     weights: dict[str, object] = {
         "actorder": None,
         "block_structure": None,
@@ -68,7 +69,7 @@ def quantization_config(bits: int, group_size: int | None) -> dict:
 
 
 def bits_of(config: dict, path: str) -> int:
-    """The bit width that a model's config.json states. InputError for a layout that is not read here."""
+    """Return the bit width that a model's config.json states. Raises InputError for another layout."""
     stated = config.get("quantization_config") or {}
     weights = (stated.get("config_groups") or {}).get("group_0", {}).get("weights") or {}
     bits = weights.get("num_bits")

@@ -1,6 +1,6 @@
-"""Quantizes a whole CausalLM and loads it back with packed weights. The model's own file knows nothing of this.
+"""Quantizes a whole CausalLM, and loads it back with packed weights; llm/model/transformer.py need not know of it.
 
-Linear layers of the decoder are quantized; embeddings, norms and lm_head keep full precision.
+The decoder's linear layers are quantized; embeddings, norms and lm_head keep full precision.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,8 @@ PARTS = ("weight_packed", "weight_scale", "weight_shape")
 class PackedLinear(nn.Module):
     """y = x W^T + b with W kept as packed integers and scales.
 
-    `keep_dense`: hold the dequantized W beside them (fast on a CPU, no memory won); else W is made anew at every call.
+    `keep_dense`: also keep the dequantized W (fast on a CPU, but no memory is saved); otherwise W is made at every
+    call.
     """
 
     bias: torch.Tensor | None
@@ -54,7 +55,7 @@ class PackedLinear(nn.Module):
         return F.linear(x, self.dequantized() if self.dense is None else self.dense, self.bias)
 
     def dequantized(self) -> torch.Tensor:
-        """[N, K] in the scale's dtype."""
+        """Return W, [N, K] in the scale's dtype."""
         q_NK = unpack(self.weight_packed, self.bits, self.n_in)
         return QuantizedWeight(q_NK, self.weight_scale, self.bits).dequantized()
 
@@ -69,12 +70,12 @@ def layers_to_quantize(model: CausalLM) -> dict[str, nn.Linear]:
 def quantize_model(
     model: CausalLM, quantize: Callable[[str, torch.Tensor], QuantizedWeight]
 ) -> dict[str, QuantizedWeight]:
-    """`quantize(name, weight_NK)` for each layer to quantize; the model is left as it is."""
+    """Return `quantize(name, weight_NK)` for each layer to quantize; the model is not changed."""
     return {name: quantize(name, layer.weight) for name, layer in layers_to_quantize(model).items()}
 
 
 def save_quantized(model: CausalLM, weights: dict[str, QuantizedWeight], path: Path) -> None:
-    """The model's state dict as safetensors, the layers in `weights` packed."""
+    """Write the model's state dict as safetensors, with the layers in `weights` packed."""
     tensors = {
         name: tensor.detach().contiguous()
         for name, tensor in model.state_dict().items()
@@ -86,10 +87,10 @@ def save_quantized(model: CausalLM, weights: dict[str, QuantizedWeight], path: P
 
 
 def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:
-    """The model's config.json with `quantization_config`. InputError for a width that the format here does not hold.
+    """Return the model's config.json with `quantization_config`. Raises InputError for a width that cannot be packed.
 
-    Packed weights are of nn.Linear layers with our names: where the model's family has others, config.json becomes the
-    one that this repository alone loads."""
+    Packed weights belong to nn.Linear layers with our names: where the model's family has other names, config.json
+    becomes one that only this repository loads."""
     if bits not in BITS:
         raise InputError(f"quantize: {bits} bits per weight; choose one of {', '.join(map(str, BITS))}")
     if config["model_type"] in tensor_names.NAMES:
@@ -98,9 +99,10 @@ def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:
 
 
 def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.device | str = "cpu") -> CausalLM:
-    """The CausalLM of a quantized directory, its decoder's linear layers PackedLinear, on `device`, in eval mode.
+    """Return the CausalLM of a quantized directory, its decoder's linear layers PackedLinear, on `device`, in eval
+    mode.
 
-    InputError where config.json states another layout or the weights do not fit it.
+    Raises InputError where config.json states another layout or the weights do not fit it.
     """
     directory = Path(directory)
     config = read_config(directory)
@@ -124,7 +126,7 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
 
 
 def load_any(directory: Path, device: torch.device | str = "cpu") -> CausalLM:
-    """A model directory, quantized or not, on `device`."""
+    """Load a model directory, quantized or not, on `device`."""
     if "quantization_config" in read_config(directory):
         return load_quantized(directory, device=device)
     return load_model(directory, device=device)

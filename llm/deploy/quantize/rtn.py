@@ -1,7 +1,7 @@
-"""Symmetric round-to-nearest quantization of a weight matrix, per output channel or per group of inputs.
+"""Quantizes a weight matrix by symmetric round-to-nearest, per output channel or per group of inputs.
 
-W is approximated by q * scale, q whole numbers of `bits` bits. No calibration data, no error compensation (GPTQ), no
-rescaling of channels (AWQ): those produce the same QuantizedWeight by other means.
+W is approximated by q * scale, with q whole numbers of `bits` bits. There is no calibration data, error compensation
+(GPTQ) or rescaling of channels (AWQ): those would produce the same QuantizedWeight by other means.
 
 Legend: N outputs, K inputs, G groups of K / G inputs each (one group: per channel).
 """
@@ -18,19 +18,19 @@ PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
 @dataclass(frozen=True)
 class QuantizedWeight:
-    """`q_NK` int8 in [-2^(bits-1), 2^(bits-1) - 1]; `scale_NG` in the weight's dtype."""
+    """A quantized matrix: `q_NK` int8 in [-2^(bits-1), 2^(bits-1) - 1]; `scale_NG` in the weight's dtype."""
 
     q_NK: torch.Tensor
     scale_NG: torch.Tensor
     bits: int
 
     def dequantized(self) -> torch.Tensor:
-        """[N, K] q * scale, in scale's dtype."""
+        """Return q * scale, [N, K] in scale's dtype."""
         return expand(self.scale_NG, self.q_NK.shape[1]) * self.q_NK
 
 
 def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) -> QuantizedWeight:
-    """Round to nearest. `group_size` inputs share a scale; None: all of a row.
+    """Round a matrix to nearest. `group_size` inputs share a scale; None: all of a row.
 
     8 bits: scale = max|W| / 127, q in [-127, 127]. Fewer: scale = max|W| / (2^(bits-1) - 1/2), so that all 2^bits
     levels are used. Either way |W - q scale| <= scale / 2. A group of zeros has scale 1. Ties round to even.
@@ -43,7 +43,8 @@ def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) 
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
     w_NGS = weight_NK.unflatten(1, (n_in // size, size))
     largest_NG = w_NGS.abs().amax(-1)
-    # As a tensor: by a number a GPU multiplies with its reciprocal, which is not the quotient to the last bit.
+    # It is a tensor because a GPU multiplies by a number's reciprocal, whose result differs from the quotient's last
+    # bit.
     top = largest_NG.new_full((1,), 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5)
     scale_NG = torch.where(largest_NG > 0, largest_NG / top, torch.ones_like(largest_NG))
     limit = 2 ** (bits - 1)
@@ -52,10 +53,11 @@ def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) 
 
 
 def fitting_group_size(wanted: int | None, widths: list[int]) -> int | None:
-    """The group size for layers of these input widths, one for the whole model because the format states only one.
+    """Return the group size for layers of these input widths, one for the whole model because the format states only
+    one.
 
-    `wanted` where it divides them all; else the largest power of two below it that does, if that is at least 32;
-    else their largest common divisor not above `wanted`. None (per channel) stays None.
+    It is `wanted` where that divides them all; else the largest power of two below it that does, if that is at least
+    32; else their largest common divisor not above `wanted`. None (per channel) stays None.
     """
     if wanted is None:
         return None
@@ -68,10 +70,10 @@ def fitting_group_size(wanted: int | None, widths: list[int]) -> int | None:
 
 
 def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[str, float]:
-    """How far the approximation is off, beside what rounding uniformly would give.
+    """Measure the approximation's error, to compare with what uniform rounding would give.
 
-    `max_in_scales` <= 0.5 and `rms_in_scales` near 1/sqrt(12) = 0.289 by theory; `max`, `mean` absolute errors in the
-    weight's unit; `relative`: |W - W'| / |W| in the Frobenius norm.
+    `max_in_scales` is <= 0.5 and `rms_in_scales` near 1/sqrt(12) = 0.289 by theory; `max`, `mean` are absolute errors
+    in the weight's unit; `relative` is |W - W'| / |W| in the Frobenius norm.
     """
     error_NK = (weight_NK.double() - quantized.dequantized().double()).abs()
     in_scales_NK = error_NK / expand(quantized.scale_NG, weight_NK.shape[1]).double()
@@ -85,5 +87,5 @@ def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[st
 
 
 def expand(scale_NG: torch.Tensor, n_in: int) -> torch.Tensor:
-    """[N, G] -> [N, K]: every input's scale."""
+    """Expand [N, G] to [N, K]: every input's scale."""
     return scale_NG.repeat_interleave(n_in // scale_NG.shape[1], dim=1)

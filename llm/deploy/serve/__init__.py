@@ -1,4 +1,4 @@
-"""Generation, and a load test of it.
+"""Generates text, and load-tests that.
 
 scripts/deploy/ calls it. Tests: tests/llm/deploy/serve/.
 """

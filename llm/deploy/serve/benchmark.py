@@ -1,7 +1,7 @@
-"""A small load test: seeded mixed requests, greedy, through an Engine. Facts (same on every run) apart from times.
+"""A small load test: seeded mixed requests, greedy, through an Engine. Facts, equal in every run, are kept from times.
 
-Prompts are random token ids: load depends on lengths, not on what is said. Requests are offline, all there at the
-start; time to first token therefore includes waiting for the batches before. No arrival process, no server.
+Prompts are random token ids: the load depends on lengths, not on content. All requests are there at the start, so time
+to first token includes waiting for earlier batches. There is no arrival process and no server.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from llm.model.config import ModelConfig
 from llm.model.counts import kv_bytes_per_token
 from llm.model.shape import Shape
 
-FIRST_TEXT_ID = 8  # below are the control tokens
+FIRST_TEXT_ID = 8  # smaller ids are control tokens
 
 
 @dataclass(frozen=True)
 class Workload:
-    """`n_requests` with prompt and new-token lengths drawn uniformly, both ends included."""
+    """`n_requests` with prompt and new-token lengths drawn uniformly from ranges, both ends included."""
 
     n_requests: int
     prompt_tokens: tuple[int, int]
@@ -31,7 +31,7 @@ class Workload:
     seed: int
 
     def requests(self, config: ModelConfig) -> list[Request]:
-        """InputError where the longest request does not fit the model's context."""
+        """Draw the requests. Raises InputError where the longest one does not fit the model's context."""
         for key, (low, high) in (("prompt_tokens", self.prompt_tokens), ("new_tokens", self.new_tokens)):
             if not 1 <= low <= high:
                 raise InputError(f"serve.{key}: [{low}, {high}] is not a range of positive numbers")
@@ -53,7 +53,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Run:
-    """What one pass over the requests gave; times in seconds since its start, one list a request."""
+    """The result of one pass over the requests; times in seconds since its start, one list a request."""
 
     completions: list[list[int]]
     times: list[list[float]]
@@ -63,7 +63,7 @@ class Run:
         return sum(len(completion) for completion in self.completions)
 
     def measured(self) -> dict[str, float]:
-        """Tokens/s, and percentiles in milliseconds: to the first token, and between one token and the next."""
+        """Return tokens/s, and percentiles in milliseconds: to the first token, and between tokens."""
         gaps = [after - before for times in self.times for before, after in zip(times, times[1:], strict=False)]
         first = [times[0] for times in self.times]
         wall = max(times[-1] for times in self.times)
@@ -75,7 +75,7 @@ class Run:
 
 
 def timed(engine: Engine, requests: Sequence[Request]) -> Run:
-    """Runs the requests and notes when each token came."""
+    """Run the requests, and note when each token came."""
     times: list[list[float]] = [[] for _ in requests]
     begin = time.perf_counter()
     completions = engine.run(requests, lambda index, _: times[index].append(time.perf_counter() - begin))
@@ -83,8 +83,8 @@ def timed(engine: Engine, requests: Sequence[Request]) -> Run:
 
 
 def occupancy(requests: Sequence[Request], batch_size: int) -> dict[str, float]:
-    """Of the rows computed in fixed batches, the share that gave a wanted token; and of the reserved cache slots, the
-    share ever filled. What paging and continuous batching would win."""
+    """Return the share of the rows computed in fixed batches that gave a wanted token, and the share of the reserved
+    cache slots that were ever filled: what paging and continuous batching would gain."""
     wanted = rows = filled = slots = 0
     for begin in range(0, len(requests), batch_size):
         batch = requests[begin : begin + batch_size]
@@ -97,12 +97,12 @@ def occupancy(requests: Sequence[Request], batch_size: int) -> dict[str, float]:
 
 
 def digest(completions: list[list[int]]) -> str:
-    """sha256 of the token ids as JSON."""
+    """Return the sha256 of the token ids as JSON."""
     return hashlib.sha256(json.dumps(completions, separators=(",", ":")).encode()).hexdigest()
 
 
 def facts(config: ModelConfig, requests: Sequence[Request], runs: dict[int, Run], bytes_per_value: int) -> dict:
-    """What does not depend on the clock. `runs`: by batch size."""
+    """Return what does not depend on the clock. `runs`: by batch size."""
     per_token = kv_bytes_per_token(Shape.of(config), bytes_per_value)
     lengths = [len(request.prompt) + request.max_new_tokens for request in requests]
     first = next(iter(runs.values()))

@@ -1,8 +1,8 @@
-"""Text generation: requests in, completions out. Greedy or sampled, batched, with a key-value cache.
+"""Generates text: requests in, completions out. Greedy or sampled, batched, with a key-value cache.
 
-`Engine` is what callers (rollouts, the server, scripts) rely on; `StaticEngine` is the simple one: requests run in
-batches of fixed membership, in their order, and a batch ends with its longest request. No paging, no prefix sharing,
-no insertion into a running batch.
+`Engine` is the interface for callers (rollouts, scripts, a server); `StaticEngine` is a simple one: requests run in
+batches of fixed membership, in their order, and a batch ends with its longest request. It has no paging, no prefix
+sharing, and no insertion into a running batch.
 
 Legend: B rows of the batch, T tokens, V vocabulary, D d_model.
 """
@@ -42,13 +42,15 @@ class Request:
 
 class Engine(Protocol):
     def run(self, requests: Sequence[Request], on_token: OnToken | None = None) -> list[list[int]]:
-        """New tokens of each request, in the requests' order. `on_token(request index, token)` as they come."""
+        """Return the new tokens of each request, in the requests' order. `on_token(request index, token)` is called as
+        they come."""
         ...
 
 
 @dataclass(frozen=True)
 class StaticEngine:
-    """Batches of `batch_size` requests, in order. `use_cache=False` recomputes the whole sequence for each token."""
+    """Runs batches of `batch_size` requests, in order. `use_cache=False` recomputes the whole sequence for each
+    token."""
 
     model: CausalLM
     batch_size: int = 16
@@ -80,7 +82,7 @@ def generate(
     stop_ids: Sequence[int] = (),
     batch_size: int = 16,
 ) -> list[list[int]]:
-    """The new tokens of each prompt; prompt i draws from the stream (seed, i). See Request."""
+    """Return the new tokens of each prompt; prompt i draws from the random stream (seed, i). See Request."""
     requests = [
         Request(prompt, max_new_tokens, temperature, top_k, top_p, (seed, index), stop_ids)
         for index, prompt in enumerate(prompts)
@@ -89,7 +91,7 @@ def generate(
 
 
 def batch_tokens(model: CausalLM, batch: Sequence[Request], use_cache: bool) -> Iterator[tuple[int, int]]:
-    """(row, token) for each new token of a batch, step by step until every row has ended."""
+    """Yield (row, token) for each new token of a batch, step by step until every row has ended."""
     device = model.device
     samplers = [np.random.Generator(np.random.PCG64(request.seed)) for request in batch]
     limits = [new_token_limit(request, model.config.context_length) for request in batch]
@@ -103,7 +105,7 @@ def batch_tokens(model: CausalLM, batch: Sequence[Request], use_cache: bool) -> 
     length_B = torch.tensor([len(sequence) for sequence in sequences], device=device)
     for step in range(max(limits)):
         x_BTD = model.hidden(step_BT, cache)
-        if cache is None or step == 0:  # prompts of unequal length are padded on the right, where nothing looks
+        if cache is None or step == 0:  # shorter prompts are padded on the right, which no token attends to
             x_BD = x_BTD[torch.arange(len(batch), device=device), length_B - 1]
         else:
             x_BD = x_BTD[:, -1]
@@ -128,7 +130,7 @@ def batch_tokens(model: CausalLM, batch: Sequence[Request], use_cache: bool) -> 
 def choose(
     logits_BV: torch.Tensor, batch: Sequence[Request], samplers: list[np.random.Generator], active: list[bool]
 ) -> list[int]:
-    """The next token of each row; rows that have ended get their greedy one, which nobody reads."""
+    """Return the next token of each row; rows that have ended get a greedy one, which is not used."""
     tokens = logits_BV.argmax(-1).tolist()
     for row, request in enumerate(batch):
         if active[row] and request.temperature > 0:
@@ -137,12 +139,13 @@ def choose(
 
 
 def sample(logits_V: torch.Tensor, request: Request, uniform: float) -> int:
-    """One token from softmax(logits / temperature), cut to the `top_k` likeliest, then to the smallest set whose
-    probability reaches `top_p` (Holtzman et al. 2019), by inverting the cumulative distribution at `uniform`. fp64."""
+    """Sample one token from softmax(logits / temperature), cut to the `top_k` likeliest, then to the smallest set whose
+    probability reaches `top_p` (Holtzman et al. 2019), by inverting the cumulative distribution at `uniform`, in
+    fp64."""
     logits_V = logits_V.double() / request.temperature
     order_V = torch.sort(logits_V, descending=True, stable=True)
     keep = min(request.top_k or len(logits_V), len(logits_V))
-    cumulative = torch.softmax(order_V.values[:keep], -1).cpu().cumsum(-1)  # one by one: in no order but this
+    cumulative = torch.softmax(order_V.values[:keep], -1).cpu().cumsum(-1)  # on the CPU the order of the sums is fixed
     if request.top_p < 1.0:
         within = int(torch.searchsorted(cumulative, request.top_p)) + 1
         cumulative = cumulative[:within]
@@ -152,18 +155,18 @@ def sample(logits_V: torch.Tensor, request: Request, uniform: float) -> int:
 
 
 def pad(sequences: list[list[int]], device: torch.device) -> torch.Tensor:
-    """int64 [B, T], zeros to the right."""
+    """Return the sequences as int64 [B, T], zeros to the right."""
     rows = [torch.tensor(sequence, dtype=torch.int64) for sequence in sequences]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
 
 
 def new_token_limit(request: Request, context_length: int) -> int:
-    """How many tokens the request may get before the context is full."""
+    """Return how many tokens the request may get before the context is full."""
     return min(request.max_new_tokens, context_length - len(request.prompt))
 
 
 def check_request(request: Request, index: int, context_length: int, vocab_size: int) -> None:
-    """InputError for a request that cannot be run."""
+    """Raise InputError for a request that cannot be run."""
     if not 0 < len(request.prompt) < context_length:
         raise InputError(
             f"request {index}: a prompt of {len(request.prompt)} tokens; this model takes 1 to {context_length - 1}"
