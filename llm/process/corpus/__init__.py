@@ -1,4 +1,4 @@
-"""The corpus itself: clean shards of every source, and the sampling plan that mixes their domains.
+"""Makes the corpus: clean shards of every source, and the sampling plan that mixes their domains.
 
 scripts/process/ calls it. Tests: tests/llm/process/corpus/.
 """

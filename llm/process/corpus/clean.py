@@ -1,8 +1,8 @@
-"""One source's clean shards: what is known of its documents brought together shard by shard, redaction, the split.
+"""Makes one source's clean shards: joins the tables about its documents shard by shard, redacts, and splits.
 
-Two passes: the first reads only the small columns and finds where the split lies, the second reads a shard with its
-text, writes what stays and counts. So memory is that of one shard. Why a document is dropped says
-llm/process/quality/thresholds.py; no signal is computed here.
+It takes two passes: the first reads only the small columns and finds where the split lies, the second reads a shard
+with its text, writes what stays and counts. So memory is that of one shard. Signals are computed before, in
+llm/process/quality; why a document is dropped is decided in llm/process/quality/thresholds.py.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ FALLBACK = 8  # a source of so many documents has at least one for validation
 
 @dataclass(frozen=True)
 class Known:
-    """Where what is known of a source's documents stands: directories of shards as the raw ones are, or one file of
-    all rows in order (duplicates, contamination). None: not computed, which filters nothing."""
+    """Where the tables about a source's documents lie: directories of shards like the raw ones, or one file of all rows
+    in order (duplicates, contamination). None: not computed, so it filters nothing."""
 
     documents: Path
     annotations: Path
@@ -41,9 +41,9 @@ class Known:
 
 
 def verdicts(known: Known, rules: Rules) -> Iterator[tuple[Path, pl.DataFrame]]:
-    """Each raw shard's path and a row per document: id, language, cluster, quality, pii (spans of all kinds, sorted),
-    cuts (spans of what stands elsewhere) and reason (null: kept). Tables that do not list the same documents, or an id
-    that comes twice: InputError."""
+    """Yield each raw shard's path and a row per document: id, language, cluster, quality, pii (spans of all kinds,
+    sorted), cuts (spans of repeated text) and reason (null: kept). Raises InputError for tables that do not list the
+    same documents, and for an id that comes twice."""
     signals = [name for name in rules.thresholds if name not in (*SCORES, "contamination", "n_words", "language")]
     begin, last = 0, ""
     for path in parts(known.documents):
@@ -79,8 +79,8 @@ def verdicts(known: Known, rules: Rules) -> Iterator[tuple[Path, pl.DataFrame]]:
 
 
 def ascending(path: Path, ids: pl.Series, last: str) -> str:
-    """The last of the ids, which follow `last`. Ids of one length that do not ascend, so one may come twice:
-    InputError."""
+    """Return the last of the ids, which follow `last`. Raises InputError for ids of one length that do not ascend,
+    since one of them may come twice."""
     before = ids.shift(1, fill_value=last)
     wrong = (before.str.len_bytes() == ids.str.len_bytes()) & (before >= ids)
     if wrong.any():
@@ -89,7 +89,7 @@ def ascending(path: Path, ids: pl.Series, last: str) -> str:
 
 
 def united(found: pl.Series, names: pl.Series) -> pl.Series:
-    """The spans of both columns, sorted by place. Where two overlap, a span of `found` (by pattern) wins."""
+    """Return the spans of both columns, sorted by place. Where two overlap, a span of `found` (by pattern) wins."""
     rows = []
     for patterns, others in zip(found.to_list(), names.to_list(), strict=True):
         free = [
@@ -102,8 +102,8 @@ def united(found: pl.Series, names: pl.Series) -> pl.Series:
 
 
 def split_limit(clusters: Iterable[list[str]], rules: Rules) -> int:
-    """The draw below which a kept document goes to validation. Where chance leaves a source of FALLBACK or more
-    documents without any for validation, the one of the smallest draw goes there. clusters: of the kept, in parts."""
+    """Return the draw below which a kept document goes to validation. Where chance leaves a source of FALLBACK or more
+    documents without any, the document with the smallest draw goes there. clusters: of the kept documents, in parts."""
     if not rules.validation_fraction:
         return 0
     n, least = 0, 1 << 64
@@ -115,10 +115,10 @@ def split_limit(clusters: Iterable[list[str]], rules: Rules) -> int:
 
 
 def splits(clusters: list[str], limit: int, rules: Rules) -> list[str]:
-    """ "train" or "validation" for each kept document, by a hash of its cluster and the seed.
+    """Return "train" or "validation" for each kept document, by a hash of its cluster and the seed.
 
-    A cluster has one kept document and the hash knows nothing else, so no near-duplicate of a validation document is in
-    training, and a document stays on its side when others come and go.
+    A cluster has one kept document, and the hash depends on nothing else, so no near-duplicate of a validation document
+    is in training, and a document stays on its side when others come and go.
     """
     return ["validation" if draw(cluster, rules.seed) < limit else "train" for cluster in clusters]
 
@@ -128,7 +128,7 @@ def draw(cluster: str, seed: int) -> int:
 
 
 def clean(raw: pl.DataFrame, known: pl.DataFrame, limit: int, rules: Rules) -> pl.DataFrame:
-    """The documents of a shard that stay: COLUMNS. raw: RAW; known: of `verdicts`, the same rows."""
+    """Return the documents of a shard that stay: COLUMNS. raw: RAW; known: of `verdicts`, the same rows."""
     is_kept = known["reason"].is_null()
     raw, known = raw.filter(is_kept), known.filter(is_kept)
     replaced = hidden(known, rules)
@@ -150,7 +150,7 @@ def clean(raw: pl.DataFrame, known: pl.DataFrame, limit: int, rules: Rules) -> p
 
 
 def hidden(known: pl.DataFrame, rules: Rules) -> dict[int, list[Span]]:
-    """What is replaced or cut, of the rows that have something."""
+    """Return row -> what is replaced or cut, for the rows that have something."""
     result = {}
     for row, (found, cuts) in enumerate(known.select("pii", "cuts").iter_rows()):
         redacted = [Span(**span) for span in found if rules.pii.get(span["kind"]) == "redact"]
@@ -160,7 +160,8 @@ def hidden(known: pl.DataFrame, rules: Rules) -> dict[int, list[Span]]:
 
 
 def without_pii(texts: pl.Series, rules: Rules) -> pl.Series:
-    """Titles and urls. They are not annotated, but a title becomes text later (a question about it, say)."""
+    """Redact titles and urls. These are not annotated, but a title may become text later (of a question about it,
+    say)."""
     found = spans_of(texts)
     rows = [row for row, own in enumerate(found) if own]
     hidden = [
@@ -172,9 +173,9 @@ def without_pii(texts: pl.Series, rules: Rules) -> pl.Series:
 
 @dataclass
 class Account:
-    """What came in, what went out, and why the rest did not: documents and bytes, counted shard by shard."""
+    """Counts, shard by shard, what came in, what went out, and why the rest did not, in documents and bytes."""
 
-    documents: Counter[str] = field(default_factory=Counter)  # in, out
+    documents: Counter[str] = field(default_factory=Counter)  # keys: in, out
     bytes: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_bytes: Counter[str] = field(default_factory=Counter)
@@ -183,7 +184,7 @@ class Account:
     splits: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, raw: pl.DataFrame, known: pl.DataFrame, kept: pl.DataFrame, rules: Rules) -> None:
-        """Count one shard: what `clean` was given and what it gave."""
+        """Count one shard: what `clean` was given and what it returned."""
         sizes = known.select("reason", bytes=raw["text"].str.len_bytes().cast(pl.Int64))
         self.documents += Counter({"in": len(raw), "out": len(kept)})
         self.bytes["in"] += int(sizes["bytes"].sum())
@@ -207,8 +208,8 @@ class Account:
             self.splits.setdefault(split, Counter()).update(documents=documents, bytes=size)
 
     def metrics(self, source: str) -> dict:
-        """The counts. Documents or bytes that are neither kept nor dropped, a defect: RuntimeError. None kept:
-        InputError that names the reasons."""
+        """Return the counts. Raises RuntimeError if some documents or bytes are neither kept nor dropped, which is a
+        defect, and InputError, with the main reasons, if none are kept."""
         if self.documents["in"] != self.documents["out"] + self.dropped.total():
             raise RuntimeError(f"source {source}: {self.documents} documents, {self.dropped.total()} of them dropped")
         if self.bytes["in"] != self.bytes["kept before redaction"] + self.dropped_bytes.total():

@@ -1,8 +1,8 @@
-"""Croissant 1.1 (mlcommons.org/croissant): what a data set of parquet shards consists of, so that others can load it.
+"""Describes a data set of parquet shards in Croissant 1.1 (mlcommons.org/croissant), so that others can load it.
 
-Describes one directory, beside which the description is to stand: `clean/` and `clean.croissant.json`. Fields and types
-come from the shards' own schema, sizes and digests from the directory's manifest, licences from the documents. What
-only a publisher knows (url, creator, datePublished, citeAs) is left out; mlcroissant warns of some of it.
+The description of a directory stands beside it: `clean/` and `clean.croissant.json`. Fields and types come from the
+shards' own schema, sizes and digests from the directory's manifest, licences from the documents. What only a publisher
+knows (url, creator, datePublished, citeAs) is left out; mlcroissant warns of some of it.
 
 The record set `documents` reads all shards. Beside it each shard has a record set of its own: that is how mlcroissant
 1.1.1 hashes a file before it reads it. It cannot do so for a set of files that no archive contains.
@@ -16,7 +16,7 @@ import polars as pl
 from llm.errors import InputError
 
 VERSION = "http://mlcommons.org/croissant/1.1"
-PARQUET = "application/x-parquet"  # the name by which mlcroissant knows it
+PARQUET = "application/x-parquet"  # mlcroissant's name of it
 SHARDS = "*/part-*.parquet"
 TYPES = ((pl.String, "sc:Text"), (pl.Boolean, "sc:Boolean"), (pl.Datetime, "sc:Date"), (pl.Date, "sc:Date"))
 MEANINGS = {
@@ -33,7 +33,7 @@ MEANINGS = {
     "quality": "score of a classifier, 0 to 1, where documents were scored",
     "n_bytes": "of the text in UTF-8",
 }
-# The context that the specification gives, with what of it stands in a description like this.
+# This is the context in the specification, reduced to the terms that occur in such a description.
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -75,7 +75,7 @@ CONTEXT = {
 
 
 def shards_of(directory: Path) -> list[dict]:
-    """{path, size, sha256} of the shards that the directory's manifest lists, in its order. None: InputError."""
+    """Return {path, size, sha256} of the shards in the directory's manifest, in order. Raises InputError for none."""
     listed = json.loads((directory / "manifest.json").read_bytes())["files"]
     found = [entry for entry in listed if Path(entry["path"]).match(SHARDS)]
     if not found:
@@ -84,7 +84,7 @@ def shards_of(directory: Path) -> list[dict]:
 
 
 def describe(directory: Path) -> dict:
-    """The description of a directory of shards, as JSON-LD. Shards whose schemas differ: InputError."""
+    """Return the description of a directory of shards, as JSON-LD. Raises InputError if the shards' schemas differ."""
     shards = shards_of(directory)
     schema = pl.read_parquet_schema(directory / shards[0]["path"])
     for shard in shards:
@@ -110,7 +110,7 @@ def describe(directory: Path) -> dict:
 
 
 def sources_of(directory: Path, shards: list[dict]) -> list[dict]:
-    """{source, domain, license, documents} of every source, sorted."""
+    """Return {source, domain, license, documents} of every source, sorted."""
     keys = ["source", "domain", "license"]
     frames = [
         pl.read_parquet(directory / shard["path"], columns=keys).group_by(keys).agg(documents=pl.len())
@@ -120,12 +120,12 @@ def sources_of(directory: Path, shards: list[dict]) -> list[dict]:
 
 
 def address_of(license: str) -> str:
-    """The page of an SPDX identifier; one that is not in SPDX's list has none and stays as it is."""
+    """Return the page of an SPDX identifier; one that is not in SPDX's list has none and is returned as it is."""
     return license if license.startswith("LicenseRef-") else f"https://spdx.org/licenses/{license}"
 
 
 def file_object(name: str, shard: dict) -> dict:
-    """One shard. Its url is relative to the description."""
+    """Describe one shard. Its url is relative to the description."""
     return {
         "@type": "cr:FileObject",
         "@id": f"{name}/{shard['path']}",
@@ -138,7 +138,7 @@ def file_object(name: str, shard: dict) -> dict:
 
 
 def file_set(name: str) -> dict:
-    """All shards: what `documents` is read from."""
+    """Describe the set of all shards, from which `documents` is read."""
     return {
         "@type": "cr:FileSet",
         "@id": "shards",
@@ -149,7 +149,7 @@ def file_set(name: str) -> dict:
 
 
 def record_set(identifier: str, schema: dict[str, pl.DataType], place: dict) -> dict:
-    """Documents, a field per column. `place`: the file or files they are read from."""
+    """Describe a record set of documents, a field per column. `place`: the file or files it is read from."""
     fields = [
         field_of(identifier, column, type_of(column, kind)) | {"source": place | {"extract": {"column": column}}}
         for column, kind in schema.items()
@@ -158,13 +158,13 @@ def record_set(identifier: str, schema: dict[str, pl.DataType], place: dict) -> 
 
 
 def shard_set(name: str, shard: dict, schema: dict[str, pl.DataType]) -> dict:
-    """The documents of one shard, called after it: `jargon/part-00000`."""
+    """Describe the documents of one shard as a record set with its name: `jargon/part-00000`."""
     identifier = str(Path(shard["path"]).with_suffix(""))
     return record_set(identifier, schema, {"fileObject": {"@id": f"{name}/{shard['path']}"}})
 
 
 def sources_set(sources: list[dict]) -> dict:
-    """Where the documents come from, and under which licence."""
+    """Describe where the documents come from, and under which licence."""
     types = {"source": "sc:Text", "domain": "sc:Text", "license": "sc:Text", "documents": "sc:Integer"}
     fields = [field_of("sources", name, kind) for name, kind in types.items()]
     data = [{f"sources/{name}": value for name, value in row.items()} for row in sources]
@@ -172,13 +172,13 @@ def sources_set(sources: list[dict]) -> dict:
 
 
 def field_of(records: str, column: str, kind: str) -> dict:
-    """A field without where it is read from."""
+    """Describe a field, except for where it is read from."""
     field = {"@type": "cr:Field", "@id": f"{records}/{column}", "name": column, "dataType": kind}
     return field | ({"description": MEANINGS[column]} if column in MEANINGS else {})
 
 
 def type_of(column: str, kind: pl.DataType) -> str:
-    """Croissant's type of a parquet column. One that it has none for: InputError."""
+    """Return Croissant's type of a parquet column. Raises InputError for a type that it does not have."""
     if kind.is_integer():
         return "sc:Integer"
     if kind.is_float():

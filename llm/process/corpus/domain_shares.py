@@ -1,6 +1,6 @@
-"""How many bytes of each domain a sampling plan is to hold, by weights or epochs, exactly. Knows no documents.
+"""Computes how many bytes of each domain a sampling plan holds, by weights or epochs, exactly.
 
-A domain's worth is its bytes, each counted by the factor of its quality tier: what one epoch of it reads.
+A domain's worth is its bytes, each multiplied by the factor of its quality tier: what one epoch of it reads.
 """
 
 import math
@@ -12,7 +12,8 @@ from llm.errors import InputError
 
 @dataclass(frozen=True)
 class Tier:
-    """Documents that begin within the top fraction of a domain's bytes by quality are read `factor` times as often."""
+    """The documents that begin within a domain's top fraction of bytes by quality; they are read `factor` times as
+    often."""
 
     top_fraction: float
     factor: float
@@ -20,15 +21,16 @@ class Tier:
 
 @dataclass(frozen=True)
 class Asked:
-    """By domain: bytes, and their share, before it was rounded to bytes."""
+    """The bytes of each domain, and its share before that was rounded to bytes."""
 
     bytes: dict[str, int]
     shares: dict[str, Fraction]
 
 
 def check_tiers(quality: list[dict]) -> list[Tier]:
-    """process.mix.quality, a list of {top_fraction, factor} with rising fractions, and the rest, if there is one, with
-    factor 1. A fraction outside (0, 1] or not rising, a factor that is no number >= 0: InputError."""
+    """Check process.mix.quality, a list of {top_fraction, factor} with rising fractions; return the tiers, with the
+    rest, if any, at factor 1. Raises InputError for a fraction outside (0, 1] or not rising, and a factor that is not
+    >= 0."""
     tiers, last = [], 0.0
     for i, entry in enumerate(quality):
         where = f"process.mix.quality[{i}]"
@@ -46,11 +48,11 @@ def check_tiers(quality: list[dict]) -> list[Tier]:
 def asked_bytes(
     worth: dict[str, Fraction], weights: dict[str, float], epochs: dict[str, float], budget: int | None
 ) -> Asked:
-    """The bytes of each domain, whole numbers.
+    """Return the bytes of each domain, whole numbers.
 
-    weights: see `shares`; the plan has `budget` bytes, or as many as all domains are worth. Or epochs: how often each
-    domain is read through, 1 where it is not named; the plan has what comes of it. Both, epochs with a budget, or a
-    budget that is not a positive whole number: InputError.
+    weights: see `shares`; the plan has `budget` bytes, or as many as all domains are worth. epochs: how often each
+    domain is read through, 1 where it is not named; the plan's size follows. Raises InputError for both weights and
+    epochs, for epochs with a budget, and for a budget that is not a positive whole number.
     """
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
         raise InputError(
@@ -75,11 +77,11 @@ def asked_bytes(
 
 
 def shares(weights: dict[str, float], worth: dict[str, Fraction]) -> dict[str, Fraction]:
-    """Each domain's share of the bytes; they sum to 1 exactly.
+    """Return each domain's share of the bytes; they sum to 1 exactly.
 
-    A named domain's share is its weight, and those without a weight divide what is left as they divide the bytes there
-    are. If all are named, their weights need not sum to 1: only their ratios count. Unknown domain, a weight that is
-    not a finite number >= 0, nothing left for the others: InputError.
+    A named domain's share is its weight; domains without a weight divide the rest in proportion to their bytes. If all
+    are named, only the ratios of their weights count. Raises InputError for an unknown domain, a weight that is not a
+    finite number >= 0, and if nothing is left for the others.
     """
     check("weights", weights, worth)
     given = {domain: exactly(weight) for domain, weight in weights.items()}
@@ -112,18 +114,18 @@ def check(what: str, given: dict[str, float], worth: dict[str, Fraction]) -> Non
 
 
 def number(value: object) -> bool:
-    """Whether it is a finite number >= 0."""
+    """Is it a finite number >= 0?"""
     return not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
 
 
 def exactly(value: float) -> Fraction:
-    """The decimal that was written, not the binary fraction next to it."""
+    """Return the decimal that was written, not the binary fraction nearest to it."""
     return Fraction(str(value))
 
 
 def apportion(share: dict, total: int) -> dict:
-    """`total` divided by `share` into whole numbers, by the largest remainder (Hamilton's method). They sum to it if
-    the shares sum to 1."""
+    """Divide `total` by `share` into whole numbers, by the largest remainder (Hamilton's method). They sum to `total`
+    if the shares sum to 1."""
     exact = {name: part * total for name, part in share.items()}
     result = {name: math.floor(part) for name, part in exact.items()}
     by_remainder = sorted(exact, key=lambda name: (result[name] - exact[name], name))

@@ -1,12 +1,12 @@
-"""Domain weights or epochs to an exact sampling plan: which training documents to read, in which order, how often.
+"""Turns domain weights or epochs into an exact sampling plan: which training documents to read, in which order, how
+often.
 
-The documents of a domain fall into tiers of quality (one, if none are asked for), and each tier is read for the bytes
-that are its due: whole epochs, each in an order of its own, then the beginning of one more. So a document is used floor
-or ceil of its tier's epochs times. The order is by hashes of (seed, source, document, epoch): it does not depend on the
-order of sources, nor a source's own order on other sources. Tiers and domains are interleaved evenly, so the beginning
-of the plan has the same shares as the whole. Shares are of bytes; tokens are known later (scripts/tokenize/mix_tokens).
-Each domain's size is asked for in llm/process/corpus/domain_shares.py. Texts are never read: 150 bytes of memory for
-each use.
+The documents of a domain fall into tiers of quality (one, if none are asked for), and each tier is read for its share
+of bytes: whole epochs, each in its own order, then the beginning of one more. So a document is used floor or ceil of
+its tier's epochs times. The order is by hashes of (seed, source, document, epoch): it does not depend on the order of
+sources, nor a source's own order on other sources. Tiers and domains are interleaved evenly, so the beginning of the
+plan has the same shares as the whole. Shares are of bytes; tokens are known later (scripts/tokenize/mix_tokens). Each
+domain's size is computed in llm/process/corpus/domain_shares.py. Texts are never read: a use takes 150 bytes of memory.
 """
 
 import hashlib
@@ -28,10 +28,12 @@ def sampling_plan(
     budget: int | None,
     seed: int,
 ) -> tuple[pl.DataFrame, dict]:
-    """The plan (source String, document UInt32, bytes UInt32; one row per use, in sampling order) and the report.
+    """Return the plan (source String, document UInt32, bytes UInt32; one row per use, in sampling order) and the
+    report.
 
-    documents: source, document (its index among the source's training documents), domain, bytes, quality (only read if
-    tiers are given). weights, epochs, budget: see `asked_bytes`. quality: see `check_tiers`. No documents: InputError.
+    documents: source, document (its index among the source's training documents), domain, bytes, quality (read only if
+    tiers are given). weights, epochs, budget: see `asked_bytes`. quality: see `check_tiers`. Raises InputError for no
+    documents.
     """
     if documents.is_empty() or not documents["bytes"].sum():
         raise InputError("mix: there are no training documents; lower process.validation_fraction or add documents")
@@ -57,7 +59,7 @@ def sampling_plan(
         lines[name] = account(found, used, due)
         lines[name]["asked_share"] = round(float(asked.shares[name]), 6)
         pieces += used
-    plan = pl.concat(pieces).sort("position", maintain_order=True)  # equal ones by domain, tier and order of use
+    plan = pl.concat(pieces).sort("position", maintain_order=True)  # ties are in the order of domain, tier and use
     achieved = size_of(plan)
     for line in lines.values():
         line["achieved_share"] = round(line["bytes"] / max(achieved, 1), 6)
@@ -68,8 +70,8 @@ def sampling_plan(
 
 
 def tiers_of(documents: pl.DataFrame, tiers: list[Tier], seed: int) -> list[tuple[Tier, pl.DataFrame]]:
-    """One domain's documents by tier, best first: a tier holds those that begin within its top fraction of the domain's
-    bytes by falling quality (equal ones by hash) and in no better tier. What is not known counts as worst."""
+    """Return one domain's documents by tier, best first. A tier holds those that begin within its top fraction of the
+    domain's bytes by falling quality (ties by hash) and in no better tier. Unknown quality counts as worst."""
     if len(tiers) == 1:
         return [(tiers[0], documents)]
     if documents["quality"].null_count() == len(documents):
@@ -90,7 +92,7 @@ def tiers_of(documents: pl.DataFrame, tiers: list[Tier], seed: int) -> list[tupl
 
 
 def account(found: list[tuple[Tier, pl.DataFrame]], used: list[pl.DataFrame], due: dict[int, int]) -> dict:
-    """What the report says of a domain, and of its tiers if there are several."""
+    """Return the report's lines about a domain, and about its tiers if there are several."""
     lines = []
     for i, ((tier, own), uses_) in enumerate(zip(found, used, strict=True)):
         there, read = size_of(own), size_of(uses_)
@@ -113,8 +115,8 @@ def size_of(documents: pl.DataFrame) -> int:
 
 
 def uses(documents: pl.DataFrame, asked: int, seed: int) -> np.ndarray:
-    """Rows of one tier's documents in the order of use: i64 [n_uses]. Whole epochs, then the beginning of one more,
-    whose end comes as close to `asked` bytes as a document's end can."""
+    """Return the rows of one tier's documents in the order of use: i64 [n_uses]. Whole epochs are followed by the
+    beginning of one more, which ends as close to `asked` bytes as a document's end allows."""
     size = documents["bytes"].to_numpy().astype(np.int64)
     if not size.sum():
         return np.zeros(0, dtype=np.int64)
@@ -126,7 +128,7 @@ def uses(documents: pl.DataFrame, asked: int, seed: int) -> np.ndarray:
 
 
 def hashes(documents: pl.DataFrame, epoch: int, seed: int) -> np.ndarray:
-    """What orders the documents in an epoch: u64 [n]."""
+    """Return the keys that order the documents in an epoch: u64 [n]."""
     key = np.zeros(len(documents), dtype=np.uint64)
     for name in documents["source"].unique().to_list():
         digest = hashlib.sha256(f"{seed}:{epoch}:{name}".encode()).digest()
@@ -135,7 +137,7 @@ def hashes(documents: pl.DataFrame, epoch: int, seed: int) -> np.ndarray:
 
 
 def mix64(x: np.ndarray) -> np.ndarray:
-    """splitmix64's finalizer (Stafford's variant 13), elementwise on u64."""
+    """Apply splitmix64's finalizer (Stafford's variant 13), elementwise on u64."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""Duplicates and contamination: signatures to candidate pairs, pairs to clusters, repeated passages, evaluation items.
+"""Finds duplicates and contamination: candidate pairs by LSH, clusters, repeated passages, evaluation items.
 
 scripts/process/ calls it. Tests: tests/llm/process/dedup/.
 """

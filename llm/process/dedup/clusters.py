@@ -1,7 +1,7 @@
-"""Clusters of duplicates among all documents, and which document of each to keep. Drops nothing.
+"""Clusters duplicates among all documents, and chooses which document of each cluster to keep.
 
-Equal texts are one by their SHA-256; similar ones are joined by the edges that other jobs found. All is decided on
-digests, so neither the order of sources and shards nor that of documents matters, nor how many jobs found the edges.
+Equal texts are joined by their SHA-256, similar ones by the edges that other jobs found. All is decided on digests, so
+the order of sources, shards and documents does not matter, nor how many jobs found the edges.
 """
 
 import numpy as np
@@ -10,26 +10,26 @@ import polars as pl
 from kernels.duplicates import components
 from llm.errors import InputError
 
-ROWS = 1 << 16  # digests made text at once
+ROWS = 1 << 16  # digests converted to text at once
 
 
 def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame, dict]:
-    """A table of the documents in the order given (id, cluster, keep, reason) and counts.
+    """Return a table of the documents in the order given (id, cluster, keep, reason), and counts.
 
-    documents: id (unique), digest and bytes as of llm/process/dedup/lsh.py, quality (f64, may be null).
-    edges: pairs of names (a, b). cluster: the smallest digest (hex) of its texts. keep: true for one member of a
-    cluster, that of the best quality (then the longest in bytes, then of the smallest digest, then of the smallest id).
-    reason: "exact" where an equal text stands for it, else "near", else null.
+    documents: id (unique), digest and bytes as of llm/process/dedup/lsh.py, quality (f64, may be null). edges: pairs of
+    names (a, b). cluster: the smallest digest (hex) of its texts. keep: true for one member of a cluster, the one of
+    best quality (ties: most bytes, smallest digest, smallest id). reason: "exact" where an equal text is its
+    representative, else "near", else null.
 
-    Two texts that differ may share a name, once in 2^64 pairs, or because someone made them so: edges of such a name
-    are left out (`ambiguous_edges`). An edge of a name that no document has: InputError.
+    Two texts may share a name by chance, once in 2^64 pairs, or by design: edges of such a name are left out
+    (`ambiguous_edges`). Raises InputError for an edge of a name that no document has.
     """
     digest = documents["digest"].to_numpy().reshape(-1, 4)
     quality = -documents["quality"].to_numpy()  # null becomes NaN, which comes last
     order = np.lexsort((documents["id"].rank("ordinal").to_numpy(), quality, *digest.T[::-1]))
     new = np.ones(len(order), dtype=bool)
     new[1:] = (np.diff(digest[order], axis=0) != 0).any(axis=1)
-    best = order[new]  # the document that stands for each text; texts are ascending by digest
+    best = order[new]  # each text's representative; texts are ascending by digest
     text = np.empty(len(order), dtype=np.int64)
     text[order] = np.cumsum(new) - 1
 
@@ -62,6 +62,6 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
 
 
 def hexadecimal(digests: np.ndarray) -> pl.Series:
-    """Digests u64 [n, 4] as 64 hex digits each, without a Python string for any of them."""
+    """Return digests u64 [n, 4] as 64 hex digits each, without making Python strings."""
     data = digests.astype(">u8").view(np.uint8).reshape(-1, 32)
     return pl.Series(data, dtype=pl.Array(pl.UInt8, 32)).arr.to_list().cast(pl.Binary).bin.encode("hex")

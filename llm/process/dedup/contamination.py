@@ -1,8 +1,8 @@
-"""How much of a document stands in an evaluation set: the share of its n-grams of words that the set's items hold.
+"""Measures how much of a document occurs in an evaluation set: the share of its word n-grams that the set's items have.
 
-As GPT-3 found its overlap (Brown et al. 2020, appendix C): 13 words, lower case, no punctuation; to the bit in
-kernels/contamination.py. An item shorter than that counts as a whole, if it has at least `min_words` words: shorter
-ones stand everywhere. What happens to a document is for `clean` to say. No text leaves this module.
+It follows GPT-3's overlap analysis (Brown et al. 2020, appendix C): 13 words, lower case, no punctuation; exactly
+defined in kernels/contamination.py. An item shorter than that counts as a whole, if it has at least `min_words` words:
+shorter ones occur everywhere. `clean` decides what happens to a document. No text leaves this module.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,9 @@ from llm.io.utf8 import utf8
 
 @dataclass(frozen=True)
 class Grams:
-    """The n-grams of all evaluation sets. One that stands in several sets counts for the first.
-
-    lengths i64: of the grams, in words, each once; sets i64 [n]: the set of each gram; keys, rows, bloom: the table;
-    of_items i64 [m, 2]: the set's grams as they come, (gram, item), items counted over all sets.
+    """The n-grams of all evaluation sets. One that occurs in several sets counts for the first.
+    lengths i64: of the n-grams, in words, each once; sets i64 [n]: the set of each n-gram; table: keys, rows, bloom;
+    of_items i64 [m, 2]: (n-gram, item) for every occurrence, items counted over all sets.
     """
 
     names: list[str]
@@ -30,12 +29,13 @@ class Grams:
     sets: np.ndarray
     table: tuple[np.ndarray, np.ndarray, np.ndarray]
     of_items: np.ndarray
-    items: list[int]  # of each set
-    short: list[int]  # items of each set that have no gram
+    items: list[int]  # number of items of each set
+    short: list[int]  # number of items of each set that have no n-gram
 
 
 def evaluation_grams(evaluations: Iterable[tuple[str, Iterable[pl.Series]]], *, n: int, min_words: int) -> Grams:
-    """The n-grams of evaluation sets, given by name with the texts of their items. min_words > n: InputError."""
+    """Return the n-grams of evaluation sets, given by name with their items' texts. Raises InputError if min_words >
+    n."""
     if min_words > n:
         raise InputError(f"process.decontaminate.min_words: {min_words} must be at most ngram, which is {n}")
     names, items, short, hashes, lengths, owners, sets = [], [], [], [], [], [], []
@@ -68,18 +68,19 @@ def evaluation_grams(evaluations: Iterable[tuple[str, Iterable[pl.Series]]], *, 
 
 
 class Search:
-    """Looks for the n-grams of evaluation sets in documents, and counts what it finds."""
+    """Looks up the n-grams of evaluation sets in documents, and counts what it finds."""
 
     def __init__(self, grams: Grams, min_hits: int) -> None:
         self.grams, self.min_hits = grams, min_hits
         self.seen = np.zeros(len(grams.sets), dtype=bool)
-        self.documents = np.zeros(len(grams.names), dtype=np.int64)  # in which a set is found
+        self.documents = np.zeros(len(grams.names), dtype=np.int64)  # number of documents in which each set is found
         self.hits = np.zeros(len(grams.names), dtype=np.int64)
         self.contaminated = 0
 
     def of(self, texts: pl.Series) -> pl.DataFrame:
-        """A row for each text: `contamination`, the share of its n-grams that a set holds (0 if there are fewer than
-        min_hits), rounded to six digits, and `evaluation`, the name of the set that holds most of them, else null."""
+        """Return a row for each text: `contamination`, the share of its n-grams that a set holds (0 if there are fewer
+        than min_hits), rounded to six digits, and `evaluation`, the name of the set that holds most of them, else
+        null."""
         words, offsets = word_hashes(*utf8(texts))
         hits = np.zeros((len(texts), len(self.grams.names)), dtype=np.int32)
         find_grams(words, offsets, self.grams.lengths, *self.grams.table, self.grams.sets, hits, self.seen)
@@ -96,8 +97,8 @@ class Search:
         return pl.DataFrame({"contamination": share, "evaluation": names.gather(best)})
 
     def metrics(self) -> dict:
-        """By evaluation set: items, those too short to be looked for, those of which a part was found; the documents in
-        which, and how often."""
+        """Return, by evaluation set, the number of items, of items too short to be looked for, of items found in part,
+        of documents with hits, and of hits."""
         ends = np.cumsum(self.grams.items)
         grams, items = self.grams.of_items.T
         found = np.searchsorted(ends, np.unique(items[self.seen[grams]]), side="right")

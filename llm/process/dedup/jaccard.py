@@ -1,8 +1,8 @@
-"""Which candidate pairs are duplicates: the true Jaccard similarity of their texts' shingle sets, in bounded memory.
+"""Verifies candidate pairs by the true Jaccard similarity of their texts' shingle sets, in bounded memory.
 
 The documents concerned are put into blocks of a fixed size, those of one component of candidates beside each other. One
-pass over the shards copies their texts into a file for each block; then block after block is compared, and two at a
-time where a pair spans them. Texts that are in no pair are never looked at, shards without any not read.
+pass over the shards copies their texts into a file for each block; then blocks are compared one by one, or two at a
+time where a pair spans them. Texts that are in no pair are skipped, and so are shards without any.
 """
 
 from pathlib import Path
@@ -17,11 +17,12 @@ from llm.io import parquet
 from llm.io.utf8 import pieces
 from llm.process.dedup.lsh import names
 
-BLOCK = 64 << 20  # bytes of text in a block; its shingles need some 3 times as much
+BLOCK = 64 << 20  # bytes of text in a block; its shingles take about 3 times as much
 
 
 def forest(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Those of the pairs of names (a, b) that are enough to connect what all of them connect."""
+    """Return as many of the pairs of names (a, b) as are needed to connect what all of them connect: a spanning
+    forest."""
     _, index = np.unique(pairs.to_numpy(), return_inverse=True)
     _, joined = components(int(index.max(initial=-1)) + 1, index.reshape(-1, 2))
     return pairs.filter(pl.Series(joined))
@@ -30,11 +31,11 @@ def forest(pairs: pl.DataFrame) -> pl.DataFrame:
 def similar(
     pairs: pl.DataFrame, documents: list[Path], facts: list[Path], *, threshold: float, words: int, block: int = BLOCK
 ) -> tuple[pl.DataFrame, int]:
-    """Enough of the pairs that are similar to connect what all that are connect, and how many were compared.
+    """Return as many similar pairs as are needed to connect what all similar pairs connect, and how many were compared.
 
-    pairs: names (a, b), sorted, without repetitions. documents, facts: directories of shards, of the same sources, with
-    the same names. threshold: least Jaccard similarity of the sets of shingles of `words` tokens.
-    A name that no document has: InputError.
+    pairs: names (a, b), sorted, distinct. documents, facts: directories of shards, of the same sources, with the same
+    names. threshold: least Jaccard similarity of the sets of shingles of `words` tokens. Raises InputError for a name
+    that no document has.
     """
     if pairs.is_empty():
         return pairs, 0
@@ -58,8 +59,8 @@ def similar(
 def locate(
     wanted: np.ndarray, index: np.ndarray, documents: list[Path], facts: list[Path], block: int
 ) -> tuple[np.ndarray, list[tuple[Path, np.ndarray, np.ndarray]]]:
-    """The block i64 [n] that each of the names u64 [n] (ascending) belongs to, and where its text is first met: shards
-    with rows and what they are in `wanted`. index i64 [n_pairs, 2]: the pairs, in `wanted`."""
+    """Return the block i64 [n] of each of the names u64 [n] (ascending), and where their texts are: shards, rows in
+    them, and their indices in `wanted`. index i64 [n_pairs, 2]: the pairs, as indices in `wanted`."""
     size = np.full(len(wanted), -1, dtype=np.int64)
     found = []
     for raw, known in zip(documents, facts, strict=True):
@@ -82,7 +83,7 @@ def locate(
 
 
 class Texts:
-    """Texts in one file for each block, filled as it is made. `block` i64 [n]: each document's."""
+    """The documents' texts in one file for each block, written on construction. `block` i64 [n]: each document's."""
 
     def __init__(self, directory: Path, block: np.ndarray, found: list[tuple[Path, np.ndarray, np.ndarray]]):
         self.directory, self.block = directory, block
@@ -104,7 +105,8 @@ class Texts:
                         self.lengths.setdefault(number, []).append(np.diff(offsets))
 
     def sets(self, blocks: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The shingle sets of some blocks' documents, as of `shingle_sets`, and which of them is whose, i64 [n]."""
+        """Return the shingle sets of the documents in some blocks, like `shingle_sets`, and each document's set, i64
+        [n]."""
         place = np.full(len(self.block), -1, dtype=np.int64)
         members = np.concatenate([part for number in blocks for part in self.members[number]])
         place[members] = np.arange(len(members))
@@ -114,7 +116,7 @@ class Texts:
         return values, np.concatenate([[0], np.cumsum(sizes)]), place
 
     def of_block(self, number: int, words: int) -> tuple[np.ndarray, np.ndarray]:
-        """The shingle sets of a block's documents one after the other, u64, and their sizes, i64 [n]."""
+        """Return the shingle sets of a block's documents one after the other, u64, and their sizes, i64 [n]."""
         offsets = np.concatenate([[0], *self.lengths[number]]).astype(np.int64).cumsum()
         path = self.directory / str(number)
         data = np.asarray(np.memmap(path, np.uint8, "r")) if offsets[-1] else np.empty(0, np.uint8)

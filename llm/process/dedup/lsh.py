@@ -1,7 +1,7 @@
-"""Which documents may be duplicates: the keys of their signatures' bands, and the pairs that share one.
+"""Finds candidate duplicates by locality-sensitive hashing: keys of the signatures' bands, and pairs that share one.
 
-A document is known by the first 8 bytes of its text's SHA-256 as a number, its `name`: equal texts are one, and neither
-the order of sources and shards nor that of documents matters. Reads and compares no text.
+A document is known by its `name`, the first 8 bytes of its text's SHA-256 as a number: equal texts have one name, and
+the order of sources, shards and documents does not matter. Texts are neither read nor compared here.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from kernels.minhash import NO_SHINGLE
 from llm.errors import InputError
 
 DIGEST = pl.Array(pl.UInt64, 4)
-PAIRS = 1 << 23  # made at once: 128 MB
+PAIRS = 1 << 23  # pairs made at once: 128 MB
 
 
 def facts(documents: pl.DataFrame) -> pl.DataFrame:
-    """What is asked of each document beside its text: `id`; `digest`, its sha256 as four big-endian numbers, the first
-    of them its name; `bytes` of its text. documents: id, sha256, text."""
+    """Return the table that deduplication needs beside the texts: `id`; `digest`, the sha256 as four big-endian
+    numbers, the first of them the name; `bytes` of the text. documents: id, sha256, text."""
     digest = np.frombuffer(bytes.fromhex(documents["sha256"].str.join("").item()), dtype=">u8").reshape(-1, 4)
     return documents.select(
         "id",
@@ -29,12 +29,12 @@ def facts(documents: pl.DataFrame) -> pl.DataFrame:
 
 
 def names(table: pl.DataFrame) -> np.ndarray:
-    """The names u64 [n] of the documents in a table of facts."""
+    """Return the names u64 [n] of the documents in a table of facts."""
     return np.ascontiguousarray(table["digest"].to_numpy().reshape(-1, 4)[:, 0])
 
 
 def check_bands(bands: int, rows: int, permutations: int) -> None:
-    """More rows than a signature has: InputError."""
+    """Raise InputError if the bands have more rows than a signature has."""
     if bands * rows > permutations:
         raise InputError(
             f"process.duplicates: {bands} bands of {rows} rows need {bands * rows} permutations, process.minhash has "
@@ -43,7 +43,7 @@ def check_bands(bands: int, rows: int, permutations: int) -> None:
 
 
 def keys(names: np.ndarray, signatures: np.ndarray, *, bands: int, rows: int) -> pl.DataFrame:
-    """`key` and `name` (UInt64) of each band of each document; a document without shingles has none.
+    """Return `key` and `name` (UInt64) of each band of each document; a document without shingles has none.
 
     names u64 [n]; signatures u32 [n, permutations].
     """
@@ -53,11 +53,11 @@ def keys(names: np.ndarray, signatures: np.ndarray, *, bands: int, rows: int) ->
 
 
 def pairs(entries: pl.DataFrame, *, max_bucket: int) -> Iterator[tuple[pl.DataFrame, int]]:
-    """Pairs of names `a` < `b` that share a key, in tables without repetitions (two tables may hold the same pair), and
-    how many buckets were larger than `max_bucket`; at least one table.
+    """Yield pairs of names `a` < `b` that share a key, in tables of distinct pairs (two tables may have the same pair),
+    and the number of buckets larger than `max_bucket`; at least one table.
 
-    entries: key, name, with all entries of each key. max_bucket: so many members of a bucket are compared all with all,
-    the rest of a larger one only with these, the ones of smallest name.
+    entries: key, name, with all entries of each key. max_bucket: that many members of a bucket (those of smallest name)
+    are all paired with each other; in a larger bucket the rest are paired with these only.
     """
     key, name = entries["key"].to_numpy(), entries["name"].to_numpy()
     order = np.argsort(key)

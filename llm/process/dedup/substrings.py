@@ -1,9 +1,9 @@
-"""Stretches of text that stand in an earlier document, or earlier in the same: found by their windows. Cuts nothing.
+"""Finds stretches of text that occur in an earlier document, or earlier in the same one, by content-defined windows.
 
-After Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better), whose suffix array holds the corpus in
-memory; here only the windows of kernels/windows.py are compared, range after range of their keys. "Earlier" is by the
-name of the document (llm/process/dedup/lsh.py), then by place, so it depends on no order of sources or shards. Spans
-are in characters of the text as it was collected.
+It follows Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better), whose suffix array holds the
+corpus in memory; here only the windows of kernels/windows.py are compared, one range of their keys after the other.
+"Earlier" is by the document's name (llm/process/dedup/lsh.py), then by place, so the order of sources and shards does
+not matter. Spans are in characters of the collected text; `clean` cuts them.
 """
 
 from pathlib import Path
@@ -19,15 +19,15 @@ from llm.io.utf8 import utf8
 SPANS = pl.List(pl.Struct({"start": pl.UInt32, "end": pl.UInt32}))
 PLACE = ("row", "start", "end")
 WINDOW = np.dtype([(name, "<u4") for name in PLACE])
-TEXT = 128 << 20  # bytes of text for a range: some 5 million windows of 40 bytes
+TEXT = 128 << 20  # bytes of text for a range: about 5 million windows of 40 bytes
 
 
 def entries(names: np.ndarray, rows: np.ndarray, texts: pl.Series, min_bytes: int) -> pl.DataFrame:
-    """The windows of at least `min_bytes` of each document: `key`, `name` (UInt64), `row`, `start` and `end` (UInt32)
-    in characters.
+    """Return the windows of at least `min_bytes` of each document: `key`, `name` (UInt64), `row`, `start` and `end`
+    (UInt32) in characters.
 
-    names u64 [n], unique: documents with equal texts count once, and only those that stay should be asked about.
-    rows [n]: by what number the caller knows them.
+    names u64 [n], unique: of equal texts only one may be given, and only documents that stay should be. rows [n]: the
+    numbers by which the caller knows them.
     """
     key, owner, start, end = windows(*utf8(texts), min_bytes)
     numbers = {"row": rows[owner], "start": start, "end": end}
@@ -35,13 +35,13 @@ def entries(names: np.ndarray, rows: np.ndarray, texts: pl.Series, min_bytes: in
 
 
 def repeated(table: pl.DataFrame) -> pl.DataFrame:
-    """The windows whose key an earlier one has. table: all entries of each key."""
+    """Return the windows whose key occurs earlier. table: all entries of each key."""
     ordered = table.sort("key", "name", "start")
     return ordered.filter(~pl.col("key").is_first_distinct()).drop("key", "name")
 
 
 def spans(found: pl.DataFrame) -> pl.DataFrame:
-    """Windows joined where they touch: `row`, `spans` (list of start and end, ascending), in the order of rows."""
+    """Join windows that touch: return `row`, `spans` (list of start and end, ascending), in the order of rows."""
     ordered = found.sort("row", "start", "end").with_columns(
         reach=pl.col("end").cum_max().over("row").shift(1).over("row")
     )
@@ -53,22 +53,23 @@ def spans(found: pl.DataFrame) -> pl.DataFrame:
 
 
 class Windows:
-    """The windows of many shards, on local disk: by ranges of keys as they come, then by the shard that they are of."""
+    """Stores the windows of many shards on local disk: by ranges of keys as they come, then by the shard they belong
+    to."""
 
     def __init__(self, directory: Path, text_bytes: int):
-        """directory: empty, gets some 1.5 bytes for each of the text_bytes."""
+        """directory: empty; it gets about 1.5 bytes for each of the text_bytes."""
         self.ranges = [directory / f"range-{number}" for number in range(max(1, -(-text_bytes // TEXT)))]
         self.found = directory / "found"
         for path in (*self.ranges, self.found):
             path.mkdir()
 
     def add(self, shard: int, table: pl.DataFrame) -> None:
-        """Keep the `entries` of the shard of this number."""
+        """Store the `entries` of the shard of this number."""
         table = table.with_columns(shard=pl.lit(shard, pl.UInt32))
         write_ranges(table, "key", self.ranges, f"part-{shard:06d}.parquet")
 
     def compare(self) -> None:
-        """Find those that come again, when all are kept. Holds the windows of one range."""
+        """Find the repeated windows, after all are stored. Memory holds the windows of one range."""
         for directory in self.ranges:
             table = repeated(pl.concat([pl.read_parquet(path, glob=False) for path in parquet.parts(directory)]))
             for (shard,), own in table.partition_by("shard", as_dict=True).items():
@@ -76,7 +77,7 @@ class Windows:
                     own.select(PLACE).to_numpy(structured=True).astype(WINDOW).tofile(file)
 
     def spans(self, shard: int, height: int) -> pl.Series:
-        """For each of the shard's rows what stands elsewhere before, List(Struct(start, end)), empty for most."""
+        """Return for each of the shard's rows what occurs earlier, List(Struct(start, end)), empty for most."""
         path = self.found / str(shard)
         found = np.fromfile(path, WINDOW) if path.exists() else np.empty(0, WINDOW)
         rows = pl.DataFrame({"row": np.arange(height, dtype=np.uint32)})

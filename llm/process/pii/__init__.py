@@ -1,4 +1,4 @@
-"""Personal data: where it stands in a text, and how it is replaced.
+"""Finds personal data in text, and replaces it.
 
 scripts/process/ and llm/process/corpus call it. Tests: tests/llm/process/pii/.
 """

@@ -1,8 +1,8 @@
-"""Spans of personal data in text. Says where they are; what happens to them is `clean`'s.
+"""Finds spans of personal data in text; what happens to them is decided by `clean`.
 
-Kinds by pattern: email, ipv6, ipv4, iban, credit_card, ssn, phone (llm/process/pii/patterns.py); `name` is found by
+Kinds by pattern are email, ipv6, ipv4, iban, credit_card, ssn, phone (llm/process/pii/patterns.py); `name` is found by
 llm/process/pii/person_names.py. `spans` runs the patterns over a whole text and defines the result; `spans_of` gives
-the same for many texts by trying them only where one pass over the bytes finds that they may match.
+the same for many texts by trying patterns only where one pass over the bytes finds that they may match.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,12 +19,12 @@ BYTES = 4  # of one character, at most
 
 
 def spans(text: str) -> list[Span]:
-    """All spans in text order, none overlapping: where two would, the kind that stands first in KINDS wins."""
+    """Return all spans in text order, without overlaps: where two overlap, the kind that comes first in KINDS wins."""
     return without_overlap([matches(kind, text) for kind in KINDS])
 
 
 def matches(kind: Kind, text: str) -> list[Span]:
-    """Of one kind, from left to right; a match that is not valid hides none that begins after it."""
+    """Return the spans of one kind, from left to right; an invalid match hides none that begins after it."""
     found = []
     position = 0
     while match := kind.pattern.search(text, position):
@@ -36,11 +36,11 @@ def matches(kind: Kind, text: str) -> list[Span]:
 
 
 def without_overlap(groups: list[list[Span]]) -> list[Span]:
-    """The spans of all groups in text order, without those that overlap a span of an earlier group."""
+    """Return the spans of all groups in text order, without those that overlap a span of an earlier group."""
     found: list[Span] = []
     for group in groups:
         starts, ends = [span.start for span in found], [span.end for span in found]
-        # found is sorted and without overlap: the spans that end after `new` starts begin where ends says
+        # As `found` is sorted without overlaps, spans that end after `new` starts come from one index on, bisect's.
         free = [new for new in group if bisect_right(ends, new.start) == bisect_left(starts, new.end)]
         if free:
             found = sorted([*found, *free], key=lambda span: span.start)
@@ -48,12 +48,12 @@ def without_overlap(groups: list[list[Span]]) -> list[Span]:
 
 
 def spans_of(texts: pl.Series) -> list[list[Span]]:
-    """`spans` of each text, at the cost of one look at each byte. texts: polars String, as llm.io.utf8 has it."""
+    """Return `spans` of each text in one pass over the bytes. texts: polars String, as for llm.io.utf8."""
     buffer, offsets = utf8(texts)
     data = buffer.data
     begins = offsets.tolist()
     rows, positions, lengths, kinds = [], [], [], []
-    free = [(-1, 0)] * len(KINDS)  # of each kind, the document and the byte where its last match ends
+    free = [(-1, 0)] * len(KINDS)  # for each kind, the document and the byte where its last match ends
     for row, position, number in candidates(buffer, offsets).tolist():
         if free[number][0] == row and position < free[number][1]:
             continue
@@ -69,9 +69,10 @@ def spans_of(texts: pl.Series) -> list[list[Span]]:
 
 
 def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):
-    """The valid match of this kind at a byte of the document data[begin:end], from a window that holds all it sees.
+    """Return the valid match of this kind at a byte of the document data[begin:end]; only a window around it is
+    decoded.
 
-    A window's edge may cut a character, which is left out: the pattern sees none of these."""
+    A window's edge may split a character, which is left out: no pattern looks that far."""
     before = str(data[max(begin, position - (CONTEXT + 1) * BYTES) : position], "utf-8", "ignore")
     after = str(data[position : min(end, position + kind.reach)], "utf-8", "ignore")
     match = kind.pattern.match(before + after, len(before))
@@ -81,7 +82,7 @@ def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):
 def collected(
     n_texts: int, rows: list[int], starts: list[int], lengths: list[int], kinds: list[int]
 ) -> list[list[Span]]:
-    """The spans of each text, without overlap."""
+    """Return the spans of each text, without overlaps."""
     groups: dict[int, list[list[Span]]] = {}
     for row, start, length, number in zip(rows, starts, lengths, kinds, strict=True):
         groups.setdefault(row, [[] for _ in KINDS])[number].append(Span(KINDS[number].name, start, start + length))

@@ -1,7 +1,7 @@
-"""What each kind of personal data looks like: a pattern, and what must hold of a match beside it. Searches nothing.
+"""Defines each kind of personal data: a pattern, and what else must hold of a match.
 
-A match depends on the CONTEXT characters before it, on the REACH characters from its beginning, and on nothing else:
-so it may be looked for in a window of the text. Every pattern begins where kernels/pii.py finds a candidate.
+A match depends only on the CONTEXT characters before it and the REACH characters from its beginning, so it may be
+looked for in a window of the text. Every pattern begins where kernels/pii.py finds a candidate.
 
 Sources: cards ISO/IEC 7812-1, IBAN ISO 13616 and 7064 (mod 97-10), social security numbers by the SSA's rules of 2011,
 phones ITU-T E.164 and the common national spellings, addresses RFC 791, 4291 and 5321.
@@ -26,17 +26,17 @@ class Kind:
 
 
 def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:
-    """Whether a cue, a pattern that ends in $, stands before the match."""
+    """Does a cue, a pattern that ends in $, stand before the match?"""
     return cue.search(match.string, max(0, match.start() - CONTEXT), match.start()) is not None
 
 
 def cue(words: str, between: str) -> re.Pattern[str]:
-    """One of these words, then no more than `between`, then the match."""
+    """Make the pattern of a cue: one of these words, then no more than `between`, then the match."""
     return re.compile(rf"(?ai)(?<![a-z])(?:{words}){between}$")
 
 
 def luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
+    """Is the last digit the check digit of the others (ISO/IEC 7812-1, annex B)?"""
     doubled = [int(digit) * (1 + i % 2) for i, digit in enumerate(reversed(digits))]
     return sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
 
@@ -47,19 +47,19 @@ def is_card(match: re.Match[str]) -> bool:
 
 
 def is_iban(match: re.Match[str]) -> bool:
-    """The remainder of 97 is 1 once letters are 10 to 35 and the first four characters stand last. The pattern has seen
-    to the country's length."""
+    """Is the remainder by 97 equal to 1, with letters as 10 to 35 and the first four characters moved to the end? The
+    pattern has checked the country's length."""
     compact = re.sub("[ -]", "", match[0])
     return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97 == 1
 
 
 def is_ssn(match: re.Match[str]) -> bool:
-    """Without hyphens these are nine digits like any others, unless announced."""
+    """Has it hyphens, or is it announced? Otherwise nine digits are not taken for a social security number."""
     return match["gap"] == "-" or follows(OF_SSN, match)
 
 
 def is_public_ip(match: re.Match[str]) -> bool:
-    """127.0.0.1 tells nothing of anybody."""
+    """Is it a public address? One like 127.0.0.1 identifies nobody."""
     try:
         address = ipaddress.ip_address(match[0])
     except ValueError:
@@ -68,25 +68,27 @@ def is_public_ip(match: re.Match[str]) -> bool:
 
 
 def is_public_ipv6(match: re.Match[str]) -> bool:
-    """`a[2000::5]` takes every fifth element of a list: an address has a letter or three groups."""
+    """Is it a public address with a letter or three groups? `a[2000::5]` takes every fifth element of a list."""
     return is_public_ip(match) and re.search("[A-Fa-f]|:.*[0-9].*:.*[0-9]", match[0]) is not None
 
 
 def is_public_ipv4(match: re.Match[str]) -> bool:
-    """Four small numbers number a section or a version (26.6.2.2) unless what stands before them speaks of hosts; after
-    a word of versions any four do. What ends in .0 is a network's address or a version."""
+    """Is it a public address, and not a section or version number? Four small numbers (26.6.2.2) need a word about
+    hosts before them; after a word about versions no numbers count. An ending .0 is a network's address or a
+    version's."""
     if not is_public_ip(match) or match[0].endswith(".0") or follows(OF_VERSIONS, match):
         return False
     return any(int(number) >= SMALL for number in match[0].split(".")) or follows(OF_HOSTS, match)
 
 
 def is_personal_email(match: re.Match[str]) -> bool:
-    return not match[0].startswith("git@")  # a repository's address
+    return not match[0].startswith("git@")  # that is a repository's address
 
 
 def is_phone(match: re.Match[str]) -> bool:
-    """An international number has a country's code and a length that there is; a national one the pattern has judged
-    but for the length of those that begin with a trunk 0; any other digits must be announced as a phone's."""
+    """Is it a phone number? An international one needs a country's code and a possible length; a national one is
+    checked by the pattern, and for its length if it begins with a trunk 0; other digits must be announced as a phone
+    number."""
     digits = re.sub("[^0-9]", "", match[0].replace("(0)", ""))
     if match["plus"]:
         return 9 <= len(digits) <= 15 and COUNTRY_CODE.match(digits) is not None
@@ -123,7 +125,7 @@ CARD_ISSUER = re.compile(
     r"|3(?:0[0-5]|[68][0-9])[0-9]{11}"  # Diners Club
     r"|35[0-9]{14}"  # JCB
 )
-IBAN_COUNTRIES = {  # length: countries
+IBAN_COUNTRIES = {  # length of the IBAN: countries
     15: "NO", 16: "BE", 18: "DK FI FK FO GL NL", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
     22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
     25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
@@ -132,7 +134,8 @@ IBAN_COUNTRIES = {  # length: countries
 
 
 def iban_form(length: int, countries: str) -> str:
-    """Country and check digits, then groups of four, all with one separator or none, up to the country's length."""
+    """Make the pattern of a country's IBANs: country and check digits, then groups of four with one separator or
+    none."""
     groups, rest = divmod(length - 4, 4)
     gap, again = f"(?P<gap{length}>[ -]?)", f"(?P=gap{length})"
     last = f"{again}[0-9A-Z]{{{rest}}}" if rest else ""

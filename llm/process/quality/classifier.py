@@ -1,8 +1,8 @@
-"""Two-class text classifiers on hashed words: what sets the documents of some sources apart from those of others.
+"""Two-class text classifiers on hashed words: they tell the documents of some sources from those of others.
 
-Serves quality (curated sources against raw ones) and toxicity alike. Learns from windows of about `window` words, each
-class with the same weight in all, so neither the length of documents nor the size of a class tells. The model is in
-kernels/linear.py; each half of the documents is judged by the model of the other (llm/process/quality/cross_fit.py).
+They serve quality (curated sources against raw ones) and toxicity alike. They learn from windows of about `window`
+words, each class with the same total weight, so neither the length of documents nor the size of a class matters. The
+model is in kernels/linear.py; each half of the documents is judged by the model of the other (cross_fit.py).
 """
 
 import json
@@ -18,10 +18,10 @@ from kernels.linear import scores, train, windows
 from llm.io.json import write_json
 from llm.process.quality.cross_fit import HALVES, hashed
 
-BITS = 18  # 262,144 weights: 1 MiB, which stays in the second-level cache
+BITS = 18  # 262,144 weights: 1 MiB, which fits the second-level cache
 EPOCHS = 4
 RATE = 1.0
-DIGITS = 5  # of weights and probabilities
+DIGITS = 5  # decimals of weights and probabilities
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Examples:
 
 
 def build(labelled: Iterable[tuple[int, pl.DataFrame]], directory: Path, *, window: int, seed: int) -> dict:
-    """Train both models and write them: model.safetensors, meta.json. Returns the metrics, from documents that the
-    models judging them have not read.
+    """Train both models and write them: model.safetensors, meta.json. Returns the metrics, measured on documents that
+    the models judging them have not read.
 
     labelled: class and documents (half, text), chunk by chunk; window: words; seed: of the order of training. Where a
-    class has no words in one of the halves nothing can be trained: meta.json says so and no model is written.
+    class has no words in one of the halves no model can be trained: meta.json says so and no model is written.
     """
     examples, size = read_examples(labelled)
     meta: dict = {"window": window, "trained": all(map(has_both_classes, examples))}
@@ -61,7 +61,7 @@ def build(labelled: Iterable[tuple[int, pl.DataFrame]], directory: Path, *, wind
 
 
 def read_examples(labelled: Iterable[tuple[int, pl.DataFrame]]) -> tuple[list[Examples], list[int]]:
-    """The documents of both halves, and the bytes of each class."""
+    """Return the documents of both halves, and the bytes of each class."""
     parts: list[list[Examples]] = [[], []]
     size = [0, 0]
     for label, frame in labelled:
@@ -73,7 +73,7 @@ def read_examples(labelled: Iterable[tuple[int, pl.DataFrame]]) -> tuple[list[Ex
 
 
 def joined(parts: list[Examples]) -> Examples:
-    """One after the other; the parts have lengths instead of borders."""
+    """Concatenate examples; the parts have lengths where the result has borders."""
     lengths = np.concatenate([np.zeros(1, np.int64), *(part.borders for part in parts)])
     words = np.concatenate([np.zeros(0, np.uint64), *(part.words for part in parts)])
     return Examples(words, np.cumsum(lengths), np.concatenate([np.zeros(0), *(part.labels for part in parts)]))
@@ -98,8 +98,8 @@ def fit(examples: Examples, window: int, seed: int) -> Model:
 
 
 def evaluate(models: list[Model], examples: list[Examples]) -> dict:
-    """How well each half is judged by the model of the other. `auc_of_length`: what the number of words alone would
-    reach, the control."""
+    """Measure how well each half is judged by the model of the other. `auc_of_length`: what the number of words alone
+    would reach, as a control."""
     judged = np.concatenate([judge(models[half], examples[half].words, examples[half].borders) for half in HALVES])
     labels = np.concatenate([part.labels for part in examples])
     n_words = np.concatenate([np.diff(part.borders) for part in examples])
@@ -117,7 +117,8 @@ def evaluate(models: list[Model], examples: list[Examples]) -> dict:
 
 
 def auc(values: np.ndarray, labels: np.ndarray) -> float:
-    """The chance that a positive has the higher value than a negative, ties counting half (Mann and Whitney 1947)."""
+    """Return the chance that a positive has a higher value than a negative, ties counting half (Mann and Whitney
+    1947)."""
     distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     n = int(labels.sum())
@@ -125,7 +126,7 @@ def auc(values: np.ndarray, labels: np.ndarray) -> float:
 
 
 def load(directory: Path) -> tuple[Model, ...] | None:
-    """The models of both halves; None where nothing was trained."""
+    """Load the models of both halves; None where nothing was trained."""
     meta = json.loads((directory / "meta.json").read_text(encoding="utf-8"))
     if not meta["trained"]:
         return None
@@ -134,6 +135,6 @@ def load(directory: Path) -> tuple[Model, ...] | None:
 
 
 def judge(model: Model, words: np.ndarray, borders: np.ndarray) -> np.ndarray:
-    """Probabilities f64 [n_documents, 2] that documents are of the positive class: on average over their windows, and
-    in the window where it is highest. NaN where a document has no words."""
+    """Return probabilities f64 [n_documents, 2] that documents are of the positive class: the mean over their windows,
+    and the highest. NaN where a document has no words."""
     return np.round(scores(words, borders, model.weights, model.bias, model.window), DIGITS)

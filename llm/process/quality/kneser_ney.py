@@ -1,5 +1,5 @@
 """Interpolated modified Kneser-Ney n-gram models over ids: the baseline that a trained network must beat, and the model
-behind documents' perplexity. Counts are integers, everything is vectorised numpy. Reads and writes no files.
+behind documents' perplexity. Counts are integers; everything is vectorised numpy on arrays in memory.
 
 Documents are independent. START stands before each as a context and is never predicted; [EOS] is predicted like any
 id. As in KenLM, n-grams that begin with START keep their raw counts at every order: nothing can precede START.
@@ -16,13 +16,13 @@ import numpy as np
 
 from llm.errors import InputError
 
-BITS = 21  # of one id in a key, the rest is a place in the level below
+BITS = 21  # bits of one id in a key; the rest is a place in the level below
 FALLBACK = (0.5, 1.0, 1.5)  # KenLM's discounts where the counts of counts define none
 
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of one order. A key packs an n-gram without its first id, as its place in the level below, and the
+    """The n-grams of one order. A key packs the place of the n-gram without its first id in the level below, and the
     first id: place << BITS | id. Level 1 holds every id and START, each at its own place."""
 
     keys: np.ndarray  # uint64 [n], sorted
@@ -38,10 +38,10 @@ class KneserNey:
     levels: tuple[Level, ...]  # order 1 first
 
     def probability(self, grams: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
-        """p(last id | ids before it) for each row.
+        """Return p(last id | ids before it) for each row.
 
         grams: int (N, order), the word last. known: int (N,), how many ids of the row count, from the right (default:
-        all): a document's first word has only START before it. Returns float64 (N,).
+        all), since a document's first word has only START before it. Returns float64 (N,).
         """
         order = len(self.levels)
         known = np.full(len(grams), order) if known is None else known
@@ -59,14 +59,14 @@ class KneserNey:
         return result
 
     def bits(self, documents: Sequence[np.ndarray]) -> float:
-        """Sum over all tokens of -log2 p, each document beginning anew."""
+        """Return the sum over all tokens of -log2 p; each document begins anew."""
         grams, known = events(documents, len(self.levels), self.vocab_size)
         return float(-np.log2(self.probability(grams, known)).sum())
 
 
 @dataclass(frozen=True)
 class Counted:
-    """One order's n-grams as counted: keys as in Level, how often, and the place of all but the last id, one lower."""
+    """One order's n-grams as counted: keys as in Level, raw counts, and the place of all but the last id, one lower."""
 
     keys: np.ndarray  # uint64 [n]
     raw: np.ndarray  # int64 [n]
@@ -74,11 +74,11 @@ class Counted:
 
 
 def train(documents: Sequence[np.ndarray], order: int, vocab_size: int, least: Sequence[int] = ()) -> KneserNey:
-    """Count `documents` (id arrays, [EOS] included) and smooth.
+    """Count n-grams of `documents` (id arrays, [EOS] included) and smooth them.
 
-    least: for each order how often an n-gram must have occurred to be kept, not falling, 1 for orders not named; every
-    single id is kept anyway. Raises InputError without any token, for ids outside the vocabulary and for vocabularies
-    past 2**21 - 2.
+    least: for each order how often an n-gram must occur to be kept, not falling, 1 for orders not named; single ids are
+    always kept. Raises InputError without any token, for ids outside the vocabulary and for vocabularies past 2**21 -
+    2.
     """
     if vocab_size > (1 << BITS) - 2:
         raise InputError(f"n-gram keys hold vocabularies of up to {(1 << BITS) - 2} ids, not {vocab_size}")
@@ -116,7 +116,7 @@ def train(documents: Sequence[np.ndarray], order: int, vocab_size: int, least: S
 
 
 def count(documents: Sequence[np.ndarray], order: int, vocab_size: int) -> list[Counted]:
-    """The n-grams of orders 1 ... order; START is not counted as a word but is a place of level 1."""
+    """Count the n-grams of orders 1 ... order; START is not counted as a word but is a place of level 1."""
     words = np.concatenate([part for document in documents for part in ([vocab_size], document)]).astype(np.uint64)
     begins = np.cumsum([0, *(len(document) + 1 for document in documents)])[:-1]
     position = np.arange(len(words)) - np.repeat(begins, np.diff(np.append(begins, len(words))))
@@ -137,7 +137,7 @@ def count(documents: Sequence[np.ndarray], order: int, vocab_size: int) -> list[
 
 
 def continuations(own: Counted, longer: Counted, start: int | None) -> np.ndarray:
-    """By how many different ids each n-gram was preceded; the raw count of those that begin with `start`."""
+    """Return how many different ids precede each n-gram; for those that begin with `start` the raw count."""
     result = np.bincount((longer.keys >> np.uint64(BITS)).astype(np.int64), minlength=len(own.keys))
     if start is None:
         return result
@@ -145,7 +145,7 @@ def continuations(own: Counted, longer: Counted, start: int | None) -> np.ndarra
 
 
 def discounts(counts: np.ndarray) -> tuple[float, float, float]:
-    """Discounts for counts 1, 2 and 3+ from the counts of counts (equation 17); FALLBACK where out of range."""
+    """Return discounts for counts 1, 2 and 3+ from the counts of counts (equation 17); FALLBACK where out of range."""
     n1, n2, n3, n4 = (int((counts == c).sum()) for c in (1, 2, 3, 4))
     if not (n1 and n2 and n3):
         return FALLBACK
@@ -155,9 +155,10 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
 
 
 def events(documents: Sequence[np.ndarray], order: int, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every token with the order - 1 ids before it: uint32 (N, order), and how many of a row's ids count: int64 (N,).
+    """Return every token with the order - 1 ids before it: uint32 (N, order), and how many of a row's ids count: int64
+    (N,).
 
-    Where a document's beginning is nearer than that, `start` fills in; it counts once.
+    Where the document's beginning is nearer than that, `start` fills the row; it counts once.
     """
     lengths = np.array([len(document) for document in documents], np.int64)
     words = np.concatenate([np.zeros(0, np.uint32), *documents]).astype(np.uint32)
@@ -170,8 +171,8 @@ def events(documents: Sequence[np.ndarray], order: int, start: int) -> tuple[np.
 
 
 def places(keys: np.ndarray, suffix: np.ndarray, first: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Where the n-grams `first` + the one at place `suffix` stand among the sorted keys: int64; -1 where they are not,
-    where the suffix is not (-1) and outside `inside`."""
+    """Return the places of the n-grams `first` + the one at place `suffix` among the sorted keys, int64; -1 where they
+    do not occur, where the suffix does not (-1), and outside `inside`."""
     if not len(keys):
         return np.full(len(suffix), -1)
     wanted = np.maximum(suffix, 0).astype(np.uint64) << np.uint64(BITS) | first.astype(np.uint64)
@@ -180,5 +181,5 @@ def places(keys: np.ndarray, suffix: np.ndarray, first: np.ndarray, inside: np.n
 
 
 def values_at(values: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The values at these places, 1 where a place is -1."""
+    """Return the values at these places, 1 where a place is -1."""
     return np.append(values, 1.0)[place]

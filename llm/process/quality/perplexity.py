@@ -1,9 +1,9 @@
-"""Perplexity of documents by word n-gram models of the curated sources: training, files, scoring.
+"""Computes the perplexity of documents by word n-gram models of the curated sources: training, files, scoring.
 
 Words are those of kernels/words.py: lower case, digits as 0, punctuation apart. A document is one sequence from <s> to
-</s>, whatever its lines. perplexity = 10 ** (-sum of log10 p / (n_words + 1)), the end counted as a word and <s> not:
-what KenLM's `perplexity()` gives for the normalised text as one sentence. Words outside the vocabulary are <unk>; where
-the vocabulary was cut, <unk> was seen, and its probability is divided by the number of words that it stands for.
+</s>, whatever its lines. perplexity = 10 ** (-sum of log10 p / (n_words + 1)), with the end counted as a word and <s>
+not: what KenLM's `perplexity()` gives for the normalised text as one sentence. Words outside the vocabulary are <unk>;
+where the vocabulary was cut, <unk> occurred, and its probability is divided by the number of words it stands for.
 """
 
 import json
@@ -22,7 +22,7 @@ from llm.process.quality.kneser_ney import BITS, KneserNey, train
 
 UNKNOWN, END = 0, 1  # ids; the words follow in the order of their hashes
 SPECIAL = np.array([1, 2, 3], np.uint64)  # hashes of <unk>, <s>, </s>
-DIGITS = 6  # of log10 p: the last bits of a logarithm differ between processors
+DIGITS = 6  # decimals of log10 p: the last bits of a logarithm differ between processors
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Word hashes u64 of each half's documents, one after the other, where each begins, and what the hashes spell."""
+    """Word hashes u64 of each half's documents end to end, where each document begins, and what the hashes spell."""
 
     words: tuple[np.ndarray, ...]
     borders: tuple[np.ndarray, ...]
@@ -45,7 +45,7 @@ class Corpus:
 
 
 def read_corpus(sources: list[Path], sample_bytes: int) -> Corpus:
-    """The sources' documents, or a sample of them, as words."""
+    """Read the sources' documents, or a sample of them, as words."""
     words: tuple[list, ...] = ([], [])
     lengths: tuple[list, ...] = ([], [])
     spelling: dict[int, str] = {}
@@ -65,7 +65,7 @@ def read_corpus(sources: list[Path], sample_bytes: int) -> Corpus:
 
 
 def normalised(word: bytes) -> str:
-    """How a model spells a word found by kernels/words.py."""
+    """Return how a model spells a word that kernels/words.py found."""
     text = word.decode()
     if text.isascii() and not text.isalnum():
         return text[0]
@@ -73,10 +73,10 @@ def normalised(word: bytes) -> str:
 
 
 def fit(corpus: Corpus, half: int, order: int, vocabulary: int, prune: bool) -> tuple[KneserNey, np.ndarray]:
-    """The model that judges documents of `half`, trained on the others, and the hashes u64 of its ids, <s> last.
+    """Return the model that judges documents of `half`, trained on the others, and the hashes u64 of its ids, <s> last.
 
-    vocabulary: so many words at most, the most frequent ones (then those of the smallest hash). prune: n-grams of three
-    words and more that occurred once are dropped."""
+    vocabulary: most words, the most frequent ones (ties: smallest hash). prune: drop n-grams of three words and more
+    that occurred once."""
     words, borders = corpus.words[1 - half], corpus.borders[1 - half]
     found, counts = np.unique(words, return_counts=True)
     chosen = np.sort(found[np.lexsort((found, -counts))[:vocabulary]])
@@ -89,7 +89,7 @@ def fit(corpus: Corpus, half: int, order: int, vocabulary: int, prune: bool) -> 
 
 
 def divide_unknown(model: KneserNey, types: int) -> None:
-    """Each of so many unknown words gets an equal share of what <unk> has."""
+    """Give each of `types` unknown words an equal share of <unk>'s probability."""
     last = np.arange(model.vocab_size + 1)
     for n, level in enumerate(model.levels):
         last = last if n == 0 else last[(level.keys >> np.uint64(BITS)).astype(np.int64)]
@@ -97,18 +97,19 @@ def divide_unknown(model: KneserNey, types: int) -> None:
 
 
 def entries(model: KneserNey) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """By order: each n-gram's first id, the place of the rest in the order below, log10 p and log10 back-off (f32)."""
+    """Yield, by order, each n-gram's first id, the place of the rest in the order below, log10 p and log10 back-off
+    (f32)."""
     for n, level in enumerate(model.levels):
         first = (level.keys & np.uint64((1 << BITS) - 1)).astype(np.int64)
         with np.errstate(divide="ignore"):
             p, backoff = (np.round(np.log10(x), DIGITS).astype(np.float32) for x in (level.p, level.backoff))
         if n == 0:
-            p[model.vocab_size] = -99  # <s> is never predicted; so KenLM's tools write it
+            p[model.vocab_size] = -99  # <s> is never predicted; KenLM's tools write it so
         yield first, (level.keys >> np.uint64(BITS)).astype(np.int64), p, np.maximum(backoff, -99)
 
 
 def flattened(model: KneserNey, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All n-grams by hash: keys u64 [n], sorted, and f32 [n, 2], see kernels/ngram.py."""
+    """Return all n-grams by hash: keys u64 [n], sorted, and f32 [n, 2], see kernels/ngram.py."""
     keys: list[np.ndarray] = []
     values: list[np.ndarray] = []
     for n, (first, rest, p, backoff) in enumerate(entries(model)):
@@ -120,7 +121,7 @@ def flattened(model: KneserNey, hashes: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def write_arpa(model: KneserNey, spelling: list[str], path: Path) -> None:
-    """The model in the ARPA format, which KenLM, SRILM and others read. spelling: of the ids, <s> last."""
+    """Write the model in the ARPA format, which KenLM, SRILM and others read. spelling: of the ids, <s> last."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("\\data\\\n")
         for n, level in enumerate(model.levels, start=1):
@@ -179,7 +180,7 @@ def write_meta(directory: Path, meta: dict) -> None:
 
 
 def load(directory: Path) -> tuple[Model, ...] | None:
-    """The models of both halves; None where nothing was trained."""
+    """Load the models of both halves; None where nothing was trained."""
     meta = json.loads((directory / "meta.json").read_text(encoding="utf-8"))
     if not meta["trained"]:
         return None
@@ -188,7 +189,8 @@ def load(directory: Path) -> tuple[Model, ...] | None:
 
 
 def perplexities(model: Model, words: np.ndarray, borders: np.ndarray) -> pl.Series:
-    """One for each document, to two decimals; null where it has no words. words, borders: see kernels/words.py."""
+    """Return the perplexity of each document, to two decimals; null where it has no words. words, borders: see
+    kernels/words.py."""
     sums, _ = log_probabilities(words, borders, model.slots, model.values, model.order, SPECIAL)
     n_words = np.diff(borders)
     values = np.round(10 ** (-sums / (n_words + 1)), 2)

@@ -1,6 +1,6 @@
-"""The names of the heuristic signals, and which counts of kernels/signals.py each is, or is the quotient of.
+"""Names the heuristic signals, and the counts of kernels/signals.py that each is, or is the quotient of.
 
-Apart from what computes them, so that whoever only reads the columns does not depend on compiled code.
+They are apart from their computation so that code which only reads the columns does not depend on compiled code.
 """
 
 COUNTS = {  # signal: count

@@ -1,8 +1,8 @@
-"""Why a document is dropped: thresholds on its signals, duplicates, personal data. Reads nothing and writes nothing.
+"""Decides why a document is dropped: thresholds on its signals, duplicates, personal data.
 
 A dropped document has exactly one reason, the first that applies of `empty`, `exact_duplicate`, `near_duplicate`, then
 `<signal>_<bound>` in the order of FILTERED and BOUNDS, then `pii_<kind>`. A value equal to `min` or `max` stays, one
-equal to `above` or `below` does not; a value that is not known (null) stays.
+equal to `above` or `below` does not; an unknown value (null) stays.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from llm.errors import InputError
 from llm.process.pii.find import KINDS
 from llm.process.quality.signal_names import SIGNALS
 
-SCORES = ("perplexity", "quality", "toxicity")  # by reference models
+SCORES = ("perplexity", "quality", "toxicity")  # of reference models
 FILTERED = ("language", "language_score", *SIGNALS, *SCORES, "contamination")
 NUMBER = (int, float)
 BOUNDS: dict[str, type | tuple[type, ...]] = {
@@ -29,7 +29,8 @@ PII_KINDS = tuple(dict.fromkeys([*(kind.name for kind in KINDS), "name"]))
 
 @dataclass(frozen=True)
 class Rules:
-    """thresholds: {signal: {bound of BOUNDS: value}}; pii: {kind: one of ACTIONS}; `resolve` checks both."""
+    """The rules of a source. thresholds: {signal: {bound of BOUNDS: value}}; pii: {kind: one of ACTIONS}; `resolve`
+    checks both."""
 
     thresholds: dict[str, dict]
     pii: dict[str, str]
@@ -44,8 +45,9 @@ def resolve(
     validation_fraction: float,
     seed: int,
 ) -> Rules:
-    """The rules for a source's documents: `overrides` of its domain replace single bounds of `thresholds`; a signal or
-    a bound set to null does not filter. Unknown signal, bound, kind or action, or a wrong type: InputError."""
+    """Return the rules for a source's documents: `overrides` of its domain replace single bounds of `thresholds`; a
+    signal or a bound set to null does not filter. Raises InputError for an unknown signal, bound, kind or action, or a
+    wrong type."""
     for where, given in (("process.thresholds", thresholds), ("process.overrides.<domain>", overrides)):
         check_thresholds(where, given)
     if unknown := sorted(set(pii) - set(PII_KINDS)):
@@ -83,8 +85,8 @@ def check_thresholds(where: str, given: dict[str, dict | None]) -> None:
 
 
 def reason(rules: Rules) -> pl.Expr:
-    """The first reason to drop a document, as a string; null to keep it. Needs the columns n_words, keep, reason, pii
-    and those of the signals in `rules`."""
+    """Return the first reason to drop a document, as a string expression; null to keep it. It needs the columns
+    n_words, keep, reason, pii and those of the signals in `rules`."""
     tests = [
         (pl.col("n_words") == 0, "empty"),
         (~pl.col("keep") & (pl.col("reason") == "exact"), "exact_duplicate"),
