@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from stemma.base.patches import put
+
 
 def fill_arrays(executor_class: type) -> None:
     """Replace the executor's method that submits several jobs of a rule."""
@@ -20,8 +22,8 @@ def fill_arrays(executor_class: type) -> None:
             for start in range(0, len(alike), self.max_array_size):
                 submit(self, plugin, call, alike[start : start + self.max_array_size])
 
-    plugin.pending_jobs_for_rule = lambda dag, rule: 0  # there is nothing to wait for
-    executor_class.run_array_jobs = run_array_jobs
+    put(plugin, "plugin.pending_jobs_for_rule", lambda dag, rule: 0)  # there is nothing to wait for
+    put(executor_class, "Executor.run_array_jobs", run_array_jobs)
 
 
 def by_command(executor, plugin, jobs: list) -> Iterator[tuple[str, list]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stemma.base.errors import Outdated
 from stemma.base.log_tail import telling
+from stemma.base.patches import put
 from stemma.cluster.markers import Marker, read_marker
 from stemma.cluster.slurm import reason_of_end, state_of
 from stemma.cluster.submission import give_up, is_for_now, is_told_to_end, reason_of
@@ -38,7 +39,7 @@ def announce(workflow) -> None:
         failed(self, info, msg or "", [log for log in others.get("aux_logs") or [] if log])
         tell(self, info, msg, **others)
 
-    executor.print_job_error = tell_and_say
+    put(executor, "Executor.print_job_error", tell_and_say)
 
 
 def members(job) -> list:

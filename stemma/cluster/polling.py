@@ -8,6 +8,7 @@ job's age has passed since the last one. It patches the executor's class; tests/
 import asyncio
 import time
 
+from stemma.base.patches import put
 from stemma.cluster.submission import is_told_to_end
 
 SHARE = 0.1  # of the youngest job's age: the longest delay that polling may add
@@ -25,7 +26,7 @@ def ask_in_proportion(executor_class: type) -> None:
             if not executor.wait or is_told_to_end(executor) or waited >= patience(executor, time.monotonic()):
                 return
 
-    executor_class.sleep = sleep
+    put(executor_class, "Executor.sleep", sleep)
 
 
 def patience(executor, now: float) -> float:

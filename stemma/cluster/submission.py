@@ -11,6 +11,7 @@ import sys
 import time
 
 from stemma.base.errors import warn
+from stemma.base.patches import put
 from stemma.cluster.slurm import node_of
 
 BY_SBATCH = re.compile(r"The error message was '(?P<why>.*?)'\.\n\s+sbatch call:", re.DOTALL)
@@ -48,8 +49,9 @@ def watch_submission(executor_class: type) -> None:
         else:
             report(self, info, msg)
 
-    plugin.get_submit_command = get_submit_command
-    executor_class.run_job, executor_class._report_job_error_threadsafe = run_and_report, report_unless_again
+    put(plugin, "plugin.get_submit_command", get_submit_command)
+    put(executor_class, "Executor.run_job", run_and_report)
+    put(executor_class, "Executor._report_job_error_threadsafe", report_unless_again)
 
 
 def off_the_node(job, call: str, gres: str) -> str:

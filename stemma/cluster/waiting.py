@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from stemma.base.errors import warn
+from stemma.base.patches import put
 from stemma.cluster.job_log import FORGOTTEN, members, say, target_of
 from stemma.cluster.markers import read_marker
 from stemma.cluster.slurm import SlurmJob, Unanswered, cancel, exclude, jobs_named
@@ -56,8 +57,9 @@ def watch_queue(executor_class: type) -> None:
         info.aux = {**(info.aux or {}), "over": True}
         failed(self, info, msg, **others)
 
-    executor_class.check_active_jobs = check_and_look
-    executor_class.report_job_success, executor_class.report_job_error = report_job_success, report_job_error
+    put(executor_class, "Executor.check_active_jobs", check_and_look)
+    put(executor_class, "Executor.report_job_success", report_job_success)
+    put(executor_class, "Executor.report_job_error", report_job_error)
 
 
 @dataclass

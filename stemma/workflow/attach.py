@@ -40,12 +40,12 @@ from stemma.workflow.adopt_build import Idle, keep_build, settle
 from stemma.workflow.cache_lookup import Foresight
 from stemma.workflow.escape_wildcards import literal_params, respect_literals, text
 from stemma.workflow.job_files import keep_files, mark_views
-from stemma.workflow.patches import plan_without_params
 from stemma.workflow.rules import ENGINE, RulePlan, named, script_of
 from stemma.workflow.staleness import judge_staleness, judge_submission
 from stemma.workflow.targets import resolve_targets
 from stemma.workflow.terminal import speak
 from stemma.workflow.ticketing import frozen_flags, submit_tickets
+from stemma.workflow.unevaluated_params import plan_without_params
 
 T = TypeVar("T")
 BEGIN = 16  # characters of a key that go on a command line: a job may have a thousand inputs

@@ -11,6 +11,8 @@ from snakemake import io
 from snakemake.io import AnnotatedString
 from snakemake.pathvars import Pathvars
 
+from stemma.base.patches import put
+
 LITERAL = "stemma_literal"
 
 
@@ -42,10 +44,10 @@ def text(value: str) -> str:
 
 def respect_literals() -> None:
     """Patch the functions by which Snakemake reads paths to leave those alone that `literal` has marked."""
-    for place, name in ((io, "apply_wildcards"), (io, "check"), (Pathvars, "apply")):
-        inner = getattr(place, name)
+    for owner, place in ((io, "io.apply_wildcards"), (io, "io.check"), (Pathvars, "Pathvars.apply")):
+        inner = getattr(owner, place.partition(".")[2])
         if not hasattr(inner, LITERAL):
-            setattr(place, name, sparing(inner))
+            put(owner, place, sparing(inner))
 
 
 def sparing(inner: Callable) -> Callable:

@@ -8,6 +8,8 @@ the summary, the clearing of results/) hold wherever the user's stand, before `a
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stemma.base.patches import put
+
 Act = Callable[[], None]
 
 
@@ -51,5 +53,5 @@ def hook_of(workflow, event: str) -> Hook:
         setattr(workflow, kept, hook)
 
     setattr(workflow, kept, hook)
-    setattr(workflow, event, named_later)
+    put(workflow, f"Workflow.{event}", named_later)
     return hook

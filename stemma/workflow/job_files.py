@@ -19,6 +19,7 @@ from snakemake_interface_storage_plugins.io import Mtime
 from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.files import stamp_of
+from stemma.base.patches import put
 from stemma.planning.expected_keys import Keys
 from stemma.store.artifact import Mark, write_mark
 from stemma.store.local import Store
@@ -76,10 +77,13 @@ def keep_files(store: Store) -> None:
             options["no_touch"] = True  # the engine has set the mtime that the pointer states
         await check_output(dag, job, **options)
 
-    _IOFile.remove, _IOFile.is_newer, _IOFile.mtime_uncached = engine_remove, engine_is_newer, engine_mtime
-    Job.prepare, Job.check_protected_output = engine_prepare, engine_check_protected
-    DAG.check_and_touch_output = engine_check_output
-    DAG.cleanup_workdir = lambda dag: None  # it would remove empty directories, even those of sources
+    put(_IOFile, "_IOFile.remove", engine_remove)
+    put(_IOFile, "_IOFile.is_newer", engine_is_newer)
+    put(_IOFile, "_IOFile.mtime_uncached", engine_mtime)
+    put(Job, "Job.prepare", engine_prepare)
+    put(Job, "Job.check_protected_output", engine_check_protected)
+    put(DAG, "DAG.check_and_touch_output", engine_check_output)
+    put(DAG, "DAG.cleanup_workdir", lambda dag: None)  # it would remove empty directories, even those of sources
 
 
 def make_ways(job) -> None:
@@ -104,4 +108,4 @@ def mark_views(keys: Keys, plan: RulePlan) -> None:
             for path in map(Path, job.output):
                 write_mark(path, Mark(expected, {path.name: [digest.of_file(path), *stamp_of(path.lstat())]}))
 
-    Job.postprocess = engine_postprocess
+    put(Job, "Job.postprocess", engine_postprocess)

@@ -15,6 +15,7 @@ from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.jobs import Job
 from snakemake.persistence import ParamsChange, PersistenceBase
 
+from stemma.base.patches import put
 from stemma.planning.expected_keys import Keys
 from stemma.store import artifact
 from stemma.store.artifact import Pointer
@@ -57,10 +58,16 @@ def judge_staleness(keys: Keys, plan: RulePlan, store: Store) -> None:
         await update_needrun(dag, *arguments, **options)
         stamps.save()
 
-    PersistenceBase.has_metadata = lambda p, job: runs_engine(job.rule) or has_metadata(p, job)
-    PersistenceBase.has_outdated_metadata = lambda p, job: not runs_engine(job.rule) and has_outdated(p, job)
-    PersistenceBase.params_changed = engine_params_changed
-    DAG.update_needrun = engine_update_needrun
+    def engine_has_metadata(persistence, job):
+        return runs_engine(job.rule) or has_metadata(persistence, job)
+
+    def engine_has_outdated(persistence, job):
+        return not runs_engine(job.rule) and has_outdated(persistence, job)
+
+    put(PersistenceBase, "PersistenceBase.has_metadata", engine_has_metadata)
+    put(PersistenceBase, "PersistenceBase.has_outdated_metadata", engine_has_outdated)
+    put(PersistenceBase, "PersistenceBase.params_changed", engine_params_changed)
+    put(DAG, "DAG.update_needrun", engine_update_needrun)
 
 
 def is_held(job, foresight: Foresight, plan: RulePlan) -> bool:
@@ -91,6 +98,6 @@ def judge_submission(workflow, foresight: Foresight, plan: RulePlan) -> None:
             for future in futures:
                 future.result()
 
-    DAG.register_running = engine_register_running
-    LocalExecutor.run_group_job = engine_run_group
-    Job.is_local = property(lambda job: getattr(job, SERVED, False) or is_local(job))
+    put(DAG, "DAG.register_running", engine_register_running)
+    put(LocalExecutor, "Executor.run_group_job", engine_run_group)
+    put(Job, "Job.is_local", property(lambda job: getattr(job, SERVED, False) or is_local(job)))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snakemake.exceptions import InputFunctionException, WorkflowError
 
+from stemma.base.patches import put
 from stemma.planning.planned_jobs import Plan, Wanted
 from stemma.provenance.lookup import likely
 from stemma.store.artifact import MANIFEST, argument
@@ -27,7 +28,7 @@ def resolve_targets(workflow, plan: Plan) -> None:
         workflow.dag_settings = replace(settings, **asked)
         return prepare(*arguments, **options)
 
-    workflow._prepare_dag = prepare_resolved
+    put(workflow, "Workflow._prepare_dag", prepare_resolved)
 
 
 def target_of(word: str, workflow, plan: Plan) -> str:

@@ -16,6 +16,7 @@ from snakemake.settings.types import SharedFSUsage
 from snakemake.shell import shell
 
 from stemma.base.digest import write_atomically
+from stemma.base.patches import put
 from stemma.cluster.job_log import members
 from stemma.cluster.resources import slurm_executor
 from stemma.cluster.ticket import SUFFIX, TICKETS, Task, Ticket
@@ -47,7 +48,7 @@ def submit_tickets(workflow, root: Path) -> None:
         ticket.write(path)
         return command(executor, job, root, path)
 
-    executor_class.format_job_exec = format_job_exec
+    put(executor_class, "Executor.format_job_exec", format_job_exec)
 
 
 def frozen_flags(place: str) -> str | None:

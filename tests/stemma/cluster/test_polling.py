@@ -46,7 +46,7 @@ def test_without_jobs_it_asks_at_once():
 
 def test_a_new_job_shortens_a_sleep_that_has_begun():
     class Some:
-        pass
+        async def sleep(self): ...
 
     ask_in_proportion(Some)
     executor = executor_with([1000.0], time.monotonic())
@@ -66,7 +66,7 @@ def test_a_new_job_shortens_a_sleep_that_has_begun():
 @pytest.mark.parametrize("told", ["over", "SIGTERM"])
 def test_it_wakes_when_the_run_is_over_or_told_to_end(told):
     class Some:
-        pass
+        async def sleep(self): ...
 
     ask_in_proportion(Some)
     executor = executor_with([1e6], time.monotonic())
