@@ -42,7 +42,7 @@ class Surroundings:
 
 
 def command(main: Callable[..., dict], arguments: list[str] | None = None) -> None:
-    """Parse `arguments` (default: the process's own), call `main` with them and print what it returns."""
+    """Parse `arguments` (default: the process's own), call `main` with them, and print what it returns as JSON."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parsed = parser(main, any(text in HELP for text in arguments)).parse_args(arguments)
     try:
@@ -66,7 +66,8 @@ def command(main: Callable[..., dict], arguments: list[str] | None = None) -> No
 
 
 def called(main: Callable[..., dict], given: dict) -> dict:
-    """The arguments of `main` from the options given. InputError: a slice that is not whole, or wrong in a value."""
+    """Make the arguments of `main` of the given options. Raises InputError for a slice that lacks a key or has a wrong
+    value."""
     hints = typing.get_type_hints(main)
     found = {}
     for name in inspect.signature(main).parameters:
@@ -81,8 +82,8 @@ def called(main: Callable[..., dict], given: dict) -> dict:
 
 
 def parser(main: Callable[..., dict], explained: bool = True) -> argparse.ArgumentParser:
-    """One `--option` per argument of `main`, and per field of a slice; its docstring and the fields' are the help text,
-    which is put together only where it is asked for."""
+    """Make a parser with an `--option` per argument of `main`, and per field of a slice. The help text, from the
+    docstrings of main and of the fields, is put together only if it is asked for."""
     result = argparse.ArgumentParser(
         description=inspect.getdoc(main), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -99,7 +100,7 @@ def parser(main: Callable[..., dict], explained: bool = True) -> argparse.Argume
 
 
 def add_slice(result: argparse.ArgumentParser, name: str, kind: type, explained: bool) -> None:
-    """An option for the whole slice, and one for each of its fields."""
+    """Add an option for the whole slice, and one for each of its fields."""
     add(result, name, name, dict, "all that follows, as one JSON object", default=argparse.SUPPRESS)
     said = sentences(kind) if explained else {}
     for each in fields(kind):
@@ -113,7 +114,7 @@ def add_slice(result: argparse.ArgumentParser, name: str, kind: type, explained:
 
 
 def add(result: argparse.ArgumentParser, option: str, place: str, hint: object, said: str, **how: object) -> None:
-    """One option, whose value is kept as `place`."""
+    """Add one option, whose value is kept as `place`."""
     kind = without_none(hint)
     result.add_argument(
         f"--{option.replace('_', '-')}",
@@ -127,12 +128,12 @@ def add(result: argparse.ArgumentParser, option: str, place: str, hint: object, 
 
 
 def optional(read: Callable[[str], object]) -> Callable[[str], object]:
-    """The text `null` means None where None is allowed."""
+    """Make a reader that takes the text `null` for None, where None is allowed."""
     return lambda text: None if text == "null" else read(text)
 
 
 def reader(kind: object) -> Callable[[str], object]:
-    """The function that turns an option's text into a value of type `kind`."""
+    """Return the function that turns an option's text into a value of type `kind`."""
     if kind in (Path, list[Path]):
         return Path
     texts = typing.get_origin(kind) is typing.Literal and all(isinstance(value, str) for value in typing.get_args(kind))

@@ -1,9 +1,9 @@
-"""The exceptions that are no defects. Anything else that is raised is one and shows its traceback."""
+"""The exceptions that are not defects; any other exception is one, and shows its traceback."""
 
 
 def one_line(message: str) -> str:
-    """The message with line ends and other characters that are not to be printed as escapes: names in archives and
-    messages of libraries hold some."""
+    """Return a message in one line: line ends and other unprintable characters, which names in archives and messages of
+    libraries may contain, are escaped."""
     characters = message.strip()
     if characters.isprintable():
         return characters
@@ -18,4 +18,4 @@ class InputError(Exception):
 
 
 class Stopped(Exception):
-    """The work was asked to stop, has kept what it did, and goes on when it is run again: one line that says so."""
+    """The work was told to stop, has saved what it did, and resumes when it is run again. The message is one line."""

@@ -1,4 +1,4 @@
-"""Lines for the person who waits. They go to stderr; whoever runs the script decides which of it to show."""
+"""Shows progress to the user by lines on stderr; whoever runs the script decides which of them to show."""
 
 import sys
 

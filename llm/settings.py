@@ -34,8 +34,9 @@ LIMITS = {
 
 
 def key(default: object = MISSING, *, shown: bool = True, **bounds: object) -> Any:
-    """A field of a slice that is a key of the config. default: left out, config.yaml has to say it; None where the type
-    has no None: it may be left out. shown: it stands in the default config.yaml. bounds: keywords of JSON Schema."""
+    """Make a field of a slice that is a key of the config. default: without one, config.yaml must have the key; None
+    for a type without None: the key may be left out. shown: the default config.yaml has it. bounds: keywords of JSON
+    Schema."""
     metadata = {"shown": shown, "bounds": bounds}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: deepcopy(default), metadata=metadata)
@@ -48,17 +49,17 @@ def is_key(each: Field) -> bool:
 
 
 def default_of(each: Field) -> object:
-    """A field's default; MISSING where it has none."""
+    """Return a field's default; MISSING where it has none."""
     return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def hints_of(kind: type) -> dict[str, object]:
-    """Name -> type of a dataclass's fields."""
+    """Return name -> type of a dataclass's fields."""
     return typing.get_type_hints(kind)
 
 
 def without_none(hint: object) -> object:
-    """`int | None` is an int that may be null."""
+    """Return int for `int | None`, and other types as they are."""
     if isinstance(hint, types.UnionType):
         return next(inner for inner in typing.get_args(hint) if inner is not types.NoneType)
     return hint
@@ -69,8 +70,8 @@ def takes_none(hint: object) -> bool:
 
 
 def slice_of(kind: type, *blocks: dict, **found: object) -> dict:
-    """What a rule gives its script: `found`, and for every other field of the slice `kind` the value in the first block
-    of the config that has it. KeyError where none has."""
+    """Return what a rule gives its script: `found`, and for every other field of the slice `kind` the value in the
+    first block of the config that has it. Raises KeyError where none has."""
     values = dict(found)
     for each in fields(kind):
         if each.name in values:
@@ -84,8 +85,8 @@ def slice_of(kind: type, *blocks: dict, **found: object) -> dict:
 
 
 def made(kind: type[T], values: object, place: str = "") -> T:
-    """A dataclass from a JSON object. InputError, one line that begins with `place` and the key, for a key that is
-    unknown or missing, and for a value of another type or out of bounds."""
+    """Make a dataclass of a JSON object. Raises InputError, one line that begins with `place` and the key, for a key
+    that is unknown or missing, and for a value of another type or out of bounds."""
     known = {each.name: each for each in fields(kind)}
     hints = hints_of(kind)
     if not isinstance(values, dict):
@@ -105,7 +106,7 @@ def made(kind: type[T], values: object, place: str = "") -> T:
 
 
 def read(hint: object, value: object, place: str, bounds: dict) -> object:
-    """A JSON value as the type that a field has."""
+    """Convert a JSON value to the type of a field. Raises InputError."""
     if value is None and takes_none(hint):
         return None
     hint = without_none(hint)
@@ -137,7 +138,7 @@ def dotted(place: str, name: str) -> str:
 
 
 def sentences(kind: type) -> dict[str, str]:
-    """Field -> the sentence that stands below it, in the class or in one that it inherits from."""
+    """Return field -> the sentence below it, in the class or in one that it inherits from."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__[:-1]):
         body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body

@@ -1,4 +1,4 @@
-"""Stage 6: instructions, preferences, and the losses that align a model with them, by LoRA adapters.
+"""Stage 6: derives instructions and preferences, and aligns a model with them by LoRA adapters.
 
 scripts/align/ calls it. Tests: tests/llm/align/.
 """

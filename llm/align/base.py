@@ -1,4 +1,4 @@
-"""What every alignment method begins with: the model to adapt, and the tokenizer that lies beside its weights."""
+"""Loads what every alignment method begins with: the model to adapt, and the tokenizer beside its weights."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from llm.tokenize.load import Tokenizer
 
 
 def load_base(directory: Path, max_tokens: int) -> tuple[CausalLM, Tokenizer]:
-    """The fp32 model of a Hugging Face directory, on the GPU if there is one, and its tokenizer.model.
+    """Return the fp32 model of a Hugging Face directory, on the GPU if there is one, and its tokenizer.model.
 
     Raises InputError where they do not belong together or `max_tokens` exceeds the model's context.
     """

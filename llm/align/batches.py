@@ -1,4 +1,4 @@
-"""Encoded conversations and their batches for SFT, reward and DPO training. Reads and encodes nothing.
+"""Makes batches of encoded conversations for SFT, reward and DPO training.
 
 The order of the examples is a function of (seed, step) alone. Padding goes to the right, where a causal model cannot
 see it, so that no attention mask is needed. Shapes: B sequences of a batch, T tokens of its longest sequence.
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from llm.errors import InputError
 
-WINDOW = 16  # batches that are sorted by length together: enough to halve the padding, few enough to stay random
+# Batches that are sorted by length together: enough to halve the padding, few enough to keep the order random.
+WINDOW = 16
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Pair:
-    """The same prompt with the answer to prefer and the one to reject."""
+    """One prompt with the preferred answer and the rejected one."""
 
     chosen: Example
     rejected: Example
@@ -36,7 +37,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Batch:
-    """tokens_BT int64, padded; mask_BT bool, true on the tokens to learn; length_B int64, tokens without padding."""
+    """A padded batch. tokens_BT int64; mask_BT bool, true on the tokens to learn; length_B int64, without padding."""
 
     tokens_BT: Tensor
     mask_BT: Tensor
@@ -44,7 +45,7 @@ class Batch:
 
 
 def collate(examples: list[Example], pad: int, device: torch.device | str = "cpu") -> Batch:
-    """Pad to the longest of `examples`, on `device`."""
+    """Pad `examples` to the longest of them, on `device`."""
     lengths = [len(example.ids) for example in examples]
     tokens_BT = np.full((len(examples), max(lengths)), pad, dtype=np.int64)
     mask_BT = np.zeros(tokens_BT.shape, dtype=bool)
@@ -56,7 +57,8 @@ def collate(examples: list[Example], pad: int, device: torch.device | str = "cpu
 
 
 def training_order(lengths: list[int], batch: int, seed: int, steps: int) -> Iterator[list[int]]:
-    """Indices of each step's examples, `batch` at a time, epoch after epoch; an epoch's incomplete batch is left out.
+    """Yield the indices of each step's examples, `batch` at a time, epoch after epoch; an epoch's incomplete batch is
+    left out.
 
     Epoch e is shuffled by (seed, e); inside windows of WINDOW batches examples are grouped by length to save padding.
     """
@@ -70,7 +72,7 @@ def training_order(lengths: list[int], batch: int, seed: int, steps: int) -> Ite
 
 
 def epoch_order(lengths: list[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
-    """The batches of one epoch."""
+    """Return the batches of one epoch."""
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     order = random.permutation(len(lengths))
     size = np.asarray(lengths)
@@ -83,6 +85,6 @@ def epoch_order(lengths: list[int], batch: int, seed: int, epoch: int) -> list[l
 
 
 def evaluation_order(lengths: list[int], batch: int) -> list[list[int]]:
-    """Every index once, by length, `batch` at a time, the last batch perhaps smaller."""
+    """Return every index once, by length, `batch` at a time; the last batch may be smaller."""
     order = np.argsort(np.asarray(lengths), kind="stable").tolist()
     return [order[start : start + batch] for start in range(0, len(order), batch)]

@@ -1,8 +1,8 @@
-"""Direct preference optimisation of a LoRA adapter (Rafailov et al. 2023, arxiv.org/abs/2305.18290, eq. 7).
+"""Trains a LoRA adapter by direct preference optimisation (Rafailov et al. 2023, arxiv.org/abs/2305.18290, eq. 7).
 
 loss = -log sigmoid(beta (log pi(c)/ref(c) - log pi(r)/ref(r))), c chosen, r rejected, log-probabilities summed over
-response tokens. The reference is the model with its adapter switched off. Sigmoid loss only: no IPO, no length
-normalisation, no label smoothing. The loss can fall while log pi(c) falls too: watch `chosen_reward`.
+response tokens. The reference is the model with its adapter switched off. It is the sigmoid loss: not IPO, without
+length normalisation and label smoothing. The loss can fall while log pi(c) falls too: watch `chosen_reward`.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,13 +51,13 @@ def dpo(
 def steps(
     model: CausalLM, pairs: list[Pair], schedule: Schedule, beta: float, seed: int
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
-    """The loss of each step, as `train` wants it."""
+    """Yield the loss function of each step, as `train` expects it."""
     for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
         yield partial(loss_and_rewards, model, [pairs[i] for i in chosen], beta)
 
 
 def loss_and_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[Tensor, dict[str, float]]:
-    """The loss of a batch, its mean implicit rewards and how many of its pairs are in the right order."""
+    """Return the loss of a batch, its mean implicit rewards, and the share of its pairs that are ranked right."""
     chosen_B, rejected_B = implicit_rewards(model, pairs, beta)
     extras = {
         "chosen_reward": chosen_B.mean().item(),
@@ -68,7 +68,7 @@ def loss_and_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[T
 
 
 def implicit_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[Tensor, Tensor]:
-    """beta log pi/ref of the chosen and the rejected sides, fp32 [B] each."""
+    """Return beta log pi/ref of the chosen and the rejected sides, fp32 [B] each."""
     batch = collate(both_sides(pairs), model.config.pad_id, model.device)
     with torch.no_grad(), adapter_off(model):
         reference_B = response_log_probs(model, batch)
@@ -77,18 +77,18 @@ def implicit_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[T
 
 
 def both_sides(pairs: list[Pair]) -> list[Example]:
-    """The chosen answers, then the rejected ones."""
+    """Return the chosen answers, then the rejected ones."""
     return [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
 
 
 def pair_lengths(pairs: list[Pair]) -> list[int]:
-    """Tokens of each pair's longer side."""
+    """Return the tokens of each pair's longer side."""
     return [max(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]
 
 
 @torch.no_grad()
 def evaluate(model: CausalLM, pairs: list[Pair], beta: float, bf16: bool) -> dict:
-    """Held-out loss, accuracy (all, by kind), mean rewards and margin, the length rule, and the distance moved.
+    """Measure held-out loss, accuracy (all, by kind), mean rewards and margin, the length rule, and the distance moved.
 
     `kl_per_token`: exact KL(pi || ref) of the next-token distribution, averaged over the positions of the held-out
     chosen answers. It is measured on given text, not on the policy's own samples.
@@ -120,9 +120,10 @@ def evaluate(model: CausalLM, pairs: list[Pair], beta: float, bf16: bool) -> dic
 
 
 def rewards_and_divergence(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[Tensor, Tensor, float, int]:
-    """implicit_rewards, and the summed exact KL(pi || ref), nats, over the chosen answers' positions, and their number.
+    """Return implicit_rewards, the exact KL(pi || ref) in nats summed over the chosen answers' positions, and their
+    number.
 
-    One pass for each of the two models: from all logits [N, V], where training needs one log-probability a token.
+    Each of the two models runs once and gives all logits [N, V]; training needs only one log-probability a token.
     """
     batch = collate(both_sides(pairs), model.config.pad_id, model.device)
     logits_NV, target_N = response_logits(model, batch)

@@ -1,10 +1,10 @@
-"""Instruction pairs derived from the clean documents: a question by template, the answer as its author wrote it.
+"""Derives instruction pairs from the clean documents: a question by template, the answer as its author wrote it.
 
-Kinds: `definition` (a dictionary's entry for its headword), `passage` (a titled page's first paragraph), `docstring`
-(a Python function -> what it does), `function` (what it does -> the function), `continuation` (a paragraph's beginning
--> the rest of it: any prose gives that, also a corpus without titles and code). Nothing is generated and
-nobody was asked: the questions are templates, chosen by a hash of the pair's id. Limits are in
-characters: there is no tokenizer here.
+The kinds are `definition` (a dictionary's entry for its headword), `passage` (a titled page's first paragraph),
+`docstring` (a Python function -> what it does), `function` (what it does -> the function), and `continuation` (a
+paragraph's beginning -> the rest of it, which any prose gives, even without titles and code). Nothing is generated and
+no people were asked: the questions are templates, chosen by a hash of the pair's id. Limits are in characters, since no
+tokenizer is used here.
 """
 
 import ast
@@ -50,10 +50,10 @@ QUESTIONS = {
     ],
 }
 TITLED = ("definition", "passage")
-PROSE = ("definition", "passage", "continuation")  # their questions are English, so is what they ask about
+PROSE = ("definition", "passage", "continuation")  # their questions are English, so their texts must be, too
 EVERYWHERE = "*"
 COLUMNS = ["id", "text", "title", "source"]
-OVERSAMPLE = 3  # documents read per pair wanted: not every document yields one
+OVERSAMPLE = 3  # documents read per wanted pair: not every document yields one
 CATEGORY = re.compile(r"^<[^<>]{1,40}> ")
 SITE = re.compile(r" [-|–—] [^-|–—]+$")  # "strlen - cppreference.com"
 SENTENCE_END = re.compile(r"(?<![\s.(][A-Za-z])[.!?][\"')\]”’]*(?=\s|$)")  # not after one letter: "J. Random", "e.g."
@@ -61,7 +61,7 @@ SENTENCE_END = re.compile(r"(?<![\s.(][A-Za-z])[.!?][\"')\]”’]*(?=\s|$)")  #
 
 @dataclass(frozen=True)
 class Limits:
-    """Characters: an answer shorter than `min_answer` or a prompt longer than `max_prompt` gives no pair."""
+    """Limits in characters: an answer shorter than `min_answer` or a prompt longer than `max_prompt` gives no pair."""
 
     min_answer: int
     max_answer: int
@@ -85,7 +85,7 @@ def instruction_pairs(
     languages: list[str],
     seed: int,
 ) -> list[dict]:
-    """Pairs of one split, at most counts[kind] of each kind, spread over the documents by a hash of (seed, id).
+    """Return pairs of one split, at most counts[kind] of each kind, spread over the documents by a hash of (seed, id).
 
     kinds: for each kind the sources or domains it is derived from, or ["*"]: all. Raises InputError on an unknown kind.
     Returns rows {"id", "source", "kind", "messages"} in the order kind, hash.
@@ -110,7 +110,8 @@ def instruction_pairs(
 def documents(
     clean: Path, split: str, kind: str, origins: list[str], count: int, languages: list[str], seed: int
 ) -> list[Document]:
-    """The `count` documents of the split and origins with the smallest hashes of (seed, kind, id), in that order."""
+    """Return the `count` documents of the split and origins with the smallest hashes of (seed, kind, id), in that
+    order."""
     parts = sorted(clean.glob("*/part-*.parquet"))
     if not parts:
         raise InputError(f"{clean} holds no <source>/part-*.parquet: build the target clean_shards first")
@@ -136,12 +137,12 @@ def documents(
 
 
 def order(*parts: object) -> bytes:
-    """A stable hash to sort by."""
+    """Return a stable hash to sort by."""
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
 
 
 def pair(document: Document, kind: str, part: str, answer: str, limits: Limits, **fields: str) -> list[dict]:
-    """The finished row, or nothing if it breaks a limit."""
+    """Return the finished row in a list, which is empty if the row breaks a limit."""
     name = f"{document.id}#{kind}{part}"
     choices = QUESTIONS[kind]
     question = choices[int.from_bytes(order("question", name)) % len(choices)].format(**fields)
@@ -152,7 +153,8 @@ def pair(document: Document, kind: str, part: str, answer: str, limits: Limits, 
 
 
 def definition(document: Document, limits: Limits) -> list[dict]:
-    """A dictionary entry: its first paragraph that is more than a part of speech, without a category in brackets."""
+    """Make a pair of a dictionary entry: its first paragraph that is more than a part of speech, without a category in
+    brackets."""
     title, paragraphs = opened(document)
     for paragraph in paragraphs:
         text = CATEGORY.sub("", unwrap(paragraph))
@@ -162,7 +164,7 @@ def definition(document: Document, limits: Limits) -> list[dict]:
 
 
 def passage(document: Document, limits: Limits) -> list[dict]:
-    """A page's first paragraph that is prose: long enough, ends like a sentence, more letters than anything else."""
+    """Make a pair of a page's first paragraph of prose: long enough, ends like a sentence, mostly letters."""
     title, paragraphs = opened(document)
     title = SITE.sub("", title)
     for paragraph in paragraphs:
@@ -173,7 +175,7 @@ def passage(document: Document, limits: Limits) -> list[dict]:
 
 
 def continuation(document: Document, limits: Limits) -> list[dict]:
-    """The first paragraph of prose that is long enough to be cut in two at a sentence's end near its middle."""
+    """Make a pair of the first paragraph of prose that can be cut in two at a sentence's end near its middle."""
     for paragraph in re.split(r"\n\s*\n", document.text):
         text = unwrap(paragraph)
         if len(text) < 3 * limits.min_answer or not mostly_letters(text):
@@ -188,14 +190,14 @@ def continuation(document: Document, limits: Limits) -> list[dict]:
 
 
 def nearest(positions: list[int], wanted: float) -> int:
-    """The position that is closest to the one wanted; of two the first."""
+    """Return the position that is closest to the wanted one; of two the first."""
     return min(positions, key=lambda position: abs(position - wanted))
 
 
 def opened(document: Document) -> tuple[str, list[str]]:
-    """The title and the paragraphs under it.
+    """Return the title and the paragraphs under it.
 
-    A first line that the title begins with is the title itself, without a site's name behind it.
+    A first line with which the title begins is taken as the title, without the site's name behind it.
     """
     title, text = document.title.strip(), document.text.lstrip()
     first, _, rest = text.partition("\n")
@@ -205,12 +207,12 @@ def opened(document: Document) -> tuple[str, list[str]]:
 
 
 def unwrap(text: str) -> str:
-    """Hard-wrapped lines as one line, runs of white space as one space."""
+    """Join hard-wrapped lines to one line, and runs of white space to one space."""
     return " ".join(text.split())
 
 
 def opening(text: str, limits: Limits) -> str:
-    """As many whole sentences from the start as fit max_answer; empty if not even one does."""
+    """Return as many whole sentences from the start as fit max_answer; "" if not even one does."""
     if len(text) <= limits.max_answer:
         return text
     ends = [match.end() for match in SENTENCE_END.finditer(text, 0, limits.max_answer)]
@@ -218,12 +220,12 @@ def opening(text: str, limits: Limits) -> str:
 
 
 def mostly_letters(text: str) -> bool:
-    """At least three quarters letters and spaces: prose, not a table or a listing."""
+    """Is it prose, at least three quarters letters and spaces, and not a table or a listing?"""
     return sum(character.isalpha() or character == " " for character in text) >= 0.75 * len(text)
 
 
 def docstring(document: Document, limits: Limits) -> list[dict]:
-    """For each documented function: its code without the docstring -> the docstring's first paragraph."""
+    """Make a pair of each documented function: its code without the docstring -> the docstring's first paragraph."""
     rows = []
     for function in functions(document.text):
         rows += pair(document, "docstring", f":{function.name}", function.summary, limits, code=function.code)
@@ -231,7 +233,7 @@ def docstring(document: Document, limits: Limits) -> list[dict]:
 
 
 def function(document: Document, limits: Limits) -> list[dict]:
-    """For each documented function: its signature and summary -> its code without the docstring."""
+    """Make a pair of each documented function: its signature and summary -> its code without the docstring."""
     rows = []
     for found in functions(document.text):
         fields = {"signature": found.signature, "summary": found.summary}
@@ -241,7 +243,8 @@ def function(document: Document, limits: Limits) -> list[dict]:
 
 @dataclass(frozen=True)
 class Function:
-    """name with its line for uniqueness; code without docstring, dedented; summary: the docstring's first paragraph."""
+    """A documented function. name: with its line, to be unique; code: without docstring, dedented; summary: the
+    docstring's first paragraph."""
 
     name: str
     signature: str
@@ -250,15 +253,16 @@ class Function:
 
 
 def functions(text: str) -> Iterator[Function]:
-    """Documented functions of a Python file, in order; nothing if the text is not Python that this version parses."""
+    """Yield the documented functions of a Python file, in order; none if this version of Python cannot parse the
+    text."""
     if "def " not in text or ('"""' not in text and "'''" not in text):
         return
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in other people's code
+            warnings.simplefilter("ignore")  # other people's code may have invalid escapes
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        return  # another language, another Python, or a text that only looks like code
+        return  # it may be another language or another Python
     lines = text.split("\n")
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and len(node.body) > 1 and (documentation := ast.get_docstring(node)):
@@ -266,7 +270,7 @@ def functions(text: str) -> Iterator[Function]:
 
 
 def read_function(node: ast.FunctionDef, documentation: str, lines: list[str]) -> Function:
-    """Cut one function out of its file. Decorators are left behind."""
+    """Cut one function out of its file, without its decorators."""
     first, last = node.body[0].lineno - 1, node.body[0].end_lineno
     kept = lines[node.lineno - 1 : first] + lines[last : node.end_lineno]
     code = textwrap.dedent("\n".join(line.rstrip() for line in kept)).strip("\n")

@@ -1,7 +1,7 @@
-"""The training loop that SFT, reward and DPO share: AdamW, warm-up and linear decay, clipping, history.
+"""The training loop of SFT, reward and DPO: AdamW, warm-up and linear decay, clipping, history.
 
-One process, no checkpoints: an adapter trains in less time than a checkpoint segment. Writes no times: history.jsonl
-is part of the artifact. Knows neither losses nor data; `losses` hands them in step by step.
+It runs in one process without checkpoints: an adapter trains in less time than a segment of pretraining. history.jsonl
+has no times, since it is part of the artifact. Losses and data come from the caller, step by step, in `losses`.
 """
 
 import json
@@ -24,7 +24,7 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """steps of `batch` examples; the learning rate climbs to `lr` over `warmup` steps and falls linearly to zero."""
+    """`steps` of `batch` examples; the learning rate rises to `lr` over `warmup` steps and falls linearly to zero."""
 
     steps: int
     batch: int
@@ -33,7 +33,7 @@ class Schedule:
     weight_decay: float = 0.0
 
     def validate(self) -> "Schedule":
-        """Itself, or InputError naming the value that cannot be."""
+        """Return itself. Raises InputError, which names the impossible value."""
         if self.steps < 1 or self.batch < 1 or self.lr <= 0 or self.weight_decay < 0:
             raise InputError(f"align: steps and batch must be at least 1, lr above 0, weight_decay at least 0: {self}")
         if not 0 <= self.warmup < self.steps:
@@ -42,14 +42,14 @@ class Schedule:
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """The rate of step 0, 1, ...: never zero, neither at the first nor at the last step."""
+    """Return the rate of step 0, 1, ...; it is never zero, not even at the first or last step."""
     rising = (step + 1) / (schedule.warmup + 1)
     falling = (schedule.steps - step) / (schedule.steps - schedule.warmup)
     return schedule.lr * min(1.0, rising, falling)
 
 
 def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
-    """bf16 matrix products on this device, or nothing."""
+    """Return a context in which matrix products on this device are bf16, or one without effect."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
 
 
@@ -97,10 +97,10 @@ def train(
 
 
 def mean(values: list[float]) -> float:
-    """The arithmetic mean; 0 of nothing."""
+    """Return the arithmetic mean; 0 for no values."""
     return sum(values) / len(values) if values else 0.0
 
 
 def mean_by(kinds: list[str], values: list[float]) -> dict[str, float]:
-    """The mean of `values` for each kind, kinds sorted."""
+    """Return the mean of `values` for each kind, sorted by kind."""
     return {kind: mean([v for k, v in zip(kinds, values, strict=True) if k == kind]) for kind in sorted(set(kinds))}

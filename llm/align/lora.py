@@ -1,8 +1,8 @@
 """Low-rank adapters (LoRA) around a CausalLM's linear layers: add, switch off, merge, save and load in PEFT's format.
 
 y = x W^T + (alpha / r) x A^T B^T, with A (r, d_in) random and B (d_out, r) zero, so that a fresh adapter changes
-nothing (Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1). The model's own file knows nothing of this:
-layers are replaced from outside. No dropout, no rank patterns, no DoRA; an adapter that asks for those is refused.
+nothing (Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1). Layers are replaced from outside, so the
+model's own file need not know of adapters. An adapter with dropout, rank patterns or DoRA is refused.
 """
 
 import json
@@ -78,7 +78,7 @@ def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> list[nn.Paramet
 
 
 def target_names(model: nn.Module, target_modules: tuple[str, ...]) -> list[str]:
-    """Dotted names of the nn.Linear layers whose last name is in `target_modules`, in the model's order."""
+    """Return the dotted names of the nn.Linear layers whose last name is in `target_modules`, in the model's order."""
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     known = {name.rsplit(".", 1)[-1] for name in linear}
     unknown = sorted(set(target_modules) - known)
@@ -91,7 +91,7 @@ def target_names(model: nn.Module, target_modules: tuple[str, ...]) -> list[str]
 
 
 def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Generator) -> LoraLinear:
-    """Replace the layer `name` of `model` by its LoraLinear."""
+    """Replace the layer `name` of `model` by a LoraLinear, and return that."""
     base = model.get_submodule(name)
     assert isinstance(base, nn.Linear), name
     layer = LoraLinear(base, config.r, config.alpha)
@@ -103,19 +103,19 @@ def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Gener
 
 
 def replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` in the place of the submodule `name`."""
+    """Replace the submodule `name` by `module`."""
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, module)
 
 
 def lora_layers(model: nn.Module) -> dict[str, LoraLinear]:
-    """Every LoraLinear of `model` by its dotted name, in the model's order."""
+    """Return every LoraLinear of `model` by its dotted name, in the model's order."""
     return {name: module for name, module in model.named_modules() if isinstance(module, LoraLinear)}
 
 
 @contextmanager
 def adapter_off(model: nn.Module) -> Iterator[None]:
-    """Inside, `model` computes what it did before the adapter: DPO's reference policy."""
+    """Switch the adapter off in a context, in which `model` is DPO's reference policy."""
     layers = list(lora_layers(model).values())
     for layer in layers:
         layer.enabled = False
@@ -193,7 +193,7 @@ def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:
 
 
 def read_adapter_config(directory: Path) -> LoraConfig:
-    """The adapter's r, alpha and target_modules; InputError if it is no plain LoRA."""
+    """Return the adapter's r, alpha and target_modules. Raises InputError if it is not plain LoRA."""
     path = directory / CONFIG_NAME
     if not path.is_file():
         raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
@@ -206,7 +206,7 @@ def read_adapter_config(directory: Path) -> LoraConfig:
 
 @torch.no_grad()
 def fill(parameter: nn.Parameter, tensor: Tensor | None, name: str, path: Path) -> None:
-    """Copy `tensor` into `parameter`, or say why not."""
+    """Copy `tensor` into `parameter`. Raises InputError if it is missing or of another shape."""
     if tensor is None or tensor.shape != parameter.shape:
         found = "nothing" if tensor is None else tuple(tensor.shape)
         raise InputError(

@@ -1,4 +1,4 @@
-"""Preference pairs derived from instruction pairs: the reference answer against a spoilt one. Derived, not human.
+"""Derives preference pairs from instruction pairs: the reference answer against a spoilt one. No people were asked.
 
 Kinds, named for what is wrong with the rejected answer:
   irrelevant   another prompt's answer, of the same kind and nearest in length     (length control: equal by choice)
@@ -6,8 +6,8 @@ Kinds, named for what is wrong with the rejected answer:
   repetitive   the answer's first words over and over, to the answer's length     (length control: equal exactly)
   truncated    the answer cut off in the middle of a sentence                     (shorter)
   rambling     the answer followed by another prompt's answer                     (longer)
-`truncated` and `rambling` are equally many, so that "longer is better" and "shorter is better" both end near one half:
-whatever beats `length_rule` has looked at the words.
+There are equally many of `truncated` and `rambling`, so that "longer is better" and "shorter is better" both end near
+one half: whatever beats `length_rule` has looked at the words.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ import numpy as np
 from llm.align.instructions import order
 from llm.errors import InputError
 
-NEIGHBOURS = 8  # an irrelevant answer is one of this many that are nearest in length
+NEIGHBOURS = 8  # an irrelevant answer is one of so many that are nearest in length
 PHRASE_WORDS = 4
 
 
 def preference_pairs(instructions: list[dict], counts: dict[str, int], max_answer: int, seed: int) -> list[dict]:
-    """Rows {"id", "prompt", "chosen", "rejected", "kind"}, at most counts[kind] of each kind, in the order kind, hash.
+    """Return rows {"id", "prompt", "chosen", "rejected", "kind"}, at most counts[kind] of each kind, by kind and hash.
 
     A prompt may serve several kinds. An answer too short to be spoilt is passed over. Raises InputError on an unknown
     kind, and where there are fewer than two instructions to take other answers from.
@@ -42,7 +42,7 @@ def preference_pairs(instructions: list[dict], counts: dict[str, int], max_answe
 def pairs_of_kind(
     kind: str, count: int, instructions: list[dict], others: "Others", max_answer: int, seed: int
 ) -> list[dict]:
-    """At most `count` rows of one kind, in the order of their hashes."""
+    """Return at most `count` rows of one kind, in the order of their hashes."""
     rows: list[dict] = []
     for item in sorted(instructions, key=lambda item: order(seed, kind, item["id"])):
         if len(rows) == count:
@@ -58,7 +58,7 @@ def pairs_of_kind(
 
 
 class Others:
-    """Finds other items' answers: by kind, sorted by length."""
+    """Finds other items' answers, by kind and length."""
 
     def __init__(self, instructions: list[dict]) -> None:
         self.by_kind: dict[str, list[dict]] = {}
@@ -67,14 +67,14 @@ class Others:
         self.place = {item["id"]: index for items in self.by_kind.values() for index, item in enumerate(items)}
 
     def near(self, item: dict, random: np.random.Generator) -> str:
-        """An answer of the same kind about as long as the item's own; empty if the kind has no other."""
+        """Return an answer of the same kind, about as long as the item's own; "" if the kind has no other."""
         items, place = self.by_kind[item["kind"]], self.place[item["id"]]
         first = min(max(0, place - NEIGHBOURS // 2), max(0, len(items) - NEIGHBOURS - 1))
         window = [index for index in range(first, min(first + NEIGHBOURS + 1, len(items))) if index != place]
         return answer_of(items[window[random.integers(len(window))]]) if window else ""
 
     def any(self, item: dict, random: np.random.Generator) -> str:
-        """An answer of the same kind, of any length; empty if the kind has no other."""
+        """Return an answer of the same kind, of any length; "" if the kind has no other."""
         items, place = self.by_kind[item["kind"]], self.place[item["id"]]
         if len(items) < 2:
             return ""
@@ -83,7 +83,7 @@ class Others:
 
 
 def answer_of(item: dict) -> str:
-    """The assistant's answer of an instruction pair."""
+    """Return the assistant's answer of an instruction pair."""
     return item["messages"][1]["content"]
 
 

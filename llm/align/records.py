@@ -1,6 +1,6 @@
-"""JSON Lines in and out, config slices as dataclasses, and the length rule: what data and training scripts share.
+"""Shared by data and training scripts: JSON Lines in and out, config slices as dataclasses, and the length rule.
 
-Imports no torch, so that scripts which only derive data stay free of it.
+It imports no torch, so that scripts which only derive data stay free of it.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The objects of a JSON Lines file; InputError where it is missing, empty or not JSON."""
+    """Return the objects of a JSON Lines file. Raises InputError where it is missing, empty or not JSON."""
     if not path.is_file():
         raise InputError(f"{path} is missing: it should hold one JSON object a line")
     lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
@@ -29,13 +29,13 @@ def read_jsonl(path: Path) -> list[dict]:
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> None:
-    """One object a line, keys sorted."""
+    """Write one object a line, keys sorted."""
     text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
     path.write_text(text, encoding="utf-8")
 
 
 def from_dict(kind: type[T], values: dict, where: str) -> T:
-    """The dataclass `kind` of a config slice; InputError names `where` and the key that is missing or unknown."""
+    """Make the dataclass `kind` of a config slice. Raises InputError, naming `where` and the missing or unknown key."""
     assert dataclasses.is_dataclass(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     only_known(sorted(values), fields, where)
@@ -46,7 +46,7 @@ def from_dict(kind: type[T], values: dict, where: str) -> T:
 
 
 def length_rule(lengths: list[tuple[int, int]]) -> dict:
-    """What a judge who sees only the lengths (chosen, rejected) would reach, a tie counting one half.
+    """Return the accuracy of a judge who sees only the lengths (chosen, rejected), a tie counting one half.
 
     `longer_wins` prefers the longer answer, `shorter_wins` the shorter; `best` is the better of the two.
     """

@@ -1,8 +1,8 @@
-"""A reward model: the aligned model's hidden state at the last token, projected to one number (Bradley-Terry).
+"""Trains a reward model: the aligned model's hidden state at the last token, projected to one number (Bradley-Terry).
 
 loss = -log sigmoid(r(prompt, chosen) - r(prompt, rejected)) (Ouyang et al. 2022, equation 1). The body learns through
 a LoRA adapter, the projection `score` (1, d_model) from zero; both load in PEFT as a LlamaForSequenceClassification
-with one label. No normalisation of rewards here: whoever uses them in reinforcement learning does that.
+with one label. Rewards are not normalised: whoever uses them in reinforcement learning does that.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,8 @@ EVALUATION_BATCH = 32
 
 
 class RewardModel(nn.Module):
-    """CausalLM without its output layer, and `score`, which starts at zero: at first every answer is worth the same."""
+    """A CausalLM without its output layer, and `score`, which starts at zero, so that all answers are equal at
+    first."""
 
     def __init__(self, model: CausalLM) -> None:
         super().__init__()
@@ -33,14 +34,14 @@ class RewardModel(nn.Module):
         nn.init.zeros_(self.score.weight)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Rewards, fp32 [B]: from the hidden state (after the final norm) of each sequence's last real token."""
+        """Return rewards, fp32 [B], from the hidden state (after the final norm) of each sequence's last real token."""
         x_BTD = self.model.hidden(batch.tokens_BT)
         x_BD = x_BTD[torch.arange(len(batch.length_B), device=x_BTD.device), batch.length_B - 1]
         return self.score(x_BD).squeeze(-1).float()
 
 
 def load_reward_model(model: CausalLM, adapter: Path) -> RewardModel:
-    """The reward model of an adapter directory that `reward` wrote, on the `model` it was trained on."""
+    """Load the reward model of an adapter directory that `reward` wrote, on the `model` it was trained on."""
     rest = load_adapter(model, adapter)
     result = RewardModel(model)
     if set(rest) != {"score.weight"} or rest["score.weight"].shape != result.score.weight.shape:
@@ -75,37 +76,38 @@ def reward(
 def steps(
     judge: RewardModel, pairs: list[Pair], schedule: Schedule, seed: int
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
-    """The loss of each step, as `train` wants it."""
+    """Yield the loss function of each step, as `train` expects it."""
     for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
         yield partial(loss_and_accuracy, judge, [pairs[i] for i in chosen])
 
 
 def loss_and_accuracy(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, dict[str, float]]:
-    """The Bradley-Terry loss of a batch, and how many of its pairs are in the right order."""
+    """Return the Bradley-Terry loss of a batch, and the share of its pairs that are ranked right."""
     chosen_B, rejected_B = pair_rewards(judge, pairs)
     return bradley_terry(chosen_B, rejected_B), {"accuracy": (chosen_B > rejected_B).float().mean().item()}
 
 
 def bradley_terry(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:
-    """mean of -log sigmoid(chosen - rejected)."""
+    """Return the mean of -log sigmoid(chosen - rejected)."""
     return -F.logsigmoid(chosen_B - rejected_B).mean()
 
 
 def pair_rewards(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, Tensor]:
-    """Rewards of the chosen and the rejected sides, [B] each, in one pass of 2 B rows."""
+    """Return the rewards of the chosen and the rejected sides, [B] each, from one pass of 2 B rows."""
     examples = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
     reward_B = judge(collate(examples, judge.model.config.pad_id, judge.model.device))
     return reward_B[: len(pairs)], reward_B[len(pairs) :]
 
 
 def pair_lengths(pairs: list[Pair]) -> list[int]:
-    """Tokens of each pair's longer side."""
+    """Return the tokens of each pair's longer side."""
     return [max(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]
 
 
 @torch.no_grad()
 def evaluate(judge: RewardModel, pairs: list[Pair], bf16: bool) -> dict:
-    """Held-out accuracy, in all and by kind, its loss, and what a rule that sees only token counts would reach."""
+    """Measure held-out accuracy, in all and by kind, the loss, and what a rule that sees only token counts would
+    reach."""
     kinds, hits, losses = [], [], []
     for chosen in evaluation_order(pair_lengths(pairs), EVALUATION_BATCH):
         with autocast(judge.model.device, bf16):

@@ -1,6 +1,6 @@
-"""Supervised fine-tuning of a LoRA adapter: cross-entropy on response tokens only; prompt and padding are masked.
+"""Fine-tunes a LoRA adapter by supervision: cross-entropy on response tokens only; prompt and padding are masked.
 
-No packing of several conversations into one sequence, no full fine-tuning.
+Each sequence has one conversation (there is no packing), and only the adapter learns.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,25 +52,25 @@ def sft(
 def steps(
     model: CausalLM, examples: list[Example], schedule: Schedule, seed: int
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
-    """The loss of each step, as `train` wants it."""
+    """Yield the loss function of each step, as `train` expects it."""
     lengths = [len(example.ids) for example in examples]
     for chosen in training_order(lengths, schedule.batch, seed, schedule.steps):
         yield partial(loss_and_extras, model, [examples[i] for i in chosen])
 
 
 def loss_and_extras(model: CausalLM, examples: list[Example]) -> tuple[Tensor, dict[str, float]]:
-    """The loss of a batch; there is nothing else to tell of it."""
+    """Return the loss of a batch; there are no further numbers to record."""
     return response_loss(model, examples), {}
 
 
 def response_loss(model: CausalLM, examples: list[Example]) -> Tensor:
-    """-log p per response token, averaged over all response tokens of the batch (nats)."""
+    """Return -log p per response token, averaged over all response tokens of the batch (nats)."""
     return F.cross_entropy(*response_logits(model, collate(examples, model.config.pad_id, model.device)))
 
 
 @torch.no_grad()
 def evaluate(model: CausalLM, examples: list[Example], bf16: bool) -> tuple[float, dict[str, float]]:
-    """Mean -log p per response token over all `examples`, and for each kind (there: mean over examples). Nats."""
+    """Return the mean -log p per response token over all `examples`, and by kind (mean over examples), in nats."""
     total, tokens, kinds, per_token = 0.0, 0, [], []
     for chosen in evaluation_order([len(example.ids) for example in examples], EVALUATION_BATCH):
         batch = collate([examples[i] for i in chosen], model.config.pad_id, model.device)

@@ -1,4 +1,4 @@
-"""Write the validated architecture as config.json, a Hugging Face one where a family computes the same. No weights."""
+"""Write the validated architecture as config.json, a Hugging Face one where a family computes the same."""
 
 import json
 from pathlib import Path

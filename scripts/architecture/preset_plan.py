@@ -1,4 +1,4 @@
-"""Plan a model on paper: parameters, FLOPs, memory, layouts, time, cost, failures. Needs no weights and no data."""
+"""Plan a model on paper: parameters, FLOPs, memory, layouts, time, cost, failures. It needs no weights and no data."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Extract one source's archive (or the user's own files) into raw documents. Does not filter by quality."""
+"""Extract one source's archive (or the user's own files) into raw documents, unfiltered."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fetch one source's pinned archive and check its sha256. Does not unpack it. The only script that uses the network."""
+"""Fetch one source's pinned archive and check its sha256. It is the only script that uses the network."""
 
 from pathlib import Path
 

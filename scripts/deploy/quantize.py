@@ -1,4 +1,4 @@
-"""Quantize a model's linear layers by rounding to nearest and write them packed. Measures what it costs."""
+"""Quantize a model's linear layers by rounding to nearest, write them packed, and measure what it costs."""
 
 from functools import partial
 from pathlib import Path
@@ -71,7 +71,7 @@ def main(
 
 
 def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> dict:
-    """{"bits_per_byte", "perplexity" per token, "tokens" scored}, in fp32."""
+    """Return {"bits_per_byte", "perplexity" per token, "tokens" scored}, in fp32."""
     result = bits_per_byte(partial(losses, model), model.config, validation, limit)
     held_out = [meta["validation"] for meta in validation.metas.values()]
     bytes_per_token = sum(counts["bytes"] for counts in held_out) / sum(counts["tokens"] for counts in held_out)
@@ -83,7 +83,7 @@ def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> di
 
 
 def losses(model: CausalLM, tokens_BT: torch.Tensor) -> torch.Tensor:
-    """-ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
+    """Return -ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
     tokens_BT = tokens_BT.to(model.device)
     with torch.no_grad():
         return token_losses(

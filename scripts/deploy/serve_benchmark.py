@@ -22,8 +22,8 @@ def main(
     uncached_requests: int,
     seed: int,
 ) -> dict:
-    """quantized: model directory. benchmark: JSON file for what every run repeats. prompt_tokens, new_tokens: [least,
-    most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""
+    """quantized: model directory. benchmark: JSON file for what is equal in every run. prompt_tokens, new_tokens:
+    [least, most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""
     model = load_any(quantized, default_device())
     workload = Workload(requests, tuple(prompt_tokens), tuple(new_tokens), seed).requests(model.config)
     StaticEngine(model, 2).run(workload[:2])  # first calls allocate and choose kernels

@@ -1,4 +1,4 @@
-"""Put a checkpoint, its architecture and its tokenizer into one Hugging Face directory. Changes no weight."""
+"""Put a checkpoint, its architecture and its tokenizer into one Hugging Face directory, weights unchanged."""
 
 from pathlib import Path
 

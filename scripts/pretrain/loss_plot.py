@@ -1,4 +1,4 @@
-"""Draw what a chain of checkpoints says of its training beside the n-gram baselines. Evaluates nothing."""
+"""Draw the training of a chain of checkpoints, from their metrics, beside the n-gram baselines."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Bits per byte of n-gram models on the validation tokens: what a trained model must beat. Trains no network."""
+"""Measure n-gram models' bits per byte on the validation tokens: the baseline that a trained model must beat."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from llm.tokenize.indexed import IndexedTokens
 from llm.tokenize.load import Tokenizer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}
-DIGITS = 6  # of bits per byte: the last bits of a logarithm differ between processors
+DIGITS = 6  # decimals of bits per byte: the last bits of a logarithm differ between processors
 
 
 def main(tokens: Path, model: Path, report: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Train the model from one checkpoint to the next. Does not choose the architecture, the data mix or the tokenizer."""
+"""Train the model from one checkpoint to the next."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Annotate one source's documents with every signal, language and PII spans. Filters nothing."""
+"""Annotate one source's documents with every signal, their language and PII spans."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from llm.process.quality.language import languages
 from llm.process.quality.signals import chunks, signals
 from llm.progress import progress
 
-CHUNK = 1 << 23  # bytes of text in memory with all that is computed from them
+CHUNK = 1 << 23  # bytes of text in memory, with all that is computed from them
 
 
 def main(documents: Path, annotations: Path) -> dict:

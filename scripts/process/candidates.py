@@ -1,4 +1,4 @@
-"""Find the pairs of documents that share a band of their signatures, in one range of keys. Compares no texts."""
+"""Find the candidate pairs, documents that share a band of their signatures, in one range of keys."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ ENTRIES = 1 << 23  # keys in memory at once
 
 
 def main(entries: list[Path], pairs: list[Path], *, max_bucket: int = 50) -> dict:
-    """entries: each source's directory for this range. pairs: an empty directory for each range of pairs.
-    max_bucket: of a larger bucket only so many members are compared with all others."""
+    """entries: each source's directory for this range. pairs: an empty directory for each range of pairs. max_bucket:
+    all members of a bucket of this size are paired; in a larger one the rest is paired with that many only."""
     n = n_pairs = oversized = tables = 0
     for table in slices(entries, ["key", "name"], ENTRIES):
         n += len(table)

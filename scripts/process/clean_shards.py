@@ -13,7 +13,8 @@ from llm.io.parquet import height, parts, read
 
 def main(documents: list[Path], shards: list[Path], clean: Path) -> dict:
     """documents, shards: each source's directories of raw and of clean shards, in one order. clean: empty directory to
-    fill with <source>/ of links. A source whose documents are not all kept or dropped by name: InputError."""
+    fill with <source>/ of links. Raises InputError for a source in which some documents are neither kept nor
+    dropped."""
     link_trees(shards, clean)
     totals: dict[str, dict[str, Counter]] = {"domains": {}, "splits": {}}
     dropped: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Find how much of one source's documents stands in evaluation sets, by n-grams of words. Drops nothing."""
+"""Measure how much of one source's documents occurs in evaluation sets, by word n-grams."""
 
 from pathlib import Path
 
@@ -16,8 +16,9 @@ def main(
     documents: Path, evaluations: list[Path], contamination: Path, *, ngram: int, min_words: int, min_hits: int
 ) -> dict:
     """documents: directory of raw parquet shards. evaluations: such directories of the evaluation sets, an item a row.
-    contamination: parquet file of all rows (id, contamination, evaluation). ngram: words in one. min_words: of items
-    that are shorter and looked for as a whole. min_hits: with fewer a document counts as clean. Returns counts."""
+    contamination: parquet file of all rows (id, contamination, evaluation). ngram: words in one. min_words: least words
+    of a shorter item, which is looked for as a whole. min_hits: with fewer a document counts as clean. Returns
+    counts."""
     texts = ((path.name, (read(shard, ["text"])["text"] for shard in parts(path))) for path in evaluations)
     search = Search(evaluation_grams(texts, n=ngram, min_words=min_words), min_hits)
     tables = []

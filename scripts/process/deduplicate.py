@@ -1,4 +1,4 @@
-"""Find the clusters of duplicates among the documents of all sources and choose one of each. Drops nothing."""
+"""Find the clusters of duplicates among the documents of all sources, and choose one document of each."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def main(facts: list[Path], edges: list[Path], duplicates: list[Path], scores: l
 
 
 def documents_of(facts: Path, scores: Path | None) -> pl.DataFrame:
-    """id, digest, bytes and quality (null without scores) of a source's documents."""
+    """Return id, digest, bytes and quality (null without scores) of a source's documents."""
     tables = []
     for path in parquet.parts(facts):
         table = parquet.read(path, ["id", "digest", "bytes"])

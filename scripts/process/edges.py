@@ -1,4 +1,4 @@
-"""Judge one range of candidate pairs by the true Jaccard similarity of their texts' shingle sets."""
+"""Verify one range of candidate pairs by the true Jaccard similarity of their texts' shingle sets."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from llm.io import parquet
 from llm.io.range_shuffle import slices
 from llm.process.dedup.jaccard import forest, similar
 
-PAIRS = 1 << 22  # in memory at once
+PAIRS = 1 << 22  # pairs in memory at once
 
 
 def main(
@@ -23,8 +23,8 @@ def main(
     shingle_words: int = 5,
 ) -> dict:
     """documents, facts: each source's directories of shards, in one order. pairs: the directories for this range.
-    edges: a parquet file, enough of the pairs to connect what is similar. verify: false takes all of them.
-    threshold: least Jaccard similarity of sets of shingles of shingle_words tokens."""
+    edges: a parquet file of enough similar pairs to connect all similar documents. verify: false takes all candidates
+    as similar. threshold: least Jaccard similarity of sets of shingles of shingle_words tokens."""
     found = []
     n_pairs = compared = 0
     for table in slices(pairs, ["a", "b"], PAIRS):

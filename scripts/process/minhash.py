@@ -1,4 +1,4 @@
-"""Sign one source's documents by MinHash and spread the keys of the signatures' bands over ranges. Compares nothing."""
+"""Sign one source's documents by MinHash, and write the keys of the signatures' bands to their ranges."""
 
 from pathlib import Path
 

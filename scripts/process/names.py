@@ -1,4 +1,4 @@
-"""Find the names of persons in sensitive contexts of one source's documents. Changes nothing."""
+"""Find the names of persons in sensitive contexts of one source's documents."""
 
 from collections import Counter
 from pathlib import Path

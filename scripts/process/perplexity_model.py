@@ -1,4 +1,4 @@
-"""Train the n-gram models behind documents' perplexity on the curated sources. Scores no source."""
+"""Train, on the curated sources, the n-gram models by which documents' perplexity is computed."""
 
 from pathlib import Path
 

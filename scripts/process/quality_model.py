@@ -1,4 +1,4 @@
-"""Train the quality classifier: what sets the curated sources' documents apart from the raw ones'. Filters nothing."""
+"""Train the quality classifier, which tells the curated sources' documents from the raw ones'."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Score one source's documents by the reference models: perplexity, quality, toxicity. Trains and filters nothing."""
+"""Score one source's documents by the reference models: perplexity, quality, toxicity."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,15 +14,14 @@ from llm.progress import progress
 
 SCORES = ("perplexity", "quality", "toxicity")
 TENTHS = [round(0.1 * i, 1) for i in range(1, 10)]
-# Of histograms.
+# Bounds of the histograms' ranges.
 BOUNDS: dict[str, list] = {"perplexity": [50, 100, 200, 400, 800, 1600, 3200], "quality": TENTHS, "toxicity": TENTHS}
 
 
 def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_model: Path, scores: Path) -> dict:
     """documents: directory of raw parquet shards. perplexity_model, quality_model, toxicity_model: directories of the
     reference models. scores: empty directory to fill with parquet shards (id and SCORES; null where a document has no
-    words or a model is untrained). Returns counts, medians and
-    histograms."""
+    words or a model is untrained). Returns counts, medians and histograms."""
     models = (perplexity.load(perplexity_model), classifier.load(quality_model), classifier.load(toxicity_model))
     tables = {}
     size = 0
@@ -38,7 +37,7 @@ def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_
 
 
 def score(frame: pl.DataFrame, half: int, models: tuple) -> pl.DataFrame:
-    """Rows (row, id, SCORES) of documents of one half, in the order given."""
+    """Return rows (row, id, SCORES) of documents of one half, in the order given."""
     words, borders, _, _ = hashed(frame["text"])
     by_ngrams, by_quality, by_toxicity = (None if pair is None else pair[half] for pair in models)
     missing = pl.Series(np.full(len(frame), np.nan))
@@ -53,7 +52,8 @@ def score(frame: pl.DataFrame, half: int, models: tuple) -> pl.DataFrame:
 
 
 def summary(table: pl.DataFrame) -> dict:
-    """{"median": {score: value}, "histogram": {score: {range: documents}}} of the scores that any document has."""
+    """Return {"median": {score: value}, "histogram": {score: {range: documents}}} of the scores that any document
+    has."""
     there = [name for name in SCORES if table[name].null_count() < len(table)]
     return {
         "median": {name: median(table[name]) for name in there},
@@ -62,14 +62,14 @@ def summary(table: pl.DataFrame) -> dict:
 
 
 def median(values: pl.Series) -> float:
-    """Of those that are known, to four decimals; there is at least one."""
+    """Return the median of the known values, to four decimals; there must be one."""
     middle = values.quantile(0.5, "nearest")
     assert middle is not None
     return round(middle, 4)
 
 
 def histogram(values: pl.Series, bounds: list) -> dict[str, int]:
-    """How many values are in each range, its lower bound included."""
+    """Count the values in each range, whose lower bound belongs to it."""
     names = [f"below {bounds[0]}", *(f"{low} to {high}" for low, high in pairwise(bounds)), f"from {bounds[-1]}"]
     counts = np.bincount(np.searchsorted(bounds, values.to_numpy(), side="right"), minlength=len(names))
     return dict(zip(names, counts.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Find what of all sources' documents stands in another before, or twice in the same. Cuts nothing."""
+"""Find the passages of all sources' documents that occur in an earlier document, or twice in the same one."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +18,8 @@ def main(
     documents: list[Path], facts: list[Path], duplicates: list[Path], substrings: list[Path], *, min_bytes: int
 ) -> dict:
     """documents, facts: each source's directories of shards, duplicates: its file, in one order; only documents that
-    are kept there are compared. substrings: each source's empty directory, gets a shard (id, spans) for each.
-    min_bytes: of a window that is compared; what is shorter is never found."""
+    are kept there are compared. substrings: each source's empty directory, which gets a shard (id, spans) for each.
+    min_bytes: least size of a compared window; shorter repeats are never found."""
     n = sum(int(parquet.read_all(directory, ["bytes"])["bytes"].sum()) for directory in facts)
     counts = {"documents": 0, "documents_with_spans": 0, "spans": 0, "characters": 0}
     with TemporaryDirectory() as directory:

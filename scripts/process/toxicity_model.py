@@ -1,4 +1,4 @@
-"""Train the toxicity classifier on labelled examples. Filters nothing."""
+"""Train the toxicity classifier on labelled examples."""
 
 from pathlib import Path
 
@@ -22,9 +22,9 @@ def main(
     seed: int,
 ) -> dict:
     """archive: fetched, with CSV files; without it the model says "untrained". model: empty directory to fill. source:
-    its name, for errors. file: the name of the one member if the archive is a plain file. include: globs over member
-    names. text, label: the columns, a label is 0 or 1 (toxic). sample_bytes: how much text of each label at most.
-    seed: of the order of training. Returns the metrics, on texts that a model has not read."""
+    the archive's name in errors. file: the name of the one member if the archive is a plain file. include: globs over
+    member names. text, label: the columns; a label is 0 or 1 (toxic). sample_bytes: how much text of each label at
+    most. seed: of the order of training. Returns the metrics, on texts that a model has not read."""
     if archive is None:
         return build([], model, window=WINDOW, seed=seed)
     examples = read(archive, source=source, file=file, include=include, text=text, label=label, limit=sample_bytes)

@@ -1,6 +1,6 @@
-"""Encode one source's clean documents into Megatron token shards. Neither shuffles nor packs.
+"""Encode one source's clean documents as Megatron token shards, in order.
 
-Not called tokenize.py: beside a script of that name Python's own `tokenize` could not be imported.
+It is not called tokenize.py, because beside a script of that name Python's own `tokenize` could not be imported.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""How much text a token holds, by domain and language, beside a GPT-2-like tokenizer. Changes no artifact."""
+"""Measure how much text a token holds, by domain and language, beside a GPT-2-like tokenizer."""
 
 from pathlib import Path
 

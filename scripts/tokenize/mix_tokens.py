@@ -1,4 +1,4 @@
-"""What the sampling plan comes to in tokens: its shares were asked for in bytes, before there was a tokenizer."""
+"""Compute what the sampling plan amounts to in tokens; its shares were in bytes, before there was a tokenizer."""
 
 import json
 from collections import Counter

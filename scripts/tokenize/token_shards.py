@@ -1,4 +1,4 @@
-"""Bring all sources' token shards together in one directory, by links. Changes no token."""
+"""Gather all sources' token shards in one directory, by links."""
 
 import json
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Train the tokenizer on the beginning of the sampling plan and write it in every format. Encodes no shards."""
+"""Train the tokenizer on the beginning of the sampling plan, and write it in every format."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from llm.tokenize.export import write_merges, write_tokenizer_config, write_toke
 from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
 from llm.tokenize.train import train
 
-SAMPLE = 1 << 20  # bytes, to state bytes per token
+SAMPLE = 1 << 20  # bytes of text on which bytes per token are measured
 
 
 def main(
