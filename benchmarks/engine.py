@@ -1,4 +1,4 @@
-"""What the engine costs: `python benchmarks/engine.py [overhead|hashing|questions|noop|keys ...]`.
+"""What the engine costs: `python benchmarks/engine.py [overhead|hashing|questions|noop|keys|scale ...]`.
 
 Each line: what was measured, its figure, the limit that the engine is held to. CPU seconds count all processes, so they
 hardly depend on what else the machine does; wall seconds do. Everything is real: Snakemake, jobs, signed records.
@@ -20,12 +20,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script's own folder stands there, not the checkout
 
 from benchmarks import records, shards  # noqa: E402
+from benchmarks import scale as many
 from stemma.base import digest  # noqa: E402
 from stemma.base.settings import ROOT, Settings  # noqa: E402
 from stemma.store.local import Store  # noqa: E402
 
 GIGABYTE = 10**9
 REPEATS = 9
+ROUNDS = 5  # of what takes ten seconds each time
 RULE = """
 rule {name}:
 {inputs}    output:
@@ -232,12 +234,40 @@ def keys(directory: Path) -> None:
         say(f"closures and keys of {jobs} jobs, {what}", f"{seconds:.3f} s CPU", "at most 0.5")
 
 
+def scale(directory: Path, count: int) -> None:
+    """So many jobs, beside plain Snakemake on the same rules, in turns: with nothing to do, and a dry run of all."""
+    begun = time.monotonic()
+    plain, ours = directory / "plain", directory / "ours"
+    many.build_plain(plain, count)
+    many.build_ours(ours, plain, count)
+    say(f"{count:,} jobs as a build leaves them, in both", f"{time.monotonic() - begun:.0f} s wall")
+    environment = shards.environment(ours)
+    environment.pop("STEMMA_ROOT")
+    for what, options, places in (
+        ("nothing to do", (), (plain, ours)),
+        ("a dry run of all", ("-n",), (many.unbuilt(plain), many.unbuilt(ours))),
+    ):
+        rounds = [
+            (
+                cost_of(many.command_of(count, *options), places[0]),
+                cost_of(shards.command_of(count, *options), places[1], environment),
+            )
+            for _ in range(ROUNDS)
+        ]
+        theirs, own = (statistics.median(each) for each in zip(*((a.cpu, b.cpu) for a, b in rounds), strict=True))
+        ratio = statistics.median(b.cpu / a.cpu for a, b in rounds)
+        say(f"{what}: plain Snakemake", f"{theirs:.2f} s CPU")
+        say(f"{what}: the engine", f"{own:.2f} s CPU", "at most 15" if not options else "")
+        say(f"{what}: in times of plain Snakemake", f"{ratio:.2f}", "at most 1.3")
+
+
 def main() -> None:
     """Measure what was asked for."""
-    names = ("overhead", "hashing", "questions", "noop", "keys")
+    names = ("overhead", "hashing", "questions", "noop", "keys", "scale")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(names))
     parser.add_argument("--shards", type=int, default=1000, help="of the records (ten each) and of the no-op")
+    parser.add_argument("--jobs", type=int, default=10_000, help="of the scale")
     parser.add_argument("--directory", type=Path, help="where to build, kept; what lies there is used again")
     parsed = parser.parse_args()
     if unknown := set(parsed.sections) - set(names):
@@ -247,7 +277,8 @@ def main() -> None:
             directory = (parsed.directory or Path(temporary)).resolve() / name
             directory.mkdir(parents=True, exist_ok=True)
             section = globals()[name]
-            section(directory, parsed.shards) if name in ("questions", "noop") else section(directory)
+            counts = {"questions": parsed.shards, "noop": parsed.shards, "scale": parsed.jobs}
+            section(directory, counts[name]) if name in counts else section(directory)
 
 
 if __name__ == "__main__":
