@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.build import build
@@ -17,6 +18,11 @@ CODE = hashlib.sha256(b"".join(file.read_bytes() for file in sorted((HOUSE / "ke
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ["STEMMA_CACHE"] = str(CACHE / "stemma" / "tests")
 os.environ["NUMBA_CACHE_DIR"] = str(CACHE / "stemma" / "numba" / f"tests-{CODE[:16]}")
+
+
+# No test asserts how long something takes, on a machine that others use too.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 class OneBuild(LoadFileScheduling):

@@ -86,6 +86,8 @@ def open_archive(
         if path.is_dir():
             yield open_directory(path, label, limits)
             return
+        if not path.is_file():
+            raise InputError(f"{label}: {path} is neither a file nor a directory; name one that is")
         with damage_is_input_error(label):
             archive = open_file(path, stack, label=label, name=name or path.name, wanted=wanted, limits=limits)
         yield archive
@@ -200,14 +202,15 @@ def open_zip(
 
 
 def open_directory(path: Path, label: str, limits: Limits) -> Archive:
-    """A tree of the user's own. Links are not followed, names that begin with a dot are left out."""
+    """A tree of the user's own. Links are not followed; names that begin with a dot, pipes, sockets and devices are no
+    part of it."""
     names: list[str] = []
     links: list[str] = []
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             inner = Path(folder, name)
-            if name.startswith("."):
+            if name.startswith(".") or not (inner.is_symlink() or inner.is_file()):
                 continue
             (links if inner.is_symlink() else names).append(inner.relative_to(path).as_posix())
             check_count(len(names), label, limits)
@@ -215,7 +218,12 @@ def open_directory(path: Path, label: str, limits: Limits) -> Archive:
 
 
 def open_path(path: Path) -> IO[bytes]:
-    return path.open("rb")
+    """A pipe that took a file's place is refused, not waited for."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(f"{path.name} is no regular file")
+    return os.fdopen(number, "rb")
 
 
 def debian_data(file: IO[bytes], label: str, size: int, limits: Limits) -> IO[bytes]:

@@ -6,17 +6,16 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
-
-import polars as pl
+from pathlib import Path
 
 from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
+from llm.collect.formats.parquet_process import BrokenFileError, Reader, batches
 from llm.collect.formats.records import lines
 from llm.errors import InputError
 
 INCLUDE_JSONL = ["**/*.{jsonl,ndjson,json}", "**/*.{jsonl,ndjson,json}.{gz,bz2,xz,zst}"]
 INCLUDE_PARQUET = ["**/*.parquet"]
-BATCH = 4096  # rows
 MOST_NAMED = 20  # columns in a message
 
 
@@ -43,26 +42,26 @@ def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) ->
 
 
 def parquet(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
-    """One document per row. A file is copied to disk and read in small batches."""
-    for name in names:
-        label, number = f"{archive.label}: {name}", 0
-        with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
-            with archive.open(name) as file:
-                shutil.copyfileobj(file, copy, 1 << 20)
-            copy.flush()
+    """One document per row. A file is copied to disk and read in small batches, by another process: a file that cannot
+    be read, or kills it, is counted."""
+    with Reader() as reader, tempfile.TemporaryDirectory() as directory:
+        copy, rows = Path(directory, "copy.parquet"), Path(directory, "rows")
+        for name in names:
+            where, number = f"{archive.label}: {name}", 0
+            with archive.open(name) as file, copy.open("wb") as into:
+                shutil.copyfileobj(file, into, 1 << 20)
+            rows.write_bytes(b"")
             try:
-                table = pl.scan_parquet(copy.name, glob=False)
-                there = table.collect_schema().names()
-                if column not in there:
-                    raise InputError(missing(label, column, there))
-                kept = [name for name in (column, "title", "url") if name in there]
-                for batch in table.select(kept).collect_batches(chunk_size=BATCH, maintain_order=True):
-                    for row in batch.iter_rows(named=True):
-                        number += 1
-                        yield from document(row, column, f"{name}#{number}", label, report)
-            except pl.exceptions.PolarsError as error:
-                problem = str(error).splitlines()[0].replace(copy.name, name)
-                raise InputError(f"{label}: not a readable parquet file ({problem})") from error
+                there = reader.copy(copy, rows, list(dict.fromkeys((column, "title", "url"))))
+            except BrokenFileError as error:
+                report.broken("broken parquet", f"{where}: not a readable parquet file ({error})")
+                continue
+            if column not in there:
+                raise InputError(missing(where, column, there))
+            for batch in batches(rows):
+                for row in batch.iter_rows(named=True):
+                    number += 1
+                    yield from document(row, column, f"{name}#{number}", where, report)
 
 
 def document(row: object, column: str, part: str, where: str, report: Report) -> Iterator[Document]:

@@ -1,11 +1,13 @@
 """Archives: every kind is read alike, and a hostile or broken one ends in one clear line."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import tarfile
@@ -106,6 +108,31 @@ def test_one_file_is_an_archive_of_one_member(tmp_path: Path, pack) -> None:
     path = tmp_path / "archive"
     path.write_bytes(pack(b"just text"))
     assert contents(path, name="book.txt") == {"book.txt": b"just text"}
+
+
+def test_pipes_and_sockets_in_a_directory_are_left_out(tmp_path: Path) -> None:
+    """A reader of one would wait for ever, or fail with a traceback."""
+    (tmp_path / "a.txt").write_text("text")
+    os.mkfifo(tmp_path / "b.txt")
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(tmp_path):
+        server.bind("c.txt")
+        with open_archive(tmp_path, label="source") as archive:
+            assert archive.names == ["a.txt"]
+        for name in ("b.txt", "c.txt"):
+            with (
+                pytest.raises(InputError, match="neither a file nor a directory"),
+                open_archive(Path(name), label="it"),
+            ):
+                pass
+
+
+def test_a_pipe_that_took_a_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    with open_archive(tmp_path, label="source") as archive:
+        (tmp_path / "a.txt").unlink()
+        os.mkfifo(tmp_path / "a.txt")
+        with pytest.raises(InputError, match="no regular file"):
+            archive.read("a.txt")
 
 
 def test_directory_is_walked_without_links_and_hidden_files(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""The process in which parquet files are read, because a damaged one may kill whoever reads it.
+
+A damaged page header makes polars panic, or ask for so much memory that the process is aborted. `Reader` keeps one such
+process for many files, starts another one after a death, and takes of a file all or nothing, so what is kept of it
+does not depend on how far the threads of polars came. The process may have MEMORY bytes more than it begins with: what
+a damaged size asks for is refused before it is there.
+"""
+
+import contextlib
+import io
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from llm.errors import InputError
+from llm.runtime.process import die_with_parent
+
+BATCH = 4096  # rows
+MEMORY = 8 << 30  # bytes of address space, of which threads and arenas take some without using it
+PROGRAM = ("-m", __name__)
+LENGTH = struct.Struct("<q")
+
+
+def serve() -> None:
+    """In the process: for each line {"file", "into", "columns"} write the rows of that file's columns, those of
+    `columns` that it has, and answer with a line {"there": all columns} or {"error": one line}."""
+    limit = address_space() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for line in sys.stdin:
+        task = json.loads(line)
+        try:
+            answer = {"there": copy_rows(**task)}
+        except pl.exceptions.PolarsError as error:
+            answer = {"error": (str(error).splitlines() or [type(error).__name__])[0]}
+        print(json.dumps(answer), flush=True)
+
+
+def address_space() -> int:
+    """Of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def copy_rows(file: str, into: str, columns: list[str]) -> list[str]:
+    """Write batches of rows, each an Arrow stream after its length, and return the names of all of the file's columns.
+    The first of `columns` must be among them, or nothing is written."""
+    table = pl.scan_parquet(file, glob=False)
+    there = table.collect_schema().names()
+    if columns[0] not in there:
+        return there
+    with Path(into).open("wb") as batches:
+        kept = table.select([name for name in columns if name in there])
+        for batch in kept.collect_batches(chunk_size=BATCH, maintain_order=True):
+            data = io.BytesIO()
+            batch.write_ipc_stream(data)
+            batches.write(LENGTH.pack(data.tell()))
+            batches.write(data.getbuffer())
+    return there
+
+
+class BrokenFileError(InputError):
+    """A file that cannot be read."""
+
+
+class Reader(contextlib.AbstractContextManager):
+    """Reads parquet files in another process. Leaving the context ends it."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def copy(self, file: Path, into: Path, columns: list[str]) -> list[str]:
+        """Have the rows of a file's columns written to `into` for `batches`; the names of all of its columns. `into`
+        stays empty if the first of `columns` is not among them. BrokenFileError if the file cannot be read."""
+        self.process = self.process or started()
+        task = {"file": str(file), "into": str(into), "columns": columns}
+        self.process.stdin.write(json.dumps(task) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            self.__exit__()
+            raise BrokenFileError("reading it kills the reader")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise BrokenFileError(answer["error"].replace(str(file), "it"))
+        return answer["there"]
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            with self.process as process:
+                process.kill()
+            self.process = None
+
+
+def started() -> subprocess.Popen:
+    """What polars says on its way to a panic goes nowhere."""
+    return subprocess.Popen(
+        [sys.executable, "-P", *PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # as multiprocessing does it
+        preexec_fn=die_with_parent,
+    )
+
+
+def batches(file: Path) -> Iterator[pl.DataFrame]:
+    """What `copy_rows` wrote, one batch at a time in memory."""
+    with file.open("rb") as data:
+        while length := data.read(LENGTH.size):
+            yield pl.read_ipc_stream(io.BytesIO(data.read(LENGTH.unpack(length)[0])))
+
+
+if __name__ == "__main__":
+    serve()
