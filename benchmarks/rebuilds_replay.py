@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NOT_OF_THE_JOB = ("manifest.json", "model.sig")  # what the engine adds to an output directory
+NOT_OF_THE_JOB = ("manifest.json", "model.sig", ".snakemake_timestamp")  # what the systems add to a directory
 
 
 def main() -> int:
