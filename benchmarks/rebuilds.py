@@ -18,8 +18,9 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,17 +50,20 @@ def main() -> int:
     found = {one["change"]: one for one in json.loads(options.out.read_text())} if options.out.exists() else {}
     with tempfile.TemporaryDirectory(prefix="rebuilds-") as name, ThreadPoolExecutor(options.at_once) as pool:
         yard = Yard((options.work or Path(name)).absolute(), systems, options.half)
-        tried = [
-            pool.submit(yard.outcomes, change, found.get(change.name, {}).get("systems", {})) for change in changes
-        ]
-        for change, one in zip(changes, tried, strict=True):
-            found[change.name] = one.result()
+        known = {change: found.get(change.name, {}).get("systems", {}) for change in changes}
+        tried = [pool.submit(yard.outcomes, change, known[change]) for change in changes]
+        for one in as_completed(tried):
+            if one.exception():
+                traceback.print_exception(one.exception())
+                continue
+            found[one.result()["change"]] = one.result()
             options.out.write_text(json.dumps([found[each.name] for each in CHANGES if each.name in found], indent=1))
-            print(json.dumps(found[change.name]), flush=True)
+            print(json.dumps(one.result()), flush=True)
     outcomes = [found[change.name] for change in CHANGES if change.name in found]
     print("\n" + table(outcomes, options.systems))
     own = [one["systems"].get("Stemma", {}) for one in outcomes]
-    return int(any(one.get("stale") or one.get("needless") or "refused" in one for one in own))
+    wrong = any(one.get("stale") or one.get("needless") or "refused" in one for one in own)
+    return int(wrong or any(one.exception() for one in tried))
 
 
 @dataclass
@@ -158,6 +162,7 @@ class Yard:
     def attempt(self, system: object, change: Change, own: Path, plans: list[list[dict]], half: bool) -> Attempt:
         """Make a change to a built workspace and build it again."""
         workspace = self.built[system.name].copy(own / system.name)
+        workspace.like = self.pristine.state() if change.neutral and not change.around and not change.first else ""
         attempt = Attempt(list(plans))
         if change.first:
             change.first(workspace)

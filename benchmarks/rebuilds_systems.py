@@ -37,13 +37,15 @@ NOT_TRANSLATED = "croissant"  # this rule reads the manifest that the engine wri
 @dataclass
 class Workspace:
     """root: where everything lies. yard: where what several workspaces use is kept. environment: variables that a
-    change adds. configs: overlays beside the preset. python: the interpreter, whose packages a change may replace."""
+    change adds. configs: overlays beside the preset. python: the interpreter, whose packages a change may replace.
+    like: the state whose scripts do the same as those here, where that is known."""
 
     root: Path
     yard: Path
     environment: dict[str, str] = field(default_factory=dict)
     configs: list[str] = field(default_factory=lambda: [OVERLAY])
     python: str = sys.executable
+    like: str = ""
 
     @classmethod
     def new(cls, root: Path, yard: Path) -> "Workspace":
@@ -70,6 +72,7 @@ class Workspace:
     def copy(self, root: Path) -> "Workspace":
         """As it stands, times and hard links kept."""
         shutil.rmtree(root, ignore_errors=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-a", f"{self.root}/.", str(root)], check=True)
         return Workspace(root, self.yard, dict(self.environment), list(self.configs), self.python)
 
@@ -290,7 +293,11 @@ def shell_line(job: dict, places: dict[str, str]) -> str:
 
 def started(command: list[str], workspace: Workspace, replay: bool = False) -> subprocess.Popen:
     """In a group of its own, so that it can be killed whole. What it says goes to a file."""
-    kept = {"REPLAY_KEPT": str(workspace.yard / "kept"), "REPLAY_STATE": workspace.state()} if replay else {}
+    kept = (
+        {"REPLAY_KEPT": str(workspace.yard / "kept"), "REPLAY_STATE": workspace.like or workspace.state()}
+        if replay
+        else {}
+    )
     with (workspace.root / "said.log").open("w") as said:
         return subprocess.Popen(
             command,
