@@ -267,11 +267,20 @@ CHANGES = (
         "an unused function in a shared module",
         "code",
         appended("llm/process/pii/spans.py", "\n\ndef unused():\n    return 1\n"),
+        neutral=True,
         data=True,
     ),
-    Change("a line of a kernel's CUDA file", "code", appended("kernels/minhash.cu", "// nothing\n"), data=True),
-    Change("a module renamed", "code", renamed("llm/io/range_shuffle.py", "llm/io/permutation.py"), data=True),
-    Change("a module moved", "code", renamed("llm/io/utf8.py", "llm/process/utf8.py"), data=True),
+    Change(
+        "a line of a kernel's CUDA file",
+        "code",
+        appended("kernels/minhash.cu", "// nothing\n"),
+        neutral=True,
+        data=True,
+    ),
+    Change(
+        "a module renamed", "code", renamed("llm/io/range_shuffle.py", "llm/io/permutation.py"), neutral=True, data=True
+    ),
+    Change("a module moved", "code", renamed("llm/io/utf8.py", "llm/process/utf8.py"), neutral=True, data=True),
     Change(
         "a constant of the optimizer",
         "code",
@@ -296,7 +305,7 @@ CHANGES = (
     Change("beta there and back", "config", BETA_AGAIN, first=BETA, neutral=True),
     Change("group size of INT4", "config", configured(quantize__methods={"rtn-int4": {"bits": 4, "group_size": 64}})),
     Change("a prompt of the demo", "config", configured(serve__prompts=["What is a kluge?"])),
-    Change("1 as 1.0", "config", configured(align__lora={"r": 8, "alpha": 16.0})),
+    Change("1 as 1.0", "config", configured(align__lora={"r": 8, "alpha": 16.0}), neutral=True),
     Change("keys in another order", "config", reversed_config, neutral=True, data=True),
     Change("the config in two files", "config", split_config, neutral=True, data=True),
     Change("one more source", "data", configured(corpus=["jargon", "mpmath", "notes", "more"]), data=True),

@@ -2,9 +2,10 @@
 
     python benchmarks/rebuilds_replay.py --outputs PATH ... --inputs PATH ... -- COMMAND
 
-What is measured of the peers is what they decide to run, so a script need not run twice on the same code (REPLAY_STATE,
-the digest of all of it), with the same arguments, on inputs of the same bytes: its outputs are copied from REPLAY_KEPT.
-Without that variable it always runs. Of this project's own builds nothing is kept and none is served from here.
+What is measured of the peers is what they decide to run, so a script need not run twice on the same code, with the same
+arguments, on inputs of the same bytes: its outputs are copied from REPLAY_KEPT. The code is known by REPLAY_STATE, the
+digest of all there is; for scripts of the first stages by that of all that these can import. Without REPLAY_KEPT a
+script always runs. Of this project's own builds nothing is kept and none is served from here.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 
 NOT_OF_THE_JOB = ("manifest.json", "model.sig", ".snakemake_timestamp")  # what the systems add to a directory
+DATA = ("scripts/collect/", "scripts/process/", "scripts/tokenize/")
 
 
 def main() -> int:
@@ -27,7 +29,12 @@ def main() -> int:
     options = parser.parse_args(own)
     if "REPLAY_KEPT" not in os.environ:
         return subprocess.call(command, stdout=subprocess.DEVNULL)
-    asked = [os.environ["REPLAY_STATE"], command, [digest_of(path) for path in options.inputs]]
+    data = any(word.startswith(DATA) for word in command)
+    asked = [
+        os.environ["REPLAY_STATE_OF_DATA" if data else "REPLAY_STATE"],
+        command,
+        [digest_of(path) for path in options.inputs],
+    ]
     kept = Path(os.environ["REPLAY_KEPT"], hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32])
     if not kept.exists():
         status = subprocess.call(command, stdout=subprocess.DEVNULL)
