@@ -26,7 +26,8 @@ from pathlib import Path
 
 from benchmarks.rebuilds_changes import CHANGES, Change
 from benchmarks.rebuilds_replay import digest_of
-from benchmarks.rebuilds_systems import MANIFEST, Build, Dvc, PlainSnakemake, Stemma, Workspace, shown, wait_for
+from benchmarks.rebuilds_systems import Build, Dvc, PlainSnakemake, Stemma, shown, wait_for
+from benchmarks.rebuilds_workspace import MANIFEST, Workspace
 
 State = dict[str, str | None]
 
