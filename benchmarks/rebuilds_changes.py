@@ -59,7 +59,7 @@ TEXT_BACK = replaced("texts/engine.txt", "teh", "the")
 LEARNING_RATE = configured(pretrain__learning_rate=0.002)
 ANOTHER = replaced("texts/collect.txt", "the", "teh")
 ANOTHER_BACK = replaced("texts/collect.txt", "teh", "the")
-THRESHOLD = configured(process__thresholds__n_words={"min": 120})
+THRESHOLD = configured(process__overrides__encyclopedic__n_words={"min": 12})
 
 CHANGES = (
     Change(
