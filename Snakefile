@@ -49,14 +49,14 @@ def trained():
     return config["pretrain"]
 
 
-def aligned(key):
+def aligned():
     feasible.check_alignment(ARCHITECTURE, config["align"])
-    return config["align"][key]
+    return config["align"]
 
 
-def served(key):
+def served():
     feasible.check_serving(ARCHITECTURE, config["serve"])
-    return config["serve"][key]
+    return config["serve"]
 
 
 wildcard_constraints:

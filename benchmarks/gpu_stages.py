@@ -13,8 +13,8 @@ from benchmarks.gpu_bench import LLAMA, TINY, Bench, Row, measured, median
 from benchmarks.gpu_speed import fast_initialise
 from llm.align.batches import Example, Pair
 from llm.align.dpo import dpo
-from llm.align.loop import Schedule
-from llm.align.lora import LoraConfig
+from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
+from llm.align.settings.dpo import DpoSettings
 from llm.align.sft import sft
 from llm.deploy.quantize.model import quantize_model
 from llm.deploy.quantize.rtn import quantize_weight
@@ -38,30 +38,30 @@ def stages(bench: Bench) -> Iterator[Row]:
 
 def alignment(bench: Bench) -> Iterator[Row]:
     """An adapter on the tiny model in fp32 against the CPU's, then steps of a model of 124 M parameters in bf16."""
-    schedule = Schedule(3 if bench.small else 20, 8, 1e-3, 1)
+    schedule = Schedule(steps=3 if bench.small else 20, batch_size=8, learning_rate=1e-3, warmup_steps=1)
     for method in ("sft", "dpo"):
-        wanted = adapted(method, "cpu", TINY, schedule, False)
-        found = adapted(method, bench.device, TINY, schedule, False)
+        wanted = adapted(method, "cpu", TINY, schedule, "float32")
+        found = adapted(method, bench.device, TINY, schedule, "float32")
         off = max(abs(found[key] - wanted[key]) for key in ("first_loss", "last_loss"))
         yield Row(f"{method}: losses differ from the CPU's by at most", off, "nats", off <= LOSSES)
     if bench.small:
         return
     for method in ("sft", "dpo"):
         steps = replace(schedule, steps=40)
-        found = adapted(method, bench.device, MEDIUM, steps, True)
+        found = adapted(method, bench.device, MEDIUM, steps, "bfloat16")
         yield Row(f"{method}, 124 M, bf16, 8 rows", found["training_seconds"] / 40 * 1e3, "ms a step")
 
 
-def adapted(method: str, device: str, config: ModelConfig, schedule: Schedule, bf16: bool) -> dict:
+def adapted(method: str, device: str, config: ModelConfig, schedule: Schedule, dtype: str) -> dict:
     """What the method returns, trained on random conversations."""
     model = initialise(CausalLM(config), 0).to(device).eval()
-    options = {"base": "base", "lora": LORA, "schedule": schedule, "seed": 0, "bf16": bf16}
+    common = {"lora": LORA, "schedule": schedule, "seed": 0, "dtype": dtype}
     with tempfile.TemporaryDirectory() as name:
         if method == "sft":
             examples = [example(config, number) for number in range(64)]
-            return sft(model, examples, examples[:8], Path(name), **options)
+            return sft(model, examples, examples[:8], Path(name), base="base", settings=AdapterSettings(**common))
         pairs = [Pair(example(config, n), example(config, n + 1000), "random") for n in range(64)]
-        return dpo(model, pairs, pairs[:8], Path(name), beta=0.1, **options)
+        return dpo(model, pairs, pairs[:8], Path(name), base="base", settings=DpoSettings(beta=0.1, **common))
 
 
 def example(config: ModelConfig, number: int) -> Example:

@@ -112,7 +112,7 @@ CHANGES = (
     Change("the tokenizer's vocabulary", "config", configured(tokenizer__vocab_size=1000), data=True),
     Change("the learning rate of pretraining", "config", LEARNING_RATE),
     Change("ten more steps", "config", configured(pretrain__steps=30)),
-    Change("SFT's learning rate", "config", configured(align__sft__schedule__lr=0.004)),
+    Change("SFT's learning rate", "config", configured(align__sft__schedule__learning_rate=0.004)),
     Change("DPO's beta", "config", BETA),
     Change("beta there and back", "config", BETA_AGAIN, first=BETA, neutral=True),
     Change("group size of INT4", "config", configured(quantize__methods={"rtn-int4": {"bits": 4, "group_size": 64}})),

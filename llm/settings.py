@@ -15,7 +15,6 @@ segment begins at. This module is in every script's closure: it imports nothing,
 import ast
 import inspect
 import textwrap
-import types
 import typing
 from copy import deepcopy
 from dataclasses import MISSING, Field, field, fields, is_dataclass
@@ -33,11 +32,11 @@ LIMITS = {
 }
 
 
-def key(default: object = MISSING, *, shown: bool = True, **bounds: object) -> Any:
+def key(default: object = MISSING, *, shown: bool = True, optional: bool = False, **bounds: object) -> Any:
     """Make a field of a slice that is a key of the config. default: without one, config.yaml must have the key; None
-    for a type without None: the key may be left out. shown: the default config.yaml has it. bounds: keywords of JSON
-    Schema."""
-    metadata = {"shown": shown, "bounds": bounds}
+    for a type without None: the key may be left out. shown: the default config.yaml has it. optional: a config may leave
+    it out or null, and its value is worked out from others. bounds: keywords of JSON Schema."""
+    metadata = {"shown": shown, "optional": optional, "bounds": bounds}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: deepcopy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -60,13 +59,13 @@ def hints_of(kind: type) -> dict[str, object]:
 
 def without_none(hint: object) -> object:
     """Return int for `int | None`, and other types as they are."""
-    if isinstance(hint, types.UnionType):
-        return next(inner for inner in typing.get_args(hint) if inner is not types.NoneType)
+    if takes_none(hint):
+        return next(inner for inner in typing.get_args(hint) if inner is not type(None))
     return hint
 
 
 def takes_none(hint: object) -> bool:
-    return types.NoneType in typing.get_args(hint)
+    return type(None) in typing.get_args(hint)
 
 
 def slice_of(kind: type, *blocks: dict, **found: object) -> dict:

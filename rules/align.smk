@@ -1,15 +1,17 @@
+from llm.align.settings.adapter import AdapterSettings
+from llm.align.settings.dpo import DpoSettings
+from llm.align.settings.instructions import InstructionSettings
+from llm.align.settings.preferences import PreferenceSettings
+from llm.settings import slice_of
+
+
 rule instructions:
     input:
         clean="results/clean/manifest.json",
     output:
         instructions="results/align/instructions/manifest.json",
     params:
-        kinds=lambda w: aligned("instructions")["kinds"],
-        train_counts=config["align"]["instructions"]["train_counts"],
-        validation_counts=config["align"]["instructions"]["validation_counts"],
-        limits=config["align"]["instructions"]["limits"],
-        languages=config["align"]["instructions"]["languages"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(InstructionSettings, aligned()["instructions"], config),
     log:
         "results/logs/instructions.log",
     benchmark:
@@ -27,10 +29,7 @@ rule preferences:
     output:
         preferences="results/align/preferences/manifest.json",
     params:
-        train_counts=config["align"]["preferences"]["train_counts"],
-        validation_counts=config["align"]["preferences"]["validation_counts"],
-        max_answer=config["align"]["preferences"]["max_answer"],
-        seed=config["seed"],
+        settings=slice_of(PreferenceSettings, config["align"]["preferences"], config),
     log:
         "results/logs/preferences.log",
     benchmark:
@@ -49,11 +48,7 @@ rule sft:
     output:
         adapter="results/align/sft/manifest.json",
     params:
-        lora=config["align"]["lora"],
-        schedule=config["align"]["sft"]["schedule"],
-        max_tokens=lambda w: aligned("max_tokens"),
-        bf16=config["align"]["bf16"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(AdapterSettings, aligned()["sft"], config["align"], config),
     log:
         "results/logs/sft.log",
     benchmark:
@@ -72,11 +67,7 @@ rule reward:
     output:
         adapter="results/align/reward/manifest.json",
     params:
-        lora=config["align"]["lora"],
-        schedule=config["align"]["reward"]["schedule"],
-        max_tokens=lambda w: aligned("max_tokens"),
-        bf16=config["align"]["bf16"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(AdapterSettings, aligned()["reward"], config["align"], config),
     log:
         "results/logs/reward.log",
     benchmark:
@@ -95,12 +86,7 @@ rule dpo:
     output:
         adapter="results/align/dpo/manifest.json",
     params:
-        lora=config["align"]["lora"],
-        schedule=config["align"]["dpo"]["schedule"],
-        beta=config["align"]["dpo"]["beta"],
-        max_tokens=lambda w: aligned("max_tokens"),
-        bf16=config["align"]["bf16"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(DpoSettings, aligned()["dpo"], config["align"], config),
     log:
         "results/logs/dpo.log",
     benchmark:

@@ -1,4 +1,6 @@
 from llm.collect import config as source_entry
+from llm.collect.settings import Recipe
+from llm.settings import slice_of
 
 # Where the text of a source, or of a part of one, lies: its own path, else what `fetch` brings.
 ARCHIVES = {
@@ -33,20 +35,13 @@ rule collect:
     output:
         documents="results/raw/{source}/manifest.json",
     params:
-        source=lambda w: PARTS[w.source]["whole"],
-        part=lambda w: PARTS[w.source]["part"],
-        parts=lambda w: PARTS[w.source]["parts"],
-        origin=lambda w: source_entry.origin_of(PARTS[w.source]["whole"], PARTS[w.source]),
-        file=lambda w: source_entry.file_of(PARTS[w.source]["whole"], PARTS[w.source]),
-        format=lambda w: PARTS[w.source]["format"],
-        include=lambda w: PARTS[w.source].get("include", []),
-        exclude=lambda w: PARTS[w.source].get("exclude", []),
-        archives=lambda w: PARTS[w.source].get("archives", []),
-        column=lambda w: PARTS[w.source].get("column", "text"),
-        extractor=lambda w: PARTS[w.source].get("extractor", "fast"),
-        domain=lambda w: PARTS[w.source]["domain"],
-        license=lambda w: PARTS[w.source]["license"],
-        refused=lambda w: PARTS[w.source].get("refused_licenses", []),
+        settings=lambda w: slice_of(
+            Recipe,
+            PARTS[w.source],
+            source=PARTS[w.source]["whole"],
+            origin=source_entry.origin_of(PARTS[w.source]["whole"], PARTS[w.source]),
+            file=source_entry.file_of(PARTS[w.source]["whole"], PARTS[w.source]),
+        ),
     log:
         "results/logs/collect/{source}.log",
     benchmark:

@@ -1,3 +1,9 @@
+from llm.deploy.settings.generate import GenerateSettings
+from llm.deploy.settings.quantize import QuantizeSettings
+from llm.deploy.settings.serve_benchmark import ServeBenchmarkSettings
+from llm.settings import slice_of
+
+
 rule quantize:
     input:
         model="results/models/dpo/manifest.json",
@@ -5,9 +11,7 @@ rule quantize:
     output:
         quantized="results/quantized/{method}/manifest.json",
     params:
-        bits=lambda wildcards: config["quantize"]["methods"][wildcards.method]["bits"],
-        group_size=lambda wildcards: config["quantize"]["methods"][wildcards.method]["group_size"],
-        validation_tokens=config["quantize"]["validation_tokens"],
+        settings=lambda w: slice_of(QuantizeSettings, config["quantize"]["methods"][w.method], config["quantize"]),
     log:
         "results/logs/quantize/{method}.log",
     benchmark:
@@ -27,12 +31,7 @@ rule serve_benchmark:
     output:
         benchmark="results/serve/benchmark.json",
     params:
-        requests=config["serve"]["requests"],
-        prompt_tokens=lambda w: served("prompt_tokens"),
-        new_tokens=config["serve"]["new_tokens"],
-        batch_size=config["serve"]["batch_size"],
-        uncached_requests=config["serve"]["uncached_requests"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(ServeBenchmarkSettings, served(), config),
     log:
         "results/logs/serve_benchmark.log",
     benchmark:
@@ -50,12 +49,7 @@ rule generate:
     output:
         answers="results/serve/answers.json",
     params:
-        prompts=config["serve"]["prompts"],
-        max_new_tokens=lambda w: served("max_new_tokens"),
-        temperature=config["serve"]["temperature"],
-        top_k=config["serve"]["top_k"],
-        top_p=config["serve"]["top_p"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(GenerateSettings, served(), config),
     log:
         "results/logs/generate.log",
     benchmark:

@@ -1,3 +1,14 @@
+from llm.process.settings.candidates import CandidatesSettings
+from llm.process.settings.clean import CleanSettings
+from llm.process.settings.decontaminate import DecontaminateSettings
+from llm.process.settings.edges import EdgesSettings
+from llm.process.settings.minhash import MinhashSettings
+from llm.process.settings.mix import MixSettings
+from llm.settings import slice_of
+
+PROCESS = config["process"]
+
+
 rule annotate:
     input:
         documents="results/raw/{source}/manifest.json",
@@ -32,8 +43,8 @@ rule names:
 
 
 # Duplicates are found by as many jobs as there are ranges: keys of signatures, then pairs, then edges of similarity.
-RANGES = range(config["process"]["duplicates"]["ranges"])
-SUBSTRING = config["process"]["duplicates"]["substring"] or {}
+RANGES = range(PROCESS["duplicates"]["ranges"])
+SUBSTRING = PROCESS["duplicates"]["substring"]
 
 
 rule minhash:
@@ -43,11 +54,7 @@ rule minhash:
         facts="results/minhash/{source}/facts/manifest.json",
         entries=[f"results/minhash/{{source}}/{number}/manifest.json" for number in RANGES],
     params:
-        permutations=config["process"]["minhash"]["permutations"],
-        shingle_words=config["process"]["minhash"]["shingle_words"],
-        bands=config["process"]["duplicates"]["bands"],
-        rows=config["process"]["duplicates"]["rows"],
-        seed=config["seed"],
+        settings=slice_of(MinhashSettings, PROCESS["minhash"], PROCESS["duplicates"], config),
     log:
         "results/logs/minhash/{source}.log",
     benchmark:
@@ -65,7 +72,7 @@ rule candidates:
     output:
         pairs=[f"results/candidates/{{range}}/{number}/manifest.json" for number in RANGES],
     params:
-        max_bucket=config["process"]["duplicates"]["max_bucket"],
+        settings=slice_of(CandidatesSettings, PROCESS["duplicates"]),
     log:
         "results/logs/candidates/{range}.log",
     benchmark:
@@ -87,9 +94,7 @@ rule edges:
     output:
         edges="results/edges/{range}.parquet",
     params:
-        verify=config["process"]["duplicates"]["verify"],
-        threshold=config["process"]["duplicates"]["threshold"],
-        shingle_words=config["process"]["minhash"]["shingle_words"],
+        settings=slice_of(EdgesSettings, PROCESS["duplicates"], PROCESS["minhash"]),
     log:
         "results/logs/edges/{range}.log",
     benchmark:
@@ -130,7 +135,7 @@ rule substrings:
     output:
         substrings=[f"results/substrings/{source}/manifest.json" for source in SOURCES],
     params:
-        min_bytes=SUBSTRING.get("min_bytes"),
+        settings=SUBSTRING,
     log:
         "results/logs/substrings.log",
     benchmark:
@@ -149,9 +154,7 @@ rule decontaminate:
     output:
         contamination="results/contamination/{source}.parquet",
     params:
-        ngram=config["process"]["decontaminate"]["ngram"],
-        min_words=config["process"]["decontaminate"]["min_words"],
-        min_hits=config["process"]["decontaminate"]["min_hits"],
+        settings=slice_of(DecontaminateSettings, PROCESS["decontaminate"]),
     log:
         "results/logs/decontaminate/{source}.log",
     benchmark:
@@ -170,16 +173,12 @@ rule clean:
         duplicates="results/duplicates/{source}.parquet",
         scores="results/scores/{source}/manifest.json",
         contamination=["results/contamination/{source}.parquet"] if EVALUATIONS else [],
-        names=["results/names/{source}/manifest.json"] if "name" in config["process"]["pii"] else [],
+        names=["results/names/{source}/manifest.json"] if "name" in PROCESS["pii"] else [],
         substrings=["results/substrings/{source}/manifest.json"] if SUBSTRING else [],
     output:
         shards="results/clean/{source}/manifest.json",
     params:
-        thresholds=config["process"]["thresholds"],
-        overrides=lambda w: config["process"]["overrides"].get(PARTS[w.source]["domain"]) or {},
-        pii=config["process"]["pii"],
-        validation_fraction=config["process"]["validation_fraction"],
-        seed=config["seed"],
+        settings=lambda w: slice_of(CleanSettings, PROCESS, config, overrides=PROCESS["overrides"].get(PARTS[w.source]["domain"]) or {}),
     log:
         "results/logs/clean/{source}.log",
     benchmark:
@@ -231,11 +230,7 @@ rule mix:
         plan="results/mix/plan.parquet",
         report="results/mix/report.json",
     params:
-        weights=config["process"]["mix"]["weights"],
-        epochs=config["process"]["mix"]["epochs"],
-        quality=config["process"]["mix"]["quality"],
-        bytes=config["process"]["mix"]["bytes"],
-        seed=config["seed"],
+        settings=slice_of(MixSettings, PROCESS["mix"], config),
     log:
         "results/logs/mix.log",
     benchmark:

@@ -1,13 +1,16 @@
+from llm.process.settings.perplexity_model import PerplexitySettings
+from llm.process.settings.quality_model import QualitySettings
+from llm.process.settings.toxicity_model import ToxicitySettings
+from llm.settings import slice_of
+
+
 rule perplexity_model:
     input:
         curated=[f"results/raw/{name}/manifest.json" for name in REFERENCE["curated"]],
     output:
         model="results/reference/perplexity/manifest.json",
     params:
-        order=config["process"]["reference"]["order"],
-        vocabulary=config["process"]["reference"]["vocabulary"],
-        sample_bytes=config["process"]["reference"]["sample_bytes"],
-        prune=config["process"]["reference"]["prune"],
+        settings=slice_of(PerplexitySettings, config["process"]["reference"]),
     log:
         "results/logs/perplexity_model.log",
     benchmark:
@@ -26,8 +29,7 @@ rule quality_model:
     output:
         model="results/reference/quality/manifest.json",
     params:
-        sample_bytes=config["process"]["reference"]["sample_bytes"],
-        seed=config["seed"],
+        settings=slice_of(QualitySettings, config["process"]["reference"], config),
     log:
         "results/logs/quality_model.log",
     benchmark:
@@ -45,13 +47,7 @@ rule toxicity_model:
     output:
         model="results/reference/toxicity/manifest.json",
     params:
-        source=REFERENCE["labels"]["source"],
-        file=REFERENCE["labels"]["file"],
-        include=REFERENCE["labels"]["include"],
-        text=REFERENCE["labels"]["text"],
-        label=REFERENCE["labels"]["label"],
-        sample_bytes=config["process"]["reference"]["sample_bytes"],
-        seed=config["seed"],
+        settings=slice_of(ToxicitySettings, REFERENCE["labels"], config["process"]["reference"], config),
     log:
         "results/logs/toxicity_model.log",
     benchmark:

@@ -1,3 +1,7 @@
+from llm.settings import slice_of
+from llm.tokenize.settings import Sample, TokenizerSettings
+
+
 rule tokenizer:
     input:
         clean="results/clean/manifest.json",
@@ -9,10 +13,7 @@ rule tokenizer:
         tokenizer="results/tokenizer/tokenizer.json",
         tokenizer_config="results/tokenizer/tokenizer_config.json",
     params:
-        vocab_size=config["tokenizer"]["vocab_size"],
-        sample_bytes=config["tokenizer"]["sample_bytes"],
-        character_coverage=config["tokenizer"]["character_coverage"],
-        model_type=config["tokenizer"]["model_type"],
+        settings=slice_of(TokenizerSettings, config["tokenizer"]),
     log:
         "results/logs/tokenizer.log",
     benchmark:
@@ -32,7 +33,7 @@ rule fertility:
     output:
         fertility="results/tokenizer/fertility.json",
     params:
-        sample_bytes=config["tokenizer"]["sample_bytes"],
+        settings=slice_of(Sample, config["tokenizer"]),
     log:
         "results/logs/fertility.log",
     benchmark:

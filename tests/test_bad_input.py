@@ -207,7 +207,7 @@ def test_braces_and_quotes_anywhere_in_a_config_are_text(tmp_path):
         [sys.executable, "-m", "stemma", "show", "results/raw/mine"],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    params = json.loads(record)["predicate"]["buildDefinition"]["externalParameters"]["params"]
+    params = json.loads(record)["predicate"]["buildDefinition"]["externalParameters"]["params"]["settings"]
     assert (params["license"], params["domain"], params["exclude"]) == (name, name, ["{x}"])
 
 

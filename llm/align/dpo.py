@@ -15,10 +15,11 @@ from torch import Tensor
 
 from llm.align.batches import Example, Pair, collate, evaluation_order, training_order
 from llm.align.likelihood import response_lengths, response_log_probs, response_logits, sum_rows
-from llm.align.loop import Schedule, autocast, mean, mean_by, train
-from llm.align.lora import LoraConfig, adapter_off, add_lora, save_adapter
+from llm.align.loop import autocast, mean, mean_by, train
+from llm.align.lora import adapter_off, add_lora, save_adapter
 from llm.align.records import length_rule
-from llm.errors import InputError
+from llm.align.settings.adapter import Schedule
+from llm.align.settings.dpo import DpoSettings
 from llm.model.transformer import CausalLM
 
 EVALUATION_BATCH = 16
@@ -31,28 +32,22 @@ def dpo(
     adapter: Path,
     *,
     base: str,
-    lora: LoraConfig,
-    schedule: Schedule,
-    beta: float,
-    seed: int,
-    bf16: bool,
+    settings: DpoSettings,
 ) -> dict:
     """Train on `training`, write the adapter to `adapter`, return what `evaluate` finds on `validation`."""
-    if beta <= 0:
-        raise InputError(f"align.dpo.beta must be above 0, not {beta}")
-    parameters = add_lora(model, lora, seed)
-    losses = steps(model, training, schedule, beta, seed)
-    metrics = train(parameters, losses, schedule, adapter / "history.jsonl", "dpo", bf16)
-    save_adapter(model, lora, adapter, base=base)
+    parameters = add_lora(model, settings.lora, settings.seed)
+    losses = steps(model, training, settings.schedule, settings.beta, settings.seed)
+    metrics = train(parameters, losses, settings.schedule, adapter / "history.jsonl", "dpo", settings.dtype)
+    save_adapter(model, settings.lora, adapter, base=base)
     metrics["trainable_parameters"] = sum(parameter.numel() for parameter in parameters)
-    return metrics | evaluate(model, validation, beta, bf16)
+    return metrics | evaluate(model, validation, settings.beta, settings.dtype)
 
 
 def steps(
     model: CausalLM, pairs: list[Pair], schedule: Schedule, beta: float, seed: int
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
     """Yield the loss function of each step, as `train` expects it."""
-    for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
+    for chosen in training_order(pair_lengths(pairs), schedule.batch_size, seed, schedule.steps):
         yield partial(loss_and_rewards, model, [pairs[i] for i in chosen], beta)
 
 
@@ -87,7 +82,7 @@ def pair_lengths(pairs: list[Pair]) -> list[int]:
 
 
 @torch.no_grad()
-def evaluate(model: CausalLM, pairs: list[Pair], beta: float, bf16: bool) -> dict:
+def evaluate(model: CausalLM, pairs: list[Pair], beta: float, dtype: str) -> dict:
     """Measure held-out loss, accuracy (all, by kind), mean rewards and margin, the length rule, and the distance moved.
 
     `kl_per_token`: exact KL(pi || ref) of the next-token distribution, averaged over the positions of the held-out
@@ -97,7 +92,7 @@ def evaluate(model: CausalLM, pairs: list[Pair], beta: float, bf16: bool) -> dic
     divergence, tokens = 0.0, 0
     for selected in evaluation_order(pair_lengths(pairs), EVALUATION_BATCH):
         some = [pairs[i] for i in selected]
-        with autocast(model.device, bf16):
+        with autocast(model.device, dtype):
             chosen_B, rejected_B, added, positions = rewards_and_divergence(model, some, beta)
         losses += (-F.logsigmoid(chosen_B - rejected_B)).tolist()
         chosen_rewards += chosen_B.tolist()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
+from llm.align.settings.instructions import InstructionSettings, Limits
 from llm.errors import InputError
 
 QUESTIONS = {
@@ -60,15 +61,6 @@ SENTENCE_END = re.compile(r"(?<![\s.(][A-Za-z])[.!?][\"')\]”’]*(?=\s|$)")  #
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits in characters: an answer shorter than `min_answer` or a prompt longer than `max_prompt` gives no pair."""
-
-    min_answer: int
-    max_answer: int
-    max_prompt: int
-
-
-@dataclass(frozen=True)
 class Document:
     id: str
     text: str
@@ -76,20 +68,12 @@ class Document:
     source: str
 
 
-def instruction_pairs(
-    clean: Path,
-    split: str,
-    kinds: dict[str, list[str]],
-    counts: dict[str, int],
-    limits: Limits,
-    languages: list[str],
-    seed: int,
-) -> list[dict]:
+def instruction_pairs(clean: Path, split: str, counts: dict[str, int], settings: InstructionSettings) -> list[dict]:
     """Return pairs of one split, at most counts[kind] of each kind, spread over the documents by a hash of (seed, id).
 
-    kinds: for each kind the sources or domains it is derived from, or ["*"]: all. Raises InputError on an unknown kind.
-    Returns rows {"id", "source", "kind", "messages"} in the order kind, hash.
+    Raises InputError on an unknown kind. Returns rows {"id", "source", "kind", "messages"} in the order kind, hash.
     """
+    kinds = settings.kinds
     unknown = sorted(set(kinds) - set(DERIVE))
     if unknown:
         raise InputError(f"align.instructions.kinds: unknown kind {unknown[0]!r}; known are {', '.join(DERIVE)}")
@@ -99,8 +83,10 @@ def instruction_pairs(
     rows = []
     for kind in sorted(kinds):
         taken = []
-        for document in documents(clean, split, kind, kinds[kind], OVERSAMPLE * counts[kind], languages, seed):
-            taken += DERIVE[kind](document, limits)
+        for document in documents(
+            clean, split, kind, kinds[kind], OVERSAMPLE * counts[kind], settings.languages, settings.seed
+        ):
+            taken += DERIVE[kind](document, settings.limits)
             if len(taken) >= counts[kind]:
                 break
         rows += taken[: counts[kind]]

@@ -8,12 +8,12 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from llm.align.settings.adapter import Schedule
 from llm.errors import InputError
 from llm.progress import progress
 
@@ -22,35 +22,16 @@ BETAS = (0.9, 0.999)
 PROGRESS_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """`steps` of `batch` examples; the learning rate rises to `lr` over `warmup` steps and falls linearly to zero."""
-
-    steps: int
-    batch: int
-    lr: float
-    warmup: int
-    weight_decay: float = 0.0
-
-    def validate(self) -> "Schedule":
-        """Return itself. Raises InputError, which names the impossible value."""
-        if self.steps < 1 or self.batch < 1 or self.lr <= 0 or self.weight_decay < 0:
-            raise InputError(f"align: steps and batch must be at least 1, lr above 0, weight_decay at least 0: {self}")
-        if not 0 <= self.warmup < self.steps:
-            raise InputError(f"align: warmup must be at least 0 and less than steps: {self}")
-        return self
-
-
 def learning_rate(schedule: Schedule, step: int) -> float:
     """Return the rate of step 0, 1, ...; it is never zero, not even at the first or last step."""
-    rising = (step + 1) / (schedule.warmup + 1)
-    falling = (schedule.steps - step) / (schedule.steps - schedule.warmup)
-    return schedule.lr * min(1.0, rising, falling)
+    rising = (step + 1) / (schedule.warmup_steps + 1)
+    falling = (schedule.steps - step) / (schedule.steps - schedule.warmup_steps)
+    return schedule.learning_rate * min(1.0, rising, falling)
 
 
-def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
-    """Return a context in which matrix products on this device are bf16, or one without effect."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
+def autocast(device: torch.device, dtype: str) -> AbstractContextManager:
+    """Return a context in which matrix products on this device are bfloat16; for float32 one without effect."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()
 
 
 def train(
@@ -59,7 +40,7 @@ def train(
     schedule: Schedule,
     history: Path,
     label: str,
-    bf16: bool,
+    dtype: str,
 ) -> dict:
     """Take schedule.steps AdamW steps and write one JSON line each to `history`: step, loss, lr, grad_norm, extras.
 
@@ -67,16 +48,18 @@ def train(
     a loss is not finite. Returns {"steps", "first_loss", "last_loss", "training_seconds"}; the two losses are means
     over the first and the last tenth.
     """
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.lr, betas=BETAS, weight_decay=schedule.weight_decay)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=schedule.learning_rate, betas=BETAS, weight_decay=schedule.weight_decay
+    )
     start = shown = time.monotonic()
     rows = []
     for step, compute in enumerate(losses):
         optimizer.param_groups[0]["lr"] = learning_rate(schedule, step)
-        with autocast(parameters[0].device, bf16):
+        with autocast(parameters[0].device, dtype):
             loss, extras = compute()
         value = loss.item()
         if value != value or abs(value) == float("inf"):
-            raise InputError(f"{label}: the loss is {value} at step {step}; lower align's lr for this method")
+            raise InputError(f"{label}: the loss is {value} at step {step}; lower align.{label}.schedule.learning_rate")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(parameters, CLIP).item()

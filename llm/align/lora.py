@@ -8,7 +8,6 @@ model's own file need not know of adapters. An adapter with dropout, rank patter
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from llm.align.settings.adapter import LoraConfig
 from llm.errors import InputError
 from llm.io.json import write_json
 
@@ -34,15 +34,6 @@ UNSUPPORTED = (
     "target_parameters",
     "exclude_modules",
 )
-
-
-@dataclass(frozen=True)
-class LoraConfig:
-    """r: rank; alpha: the update is scaled by alpha / r; target_modules: last names of the layers, e.g. "q_proj"."""
-
-    r: int
-    alpha: float
-    target_modules: tuple[str, ...]
 
 
 class LoraLinear(nn.Module):

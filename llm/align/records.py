@@ -1,17 +1,12 @@
-"""Shared by data and training scripts: JSON Lines in and out, config slices as dataclasses, and the length rule.
+"""Shared by data and training scripts: JSON Lines in and out, and the length rule.
 
 It imports no torch, so that scripts which only derive data stay free of it.
 """
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import TypeVar
 
-from llm.checks import only_known
 from llm.errors import InputError
-
-T = TypeVar("T")
 
 
 def read_jsonl(path: Path) -> list[dict]:
@@ -32,17 +27,6 @@ def write_jsonl(path: Path, rows: list[dict]) -> None:
     """Write one object a line, keys sorted."""
     text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
     path.write_text(text, encoding="utf-8")
-
-
-def from_dict(kind: type[T], values: dict, where: str) -> T:
-    """Make the dataclass `kind` of a config slice. Raises InputError, naming `where` and the missing or unknown key."""
-    assert dataclasses.is_dataclass(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    only_known(sorted(values), fields, where)
-    missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
-    if missing:
-        raise InputError(f"{where}.{missing[0]} is missing")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def length_rule(lengths: list[tuple[int, int]]) -> dict:

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm.align.batches import Batch, Pair, collate, evaluation_order, training_order
-from llm.align.loop import Schedule, autocast, mean, mean_by, train
-from llm.align.lora import LoraConfig, add_lora, load_adapter, save_adapter
+from llm.align.loop import autocast, mean, mean_by, train
+from llm.align.lora import add_lora, load_adapter, save_adapter
 from llm.align.records import length_rule
+from llm.align.settings.adapter import AdapterSettings, Schedule
 from llm.errors import InputError
 from llm.model.transformer import CausalLM
 
@@ -57,27 +58,28 @@ def reward(
     adapter: Path,
     *,
     base: str,
-    lora: LoraConfig,
-    schedule: Schedule,
-    seed: int,
-    bf16: bool,
+    settings: AdapterSettings,
 ) -> dict:
     """Train on `training`, write the adapter to `adapter`, return the accuracy on `validation` (held-out prompts)."""
-    parameters = add_lora(model, lora, seed)
+    parameters = add_lora(model, settings.lora, settings.seed)
     judge = RewardModel(model)
     parameters += judge.score.parameters()
-    losses = steps(judge, training, schedule, seed)
-    metrics = train(parameters, losses, schedule, adapter / "history.jsonl", "reward", bf16)
+    losses = steps(judge, training, settings.schedule, settings.seed)
+    metrics = train(parameters, losses, settings.schedule, adapter / "history.jsonl", "reward", settings.dtype)
     extra = {"score.weight": judge.score.weight}
-    save_adapter(model, lora, adapter, base=base, task_type="SEQ_CLS", extra=extra)
-    return metrics | {"trainable_parameters": sum(p.numel() for p in parameters)} | evaluate(judge, validation, bf16)
+    save_adapter(model, settings.lora, adapter, base=base, task_type="SEQ_CLS", extra=extra)
+    return (
+        metrics
+        | {"trainable_parameters": sum(p.numel() for p in parameters)}
+        | evaluate(judge, validation, settings.dtype)
+    )
 
 
 def steps(
     judge: RewardModel, pairs: list[Pair], schedule: Schedule, seed: int
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
     """Yield the loss function of each step, as `train` expects it."""
-    for chosen in training_order(pair_lengths(pairs), schedule.batch, seed, schedule.steps):
+    for chosen in training_order(pair_lengths(pairs), schedule.batch_size, seed, schedule.steps):
         yield partial(loss_and_accuracy, judge, [pairs[i] for i in chosen])
 
 
@@ -105,12 +107,12 @@ def pair_lengths(pairs: list[Pair]) -> list[int]:
 
 
 @torch.no_grad()
-def evaluate(judge: RewardModel, pairs: list[Pair], bf16: bool) -> dict:
+def evaluate(judge: RewardModel, pairs: list[Pair], dtype: str) -> dict:
     """Measure held-out accuracy, in all and by kind, the loss, and what a rule that sees only token counts would
     reach."""
     kinds, hits, losses = [], [], []
     for chosen in evaluation_order(pair_lengths(pairs), EVALUATION_BATCH):
-        with autocast(judge.model.device, bf16):
+        with autocast(judge.model.device, dtype):
             chosen_B, rejected_B = pair_rewards(judge, [pairs[i] for i in chosen])
         hits += (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).tolist()  # a tie is half a hit
         losses += (-F.logsigmoid(chosen_B - rejected_B)).tolist()

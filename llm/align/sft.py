@@ -13,8 +13,9 @@ from torch import Tensor
 
 from llm.align.batches import Example, collate, evaluation_order, training_order
 from llm.align.likelihood import response_lengths, response_log_probs, response_logits
-from llm.align.loop import Schedule, autocast, mean_by, train
-from llm.align.lora import LoraConfig, add_lora, save_adapter
+from llm.align.loop import autocast, mean_by, train
+from llm.align.lora import add_lora, save_adapter
+from llm.align.settings.adapter import AdapterSettings, Schedule
 from llm.model.transformer import CausalLM
 from llm.progress import progress
 
@@ -28,19 +29,16 @@ def sft(
     adapter: Path,
     *,
     base: str,
-    lora: LoraConfig,
-    schedule: Schedule,
-    seed: int,
-    bf16: bool,
+    settings: AdapterSettings,
 ) -> dict:
     """Train an adapter on `training`, write it to `adapter`, return the losses on `validation` before and after."""
-    parameters = add_lora(model, lora, seed)
-    before, _ = evaluate(model, validation, bf16)
+    parameters = add_lora(model, settings.lora, settings.seed)
+    before, _ = evaluate(model, validation, settings.dtype)
     progress(f"sft: validation loss {before:.3f} before training")
-    losses = steps(model, training, schedule, seed)
-    metrics = train(parameters, losses, schedule, adapter / "history.jsonl", "sft", bf16)
-    after, by_kind = evaluate(model, validation, bf16)
-    save_adapter(model, lora, adapter, base=base)
+    losses = steps(model, training, settings.schedule, settings.seed)
+    metrics = train(parameters, losses, settings.schedule, adapter / "history.jsonl", "sft", settings.dtype)
+    after, by_kind = evaluate(model, validation, settings.dtype)
+    save_adapter(model, settings.lora, adapter, base=base)
     return metrics | {
         "trainable_parameters": sum(parameter.numel() for parameter in parameters),
         "validation_loss_before": before,
@@ -54,7 +52,7 @@ def steps(
 ) -> Iterator[Callable[[], tuple[Tensor, dict]]]:
     """Yield the loss function of each step, as `train` expects it."""
     lengths = [len(example.ids) for example in examples]
-    for chosen in training_order(lengths, schedule.batch, seed, schedule.steps):
+    for chosen in training_order(lengths, schedule.batch_size, seed, schedule.steps):
         yield partial(loss_and_extras, model, [examples[i] for i in chosen])
 
 
@@ -69,12 +67,12 @@ def response_loss(model: CausalLM, examples: list[Example]) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: CausalLM, examples: list[Example], bf16: bool) -> tuple[float, dict[str, float]]:
+def evaluate(model: CausalLM, examples: list[Example], dtype: str) -> tuple[float, dict[str, float]]:
     """Return the mean -log p per response token over all `examples`, and by kind (mean over examples), in nats."""
     total, tokens, kinds, per_token = 0.0, 0, [], []
     for chosen in evaluation_order([len(example.ids) for example in examples], EVALUATION_BATCH):
         batch = collate([examples[i] for i in chosen], model.config.pad_id, model.device)
-        with autocast(model.device, bf16):
+        with autocast(model.device, dtype):
             log_prob_B = response_log_probs(model, batch).double()
         length_B = response_lengths(batch)
         total -= log_prob_B.sum().item()

@@ -33,6 +33,7 @@ from llm.collect.formats import (
     warc,
 )
 from llm.collect.globs import chooser
+from llm.collect.settings import Recipe
 from llm.errors import InputError
 from llm.progress import progress
 
@@ -65,29 +66,6 @@ FORMATS = {
 }
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What to make of an archive: `part`, from 0, of `parts`. `origin` begins every document's url; `file` is the
-    member's name if the archive is one plain file; `archives`, `include` and `exclude` are globs over member names
-    ([] takes what the format usually is; those of members of an inner archive begin with its name and "/");
-    `refused` are globs over licences."""
-
-    source: str
-    part: int
-    parts: int
-    origin: str
-    file: str
-    format: str
-    include: list[str]
-    exclude: list[str]
-    archives: list[str]
-    column: str
-    extractor: str
-    domain: str
-    license: str
-    refused: list[str]
-
-
 def collect(archive: Path, documents: Path, recipe: Recipe, limits: Limits = LIMITS) -> dict:
     """Write the archive's documents into the directory `documents`. Returns {"documents", "bytes", "shards", "members",
     "skipped", "decoded", "languages", "licenses"}, the last four {what: how many}. InputError if nothing comes out."""
@@ -95,8 +73,8 @@ def collect(archive: Path, documents: Path, recipe: Recipe, limits: Limits = LIM
     if recipe.format not in FORMATS:
         raise InputError(f"{label}: format '{recipe.format}' is unknown; use one of {', '.join(FORMATS)}")
     writer = Writer(
-        documents, recipe.source, recipe.domain, recipe.license, recipe.origin, Report(), tuple(recipe.refused),
-        recipe.part, recipe.parts,
+        documents, recipe.source, recipe.domain, recipe.license, recipe.origin, Report(),
+        tuple(recipe.refused_licenses), recipe.part, recipe.parts,
     )  # fmt: skip
     collector = Collector(recipe, FORMATS[recipe.format], writer, limits)
     with open_archive(archive, label=label, name=recipe.file, wanted=collector.wanted, limits=limits) as opened:

@@ -3,12 +3,11 @@
 The rules check a run's config with it, and fill in the defaults; an editor completes and checks with the same.
 """
 
-import types
 import typing
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from inspect import getdoc
 
-from llm.settings import TYPES, default_of, hints_of, is_key, sentences, takes_none
+from llm.settings import TYPES, default_of, hints_of, is_key, sentences, takes_none, without_none
 
 RULES = "RULES"  # of a class: keywords for the object as a whole
 
@@ -22,11 +21,14 @@ def schema_of(kind: type, explained: bool = False, whole: bool = True, defaults:
     for each in filter(is_key, fields(kind)):
         hint = hints[each.name]
         default = default_of(each) if defaults is None else getattr(defaults, each.name)
-        rule = schema_for(hint, explained, whole, default) | each.metadata["bounds"]
-        if default is MISSING:
+        optional = each.metadata["optional"]
+        rule = schema_for(hint | None if optional else hint, explained, whole, default) | each.metadata["bounds"]
+        if optional:
+            pass
+        elif default is MISSING:
             required.append(each.name)
         elif default is not None or takes_none(hint):
-            rule["default"] = {} if is_dataclass(default) else default
+            rule["default"] = {} if is_dataclass(default) else plain(default)
         if said.get(each.name):
             rule["description"] = said[each.name]
         properties[each.name] = rule
@@ -38,21 +40,20 @@ def schema_of(kind: type, explained: bool = False, whole: bool = True, defaults:
 
 def schema_for(hint: object, explained: bool, whole: bool, default: object = None) -> dict:
     """The schema of a type."""
-    if isinstance(hint, types.UnionType):
-        inner = [one for one in typing.get_args(hint) if one is not types.NoneType]
-        found = schema_for(inner[0], explained, whole, default)
+    if takes_none(hint):
+        found = schema_for(without_none(hint), explained, whole, default)
         if "enum" in found:
             return found | {"enum": [*found["enum"], None]}
         return found | {"type": [found["type"], "null"]}
-    plain, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
-    if is_dataclass(plain):
-        return schema_of(plain, explained, whole, default if is_dataclass(default) else None)
-    if plain is typing.Literal:
+    kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if is_dataclass(kind):
+        return schema_of(kind, explained, whole, default if is_dataclass(default) else None)
+    if kind is typing.Literal:
         return {"enum": list(inner)}
-    found = {"type": TYPES[plain]}
-    if plain in (list, tuple) and inner:
+    found = {"type": TYPES[kind]}
+    if kind in (list, tuple) and inner:
         found["items"] = schema_for(inner[0], explained, whole)
-    if plain is dict and inner:
+    if kind is dict and inner:
         found["additionalProperties"] = schema_for(inner[1], explained, whole)
         if typing.get_origin(inner[0]) is typing.Literal:
             found["propertyNames"] = {"enum": list(typing.get_args(inner[0]))}

@@ -7,71 +7,78 @@ Hugging Face family computes the same, and so what config.json looks like.
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from typing import Literal, get_args, get_origin
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.io.json import pretty
 from llm.model import families, hf_config, rope_scaling
+from llm.settings import hints_of, key
 
 SIZES = ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length")
 SPECIAL_IDS = ("bos_id", "eos_id", "pad_id")
-CHOICES = {
-    "position": ("rope", "alibi", "sinusoidal", "learned"),
-    "norm": ("rmsnorm", "layernorm"),
-    "norm_order": ("pre", "post"),
-    "activation": ("swiglu", "gelu", "gelu_tanh", "relu"),
-    "init": ("zero_residual", "normal", "scaled"),
-}
 SWITCHES = ("bias", "tie_embeddings", "qk_norm", "embedding_norm")
 POSITIVE = ("rope_theta", "norm_eps", "init_std")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes in elements, `context_length` in tokens. Field names are the keys of the config's `model:` block.
-
-    position: "rope" rotates queries and keys (Su et al. 2021), `rope_scaling` stretches it (keys of Hugging Face);
-        "alibi" biases scores by distance (Press et al. 2021); "sinusoidal" and "learned" add to the embeddings.
-    norm_order: "pre" x + f(norm(x)); "post" norm(x + f(x)), the original Transformer's, with no norm at the end.
-    activation: "swiglu" is gated, with three matrices; "gelu" (exact), "gelu_tanh" (GPT-2's) and "relu" have two.
-    bias: of linear layers (the output layer has none) and of LayerNorms, as GPT-2 and BLOOM have.
-    qk_norm: RMSNorm over each head's queries and keys (Qwen3). embedding_norm: a norm after the embedding (BLOOM).
-    z_loss: coefficient of mean(logsumexp(logits)^2) in the training loss (PaLM).
-    init: how weights start; see initialise in llm/model/transformer.py.
-    """
+    """Stage 4. The architecture: docs/pretrain.md. Sizes are in elements."""
 
     vocab_size: int
-    d_model: int
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_head: int
-    d_ff: int
-    context_length: int
-    position: str = "rope"
-    rope_theta: float = 10000.0
-    rope_scaling: dict | None = None
-    norm: str = "rmsnorm"
-    norm_order: str = "pre"
-    norm_eps: float = 1e-5
-    activation: str = "swiglu"
-    bias: bool = False
-    tie_embeddings: bool = True
-    qk_norm: bool = False
-    embedding_norm: bool = False
-    z_loss: float = 0.0
-    init: str = "zero_residual"
-    init_std: float = 0.02
+    d_model: int = key()
+    """Width."""
+    n_layers: int = key()
+    """Blocks."""
+    n_heads: int = key()
+    """Query heads."""
+    n_kv_heads: int = key(optional=True)
+    """Key and value heads, n_heads unless said; fewer: grouped-query attention, 1: multi-query attention."""
+    d_head: int = key(optional=True, shown=False)
+    """Width of a head; d_model / n_heads unless said."""
+    d_ff: int = key(optional=True)
+    """Inner width of the feed-forward; 4 d_model unless said, for swiglu 8/3 d_model."""
+    context_length: int = key()
+    """Tokens."""
+    position: Literal["rope", "alibi", "sinusoidal", "learned"] = key("rope", shown=False)
+    """rope rotates queries and keys (Su et al. 2021), alibi biases scores by distance (Press et al. 2021), the others
+    add to the embeddings."""
+    rope_theta: float = key(10000.0, optional=True, shown=False, exclusiveMinimum=0)
+    """rope: the base of its wavelengths; 10000 unless said."""
+    rope_scaling: dict | None = key(None, optional=True, shown=False)
+    """rope, stretched to a longer context as in Hugging Face: rope_type (linear, dynamic, yarn, llama3), factor, ..."""
+    norm: Literal["rmsnorm", "layernorm"] = key("rmsnorm", shown=False)
+    """RMSNorm or LayerNorm."""
+    norm_order: Literal["pre", "post"] = key("pre", shown=False)
+    """pre: x + f(norm(x)); post: norm(x + f(x)), the original Transformer's, with no norm at the end."""
+    norm_eps: float = key(1e-5, shown=False, exclusiveMinimum=0)
+    """Added to the mean square, or to the variance."""
+    activation: Literal["swiglu", "gelu", "gelu_tanh", "relu"] = key("swiglu", shown=False)
+    """swiglu is gated and has three matrices; gelu (exact), gelu_tanh (GPT-2's) and relu have two."""
+    bias: bool = key(False, shown=False)
+    """Of linear layers (the output layer has none) and of LayerNorms, as GPT-2 and BLOOM have."""
+    tie_embeddings: bool = key(True, shown=False)
+    """The output layer is the embedding."""
+    qk_norm: bool = key(False, shown=False)
+    """RMSNorm over each head's queries and keys (Qwen3)."""
+    embedding_norm: bool = key(False, shown=False)
+    """A norm after the embedding (BLOOM)."""
+    z_loss: float = key(0.0, shown=False, minimum=0)
+    """Coefficient of mean(logsumexp(logits)^2) in the training loss (PaLM)."""
+    init: Literal["zero_residual", "normal", "scaled"] = key("zero_residual", shown=False)
+    """Of what writes to the residual stream; scaled: 1/sqrt(2 n_layers)."""
+    init_std: float = key(0.02, shown=False, exclusiveMinimum=0)
+    """Standard deviation of the other weights at the start."""
     bos_id: int = 1
     eos_id: int = 2
     pad_id: int = 3
 
     def __post_init__(self) -> None:
         """Give equal values one form (10000 and 10000.0), so that equal configs have equal bytes and digests."""
-        for key in (*POSITIVE, "z_loss"):
-            value = getattr(self, key)
+        for name in (*POSITIVE, "z_loss"):
+            value = getattr(self, name)
             if isinstance(value, int) and not isinstance(value, bool):
-                object.__setattr__(self, key, float(value))
+                object.__setattr__(self, name, float(value))
         object.__setattr__(self, "rope_scaling", rope_scaling.canonical(self.rope_scaling))
 
     @classmethod
@@ -81,15 +88,15 @@ class ModelConfig:
         which keeps the number of parameters (Shazeer 2020)."""
         allowed = {field.name for field in dataclasses.fields(cls)} - {"vocab_size", *SPECIAL_IDS}
         only_known(section, sorted(allowed), "model")
-        values = {key: value for key, value in section.items() if value is not None}
-        for key in ("d_model", "n_layers", "n_heads", "context_length"):
-            if key not in values:
-                raise InputError(f"model.{key} is missing; add it to the config's model block")
-        for key in ("d_model", "n_heads"):
-            positive_whole(values[key], f"model.{key}")
-        for key in ("rope_theta", "rope_scaling"):
-            if key in values and values.get("position", "rope") != "rope":
-                raise InputError(f"model.{key}: has no meaning with position: {values['position']}; delete it")
+        values = {name: value for name, value in section.items() if value is not None}
+        for name in ("d_model", "n_layers", "n_heads", "context_length"):
+            if name not in values:
+                raise InputError(f"model.{name} is missing; add it to the config's model block")
+        for name in ("d_model", "n_heads"):
+            positive_whole(values[name], f"model.{name}")
+        for name in ("rope_theta", "rope_scaling"):
+            if name in values and values.get("position", "rope") != "rope":
+                raise InputError(f"model.{name}: has no meaning with position: {values['position']}; delete it")
         d_model, n_heads = values["d_model"], values["n_heads"]
         if "d_head" not in values and d_model % n_heads:
             raise InputError(
@@ -104,27 +111,29 @@ class ModelConfig:
 
     def validate(self) -> "ModelConfig":
         """Return itself. Raises InputError, one line that begins with the config key, for what cannot be built."""
-        for key in SIZES:
-            positive_whole(getattr(self, key), f"model.{key}")
-        for key, choices in CHOICES.items():
-            if getattr(self, key) not in choices:
-                raise InputError(f"model.{key}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
-        for key in SWITCHES:
-            if not isinstance(getattr(self, key), bool):
-                raise InputError(f"model.{key}: {getattr(self, key)!r} is not true or false")
-        for key in (*POSITIVE, "z_loss"):
-            value = getattr(self, key)
-            if not isinstance(value, float) or not 0 <= value < float("inf") or (value == 0 and key in POSITIVE):
-                raise InputError(f"model.{key}: {value!r} is not a {'positive ' * (key in POSITIVE)}number")
+        for name in SIZES:
+            positive_whole(getattr(self, name), f"model.{name}")
+        for name, hint in hints_of(ModelConfig).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in (choices := get_args(hint)):
+                raise InputError(f"model.{name}: {getattr(self, name)!r} is not one of {', '.join(choices)}")
+        for name in SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"model.{name}: {getattr(self, name)!r} is not true or false")
+        for name in (*POSITIVE, "z_loss"):
+            value = getattr(self, name)
+            if not isinstance(value, float) or not 0 <= value < float("inf") or (value == 0 and name in POSITIVE):
+                raise InputError(f"model.{name}: {value!r} is not a {'positive ' * (name in POSITIVE)}number")
         if self.n_heads % self.n_kv_heads:
             raise InputError(
                 f"model.n_heads: {self.n_heads} is not divisible by model.n_kv_heads: {self.n_kv_heads}; "
                 "every key-value head serves the same number of query heads"
             )
         self.check_positions()
-        for key in SPECIAL_IDS:
-            if not isinstance(getattr(self, key), int) or not 0 <= getattr(self, key) < self.vocab_size:
-                raise InputError(f"model.{key}: {getattr(self, key)!r} is outside the vocabulary of {self.vocab_size}")
+        for name in SPECIAL_IDS:
+            if not isinstance(getattr(self, name), int) or not 0 <= getattr(self, name) < self.vocab_size:
+                raise InputError(
+                    f"model.{name}: {getattr(self, name)!r} is outside the vocabulary of {self.vocab_size}"
+                )
         return self
 
     def check_positions(self) -> None:
@@ -158,10 +167,10 @@ class ModelConfig:
         """Read config.json back. Raises InputError for what this repository's transformer would compute differently."""
         fields = hf_config.read(config)
         known = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
-        for key in sorted(fields.keys() - known.keys()):
-            raise InputError(f"config.json: {hf_config.OWN}.{key}: unknown key; write the file again")
-        for key in sorted(key for key, needed in known.items() if needed and key not in fields):
-            raise InputError(f"config.json: {hf_config.OWN}.{key} is missing; write the file again")
+        for name in sorted(fields.keys() - known.keys()):
+            raise InputError(f"config.json: {hf_config.OWN}.{name}: unknown key; write the file again")
+        for name in sorted(name for name, needed in known.items() if needed and name not in fields):
+            raise InputError(f"config.json: {hf_config.OWN}.{name} is missing; write the file again")
         return cls(**fields).validate()
 
 

@@ -3,32 +3,18 @@
 from collections import Counter
 from pathlib import Path
 
-from llm.align.instructions import Limits, instruction_pairs
-from llm.align.records import from_dict, write_jsonl
+from llm.align.instructions import instruction_pairs
+from llm.align.records import write_jsonl
+from llm.align.settings.instructions import InstructionSettings
 from llm.command import command
 from llm.errors import InputError
 
 
-def main(
-    clean: Path,
-    instructions: Path,
-    *,
-    kinds: dict,
-    train_counts: dict,
-    validation_counts: dict,
-    limits: dict,
-    languages: list,
-    seed: int,
-) -> dict:
-    """clean: directory of clean shards, <source>/part-*.parquet. instructions: empty directory to fill.
-
-    kinds: {kind: [sources or domains]}; train_counts, validation_counts: {kind: pairs at most};
-    limits: {"min_answer", "max_answer", "max_prompt"} in characters; languages: of definitions and passages.
-    """
-    checked = from_dict(Limits, limits, "align.instructions.limits")
+def main(clean: Path, instructions: Path, *, settings: InstructionSettings) -> dict:
+    """clean: directory of clean shards, <source>/part-*.parquet. instructions: empty directory to fill."""
     metrics = {}
-    for split, counts in (("train", train_counts), ("validation", validation_counts)):
-        rows = instruction_pairs(clean, split, kinds, counts, checked, languages, seed)
+    for split, counts in (("train", settings.train_counts), ("validation", settings.validation_counts)):
+        rows = instruction_pairs(clean, split, counts, settings)
         if not rows:
             raise InputError(
                 f"no instruction pair in the {split} split: name sources or domains with titles or documented Python "

@@ -5,20 +5,17 @@ from pathlib import Path
 
 from llm.align.preferences import preference_pairs
 from llm.align.records import length_rule, read_jsonl, write_jsonl
+from llm.align.settings.preferences import PreferenceSettings
 from llm.command import command
 from llm.errors import InputError
 
 
-def main(
-    instructions: Path, preferences: Path, *, train_counts: dict, validation_counts: dict, max_answer: int, seed: int
-) -> dict:
-    """instructions: directory with train.jsonl and validation.jsonl. preferences: empty directory to fill alike.
-
-    train_counts, validation_counts: {kind: pairs at most}; max_answer: characters of a rejected answer at most.
-    """
+def main(instructions: Path, preferences: Path, *, settings: PreferenceSettings) -> dict:
+    """instructions: directory with train.jsonl and validation.jsonl. preferences: empty directory to fill alike."""
     metrics = {}
-    for split, counts in (("train", train_counts), ("validation", validation_counts)):
-        rows = preference_pairs(read_jsonl(instructions / f"{split}.jsonl"), counts, max_answer, seed)
+    for split, counts in (("train", settings.train_counts), ("validation", settings.validation_counts)):
+        given = read_jsonl(instructions / f"{split}.jsonl")
+        rows = preference_pairs(given, counts, settings.max_answer, settings.seed)
         if not rows:
             raise InputError(f"no preference pair in the {split} split: raise align.preferences' counts or max_answer")
         write_jsonl(preferences / f"{split}.jsonl", rows)

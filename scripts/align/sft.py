@@ -4,9 +4,7 @@ from pathlib import Path
 
 from llm.align.base import load_base
 from llm.align.conversations import read_examples
-from llm.align.loop import Schedule
-from llm.align.lora import LoraConfig
-from llm.align.records import from_dict
+from llm.align.settings.adapter import AdapterSettings
 from llm.align.sft import sft
 from llm.command import command
 from llm.runtime.determinism import set_determinism
@@ -14,37 +12,14 @@ from llm.runtime.determinism import set_determinism
 BASE = "../../models/base"  # where the adapter's model stands in results/, as seen from the adapter
 
 
-def main(
-    base: Path,
-    instructions: Path,
-    adapter: Path,
-    *,
-    lora: dict,
-    schedule: dict,
-    max_tokens: int,
-    bf16: bool,
-    seed: int,
-) -> dict:
+def main(base: Path, instructions: Path, adapter: Path, *, settings: AdapterSettings) -> dict:
     """base: Hugging Face model directory with tokenizer.model. instructions: train.jsonl and validation.jsonl.
-
-    adapter: empty directory to fill in PEFT's format, with history.jsonl. lora: {"r", "alpha", "target_modules"};
-    schedule: {"steps", "batch", "lr", "warmup", "weight_decay"}; longer conversations than max_tokens are left out.
-    """
+    adapter: empty directory to fill in PEFT's format, with history.jsonl."""
     set_determinism(True)
-    model, tokenizer = load_base(base, max_tokens)
-    training, too_long = read_examples(instructions / "train.jsonl", tokenizer, max_tokens)
-    validation, _ = read_examples(instructions / "validation.jsonl", tokenizer, max_tokens)
-    metrics = sft(
-        model,
-        training,
-        validation,
-        adapter,
-        base=BASE,
-        lora=from_dict(LoraConfig, lora, "align.lora"),
-        schedule=from_dict(Schedule, schedule, "align.sft.schedule").validate(),
-        seed=seed,
-        bf16=bf16,
-    )
+    model, tokenizer = load_base(base, settings.max_tokens)
+    training, too_long = read_examples(instructions / "train.jsonl", tokenizer, settings.max_tokens)
+    validation, _ = read_examples(instructions / "validation.jsonl", tokenizer, settings.max_tokens)
+    metrics = sft(model, training, validation, adapter, base=BASE, settings=settings)
     return metrics | {"examples": len(training), "too_long": too_long}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from llm.command import command
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.generate import generate
+from llm.deploy.settings.generate import GenerateSettings
 from llm.errors import InputError
 from llm.io.json import write_json
 from llm.runtime.device import default_device
@@ -16,19 +17,9 @@ from llm.tokenize.chat import encode_chat
 from llm.tokenize.load import Tokenizer
 
 
-def main(
-    quantized: Path,
-    answers: Path,
-    *,
-    prompts: list,
-    max_new_tokens: int = 64,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> dict:
-    """quantized: model directory. answers: JSON file to write, [{prompt, answer, tokens, ended}]. prompts: JSON list of
-    strings. Temperature 0 is greedy; top_k 0 and top_p 1 restrict nothing."""
+def main(quantized: Path, answers: Path, *, settings: GenerateSettings) -> dict:
+    """quantized: model directory. answers: JSON file to write, [{prompt, answer, tokens, ended}]."""
+    prompts = settings.prompts
     if not prompts or not all(isinstance(prompt, str) and prompt for prompt in prompts):
         raise InputError('prompts: give a JSON list of texts, such as ["What is an algorithm?"]')
     tokenizer = Tokenizer(quantized / "tokenizer.model")
@@ -37,11 +28,11 @@ def main(
     completions = generate(
         load_any(quantized, default_device()),
         asked,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_k=settings.top_k,
+        top_p=settings.top_p,
+        seed=settings.seed,
         stop_ids=[tokenizer.eos],
     )
     result = [

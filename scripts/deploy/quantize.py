@@ -14,6 +14,7 @@ from llm.deploy.quantize.model import (
     save_quantized,
 )
 from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
+from llm.deploy.settings.quantize import QuantizeSettings
 from llm.model.directory import load_model
 from llm.model.transformer import CausalLM
 from llm.package.hf_directory import (
@@ -30,17 +31,14 @@ from llm.progress import progress
 from llm.runtime.device import default_device
 
 
-def main(
-    model: Path, tokens: Path, quantized: Path, *, bits: int, group_size: int | None, validation_tokens: int | None
-) -> dict:
+def main(model: Path, tokens: Path, quantized: Path, *, settings: QuantizeSettings) -> dict:
     """model: Hugging Face directory. tokens: token shards with validation documents. quantized: empty directory to
-    fill. group_size: inputs that share a scale, null for one scale per output channel (made smaller where it does not
-    divide the layers' widths). validation_tokens: how many of each source to score before and after, null for all."""
-    device = default_device()
+    fill. Returns sizes, errors and losses before and after."""
+    device, bits = default_device(), settings.bits
     original = load_model(model, device=device)
     config = read_config(model)
     shape = original.config
-    size = fitting_group_size(group_size, [shape.d_model, shape.n_heads * shape.d_head, shape.d_ff])
+    size = fitting_group_size(settings.group_size, [shape.d_model, shape.n_heads * shape.d_head, shape.d_ff])
     written = quantized_config(config, bits, size)
     weights = quantize_model(original, lambda _, weight: quantize_weight(weight, bits, size))
     write_configs(quantized, written)
@@ -48,7 +46,7 @@ def main(
     copy_files(tokenizer_files_of(model), quantized)
     validation = ValidationSet(tokens)
     packed = load_quantized(quantized, device=device)
-    before, after = (quality(each, validation, validation_tokens) for each in (original, packed))
+    before, after = (quality(each, validation, settings.validation_tokens) for each in (original, packed))
     progress(f"{bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
     layers = layers_to_quantize(original)
     errors = {name: weight_error(layer.weight.detach(), weights[name]) for name, layer in layers.items()}

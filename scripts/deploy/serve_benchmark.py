@@ -6,32 +6,23 @@ from llm.command import command
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.benchmark import Workload, facts, timed
 from llm.deploy.serve.generate import StaticEngine
+from llm.deploy.settings.serve_benchmark import ServeBenchmarkSettings
 from llm.io.json import write_json
 from llm.progress import progress
 from llm.runtime.device import default_device
 
 
-def main(
-    quantized: Path,
-    benchmark: Path,
-    *,
-    requests: int,
-    prompt_tokens: list,
-    new_tokens: list,
-    batch_size: int,
-    uncached_requests: int,
-    seed: int,
-) -> dict:
-    """quantized: model directory. benchmark: JSON file for what is equal in every run. prompt_tokens, new_tokens:
-    [least, most]. uncached_requests: how many of the requests also run without a cache. Returns the measured times."""
+def main(quantized: Path, benchmark: Path, *, settings: ServeBenchmarkSettings) -> dict:
+    """quantized: model directory. benchmark: JSON file for what is equal in every run. Returns the measured times."""
     model = load_any(quantized, default_device())
-    workload = Workload(requests, tuple(prompt_tokens), tuple(new_tokens), seed).requests(model.config)
+    asked = Workload(settings.requests, tuple(settings.prompt_tokens), tuple(settings.new_tokens), settings.seed)
+    workload, batch_size = asked.requests(model.config), settings.batch_size
     StaticEngine(model, 2).run(workload[:2])  # first calls allocate and choose kernels
     runs = {}
     for size in (1, batch_size):
         runs[size] = timed(StaticEngine(model, size), workload)
         progress(f"batch {size}  {runs[size].measured()['tokens_per_s']:,.0f} tokens/s")
-    few = workload[:uncached_requests]
+    few = workload[: settings.uncached_requests]
     cached = timed(StaticEngine(model, 1), few)
     uncached = timed(StaticEngine(model, 1, use_cache=False), few)
     weight = model.model.embed_tokens.weight

@@ -8,6 +8,7 @@ from llm.command import command
 from llm.io.parquet import read, write
 from llm.process.corpus.clean import RAW, Account, Known, clean, split_limit, verdicts
 from llm.process.quality.thresholds import resolve
+from llm.process.settings.clean import CleanSettings
 from llm.progress import progress
 
 
@@ -16,22 +17,17 @@ def main(
     annotations: Path,
     duplicates: Path,
     shards: Path,
-    *,
-    thresholds: dict,
-    overrides: dict,
-    pii: dict,
-    validation_fraction: float,
-    seed: int,
     scores: Path | None = None,
     contamination: Path | None = None,
     names: Path | None = None,
     substrings: Path | None = None,
+    *,
+    settings: CleanSettings,
 ) -> dict:
     """documents, annotations, scores, names, substrings: directories of shards. duplicates, contamination: files of all
-    rows. shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. thresholds: {signal:
-    {min, max, in}}. overrides: the same for the source's domain. pii: {kind: redact|drop|report}. validation_fraction:
-    share of documents held out. Returns counts; documents in = documents out + dropped."""
-    rules = resolve(thresholds, overrides, pii, validation_fraction, seed)
+    rows. shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. Returns
+    counts; documents in = documents out + dropped."""
+    rules = resolve(**vars(settings))
     known = Known(documents, annotations, duplicates, scores, contamination, names, substrings)
     kept = (table.filter(pl.col("reason").is_null())["cluster"].to_list() for _, table in verdicts(known, rules))
     limit = split_limit(kept, rules)

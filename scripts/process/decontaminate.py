@@ -7,20 +7,18 @@ import polars as pl
 from llm.command import command
 from llm.io.parquet import parts, read, write
 from llm.process.dedup.contamination import Search, evaluation_grams
+from llm.process.settings.decontaminate import DecontaminateSettings
 from llm.progress import progress
 
 CHUNK = 8 << 20  # bytes of text compared at once
 
 
-def main(
-    documents: Path, evaluations: list[Path], contamination: Path, *, ngram: int, min_words: int, min_hits: int
-) -> dict:
+def main(documents: Path, evaluations: list[Path], contamination: Path, *, settings: DecontaminateSettings) -> dict:
     """documents: directory of raw parquet shards. evaluations: such directories of the evaluation sets, an item a row.
-    contamination: parquet file of all rows (id, contamination, evaluation). ngram: words in one. min_words: least words
-    of a shorter item, which is looked for as a whole. min_hits: with fewer a document counts as clean. Returns
-    counts."""
+    contamination: parquet file of all rows (id, contamination, evaluation). Returns counts."""
     texts = ((path.name, (read(shard, ["text"])["text"] for shard in parts(path))) for path in evaluations)
-    search = Search(evaluation_grams(texts, n=ngram, min_words=min_words), min_hits)
+    grams = evaluation_grams(texts, n=settings.ngram, min_words=settings.min_words)
+    search = Search(grams, settings.min_hits)
     tables = []
     n_bytes = 0
     for path in parts(documents):

@@ -10,34 +10,24 @@ from llm.io import parquet
 from llm.io.range_shuffle import write_ranges
 from llm.io.utf8 import pieces
 from llm.process.dedup import lsh
+from llm.process.settings.minhash import MinhashSettings
 from llm.progress import progress
 
 
-def main(
-    documents: Path,
-    facts: Path,
-    entries: list[Path],
-    *,
-    permutations: int = 112,
-    shingle_words: int = 5,
-    bands: int = 28,
-    rows: int = 4,
-    seed: int = 0,
-) -> dict:
+def main(documents: Path, facts: Path, entries: list[Path], *, settings: MinhashSettings) -> dict:
     """documents: directory of raw parquet shards. facts: empty directory to fill, id, digest and size of each document.
-    entries: an empty directory for each range of keys. permutations, shingle_words, seed: of the signatures.
-    bands, rows: of LSH."""
-    lsh.check_bands(bands, rows, permutations)
-    factors = minhash.coefficients(permutations, seed)
+    entries: an empty directory for each range of keys."""
+    lsh.check_bands(settings.bands, settings.rows, settings.permutations)
+    factors = minhash.coefficients(settings.permutations, settings.seed)
     on_gpu = minhash_gpu.available()
     signatures = minhash_gpu.signatures if on_gpu else minhash.signatures
     n = n_bytes = 0
     for path in parquet.parts(documents):
         frame = parquet.read(path, ["id", "sha256", "text"])
         known = lsh.facts(frame)
-        parts = (signatures(*piece, *factors, shingle_words) for piece in pieces(frame["text"]))
-        signed = np.concatenate([np.empty((0, permutations), dtype=np.uint32), *parts])
-        found = lsh.keys(lsh.names(known), signed, bands=bands, rows=rows)
+        parts = (signatures(*piece, *factors, settings.shingle_words) for piece in pieces(frame["text"]))
+        signed = np.concatenate([np.empty((0, settings.permutations), dtype=np.uint32), *parts])
+        found = lsh.keys(lsh.names(known), signed, bands=settings.bands, rows=settings.rows)
         write_ranges(found, "key", entries, path.name)
         parquet.write(known, facts / path.name)
         n += len(frame)

@@ -8,24 +8,14 @@ from llm.command import command
 from llm.io.json import write_json
 from llm.io.parquet import parts, read, write
 from llm.process.corpus.mix import sampling_plan
+from llm.process.settings.mix import MixSettings
 
 COLUMNS = ["domain", "split", "n_bytes", "quality"]
 
 
-def main(
-    clean: Path,
-    plan: Path,
-    report: Path,
-    *,
-    weights: dict,
-    epochs: dict,
-    quality: list,
-    bytes: int | None,  # noqa: A002
-    seed: int,
-) -> dict:
+def main(clean: Path, plan: Path, report: Path, *, settings: MixSettings) -> dict:
     """clean: directory of <source>/part-*.parquet. plan: parquet file (source, document, bytes), a row per use.
-    report: JSON file, asked and achieved shares. weights: {domain: share of the bytes}; or epochs: {domain: times it is
-    read}. quality: [{top_fraction, factor}], what of each domain is read more often. bytes: of the plan; null: all."""
+    report: JSON file, asked and achieved shares."""
     directories = sorted(path for path in clean.iterdir() if path.is_dir())
     sources = pl.Enum([directory.name for directory in directories])
     tables = []
@@ -35,7 +25,12 @@ def main(
         table = table.with_row_index("document").with_columns(source=pl.lit(directory.name, sources))
         tables.append(table.select("source", "document", "domain", "bytes", "quality"))
     rows, figures = sampling_plan(
-        pl.concat(tables), weights=weights, epochs=epochs, quality=quality, budget=bytes, seed=seed
+        pl.concat(tables),
+        weights=settings.weights,
+        epochs=settings.epochs,
+        quality=settings.quality,
+        budget=settings.bytes,
+        seed=settings.seed,
     )
     write(rows, plan)
     write_json(report, figures)

@@ -4,15 +4,13 @@ from pathlib import Path
 
 from llm.command import command
 from llm.process.quality.perplexity import build
+from llm.process.settings.perplexity_model import PerplexitySettings
 
 
-def main(
-    model: Path, curated: list[Path] | None = None, *, order: int, vocabulary: int, sample_bytes: int, prune: bool
-) -> dict:
+def main(model: Path, curated: list[Path] | None = None, *, settings: PerplexitySettings) -> dict:
     """curated: directories of raw shards; without one the model says "untrained". model: empty directory to fill.
-    order: words in an n-gram. vocabulary: most words. sample_bytes: how much text at most. prune: drop n-grams of three
-    words and more that occurred once. Returns the metrics, perplexity of text that a model has not read among them."""
-    return build(curated or [], model, order=order, vocabulary=vocabulary, sample_bytes=sample_bytes, prune=prune)
+    Returns the metrics, perplexity of text that a model has not read among them."""
+    return build(curated or [], model, **vars(settings))
 
 
 if __name__ == "__main__":

@@ -11,15 +11,20 @@ from llm.errors import InputError
 from llm.io import parquet
 from llm.process.dedup.lsh import names
 from llm.process.dedup.substrings import Windows, entries
+from llm.process.settings.substrings import SubstringsSettings
 from llm.progress import progress
 
 
 def main(
-    documents: list[Path], facts: list[Path], duplicates: list[Path], substrings: list[Path], *, min_bytes: int
+    documents: list[Path],
+    facts: list[Path],
+    duplicates: list[Path],
+    substrings: list[Path],
+    *,
+    settings: SubstringsSettings,
 ) -> dict:
     """documents, facts: each source's directories of shards, duplicates: its file, in one order; only documents that
-    are kept there are compared. substrings: each source's empty directory, which gets a shard (id, spans) for each.
-    min_bytes: least size of a compared window; shorter repeats are never found."""
+    are kept there are compared. substrings: each source's empty directory, which gets a shard (id, spans) for each."""
     n = sum(int(parquet.read_all(directory, ["bytes"])["bytes"].sum()) for directory in facts)
     counts = {"documents": 0, "documents_with_spans": 0, "spans": 0, "characters": 0}
     with TemporaryDirectory() as directory:
@@ -34,7 +39,7 @@ def main(
                     raise InputError(f"substrings: {verdicts} does not list the same documents as {path}; rebuild it")
                 rows = np.flatnonzero(verdict["keep"].to_numpy())
                 name = names(parquet.read(known / path.name, ["digest"]))[rows]
-                windows.add(len(work), entries(name, rows, table["text"].gather(rows), min_bytes))
+                windows.add(len(work), entries(name, rows, table["text"].gather(rows), settings.min_bytes))
                 work.append((path, out))
                 begin += len(table)
                 progress(f"read {len(work):,} shards")

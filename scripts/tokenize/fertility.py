@@ -12,14 +12,15 @@ from llm.tokenize.documents import planned_texts
 from llm.tokenize.encoder import Encoder
 from llm.tokenize.fertility import counted, summary
 from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
+from llm.tokenize.settings import Sample
 
 
-def main(clean: Path, plan: Path, model: Path, fertility: Path, *, sample_bytes: int) -> dict:
-    """clean: all clean sources. plan, sample_bytes: what the tokenizer was trained on. model: tokenizer.model.
+def main(clean: Path, plan: Path, model: Path, fertility: Path, *, settings: Sample) -> dict:
+    """clean: all clean sources. plan, settings: what the tokenizer was trained on. model: tokenizer.model.
     fertility: JSON to write. Returns the same. The rival has as many pieces as the text supports, at most ours."""
     tokenizer = Tokenizer(model)
     first = len(CONTROLS)
-    texts = planned_texts(clean, plan, sample_bytes)
+    texts = planned_texts(clean, plan, settings.sample_bytes)
     size = tokenizer.vocab_size
     pieces = train_bytes(texts, vocab_size=size, first_id=first, pattern=GPT2, at_most=True)
     rival = fast_bytes(pieces, CONTROLS, GPT2)

@@ -8,6 +8,7 @@ from llm.tokenize.byte_level import to_model, train_bytes
 from llm.tokenize.documents import planned_texts
 from llm.tokenize.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
 from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
+from llm.tokenize.settings import TokenizerSettings
 from llm.tokenize.train import train
 
 SAMPLE = 1 << 20  # bytes of text on which bytes per token are measured
@@ -22,22 +23,17 @@ def main(
     tokenizer: Path,
     tokenizer_config: Path,
     *,
-    vocab_size: int,
-    sample_bytes: int,
-    character_coverage: float = 0.9995,
-    model_type: str = "bpe",
+    settings: TokenizerSettings,
 ) -> dict:
-    """clean: directory of all clean sources. plan: sampling plan. The other paths are written. Returns the metrics.
-    model_type: bpe, unigram (SentencePiece) or byte_bpe, which needs no character_coverage."""
+    """clean: directory of all clean sources. plan: sampling plan. The other paths are written. Returns the metrics."""
     started = time.perf_counter()
-    texts = planned_texts(clean, plan, sample_bytes)
-    if model_type == "byte_bpe":
+    texts = planned_texts(clean, plan, settings.sample_bytes)
+    if settings.model_type == "byte_bpe":
         first = len(CONTROLS)
-        model.write_bytes(to_model(train_bytes(texts, vocab_size=vocab_size, first_id=first), first))
+        model.write_bytes(to_model(train_bytes(texts, vocab_size=settings.vocab_size, first_id=first), first))
     else:
-        model.write_bytes(
-            train(texts, vocab_size=vocab_size, character_coverage=character_coverage, model_type=model_type)
-        )
+        coverage, kind = settings.character_coverage, settings.model_type
+        model.write_bytes(train(texts, vocab_size=settings.vocab_size, character_coverage=coverage, model_type=kind))
     trained = time.perf_counter() - started
     trained_model = Tokenizer(model)
     write_vocab(trained_model, vocab)

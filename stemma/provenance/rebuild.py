@@ -20,7 +20,7 @@ from stemma.provenance.dsse import Keyring
 from stemma.provenance.index import Index
 from stemma.provenance.lineage import SOURCE, Graph, ancestors
 from stemma.provenance.lookup import Key
-from stemma.provenance.record import external, inputs_of
+from stemma.provenance.record import external, inputs_of, told
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import POINTERS
@@ -229,7 +229,7 @@ def differences(old: dict, new: dict) -> list[str]:
     if keys[0] != keys[1]:
         names = [name for name in sorted(files[0] | files[1]) if files[0].get(name) != files[1].get(name)]
         found.append(f"code ({', '.join(names[:3]) or 'a package'})")
-    one, other = external(old)["params"], external(new)["params"]
+    one, other = (told(external(record)["params"]) for record in (old, new))
     if one != other:
         names = [name for name in sorted(one | other) if one.get(name) != other.get(name)]
         found.append(f"params ({', '.join(names)})")

@@ -107,7 +107,7 @@ def statement(
                     "shell": public(job.shell),
                 },
                 "internalParameters": {
-                    "seed": seed_of(job.params),
+                    "seed": told(job.params).get("seed"),
                     "numeric": numeric_class,
                     "device": outcome.metrics.get("device", "cpu"),
                     "threads": job.threads,
@@ -264,11 +264,12 @@ def mistake(record: dict) -> str | None:
     return None
 
 
-def seed_of(params: dict) -> int | None:
-    """Return a job's random seed: its param `seed`, or the key of that name in a slice of the config; None without
-    one."""
-    slices = [value for value in params.values() if isinstance(value, dict)]
-    return next((some["seed"] for some in (params, *slices) if "seed" in some), None)
+def told(params: dict) -> dict:
+    """Return what a job is told, by name: its params, and for those that are slices of the config their keys."""
+    found = {}
+    for name, value in params.items():
+        found |= value if isinstance(value, dict) else {name: value}
+    return found
 
 
 def external(record: dict) -> dict:

@@ -37,9 +37,9 @@ def test_only_one_module_chooses_a_device() -> None:
 def test_batches_and_autocast_are_of_the_model_s_device() -> None:
     batch = collate([SIDE], 0, torch.device("meta"))
     assert {tensor.device.type for tensor in (batch.tokens_BT, batch.mask_BT, batch.length_B)} == {"meta"}
-    assert autocast(torch.device("cpu"), True).device == "cpu"
+    assert autocast(torch.device("cpu"), "bfloat16").device == "cpu"
     with pytest.warns(UserWarning) if not torch.cuda.is_available() else torch.no_grad():
-        assert autocast(torch.device("cuda"), True).device == "cuda"
+        assert autocast(torch.device("cuda"), "bfloat16").device == "cuda"
 
 
 @pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="this torch knows no CUDA tensor")

@@ -17,7 +17,8 @@ import llm.pretrain.engines.ddp, llm.pretrain.engines.fsdp, llm.runtime.launch
 import llm.pretrain.checkpoint, llm.pretrain.evaluate, llm.pretrain.recovery, llm.pretrain.segment
 from llm.align import dpo, reward, sft
 from llm.align.batches import Example, Pair
-from llm.align.lora import LoraConfig, add_lora
+from llm.align.settings.adapter import LoraConfig
+from llm.align.lora import add_lora
 from llm.model.config import ModelConfig
 from llm.pretrain.engines.build import build_engine
 from llm.pretrain.engines.layout import Layout

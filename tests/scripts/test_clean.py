@@ -8,6 +8,7 @@ import pytest
 from llm.errors import InputError
 from llm.io import parquet
 from llm.process.dedup import substrings
+from llm.process.settings.clean import CleanSettings
 from scripts.process import annotate, clean, clean_shards
 from tests.llm.process.corpus.test_clean import OPTIONS, prose, raw
 from tests.llm.process.dedup.dedup_jobs import deduplicated
@@ -41,7 +42,7 @@ IDS = [f"s/{i:08d}" for i in range(10)]
 
 def run(known: dict[str, Path], *optional: str, **options: object) -> dict:
     names = ("documents", "annotations", "duplicates", "shards", *optional)
-    return clean.main(**{name: known[name] for name in names}, **{**OPTIONS, **options})
+    return clean.main(**{name: known[name] for name in names}, settings=CleanSettings(**OPTIONS | options))
 
 
 def test_thresholds_on_scores_and_contamination(known: dict[str, Path]) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from llm.process.quality import classifier, perplexity
 from llm.process.quality.cross_fit import HALF, hashed
+from llm.process.settings.perplexity_model import PerplexitySettings
+from llm.process.settings.quality_model import QualitySettings
+from llm.process.settings.toxicity_model import ToxicitySettings
 from scripts.process.perplexity_model import main as perplexity_model
 from scripts.process.quality_model import main as quality_model
 from scripts.process.score import SCORES
@@ -26,11 +29,13 @@ def models(tmp_path: Path) -> list[Path]:
     directories = [tmp_path / name for name in SCORES]
     for directory in directories:
         directory.mkdir()
-    perplexity_model(directories[0], [good], **OPTIONS)
-    quality_model(directories[1], [good], [bad], sample_bytes=1 << 20, seed=1)
+    perplexity_model(directories[0], [good], settings=PerplexitySettings(**OPTIONS))
+    quality_model(directories[1], [good], [bad], settings=QualitySettings(sample_bytes=1 << 20, seed=1))
     rows = [f"{i % 2},{text}" for i, text in enumerate(texts_of(5, 50, GOOD))]
     (tmp_path / "a.csv").write_text("\n".join(["label,text", *rows]))
-    toxicity_model(directories[2], tmp_path / "a.csv", **LABELS, sample_bytes=1 << 20, seed=1)
+    toxicity_model(
+        directories[2], tmp_path / "a.csv", settings=ToxicitySettings(**LABELS, sample_bytes=1 << 20, seed=1)
+    )
     return directories
 
 
@@ -75,9 +80,9 @@ def test_without_models_scores_are_null(tmp_path: Path) -> None:
     models = [tmp_path / name for name in SCORES]
     for model in models:
         model.mkdir()
-    perplexity_model(models[0], **OPTIONS)
-    quality_model(models[1], sample_bytes=1000, seed=1)
-    toxicity_model(models[2], **LABELS, sample_bytes=1000, seed=1)
+    perplexity_model(models[0], settings=PerplexitySettings(**OPTIONS))
+    quality_model(models[1], settings=QualitySettings(sample_bytes=1000, seed=1))
+    toxicity_model(models[2], settings=ToxicitySettings(**LABELS, sample_bytes=1000, seed=1))
     table, metrics = scored(tmp_path, ["some text", "more text"], models)
     assert table.select(SCORES).null_count().row(0) == (2, 2, 2)
     assert table.schema == pl.Schema({"id": pl.String} | dict.fromkeys(SCORES, pl.Float64))

@@ -12,6 +12,7 @@ from llm.errors import InputError
 from llm.tokenize.documents import planned_texts, split_batches
 from llm.tokenize.indexed import IndexedTokens
 from llm.tokenize.load import Tokenizer
+from llm.tokenize.settings import Sample, TokenizerSettings
 from scripts.pretrain.ngram_baseline import main as ngram_baseline
 from scripts.tokenize.encode import main as encode
 from scripts.tokenize.fertility import main as fertility
@@ -77,7 +78,8 @@ def plan(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(clean: Path, plan: Path, target: Path, **options: object) -> dict:
     paths = {name: target / file for name, file in NAMES.items()}
-    return tokenizer(clean, plan, **paths, **({"vocab_size": 600, "sample_bytes": 10**6} | options))
+    told = TokenizerSettings(**{"vocab_size": 600, "sample_bytes": 10**6} | options)
+    return tokenizer(clean, plan, **paths, settings=told)
 
 
 @pytest.fixture(scope="session")
@@ -189,7 +191,7 @@ def test_other_kinds_write_the_same_files_and_shards(clean: Path, plan: Path, tm
 
 
 def test_fertility(clean: Path, plan: Path, model: Path, tmp_path: Path) -> None:
-    metrics = fertility(clean, plan, model, tmp_path / "fertility.json", sample_bytes=10**6)
+    metrics = fertility(clean, plan, model, tmp_path / "fertility.json", settings=Sample(sample_bytes=10**6))
     assert json.loads((tmp_path / "fertility.json").read_text()) == metrics
     assert sorted(metrics["domains"]) == ["books", "code"]
     assert list(metrics["languages"]) == ["unknown"]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from stemma.base import digest
 from stemma.provenance.catalogue import Artifact
-from stemma.provenance.record import action_of, external, inputs_of, usage_of
+from stemma.provenance.record import action_of, external, inputs_of, told, usage_of
 
 USAGE = {"cpu_seconds": "https://qudt.org/vocab/unit/SEC", "peak_memory_bytes": "https://qudt.org/vocab/unit/BYTE"}
 DONE = "http://schema.org/CompletedActionStatus"
@@ -126,7 +126,7 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
         maker = crate.standing.get(item["name"])
         if maker:
             add_connection(crate, f"#parameter/{maker.rule}/output/{maker.pointer.output}", parameter, step, main)
-    for name, value in external(record)["params"].items():
+    for name, value in told(external(record)["params"]).items():
         crate.append(action, "object", add_value(crate, job.rule, name, value, tool))
     for made in job.artifacts:
         result = data_id(crate, made)

@@ -27,7 +27,7 @@ from stemma.provenance.crate.entities import (
     file_of,
     times_of,
 )
-from stemma.provenance.record import external, inputs_of
+from stemma.provenance.record import external, inputs_of, told
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.local import Store
@@ -177,10 +177,10 @@ def add_run(crate: Crate, jobs: list[Job], main: str, store: Store) -> None:
 
 
 def add_licences(crate: Crate, jobs: list[Job]) -> None:
-    """License each artifact by its job's param `license` (SPDX), and the run by all of them together."""
+    """License each artifact by what its job is told as `license` (SPDX), and the run by all of them together."""
     found = []
     for job in jobs:
-        name = external(job.record)["params"].get("license")
+        name = told(external(job.record)["params"]).get("license")
         if not isinstance(name, str):
             continue
         address = f"#{name}" if name.startswith("LicenseRef-") else f"https://spdx.org/licenses/{name}"

@@ -3,7 +3,6 @@ import pytest
 
 from llm.align.instructions import (
     Document,
-    Limits,
     continuation,
     definition,
     docstring,
@@ -11,6 +10,7 @@ from llm.align.instructions import (
     instruction_pairs,
     passage,
 )
+from llm.align.settings.instructions import InstructionSettings, Limits
 from llm.errors import InputError
 
 LIMITS = Limits(min_answer=20, max_answer=120, max_prompt=300)
@@ -133,7 +133,8 @@ def clean(tmp_path):
 def pairs(clean, split="train", counts=None, seed=0, kinds=None):
     kinds = kinds or {"definition": ["encyclopedic"], "docstring": ["tool"]}
     counts = counts or {"definition": 8, "docstring": 8}
-    return instruction_pairs(clean, split, kinds, counts, LIMITS, ["en"], seed)
+    told = InstructionSettings(kinds=kinds, train_counts={}, validation_counts={}, limits=LIMITS, seed=seed)
+    return instruction_pairs(clean, split, counts, told)
 
 
 def test_pairs_come_from_the_split_the_languages_and_the_origins(clean):

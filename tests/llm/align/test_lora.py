@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from llm.align.lora import LoraConfig, adapter_off, add_lora, load_adapter, lora_layers, merge_lora, save_adapter
+from llm.align.lora import adapter_off, add_lora, load_adapter, lora_layers, merge_lora, save_adapter
+from llm.align.settings.adapter import LoraConfig
 from llm.errors import InputError
 
 LORA = LoraConfig(r=4, alpha=8, target_modules=("q_proj", "down_proj", "up_proj"))

@@ -10,16 +10,22 @@ from transformers import AutoModelForCausalLM
 
 from llm.align.lora import load_adapter
 from llm.align.reward import load_reward_model
+from llm.align.settings.adapter import AdapterSettings
+from llm.align.settings.dpo import DpoSettings
+from llm.align.settings.instructions import InstructionSettings, Limits
+from llm.align.settings.preferences import PreferenceSettings
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.directory import load_model, save_weights
 from llm.model.transformer import CausalLM, initialise
+from llm.settings import made
 from scripts.align import dpo, instructions, preferences, reward, sft
 
 LORA = {"r": 4, "alpha": 8, "target_modules": ["q_proj", "down_proj"]}
-SCHEDULE = {"steps": 4, "batch": 4, "lr": 0.01, "warmup": 1}
+SCHEDULE = {"steps": 4, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1}
 COUNTS = {"irrelevant": 10, "shuffled": 5, "repetitive": 5, "truncated": 5, "rambling": 5}
-TRAINING = {"lora": LORA, "schedule": SCHEDULE, "max_tokens": 128, "bf16": False, "seed": 0}
+TRAINING = {"lora": LORA, "schedule": SCHEDULE, "max_tokens": 128, "dtype": "float32", "seed": 0}
+LIMITS = Limits(min_answer=20, max_answer=200, max_prompt=200)
 METHODS = {"sft": sft, "reward": reward, "dpo": dpo}
 
 
@@ -30,21 +36,19 @@ def derive(directory: Path) -> None:
     directory_metrics = instructions.main(
         directory / "clean",
         directory / "instructions",
-        kinds={"definition": ["dict"]},
-        train_counts={"definition": 60},
-        validation_counts={"definition": 20},
-        limits={"min_answer": 20, "max_answer": 200, "max_prompt": 200},
-        languages=["en"],
-        seed=0,
+        settings=InstructionSettings(
+            kinds={"definition": ["dict"]},
+            train_counts={"definition": 60},
+            validation_counts={"definition": 20},
+            limits=LIMITS,
+            seed=0,
+        ),
     )
     assert directory_metrics["train"]["by_kind"] == {"definition": 60}
     metrics = preferences.main(
         directory / "instructions",
         directory / "preferences",
-        train_counts=COUNTS,
-        validation_counts=COUNTS,
-        max_answer=300,
-        seed=0,
+        settings=PreferenceSettings(train_counts=COUNTS, validation_counts=COUNTS, max_answer=300, seed=0),
     )
     assert metrics["validation"]["pairs"] == 30 and metrics["validation"]["length_rule"]["best"] < 0.7
 
@@ -81,7 +85,8 @@ def train(method: str, work: Path, adapter: Path, **changes: object) -> dict:
     adapter.mkdir(parents=True)
     extra = {"beta": 0.1} if method == "dpo" else {}
     data = work / ("instructions" if method == "sft" else "preferences")
-    return METHODS[method].main(work / "base", data, adapter, **{**TRAINING, **extra, **changes})
+    told = made(DpoSettings if method == "dpo" else AdapterSettings, TRAINING | extra | changes)
+    return METHODS[method].main(work / "base", data, adapter, settings=told)
 
 
 def test_deriving_twice_gives_the_same_bytes(work, tmp_path):
@@ -110,10 +115,10 @@ def test_a_script_leaves_an_adapter_and_returns_json(method, work, tmp_path):
     ("changes", "message"),
     [
         ({"max_tokens": 1000}, "max_tokens"),
-        ({"schedule": SCHEDULE | {"setps": 3}}, r"align.sft.schedule.setps: unknown key"),
-        ({"schedule": {"steps": 3}}, "align.sft.schedule.batch is missing"),
-        ({"lora": LORA | {"target_modules": ["c_attn"]}}, "c_attn"),
-        ({"schedule": SCHEDULE | {"batch": 1000}}, "do not fill one batch of 1000"),
+        ({"schedule": SCHEDULE | {"setps": 3}}, "schedule.setps: unknown key"),
+        ({"schedule": {"steps": 3}}, "schedule.batch_size is missing"),
+        ({"lora": LORA | {"target_modules": ["c_attn"]}}, "target_modules.0: 'c_attn' is not one of q_proj"),
+        ({"schedule": SCHEDULE | {"batch_size": 1000}}, "do not fill one batch of 1000"),
     ],
 )
 def test_bad_params_are_named(changes, message, work, tmp_path):
@@ -126,12 +131,13 @@ def test_sources_that_yield_nothing_are_named(work, tmp_path):
         instructions.main(
             work / "clean",
             tmp_path,
-            kinds={"docstring": ["code"]},
-            train_counts={"docstring": 5},
-            validation_counts={"docstring": 5},
-            limits={"min_answer": 20, "max_answer": 200, "max_prompt": 200},
-            languages=["en"],
-            seed=0,
+            settings=InstructionSettings(
+                kinds={"docstring": ["code"]},
+                train_counts={"docstring": 5},
+                validation_counts={"docstring": 5},
+                limits=LIMITS,
+                seed=0,
+            ),
         )
 
 
@@ -140,8 +146,7 @@ def test_a_preference_stage_that_yields_nothing_is_named(work, tmp_path):
         preferences.main(
             work / "instructions",
             tmp_path,
-            train_counts={"shuffled": 5},
-            validation_counts={"shuffled": 5},
-            max_answer=3,
-            seed=0,
+            settings=PreferenceSettings(
+                train_counts={"shuffled": 5}, validation_counts={"shuffled": 5}, max_answer=3, seed=0
+            ),
         )

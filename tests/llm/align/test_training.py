@@ -10,9 +10,11 @@ import torch
 from llm.align.batches import Example, Pair, collate
 from llm.align.dpo import dpo, implicit_rewards, loss_and_rewards, rewards_and_divergence
 from llm.align.likelihood import response_log_probs
-from llm.align.loop import Schedule, learning_rate
-from llm.align.lora import LoraConfig, add_lora, lora_layers
+from llm.align.loop import learning_rate
+from llm.align.lora import add_lora, lora_layers
 from llm.align.reward import RewardModel, bradley_terry, load_reward_model, reward
+from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
+from llm.align.settings.dpo import DpoSettings
 from llm.align.sft import evaluate, response_loss, sft
 from llm.errors import InputError
 
@@ -79,7 +81,7 @@ def test_log_probs_and_sft_loss_equal_the_formula(adapted, peers):
     torch.testing.assert_close(found.double(), torch.tensor(expected).double(), atol=1e-4, rtol=1e-5)
     tokens = sum(int(item.mask.sum()) for item in examples)
     assert response_loss(adapted, examples).item() == pytest.approx(-sum(expected) / tokens, abs=1e-5)
-    assert evaluate(adapted, examples, bf16=False)[0] == pytest.approx(-sum(expected) / tokens, abs=1e-5)
+    assert evaluate(adapted, examples, dtype="float32")[0] == pytest.approx(-sum(expected) / tokens, abs=1e-5)
 
 
 def test_sft_loss_equals_transformers_own_loss(adapted, peers):
@@ -152,10 +154,7 @@ def test_reward_model_equals_peft_sequence_classification(new_model, config, tmp
         pairs(4, 100),
         tmp_path,
         base="../../models/sft",
-        lora=LORA,
-        schedule=Schedule(steps=6, batch=4, lr=1e-2, warmup=1),
-        seed=0,
-        bf16=False,
+        settings=AdapterSettings(lora=LORA, schedule=schedule(6, 4, 1e-2, 1), seed=0, dtype="float32"),
     )
     judge = load_reward_model(new_model(), tmp_path)
     peer = LlamaForSequenceClassification(LlamaConfig(**config.to_hf(), num_labels=1)).eval()
@@ -182,7 +181,11 @@ def test_bradley_terry_formula():
 def test_a_fresh_reward_model_ties_and_a_tie_is_half_a_hit(model):
     from llm.align.reward import evaluate as evaluate_reward
 
-    assert evaluate_reward(RewardModel(model), pairs(6), bf16=False)["held_out_accuracy"] == 0.5
+    assert evaluate_reward(RewardModel(model), pairs(6), dtype="float32")["held_out_accuracy"] == 0.5
+
+
+def schedule(steps: int, batch_size: int, learning_rate: float, warmup_steps: int) -> Schedule:
+    return Schedule(steps=steps, batch_size=batch_size, learning_rate=learning_rate, warmup_steps=warmup_steps)
 
 
 STEPS = {"sft": 40, "reward": 60, "dpo": 40}
@@ -190,14 +193,14 @@ STEPS = {"sft": 40, "reward": 60, "dpo": 40}
 
 def run(method: str, model, directory) -> dict:
     directory.mkdir()
-    schedule = Schedule(steps=STEPS[method], batch=8, lr=1e-2, warmup=2)
-    common = {"base": "../../models/base", "lora": LORA, "schedule": schedule, "seed": 1, "bf16": False}
+    keys = {"lora": LORA, "schedule": schedule(STEPS[method], 8, 1e-2, 2), "seed": 1, "dtype": "float32"}
+    told = DpoSettings(beta=BETA, **keys) if method == "dpo" else AdapterSettings(**keys)
+    common = {"base": "../../models/base", "settings": told}
     if method == "sft":
         data = [pair.chosen for pair in pairs(24)], [pair.chosen for pair in pairs(8, 100)]
         return sft(model, *data, directory, **common)
     train = {"reward": reward, "dpo": dpo}[method]
-    extra = {"beta": BETA} if method == "dpo" else {}
-    return train(model, pairs(200), pairs(40, 300), directory, **common, **extra)
+    return train(model, pairs(200), pairs(40, 300), directory, **common)
 
 
 @pytest.mark.parametrize("method", ["sft", "reward", "dpo"])
@@ -222,17 +225,14 @@ def test_each_method_learns_and_two_runs_give_the_same_bytes(method, new_model, 
 
 
 def test_learning_rate_rises_and_falls():
-    schedule = Schedule(steps=10, batch=1, lr=1.0, warmup=3)
-    rates = [learning_rate(schedule, step) for step in range(10)]
+    rates = [learning_rate(schedule(10, 1, 1.0, 3), step) for step in range(10)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4:] == pytest.approx([6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7])
 
 
 def test_bad_schedules_and_diverging_losses_are_named(new_model, tmp_path):
-    with pytest.raises(InputError, match="warmup"):
-        Schedule(steps=2, batch=1, lr=1.0, warmup=2).validate()
-    with pytest.raises(InputError, match="lr above 0"):
-        Schedule(steps=2, batch=1, lr=0.0, warmup=0).validate()
+    with pytest.raises(InputError, match="warmup_steps: 2 is not less than steps: 2"):
+        schedule(2, 1, 1.0, 2)
     broken = new_model()
     broken.model.norm.weight.data.fill_(float("nan"))
     with pytest.raises(InputError, match="sft: the loss is nan at step 0"):

@@ -8,10 +8,12 @@ import yaml
 
 from llm.collect.config import origin_of
 from llm.collect.extract import FORMATS
+from llm.collect.settings import Source
+from llm.config.schema import schema_of
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/collect.md").read_text()
-SCHEMA = yaml.safe_load((ROOT / "rules/schema.yaml").read_text())["$defs"]["source"]
+SCHEMA = schema_of(Source)
 
 
 def test_examples_and_preset_are_valid_sources() -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from llm.collect.config import file_of, kind_of, origin_of, pin_of
 from llm.collect.documents import read_documents
-from llm.collect.extract import FORMATS, Recipe, collect
+from llm.collect.extract import FORMATS, collect
+from llm.collect.settings import Recipe
 from llm.errors import InputError
 
 RECIPE = Recipe(
     source="tales", part=0, parts=1, origin="pypi:tales==1", file="", format="text", include=[], exclude=[],
-    archives=[], column="text", extractor="fast", domain="books", license="MIT", refused=[],
+    archives=[], column="text", extractor="fast", domain="books", license="MIT", refused_licenses=[],
 )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_script_by_hand(tree: Path, tmp_path: Path) -> None:
     options = {"archive": tree, "documents": tmp_path / "raw", "source": "tales", "part": 0, "parts": 1,
                "origin": "path:tales", "file": "", "format": "text", "include": "[]",
                "exclude": '["deep/**"]', "archives": "[]", "column": "text", "extractor": "fast",
-               "domain": "books", "license": "MIT", "refused": "[]"}  # fmt: skip
+               "domain": "books", "license": "MIT"}  # fmt: skip
     command = [sys.executable, "scripts/collect/collect.py"]
     command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": "."})

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from llm.align.lora import LoraConfig, add_lora, load_adapter, lora_layers, save_adapter
+from llm.align.lora import add_lora, load_adapter, lora_layers, save_adapter
+from llm.align.settings.adapter import LoraConfig
 from llm.deploy.serve.generate import generate
 from llm.errors import InputError
 from llm.model.config import ModelConfig

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from llm.deploy.quantize.bit_packing import pack, unpack
 from llm.deploy.quantize.model import layers_to_quantize, load_any, load_quantized
 from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
+from llm.deploy.settings.quantize import QuantizeSettings
 from llm.errors import InputError
 from llm.package.hf_directory import read_config
 from llm.tokenize.indexed import write_indexed
@@ -114,7 +115,12 @@ def tokens(tmp_path: Path) -> Path:
 def test_a_quantized_directory_computes_with_the_rounded_weights(changes, bits, group, hf_directory, tokens, tmp_path):
     base = hf_directory("base", **changes)
     (tmp_path / "quantized").mkdir()
-    metrics = quantize.main(base, tokens, tmp_path / "quantized", bits=bits, group_size=group, validation_tokens=200)
+    metrics = quantize.main(
+        base,
+        tokens,
+        tmp_path / "quantized",
+        settings=QuantizeSettings(bits=bits, group_size=group, validation_tokens=200),
+    )
     rounded = load_any(base)
     with torch.no_grad():
         for layer in layers_to_quantize(rounded).values():
@@ -145,7 +151,9 @@ def test_models_with_biases_and_other_names_are_quantized_for_us_alone(position,
     base = hf_directory("base", **changes, embedding_norm=position == "alibi", d_ff=192)
     assert read_config(base)["model_type"] == ("gpt2" if position == "learned" else "bloom")
     (tmp_path / "q").mkdir()
-    quantize.main(base, tokens, tmp_path / "q", bits=8, group_size=None, validation_tokens=100)
+    quantize.main(
+        base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=100)
+    )
     assert read_config(tmp_path / "q")["model_type"] == "stemma"
     tokens_BT = torch.randint(8, 400, (2, 20), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -157,7 +165,9 @@ def test_quantizing_twice_gives_the_same_bytes(hf_directory, tokens, tmp_path):
     base = hf_directory("base")
     for run in ("one", "two"):
         (tmp_path / run).mkdir()
-        quantize.main(base, tokens, tmp_path / run, bits=4, group_size=16, validation_tokens=100)
+        quantize.main(
+            base, tokens, tmp_path / run, settings=QuantizeSettings(bits=4, group_size=16, validation_tokens=100)
+        )
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(names) == 8
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
@@ -166,7 +176,7 @@ def test_quantizing_twice_gives_the_same_bytes(hf_directory, tokens, tmp_path):
 def test_config_states_the_scheme(hf_directory, tokens, tmp_path):
     base = hf_directory("base")
     (tmp_path / "q").mkdir()
-    quantize.main(base, tokens, tmp_path / "q", bits=4, group_size=32, validation_tokens=100)
+    quantize.main(base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=4, group_size=32, validation_tokens=100))
     stated = json.loads((tmp_path / "q" / "config.json").read_text())["quantization_config"]
     weights = stated["config_groups"]["group_0"]["weights"]
     assert (stated["quant_method"], stated["format"]) == ("compressed-tensors", "pack-quantized")
@@ -180,8 +190,12 @@ def test_damaged_quantized_directories_are_named(hf_directory, tokens, tmp_path)
         load_quantized(base)
     (tmp_path / "q").mkdir()
     with pytest.raises(InputError, match="3 bits per weight"):
-        quantize.main(base, tokens, tmp_path / "q", bits=3, group_size=None, validation_tokens=100)
-    quantize.main(base, tokens, tmp_path / "q", bits=8, group_size=None, validation_tokens=100)
+        quantize.main(
+            base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=3, group_size=None, validation_tokens=100)
+        )
+    quantize.main(
+        base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=100)
+    )
     config = tmp_path / "q" / "config.json"
     config.write_text(config.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 1'))
     with pytest.raises(InputError, match=r"has an unknown model.layers.1"):
@@ -194,7 +208,9 @@ def test_damaged_quantized_directories_are_named(hf_directory, tokens, tmp_path)
 def test_perplexity_is_that_of_the_scored_tokens(hf_directory, tokens, tmp_path):
     base = hf_directory("base")
     (tmp_path / "q").mkdir()
-    before = quantize.main(base, tokens, tmp_path / "q", bits=8, group_size=None, validation_tokens=None)["before"]
+    before = quantize.main(
+        base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=None)
+    )["before"]
     stream = torch.from_numpy(np.fromfile(tokens / "full" / "validation.bin", np.uint16).astype("int64"))
     stream = torch.cat((torch.tensor([2]), stream))  # from an [EOS]
     nats = 0.0
@@ -211,4 +227,9 @@ def test_no_validation_text_is_named(hf_directory, tokens, tmp_path):
     (tokens / "full" / "meta.json").unlink()
     (tmp_path / "q").mkdir()
     with pytest.raises(InputError, match="no source has validation tokens"):
-        quantize.main(hf_directory("base"), tokens, tmp_path / "q", bits=8, group_size=None, validation_tokens=100)
+        quantize.main(
+            hf_directory("base"),
+            tokens,
+            tmp_path / "q",
+            settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=100),
+        )

@@ -6,20 +6,22 @@ import pytest
 
 from llm.deploy.serve.benchmark import Workload, occupancy
 from llm.deploy.serve.generate import Request
+from llm.deploy.settings.serve_benchmark import ServeBenchmarkSettings
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.counts import kv_bytes_per_token
 from llm.model.shape import Shape
 from scripts.deploy import serve_benchmark
 
-OPTIONS = {"requests": 6, "prompt_tokens": [3, 20], "new_tokens": [2, 12], "batch_size": 4, "uncached_requests": 2}
-OPTIONS |= {"seed": 0}
+SETTINGS = ServeBenchmarkSettings(
+    requests=6, prompt_tokens=[3, 20], new_tokens=[2, 12], batch_size=4, uncached_requests=2, seed=0
+)
 
 
 def test_facts_repeat_and_agree_between_batch_sizes(hf_directory, tmp_path):
     directory = hf_directory("base")
-    metrics = serve_benchmark.main(directory, tmp_path / "one.json", **OPTIONS)
-    serve_benchmark.main(directory, tmp_path / "two.json", **OPTIONS)
+    metrics = serve_benchmark.main(directory, tmp_path / "one.json", settings=SETTINGS)
+    serve_benchmark.main(directory, tmp_path / "two.json", settings=SETTINGS)
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     facts = json.loads((tmp_path / "one.json").read_text())
     assert facts["workload"]["new_tokens"] == metrics["new_tokens"]

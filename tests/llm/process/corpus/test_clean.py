@@ -14,6 +14,7 @@ from llm.errors import InputError
 from llm.io import link_tree, parquet
 from llm.process.corpus import clean as subject
 from llm.process.quality import thresholds as filters
+from llm.process.settings.clean import CleanSettings
 from scripts.process import annotate, clean, clean_shards
 from tests.llm.process.dedup.dedup_jobs import deduplicated
 
@@ -85,7 +86,8 @@ def process(directory: Path, sources: dict[str, Path], **options: object) -> tup
     for name, path in sources.items():
         cleaned[name] = directory / "clean" / name
         cleaned[name].mkdir(parents=True)
-        metrics[name] = clean.main(path, annotated[name], duplicates[name], cleaned[name], **{**OPTIONS, **options})
+        told = CleanSettings(**OPTIONS | options)
+        metrics[name] = clean.main(path, annotated[name], duplicates[name], cleaned[name], settings=told)
     return cleaned, metrics
 
 

@@ -13,6 +13,7 @@ from llm.errors import InputError
 from llm.io import parquet
 from llm.process.corpus import domain_shares
 from llm.process.corpus import mix as subject
+from llm.process.settings.mix import MixSettings
 from scripts.process import mix
 
 DOMAINS = ("books", "code", "web")
@@ -166,11 +167,7 @@ def test_the_script(tmp_path: Path) -> None:
         tmp_path / "clean",
         tmp_path / "plan.parquet",
         tmp_path / "report.json",
-        weights={"web": 0.75},
-        epochs={},
-        quality=[],
-        bytes=800,
-        seed=0,
+        settings=MixSettings(weights={"web": 0.75}, bytes=800, seed=0),
     )
     plan = pl.read_parquet(tmp_path / "plan.parquet")
     assert plan.schema == {"source": pl.String, "document": pl.UInt32, "bytes": pl.UInt32}

@@ -1,11 +1,15 @@
 """Deduplication as the rules run it, job after job, for tests and benchmarks."""
 
 import hashlib
+from dataclasses import fields
 from pathlib import Path
 
 import polars as pl
 
 from llm.io import parquet
+from llm.process.settings.candidates import CandidatesSettings
+from llm.process.settings.edges import EdgesSettings
+from llm.process.settings.minhash import MinhashSettings
 from scripts.process import candidates, deduplicate, edges, minhash
 
 
@@ -30,31 +34,29 @@ def deduplicated(
     directory: Path, sources: list[Path], ranges: int = 1, scores: list[Path] | None = None, **options: float
 ) -> tuple[pl.DataFrame, dict]:
     """The verdicts on all sources' documents, in order, and the counts of all jobs."""
-    chosen = {name: {key: options[key] for key in keys if key in options} for name, keys in TAKES.items()}
+    takes = {"minhash": MinhashSettings, "candidates": CandidatesSettings, "edges": EdgesSettings}
+    chosen = {
+        name: {each.name: options[each.name] for each in fields(kind) if each.name in options}
+        for name, kind in takes.items()
+    }
     numbers = range(ranges)
     facts = [made(directory / f"facts/{i}") for i in range(len(sources))]
     keys = [[made(directory / f"keys/{i}/{k}") for k in numbers] for i in range(len(sources))]
     counts: dict = {}
     for raw, known, spread in zip(sources, facts, keys, strict=True):
-        counts |= minhash.main(raw, known, spread, **chosen["minhash"])
+        counts |= minhash.main(raw, known, spread, settings=MinhashSettings(**chosen["minhash"]))
     pairs = [[made(directory / f"pairs/{k}/{j}") for j in numbers] for k in numbers]
     oversized = compared = 0
     for k in numbers:
-        oversized += candidates.main([spread[k] for spread in keys], pairs[k], **chosen["candidates"])[
-            "oversized_buckets"
-        ]
+        oversized += candidates.main(
+            [spread[k] for spread in keys], pairs[k], settings=CandidatesSettings(**chosen["candidates"])
+        )["oversized_buckets"]
     found = [directory / f"edges-{k}.parquet" for k in numbers]
     for k in numbers:
-        done = edges.main(sources, facts, [spread[k] for spread in pairs], found[k], **chosen["edges"])
+        own = EdgesSettings(**chosen["edges"])
+        done = edges.main(sources, facts, [spread[k] for spread in pairs], found[k], settings=own)
         compared += done["compared_pairs"]
     duplicates = [directory / f"duplicates-{i}.parquet" for i in range(len(sources))]
     counts |= deduplicate.main(facts, found, duplicates, scores)
     counts |= {"oversized_buckets": oversized, "compared_pairs": compared}
     return pl.concat([parquet.read(path, ["id", "cluster", "keep", "reason"]) for path in duplicates]), counts
-
-
-TAKES = {
-    "minhash": ("permutations", "shingle_words", "bands", "rows", "seed"),
-    "candidates": ("max_bucket",),
-    "edges": ("verify", "threshold", "shingle_words"),
-}

@@ -10,6 +10,7 @@ import pytest
 from llm.errors import InputError
 from llm.io import parquet
 from llm.process.dedup.contamination import Search, evaluation_grams
+from llm.process.settings.decontaminate import DecontaminateSettings
 from scripts.process import decontaminate
 
 WORDS = ["".join(random.Random(i).choices("etaoinshrdlu", k=4 + i % 5)) for i in range(2000)]
@@ -106,10 +107,10 @@ def test_the_script_shard_by_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / name).mkdir()
         for i in range(0, len(table), 13):
             parquet.write(table[i : i + 13], tmp_path / name / f"part-{i // 13:05d}.parquet")
-    options = {"ngram": 13, "min_words": 8, "min_hits": 1}
-    metrics = decontaminate.main(tmp_path / "s", [tmp_path / "exam"], tmp_path / "a.parquet", **options)
+    told = DecontaminateSettings(ngram=13, min_words=8, min_hits=1)
+    metrics = decontaminate.main(tmp_path / "s", [tmp_path / "exam"], tmp_path / "a.parquet", settings=told)
     monkeypatch.setattr(decontaminate, "CHUNK", 100)
-    assert decontaminate.main(tmp_path / "s", [tmp_path / "exam"], tmp_path / "b.parquet", **options) == metrics
+    assert decontaminate.main(tmp_path / "s", [tmp_path / "exam"], tmp_path / "b.parquet", settings=told) == metrics
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     table = pl.read_parquet(tmp_path / "a.parquet")
     assert table["id"].equals(frame["id"])

@@ -11,6 +11,7 @@ from llm.io import parquet
 from llm.process.dedup import substrings
 from llm.process.dedup.substrings import entries, repeated, spans
 from llm.process.pii.spans import Span, redact, with_cuts
+from llm.process.settings.substrings import SubstringsSettings
 from scripts.process import substrings as script
 from tests.llm.process.dedup.dedup_jobs import deduplicated, made, write_raw
 
@@ -85,7 +86,7 @@ def jobs(directory: Path, sources: list[tuple[list[str], list[str]]], per_part: 
     facts, duplicates = (
         [directory / name.format(i) for i in numbers] for name in ("facts/{}", "duplicates-{}.parquet")
     )
-    metrics = script.main(raw, facts, duplicates, out, min_bytes=LEAST)
+    metrics = script.main(raw, facts, duplicates, out, settings=SubstringsSettings(LEAST))
     for i in numbers:
         assert [path.name for path in parquet.parts(out[i])] == [path.name for path in parquet.parts(raw[i])]
     return dict(pl.concat([parquet.read_all(path, ["id", "spans"]) for path in out]).iter_rows()), metrics

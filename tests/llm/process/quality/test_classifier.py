@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from llm.process.quality import classifier
 from llm.process.quality.cross_fit import hashed
+from llm.process.settings.quality_model import QualitySettings
 from scripts.process.quality_model import main as quality_model
 from tests.llm.process.quality.test_perplexity import write_raw
 
@@ -32,7 +33,7 @@ def texts_of(seed: int, n: int, own: list[str], longest: int = 60) -> list[str]:
 def trained(directory: Path, good: list[str], bad: list[str], **options) -> dict:
     sources = [[write_raw(directory / name, texts)] for name, texts in (("good", good), ("bad", bad))]
     (directory / "model").mkdir()
-    return quality_model(directory / "model", *sources, **OPTIONS | options)
+    return quality_model(directory / "model", *sources, settings=QualitySettings(**OPTIONS | options))
 
 
 def judge(directory: Path, texts: list[str]) -> np.ndarray:
@@ -75,7 +76,7 @@ def test_shards_change_nothing_but_the_seed_does(tmp_path: Path) -> None:
     for name, shards, seed in (("a", 1, 1), ("b", 3, 1), ("c", 1, 2)):
         sources = [[write_raw(tmp_path / name / side, some, shards)] for side, some in (("good", good), ("bad", bad))]
         (tmp_path / name / "model").mkdir()
-        quality_model(tmp_path / name / "model", *sources, **OPTIONS | {"seed": seed})
+        quality_model(tmp_path / name / "model", *sources, settings=QualitySettings(**OPTIONS | {"seed": seed}))
         weights.append((tmp_path / name / "model/model.safetensors").read_bytes())
     assert weights[0] == weights[1] != weights[2]
 
@@ -86,7 +87,7 @@ def test_shards_change_nothing_but_the_seed_does(tmp_path: Path) -> None:
 def test_one_class_is_said_and_no_model_written(tmp_path: Path, sides: tuple) -> None:
     (tmp_path / "model").mkdir()
     sources = [side and [write_raw(tmp_path / str(i), side)] for i, side in enumerate(sides)]
-    meta = quality_model(tmp_path / "model", *sources, **OPTIONS)
+    meta = quality_model(tmp_path / "model", *sources, settings=QualitySettings(**OPTIONS))
     assert meta == json.loads((tmp_path / "model/meta.json").read_text()) == {"window": 128, "trained": False}
     assert classifier.load(tmp_path / "model") is None
 

@@ -9,6 +9,7 @@ import pytest
 
 from llm.errors import InputError
 from llm.process.quality import classifier, labelled_csv
+from llm.process.settings.toxicity_model import ToxicitySettings
 from scripts.process.toxicity_model import main as toxicity_model
 
 OPTIONS = {"source": "mine", "file": "a.csv", "include": [], "text": "text", "label": "label"}
@@ -67,7 +68,9 @@ def test_toxicity_is_learned_from_them(tmp_path: Path) -> None:
     rows = [f"{i % 2},{said[i % 2]} number{chr(97 + i % 26)} {'x' * (i % 7)}" for i in range(400)]
     (tmp_path / "a.csv").write_text("\n".join(["label,text", *rows]))
     (tmp_path / "model").mkdir()
-    meta = toxicity_model(tmp_path / "model", tmp_path / "a.csv", **OPTIONS, sample_bytes=1 << 20, seed=1)
+    meta = toxicity_model(
+        tmp_path / "model", tmp_path / "a.csv", settings=ToxicitySettings(**OPTIONS, sample_bytes=1 << 20, seed=1)
+    )
     assert meta["auc"] == 1.0
     assert meta["positive_documents"] + meta["negative_documents"] == 400
     model = classifier.load(tmp_path / "model")[0]
@@ -83,4 +86,7 @@ def labelled_words(texts: list[str]):
 
 
 def test_without_an_archive_nothing_is_trained(tmp_path: Path) -> None:
-    assert toxicity_model(tmp_path, **OPTIONS, sample_bytes=1000, seed=1) == {"window": 64, "trained": False}
+    assert toxicity_model(tmp_path, settings=ToxicitySettings(**OPTIONS, sample_bytes=1000, seed=1)) == {
+        "window": 64,
+        "trained": False,
+    }

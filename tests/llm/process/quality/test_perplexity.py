@@ -13,6 +13,7 @@ import pytest
 from kernels.ngram import log_probabilities, table
 from llm.process.quality import perplexity
 from llm.process.quality.cross_fit import hashed, sample
+from llm.process.settings.perplexity_model import PerplexitySettings
 from scripts.process.perplexity_model import main as perplexity_model
 from tests.llm.process.quality.test_kneser_ney import SlowKneserNey
 
@@ -40,7 +41,7 @@ def write_raw(directory: Path, texts: list[str], shards: int = 1) -> Path:
 def trained(directory: Path, texts: list[str], **options) -> dict:
     raw = write_raw(directory / "raw", texts)
     (directory / "model").mkdir()
-    return perplexity_model(directory / "model", [raw], **OPTIONS | options)
+    return perplexity_model(directory / "model", [raw], settings=PerplexitySettings(**OPTIONS | options))
 
 
 def normalised(text: str) -> list[str]:
@@ -140,7 +141,9 @@ def test_shards_and_their_order_change_nothing(tmp_path: Path) -> None:
     for name, order, shards in (("a", texts, 1), ("b", texts[::-1], 4)):
         raw = write_raw(tmp_path / name / "raw", order, shards)
         (tmp_path / name / "model").mkdir()
-        perplexity_model(tmp_path / name / "model", [raw], **OPTIONS | {"prune": True, "vocabulary": 9})
+        perplexity_model(
+            tmp_path / name / "model", [raw], settings=PerplexitySettings(**OPTIONS | {"prune": True, "vocabulary": 9})
+        )
         outputs.append({file.name: file.read_bytes() for file in (tmp_path / name / "model").iterdir()})
     assert outputs[0] == outputs[1]
 
@@ -158,7 +161,7 @@ def test_a_sample_is_an_even_share(tmp_path: Path) -> None:
 def test_too_little_text_is_said_and_no_model_written(tmp_path: Path, texts: list[str] | None) -> None:
     (tmp_path / "model").mkdir()
     sources = [] if texts is None else [write_raw(tmp_path / "raw", texts)]
-    meta = perplexity_model(tmp_path / "model", sources, **OPTIONS)
+    meta = perplexity_model(tmp_path / "model", sources, settings=PerplexitySettings(**OPTIONS))
     assert meta == json.loads((tmp_path / "model/meta.json").read_text()) == {"order": 3, "trained": False}
     assert perplexity.load(tmp_path / "model") is None
 

@@ -1,0 +1,63 @@
+"""What every script that trains an adapter is told: the slice of sft and of reward."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llm.errors import InputError
+from llm.settings import key
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """A LoRA adapter."""
+
+    r: int = key(16, minimum=1)
+    """Rank."""
+    alpha: float = key(32, exclusiveMinimum=0)
+    """The update is scaled by alpha / r."""
+    target_modules: tuple[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], ...] = (
+        key(("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), minItems=1, uniqueItems=True)
+    )
+    """Last names of the layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The rate climbs to learning_rate over warmup_steps and falls linearly to zero."""
+
+    steps: int = key(minimum=1)
+    """Optimizer steps in all."""
+    batch_size: int = key(minimum=1)
+    """Conversations or pairs in a step."""
+    learning_rate: float = key(exclusiveMinimum=0)
+    """AdamW's, at its peak."""
+    warmup_steps: int = key(minimum=0)
+    """Fewer than steps."""
+    weight_decay: float = key(0.0, minimum=0, shown=False)
+    """AdamW's."""
+
+    def __post_init__(self) -> None:
+        if self.warmup_steps >= self.steps:
+            raise InputError(
+                f"align: warmup_steps: {self.warmup_steps} is not less than steps: {self.steps}; make one of them fit"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterKeys:
+    """What all methods share."""
+
+    max_tokens: int = key(128, minimum=2)
+    """Longer conversations are left out (counted as too_long); at most model.context_length."""
+    dtype: Literal["bfloat16", "float32"] = key("bfloat16")
+    """Of the matrix products: bfloat16 is 1.5 times as fast here; weights stay in float32."""
+    lora: LoraConfig = key(LoraConfig())
+    """The adapter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSettings(AdapterKeys):
+    """The slice."""
+
+    schedule: Schedule
+    seed: int
