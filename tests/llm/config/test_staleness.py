@@ -1,0 +1,272 @@
+"""Each key of the configuration, changed by itself, makes stale the scripts that read it, what follows from them, and
+nothing else: by the expected keys of a whole run's jobs, none of which is executed."""
+
+import ast
+import json
+import runpy
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from llm.collect.settings import Source
+from llm.config.blocks import Config, schema
+from llm.settings import hints_of, is_key, without_none
+from stemma.code.closure import closure_of
+from stemma.planning.call import Call, merged
+from stemma.planning.planned_jobs import Wanted
+from stemma.workflow.load import load
+
+ROOT = Path(__file__).resolve().parents[3]
+# What is off in the default run and has keys of its own.
+BASE = {
+    "process": {"duplicates": {"substring": {"min_bytes": 400}}},
+    "align": {"lora": {"target_modules": ["q_proj", "v_proj"]}},  # of every architecture
+}
+# Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
+READERS = {
+    "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward dpo "
+    "serve_benchmark generate",
+    "store": "",
+    "shared_store": "",
+    "signing.trusted": "",
+    "signing.key": "",
+    "corpus": "candidates edges deduplicate substrings clean_shards token_shards quality_model report",
+    "process.overrides": "clean",
+    "process.duplicates.ranges": "minhash candidates edges deduplicate",
+    "process.reference.curated": "perplexity_model quality_model",
+    "process.reference.raw": "quality_model",
+    "process.reference.toxicity.source": "toxicity_model",
+    "process.decontaminate.evaluations": "decontaminate",
+    "tokenizer.vocab_size": "tokenizer preset_plan",
+    "pretrain.steps": "pretrain package loss_plot report",
+    "pretrain.checkpoint_every": "pretrain loss_plot report",
+    "pretrain.schedule": "pretrain",
+    "pretrain.warmup_steps": "pretrain",
+    "pretrain.decay_steps": "pretrain",
+    "pretrain.tail_steps": "",  # of cosine
+    "pretrain.final_fraction": "pretrain",
+    "pretrain.validation_tokens": "pretrain",
+    "pretrain.nodes": "",
+    "pretrain.time_limit": "",
+    "pretrain.hang_seconds": "",
+    "quantize.methods": "quantize",
+}
+VALUES: dict[str, object] = {
+    "store": "elsewhere",
+    "shared_store": "elsewhere",
+    "signing.trusted": ["key.pem"],
+    "signing.key": "key.pem",
+    "corpus": ["foldoc", "jargon", "wikipedia", "shakespeare", "cppreference", "sympy", "scikit-learn"],
+    "process.thresholds": {"n_words": {"max": 7}},
+    "process.pii": {"email": "drop"},
+    "process.overrides": {"code": {"n_words": {"max": 7}}},
+    "process.duplicates.bands": 27,
+    "process.duplicates.rows": 3,
+    "process.reference.curated": ["foldoc"],
+    "process.reference.raw": ["sympy"],
+    "process.reference.toxicity.text": "words",
+    "process.reference.toxicity.label": "toxic",
+    "process.reference.toxicity.source": "jargon",
+    "process.decontaminate.evaluations": ["human-eval", "comments"],
+    "process.mix.weights": {"web": 0.5},
+    "process.mix.epochs": {"web": 2},
+    "process.mix.quality": [{"top_fraction": 0.5, "factor": 2}],
+    "model.d_model": 256,
+    "model.n_heads": 4,
+    "model.n_kv_heads": 2,
+    "model.d_head": 32,
+    "model.rope_scaling": {"rope_type": "linear", "factor": 2.0},
+    "plan.cluster.gpu": "a100-80gb",
+    "plan.shape": {"dropout": True},
+    "pretrain.parallel.sharding": "full",
+    "pretrain.steps": 2500,
+    "pretrain.checkpoint_every": 250,
+    "align.lora.target_modules": ["q_proj"],
+    "align.instructions.kinds": {"definition": ["jargon"]},
+    "align.instructions.train_counts": {"definition": 7},
+    "align.instructions.validation_counts": {"definition": 7},
+    "align.instructions.languages": ["de"],
+    "align.preferences.train_counts": {"irrelevant": 7},
+    "align.preferences.validation_counts": {"irrelevant": 7},
+    "quantize.methods": {"int8": {"group_size": 32}},
+    "serve.prompt_tokens": [8, 65],
+    "serve.new_tokens": [4, 41],
+    "serve.prompts": ["Who?"],
+}
+MEGATRON = {"engine": "megatron"}
+# What has to change along with a key; the same scripts read it.
+ALONG = {
+    "pretrain.parallel.tensor": MEGATRON,
+    "pretrain.parallel.pipeline": MEGATRON,
+    "pretrain.parallel.context": MEGATRON,
+    "pretrain.parallel.virtual": MEGATRON | {"pipeline": 2},
+    "pretrain.parallel.sequence": MEGATRON | {"tensor": 2},
+}
+# Of a source: a key, another value, the scripts that are told otherwise.
+SOURCE = [
+    ("format", "text", "collect"),
+    ("include", ["*"], "collect"),
+    ("exclude", ["*.md"], "collect"),
+    ("archives", ["*.zip"], "collect"),
+    ("column", "body", "collect"),
+    ("extractor", "precise", "collect"),
+    ("domain", "web", "collect clean"),  # another domain's overrides
+    ("license", "MIT", "collect"),
+    ("refused_licenses", ["GPL-*"], "collect"),
+    ("apt", "dict-jargon=1", "fetch collect"),  # the beginning of every document's url
+    ("sha256", "0" * 64, "fetch"),
+    ("parts", 2, "candidates edges deduplicate substrings clean_shards token_shards quality_model report"),
+]
+
+
+def keys_of(kind: type, place: str = "") -> Iterator[tuple[str, type, str]]:
+    """(dotted name, the class that says it, its name there) of every key in a block."""
+    for each in fields(kind):
+        hint = without_none(hints_of(kind)[each.name])
+        name = f"{place}.{each.name}".strip(".")
+        if is_dataclass(hint):
+            yield from keys_of(hint, name)
+        elif is_key(each):
+            owner = next(one for one in kind.__mro__ if each.name in one.__dict__.get("__annotations__", {}))
+            yield name, owner, each.name
+
+
+KEYS = {name: (owner, key) for name, owner, key in keys_of(Config)}
+
+
+@cache
+def slices() -> dict[str, set[tuple[type, str]]]:
+    """Script -> the keys that its slice holds, each as the class that says it and its name."""
+    found = {}
+    for script in sorted((ROOT / "scripts").rglob("*.py")):
+        main = runpy.run_path(str(script))["main"]
+        hint = hints_of(main).get("settings")
+        found[script.stem] = {(owner, key) for _, owner, key in keys_of(hint)} if hint else set()
+    return found
+
+
+@cache
+def run(changes: str = "{}") -> tuple[dict[str, Wanted], dict[str, str]]:
+    """The jobs of a whole run by their places, and their expected keys. changes: to the config, as JSON."""
+    attached = load(Call.of(ROOT / "Snakefile", [], merged(BASE, json.loads(changes))))
+    jobs: dict[str, Wanted] = {}
+    waiting = ["results/report/index.html", "results/plan/config.json"]
+    while waiting:
+        job = attached.keys.plan.maker(waiting.pop())
+        if job is not None and job.place not in jobs:
+            jobs[job.place] = job
+            waiting += [path for _, path in job.inputs]
+    return jobs, {place: attached.keys.expected(job) for place, job in jobs.items()}
+
+
+def name_of(job: Wanted) -> str:
+    return Path(job.script).stem if job.script else job.rule
+
+
+def told_otherwise(before: dict[str, Wanted], after: dict[str, Wanted]) -> set[str]:
+    """The scripts of the jobs that are told something else than before, in params, inputs, outputs or threads."""
+    return {name_of(job) for place, job in after.items() if place in before and job != before[place]}
+
+
+def stale_by(place: str, own: set[str], jobs: dict[str, Wanted], known: dict[str, bool]) -> bool:
+    """Is a job one that is told something else, or one that follows from such a job?"""
+    if place not in known:
+        makers = {path: maker for maker in jobs.values() for _, path in maker.outputs}
+        parents = {makers[path].place for _, path in jobs[place].inputs if path in makers}
+        known[place] = place in own or any(stale_by(parent, own, jobs, known) for parent in sorted(parents))
+    return known[place]
+
+
+def other(name: str) -> object:
+    """Another value that a key may have; a mapping for the block around it where others have to change with it."""
+    if name in VALUES:
+        return VALUES[name]
+    rule, value = schema(), yaml.safe_load((ROOT / "config.yaml").read_text())
+    for part in name.split("."):
+        rule = rule["properties"][part]
+        value = value.get(part, rule.get("default")) if isinstance(value, dict) else rule.get("default")
+    if "enum" in rule:
+        return next(one for one in rule["enum"] if one is not None and one != value)
+    if "boolean" in rule["type"]:
+        return not value
+    if "integer" in rule["type"]:
+        return (value or rule.get("minimum", 0)) + 1
+    if "number" in rule["type"]:
+        return (value or 1) / 2
+    raise AssertionError(f"{name}: say another value in VALUES")
+
+
+def changed(name: str, value: object) -> str:
+    """The change of one key, and of what has to change along with it, as JSON."""
+    *block, last = name.split(".")
+    value = {last: value} | ALONG.get(name, {})
+    for part in reversed(block):
+        value = {part: value}
+    return json.dumps(value)
+
+
+def readers(name: str) -> set[str]:
+    """The scripts that read a key: those in whose slice it is, or those of READERS."""
+    if name in READERS:
+        return set(READERS[name].split())
+    if name.startswith(("model.", "plan.")):
+        return {"preset_plan", *["model_config"] * name.startswith("model.")}
+    found = {script for script, keys in slices().items() if KEYS[name] in keys}
+    return found & {name.split(".")[1]} if ".schedule." in name else found
+
+
+def mistakes(name: str, value: object, expected: set[str]) -> list[str]:
+    """What is not as it should be when this key has another value."""
+    (before, old), (after, new) = run(), run(changed(name, value))
+    told = told_otherwise(before, after)
+    found = [] if told == expected else [f"{name}: {value!r} is told to {sorted(told)}, not to {sorted(expected)}"]
+    own = {place for place, job in after.items() if job != before.get(place)}
+    known: dict[str, bool] = {}
+    stale = {place for place in after if new[place] != old.get(place)}
+    wrong = stale ^ {place for place in after if stale_by(place, own, after, known)}
+    return [*found, *(f"{name}: {value!r}: {place}" for place in sorted(wrong))]
+
+
+@pytest.mark.parametrize("block", sorted({name.split(".")[0] for name in KEYS} - {"sources", "numeric"}))
+def test_a_key_makes_stale_the_scripts_that_read_it(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    names = [name for name in KEYS if name.split(".")[0] == block]
+    assert [text for name in names for text in mistakes(name, other(name), readers(name))] == []
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), SOURCE, ids=[key for key, _, _ in SOURCE])
+def test_a_key_of_a_source(key: str, value: object, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert mistakes(f"sources.jargon.{key}", value, set(expected.split())) == []
+
+
+def test_every_key_of_a_source_is_tried():
+    assert {key for key, _, _ in SOURCE} == {each.name for each in fields(Source)} - {"path", "url", "pypi", "file"}
+
+
+def test_the_numeric_mode_is_in_keys_but_no_script_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (before, old), (after, new) = run(), run(changed("numeric", "portable"))
+    assert told_otherwise(before, after) == set()
+    stale = {name_of(after[place]) for place in after if new[place] != old[place]}
+    assert {"pretrain", "sft", "quantize"} <= stale
+    assert not stale & {"fetch", "collect"}
+
+
+@pytest.mark.parametrize("script", [name for name, keys in slices().items() if keys])
+def test_a_slice_holds_no_key_that_its_script_does_not_read(script: str):
+    """Each key is named somewhere in the script's closure, outside the modules that say it."""
+    path = next((ROOT / "scripts").rglob(f"{script}.py")).relative_to(ROOT)
+    named: set[str] = set()
+    for module in closure_of(path, ROOT).modules:
+        if "settings" in Path(module).parts or Path(module).stem == "settings":
+            continue
+        for node in ast.walk(ast.parse((ROOT / module).read_text())):
+            for kind, field in ((ast.Attribute, "attr"), (ast.arg, "arg"), (ast.Constant, "value")):
+                if isinstance(node, kind):
+                    named.add(str(getattr(node, field)))
+    assert {key for _, key in slices()[script]} <= named
