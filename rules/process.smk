@@ -178,7 +178,9 @@ rule clean:
     output:
         shards="results/clean/{source}/manifest.json",
     params:
-        settings=lambda w: slice_of(CleanSettings, PROCESS, config, overrides=PROCESS["overrides"].get(PARTS[w.source]["domain"]) or {}),
+        settings=lambda w: slice_of(
+            CleanSettings, PROCESS, config, overrides=PROCESS["overrides"].get(PARTS[w.source]["domain"]) or {}
+        ),
     log:
         "results/logs/clean/{source}.log",
     benchmark:

@@ -13,12 +13,12 @@ from llm.align.settings.dpo import Preference
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.preferences import PreferenceKeys
 from llm.collect.settings import Source
-from llm.config.plan import Plan
 from llm.config.schema import schema_of
 from llm.deploy.settings.generate import Sampling
 from llm.deploy.settings.quantize import Method, Scoring
 from llm.deploy.settings.serve_benchmark import LoadTest
 from llm.model.config import ModelConfig
+from llm.plan.block import Plan
 from llm.pretrain.segments import Pretrain
 from llm.process.settings.candidates import CandidatesSettings
 from llm.process.settings.clean import BOUND, Policy

@@ -10,7 +10,7 @@ MANY_RANKS = 64  # ZeRO 3 over more data ranks than this is slower than its ring
 def limits_table(request: Request, chosen: Found) -> dict:
     """One row a limit; `here`: whether this plan is concerned. The errors are those of docs/plan.md's tables."""
     setup, shape = chosen.setup, request.shape
-    rounds = setup.micro_batches(request.batch)
+    rounds = setup.micro_batches(request.batch_size)
     rows = [
         [
             "Small batches: fewer micro-batches than pipeline stages, or very few tokens on a GPU",

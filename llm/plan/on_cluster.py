@@ -47,7 +47,7 @@ def strategies(request: Request, chosen: Setup) -> dict[str, Setup]:
 
 def memory_section(request: Request, chosen: Found) -> dict:
     """Bytes on the fullest GPU, by strategy and part; the same with every kind of recomputation."""
-    shape, cluster, sequence, batch = request.shape, request.cluster, request.sequence, request.batch
+    shape, cluster, sequence, batch = request.shape, request.cluster, request.sequence, request.batch_size
     used = {
         name: memory(shape, setup, sequence, max(batch, setup.data), request.precision, request.fused)
         for name, setup in strategies(request, chosen.setup).items()
@@ -98,7 +98,7 @@ def layouts_section(request: Request, found: list[Found], fate: Counter, chosen:
             entry.step,
             entry.bytes,
             tflops_by_model(request, entry) / request.cluster.peak_tflops,
-            bubble_over_ideal(entry.setup.pipeline, entry.setup.micro_batches(request.batch), entry.setup.virtual),
+            bubble_over_ideal(entry.setup.pipeline, entry.setup.micro_batches(request.batch_size), entry.setup.virtual),
             engine(entry.setup) or "none here",
         ]
         for place, entry in enumerate(found[:SHOWN], start=1)
@@ -112,10 +112,10 @@ def layouts_section(request: Request, found: list[Found], fate: Counter, chosen:
         note += " NOTHING FITS: it needs more GPUs or more memory; the plan counts with the layout of least memory."
     if gpus > request.cluster.gpus:
         whole = replace(request.cluster, gpus=gpus)
-        batch = nearest_batch(request.shape, whole, request.sequence, request.batch)
+        batch = nearest_batch(request.shape, whole, request.sequence, request.batch_size)
         note += (
             f" {request.cluster.gpus:,} of {gpus:,} GPUs work, the others are idle and paid for: no layout of all "
-            f"divides a batch of {request.batch:,} and this model's heads and layers; a batch of {batch:,} would do."
+            f"divides a batch of {request.batch_size:,} and this model's heads and layers; a batch of {batch:,} would do."
         )
     steps = [(f"{place}. {short(entry.setup)}", entry.seconds) for place, entry in enumerate(found[:8], start=1)]
     columns = ["rank", "layout", "step", "memory per GPU", "MFU", "bubble over ideal", "engine"]
@@ -139,12 +139,12 @@ def communication_section(request: Request, chosen: Found) -> dict:
     """Bytes that a GPU sends in a step, by strategy; the pipeline's bubble in both conventions."""
     shape, setup = request.shape, chosen.setup
     sent = {
-        name: communication(shape, some, request.sequence, request.batch, request.precision)
+        name: communication(shape, some, request.sequence, request.batch_size, request.precision)
         for name, some in strategies(request, setup).items()
-        if request.batch % (some.data * some.micro_batch) == 0
+        if request.batch_size % (some.data * some.micro_batch) == 0
     }
     rows = [[name, *volumes.values(), sum(volumes.values())] for name, volumes in sent.items()]
-    rounds = setup.micro_batches(request.batch)
+    rounds = setup.micro_batches(request.batch_size)
     bubbles = [
         [chunks, *(bubble(setup.pipeline, rounds, chunks) for bubble in (bubble_over_ideal, bubble_over_total))]
         for chunks in sorted({1, 2, 4, setup.virtual})

@@ -17,9 +17,9 @@ def report(preset: str, request: Request) -> dict:
     they count in time and cost, not in memory and layouts."""
     gpus = request.cluster.gpus
     if not request.setup:
-        gpus = working_gpus(request.shape, request.cluster, request.sequence, request.batch)
+        gpus = working_gpus(request.shape, request.cluster, request.sequence, request.batch_size)
     working = replace(request, cluster=replace(request.cluster, gpus=gpus))
-    terms = (working.shape, working.cluster, working.sequence, working.batch, working.precision, working.fused)
+    terms = (working.shape, working.cluster, working.sequence, working.batch_size, working.precision, working.fused)
     found, fate = search(*terms)
     if request.setup:
         chosen = evaluate(request.shape, request.setup, *terms[1:])
@@ -54,13 +54,15 @@ def smallest(request: Request):
     """The layout of least memory, of those that the constraints allow; working GPUs have one."""
     allowed = [
         setup
-        for setup in candidates(request.shape, request.cluster, request.sequence, request.batch, request.fused)
-        if not problem(setup, request.shape, request.cluster, request.batch, request.sequence)
+        for setup in candidates(request.shape, request.cluster, request.sequence, request.batch_size, request.fused)
+        if not problem(setup, request.shape, request.cluster, request.batch_size, request.sequence)
     ]
     return min(
         allowed,
         key=lambda setup: sum(
-            memory(request.shape, setup, request.sequence, request.batch, request.precision, request.fused).values()
+            memory(
+                request.shape, setup, request.sequence, request.batch_size, request.precision, request.fused
+            ).values()
         ),
     )
 

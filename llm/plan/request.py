@@ -1,46 +1,30 @@
 """What a plan is asked for: the config's `model:` and `plan:` blocks, validated, with what they leave out filled in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.counts import ATTENTION, active
 from llm.model.shape import Shape
+from llm.plan.block import Plan
 from llm.plan.cluster import Cluster
 from llm.plan.flops import FORMULAS
 from llm.plan.memory import PRECISIONS
 from llm.plan.scaling import TOKENS_PER_PARAMETER
 from llm.plan.setup import Setup, problem
 
-KEYS = (
-    "tokens",
-    "batch",
-    "sequence",
-    "precision",
-    "fused_attention",
-    "formula",
-    "attention",
-    "logits",
-    "users",
-    "user_tokens",
-    "kv_bytes",
-    "layout",
-    "cluster",
-    "shape",
-)
-
 
 @dataclass(frozen=True)
 class Request:
-    """tokens: of the whole training. batch: sequences of `sequence` tokens in a step. users: requests of `user_tokens`
-    tokens that a server holds at once, kv_bytes bytes a value. setup: the layout to plan for; None: the best found."""
+    """tokens: of the whole training. batch_size: sequences of `sequence` tokens in a step. users: requests of
+    `user_tokens` tokens that a server holds at once, kv_bytes bytes a value. setup: the layout to plan for; None: the best found."""
 
     shape: Shape
     cluster: Cluster
     setup: Setup | None
     tokens: float
-    batch: int
+    batch_size: int
     sequence: int
     precision: str
     fused: bool
@@ -54,7 +38,7 @@ class Request:
     @classmethod
     def of(cls, model: dict, vocab_size: int, plan: dict) -> "Request":
         """model, plan: the blocks. tokens may be left out: 20 for each active parameter (Hoffmann et al. 2022)."""
-        only_known(plan, KEYS, "plan")
+        only_known(plan, [each.name for each in fields(Plan)], "plan")
         given = {key: value for key, value in plan.items() if value is not None}
         special = {key: min(number, vocab_size - 1) for key, number in (("bos_id", 1), ("eos_id", 2), ("pad_id", 3))}
         shape = Shape.of(ModelConfig.from_section(model, vocab_size, **special), **given.get("shape", {}))
@@ -72,7 +56,7 @@ class Request:
             cluster=Cluster.from_section(given.get("cluster", {})),
             setup=Setup.from_section(given["layout"]) if given.get("layout") else None,
             tokens=float(given.get("tokens", TOKENS_PER_PARAMETER * active(shape))),
-            batch=given.get("batch", 512),
+            batch_size=given.get("batch_size", 512),
             sequence=given.get("sequence", shape.context_length),
             precision=precision,
             fused=given.get("fused_attention", True),
@@ -83,17 +67,17 @@ class Request:
             user_tokens=given.get("user_tokens", shape.context_length),
             kv_bytes=given.get("kv_bytes", 2),
         )
-        for key in ("batch", "sequence", "users", "user_tokens", "kv_bytes"):
+        for key in ("batch_size", "sequence", "users", "user_tokens", "kv_bytes"):
             positive_whole(getattr(request, key), f"plan.{key}")
         if request.tokens <= 0:
             raise InputError(f"plan.tokens: {request.tokens!r} is not positive")
         request.cluster.faster(precision)
         if request.setup:
-            wrong = problem(request.setup, shape, request.cluster, request.batch, request.sequence)
+            wrong = problem(request.setup, shape, request.cluster, request.batch_size, request.sequence)
             if wrong:
-                raise InputError(f"plan.layout: {wrong}; correct plan.layout, plan.cluster.gpus or plan.batch")
+                raise InputError(f"plan.layout: {wrong}; correct plan.layout, plan.cluster.gpus or plan.batch_size")
         return request
 
     @property
     def batch_tokens(self) -> int:
-        return self.batch * self.sequence
+        return self.batch_size * self.sequence

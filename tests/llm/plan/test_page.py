@@ -68,7 +68,7 @@ MODEL |= {"position": "learned", "norm": "layernorm", "bias": True, "activation"
 
 @pytest.mark.parametrize("count,more", [("model", 1.0), ("hardware", 4 / 3)])
 def test_stated_speed_decides_days_and_cost(count, more):
-    plan = {"tokens": 300e9, "batch": 1536, "formula": "6n"}
+    plan = {"tokens": 300e9, "batch_size": 1536, "formula": "6n"}
     plan["cluster"] = {"gpu": "a100-80gb", "gpus": 1024, "tflops": 140, "tflops_count": count}
     found = values(report("gpt3", Request.of(MODEL, 50257, plan)))
     seconds = found["flops.FLOPs of the training"] / 1024 / 140e12 * more
@@ -78,7 +78,11 @@ def test_stated_speed_decides_days_and_cost(count, more):
 
 
 def test_tokens_per_second_decide_too():
-    plan = {"tokens": 300e9, "batch": 1536, "cluster": {"gpu": "a100-80gb", "gpus": 1024, "tokens_per_second": 1e5}}
+    plan = {
+        "tokens": 300e9,
+        "batch_size": 1536,
+        "cluster": {"gpu": "a100-80gb", "gpus": 1024, "tokens_per_second": 1e5},
+    }
     found = values(report("gpt3", Request.of(MODEL, 50257, plan)))
     assert found["time.Days"] == pytest.approx(300e9 / 1e5 / 86400)
     assert found["time.Step"] == pytest.approx(1536 * 2048 / 1e5)
@@ -88,7 +92,11 @@ def test_tokens_per_second_decide_too():
 def test_a_rate_of_hardware_flops():
     """MT-NLG (Smith et al. 2022): 60.1 s a step of 1,920 sequences on 2,240 A100 at 126 TFLOP/s of hardware FLOPs."""
     model = MODEL | {"d_model": 20480, "n_layers": 105, "n_heads": 128, "d_ff": 81920}
-    plan = {"tokens": 270e9, "batch": 1920, "layout": {"tensor": 8, "pipeline": 35, "data": 8, "recompute": "full"}}
+    plan = {
+        "tokens": 270e9,
+        "batch_size": 1920,
+        "layout": {"tensor": 8, "pipeline": 35, "data": 8, "recompute": "full"},
+    }
     plan["cluster"] = {"gpu": "a100-80gb", "gpus": 2240, "tflops": 126, "tflops_count": "hardware"}
     plan = report("mt-nlg", Request.of(model, 51200, plan))
     assert values(plan)["time.Step"] == pytest.approx(60.1, rel=0.01)

@@ -110,8 +110,8 @@ def test_where_nothing_fits_the_smallest_is_planned_with():
     "plan,line",
     [
         ({"tokns": 1}, "plan.tokns: unknown key"),
-        ({"batch": 0}, "plan.batch: 0 is not a positive whole number"),
-        ({"batch": 2.5}, "plan.batch: 2.5 is not a positive whole number"),
+        ({"batch_size": 0}, "plan.batch_size: 0 is not a positive whole number"),
+        ({"batch_size": 2.5}, "plan.batch_size: 2.5 is not a positive whole number"),
         ({"tokens": -1}, "plan.tokens: -1.0 is not positive"),
         ({"layout": {"sequence": "yes"}}, "plan.layout.sequence: 'yes' is not true or false"),
         ({"shape": {"vocab_multiple": 0}}, "plan.shape.vocab_multiple: 0 is not a whole number of 1 or more"),
@@ -144,7 +144,7 @@ def test_mistakes_are_named(plan, line):
 @pytest.mark.parametrize("batch", [7, 512])
 def test_any_number_of_gpus_gives_a_page(gpus, batch):
     """Those that no layout can use are idle, named and paid for."""
-    request = Request.of(SECTION, 500, {"batch": batch, "cluster": {"gpus": gpus, "gpu": "a100-80gb"}})
+    request = Request.of(SECTION, 500, {"batch_size": batch, "cluster": {"gpus": gpus, "gpu": "a100-80gb"}})
     plan = report("odd", request)
     working = plan["working_gpus"]
     assert 1 <= working <= gpus and Setup(**plan["layout"]).world == working
@@ -153,7 +153,7 @@ def test_any_number_of_gpus_gives_a_page(gpus, batch):
     assert values(plan)["time.GPU hours"] == pytest.approx(values(plan)["time.Days"] * 24 * gpus)
     if working < gpus:
         other = int(note.split("a batch of ")[-1].split(" ")[0].replace(",", ""))
-        again = Request.of(SECTION, 500, {"batch": other, "cluster": {"gpus": gpus, "gpu": "a100-80gb"}})
+        again = Request.of(SECTION, 500, {"batch_size": other, "cluster": {"gpus": gpus, "gpu": "a100-80gb"}})
         assert report("even", again)["working_gpus"] == gpus, "the batch that the page names uses all"
 
 

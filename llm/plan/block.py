@@ -1,5 +1,5 @@
 """The `plan` block: what `snakemake plan` counts with, on paper. Left out or null: the planner's own default, which
-each sentence names (docs/plan.md). llm/plan/ reads the block as it is."""
+each sentence names (docs/plan.md). llm/plan/request.py reads the block."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -89,7 +89,7 @@ class Plan:
 
     tokens: float | None = key(None, optional=True, **POSITIVE)
     """Of the whole training; 20 for each parameter."""
-    batch: int | None = key(None, optional=True, minimum=1)
+    batch_size: int | None = key(None, optional=True, minimum=1)
     """Sequences in a step; 512."""
     sequence: int | None = key(None, optional=True, minimum=1)
     """Tokens of a sequence; model.context_length."""
