@@ -13,7 +13,14 @@ HEAD = """\
 `config.yaml` is the default run; `snakemake --configfile FILE` and `--config` lay others over it. A key that is not
 here is refused, with the nearest one that is. This page, `config.yaml`'s comments and `rules/config.schema.json`, which
 editors complete and check with, are written from the code by `python -m llm.config`: a key's type, bounds, default and
-meaning stand in a dataclass beside the code that reads it (`llm/settings.py` says how).
+meaning stand in a dataclass beside the code that reads it.
+
+**To add a key**: a field in the slice of the script that reads it (`llm/<stage>/settings*`), made by `key` of
+`llm/settings.py`, with a sentence below it; then `python -m llm.config`, and commit what it writes. A script's `main`
+gets its slice as one argument, `--help` has an option for each key. A key that two scripts read stands in a class that
+both slices inherit from; one that shapes the workflow and reaches no script stands in `llm/config/blocks.py`. Sentences
+are in no job's key; a default or a bound is in those of the scripts that read it. What the default run is made of
+(sources, thresholds, sizes of the model) has no default in the code: `config.yaml` alone says it.
 
 A default in brackets is worked out from other keys. No default: `config.yaml` says the value.
 """

@@ -41,8 +41,8 @@ class PlannedCluster:
     """The machine; figures left out are those of the GPU's data sheet."""
 
     gpu: str = key(None)
-    """v100-32gb, a100-40gb, a100-80gb, h100-80gb (default), h800-80gb, h200-141gb, b200-180gb, mi300x-192gb, tpu-v3, tpu-v4,
-    or a name of your own with all figures."""
+    """v100-32gb, a100-40gb, a100-80gb, h100-80gb (default), h800-80gb, h200-141gb, b200-180gb, mi300x-192gb, tpu-v3,
+    tpu-v4, or a name of your own with all figures."""
     gpus: int = key(None, minimum=1)
     """In all; 8."""
     gpus_per_node: int = key(None, minimum=1)

@@ -115,7 +115,8 @@ def layouts_section(request: Request, found: list[Found], fate: Counter, chosen:
         batch = nearest_batch(request.shape, whole, request.sequence, request.batch_size)
         note += (
             f" {request.cluster.gpus:,} of {gpus:,} GPUs work, the others are idle and paid for: no layout of all "
-            f"divides a batch of {request.batch_size:,} and this model's heads and layers; a batch of {batch:,} would do."
+            f"divides a batch of {request.batch_size:,} and this model's heads and layers; a batch of {batch:,} "
+            "would do."
         )
     steps = [(f"{place}. {short(entry.setup)}", entry.seconds) for place, entry in enumerate(found[:8], start=1)]
     columns = ["rank", "layout", "step", "memory per GPU", "MFU", "bubble over ideal", "engine"]

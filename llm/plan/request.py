@@ -18,7 +18,8 @@ from llm.plan.setup import Setup, problem
 @dataclass(frozen=True)
 class Request:
     """tokens: of the whole training. batch_size: sequences of `sequence` tokens in a step. users: requests of
-    `user_tokens` tokens that a server holds at once, kv_bytes bytes a value. setup: the layout to plan for; None: the best found."""
+    `user_tokens` tokens that a server holds at once, kv_bytes bytes a value. setup: the layout to plan for; None: the
+    best found."""
 
     shape: Shape
     cluster: Cluster
