@@ -47,19 +47,19 @@ class PlannedCluster:
     """In all; 8."""
     gpus_per_node: int = key(None, minimum=1)
     """8."""
-    peak_tflops: float | None = key(None, **POSITIVE)
+    peak_tflops: float | None = key(None, optional=True, **POSITIVE)
     """Dense bf16."""
-    fp8_tflops: float | None = key(None, **POSITIVE)
+    fp8_tflops: float | None = key(None, optional=True, **POSITIVE)
     """Dense fp8."""
-    memory_gb: float | None = key(None, **POSITIVE)
+    memory_gb: float | None = key(None, optional=True, **POSITIVE)
     """Of a GPU."""
-    memory_gb_s: float | None = key(None, **POSITIVE)
+    memory_gb_s: float | None = key(None, optional=True, **POSITIVE)
     """Of a GPU."""
-    intra_gb_s: float | None = key(None, **POSITIVE)
+    intra_gb_s: float | None = key(None, optional=True, **POSITIVE)
     """Of a GPU to others of its node, one way."""
-    inter_gb_s: float | None = key(None, **POSITIVE)
+    inter_gb_s: float | None = key(None, optional=True, **POSITIVE)
     """Of a GPU to other nodes, one way."""
-    efficiency: float | None = key(None, **SHARE)
+    efficiency: float | None = key(None, optional=True, **SHARE)
     """Of the peak, for large matrix products."""
     link_efficiency: float = key(None, **SHARE)
     """Of the links' bandwidth; 0.8."""
@@ -67,11 +67,11 @@ class PlannedCluster:
     """Written by all ranks together; 50."""
     usable_memory: float = key(None, **SHARE)
     """Share of a GPU's memory; 0.92."""
-    tflops: float | None = key(None, **POSITIVE)
+    tflops: float | None = key(None, optional=True, **POSITIVE)
     """Measured, of each GPU, for days and cost; null: the cost model's."""
-    mfu: float | None = key(None, **SHARE)
+    mfu: float | None = key(None, optional=True, **SHARE)
     """The same as a share of the bf16 peak."""
-    tokens_per_second: float | None = key(None, **POSITIVE)
+    tokens_per_second: float | None = key(None, optional=True, **POSITIVE)
     """Measured, of all GPUs together, in their place."""
     tflops_count: Literal["model", "hardware"] = key(None)
     """What tflops or mfu count: model FLOPs, or hardware FLOPs with what is recomputed; model."""

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BASE = {
     "process": {"duplicates": {"substring": {"min_bytes": 400}}},
     "align": {"lora": {"target_modules": ["q_proj", "v_proj"]}},  # of every architecture
+    "pretrain": {"parallel": {"data": 2}},  # that two nodes can share
 }
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
@@ -82,9 +83,11 @@ VALUES: dict[str, object] = {
     "model.rope_scaling": {"rope_type": "linear", "factor": 2.0},
     "plan.cluster.gpu": "a100-80gb",
     "plan.shape": {"dropout": True},
+    "pretrain.parallel.data": 4,
     "pretrain.parallel.sharding": "full",
     "pretrain.steps": 2500,
     "pretrain.checkpoint_every": 250,
+    "align.max_tokens": 127,
     "align.lora.target_modules": ["q_proj"],
     "align.instructions.kinds": {"definition": ["jargon"]},
     "align.instructions.train_counts": {"definition": 7},
@@ -172,13 +175,15 @@ def told_otherwise(before: dict[str, Wanted], after: dict[str, Wanted]) -> set[s
     return {name_of(job) for place, job in after.items() if place in before and job != before[place]}
 
 
-def stale_by(place: str, own: set[str], jobs: dict[str, Wanted], known: dict[str, bool]) -> bool:
-    """Is a job one that is told something else, or one that follows from such a job?"""
-    if place not in known:
-        makers = {path: maker for maker in jobs.values() for _, path in maker.outputs}
-        parents = {makers[path].place for _, path in jobs[place].inputs if path in makers}
-        known[place] = place in own or any(stale_by(parent, own, jobs, known) for parent in sorted(parents))
-    return known[place]
+def with_descendants(own: set[str], jobs: dict[str, Wanted]) -> set[str]:
+    """These jobs and all that follow from them, by place."""
+    makers = {path: job.place for job in jobs.values() for _, path in job.outputs}
+    parents = {place: {makers[path] for _, path in job.inputs if path in makers} for place, job in jobs.items()}
+    found, more = set(own), True
+    while more:
+        more = {place for place in jobs if place not in found and parents[place] & found}
+        found |= more
+    return found
 
 
 def other(name: str) -> object:
@@ -225,9 +230,8 @@ def mistakes(name: str, value: object, expected: set[str]) -> list[str]:
     told = told_otherwise(before, after)
     found = [] if told == expected else [f"{name}: {value!r} is told to {sorted(told)}, not to {sorted(expected)}"]
     own = {place for place, job in after.items() if job != before.get(place)}
-    known: dict[str, bool] = {}
     stale = {place for place in after if new[place] != old.get(place)}
-    wrong = stale ^ {place for place in after if stale_by(place, own, after, known)}
+    wrong = stale ^ with_descendants(own, after)
     return [*found, *(f"{name}: {value!r}: {place}" for place in sorted(wrong))]
 
 
