@@ -1,11 +1,11 @@
 """docs/config.md: every key of the configuration, block by block, as tables."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import get_args, get_origin
 
 from llm.config.default import flow
 from llm.config.schema import purpose, schema_for
-from llm.settings import MISSING, default_of, hints_of, is_key, sentences, without_none
+from llm.settings import default_of, hints_of, is_key, sentences, without_none
 
 HEAD = """\
 # Every key of the configuration
@@ -67,7 +67,7 @@ def blocks_in(section: Section) -> list[Section]:
     return found
 
 
-def value_of(section: Section, each: object) -> object:
+def value_of(section: Section, each: Field) -> object:
     return default_of(each) if section.defaults is None else getattr(section.defaults, each.name)
 
 
@@ -97,7 +97,7 @@ def type_of(hint: object, bounds: dict) -> str:
     return ", ".join([words, *limits])
 
 
-def told(default: object, each: object) -> str:
+def told(default: object, each: Field) -> str:
     """A default as YAML has it."""
     if each.metadata["optional"]:
         return "(worked out)"
@@ -108,5 +108,5 @@ def told(default: object, each: object) -> str:
     return "" if default is None and not takes(each) else f"`{flow(default)}`"
 
 
-def takes(each: object) -> bool:
+def takes(each: Field) -> bool:
     return "None" in str(each.type)
