@@ -34,8 +34,8 @@ LIMITS = {
 
 def key(default: object = MISSING, *, shown: bool = True, optional: bool = False, **bounds: object) -> Any:
     """Make a field of a slice that is a key of the config. default: without one, config.yaml must have the key; None
-    for a type without None: the key may be left out. shown: the default config.yaml has it. optional: a config may leave
-    it out or null, and its value is worked out from others. bounds: keywords of JSON Schema."""
+    for a type without None: the key may be left out. shown: the default config.yaml has it. optional: a config may
+    leave it out or null, and its value is worked out from others. bounds: keywords of JSON Schema."""
     metadata = {"shown": shown, "optional": optional, "bounds": bounds}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: deepcopy(default), metadata=metadata)
