@@ -1,15 +1,7 @@
 import polars as pl
 import pytest
 
-from llm.align.instructions import (
-    Document,
-    continuation,
-    definition,
-    docstring,
-    function,
-    instruction_pairs,
-    passage,
-)
+from llm.align.instructions import Document, continuation, definition, docstring, function, instruction_pairs, passage
 from llm.align.settings.instructions import InstructionSettings, Limits
 from llm.errors import InputError
 
