@@ -52,13 +52,14 @@ def failed(executor, info, msg: str, logs: list[str]) -> None:
 
     msg: the executor's own words; logs: the scheduler's log files."""
     job, number, ending = info.job, info.external_jobid, is_told_to_end(executor)
+    on_slurm = executor.workflow.executor_plugin.name == "slurm"
     if (info.aux or {}).get("withdrawn") or ending and is_for_now(msg):
         return
     refused = None if is_for_now(msg) else reason_of(msg)
     if refused:
         give_up(job)
         (blamed, *_) = members(job)
-        queue = "Slurm" if executor.workflow.executor_plugin.name == "slurm" else "the scheduler"
+        queue = "Slurm" if on_slurm else "the scheduler"
         told = [(blamed, f"{queue} refuses it: {refused}; change what {blamed.rule.name} asks for")]
     else:
         job.failed_as = number
@@ -69,7 +70,7 @@ def failed(executor, info, msg: str, logs: list[str]) -> None:
             give_up(job)
         for member, marker in blamed:
             member.told = marker and marker.started
-            why, where, advice = reason(member, marker, number, msg, logs)
+            why, where, advice = reason(member, marker, number, msg, logs, on_slurm)
             told.append((member, f"{why}{where}; {what_next(job, advice, ending)}"))
     for member, text in told:
         say(f"error: {member.rule.name} {target_of(member)}: {text}")
@@ -89,11 +90,14 @@ def target_of(job) -> str:
     return str(job.output[0]).removesuffix("/manifest.json") if job.output else job.rule.name
 
 
-def reason(job, marker: Marker | None, number: str | None, msg: str, logs: list[str]) -> tuple[str, str, str]:
+def reason(
+    job, marker: Marker | None, number: str | None, msg: str, logs: list[str], on_slurm: bool
+) -> tuple[str, str, str]:
     """Return (why it failed, its log and where it ran, what to do). msg, logs: see `failed`."""
     logs = [log for log in logs if Path(log).is_file()] or logs_of(number)
     state = "OUT_OF_MEMORY" if exceeded_memory(logs) else msg if msg in BY_SLURM else state_of(number) if number else ""
-    where = f" ({'Slurm job' if state else 'job'} {number}{f' on {marker.node}' if marker else ''})" if number else ""
+    kind, node = "Slurm job" if on_slurm or state else "job", f" on {marker.node}" if marker else ""
+    where = f" ({kind} {number}{node})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
     by_slurm = state in ("OUT_OF_MEMORY", "TIMEOUT") or state in BY_SLURM and marker and marker.state == "stopped"
     if marker and marker.is_final:

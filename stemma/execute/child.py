@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from stemma.store.placement import fresh
 PROGRESS = "… "
 ERROR = "error: "
 GRACE = 60
+MOMENT = 0.5
 FULL = "No space left on device"
 DENIED = "ermission denied"
 CONFINED = "a job may read what is declared, and write to its own places, alone; docs/engine.md says what those are"
@@ -75,6 +77,8 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
         reader.join()
         file.writelines(printed)
         status = child.wait()
+    if status == -signal.SIGTERM and not stopped:
+        time.sleep(MOMENT)  # who ends all processes of a job, as Slurm does, ends them one after the other
     if stopped and status and not last.startswith(ERROR):
         sys.exit(128 + stopped[0])
     if status:

@@ -32,7 +32,11 @@ class Build:
 
     def command(self, *arguments: str, profile: str = "slurm") -> list[str]:
         """Snakemake with polls as frequent as it can; profile `default` builds on this machine."""
-        options = ["--slurm-init-seconds-before-status-checks", "1"] if profile == "slurm" else ["--cores", "2"]
+        options = {
+            "default": ["--cores", "2"],
+            "generic": ["--seconds-between-status-checks", "1"],
+            "slurm": ["--slurm-init-seconds-before-status-checks", "1"],
+        }[profile]
         return [
             sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile"), "--profile",
             str(ROOT / "profiles" / profile), "--directory", str(self.directory), *options, "--configfile",

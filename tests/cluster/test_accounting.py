@@ -81,7 +81,7 @@ def test_what_accounting_refuses_is_one_line(toy: OnSlurm, asked, words):
     (line,) = run.said("error:")
     assert "Slurm refuses it: " in line
     assert words.lower() in line.lower()
-    assert [text for text in run.lines if text != line and not text.startswith("Using profile")] == []
+    assert run.complaints() == [line]
 
 
 def test_the_efficiency_report_names_rules(toy: OnSlurm):

@@ -1,5 +1,7 @@
 """What a real Slurm refuses: one line and no second try if for good; submitted again if for now."""
 
+import time
+
 import pytest
 
 from stemma.cluster.markers import MARKERS, SUFFIX
@@ -7,6 +9,7 @@ from tests.cluster.slurm import wait_for
 from tests.cluster.toy import OnSlurm, Running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+SAVED = 10  # seconds until slurmctld has written down that a job runs
 IMPOSSIBLE = "Requested node configuration is not available"
 REFUSED = {  # what the job asks for: how that is refused
     "slurm_partition='nosuch'": "invalid partition specified: nosuch",
@@ -28,9 +31,9 @@ def attempts(toy: OnSlurm) -> int:
 
 
 def only_line(run: Running) -> str:
-    """All that a failed run has said."""
+    """All that a failed run has complained of."""
     assert run.end() == 1
-    (line,) = [line for line in run.lines if not line.startswith("Using profile")]
+    (line,) = run.complaints()
     return line
 
 
@@ -60,18 +63,19 @@ def test_a_controller_that_is_away_when_a_job_is_submitted_costs_no_attempt(clus
         cluster.kill_controller()
         assert "Unable to contact slurm controller" in run.wait_for_line("warning: Slurm takes no job now: ")
         cluster.start_controller()
-        assert run.end() == 0
+        assert run.end() == 0, "\n".join(run.lines)
     assert run.said("error:") == []
 
 
 def test_a_controller_that_is_away_when_it_is_asked_does_not_end_the_wait(cluster, toy: OnSlurm):
-    toy.first_does("import time; time.sleep(20)")
+    toy.first_does("import time; time.sleep(30)")
     with toy.running() as run:
         wait_for(lambda: any((toy.path / MARKERS).glob(f"*{SUFFIX}")), "the job to run")
+        time.sleep(SAVED)
         cluster.kill_controller()
         run.wait_for_line("warning: Slurm does not answer")
         cluster.start_controller()
-        assert run.end() == 0
+        assert run.end() == 0, "\n".join(run.lines)
     assert run.said("error:") == []
 
 

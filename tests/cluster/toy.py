@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from tests.cluster.slurm import wait_for
 from tests.golden import ROOT
-from tests.stemma.conftest import Toy
+from tests.stemma.conftest import LINE, Toy
 
 SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\w+)")
 PATIENCE = 180
@@ -33,6 +33,12 @@ class Running:
     def said(self, beginning: str) -> list[str]:
         """All lines that begin so."""
         return [line for line in self.lines if line.startswith(beginning)]
+
+    def complaints(self) -> list[str]:
+        """What it has said that is neither of what it set out to do nor of what came of it."""
+        words = ("Using profile", "  ")
+        said = [line for line in self.lines if not line.startswith(words) and not LINE.match(line)]
+        return [line for line in said if not re.match(r"\d+ (of \d+ )?jobs?\b", line)]
 
     def wait_for_line(self, beginning: str) -> str:
         """The first line that begins so."""
