@@ -43,6 +43,7 @@ def command(executor, plugin, job) -> str:
     plugin.validate_slurm_extra(job)
     params = {
         "run_uuid": executor.run_uuid,
+        "name": job.name,  # tasks of an array have one
         "slurm_logfile": executor.slurm_logdir / f"rule_{job.name}" / "%A_%a.log",
         "comment_str": f"rule_{job.name}",
         "account": next(executor.get_account_arg(job)),

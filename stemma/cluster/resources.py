@@ -52,6 +52,9 @@ def slurm_executor(workflow) -> type | None:
 
 def lead(executor_class: type) -> None:
     """Patch the Slurm executor where it would wait in vain, stay silent or harm a job."""
+    from stemma.cluster.job_names import name_jobs  # the executor's plugin, which no other build loads
+
+    name_jobs(executor_class)
     ask_in_proportion(executor_class)
     watch_submission(executor_class)
     fill_arrays(executor_class)

@@ -4,6 +4,7 @@ Snakemake's executor submits each job with the directory as its working director
 """
 
 import math
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -46,9 +47,9 @@ def jobs_of(directory: Path, users: set[str], ended: bool = False) -> list[Slurm
     return [job for job, workdir in found if job.comment.startswith(OURS) and workdir in place]
 
 
-def jobs_named(name: str) -> dict[str, SlurmJob]:
-    """Return all jobs of a name that Slurm remembers, by number. Raises Unanswered."""
-    return {job.number: job for job, _ in known("--name", name, "--states", "all")}
+def own_jobs() -> dict[str, SlurmJob]:
+    """Return all jobs of this user that Slurm remembers, by number. Raises Unanswered."""
+    return {job.number: job for job, _ in known("--user", str(os.getuid()), "--states", "all")}
 
 
 def known(*options: str) -> list[tuple[SlurmJob, str]]:

@@ -14,7 +14,7 @@ from stemma.base.errors import warn
 from stemma.base.patches import put
 from stemma.cluster.job_log import FORGOTTEN, members, say, target_of
 from stemma.cluster.markers import read_marker
-from stemma.cluster.slurm import SlurmJob, Unanswered, cancel, exclude, jobs_named
+from stemma.cluster.slurm import SlurmJob, Unanswered, cancel, exclude, own_jobs
 from stemma.cluster.submission import is_told_to_end
 
 ORDINARY = ("None", "Priority", "Resources", "BeginTime", "Dependency", "Cleaning", "Prolog", "JobArrayTaskLimit")
@@ -75,7 +75,7 @@ class Queue:
         if not infos:
             return []
         try:
-            known = jobs_named(executor.run_uuid)
+            known = own_jobs()
         except Unanswered as reason:
             if not self.is_silent:
                 warn(f"Slurm does not answer ({reason}); it is asked again until it does, jobs run on")

@@ -18,7 +18,7 @@ from stemma.code import numeric
 from stemma.code.closure import closure_of
 from stemma.execute.action import Action, is_whole, stored_record, utc_now
 from stemma.execute.child import run_script
-from stemma.execute.sandbox import Sandbox
+from stemma.execute.sandbox import Sandbox, temporary_for
 from stemma.execute.steady_sources import Steady
 from stemma.provenance.publish import write_back
 from stemma.provenance.record import Input, Job, Outcome, subjects_of
@@ -63,8 +63,8 @@ def settle(action: Action, steady: Steady, config: str, log: Path) -> tuple[dict
                 return record, ran
             continue
         ran = True
-        with action.store.workspace() as workspace:
-            record = build(action, steady, workspace, log)
+        with action.store.workspace() as workspace, temporary_for(workspace) as temporary:
+            record = build(action, steady, Sandbox.of(action, workspace, temporary, log), log)
             if put_in_place(action, record, config):
                 return record, ran
     raise StemmaError(
@@ -107,10 +107,9 @@ def as_asked(job: Job, path: str, key: str, otherwise: str) -> None:
         raise Outdated(otherwise)
 
 
-def build(action: Action, steady: Steady, workspace: Path, log: Path) -> dict:
-    """Run the script in a workspace of the store, store its outputs, write the record and return it."""
+def build(action: Action, steady: Steady, sandbox: Sandbox, log: Path) -> dict:
+    """Run the script in its sandbox, store its outputs, write the record and return it."""
     job, store = action.job, action.store
-    sandbox = Sandbox.of(action, workspace, log)
     started, clock = utc_now(), time.monotonic()
     try:
         result = run_script(sandbox, log, describe(job))

@@ -5,7 +5,7 @@
     <workspace>/.code/               a frozen copy of its closure (stemma/code/frozen_code.py), and its guard
     <workspace>/.here/               the working directory, empty, so that no relative path finds a file
     <workspace>/.home/               HOME, empty
-    <workspace>/.tmp/                TMPDIR
+    <workspace>/.tmp/                TMPDIR, unless STEMMA_TMPDIR names a disk of the node
 
 Keys are computed in stemma/execute/action.py; the process is started by stemma/execute/child.py.
 """
@@ -14,10 +14,13 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from stemma.base.errors import StemmaError
+from stemma.base.files import scratch_directory
 from stemma.base.settings import cache_of
 from stemma.code.closure import reader_of
 from stemma.code.compiled_kernels import VARIABLES, Compiled
@@ -32,29 +35,33 @@ from stemma.provenance.record import Job
 from stemma.store import artifact
 from stemma.store.open_beneath import opened
 
+LOCAL = "STEMMA_TMPDIR"
 GUARD = Path(__file__).with_name("guard.py")
 STARTER = "sitecustomize.py"  # Python imports it before anything else, so every process of the job is guarded
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One job's sandbox. `inputs`: argument -> what to read, see stemma/execute/input_view.py; `outputs`: argument ->
-    where to write: an empty directory for a manifest, else a file's path."""
+    """One job's sandbox. `temporary`: its TMPDIR; `inputs`: argument -> what to read, see
+    stemma/execute/input_view.py; `outputs`: argument -> where to write: an empty directory for a manifest, else a
+    file's path."""
 
     action: Action
     place: Path
+    temporary: Path
     inputs: dict[str, list[Path]]
     outputs: dict[str, list[Path]]
     compiled: Compiled
     log: Path
 
     @staticmethod
-    def of(action: Action, workspace: Path, log: Path) -> "Sandbox":
+    def of(action: Action, workspace: Path, temporary: Path, log: Path) -> "Sandbox":
         """Prepare a workspace."""
         reader, place = reader_of(action.root), workspace.absolute()
         sandbox = Sandbox(
             action,
             place,
+            temporary.absolute(),
             lay_out(action.job.inputs, place),
             staged(action.job, place),
             Compiled(action.closure, reader, cache_of(action.store.path)),
@@ -63,7 +70,7 @@ class Sandbox:
         freeze(action.closure, reader, sandbox.code)
         sandbox.compiled.lend(sandbox.code)
         with opened(sandbox.logs, make=True):  # it follows no link
-            for folder in (sandbox.here, sandbox.home, sandbox.temporary, *sandbox.confinement.own):
+            for folder in (sandbox.here, sandbox.home, *sandbox.confinement.own):
                 folder.mkdir(parents=True, exist_ok=True)
         guard = sandbox.code / STARTER
         guard.write_bytes(GUARD.read_bytes())
@@ -90,11 +97,6 @@ class Sandbox:
     def home(self) -> Path:
         """HOME, where libraries look for and keep their files."""
         return self.place / ".home"
-
-    @property
-    def temporary(self) -> Path:
-        """The process's TMPDIR."""
-        return self.place / ".tmp"
 
     def command(self) -> list[str]:
         """Return the command to execute. Python's path has neither the script's directory nor the user's packages nor
@@ -142,7 +144,7 @@ class Sandbox:
     def confinement(self) -> Confinement:
         """What its processes may read and write."""
         cache = [self.cache] if self.action.closure.network else []
-        return Confinement(self.action, (self.place, *self.kept.values(), *cache))
+        return Confinement(self.action, (self.place, self.temporary, *self.kept.values(), *cache))
 
     def shown(self, line: str) -> str:
         """Rewrite a line of the script's output in the user's paths: code by its path in the checkout, inputs by their
@@ -159,6 +161,22 @@ class Sandbox:
         for folder in self.kept.values():
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def temporary_for(workspace: Path) -> Iterator[Path]:
+    """TMPDIR for a job, which goes with it: in its workspace, or on a disk of the node where STEMMA_TMPDIR says so, by
+    a path or by a variable that nodes set ("$SLURM_TMPDIR"; where it is not set, the workspace it is). Ranks on several
+    nodes are all told the same one, so they have it in the workspace. Raises StemmaError if there is no such directory.
+    """
+    named = os.path.expandvars(os.environ.get(LOCAL, ""))
+    if not named or "$" in named or int(os.environ.get("STEMMA_NODES") or 1) > 1:
+        yield workspace / ".tmp"
+        return
+    if not Path(named).is_dir():
+        raise StemmaError(f"{LOCAL} is {named}, which is no directory here; name one that every node has, or unset it")
+    with scratch_directory(Path(named)) as folder:
+        yield folder
 
 
 def staged(job: Job, workspace: Path) -> dict[str, list[Path]]:

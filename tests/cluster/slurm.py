@@ -22,6 +22,7 @@ from pathlib import Path
 CONF, GRES = Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/gres.conf")
 MARK = "# of Stemma's tests: python -m tests.cluster.slurm up\n"
 PLACE = Path("/tmp/stemma-slurm")
+MAIL = PLACE / "mail.txt"  # what Slurm would have sent
 NODES = {"n1": 17001, "n2": 17002}
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch")
 PATIENCE = 60.0
@@ -67,6 +68,7 @@ JobRequeue=0
 KillWait=10
 SlurmdTimeout=15
 MpiDefault=none
+MailProg={place}/mail
 GresTypes=gpu
 StateSaveLocation={place}/state
 SlurmdSpoolDir={place}/spool-%n
@@ -90,6 +92,8 @@ def up(further: str = "") -> None:
     CONF.write_text(configuration(PLACE, socket.gethostname().split(".")[0]) + further)
     for number in range(2):
         (PLACE / f"gpu{number}").touch()
+    (PLACE / "mail").write_text(f'#!/bin/sh\necho "$@" >> {MAIL}\n')
+    (PLACE / "mail").chmod(0o755)
     GRES.write_text(f"NodeName=n[1-2] Name=gpu File={PLACE}/gpu[0-1]\n")
     start_controller("-c")
     for node in NODES:

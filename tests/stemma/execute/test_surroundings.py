@@ -1,6 +1,8 @@
 """A job's environment is made from nothing: nothing the user has set, at home or beside the code, reaches a result."""
 
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,45 @@ def test_nothing_but_what_is_listed(yard: Yard):
     assert stated(record)["PATH"].startswith("sha256:")
     assert "s3cr3t" not in str(record)
     assert "proxy.test" not in str(record)
+
+
+@pytest.mark.parametrize("named", ["{}", "$OF_THE_NODE/disk"])
+def test_temporary_files_lie_on_a_disk_of_the_node(yard: Yard, tmp_path: Path, named: str):
+    """They go with the job, with what dead jobs of this host have left there, and reach no key."""
+    disk = tmp_path / "disk"
+    left = disk / f"{socket.gethostname()}-{dead()}-x"
+    left.mkdir(parents=True)
+    yard.variables |= {"STEMMA_TMPDIR": named.format(disk), "OF_THE_NODE": str(tmp_path)}
+    script = yard.path / "scripts/s/first.py"
+    write = "import tempfile\n    tempfile.mkstemp()[0]\n    (parts / 'c').write_text('')\n    "
+    script.write_text(script.read_text().replace("return {'environment'", f"{write}return {{'environment'"))
+    record = run(yard)
+    assert Path(metrics_of(record)["environment"]["TMPDIR"]).parent == disk
+    assert list(disk.iterdir()) == []
+    assert "TMPDIR" not in stated(record)
+    yard.variables["STEMMA_TMPDIR"] = str(tmp_path / "nowhere")
+    assert yard.run("first")[0] == 0, "a hit needs none"
+
+
+def dead() -> int:
+    """The number of a process that has ended."""
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return child.pid
+
+
+def test_a_disk_that_is_not_there_is_said(yard: Yard, tmp_path: Path):
+    yard.variables["STEMMA_TMPDIR"] = str(tmp_path / "nowhere")
+    status, error = yard.run("first")
+    assert status != 0
+    assert "STEMMA_TMPDIR is" in error
+    assert "which is no directory here; name one that every node has, or unset it" in error
+
+
+@pytest.mark.parametrize("variables", [{"STEMMA_TMPDIR": "$NOWHERE_SET"}, {"STEMMA_TMPDIR": "/", "STEMMA_NODES": "2"}])
+def test_where_no_disk_of_the_node_serves_the_store_does(yard: Yard, variables):
+    yard.variables |= variables
+    assert "results/.store/tmp/" in metrics_of(run(yard))["environment"]["TMPDIR"]
 
 
 def test_a_job_that_fetches_is_told_how_to_and_the_record_says_what_it_was_told(yard: Yard):
