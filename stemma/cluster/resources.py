@@ -20,7 +20,8 @@ from stemma.cluster.waiting import watch_queue
 LOGS = Path(".snakemake/slurm_logs")  # made by the executor at its first submission
 ENDING = 180.0  # seconds: the cluster's KillWait (30 as a rule), and time for a trainer to save what it did
 POLL = 1.0
-NESTED_MB = 400  # two snakemakes and the runner, measured: 150, 150 and 25 MB resident, some of it shared
+TICKET_MB = 150  # who reads the ticket, twice, and the runner, measured: 31, 21 and 27 MB resident, some of it shared
+NESTED_MB = 400  # two snakemakes and the runner: 150, 150 and 27 MB
 
 
 def adapt_resources(workflow) -> None:
@@ -36,12 +37,17 @@ def growing(declared: int, workflow) -> Callable:
     it."""
 
     def mem_mb(wildcards, attempt):
-        first = declared + (0 if workflow.local_exec else NESTED_MB)
+        first = declared + (0 if workflow.local_exec else around(workflow))
         if attempt == 1 or workflow.local_exec:
             return first
         return max(first, min(first * attempt, largest_node_mb()))
 
     return mem_mb
+
+
+def around(workflow) -> int:
+    """Megabytes for what runs around a script on a node."""
+    return NESTED_MB if workflow.deployment_settings.deployment_method else TICKET_MB
 
 
 def slurm_executor(workflow) -> type | None:

@@ -90,7 +90,7 @@ def test_the_efficiency_report_names_rules(toy: OnSlurm):
     (report,) = toy.path.glob("efficiency_report_*.csv")
     rows = list(csv.DictReader(report.open()))
     assert {row["RuleName"] for row in rows} == {"rule_first", "rule_second", "rule_third"}
-    assert all(float(row["RequestedMem_MB"]) == 1400 for row in rows)
+    assert all(float(row["RequestedMem_MB"]) == 1150 for row in rows)
 
 
 def test_a_node_that_was_down_once_gets_jobs_again(cluster, toy: OnSlurm):

@@ -133,7 +133,7 @@ def test_slurm_puts_the_job_back_into_the_queue(cluster, build, undisturbed):
 
 @pytest.mark.slow
 def test_a_job_over_its_memory_gets_more(build, undisturbed):
-    done = disturbed(build, lambda: None, "--set-resources", "pretrain:mem_mb=1")
+    done = disturbed(build, lambda: None, "--set-resources", "pretrain:mem_mb=100")
     assert checkpoints(build) == undisturbed
     assert len(done.rules) > 2
 

@@ -53,7 +53,7 @@ def test_snakemake_runs_in_a_job_itself(cluster, toy: OnSlurm):
     assert state(cluster, number) == "COMPLETED", toy.read("controller.log")
     assert letters(toy) == BUILT
     own = cluster.run("squeue", "-h", "--states=all", "-o", "%A %m %l", "-j", ",".join(toy.submitted())).stdout
-    assert [line.split()[1:] for line in own.splitlines()] == [["1400M", "1:00:00"]] * 3
+    assert [line.split()[1:] for line in own.splitlines()] == [["1150M", "1:00:00"]] * 3
 
 
 def test_the_end_of_its_time_is_like_ctrl_c(cluster, toy: OnSlurm):

@@ -54,7 +54,7 @@ def test_a_job_over_its_memory_says_so_and_what_comes_next(build):
     assert done.returncode == 1
     (line,) = errors(done.said)
     assert re.fullmatch(
-        r"error: pretrain results/pretrain/step-30: it was killed at its limit of 401 MB; "
+        r"error: pretrain results/pretrain/step-30: it was killed at its limit of 151 MB; "
         r"log results/logs/pretrain/30.log \(Slurm job \d+ on n[12]\); raise mem_mb of pretrain",
         line,
     )

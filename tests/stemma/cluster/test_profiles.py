@@ -126,7 +126,7 @@ def test_all_that_pretraining_on_two_nodes_asks_for_reaches_sbatch(yard: Yard):
     assert yard.snakemake("results/parts/manifest.json").returncode == 0
     asked = set(yard.asked()[0])
     assert {"--nodes=2", "--ntasks=2", "--cpus-per-task=2", "--gres=gpu:2", "--constraint=a100&ib"} <= asked
-    assert {"--partition=gpu", "--qos=long", "--mail-type=FAIL", "--tmp=10G", "--mem=4400", "--job-name=first"} <= asked
+    assert {"--partition=gpu", "--qos=long", "--mail-type=FAIL", "--tmp=10G", "--mem=4150", "--job-name=first"} <= asked
     assert not {word for word in asked if word.startswith(("--gpus", "--ntasks-per-gpu"))}
 
 
@@ -138,7 +138,7 @@ def test_what_a_pod_can_have_reaches_it(yard: Yard):
     assert spec["activeDeadlineSeconds"] == 1800
     assert spec["template"]["spec"]["nodeSelector"] == {"pool": "a100", "zone": "b"}
     limits = spec["template"]["spec"]["containers"][0]["resources"]["limits"]
-    assert limits == {"cpu": "1", "memory": "4400M", "nvidia.com/gpu": "2"}
+    assert limits == {"cpu": "1", "memory": "4150M", "nvidia.com/gpu": "2"}
 
 
 @pytest.mark.parametrize(

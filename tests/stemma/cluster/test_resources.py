@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from stemma.base.errors import StemmaError
-from stemma.cluster.resources import NESTED_MB, end_leftovers, growing
+from stemma.cluster.resources import NESTED_MB, TICKET_MB, end_leftovers, growing
 from stemma.cluster.slurm import (
     SlurmJob,
     Unanswered,
@@ -19,7 +19,8 @@ from stemma.cluster.slurm import (
 )
 
 HERE = SimpleNamespace(local_exec=True, executor_plugin=None)
-THERE = SimpleNamespace(local_exec=False, executor_plugin=None)
+TICKETS, CONTAINERS = (SimpleNamespace(deployment_method=methods) for methods in (set(), {"apptainer"}))
+THERE = SimpleNamespace(local_exec=False, executor_plugin=None, deployment_settings=TICKETS)
 
 
 @pytest.fixture
@@ -32,14 +33,16 @@ def no_slurm(tmp_path, monkeypatch):
 
 def test_memory_grows_where_jobs_are_submitted(no_slurm):
     assert [growing(1000, HERE)(None, attempt) for attempt in (1, 2, 3)] == [1000] * 3
-    first = 1000 + NESTED_MB
+    first = 1000 + TICKET_MB
     assert [growing(1000, THERE)(None, attempt) for attempt in (1, 2, 3)] == [first, 2 * first, 3 * first]
+    nested = SimpleNamespace(local_exec=False, executor_plugin=None, deployment_settings=CONTAINERS)
+    assert growing(1000, nested)(None, 1) == 1000 + NESTED_MB
 
 
 def test_it_grows_to_the_largest_node_and_a_first_attempt_is_left_to_slurm(monkeypatch):
     monkeypatch.setattr("stemma.cluster.resources.largest_node_mb", lambda: 2000)
-    assert [growing(1000, THERE)(None, attempt) for attempt in (1, 2)] == [1000 + NESTED_MB, 2000]
-    assert [growing(5000, THERE)(None, attempt) for attempt in (1, 2)] == [5000 + NESTED_MB] * 2
+    assert [growing(1000, THERE)(None, attempt) for attempt in (1, 2)] == [1000 + TICKET_MB, 2000]
+    assert [growing(5000, THERE)(None, attempt) for attempt in (1, 2)] == [5000 + TICKET_MB] * 2
 
 
 def test_names_of_jobs_and_nodes():
