@@ -24,7 +24,7 @@ from snakemake.shell import shell
 from stemma.base import digest
 from stemma.base.errors import StemmaError, refusal, warn
 from stemma.base.files import PARENT, where_writable
-from stemma.base.settings import Settings
+from stemma.base.settings import Settings, cache_of
 from stemma.cluster.job_log import announce, say
 from stemma.cluster.markers import begin_run
 from stemma.cluster.resources import adapt_resources, end_leftovers, lead, slurm_executor
@@ -188,8 +188,9 @@ def begin(workflow) -> None:
         lead(slurm)
     if not workflow.local_exec:
         announce(workflow)
-    submit_tickets(workflow, attached.keys.root)
-    Store.of(attached.settings).add_bytes(attached.config)
+    store = Store.of(attached.settings)
+    submit_tickets(workflow, attached.keys.root, cache_of(store.path))
+    store.add_bytes(attached.config)
     digest.write_atomically(CONFIG, attached.config)
     attached.settings.save()
     attached.keys.sources.save()

@@ -26,9 +26,10 @@ FROZEN = "STEMMA_FROZEN"  # names the file where a snakemake on a node finds the
 UNKNOWN = "<TBD>"  # Snakemake's placeholder for a resource that only the node knows
 
 
-def submit_tickets(workflow, root: Path) -> None:
+def submit_tickets(workflow, root: Path, cache: Path) -> None:
     """Give jobs that this workflow submits from now on a ticket. Tickets of an earlier run are deleted, so its jobs
-    that still wait in a queue do nothing when their turn comes."""
+    that still wait in a queue do nothing when their turn comes. `cache`: the ~/.cache of snakemakes on
+    nodes."""
     shutil.rmtree(TICKETS, ignore_errors=True)
     if workflow.local_exec:
         return
@@ -44,7 +45,8 @@ def submit_tickets(workflow, root: Path) -> None:
         if needs_snakemake(workflow, job, ticket):
             flags = {str(member.output[0]): member.params.flags for member in ours}
             write_atomically(path, json.dumps(flags).encode())
-            return f"export {FROZEN}={shlex.quote(str(path))} && {inner(executor, job)}"
+            own = f"{FROZEN}={shlex.quote(str(path))} XDG_CACHE_HOME={shlex.quote(str(cache))}"
+            return f"export {own} && {inner(executor, job)}"
         ticket.write(path)
         return command(executor, job, root, path)
 

@@ -18,7 +18,7 @@ def names(cluster, toy: OnSlurm) -> list[str]:
     [
         ((), ["first:parts", "second:joined.txt", "third:final.txt"]),
         (("--slurm-jobname-prefix", "mine"), ["mine_first:parts", "mine_second:joined.txt", "mine_third:final.txt"]),
-        (("--groups", "second=both", "third=both"), ["first:parts", "both:joined.txt"]),
+        (("--groups", "second=both", "third=both"), ["first:parts", "both_second_third:joined.txt"]),
     ],
 )
 def test_a_job_is_called_by_its_rule_and_artifact(cluster, toy: OnSlurm, options, expected):

@@ -12,6 +12,7 @@ from tests.cluster.toy import OnSlurm
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 MODULES = Path("/usr/share/modules/init/bash")  # of Debian's environment-modules
 ON_NODE = ("--sdm", "env-modules")  # a snakemake goes along
+LIKE_DEFAULT = ("--shared-fs-usage", "input-output", "persistence", "sources", "software-deployment")
 BUILT = "!tnatsnocOLLEHOLLEHOLLEHOLLEH"
 
 
@@ -20,7 +21,7 @@ def letters(toy: OnSlurm) -> str:
     return toy.read("results/final.txt").replace("\n", "")
 
 
-@pytest.mark.parametrize("options", [(), ON_NODE])
+@pytest.mark.parametrize("options", [(), (*ON_NODE, *LIKE_DEFAULT)])
 def test_a_full_cache_in_the_home_directory_harms_no_job(cluster, toy: OnSlurm, tmp_path, options):
     cache = tmp_path / "home/.cache"
     cache.mkdir(parents=True)
@@ -29,7 +30,7 @@ def test_a_full_cache_in_the_home_directory_harms_no_job(cluster, toy: OnSlurm, 
         cluster.start_node(node, f"mount -t tmpfs -o size=4k full {cache} && yes > {cache}/full 2>/dev/null; true")
     wait_for(cluster.all_idle, "both nodes to be idle")
     try:
-        full = cluster.run("srun", "sh", "-c", f"echo more > {cache}/more", check=False)
+        full = cluster.run("srun", "cp", "/etc/passwd", f"{cache}/more", check=False)
         assert "No space left on device" in full.stderr
         with toy.running(*options, HOME=str(tmp_path / "home")) as run:
             assert run.end() == 0, "\n".join(run.lines)
@@ -75,8 +76,8 @@ def state(cluster, number: str) -> str:
 
 
 @pytest.mark.skipif(not MODULES.exists(), reason="apt-get install environment-modules")
-def test_environment_modules_of_a_rule_are_loaded_on_the_node(toy: OnSlurm, tmp_path):
-    site = tmp_path / "site"
+def test_environment_modules_of_a_rule_are_loaded_on_the_node(toy: OnSlurm, tmp_path_factory):
+    site = tmp_path_factory.mktemp("site")
     (site / "tool/bin").mkdir(parents=True)
     (site / "tool/bin/of-the-site").write_text("#!/bin/sh\necho from the module\n")
     (site / "tool/bin/of-the-site").chmod(0o755)
