@@ -22,6 +22,7 @@ class Point:
 
 STALENESS, FILES = "stemma/workflow/staleness.py", "stemma/workflow/job_files.py"
 SUBMISSION, WAITING = "stemma/cluster/submission.py", "stemma/cluster/waiting.py"
+NAMES = "stemma/cluster/job_names.py"
 LITERALS, HOOKS = "stemma/workflow/escape_wildcards.py", "stemma/workflow/hooks.py"
 OUTPUT = "job wait ignore_missing_output no_touch wait_for_local check_output_mtime"
 POSTPROCESS = "store_in_storage handle_log handle_touch error ignore_missing_output check_output_mtime"
@@ -61,8 +62,12 @@ POINTS = {
     "Executor.run_array_jobs": Point("jobs", "stemma/cluster/arrays.py", "an array's tasks run alone"),
     "plugin.pending_jobs_for_rule": Point("dag rule_name", "stemma/cluster/arrays.py", "an array waits for nothing"),
     "plugin.get_submit_command": Point(
-        "job params settings failed_nodes array_job", SUBMISSION, "another node after a failure"
+        "job params settings failed_nodes array_job", SUBMISSION, "a name of its own; another node after a failure"
     ),
+    "Executor.report_job_submission": Point("job_info register_job", NAMES, "numbers for the efficiency report"),
+    "plugin.query_job_status_squeue": Point("runid", NAMES, "jobs have names of their own"),
+    "plugin.query_job_status_sacct": Point("runid", NAMES, "jobs have names of their own"),
+    "efficiency_report.get_sacct_data": Point("run_uuid logger", NAMES, "jobs have names of their own"),
     "Executor.run_job": Point("job", SUBMISSION, "a group's refusal is told"),
     "Executor._report_job_error_threadsafe": Point("job_info msg", SUBMISSION, "what is refused for now waits"),
     "Executor.check_active_jobs": Point("active_jobs", WAITING, "the terminal says why jobs wait"),

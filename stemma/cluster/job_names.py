@@ -1,4 +1,4 @@
-"""Names of Slurm jobs that say what they are for: `clean:clean/jargon` in squeue and in messages, not a run's number.
+"""Name Slurm jobs by what they are for, `clean:clean/jargon`, in squeue and in messages.
 
 The executor gives all jobs of a run one name and asks for them by it. Here each has its own, and it is asked for all
 jobs of this user, which is less work for Slurm; for the efficiency report, for those that were submitted. Reaches into
@@ -12,6 +12,7 @@ import sys
 
 from snakemake_executor_plugin_slurm import efficiency_report
 
+from stemma.base.patches import put
 from stemma.cluster.job_log import members, target_of
 
 COLUMNS = "JobID,JobName,Comment,Elapsed,TotalCPU,NNodes,NCPUS,MaxRSS,ReqMem"  # of the efficiency report
@@ -19,7 +20,7 @@ FOREIGN = re.compile(r"[^\w.:/=+-]")
 
 
 def name_jobs(executor_class: type) -> None:
-    """Replace how the executor names jobs, and how it asks for them."""
+    """Patch how the executor names jobs, and how it asks for them."""
     plugin, numbers = sys.modules[executor_class.__module__], []
     command, report = plugin.get_submit_command, executor_class.report_job_submission
 
@@ -34,20 +35,21 @@ def name_jobs(executor_class: type) -> None:
     def of_this_user(query):
         return lambda run: query(run).replace(f"--name {run}", f"--user {os.getuid()}")
 
-    plugin.get_submit_command, executor_class.report_job_submission = get_submit_command, report_job_submission
-    for name in ("query_job_status_squeue", "query_job_status_sacct"):
-        setattr(plugin, name, of_this_user(getattr(plugin, name)))
-    efficiency_report.get_sacct_data = lambda run, logger: accounted(numbers)
+    put(plugin, "plugin.get_submit_command", get_submit_command)
+    put(executor_class, "Executor.report_job_submission", report_job_submission)
+    put(plugin, "plugin.query_job_status_squeue", of_this_user(plugin.query_job_status_squeue))
+    put(plugin, "plugin.query_job_status_sacct", of_this_user(plugin.query_job_status_sacct))
+    put(efficiency_report, "efficiency_report.get_sacct_data", lambda run, logger: accounted(numbers))
 
 
 def name_of(job) -> str:
-    """Rule, or group, and the place of the first output."""
+    """Return rule, or group, and the place of the first output."""
     place = target_of(members(job)[0]).removeprefix("results/")
     return FOREIGN.sub("_", f"{job.name}:{place}")
 
 
 def accounted(numbers: list[str]) -> list[str] | None:
-    """What accounting says of some jobs, a line for each and for each of its steps; None where it says nothing."""
+    """Return what accounting says of some jobs, a line for each job and each of its steps; None if it says nothing."""
     call = ["sacct", f"--jobs={','.join(numbers)}", "--parsable2", "--noheader", f"--format={COLUMNS}"]
     done = subprocess.run(call, capture_output=True, text=True, check=False) if numbers else None
     return done.stdout.splitlines() or None if done else None

@@ -28,8 +28,7 @@ UNKNOWN = "<TBD>"  # Snakemake's placeholder for a resource that only the node k
 
 def submit_tickets(workflow, root: Path, cache: Path) -> None:
     """Give jobs that this workflow submits from now on a ticket. Tickets of an earlier run are deleted, so its jobs
-    that still wait in a queue do nothing when their turn comes. `cache`: the ~/.cache of snakemakes on
-    nodes."""
+    that still wait in a queue do nothing when their turn comes. `cache`: the ~/.cache of snakemakes on nodes."""
     shutil.rmtree(TICKETS, ignore_errors=True)
     if workflow.local_exec:
         return

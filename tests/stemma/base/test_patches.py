@@ -11,6 +11,7 @@ from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.jobs import Job
 from snakemake.pathvars import Pathvars
 from snakemake.persistence import PersistenceBase
+from snakemake_executor_plugin_slurm import efficiency_report
 
 from stemma.base.errors import StemmaError
 from stemma.base.patches import POINTS, parameters, put
@@ -18,7 +19,7 @@ from stemma.base.patches import POINTS, parameters, put
 ROOT = Path(__file__).resolve().parents[3]
 OWNERS = {
     "DAG": DAG, "Job": Job, "PersistenceBase": PersistenceBase, "_IOFile": io._IOFile, "io": io, "Pathvars": Pathvars,
-    "Workflow": api.Workflow, "plugin": slurm, "Executor": slurm.Executor,
+    "Workflow": api.Workflow, "plugin": slurm, "Executor": slurm.Executor, "efficiency_report": efficiency_report,
 }  # fmt: skip
 
 
