@@ -53,7 +53,7 @@ def test_a_queued_job_with_its_reason_then_where_it_runs_then_cancelled(cluster,
 AS_NOBODY = """
 import dataclasses, json, os
 from stemma.provenance import index, record
-from stemma.store import local, remote
+import stemma.store.local, stemma.store.remote
 from stemma.cluster.status import look
 os.setgroups([])
 os.setgid(65534)
