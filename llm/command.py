@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from llm.errors import InputError, Stopped
 from llm.settings import default_of, hints_of, made, sentences, takes_none, without_none
@@ -113,7 +114,7 @@ def add_slice(result: argparse.ArgumentParser, name: str, kind: type, explained:
         add(result, each.name, f"{name}.{each.name}", hint, text, default=argparse.SUPPRESS if value is None else value)
 
 
-def add(result: argparse.ArgumentParser, option: str, place: str, hint: object, said: str, **how: object) -> None:
+def add(result: argparse.ArgumentParser, option: str, place: str, hint: object, said: str, **how: Any) -> None:
     """Add one option, whose value is kept as `place`."""
     kind = without_none(hint)
     result.add_argument(

@@ -18,6 +18,7 @@ import textwrap
 import typing
 from copy import deepcopy
 from dataclasses import MISSING, Field, field, fields, is_dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from llm.errors import InputError
@@ -86,6 +87,7 @@ def slice_of(kind: type, *blocks: dict, **found: object) -> dict:
 def made(kind: type[T], values: object, place: str = "") -> T:
     """Make a dataclass of a JSON object. Raises InputError, one line that begins with `place` and the key, for a key
     that is unknown or missing, and for a value of another type or out of bounds."""
+    assert is_dataclass(kind)
     known = {each.name: each for each in fields(kind)}
     hints = hints_of(kind)
     if not isinstance(values, dict):
@@ -104,14 +106,14 @@ def made(kind: type[T], values: object, place: str = "") -> T:
     )
 
 
-def read(hint: object, value: object, place: str, bounds: dict) -> object:
+def read(hint: Any, value: Any, place: str, bounds: dict) -> Any:
     """Convert a JSON value to the type of a field. Raises InputError."""
     if value is None and takes_none(hint):
         return None
     hint = without_none(hint)
-    plain = typing.get_origin(hint) or hint
+    plain: Any = typing.get_origin(hint) or hint
     inner = typing.get_args(hint)
-    if is_dataclass(plain):
+    if isinstance(plain, type) and is_dataclass(plain):
         return made(plain, value, place)
     if plain is typing.Literal:
         if value not in inner or isinstance(value, bool):
@@ -119,7 +121,7 @@ def read(hint: object, value: object, place: str, bounds: dict) -> object:
         return value
     if plain not in TYPES:  # a path, or anything
         return plain(value) if isinstance(plain, type) else value
-    wanted = {int: int, float: (int, float), list: list, tuple: (list, tuple)}.get(plain, plain)
+    wanted: Any = {int: int, float: (int, float), list: list, tuple: (list, tuple)}.get(plain, plain)
     if not isinstance(value, wanted) or isinstance(value, bool) and plain is not bool:
         raise InputError(f"{place}: {value!r} is not of type {TYPES[plain]}; correct the value")
     for name, bound in bounds.items():
@@ -140,9 +142,10 @@ def sentences(kind: type) -> dict[str, str]:
     """Return field -> the sentence below it, in the class or in one that it inherits from."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__[:-1]):
-        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
-        for node, after in zip(body, body[1:], strict=False):
+        found_class = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0]
+        assert isinstance(found_class, ast.ClassDef)
+        for node, after in pairwise(found_class.body):
             said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
-            if isinstance(node, ast.AnnAssign) and isinstance(said, str):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(said, str):
                 found[node.target.id] = " ".join(said.split())
     return found

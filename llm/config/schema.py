@@ -6,6 +6,7 @@ The rules check a run's config with it, and fill in the defaults; an editor comp
 import typing
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from inspect import getdoc
+from typing import Any
 
 from llm.settings import TYPES, default_of, hints_of, is_key, sentences, takes_none, without_none
 
@@ -38,19 +39,20 @@ def schema_of(kind: type, explained: bool = False, whole: bool = True, defaults:
     return found | getattr(kind, RULES, {})
 
 
-def schema_for(hint: object, explained: bool, whole: bool, default: object = None) -> dict:
+def schema_for(hint: Any, explained: bool, whole: bool, default: object = None) -> dict:
     """The schema of a type."""
     if takes_none(hint):
-        found = schema_for(without_none(hint), explained, whole, default)
-        if "enum" in found:
-            return found | {"enum": [*found["enum"], None]}
-        return found | {"type": [found["type"], "null"]}
-    kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
-    if is_dataclass(kind):
+        rule = schema_for(without_none(hint), explained, whole, default)
+        if "enum" in rule:
+            return rule | {"enum": [*rule["enum"], None]}
+        return rule | {"type": [rule["type"], "null"]}
+    kind: Any = typing.get_origin(hint) or hint
+    inner = typing.get_args(hint)
+    if isinstance(kind, type) and is_dataclass(kind):
         return schema_of(kind, explained, whole, default if is_dataclass(default) else None)
     if kind is typing.Literal:
         return {"enum": list(inner)}
-    found = {"type": TYPES[kind]}
+    found: dict = {"type": TYPES[kind]}
     if kind in (list, tuple) and inner:
         found["items"] = schema_for(inner[0], explained, whole)
     if kind is dict and inner:
@@ -67,4 +69,6 @@ def purpose(kind: type) -> str:
 
 def plain(value: object) -> object:
     """A default as JSON and YAML have it."""
-    return plain(asdict(value)) if is_dataclass(value) else list(value) if isinstance(value, tuple) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    return list(value) if isinstance(value, tuple) else value

@@ -60,7 +60,7 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     """Normalise a value before it is hashed: a whole float such as 1.0 becomes the integer, a tuple becomes a list."""
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}

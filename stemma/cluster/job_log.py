@@ -100,7 +100,7 @@ def reason(
     where = f" ({kind} {number}{node})" if number else ""
     log = f"; log {job.log[0]}" if job.log else ""
     by_slurm = state in ("OUT_OF_MEMORY", "TIMEOUT") or state in BY_SLURM and marker and marker.state == "stopped"
-    if marker and marker.is_final:
+    if marker and marker.error and marker.is_final:
         return marker.error.removesuffix(f"; {Outdated.ADVICE}"), log + where, Outdated.ADVICE
     if marker and marker.error and not by_slurm:
         return marker.error, ("" if str(job.log[0]) in marker.error else log) + where, "mend that, then run again"

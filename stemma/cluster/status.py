@@ -168,7 +168,8 @@ def predict(run: Run, planned: list[dict], views: dict[str, Job], plan: dict) ->
         if seconds is None:
             run.untimed += 1
         else:
-            seen.left = max(0.0, seconds - (now - seen.since)) if seen.state == "running" else seconds
+            begun = seen.since if seen.state == "running" and seen.since is not None else now
+            seen.left = max(0.0, seconds - (now - begun))
         left[place] = seen.left or 0.0
     room = plan["cores"] if run.executor == "local" else plan["jobs_at_once"]
     run.left = time_left(

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import Any
 
 from stemma.base.errors import warn
 from stemma.base.patches import put
@@ -27,9 +28,9 @@ AGAIN = 20.0  # seconds until a job that was refused for now is submitted again
 PATIENCE = 60.0  # seconds for an answer of sbatch's
 
 
-def watch_submission(executor_class: type) -> None:
+def watch_submission(executor_class: Any) -> None:
     """Replace how the executor composes its sbatch command, and what it does with a refusal."""
-    plugin = sys.modules[executor_class.__module__]
+    plugin: Any = sys.modules[executor_class.__module__]
     command, run_job = plugin.get_submit_command, executor_class.run_job
     report = executor_class._report_job_error_threadsafe
 
@@ -44,7 +45,8 @@ def watch_submission(executor_class: type) -> None:
             report(self, plugin.SubmittedJobInfo(job), f"Job submission failed with exception: {cause}")
 
     def report_unless_again(self, info, msg: str) -> None:
-        if is_for_now(msg) and wait(self, reason_of(msg)):
+        reason = reason_of(msg)
+        if reason is not None and is_for_now(msg) and wait(self, reason):
             self._job_submission_executor.submit(self.run_job, info.job)
         else:
             report(self, info, msg)

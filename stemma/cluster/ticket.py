@@ -9,6 +9,7 @@ ticket is decided in stemma/workflow/ticketing.py.
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def do(ticket: Ticket, task: Task, running: "Running", environment: dict[str, st
     wait_for(map(Path, task.inputs), ticket.latency, "it was there when this job was submitted; see the file system")
     begun = time.monotonic()
     status, usage = running.run([ticket.shell, "-c", f"set -euo pipefail; {task.command}"], environment)
-    if task.benchmark and not status:
+    if task.benchmark and usage and not status:
         write_benchmark(Path(task.benchmark), time.monotonic() - begun, usage)
     return status
 
@@ -116,7 +117,7 @@ def in_allocation() -> dict[str, str]:
     return {name: os.environ[name] for name in kept}
 
 
-def write_benchmark(path: Path, seconds: float, usage: object) -> None:
+def write_benchmark(path: Path, seconds: float, usage: resource.struct_rusage) -> None:
     """Write a benchmark file in Snakemake's format with what the kernel has counted: seconds, megabytes, else NA."""
     cpu = usage.ru_utime + usage.ru_stime
     known = {
@@ -149,7 +150,7 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
-    def run(self, command: list[str], environment: dict[str, str]) -> tuple[int, object]:
+    def run(self, command: list[str], environment: dict[str, str]) -> tuple[int, resource.struct_rusage | None]:
         """Run a command to its end; return its exit status as a shell gives it, and its resource usage with its
         children's."""
         if self.told:

@@ -6,6 +6,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from stemma.base.errors import StemmaError
@@ -152,7 +153,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
         else:
             yield fine("signing key", f"{path} will be made by the first job")
     for name in settings.trusted:
-        trusted = problem_of(lambda name=name: load_public(Path(name).expanduser()))
+        trusted = problem_of(partial(load_public, Path(name).expanduser()))
         if isinstance(trusted, StemmaError):
             yield stop("signing key", str(trusted))
 

@@ -11,21 +11,21 @@ from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from stemma.planning.expected_keys import Keys
 from stemma.provenance import standing_build
 from stemma.provenance.trust import Records
-from stemma.workflow.rules import ENGINE
+from stemma.workflow.rules import ENGINE, RulePlan
 from stemma.workflow.sweep_results import let_leave
 
 
-def keep_build(dag, keys: Keys, default: str | None) -> None:
+def keep_build(dag, plan: RulePlan, keys: Keys, default: str | None) -> None:
     """Record what the jobs of a DAG are to make. `default`: the rule whose inputs a complete run asks for."""
-    jobs = [keys.plan.of(job) for job in dag.jobs if ENGINE in (job.rule.shellcmd or "")]
+    jobs = [plan.of(job) for job in dag.jobs if ENGINE in (job.rule.shellcmd or "")]
     asked = {path: keys.expected(job) for job in jobs for _, path in job.outputs}
-    standing_build.keep(asked, complete=bool(default) and goals(keys, dag.workflow.get_rule(default)) <= asked.keys())
+    standing_build.keep(asked, complete=bool(default) and goals(plan, dag.workflow.get_rule(default)) <= asked.keys())
 
 
-def goals(keys: Keys, rule) -> set[str]:
+def goals(plan: RulePlan, rule) -> set[str]:
     """Return what a rule without wildcards makes or, if it makes nothing, gathers; sources are left out."""
-    job = keys.plan.job(rule, {})
-    return {path for _, path in job.outputs or job.inputs if keys.plan.rule_of(path)}
+    job = plan.job(rule, {})
+    return {path for _, path in job.outputs or job.inputs if plan.rule_of(path)}
 
 
 def settle(workflow) -> list[str]:

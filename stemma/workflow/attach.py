@@ -57,8 +57,10 @@ CONFIG = Path("results/.records/config.json")  # the config of the last build, w
 
 @dataclass(frozen=True)
 class Attached:
-    """What a workflow was given (its keys, its settings, its config as canonical JSON), and from what it was read."""
+    """What a workflow was given: its plan, its keys, its settings, its config as canonical JSON, and from what it was
+    read."""
 
+    plan: RulePlan
     keys: Keys
     settings: Settings
     config: bytes
@@ -107,7 +109,7 @@ def attach(workflow, settings: Settings) -> Attached:
     call = Call.of(Path(workflow.main_snakefile), map(Path, read.configfiles), read.config)
     files = [Path(file.get_path_or_uri(secret_free=True)) for file in workflow.included]
     files = [Path(spelled(file)) for file in (*files, *map(Path, workflow.configfiles)) if file.is_file()]
-    workflow.attached = Attached(keys, settings, config, call, files)
+    workflow.attached = Attached(plan, keys, settings, config, call, files)
     if workflow.is_main_process:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
         judge_staleness(keys, plan, Store.of(settings))
@@ -195,7 +197,7 @@ def begin(workflow) -> None:
     attached.settings.save()
     attached.keys.sources.save()
     attached.keep_plan()
-    keep_build(workflow.dag, attached.keys, workflow.default_target)
+    keep_build(workflow.dag, attached.plan, attached.keys, workflow.default_target)
     reader_of(attached.keys.root).save()
     begin_run(workflow)
 
@@ -215,7 +217,8 @@ def rest(workflow) -> None:
         return
     with contextlib.suppress(Occupied), where_writable():
         take_lock(LOCK)
-        keep_build(workflow.dag, workflow.attached.keys, workflow.default_target)
+        attached = workflow.attached
+        keep_build(workflow.dag, attached.plan, attached.keys, workflow.default_target)
         clear(workflow)
 
 

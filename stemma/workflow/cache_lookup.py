@@ -36,8 +36,8 @@ class Foresight:
         if job is None:
             return self.keys.of_path(path)
         pointer = artifact.read_pointer(Path(path))
-        wanted = pointer and pointer.expected == self.keys.expected(job)
-        if wanted and Path(path).exists() and self.records.store.has_record(pointer.action):
+        fits = pointer and pointer.expected == self.keys.expected(job) and Path(path).exists()
+        if pointer and fits and self.records.store.has_record(pointer.action):
             return pointer.sha256
         record = self.recorded(job)
         if record is None:
@@ -45,9 +45,9 @@ class Foresight:
         outputs: dict[str, list[str]] = {}
         for name, output in job.outputs:
             outputs.setdefault(name, []).append(output)
-        for name, output in outputs.items():
-            if path in output:
-                return subjects_of(record)[name][output.index(path)]
+        for name, paths in outputs.items():
+            if path in paths:
+                return subjects_of(record)[name][paths.index(path)]
         return None
 
     def recorded(self, job: Wanted) -> dict | None:

@@ -8,6 +8,7 @@ import difflib
 import math
 import re
 from copy import deepcopy
+from typing import Any
 
 import jsonschema
 
@@ -110,25 +111,28 @@ def fill(value: object, rule: dict, root: dict) -> None:
 
 def sentence(error: jsonschema.ValidationError) -> str:
     """Format a schema error: `config: process.min_wrods: unknown key; did you mean min_words?`"""
+    schema: Any = error.schema
+    instance: Any = error.instance
+    wanted: Any = error.validator_value
     place = ".".join(map(str, error.absolute_path)) or "the top level"
     if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(error.instance.keys() - set(known))[0]
+        known = sorted(schema.get("properties", {}))
+        unknown = sorted(instance.keys() - set(known))[0]
         near = difflib.get_close_matches(unknown, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         where = f"{place}.{unknown}" if error.absolute_path else unknown
         return f"config: {where}: unknown key; {hint}"
-    if error.validator == "pattern" and "errorMessage" in error.schema:
-        return f"config: {place}: {error.instance!r} {error.schema['errorMessage']}"
-    if error.validator == "type" and error.validator_value == "array" and not isinstance(error.instance, dict):
-        return f"config: {place}: {error.instance!r} is one value where a list belongs; write [{error.instance}]"
+    if error.validator == "pattern" and "errorMessage" in schema:
+        return f"config: {place}: {instance!r} {schema['errorMessage']}"
+    if error.validator == "type" and wanted == "array" and not isinstance(instance, dict):
+        return f"config: {place}: {instance!r} is one value where a list belongs; write [{instance}]"
     if error.validator == "type":
-        return f"config: {place}: {error.instance!r} is not of type {error.validator_value}; correct the value"
+        return f"config: {place}: {instance!r} is not of type {wanted}; correct the value"
     if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
+        missing = next(name for name in wanted if name not in instance)
         return f"config: {place}: the key {missing} is missing; add it"
     if error.validator == "enum":
-        return f"config: {place}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        return f"config: {place}: {instance!r} is not one of {', '.join(map(str, wanted))}"
     if error.validator in ("oneOf", "anyOf"):
-        return f"config: {place}: {error.schema.get('errorMessage') or error.message}"
+        return f"config: {place}: {schema.get('errorMessage') or error.message}"
     return f"config: {place}: {error.message}; correct the value"

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+from typing import Any
 
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -31,7 +32,8 @@ def be_terse(workflow) -> None:
     """Filter Snakemake's stream handlers if it was asked to be quiet about rules; its log file stays complete.
     --verbose overrides a profile's quiet."""
     settings = workflow.output_settings
-    for handler in logging.getLogger("snakemake.logging").handlers:
+    handlers: list[Any] = list(logging.getLogger("snakemake.logging").handlers)
+    for handler in handlers:
         if handler.name != "DefaultStreamHandler":
             continue
         handler.nocolor |= bool(os.environ.get("NO_COLOR"))

@@ -67,9 +67,10 @@ def config_file_of(error: BaseException) -> str | None:
 
 def chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes."""
-    while error:
-        yield error
-        error = error.__cause__ or error.__context__
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def fault(text: str) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 from snakemake.exceptions import InputFunctionException, WorkflowError
 
 from stemma.base.patches import put
-from stemma.planning.planned_jobs import Plan, Wanted
+from stemma.planning.planned_jobs import Wanted
 from stemma.provenance.lookup import likely
 from stemma.store.artifact import MANIFEST, argument
+from stemma.workflow.rules import RulePlan
 
 
-def resolve_targets(workflow, plan: Plan) -> None:
+def resolve_targets(workflow, plan: RulePlan) -> None:
     """Patch this workflow to resolve its targets, whatever it is asked to do with them."""
     prepare = workflow._prepare_dag
 
@@ -31,7 +32,7 @@ def resolve_targets(workflow, plan: Plan) -> None:
     put(workflow, "Workflow._prepare_dag", prepare_resolved)
 
 
-def target_of(word: str, workflow, plan: Plan) -> str:
+def target_of(word: str, workflow, plan: RulePlan) -> str:
     """Return the target to give Snakemake. Raises WorkflowError for one that nothing makes."""
     if workflow.is_rule(word):
         rule = workflow.get_rule(word)
@@ -52,7 +53,7 @@ def target_of(word: str, workflow, plan: Plan) -> str:
     raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan)}")
 
 
-def suggestion(path: str, workflow, plan: Plan) -> str:
+def suggestion(path: str, workflow, plan: RulePlan) -> str:
     """Suggest another target for a path that no rule makes: the artifact that contains it, or one with a similar
     name."""
     for folder in Path(path).parents:
@@ -66,7 +67,7 @@ def suggestion(path: str, workflow, plan: Plan) -> str:
     return f"did you mean {near[0]}?" if near else "`snakemake --list-target-rules` says what there is"
 
 
-def maker(path: str, plan: Plan) -> Wanted | None:
+def maker(path: str, plan: RulePlan) -> Wanted | None:
     """Return the job that makes a path; None also where a rule's functions fail for it: the pattern fits, but this
     config has no such source, step or method."""
     try:
@@ -75,7 +76,7 @@ def maker(path: str, plan: Plan) -> Wanted | None:
         return None
 
 
-def wanted_by_default(workflow, plan: Plan) -> dict[str, Wanted]:
+def wanted_by_default(workflow, plan: RulePlan) -> dict[str, Wanted]:
     """Return every path that the default target needs, with the job that makes it."""
     found: dict[str, Wanted] = {}
     waiting = [plan.job(workflow.get_rule(workflow.default_target), {})]

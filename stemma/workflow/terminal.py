@@ -9,6 +9,7 @@ are reported by stemma/cluster/job_log.py.
 import logging
 import sys
 import time
+from typing import Any
 
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
@@ -49,7 +50,7 @@ class Terminal(logging.Handler):
         self.silent = silent
         self.stream = sys.stdout if workflow.output_settings.stdout or workflow.output_settings.dryrun else sys.stderr
         self.outlook: Outlook | None = None
-        self.jobs: dict[int, object] = {}
+        self.jobs: dict[int, Any] = {}  # Snakemake's
         self.begun: dict[str, float] = {}
         self.ended: set[str] = set()
         self.was_stopped = False
@@ -60,7 +61,7 @@ class Terminal(logging.Handler):
         logger.addHandler(self)
         hooks.after(self.workflow, "onerror", self.end)
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: Any) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO and self.outlook is None:
             self.begin()
@@ -114,26 +115,26 @@ class Terminal(logging.Handler):
         self.ended.add(place)
         self.begun.pop(place, None)
         marker = read_marker(place) if self.outlook.jobs.get(place, {}).get("marked") else None
-        if self.silent or marker is None or marker.state != "done":
+        if self.silent or marker is None or marker.state != "done" or marker.how is None or marker.seconds is None:
             return
         text = line(marker.stage, marker.rule, marker.target, marker.how, marker.seconds, marker.more)
         node = "" if self.jobs[number].is_local else f"  {marker.node}"
         shown = coloured(marker.how, {"hit": "cyan", "run": "green"}[marker.how], self.stream)
         text = text.replace(f" {marker.how} ", f" {shown} ")
-        self.say(f"{text}{node}  {coloured(self.standing(), 'dim', self.stream)}")
+        self.say(f"{text}{node}  {coloured(self.standing(self.outlook), 'dim', self.stream)}")
 
-    def standing(self) -> str:
+    def standing(self, outlook: Outlook) -> str:
         """Return the progress: 12/105  2:40 left"""
-        marked = {place for place, job in self.outlook.jobs.items() if job["marked"]}
+        marked = {place for place, job in outlook.jobs.items() if job["marked"]}
         count = f"{len(self.ended & marked)}/{len(marked)}"
         now = time.monotonic()
         if now >= self.asked:
             running = {place: now - since for place, since in self.begun.items()}
-            self.left = self.outlook.seconds(running, self.ended)
+            self.left = outlook.seconds(running, self.ended)
             self.asked = now + PAUSE * (time.monotonic() - now)
-        if not self.outlook.left or self.ended >= marked:
+        if not outlook.left or self.ended >= marked:
             return count
-        return f"{count}  {clock(self.left)}{'+' * bool(self.outlook.untimed)} left"
+        return f"{count}  {clock(self.left)}{'+' * bool(outlook.untimed)} left"
 
     def end(self) -> None:
         """Print what is kept of a run that did not complete."""

@@ -35,8 +35,7 @@ def ask(call: Call, target: str) -> "list[Stale]":
     plan, settings = kept_plan(call), Settings.here()
     records, root = Records.of(settings), Path(call.snakefile).resolve().parent
     config = records.store.read_json(settings.config) if plan else None
-    job = job_at(plan, target) if plan and config is not None else None
-    if job:
+    if plan and config is not None and (job := job_at(plan, target)):
         return Inquiry(Keys(plan, root, settings.numeric), records, config).chain(job)
     from stemma.workflow.load import load  # Snakemake takes a second to load
 
@@ -120,18 +119,18 @@ class Inquiry:
         if not job.script:  # a view has no record: it follows its inputs
             marks = [artifact.read_mark(path) for path in outputs]
             damage = self.damage(outputs, marks)
-            if not damage and not waits_for and any(mark.expected != expected for mark in marks):
+            if not damage and not waits_for and any(mark and mark.expected != expected for mark in marks):
                 damage = [Change("view", "was written for other inputs")]
             return Stale(target, job.rule, damage, waits_for) if damage or waits_for else None
         pointers = [artifact.read_pointer(path) for path in outputs]
         damage = self.damage(outputs, pointers)
         lost = not all(pointer is None or self.store.has_record(pointer.action) for pointer in pointers)
-        if not damage and not lost and all(pointer.expected == expected for pointer in pointers):
+        if not damage and not lost and all(pointer and pointer.expected == expected for pointer in pointers):
             return None
         stale = Stale(target, job.rule, waits_for=waits_for)
         pointer = next(filter(None, pointers), None)
         record = self.records.read(pointer.action) if pointer else None
-        if record is None:
+        if pointer is None or record is None:
             stale.changes = [Change("record lost" if pointer else "never built", target)]
             stale.seconds, stale.estimated = self.usual(job.rule), True
             return stale
