@@ -7,6 +7,7 @@ refused at the start of a build. What a patch does is tested beside the module t
 
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 from stemma.base.errors import StemmaError
 
@@ -88,12 +89,12 @@ def put(owner: object, place: str, ours: object) -> None:
             f"Snakemake has {found} for {place} here, and the engine knows it with ({', '.join(known)}); "
             "install the versions of envs/runtime.lock (make setup)"
         )
-    outer = ours.fget if isinstance(ours, property) else ours
+    outer: Any = ours.fget if isinstance(ours, property) else ours
     outer.__wrapped__ = inner.fget if isinstance(inner, property) else inner  # who asks next finds Snakemake's own
     setattr(owner, name, ours)
 
 
-def parameters(function: object) -> list[str]:
+def parameters(function: Any) -> list[str]:
     """Names of a function's parameters, without `self`; of one that `put` has put there, those of Snakemake's own."""
-    function = inspect.unwrap(function.fget if isinstance(function, property) else function)
-    return [name for name in inspect.signature(function).parameters if name != "self"]
+    own: Any = function.fget if isinstance(function, property) else function
+    return [name for name in inspect.signature(inspect.unwrap(own)).parameters if name != "self"]

@@ -9,14 +9,13 @@ ready are submitted at once. Tests: tests/cluster/test_arrays.py.
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from stemma.base.patches import put
 
 
-def fill_arrays(executor_class: Any) -> None:
+def fill_arrays(executor_class: type) -> None:
     """Replace the executor's method that submits several jobs of a rule."""
-    plugin: Any = sys.modules[executor_class.__module__]
+    plugin = sys.modules[executor_class.__module__]
 
     def run_array_jobs(self, jobs: list) -> None:
         for call, alike in by_command(self, plugin, jobs):

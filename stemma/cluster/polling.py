@@ -7,7 +7,6 @@ job's age has passed since the last one. It patches the executor's class; tests/
 
 import asyncio
 import time
-from typing import Any
 
 from stemma.base.patches import put
 from stemma.cluster.submission import is_told_to_end
@@ -16,7 +15,7 @@ SHARE = 0.1  # of the youngest job's age: the longest delay that polling may add
 RAREST = 180.0  # seconds: squeue forgets a job after the cluster's MinJobAge, 300 as a rule
 
 
-def ask_in_proportion(executor_class: Any) -> None:
+def ask_in_proportion(executor_class: type) -> None:
     """Replace the executor's sleep between two polls; its `init_seconds_before_status_checks` is the shortest."""
 
     async def sleep(executor) -> None:

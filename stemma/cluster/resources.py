@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stemma.base.errors import StemmaError, warn
 from stemma.cluster.arrays import fill_arrays
@@ -57,7 +56,7 @@ def slurm_executor(workflow) -> type | None:
     return plugin.executor if plugin is not None and plugin.name == "slurm" else None
 
 
-def lead(executor_class: Any) -> None:
+def lead(executor_class: type) -> None:
     """Patch the Slurm executor where it would wait in vain, stay silent or harm a job."""
     from stemma.cluster.job_names import name_jobs  # the executor's plugin, which no other build loads
 

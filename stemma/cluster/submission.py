@@ -30,7 +30,7 @@ PATIENCE = 60.0  # seconds for an answer of sbatch's
 
 def watch_submission(executor_class: Any) -> None:
     """Replace how the executor composes its sbatch command, and what it does with a refusal."""
-    plugin: Any = sys.modules[executor_class.__module__]
+    plugin = sys.modules[executor_class.__module__]
     command, run_job = plugin.get_submit_command, executor_class.run_job
     report = executor_class._report_job_error_threadsafe
 

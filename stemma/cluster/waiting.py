@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from stemma.base.errors import warn
 from stemma.base.patches import put
@@ -35,7 +34,7 @@ MEANINGS = {  # Slurm's reason: what it means, what to do
 }
 
 
-def watch_queue(executor_class: Any) -> None:
+def watch_queue(executor_class: type) -> None:
     """Look, after each poll of the executor's, at all jobs that it has not reported as over: where Slurm does not
     answer, the executor forgets them all."""
     check, succeeded, failed = (
