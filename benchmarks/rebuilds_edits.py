@@ -138,6 +138,8 @@ def surroundings(workspace: Workspace) -> None:
     home = workspace.root.parent / f"{workspace.root.name}-home"
     (home / ".config/matplotlib").mkdir(parents=True, exist_ok=True)
     (home / ".config/matplotlib/matplotlibrc").write_text("lines.linewidth: 5\nfont.size: 20\n")
+    if not (home / ".config/stemma").exists():  # the signing key stays the user's
+        (home / ".config/stemma").symlink_to(Path("~/.config/stemma").expanduser())
     workspace.environment |= {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
