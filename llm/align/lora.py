@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in an extra alone)
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in an extra alone)
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file

@@ -8,6 +8,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import google.protobuf  # noqa: F401 (sentencepiece loads it, and says so in an extra alone)
 import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2

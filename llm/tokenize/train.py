@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import google.protobuf  # noqa: F401 (sentencepiece loads it, and says so in an extra alone)
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from stemma.base.settings import ROOT
 from stemma.code import distributions
+from stemma.code.closure import closure_of
 from stemma.code.distributions import reached
 from tests.stemma.conftest import ALL_RUN, Toy
 
@@ -87,3 +89,17 @@ def test_new_version_of_what_an_import_requires_makes_stale(toy: Toy):
     assert toy.build() == []
     install(toy.path, "inner", "1.1")
     assert toy.build() == [("second", "run"), ("third", "hit")]
+
+
+@pytest.mark.parametrize(
+    ("script", "needed"),
+    [
+        ("tokenize/tokenizer", "protobuf"),
+        ("tokenize/encode", "protobuf"),
+        ("package/package", "numpy"),
+        ("align/sft", "numpy"),
+    ],
+)
+def test_what_a_package_names_in_an_extra_alone_is_in_keys(script: str, needed: str):
+    """sentencepiece's model is a message of protobuf, safetensors.torch writes through numpy."""
+    assert needed in closure_of(Path(f"scripts/{script}.py"), ROOT).distributions
