@@ -2,8 +2,8 @@
 llm/process/pii/find.py could match, and few others. The caller tries the pattern itself at each place.
 
 All patterns begin at an @ (walked back to the beginning of the address) or at the first digit of a run of digits, with
-a sign, a bracket or a country code before it. So only these two kinds of byte are looked at closely. What is asked of
-the bytes around them must stay weaker than the patterns: the tests hold both together.
+a sign, a bracket, a country code or hexadecimal digits and colons before it. So only these two kinds of byte are looked
+at closely. What is asked of the bytes around them must stay weaker than the patterns: the tests hold both together.
 """
 
 import numpy as np
@@ -13,11 +13,10 @@ from kernels.jit import jit
 EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.process.pii.find.KINDS
 
 AT = 64
-DIGIT, UPPER, LETTER, HEX, LOCAL, GAP = 1, 2, 4, 8, 16, 32
+DIGIT, LETTER, HEX, LOCAL, GAP = 1, 2, 4, 8, 16
 CLASS = np.zeros(256, dtype=np.uint8)
 for members, bit in (
     (b"0123456789", DIGIT),
-    (b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", UPPER),
     (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_", LETTER),
     (b"0123456789ABCDEFabcdef", HEX),
     (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-", LOCAL),
@@ -30,6 +29,7 @@ STEMS = np.array([[*stem] for stem in (b"tel", b"t\xc3\0", b"pho", b"fax", b"mob
 STEM_REACH = 64  # bytes before a number in which its announcement may begin
 LOCAL_MAX = 64  # most characters before the @
 LEAST_IBAN = 11  # fewest characters after country code and check digits (Norway)
+IPV6_MAX = 40  # most bytes of an address
 FIELD_MAX = 16  # more digits than a phone number has
 
 
@@ -125,17 +125,19 @@ def number(data, begin, end, start, stop, document, found, n):
     length = stop - start
     before = data[start - 1] if start > begin else 0
     after = data[stop] if stop < end else 0
+    if length <= 4 and (before == 58 or after == 58 or (CLASS[before] | CLASS[after]) & HEX):
+        first_group = ipv6_start(data, begin, end, start)
+        if first_group >= 0:
+            n = put(found, n, document, first_group, IPV6)
     if CLASS[before] & (LETTER | DIGIT):
         if length >= 2 and is_iban(data, begin, end, start):
             n = put(found, n, document, start - 2, IBAN)
         return n
     if before == 46:  # a dot stands before no kind
         return n
-    if length <= 4 and 50 <= data[start] <= 51 and is_ipv6(data, start, end):
-        n = put(found, n, document, start, IPV6)
     if length <= 3 and after == 46 and is_ipv4(data, stop, end):
         n = put(found, n, document, start, IPV4)
-    if 14 <= length <= 19 or (length == 4 and (after == 32 or after == 45) and is_grouped(data, stop, end)):
+    if 12 <= length <= 19 or (length == 4 and (after == 32 or after == 45) and is_grouped(data, stop, end)):
         n = put(found, n, document, start, CARD)
     if length == 9 or (length == 3 and (after == 32 or after == 45) and is_ssn(data, stop, end)):
         n = put(found, n, document, start, SSN)
@@ -162,14 +164,14 @@ def number(data, begin, end, start, stop, document, found, n):
 
 @jit
 def is_iban(data, begin, end, start):
-    if start - 2 < begin or not (CLASS[data[start - 1]] & UPPER and CLASS[data[start - 2]] & UPPER):
+    if start - 2 < begin or not (CLASS[data[start - 1]] & LETTER and CLASS[data[start - 2]] & LETTER):
         return False
     if start - 2 > begin and CLASS[data[start - 3]] & (LETTER | DIGIT):
         return False
     n = 0
     i = start + 2
     while i < end and n < LEAST_IBAN:
-        if CLASS[data[i]] & (UPPER | DIGIT):
+        if CLASS[data[i]] & (LETTER | DIGIT):
             n += 1
         elif (data[i] != 32 and data[i] != 45) or data[i - 1] == data[i]:
             break
@@ -178,13 +180,29 @@ def is_iban(data, begin, end, start):
 
 
 @jit
-def is_ipv6(data, start, end):
-    if start + 5 >= end or data[start + 4] != 58:
-        return False
-    for i in range(start, start + 4):
-        if not CLASS[data[i]] & HEX:
-            return False
-    return bool(CLASS[data[start + 5]] & HEX) or data[start + 5] == 58
+def ipv6_start(data, begin, end, start):
+    """Where the hexadecimal digits and colons begin among which `start` is the first decimal one, if an address may
+    stand there, or -1: four digits of which the first is 2 or 3, and a colon, or three colons and three digits in a
+    row."""
+    first = start
+    while first > begin and start - first < IPV6_MAX and (CLASS[data[first - 1]] & HEX or data[first - 1] == 58):
+        first -= 1
+        if CLASS[data[first]] & DIGIT:
+            return -1
+    colons = row = longest = 0
+    i = first
+    while i < end and i - first < IPV6_MAX:
+        if data[i] == 58:
+            if i - first == 4 and colons == 0 and 50 <= data[first] <= 51:
+                return first
+            colons, row = colons + 1, 0
+        elif CLASS[data[i]] & HEX:
+            row += 1
+            longest = max(longest, row)
+        else:
+            break
+        i += 1
+    return first if colons >= 3 and longest >= 3 else -1
 
 
 @jit

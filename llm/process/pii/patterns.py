@@ -42,14 +42,22 @@ def luhn(digits: str) -> bool:
 
 
 def is_card(match: re.Match[str]) -> bool:
+    """Issuer, length and check digit. Numbers of 13 digits are as often those of goods (EAN), ungrouped ones of 19
+    those of records: these a word has to announce, or to follow."""
     digits = re.sub("[ -]", "", match[0])
-    return CARD_ISSUER.fullmatch(digits) is not None and len(set(digits)) > 1 and luhn(digits)
+    if CARD_ISSUER.fullmatch(digits) is None or len(set(digits)) == 1 or not luhn(digits):
+        return False
+    common = len(digits) == 13 or (len(digits) == 19 and digits == match[0])
+    return not common or follows(OF_CARDS, match) or OF_CARDS_BEHIND.match(match.string, match.end()) is not None
 
 
 def is_iban(match: re.Match[str]) -> bool:
-    """Is the remainder by 97 equal to 1, with letters as 10 to 35 and the first four characters moved to the end? The
-    pattern has checked the country's length."""
-    compact = re.sub("[ -]", "", match[0])
+    """Is the remainder by 97 equal to 1, with letters as 10 to 35 and the first four characters moved to the end, and
+    has the account number its country's form? The pattern has checked the length. Letters are of one case."""
+    written = re.sub("[ -]", "", match[0])
+    compact = written.upper()
+    if written not in (compact, compact.lower()) or not ACCOUNTS[compact[:2]].fullmatch(compact, 4):
+        return False
     return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97 == 1
 
 
@@ -68,8 +76,15 @@ def is_public_ip(match: re.Match[str]) -> bool:
 
 
 def is_public_ipv6(match: re.Match[str]) -> bool:
-    """Is it a public address with a letter or three groups? `a[2000::5]` takes every fifth element of a list."""
-    return is_public_ip(match) and re.search("[A-Fa-f]|:.*[0-9].*:.*[0-9]", match[0]) is not None
+    """Is it a public address with a letter or three groups? `a[2000::5]` takes every fifth element of a list. Outside
+    of 2000::/3, which is what is given out today, it needs a letter and four groups, one of them of three digits:
+    times, names of hardware and fingerprints have the rest."""
+    if not is_public_ip(match):
+        return False
+    if re.match("[23][0-9A-Fa-f]{3}:", match[0]):
+        return re.search("[A-Fa-f]|:.*[0-9].*:.*[0-9]", match[0]) is not None
+    groups = re.findall("[0-9A-Fa-f]+", match[0])
+    return len(groups) >= 4 and max(map(len, groups)) > 2 and re.search("[A-Fa-f]", match[0]) is not None
 
 
 def is_public_ipv4(match: re.Match[str]) -> bool:
@@ -88,16 +103,17 @@ def is_personal_email(match: re.Match[str]) -> bool:
 def is_phone(match: re.Match[str]) -> bool:
     """Is it a phone number? An international one needs a country's code and a possible length; a national one is
     checked by the pattern, and for its length if it begins with a trunk 0; other digits must be announced as a phone
-    number."""
-    digits = re.sub("[^0-9]", "", match[0].replace("(0)", ""))
+    number. Digits of an extension do not count."""
+    digits = re.sub("[^0-9]", "", match["number"].replace("(0)", ""))
     if match["plus"]:
         return 9 <= len(digits) <= 15 and COUNTRY_CODE.match(digits) is not None
     if match["trunk"]:
-        groups = [int(group) for group in re.findall("[0-9]+", match[0])]
+        groups = [int(group) for group in re.findall("[0-9]+", match["number"])]
         counts = groups == list(range(groups[0], groups[0] + len(groups)))  # 01 02 03 04 05
         return 9 <= len(digits) <= 11 and not counts
     if match["announced"]:
-        return 7 <= len(digits) <= 12 and not DATE.match(match[0]) and follows(OF_PHONES, match)
+        most = 15 if digits.startswith("00") else 12
+        return 7 <= len(digits) <= most and not DATE.match(match["number"]) and follows(OF_PHONES, match)
     return True
 
 
@@ -105,6 +121,9 @@ SMALL = 50  # of all public addresses 1 in 700 has four numbers below this
 OF_HOSTS = re.compile(r"(?ai)(?:\b(?:ip|ipv4|addr|address|host|server|dns|ping|telnet|ssh)\b[^\n]{0,8}|//|@)$")
 OF_VERSIONS = cue("version|ver|v|release|rel|build|update|upgrade|firmware|patch|section|sec|chapter|figure|fig|table",
                   r"s?[ .:=\"'(]{0,3}")  # fmt: skip
+CARDS = "cards?|cc|visa|maestro|master ?card|jcb|amex|debit|credit|pan|karte|carte|tarjeta"
+OF_CARDS = re.compile(rf"(?ai)(?<![a-z])(?:{CARDS})(?![a-z])[^\n0-9]{{0,32}}$")
+OF_CARDS_BEHIND = re.compile(rf"(?ai)[^\n0-9]{{0,32}}?(?<![a-z])(?:{CARDS})(?![a-z])")
 OF_SSN = cue(r"ssn|ss#|social[ -]security|soc\.? ?sec\.?", r"[^\n0-9]{0,24}")
 OF_PHONES = cue(
     r"t[eéÉ]l(?:[eé]fon[eo]?|[eé]phone)?|(?:smart|cell|tele)?phone|(?:tele)?fax|mobile?|m[oóÓ]vil|cell(?:ular)?|whatsapp"
@@ -117,32 +136,51 @@ COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exc
     "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[67][0-9]|9[2-68])"
 )
 CARD_ISSUER = re.compile(
-    r"4[0-9]{15}"  # Visa
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
     r"|3[47][0-9]{13}"  # American Express
     r"|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}"  # Discover
     r"|62[0-9]{14}(?:[0-9]{3})?"  # UnionPay
     r"|3(?:0[0-5]|[68][0-9])[0-9]{11}"  # Diners Club
-    r"|35[0-9]{14}"  # JCB
+    r"|35[0-9]{14}|(?:2131|1800)[0-9]{11}"  # JCB
+    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}"  # Maestro
 )
-IBAN_COUNTRIES = {  # length of the IBAN: countries
-    15: "NO", 16: "BE", 18: "DK FI FK FO GL NL", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
-    22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
-    25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
-    29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+IBAN_FORMS = {  # of the part after the check digits, n digits, a letters, c either: countries
+    "11n": "NO", "12n": "BE", "14n": "DK FI FO GL SD", "2a12n": "FK", "4a10n": "NL", "3n10c2n": "MK", "15n": "SI",
+    "16n": "AT BA EE LT MN XK", "3n13c": "KZ LU", "5n12c": "CH LI", "17n": "HR", "4a13c": "LV", "4a6n8c": "BG",
+    "4a14c": "BH", "18n": "CR DE ME RS VA", "4a14n": "GB IE", "2a16n": "GE", "19n": "AE IL SO TL", "4a15c": "GI",
+    "4a15n": "IQ", "3n16c": "OM", "8n12c": "AD", "20n": "CZ ES SE SK TN", "20c": "MD", "4a16c": "PK RO",
+    "2n18c": "SA", "4a16n": "VG", "21n": "LY PT ST", "22n": "IS", "6n16c": "TR", "23n": "BI DJ MR",
+    "10n11c2n": "FR MC", "7n16c": "GR", "1a10n12c": "IT SM", "8n16c": "AL CY", "4a20c": "AZ", "4c4n16c": "BY",
+    "4c20n": "DO", "24c": "GT", "4a20n": "HN NI SV", "24n": "HU PL", "4n20c": "LB", "23n1a1c": "BR", "25n": "EG",
+    "4a21c": "PS QA", "6n19c": "UA", "4a4n18c": "JO YE", "4a22c": "KW", "4a19n3a": "MU", "4a5n18c": "MT",
+    "4a20n3a": "SC", "4a24c": "LC", "14n15c": "RU",
 }  # fmt: skip
 
 
-def iban_form(length: int, countries: str) -> str:
-    """Make the pattern of a country's IBANs: country and check digits, then groups of four with one separator or
-    none."""
+def length_of(form: str) -> int:
+    """Characters of an IBAN whose account number has this form."""
+    return 4 + sum(map(int, re.findall("[0-9]+", form)))
+
+
+def iban_form(length: int, countries: list[str]) -> str:
+    """Country and check digits, then groups of four, all with one separator or none, up to the country's length."""
     groups, rest = divmod(length - 4, 4)
     gap, again = f"(?P<gap{length}>[ -]?)", f"(?P=gap{length})"
-    last = f"{again}[0-9A-Z]{{{rest}}}" if rest else ""
-    return (
-        f"(?:{'|'.join(countries.split())})[0-9]{{2}}{gap}[0-9A-Z]{{4}}(?:{again}[0-9A-Z]{{4}}){{{groups - 1}}}{last}"
-    )
+    last = f"{again}[0-9A-Za-z]{{{rest}}}" if rest else ""
+    return f"(?i:{'|'.join(countries)})[0-9]{{2}}{gap}[0-9A-Za-z]{{4}}(?:{again}[0-9A-Za-z]{{4}}){{{groups - 1}}}{last}"
 
+
+def account_pattern(form: str) -> re.Pattern[str]:
+    """What an account number of this form is, in capitals."""
+    classes = {"n": "[0-9]", "a": "[A-Z]", "c": "[0-9A-Z]"}
+    return re.compile("".join(f"{classes[kind]}{{{count}}}" for count, kind in re.findall("([0-9]+)([nac])", form)))
+
+
+ACCOUNTS = {country: account_pattern(form) for form, names in IBAN_FORMS.items() for country in names.split()}
+IBAN_LENGTHS: dict[int, list[str]] = {}
+for form, names in IBAN_FORMS.items():
+    IBAN_LENGTHS.setdefault(length_of(form), []).extend(names.split())
 
 L = "A-Za-z0-9\\u00c0-\\u024f"  # letters of Latin alphabets and digits
 NO_DOMAIN = (  # a systemd unit's name (getty@tty1.service), a picture for dense screens (logo@2x.png), a file's ending
@@ -151,7 +189,8 @@ NO_DOMAIN = (  # a systemd unit's name (getty@tty1.service), a picture for dense
 )
 DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}(?!(?i:{NO_DOMAIN})(?![{L}-]))[A-Za-z]{{2,24}}"
 NATIONAL = (
-    r"(?:1[-. ]?)?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}(?P<us>[-.])[2-9][0-9]{2}(?P=us))[0-9]{4}"
+    r"(?:(?:00)?1[-. ]?)?"
+    r"(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}(?P<us>[-.])[2-9][0-9]{2}(?P=us))[0-9]{4}"
     r"|0[17][0-9]{3} [0-9]{6}"  # United Kingdom
     r"|0[1-9]\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}"  # France
     r"|0[1-9][0-9]{1,3}/[0-9]{6,8}"  # Germany, Austria
@@ -169,6 +208,7 @@ PHONE = (
     r"|(?<![0-9][ -])0[1-9][0-9]{0,3}(?P<gap>[ -])[0-9]{2,5}(?:(?P=gap)[0-9]{2,4}){1,3}(?!(?P=gap)[0-9]))"
     r"|(?P<announced>(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{1,12}(?:[ ./-][0-9]{1,8}){0,5})"
 )
+EXTENSION = r"(?:,? ?(?:[xX]|[Ee]xt(?:ension)?\.?) ?|,? ?#)[0-9]{1,6}"
 KINDS = (
     Kind(
         "email",
@@ -178,8 +218,7 @@ KINDS = (
     ),
     Kind(
         "ipv6",
-        # global unicast is 2000::/3 (RFC 4291); `[1::2]` in code is none
-        re.compile(r"(?<![0-9A-Za-z_:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,33}[0-9A-Fa-f:](?![0-9A-Za-z_:]|\.[0-9])"),
+        re.compile(r"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{1,33}[0-9A-Fa-f:](?![0-9A-Za-z_:]|\.[0-9])"),
         is_public_ipv6,
     ),
     Kind(
@@ -190,14 +229,14 @@ KINDS = (
     Kind(
         "iban",
         re.compile(
-            rf"(?<![0-9A-Za-z_])(?:{'|'.join(iban_form(*row) for row in IBAN_COUNTRIES.items())})(?![0-9A-Za-z_])"
+            rf"(?<![0-9A-Za-z_])(?:{'|'.join(iban_form(*row) for row in sorted(IBAN_LENGTHS.items()))})(?![0-9A-Za-z_])"
         ),
         is_iban,
     ),
     Kind(
         "credit_card",
         re.compile(
-            r"(?<![0-9A-Za-z.,+*_-])(?:[0-9]{14,19}"
+            r"(?<![0-9A-Za-z.,+*_-])(?:[0-9]{12,19}"
             r"|[0-9]{4}(?P<gap>[ -])[0-9]{4,6}(?P=gap)[0-9]{4,5}(?:(?P=gap)[0-9]{4}(?:(?P=gap)[0-9]{3})?)?)"
             r"(?![0-9A-Za-z*^_-]|[.,][0-9])"  # nor a factor in a formula
         ),
@@ -211,5 +250,9 @@ KINDS = (
         ),
         is_ssn,
     ),
-    Kind("phone", re.compile(rf"(?<![0-9A-Za-z.+_/=-])(?:{PHONE})(?![0-9A-Za-z_]|[-.][0-9])"), is_phone),
+    Kind(
+        "phone",
+        re.compile(rf"(?<![0-9A-Za-z.+_/=-])(?P<number>{PHONE})(?:{EXTENSION})?(?![0-9A-Za-z_]|[-.][0-9])"),
+        is_phone,
+    ),
 )

@@ -7,20 +7,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.process.pii.find import spans, spans_of
-from llm.process.pii.patterns import IBAN_COUNTRIES, KINDS, luhn
+from llm.process.pii.patterns import ACCOUNTS, KINDS, luhn
 from llm.process.pii.spans import Span, redact, span_lists
 from tests.llm.process.pii.pii_corpus import MAKERS, documents
 
 HITS = {
     "email": ["jane.doe@example.com", "a@b.co", "first_last+tag@mail.example.co.uk", "X99@sub-domain.example.org"],
     "ipv4": ["68.8.8.8", "151.101.1.140", "193.99.144.80"],
-    "ipv6": ["2001:4860:4860::8888", "2a00:1450:4001:81b::200e", "2606:4700:4700:0:0:0:0:1111"],
+    "ipv6": [
+        "2001:4860:4860::8888",
+        "2a00:1450:4001:81b::200e",
+        "2606:4700:4700:0:0:0:0:1111",
+        "64:ff9b::8c52:7903:1:2",
+        "a3f1:9c2d:11:7b0e:5:d4c8:ee01:9f",
+        "fb1a:c2d3:e4f5:abcd:9f3e:1b2c:3d4e:5f6a",
+        "1a2b:0:0:0:abc:0:0:9",
+    ],
     "credit_card": [
         "4111111111111111",
         "4111 1111 1111 1111",
         "5500-0000-0000-0004",
         "378282246310005",
         "3782 822463 10005",
+        "4000 0000 0000 0000 063",  # Visa of 19
+        "180000000000002",  # JCB of 15
+        "213100000000001",
+        "501800000009",  # Maestro of 12
+        "6759649826438453",
     ],
     "ssn": ["219-09-9999", "078-05-1120"],
     "iban": [
@@ -30,6 +43,8 @@ HITS = {
         "BE68 5390 0754 7034",
         "FR14 2004 1010 0505 0001 3M02 606",
         "MT84MALT011000012345MTLCAST001S",
+        "de89 3704 0044 0532 0130 00",
+        "gb82west12345698765432",
     ],
     "phone": [
         "(415) 555-2671",
@@ -43,6 +58,12 @@ HITS = {
         "03-1234-5678",
         "+49 171 1234567",
         "(11) 91234-5678",
+        "001-415-555-2671",
+        "001-415-555-2671x12345",
+        "(415)555-2671x12",
+        "415.555.2671 ext. 12",
+        "+1-415-555-2671x123",
+        "+44 20 7946 0958 #12",
     ],
 }
 MISSES = [
@@ -61,6 +82,17 @@ MISSES = [
     "4111111111111111*t**2",
     "127.0.0.1",
     "26.6.2.2",
+    "4006381333931",  # a product of Germany
+    "4222222222222 pieces",
+    "4000000000000000063",
+    "5018000000007",
+    "de89370400440532013Z00",  # letters where Germany has digits
+    "De89 3704 0044 0532 0130 00",
+    "a1:b2:c3:d4:e5:f6:07:18",  # a name of hardware
+    "fe80:0:0:0:1a2b:3c4d:5e6f:7a8b",
+    "fd12:3456:789a:1:2:3:4:5",
+    "12:30:45:678",
+    "001-2-3",
     "git@github.com:a/b",
     "192.168.0.1",
     "10.0.0.300",
@@ -257,6 +289,6 @@ def test_an_address_in_the_name_of_a_file() -> None:
 
 
 def test_tables() -> None:
-    countries = " ".join(IBAN_COUNTRIES.values()).split()
-    assert len(countries) == len(set(countries)) == 88
+    countries = list(ACCOUNTS)
+    assert len(countries) == len(set(countries)) == 89
     assert [kind.name for kind in KINDS] == ["email", "ipv6", "ipv4", "iban", "credit_card", "ssn", "phone"]
