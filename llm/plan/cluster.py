@@ -1,7 +1,7 @@
-"""A described cluster: what its GPUs can do and what they cost. Peaks are dense bf16 (fp16 on V100) and dense fp8, no
-sparsity.
+"""Describes a cluster: what its GPUs can do and what they cost.
 
-Figures of the catalogue are the makers' data sheets; a config may state its own in their place. GB are 10^9 bytes.
+Peaks are dense (no sparsity), in bf16 (fp16 on V100) and in fp8. The catalogue's figures come from the makers' data
+sheets; a config may state its own instead. GB are 10^9 bytes.
 """
 
 from dataclasses import dataclass, fields
@@ -65,7 +65,10 @@ class Cluster:
 
     @classmethod
     def from_section(cls, section: dict) -> "Cluster":
-        """The validated cluster of a config's `plan.cluster`, the catalogue's figures filled in."""
+        """Return the validated cluster of a config's `plan.cluster`, with missing figures taken from the catalogue.
+
+        Raises InputError that names the key.
+        """
         known = [field.name for field in fields(cls)]
         only_known(section, known, "plan.cluster")
         given = {key: value for key, value in section.items() if value is not None}
@@ -96,11 +99,14 @@ class Cluster:
 
     @property
     def stated_tflops(self) -> float | None:
-        """TFLOP/s per GPU that the config states, as such or by its MFU."""
+        """TFLOP/s per GPU that the config states, directly or by its MFU; None if it states neither."""
         return self.mfu * self.peak_tflops if self.mfu is not None else self.tflops
 
     def faster(self, precision: str) -> float:
-        """How many times as fast as in bf16 the layers' matrix products are. InputError where there is no fp8."""
+        """Return how many times as fast as in bf16 the layers' matrix products run in `precision`.
+
+        Raises InputError if the GPU has no fp8.
+        """
         if precision != "fp8":
             return 1.0
         if not self.fp8_tflops:

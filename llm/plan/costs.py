@@ -1,4 +1,4 @@
-"""The plan's sections about time on a described cluster: days, money, failures, the checkpoint interval."""
+"""Builds the plan's sections about time on a described cluster: days, money, failures and the checkpoint interval."""
 
 from llm.model.counts import active
 from llm.plan import failures, flops, storage
@@ -12,7 +12,7 @@ AT_RATE = ["", "seconds", "days", "hours", "USD"]
 
 
 def named(setup: Setup) -> str:
-    """`TP8 PP4x2 DP32 SP ZeRO1 micro-batch 1`: what is not one rank, in Megatron-LM's words."""
+    """Return a layout's name in Megatron-LM's words, sizes of 1 left out: `TP8 PP4x2 DP32 SP ZeRO1 micro-batch 1`."""
     sizes = {"TP": setup.tensor, "CP": setup.context, "PP": setup.pipeline, "DP": setup.data, "EP": setup.expert}
     chunks = {"PP": f"x{setup.virtual}"} if setup.virtual > 1 else {}
     words = [f"{name}{size}{chunks.get(name, '')}" for name, size in sizes.items() if size > 1]
@@ -22,24 +22,27 @@ def named(setup: Setup) -> str:
 
 
 def per_token(request: Request) -> float:
-    """Model FLOPs per token in the convention asked for."""
+    """Return the model FLOPs per token in the convention that the request asks for."""
     return flops.model_flops(request.shape, request.sequence, request.formula, request.attention, request.logits)
 
 
 def repeats(request: Request, recompute: str) -> float:
-    """Hardware FLOPs over model FLOPs, in the convention asked for."""
+    """Return hardware FLOPs over model FLOPs, in the convention that the request asks for."""
     terms = (request.attention, request.logits, request.formula)
     return flops.hardware_flops(request.shape, request.sequence, recompute, *terms) / per_token(request)
 
 
 def tflops_by_model(request: Request, found: Found) -> float:
-    """Model TFLOP/s per GPU at the step time that the cost model gives."""
+    """Return the model TFLOP/s per GPU at the cost model's step time."""
     return per_token(request) * request.batch_tokens / request.cluster.gpus / found.step / 1e12
 
 
 def recompute_counted(request: Request) -> str:
-    """What the TFLOP/s that the config states count beside model FLOPs: nothing; or, where they are of hardware, the
-    recomputation of the layout stated, else of whole layers, as Megatron-LM's equations do."""
+    """Return the recomputation that the config's stated TFLOP/s count beside model FLOPs.
+
+    "none" if they count model FLOPs; for hardware FLOPs the recomputation of the stated layout, else "full", as in
+    Megatron-LM's equations.
+    """
     if request.cluster.tflops_count == "model":
         return "none"
     stated = request.setup.recompute if request.setup else "none"
@@ -47,7 +50,7 @@ def recompute_counted(request: Request) -> str:
 
 
 def rate_of(request: Request, found: Found) -> tuple[float, str]:
-    """Model TFLOP/s per GPU that days and cost count with, and whose they are: the config's, or the cost model's."""
+    """Return the model TFLOP/s per GPU that days and cost are computed with, and their source: "config" or "model"."""
     cluster = request.cluster
     if cluster.tokens_per_second:
         return per_token(request) * cluster.tokens_per_second / cluster.gpus / 1e12, "config"
@@ -57,12 +60,12 @@ def rate_of(request: Request, found: Found) -> tuple[float, str]:
 
 
 def run_seconds(request: Request, found: Found) -> float:
-    """Seconds of the training without failures, at the rate that the config states, else the cost model's."""
+    """Return the seconds of a training without failures, at the config's stated rate, else at the cost model's."""
     return flops.seconds(per_token(request) * request.tokens, request.cluster.gpus, rate_of(request, found)[0])
 
 
 def time_section(request: Request, chosen: Found) -> dict:
-    """Step time, throughput, days and cost, by the cost model and by what the config states."""
+    """Build the section of step time, throughput, days and cost, by the cost model and by the config's stated rate."""
     cluster, again = request.cluster, repeats(request, chosen.setup.recompute)
     by_model = tflops_by_model(request, chosen)
     mfu = by_model / cluster.peak_tflops
@@ -101,7 +104,7 @@ def time_section(request: Request, chosen: Found) -> dict:
 
 
 def rate_told(request: Request) -> str:
-    """How the rate that counts was made of what the config states."""
+    """Explain in one phrase how the rate was derived from what the config states."""
     cluster = request.cluster
     if cluster.tokens_per_second:
         return f"F x {cluster.tokens_per_second:,.10g} tokens/s / n"
@@ -113,7 +116,7 @@ def rate_told(request: Request) -> str:
 
 
 def at_stated_rate(request: Request) -> list[dict]:
-    """Step, days and cost for each thing that a stated TFLOP/s may count; none without one."""
+    """Tabulate step, days and cost for each meaning that a stated TFLOP/s may have; empty if none is stated."""
     cluster, stated = request.cluster, request.cluster.stated_tflops
     if not stated:
         return []
@@ -131,7 +134,7 @@ def at_stated_rate(request: Request) -> list[dict]:
 
 
 def described(request: Request) -> dict:
-    """The cluster, and where its figures are from."""
+    """Tabulate the cluster's figures and their sources."""
     cluster = request.cluster
     peak = f"{cluster.peak_tflops:g} TFLOP/s, dense bf16"
     rows = [
@@ -152,7 +155,7 @@ def described(request: Request) -> dict:
 
 
 def failures_section(request: Request, chosen: Found) -> dict:
-    """Failures expected, and the interval between checkpoints that loses least."""
+    """Build the section of expected failures and of the checkpoint interval that loses the least time."""
     cluster, seconds = request.cluster, run_seconds(request, chosen)
     save = storage.checkpoint_bytes(request.shape) / (cluster.storage_gb_s * 1e9)
     between = failures.mean_time_between(cluster.gpus, cluster.gpu_hours_per_failure)

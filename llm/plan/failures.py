@@ -1,4 +1,4 @@
-"""What failures cost a long run, and how often to save. Failures are taken as independent and memoryless."""
+"""Estimates what failures cost a long run and how often to save. Failures count as independent and memoryless."""
 
 import math
 
@@ -7,17 +7,24 @@ LLAMA3_GPU_HOURS_PER_FAILURE = 16384 * 54 * 24 / 419
 
 
 def mean_time_between(gpus: int, gpu_hours_per_failure: float = LLAMA3_GPU_HOURS_PER_FAILURE) -> float:
-    """Seconds between failures of the whole job: any one GPU (with its share of the node) stops all."""
+    """Return the seconds between failures of the whole job; a failure of one GPU (or of its part of the node) stops
+    it."""
     return gpu_hours_per_failure * 3600 / gpus
 
 
 def young(save: float, between: float) -> float:
-    """sqrt(2 save between): seconds of work between two saves (Young 1974). `save`: seconds that training waits."""
+    """Return the seconds of work between two saves: sqrt(2 save between) (Young 1974).
+
+    `save`: seconds that training waits for a save; `between`: mean seconds between failures.
+    """
     return math.sqrt(2 * save * between)
 
 
 def daly(save: float, between: float) -> float:
-    """Daly's (2006, eq. 37) higher-order estimate of the same; `between` itself if saving takes 2 between or more."""
+    """Return the seconds of work between two saves by Daly's higher-order estimate (2006, eq. 37).
+
+    It is `between` if a save takes twice `between` or longer.
+    """
     if save >= 2 * between:
         return between
     ratio = save / (2 * between)
@@ -25,10 +32,10 @@ def daly(save: float, between: float) -> float:
 
 
 def lost_fraction(interval: float, save: float, restart: float, between: float) -> float:
-    """Share of the wall time that is no progress, expected exactly for exponential failures (Daly 2006, eq. 20).
+    """Return the expected share of the wall time that makes no progress, exact for exponential failures.
 
-    T / T_work = between e^(restart/between) (e^((interval + save)/between) - 1) / interval. All in seconds. 1.0 where
-    the machine fails faster than it can save.
+    T / T_work = between e^(restart/between) (e^((interval + save)/between) - 1) / interval (Daly 2006, eq. 20). All
+    arguments are in seconds. The share is 1.0 if the machine fails faster than it can save.
     """
     exponent = (interval + save) / between
     if exponent > 500 or restart / between > 500:

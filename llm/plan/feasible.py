@@ -1,7 +1,8 @@
-"""What can be refused before anything runs: alignment and serving beyond the context, training beyond the memory.
+"""Refuses what cannot work before anything runs: requests beyond the context, training steps beyond the memory.
 
-Each check is made for the jobs that need it alone: a plan on paper may have an `align` block that its model does not
-suit. Imports no torch. On a GPU, and where jobs run on other machines, memory is theirs and not checked here.
+Each check runs only for the jobs that need it, since a plan on paper may have an `align` block that its model does not
+suit. It imports no torch. Memory is checked only where training takes this machine's own: not on a GPU, and not where
+jobs run on other machines.
 """
 
 import os
@@ -21,14 +22,14 @@ ZERO = {"none": 0, "optimizer": 1, "full": 3}
 
 
 def check_trainable(shape: dict) -> None:
-    """shape: the config's plan.shape. InputError where it describes what only a plan can."""
+    """Raise InputError if the config's `plan.shape` describes a model that can only be planned, not trained, here."""
     for key, told in UNTRAINED.items():
         if shape.get(key):
             raise InputError(f"plan.shape.{key}: this repository trains no {told}; ask for the plan: snakemake plan")
 
 
 def check_alignment(model: ModelConfig, align: dict) -> None:
-    """InputError where adapters want a layer that the model lacks, or conversations do not fit its context."""
+    """Raise InputError if adapters target a layer that the model lacks, or conversations exceed its context."""
     check_target_modules(model, align["lora"]["target_modules"])
     if align["max_tokens"] > model.context_length:
         raise InputError(
@@ -38,7 +39,7 @@ def check_alignment(model: ModelConfig, align: dict) -> None:
 
 
 def check_serving(model: ModelConfig, serve: dict) -> None:
-    """InputError where the load test's longest request, or an answer, does not fit the model's context."""
+    """Raise InputError if the load test's longest request, or an answer, exceeds the model's context."""
     for key in ("prompt_tokens", "new_tokens"):
         least, most = serve[key]
         if least > most:
@@ -57,7 +58,8 @@ def check_serving(model: ModelConfig, serve: dict) -> None:
 
 
 def check_memory(model: ModelConfig, pretrain: dict, available: float) -> None:
-    """available: bytes of a machine that holds the ranks of one node. InputError where a step cannot fit them."""
+    """Raise InputError if a step needs more than `available`, the bytes of a machine that holds the ranks of one
+    node."""
     needed = bytes_of_step(model, pretrain)
     if needed <= available:
         return
@@ -73,9 +75,12 @@ def check_memory(model: ModelConfig, pretrain: dict, available: float) -> None:
 
 
 def bytes_of_step(model: ModelConfig, pretrain: dict) -> float:
-    """What the weights, gradients, optimizer and activations of one node's ranks take at least: the planner's terms,
-    fp32 states, no logits, which the loss never holds whole. Torch keeps copies that Megatron-LM's kernels do not:
-    twice the terms' activations and more were measured on a CPU (docs/plan.md)."""
+    """Return the least bytes that the weights, gradients, optimizer and activations of one node's ranks take.
+
+    They are the planner's terms, with fp32 states and without logits, which the loss never holds whole. Torch keeps
+    copies that Megatron-LM's kernels do not: on a CPU at least twice the terms' activations were measured
+    (docs/plan.md).
+    """
     shape, layout = Shape.of(model), Layout(**pretrain["parallel"])
     ranks = layout.world_size // pretrain["nodes"]
     replicas = layout.data * layout.context
@@ -89,7 +94,7 @@ def bytes_of_step(model: ModelConfig, pretrain: dict) -> float:
 
 
 def machine_bytes() -> float:
-    """Memory of this machine, or of the control group that holds this process, where that is less."""
+    """Return the bytes of this machine's memory, or the limit of this process's control group if that is lower."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.is_file() else "max"
@@ -97,5 +102,5 @@ def machine_bytes() -> float:
 
 
 def trains_here(local: bool) -> bool:
-    """Whether training takes this machine's own memory: jobs run here, and there is no GPU."""
+    """Does training take this machine's own memory? True if jobs run here and there is no GPU."""
     return local and not Path("/dev/nvidiactl").exists()

@@ -1,11 +1,14 @@
-"""Figures, tables and plots as plain values: what a plan says, before anything is drawn. JSON-ready."""
+"""Holds a plan's figures, tables and plots as plain JSON-ready values, before anything is drawn."""
 
 from llm.plan.sources import SOURCES
 
 
 def figure(name: str, value: float | int | str, unit: str, formula: str, source: str) -> dict:
-    """One number of the plan. unit: bytes, parameters, FLOPs, tokens, seconds, days, USD, share, TFLOP/s, or any word.
-    source: short names of llm/plan/sources.py, joined by `; `, each with an optional `, place`."""
+    """Return one number of the plan.
+
+    `unit`: bytes, parameters, FLOPs, tokens, seconds, days, USD, share, TFLOP/s, or any word. `source`: short names of
+    llm/plan/sources.py, joined by `; `, each with an optional `, place`. Raises KeyError for an unknown source.
+    """
     for part in source.split("; "):
         if part.split(", ")[0] not in SOURCES:
             raise KeyError(f"{name}: {part} is not in llm/plan/sources.py")
@@ -13,7 +16,10 @@ def figure(name: str, value: float | int | str, unit: str, formula: str, source:
 
 
 def table(title: str, columns: list[str], units: list[str], rows: list[list], note: str = "") -> dict:
-    """A table whose rows are objects, one key for each column; `units` as in `figure`, "" for text."""
+    """Return a table whose rows are objects with one key per column; `units` as in `figure`, "" for text.
+
+    Raises ValueError if column names are empty or repeated.
+    """
     if "" in columns or len(set(columns)) < len(columns):
         raise ValueError(f"{title}: every column needs a name of its own, got {columns}")
     described = [{"name": name, "unit": unit} for name, unit in zip(columns, units, strict=True)]
@@ -22,7 +28,8 @@ def table(title: str, columns: list[str], units: list[str], rows: list[list], no
 
 
 def bars(title: str, unit: str, rows: list[tuple[str, dict[str, float]]], limit: float | None = None) -> dict:
-    """Horizontal bars: label -> parts that are stacked. limit: a line across all, e.g. a GPU's memory."""
+    """Return a plot of horizontal stacked bars, label -> parts. `limit`: a line across all bars, e.g. a GPU's
+    memory."""
     return {
         "kind": "bars",
         "title": title,
@@ -33,7 +40,8 @@ def bars(title: str, unit: str, rows: list[tuple[str, dict[str, float]]], limit:
 
 
 def curves(title: str, x: str, y: str, units: tuple[str, str], lines: dict[str, list], marks=(), log=(True, True)):
-    """Lines of (x, y) points by name, `marks` as (label, x, y); axes logarithmic where `log` says so."""
+    """Return a plot of lines, name -> (x, y) points, with `marks` as (label, x, y). `log`: which axes are
+    logarithmic."""
     return {
         "kind": "curves",
         "title": title,
@@ -47,7 +55,7 @@ def curves(title: str, x: str, y: str, units: tuple[str, str], lines: dict[str, 
 
 
 def section(place: str, title: str, note: str, figures=(), tables=(), plots=()) -> dict:
-    """A part of the plan. place: the fragment by which it is linked to."""
+    """Return a section of the plan. `place`: the fragment by which links reach it."""
     return {
         "place": place,
         "title": title,

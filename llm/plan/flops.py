@@ -1,14 +1,14 @@
-"""FLOPs of training, per token, in every convention that papers use. A multiply-add counts 2.
+"""Counts the FLOPs of training per token in every convention that papers use. A multiply-add counts 2.
 
-A formula is chosen by name, and attention is counted in full, with its causal mask, or not at all:
-  matmul             every matrix product; for GPT's shape it is Megatron-LM's formula (Narayanan et al. 2021, eq. 3,
-                     without recomputation; Korthikanti et al. 2022, appendix A), for GQA, gates, any d_ff too
+The caller names a formula, and whether attention counts in full, with its causal mask, or not at all:
+  matmul             every matrix product; for GPT's shape this is Megatron-LM's formula (Narayanan et al. 2021, eq. 3,
+                     without recomputation; Korthikanti et al. 2022, appendix A), also for GQA, gates and any d_ff
   6n                 6 N, all parameters (Brown et al. 2020, table D.1; Hoffmann et al. 2022)
   6n_non_embedding   6 N without embeddings (Kaplan et al. 2020, section 2.1)
   palm               6 N + 12 L H Q T, all parameters (Chowdhery et al. 2022, appendix B)
   chinchilla         matmul with the embedding as a product and the softmax, without relative positions' matrices
                      (Hoffmann et al. 2022, appendix F; the ratios of its table A4 leave embedding and logits out)
-N are the parameters that a token meets: of a mixture's experts those that it is sent to.
+N are the active parameters: of a mixture's experts only those that a token is sent to.
 Model FLOPs are what the mathematics needs; hardware FLOPs add what recomputation repeats.
 """
 
@@ -23,9 +23,10 @@ RECOMPUTE = ("none", "selective", "full")
 
 
 def model_flops(shape: Shape, sequence: int, formula: str = "matmul", attention: str = "full", logits=True) -> float:
-    """FLOPs per token, forward and backward, in a sequence of `sequence` tokens.
+    """Return the FLOPs per token, forward and backward, in a sequence of `sequence` tokens. Backward is twice forward.
 
-    `attention` concerns matmul, palm and chinchilla; `logits` matmul alone. Backward is twice forward.
+    `attention` matters for matmul, palm and chinchilla, `logits` for matmul alone. Raises InputError for an unknown
+    formula.
     """
     keys_seen(sequence, attention)
     if formula == "6n":
@@ -47,12 +48,12 @@ def model_flops(shape: Shape, sequence: int, formula: str = "matmul", attention:
 def hardware_flops(
     shape: Shape, sequence: int, recompute: str = "full", attention: str = "full", logits=True, formula: str = "matmul"
 ) -> float:
-    """FLOPs per token that the hardware executes.
+    """Return the FLOPs per token that the hardware executes. Raises InputError for an unknown `recompute`.
 
-    full: each layer's forward pass twice, the output layer's not: 96 B s l h^2 (1 + s/6h + V/16lh) for GPT's shape
-    (Narayanan et al. 2021, eq. 3); with a formula that has no layers, four passes for three: 8 N for 6 N (eq. 4).
+    full: each layer's forward pass runs twice, the output layer's once: 96 B s l h^2 (1 + s/6h + V/16lh) for GPT's
+    shape (Narayanan et al. 2021, eq. 3); a formula without layers counts four passes for three: 8 N for 6 N (eq. 4).
     selective: 72 B L s h^2 (1 + s/3h + v/12hL) (Korthikanti et al. 2022, appendix A), which counts the attention
-    products twice, forward and backward; repeating their forward alone is a third of that.
+    products twice, forward and backward; repeating only their forward pass is a third of that.
     """
     model = model_flops(shape, sequence, formula, attention, logits)
     if recompute == "none":
@@ -65,16 +66,17 @@ def hardware_flops(
 
 
 def forward(shape: Shape, sequence: int, attention: str, logits: bool) -> float:
-    """Matrix products of one token's forward pass."""
+    """Return the FLOPs of the matrix products in one token's forward pass."""
     head = 2 * shape.padded_vocab * shape.d_model if logits else 0
     return 2 * multiplied(shape) + attention_products(shape, sequence, attention) + head
 
 
 def seconds(flops: float, gpus: int, tflops: float) -> float:
-    """Time for `flops` at `tflops` achieved by each GPU: F / (n X) (Narayanan et al. 2021, section 5.1)."""
+    """Return the seconds for `flops` at `tflops` achieved by each GPU: F / (n X) (Narayanan et al. 2021, section
+    5.1)."""
     return flops / (gpus * tflops * 1e12)
 
 
 def megatron_days(parameters: float, tokens: float, gpus: int, tflops: float) -> float:
-    """End-to-end training time 8 T P / (n X), in days, full recomputation (Narayanan et al. 2021, eq. 4)."""
+    """Return the days of a training with full recomputation: 8 T P / (n X) (Narayanan et al. 2021, eq. 4)."""
     return seconds(8 * tokens * parameters, gpus, tflops) / 86400

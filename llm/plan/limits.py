@@ -1,4 +1,4 @@
-"""What the cost model cannot explain, with its measured errors, and whether a plan is one of those cases."""
+"""Lists what the cost model cannot explain, with measured errors, and whether a plan is one of those cases."""
 
 from llm.plan.figures import table
 from llm.plan.request import Request
@@ -8,7 +8,7 @@ MANY_RANKS = 64  # ZeRO 3 over more data ranks than this is slower than its ring
 
 
 def limits_table(request: Request, chosen: Found) -> dict:
-    """One row a limit; `here`: whether this plan is concerned. The errors are those of docs/plan.md's tables."""
+    """Tabulate one limit per row and whether it concerns this plan. The errors are those of docs/plan.md's tables."""
     setup, shape = chosen.setup, request.shape
     rounds = setup.micro_batches(request.batch_size)
     rows = [

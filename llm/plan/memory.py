@@ -1,8 +1,8 @@
-"""Bytes on the fullest GPU, by part: weights, gradients, optimizer state, activations, logits.
+"""Counts the bytes on the fullest GPU by part: weights, gradients, optimizer state, activations, logits.
 
-States: Rajbhandari et al. 2020 (ZeRO), sections 3.1 and 5. Activations: Korthikanti et al. 2022, table 2 and section 4,
-term by term, so that other shapes (GQA, gates, no dropout, fused attention) follow from the same terms.
-Not counted: temporary buffers and fragmentation, which Cluster.usable_memory stands for.
+States follow Rajbhandari et al. 2020 (ZeRO), sections 3.1 and 5. Activations follow Korthikanti et al. 2022, table 2
+and section 4, term by term, so that other shapes (GQA, gates, no dropout, fused attention) follow from the same terms.
+Temporary buffers and fragmentation are not counted; Cluster.usable_memory stands for them.
 """
 
 from llm.model.counts import in_layers, parameters, total
@@ -20,7 +20,10 @@ PRECISIONS = {
 
 
 def state_bytes(parameters: float, zero: int, ranks: int, precision: str = "mixed") -> dict[str, float]:
-    """Weights, gradients and optimizer state of `parameters` on one of `ranks` data ranks, by ZeRO stage 0 to 3."""
+    """Return the bytes of the states of `parameters` on one of `ranks` data ranks, by ZeRO stage 0 to 3.
+
+    Keys: weights, gradients, optimizer.
+    """
     sizes = PRECISIONS[precision]
     first_shared = {"weights": 3, "gradients": 2, "optimizer": 1}  # the stage from which a part is shared out
     return {
@@ -30,10 +33,10 @@ def state_bytes(parameters: float, zero: int, ranks: int, precision: str = "mixe
 
 
 def rank_parameters(shape: Shape, setup: Setup) -> tuple[float, float]:
-    """Parameters of the fullest rank before ZeRO, and of them those of experts, which fewer ranks hold in common.
+    """Return the parameters of the fullest rank before ZeRO, and how many of them are experts' (held by fewer ranks).
 
-    Matrices are cut by tensor, norms are not; experts by expert ranks too; the embedding is on the first stage, the
-    output layer on the last, a tied one on both (Shoeybi et al. 2019, section 3). Layers count as the average one.
+    Tensor ranks cut matrices but not norms; expert ranks also cut experts. The embedding is on the first stage, the
+    output layer on the last, a tied one on both (Shoeybi et al. 2019, section 3). Each layer counts as the average one.
     """
     counts, layers = parameters(shape), shape.n_layers
     norms = counts["norms"] // layers
@@ -52,7 +55,7 @@ def rank_parameters(shape: Shape, setup: Setup) -> tuple[float, float]:
 
 
 def rank_states(shape: Shape, setup: Setup, precision: str = "mixed") -> dict[str, float]:
-    """Weights, gradients and optimizer state of the fullest rank: an expert's are shared out among its own replicas."""
+    """Return the bytes of the fullest rank's states; an expert's states are shared out among its own replicas."""
     all_of_them, experts = rank_parameters(shape, setup)
     dense = state_bytes(all_of_them - experts, setup.zero, setup.replicas, precision)
     mixed = state_bytes(experts, setup.zero, setup.replicas // setup.expert, precision)
@@ -60,11 +63,12 @@ def rank_states(shape: Shape, setup: Setup, precision: str = "mixed") -> dict[st
 
 
 def layer_activations(shape: Shape, tokens: float, sequence: float, setup: Setup, fused: bool) -> float:
-    """Bytes that one layer keeps for the backward pass of `tokens` = sequence x micro_batch on one rank, 2-byte values.
+    """Return the bytes that one layer keeps for the backward pass of `tokens` on one rank, in 2-byte values.
 
-    For GPT's shape with dropout: s b h (34 + 5 a s / h); by tensor ranks s b h (10 + 24/t + 5 a s / h t); with sequence
-    parallelism all of it over t; selective recomputation drops 5 a s / h; full keeps the layer's input, 2 s b h.
-    fused: FlashAttention keeps one fp32 per head and token instead of the scores (Dao et al. 2022).
+    `tokens` is sequence x micro-batch. For GPT's shape with dropout: s b h (34 + 5 a s / h); over t tensor ranks s b h
+    (10 + 24/t + 5 a s / h t); with sequence parallelism all of it over t; selective recomputation drops 5 a s / h; full
+    keeps the layer's input, 2 s b h. `fused`: FlashAttention keeps one fp32 per head and token instead of the scores
+    (Dao et al. 2022).
     """
     if setup.recompute == "full":
         return 2 * shape.d_model * tokens / (setup.tensor if setup.sequence else 1)
@@ -72,7 +76,9 @@ def layer_activations(shape: Shape, tokens: float, sequence: float, setup: Setup
 
 
 def kept_per_token(shape: Shape, sequence: float, setup: Setup, fused: bool) -> tuple[float, float]:
-    """Bytes that one layer keeps of a token on a rank: what only sequence parallelism cuts, what tensor ranks cut."""
+    """Return the bytes per token that one layer keeps on a rank: what only sequence parallelism cuts, and what tensor
+    ranks cut.
+    """
     d, heads, keys = shape.d_model, shape.n_heads, shape.n_heads if shape.kv_rank else shape.n_kv_heads
     whole = 4 * shape.norms_per_layer * d + 2 * d * shape.dropout  # inputs of norms, of what follows; dropout masks
     latents = 4 * (shape.kv_rank + shape.q_rank + shape.d_rope) if shape.kv_rank else 0
@@ -88,8 +94,10 @@ def kept_per_token(shape: Shape, sequence: float, setup: Setup, fused: bool) -> 
 
 
 def feed_forward_activations(shape: Shape) -> float:
-    """Bytes per token that the average layer's feed-forward keeps, norms' outputs aside; a mixture keeps those of the
-    experts that a token goes to, and the token's copies on the way there and back."""
+    """Return the bytes per token that the average layer's feed-forward keeps, without the norms' outputs.
+
+    A mixture keeps those of the experts that a token goes to, and the token's copies on the way there and back.
+    """
     kept = 6 if shape.gated else 4
     mixed = shape.mixture_layers / shape.n_layers
     chosen = shape.experts_per_token + shape.shared_experts
@@ -98,7 +106,7 @@ def feed_forward_activations(shape: Shape) -> float:
 
 
 def in_flight(setup: Setup, micro_batches: int) -> float:
-    """Micro-batches whose activations the first stage keeps at once, in units of a whole stage.
+    """Return how many micro-batches' activations the first stage keeps at once, in units of a whole stage.
 
     1F1B: p (Narayanan et al. 2021, section 2.2.1); interleaved: p (1 + (p-1)/(p v)) (Korthikanti et al. 2022, 4.2.3).
     """
@@ -110,9 +118,10 @@ def in_flight(setup: Setup, micro_batches: int) -> float:
 def activation_bytes(
     shape: Shape, setup: Setup, sequence: int, micro_batches: int, fused: bool = True
 ) -> dict[str, float]:
-    """Activations and logits of the fullest pipeline stage. Full recomputation holds one whole layer beside the inputs.
+    """Return the bytes of activations and of logits on the fullest pipeline stage.
 
-    Logits: 4 s b v / t in fp32, with their input and the final norm's: 4 s b h / t (1 + v/h) (Korthikanti, 4.3).
+    Full recomputation holds one whole layer beside the inputs. Logits: 4 s b v / t in fp32; with their input and the
+    final norm's: 4 s b h / t (1 + v/h) (Korthikanti, 4.3).
     """
     local = sequence / setup.context
     tokens = local * setup.micro_batch
@@ -135,7 +144,8 @@ def activation_bytes(
 def memory(
     shape: Shape, setup: Setup, sequence: int, batch: int, precision: str = "mixed", fused: bool = True
 ) -> dict[str, float]:
-    """Bytes of the fullest GPU by part. gathered: two layers' weights, which ZeRO 3 has whole while it computes."""
+    """Return the bytes of the fullest GPU by part. `gathered`: the two layers' weights that ZeRO 3 holds whole at
+    once."""
     parts = rank_states(shape, setup, precision)
     gathered = 0.0
     if setup.zero == 3 and setup.replicas > 1:

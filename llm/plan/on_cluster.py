@@ -1,4 +1,4 @@
-"""The plan's sections about layouts on a described cluster: memory, the search's result, communication, bubble."""
+"""Builds the plan's sections about layouts on a described cluster: memory, search result, communication, bubble."""
 
 from collections import Counter
 from dataclasses import replace
@@ -19,7 +19,7 @@ PLANNED = "the layout planned"
 
 
 def strategies(request: Request, chosen: Setup) -> dict[str, Setup]:
-    """One layout for each kind of parallelism over all GPUs, to compare what each of them saves and sends."""
+    """Return one layout over all GPUs for each kind of parallelism, to compare what each saves and sends."""
     gpus, shape = request.cluster.gpus, request.shape
     node = range(1, min(gpus, request.cluster.gpus_per_node) + 1)
     tensor = max(t for t in node if gpus % t == 0 and shape.n_heads % t == 0)
@@ -46,7 +46,7 @@ def strategies(request: Request, chosen: Setup) -> dict[str, Setup]:
 
 
 def memory_section(request: Request, chosen: Found) -> dict:
-    """Bytes on the fullest GPU, by strategy and part; the same with every kind of recomputation."""
+    """Build the section of bytes on the fullest GPU, by strategy and part, and for each kind of recomputation."""
     shape, cluster, sequence, batch = request.shape, request.cluster, request.sequence, request.batch_size
     used = {
         name: memory(shape, setup, sequence, max(batch, setup.data), request.precision, request.fused)
@@ -90,7 +90,10 @@ def memory_section(request: Request, chosen: Found) -> dict:
 
 
 def layouts_section(request: Request, found: list[Found], fate: Counter, chosen: Found, gpus: int) -> dict:
-    """The ranked list, and what was searched. gpus: of the whole cluster; request has those that work."""
+    """Build the section of ranked layouts and of what was searched.
+
+    `gpus`: of the whole cluster; `request` has only those that work.
+    """
     rows = [
         [
             place,
@@ -131,13 +134,13 @@ def layouts_section(request: Request, found: list[Found], fate: Counter, chosen:
 
 
 def short(setup: Setup) -> str:
-    """A layout's name where there is little room; the table beside has it in full."""
+    """Return an abbreviated layout name for a plot; the table beside it has the full name."""
     name = named(setup).replace(" full recomputation", " recomputed").replace(" selective recomputation", " selective")
     return name.replace(" micro-batch ", " mbs ")
 
 
 def communication_section(request: Request, chosen: Found) -> dict:
-    """Bytes that a GPU sends in a step, by strategy; the pipeline's bubble in both conventions."""
+    """Build the section of bytes that a GPU sends in a step, by strategy, and of the bubble in both conventions."""
     shape, setup = request.shape, chosen.setup
     sent = {
         name: communication(shape, some, request.sequence, request.batch_size, request.precision)

@@ -1,4 +1,4 @@
-"""A plan as one self-contained HTML page: no script, no request, light and dark, narrow and wide."""
+"""Renders a plan as one self-contained HTML page without scripts or requests, for light and dark, narrow and wide."""
 
 from html import escape
 
@@ -69,7 +69,7 @@ HEAD = (
 
 
 def page(plan: dict) -> str:
-    """The HTML of a plan made by llm/plan/report.py. Equal plans give equal bytes."""
+    """Return the HTML of a plan made by llm/plan/report.py. Equal plans give equal bytes."""
     sections = plan["sections"]
     found = {f"{part['place']}.{entry['name']}": entry for part in sections for entry in part["figures"]}
     cluster, title = plan["cluster"], f"Plan: {plan['preset']}"
@@ -97,7 +97,7 @@ def page(plan: dict) -> str:
 
 
 def part_of(part: dict) -> str:
-    """A section: its note, its plots, its figures with formula and source, its tables."""
+    """Return a section's HTML: its note, its plots, its figures with formula and source, its tables."""
     figures = [
         [entry["name"], shown(entry["value"], entry["unit"]), entry["formula"], entry["source"]]
         for entry in part["figures"]
@@ -121,8 +121,9 @@ def table_of(some: dict) -> str:
 
 
 def rows_of(columns: list[str], rows: list[list[str]], numeric) -> str:
-    """Cells that hold numbers stand right; a table that is too wide scrolls by itself, shaded on the side where it goes
-    on."""
+    """Return a table's HTML. Numbers are right-aligned; a table that is too wide scrolls by itself, with a shade on the
+    side where it continues.
+    """
     heads = "".join(
         f"<th{' class=number' if number in numeric else ''}>{escape(name)}</th>" for number, name in enumerate(columns)
     )
@@ -138,7 +139,7 @@ def rows_of(columns: list[str], rows: list[list[str]], numeric) -> str:
 
 
 def kind_of(number: bool, cell: str) -> str:
-    """The cell's class: long text must not become a column of single words on a narrow screen."""
+    """Return the cell's CSS class, so that long text does not become a column of single words on a narrow screen."""
     if number and len(cell) < 36:
         return "number"
     return "words long" if len(cell) > 24 else "words"

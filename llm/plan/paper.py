@@ -1,4 +1,4 @@
-"""The plan's sections that need no cluster: parameters, FLOPs, tokens, checkpoints, key-value cache."""
+"""Builds the plan's sections that need no cluster: parameters, FLOPs, tokens, checkpoints, key-value cache."""
 
 from llm.model import counts as count
 from llm.model.shape import Shape
@@ -44,13 +44,13 @@ GROUPS = {
 
 
 def by_group(shape: Shape) -> dict[str, int]:
-    """Parameters by the kind of block: embedding, Q/K/V/O, feed-forward, experts, norms, output layer."""
+    """Count parameters by kind of block: embedding, attention, feed-forward, experts, norms, output layer."""
     counts = count.parameters(shape)
     return {group: sum(counts[block] for block in blocks) for group, blocks in GROUPS.items()}
 
 
 def parameters_section(request: Request) -> dict:
-    """Every block with its formula, and beside what the formulas of GPT would give."""
+    """Build the section of parameters: every block with its formula, compared with GPT's formulas."""
     shape = request.shape
     counts, groups = count.parameters(shape), by_group(shape)
     whole, active = count.total(shape), count.active(shape)
@@ -110,7 +110,7 @@ def parameters_section(request: Request) -> dict:
 
 
 def flops_section(request: Request) -> dict:
-    """FLOPs per token and in all, in every convention, and what recomputation adds."""
+    """Build the section of FLOPs, per token and in all, in every convention and with each recomputation."""
     shape, sequence = request.shape, request.sequence
     chosen = flops.model_flops(shape, sequence, request.formula, request.attention, request.logits)
     rows = []
@@ -166,7 +166,7 @@ def flops_section(request: Request) -> dict:
 
 
 def tokens_section(request: Request) -> dict:
-    """Chinchilla's rule and its three approaches, for this model and for this budget."""
+    """Build the section of tokens: Chinchilla's rule and its three approaches, for this model and for this budget."""
     size = count.active(request.shape)
     budget = 6 * size * request.tokens
     fits = {"approach 3": scaling.PARAMETRIC, "approach 3, fitted again": scaling.REPLICATED}
@@ -209,7 +209,7 @@ def tokens_section(request: Request) -> dict:
 
 
 def storage_section(request: Request) -> dict:
-    """Checkpoints, quantized weights, key-value cache."""
+    """Build the section of checkpoint, quantized weight and key-value cache sizes."""
     shape = request.shape
     rows = [
         [told, each, storage.checkpoint_bytes(shape, holds), storage.checkpoint_bytes(shape, holds) / 2**30]
@@ -243,7 +243,9 @@ def storage_section(request: Request) -> dict:
 
 
 def cache_figures(request: Request) -> list[dict]:
-    """The key-value cache: per token, per user, of all, and what heads, latents and windows save."""
+    """Return figures of the key-value cache: per token, per user, of all users, and without the savings of grouped
+    heads, latents and windows.
+    """
     shape, users, length, size = request.shape, request.users, request.user_tokens, request.kv_bytes
     token, one = count.kv_bytes_per_token(shape, size), count.kv_bytes(shape, length, 1, size)
     formula, source = f"L K (d_h + d_v) x {size}", "Shazeer 2019; Ainslie 2023"

@@ -1,7 +1,8 @@
-"""Which plans can be asked for, and the config blocks of each: config.yaml, overlaid as Snakemake overlays it.
+"""Lists the plans that can be asked for, and reads the config blocks of each from YAML as Snakemake overlays them.
 
-A plan is named after its config file: every presets/*.yaml is one, whatever config the run itself has; the files that
-Snakemake was given are one under the last one's name, config.yaml alone is `config`. Reads YAML; validates nothing.
+A plan is named after its config file. Every presets/*.yaml is one, overlaid on config.yaml, whatever config the run
+itself has. The files given to Snakemake make one more, named after the last of them; config.yaml alone is `config`.
+The blocks are validated in llm/plan/request.py.
 """
 
 from pathlib import Path
@@ -12,8 +13,10 @@ from llm.errors import InputError
 
 
 def plan_files(base: Path, presets: Path, given: list[Path]) -> dict[str, list[Path]]:
-    """Name -> files, later ones over earlier ones. base: config.yaml. given: --configfile's, in order; their plan is
-    the last entry."""
+    """Return name -> files, later files over earlier ones.
+
+    `base`: config.yaml. `given`: the files of --configfile, in order; their plan is the last entry.
+    """
     plans = {file.stem: [base, file] for file in sorted(presets.glob("*.yaml"))}
     own = [base, *given]
     plans.pop(own[-1].stem, None)
@@ -21,8 +24,10 @@ def plan_files(base: Path, presets: Path, given: list[Path]) -> dict[str, list[P
 
 
 def plan_blocks(plans: dict[str, list[Path]], preset: str, overrides: dict) -> dict:
-    """`model`, `vocab_size` and `plan` of a plan. overrides: Snakemake's --config. InputError for a name that is none,
-    and for a preset that says nothing of a model."""
+    """Return the `model`, `vocab_size` and `plan` of one plan. `overrides`: Snakemake's --config.
+
+    Raises InputError for an unknown name and for a preset without a model block.
+    """
     if preset not in plans:
         raise InputError(f"results/plan/{preset}: no presets/{preset}.yaml; known are {', '.join(sorted(plans))}")
     read = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in plans[preset]]
@@ -39,7 +44,7 @@ def plan_blocks(plans: dict[str, list[Path]], preset: str, overrides: dict) -> d
 
 
 def overlaid(below: dict, above: dict) -> dict:
-    """`above` over `below`: blocks are merged key by key, everything else is replaced."""
+    """Return `above` laid over `below`: blocks are merged key by key, all else is replaced."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)

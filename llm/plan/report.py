@@ -1,4 +1,4 @@
-"""The whole plan as one JSON-ready value. Draws nothing."""
+"""Builds a whole plan as one JSON-ready value."""
 
 from dataclasses import asdict, replace
 
@@ -13,8 +13,10 @@ SCHEMA, VERSION = "stemma-plan", 2  # llm/plan/plan.schema.json
 
 
 def report(preset: str, request: Request) -> dict:
-    """Every section of a plan. Floats are exact; the page rounds them. GPUs for which there is no layout stay idle:
-    they count in time and cost, not in memory and layouts."""
+    """Return every section of a plan. Floats are exact; the page rounds them.
+
+    GPUs for which there is no layout stay idle: they count in time and cost, but not in memory and layouts.
+    """
     gpus = request.cluster.gpus
     if not request.setup:
         gpus = working_gpus(request.shape, request.cluster, request.sequence, request.batch_size)
@@ -51,7 +53,7 @@ def report(preset: str, request: Request) -> dict:
 
 
 def smallest(request: Request):
-    """The layout of least memory, of those that the constraints allow; working GPUs have one."""
+    """Return the layout of least memory among those that the constraints allow; working GPUs always have one."""
     allowed = [
         setup
         for setup in candidates(request.shape, request.cluster, request.sequence, request.batch_size, request.fused)
@@ -68,7 +70,7 @@ def smallest(request: Request):
 
 
 def values(plan: dict) -> dict[str, float | int | str]:
-    """`section.name` -> value of every figure, for metrics and tests."""
+    """Return `section.name` -> value of every figure, for metrics and tests."""
     return {
         f"{part['place']}.{entry['name']}": entry["value"] for part in plan["sections"] for entry in part["figures"]
     }

@@ -1,4 +1,4 @@
-"""What a plan is asked for: the config's `model:` and `plan:` blocks, validated, with what they leave out filled in."""
+"""Reads what a plan is asked for: the config's `model:` and `plan:` blocks, validated, with defaults filled in."""
 
 from dataclasses import dataclass, fields
 
@@ -38,7 +38,10 @@ class Request:
 
     @classmethod
     def of(cls, model: dict, vocab_size: int, plan: dict) -> "Request":
-        """model, plan: the blocks. tokens may be left out: 20 for each active parameter (Hoffmann et al. 2022)."""
+        """Validate the blocks `model` and `plan` and fill in defaults. Raises InputError that names the key.
+
+        `tokens` defaults to 20 for each active parameter (Hoffmann et al. 2022).
+        """
         only_known(plan, [each.name for each in fields(Plan)], "plan")
         given = {key: value for key, value in plan.items() if value is not None}
         special = {key: min(number, vocab_size - 1) for key, number in (("bos_id", 1), ("eos_id", 2), ("pad_id", 3))}

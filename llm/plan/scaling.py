@@ -1,6 +1,6 @@
-"""How many tokens a model should see, and how large a model a budget affords (Hoffmann et al. 2022, Chinchilla).
+"""Tells how many tokens a model should see, and how large a model a budget affords (Hoffmann et al. 2022, Chinchilla).
 
-C = 6 N D throughout, N with all parameters but embeddings' share ignored, D in tokens.
+C = 6 N D throughout: C in FLOPs, D in tokens, N in parameters without regard to embeddings' share.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ class Fit:
         return self.e + self.a / parameters**self.alpha + self.b / tokens**self.beta
 
     def optimal(self, flops: float) -> tuple[float, float]:
-        """(N, D) of least loss with 6 N D = flops (Hoffmann et al. 2022, eq. 4)."""
+        """Return the (N, D) of least loss with 6 N D = flops (Hoffmann et al. 2022, eq. 4)."""
         share = 1 / (self.alpha + self.beta)
         scale = (self.alpha * self.a / (self.beta * self.b)) ** share
         parameters = scale * (flops / 6) ** (self.beta * share)
         return parameters, flops / 6 / parameters
 
     def optimal_tokens(self, parameters: float) -> float:
-        """D at which a model of N parameters is the best use of its budget: alpha a / N^alpha = beta b / D^beta."""
+        """Return the D at which N parameters are the best use of a budget: alpha a / N^alpha = beta b / D^beta."""
         return (self.beta * self.b / (self.alpha * self.a) * parameters**self.alpha) ** (1 / self.beta)
 
 
@@ -41,14 +41,14 @@ POWER_LAWS = {"approach 1": (0.50, 1.21e20, 1e9), "approach 2": (0.49, 1.20e20, 
 
 
 def optimal_by_power_law(approach: str, flops: float) -> tuple[float, float]:
-    """(N, D) for a budget, by `approach 1` or `approach 2` of Hoffmann et al. 2022."""
+    """Return (N, D) for a budget in FLOPs, by `approach 1` or `approach 2` of Hoffmann et al. 2022."""
     exponent, flops_at, parameters_at = POWER_LAWS[approach]
     parameters = parameters_at * (flops / flops_at) ** exponent
     return parameters, flops / 6 / parameters
 
 
 def tokens_by_power_law(approach: str, parameters: float) -> float:
-    """The tokens at which `parameters` is the optimum: the power law solved for the budget."""
+    """Return the tokens at which `parameters` is optimal: the power law solved for the budget."""
     exponent, flops_at, parameters_at = POWER_LAWS[approach]
     flops = flops_at * (parameters / parameters_at) ** (1 / exponent)
     return flops / 6 / parameters

@@ -1,9 +1,9 @@
-"""The best layout by exhaustive search: everything that divides, that fits the memory, ranked by estimated step time.
+"""Finds the best layout by exhaustive search: all that divide and fit the memory, ranked by estimated step time.
 
-Space: tensor x context x pipeline x virtual x expert x ZeRO stage x recomputation x micro-batch; data ranks are what is
-left. Where no layout of all GPUs divides batch, heads and layers, some GPUs stay idle.
+The space is tensor x context x pipeline x virtual x expert x ZeRO stage x recomputation x micro-batch; data ranks are
+what is left. If no layout of all GPUs divides batch, heads and layers, some GPUs stay idle.
 Left out: tensor ranks across nodes; ZeRO 2 and 3 with pipeline stages (gradients would be scattered, weights gathered,
-for each micro-batch); sequence parallelism off where tensor ranks are (same volume, more memory); less than 4,096
+for each micro-batch); tensor ranks without sequence parallelism (same volume, more memory); less than 4,096
 tokens of a sequence on a context rank; more than 8 model chunks on a rank, or 16 sequences in a micro-batch.
 """
 
@@ -23,7 +23,7 @@ MOST_VIRTUAL, MOST_MICRO_BATCH, LEAST_TOKENS = 8, 16, 4096
 
 @dataclass(frozen=True)
 class Found:
-    """A layout that fits: bytes on the fullest GPU and seconds of a step, both by part."""
+    """A layout with its bytes on the fullest GPU and its seconds per step, both by part."""
 
     setup: Setup
     memory: dict[str, float]
@@ -39,7 +39,7 @@ class Found:
 
 
 def evaluate(shape: Shape, setup: Setup, cluster: Cluster, sequence: int, batch: int, precision: str, fused: bool):
-    """What a layout takes, whether it fits or not."""
+    """Return the layout's memory and step time, whether it fits or not."""
     used = memory(shape, setup, sequence, batch, precision, fused)
     return Found(setup, used, step_seconds(shape, setup, cluster, sequence, batch, precision, fused))
 
@@ -47,8 +47,10 @@ def evaluate(shape: Shape, setup: Setup, cluster: Cluster, sequence: int, batch:
 def search(
     shape: Shape, cluster: Cluster, sequence: int, batch: int, precision: str = "mixed", fused: bool = True
 ) -> tuple[list[Found], Counter]:
-    """Layouts that fit, fastest first (then the one of fewer kinds of parallelism), and how many were looked at and why
-    they fell: keys `looked_at`, `memory`, and of the first constraint broken."""
+    """Return the layouts that fit, fastest first, then simplest first, and counts of those looked at and rejected.
+
+    The counter's keys: `looked_at`, `constraint` (a rule of `problem` is broken), `memory` (too large).
+    """
     found, fate = [], Counter()
     for setup in candidates(shape, cluster, sequence, batch, fused):
         fate["looked_at"] += 1
@@ -65,14 +67,16 @@ def search(
 
 
 def simplicity(setup: Setup) -> tuple:
-    """Smaller is simpler: decides between layouts of equal time, and makes the order total."""
+    """Return a sort key, smaller for a simpler layout, which orders layouts of equal time and makes the order total."""
     sizes = setup.pipeline, setup.tensor, setup.context, setup.virtual, setup.expert
     return (*sizes, setup.zero, setup.recompute, setup.micro_batch)
 
 
 def candidates(shape: Shape, cluster: Cluster, sequence: int, batch: int, fused: bool) -> Iterator[Setup]:
-    """Every layout of the space for which the ranks multiply to the cluster's GPUs. Fused attention keeps no scores,
-    so that selective recomputation would be none."""
+    """Yield every layout of the space whose ranks multiply to the cluster's GPUs.
+
+    Selective recomputation is left out with fused attention, which keeps no scores to recompute.
+    """
     recomputes = [name for name in RECOMPUTE if not (fused and name == "selective")]
     for data, tensor, pipeline, context in ranks(shape, cluster, sequence):
         if batch % data:
@@ -88,7 +92,7 @@ def candidates(shape: Shape, cluster: Cluster, sequence: int, batch: int, fused:
 
 
 def ranks(shape: Shape, cluster: Cluster, sequence: int) -> Iterator[tuple[int, int, int, int]]:
-    """Data, tensor, pipeline and context ranks that multiply to the cluster's GPUs."""
+    """Yield the (data, tensor, pipeline, context) ranks that multiply to the cluster's GPUs."""
     for tensor in divisors(cluster.gpus, min(cluster.gpus_per_node, shape.n_heads)):
         for context in divisors(cluster.gpus // tensor, max(1, sequence // LEAST_TOKENS)):
             for pipeline in divisors(cluster.gpus // tensor // context, shape.n_layers):
@@ -96,7 +100,7 @@ def ranks(shape: Shape, cluster: Cluster, sequence: int) -> Iterator[tuple[int, 
 
 
 def working_gpus(shape: Shape, cluster: Cluster, sequence: int, batch: int) -> int:
-    """The most GPUs for which there is a layout: all, or as many as divide batch, heads and layers. One always does."""
+    """Return the most GPUs that have a layout: all, or as many as divide batch, heads and layers. One always has."""
 
     def fits(gpus: int) -> bool:
         some = replace(cluster, gpus=gpus)
@@ -109,7 +113,7 @@ def working_gpus(shape: Shape, cluster: Cluster, sequence: int, batch: int) -> i
 
 
 def nearest_batch(shape: Shape, cluster: Cluster, sequence: int, batch: int) -> int:
-    """The batch nearest to the one asked for with which all GPUs have a layout."""
+    """Return the batch nearest to the requested one with which all GPUs have a layout."""
     possible = [
         data * max(1, round(batch / data))
         for data, tensor, pipeline, context in ranks(shape, cluster, sequence)
@@ -123,7 +127,7 @@ def plain(data: int, tensor: int, pipeline: int, context: int) -> Setup:
 
 
 def expert_ranks(shape: Shape, data: int) -> list[int]:
-    """Over how many data ranks a mixture's experts can be shared out."""
+    """Return the numbers of data ranks among which a mixture's experts can be shared out; [1] without experts."""
     if not shape.experts:
         return [1]
     return [count for count in divisors(data, shape.experts) if shape.experts % count == 0]

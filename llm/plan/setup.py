@@ -1,6 +1,6 @@
-"""How a model is laid out over a cluster, on paper: a wider Layout, with ZeRO's stages and recomputation.
+"""Describes how a model is laid out over a cluster on paper: a Layout with all ZeRO stages and recomputation.
 
-Says what a layout may not be, and which of this repository's engines would run it.
+It also tells why a layout is impossible, and which of this repository's engines would run it.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -40,7 +40,7 @@ class Setup:
 
     @classmethod
     def from_section(cls, section: dict) -> "Setup":
-        """The validated layout of a config's `plan.layout`."""
+        """Return the validated layout of a config's `plan.layout`. Raises InputError that names the key."""
         only_known(section, [field.name for field in fields(cls)], "plan.layout")
         setup = cls(**section)
         for key in ("data", "tensor", "pipeline", "virtual", "context", "micro_batch", "expert"):
@@ -59,11 +59,11 @@ class Setup:
 
     @property
     def replicas(self) -> int:
-        """Ranks that hold the same parameters: data and context ranks share gradients and optimizer state."""
+        """How many ranks hold the same parameters: data and context ranks share gradients and optimizer state."""
         return self.data * self.context
 
     def micro_batches(self, batch: int) -> int:
-        """Micro-batches that each data rank runs in a step of `batch` sequences."""
+        """Return the micro-batches that each data rank runs in a step of `batch` sequences."""
         return batch // (self.data * self.micro_batch)
 
     def to_dict(self) -> dict:
@@ -71,10 +71,10 @@ class Setup:
 
 
 def stage_layers(shape: Shape, setup: Setup) -> tuple[int, int]:
-    """Layers of a middle pipeline stage and of the last one.
+    """Return the layers of a middle pipeline stage and of the last one.
 
-    Where the layers do not divide, the embedding and the output layer count as one each (Llama 3: 126 layers, 16
-    stages; Megatron-LM's account_for_embedding_in_pipeline_split); else the stages are rounded up.
+    If the stages do not divide the layers, the embedding and the output layer count as one each (Llama 3: 126 layers,
+    16 stages; Megatron-LM's account_for_embedding_in_pipeline_split); if that fails too, the stages are rounded up.
     """
     stages = setup.pipeline * setup.virtual
     if shape.n_layers % stages == 0:
@@ -86,7 +86,7 @@ def stage_layers(shape: Shape, setup: Setup) -> tuple[int, int]:
 
 
 def problem(setup: Setup, shape: Shape, cluster: Cluster, batch: int, sequence: int) -> str | None:
-    """Why this layout cannot be: one line, or None."""
+    """Return in one line why this layout is impossible, or None if it is possible."""
     if setup.world != cluster.gpus:
         return f"{setup.world} ranks, but the cluster has {cluster.gpus} GPUs"
     if setup.tensor > cluster.gpus_per_node:
@@ -114,7 +114,7 @@ def problem(setup: Setup, shape: Shape, cluster: Cluster, batch: int, sequence: 
 
 
 def engine(setup: Setup) -> str | None:
-    """The engine of this repository that runs such a layout, or None."""
+    """Return the engine of this repository that runs such a layout, "torch" or "megatron", or None."""
     sizes = {key: getattr(setup, key) for key in ("data", "tensor", "pipeline", "virtual", "context", "sequence")}
     for name in ("torch", "megatron"):
         layout = Layout(engine=name, sharding=SHARDING.get(setup.zero, ""), micro_batch=setup.micro_batch, **sizes)

@@ -1,4 +1,4 @@
-"""Where the planner's formulas come from: short name -> full citation."""
+"""Names the sources of the planner's formulas: short name -> full citation."""
 
 SOURCES = {
     "Ainslie 2023": "Ainslie et al. 2023, GQA: Training Generalized Multi-Query Transformer Models, arXiv:2305.13245",

@@ -1,5 +1,6 @@
-"""Seconds of a training step by part, from a cluster's figures: what ranks the layouts, and answers without any stated
-TFLOP/s.
+"""Estimates the seconds of a training step by part from a cluster's figures, without any stated TFLOP/s.
+
+The estimate ranks the layouts. Its parts are:
 
     compute      matrix products of the slowest stage at the fitted share of the peak, which small micro-batches miss
     elementwise  norms, activations, masks, residuals, logits: kept activations moved through the memory so many times
@@ -12,8 +13,9 @@ TFLOP/s.
     data         gradients and weights, as far as one micro-batch does not cover them; ZeRO 3: as far as all compute
                  does not, but half of it at least: it slows the kernels that it runs beside
     optimizer    states read and written once at the memory's bandwidth
-Stragglers, kernel launches and the data loader are in the efficiency. docs/plan.md has the model's error on published
-runs.
+
+The efficiency stands for stragglers, kernel launches and the data loader. docs/plan.md has the model's error on
+published runs.
 """
 
 from dataclasses import replace
@@ -41,7 +43,7 @@ def step_seconds(
     precision: str = "mixed",
     fused: bool = True,
 ) -> dict[str, float]:
-    """Seconds of a step of `batch` sequences of `sequence` tokens, by part; their sum is the step."""
+    """Return the seconds of a step of `batch` sequences of `sequence` tokens, by part; their sum is the step."""
     rounds = setup.micro_batches(batch)
     local = setup.micro_batch * sequence / setup.context  # tokens of a micro-batch on a rank
     middle, last = stage_layers(shape, setup)
@@ -78,16 +80,21 @@ def step_seconds(
 
 
 def data_rate(setup: Setup, near: float, far: float, gpus_per_node: int) -> float:
-    """Bytes/s of a data rank's ring. Ranks of one group in one node share its links to the next node among the rings,
-    so each of them counts with its own; a group inside one node does not leave it."""
+    """Return the bytes/s of a data rank's ring.
+
+    Ranks of one group in one node share its links to the next node among their rings, so each of them counts with its
+    own; a group inside one node uses only the links inside it.
+    """
     if setup.tensor * setup.context * setup.data <= gpus_per_node:
         return near
     return min(near, far * max(1, gpus_per_node // setup.tensor))
 
 
 def hops(shape: Shape, setup: Setup, rounds: int, cluster: Cluster) -> float:
-    """Seconds that the data ranks' rings wait for each other: two collectives in a step, or three a layer and
-    micro-batch for ZeRO 3."""
+    """Return the seconds that the data ranks' rings wait for each other.
+
+    A step has two collectives; with ZeRO 3, three for each layer and micro-batch.
+    """
     near = setup.tensor * setup.replicas <= cluster.gpus_per_node
     rings = 3 * stage_layers(shape, setup)[0] * rounds if setup.zero == 3 else 2
     return rings * (setup.replicas - 1) * (LATENCY_NEAR if near else LATENCY_FAR)

@@ -1,4 +1,4 @@
-"""Bytes on disk: checkpoints and quantized weights. Sizes are exact for the convention they state."""
+"""Computes bytes on disk: checkpoints and quantized weights, exact for the convention that each states."""
 
 from llm.model.counts import total
 from llm.model.shape import Shape
@@ -14,7 +14,7 @@ CHECKPOINTS = {
 
 
 def checkpoint_bytes(shape: Shape, holds: str = "training_mixed") -> int:
-    """Size of a checkpoint, padding of the vocabulary included.
+    """Return the bytes of a checkpoint, padding of the vocabulary included. `holds`: a key of CHECKPOINTS.
 
     training_mixed, 2 + 12 bytes per parameter, is what DeepSpeed and Megatron-LM write (BLOOM: Le Scao et al. 2022,
     2.3 TB, counted as TiB); Adam's m and v are fp32 (Kingma and Ba 2015; Micikevicius et al. 2018 for the master copy).
@@ -23,6 +23,9 @@ def checkpoint_bytes(shape: Shape, holds: str = "training_mixed") -> int:
 
 
 def quantized_bytes(shape: Shape, bits: int, group_size: int | None = None) -> int:
-    """Weights at `bits` each; one 16-bit scale per group where a group is stated (Frantar et al. 2023)."""
+    """Return the bytes of weights at `bits` each, plus one 16-bit scale per group if a group size is stated.
+
+    Source: Frantar et al. 2023.
+    """
     scales = 16 / group_size if group_size else 0
     return int(total(shape) * (bits + scales) / 8)

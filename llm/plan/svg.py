@@ -1,4 +1,5 @@
-"""Plots as inline SVG: stacked bars and curves. Colours are the page's variables, so that they follow its theme."""
+"""Draws plots as inline SVG: stacked bars and curves. Colours are the page's CSS variables, so they follow its
+theme."""
 
 import math
 from html import escape
@@ -11,7 +12,7 @@ COLOURS = 8  # --c0 ... --c7 of the page
 
 
 def drawn(plot: dict) -> str:
-    """An <svg> of a plot of llm/plan/figures.py."""
+    """Return a plot of llm/plan/figures.py as an <svg> element."""
     return bars(plot) if plot["kind"] == "bars" else curves(plot)
 
 
@@ -28,7 +29,7 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 
 
 def legend(names: list[str], y: float) -> tuple[list[str], float]:
-    """Swatches in rows; returns them and where they end."""
+    """Return the legend's swatches, laid out in rows, and the y where they end."""
     items, x = [], float(LEFT)
     for number, name in enumerate(names):
         wide = 26 + 7.2 * len(name)
@@ -41,7 +42,7 @@ def legend(names: list[str], y: float) -> tuple[list[str], float]:
 
 
 def bars(plot: dict) -> str:
-    """One row under each other: its label and sum above, the stacked parts below."""
+    """Draw bars under one another: label and sum above, stacked parts below."""
     rows, unit, limit = plot["rows"], plot["unit"], plot["limit"]
     parts = list(dict.fromkeys(name for _, some in rows for name, value in some.items() if value))
     largest = max(sum(some.values()) for _, some in rows)
@@ -73,7 +74,7 @@ def bars(plot: dict) -> str:
 
 
 def curves(plot: dict) -> str:
-    """Lines over two axes, each linear or logarithmic."""
+    """Draw lines over two axes, each linear or logarithmic."""
     lines, height, left, foot = plot["lines"], 290, 74, 42
     inside, top = legend(list(lines), 16) if len(lines) > 1 else ([], 14.0)
     points = [point for line in lines.values() for point in line] + [mark[1:] for mark in plot["marks"]]
@@ -104,7 +105,7 @@ def curves(plot: dict) -> str:
 
 
 def scale(values: list[float], logarithmic: bool):
-    """A function onto 0..1 and at most five round values to label."""
+    """Return a function from values onto 0..1, and at most five round values to label."""
     low, high = min(values), max(values)
     if logarithmic:
         low, high = math.log10(low), math.log10(high)
