@@ -15,7 +15,7 @@ STAGES = {
     "io": "",
     "runtime": "",
     "model": "io",
-    "collect": "io",
+    "collect": "io runtime",
     "process": "io collect",
     "tokenize": "io",
     "pretrain": "io runtime model tokenize",
