@@ -62,10 +62,11 @@ test-cluster: .venv/.dev  ## those on a real Slurm, which they bring up: needs r
 test-all: .venv/.dev validators  ## the slow ones and those on Slurm too
 	$(BIN)/python -m pytest
 
-lint: .venv/.dev  ## ruff, snakefmt, snakemake --lint
+lint: .venv/.dev  ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --no-sort --check Snakefile rules
+	$(BIN)/mypy
 	$(BIN)/python .ci/lint_workflow.py
 
 lock: setup     ## resolve envs/*.in anew into envs/*.lock (FIND_LINKS: a folder with a CPU build of torch)

@@ -12,7 +12,6 @@ check_installed(HOUSE)
 from llm.config.blocks import schema
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.plan import feasible
 from llm.pretrain.engines.layout import Layout
 from llm.collect.config import check_names, in_parts, parted, reference_sources
 from llm.pretrain.segments import checkpoint_steps
@@ -41,30 +40,13 @@ except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
 
 
-# Checks of the jobs that need them: their params ask for a block by these, so that a plan on paper meets none of them.
-def trained():
-    feasible.check_trainable(config.get("plan", {}).get("shape", {}))
-    if feasible.trains_here(workflow.local_exec):
-        feasible.check_memory(ARCHITECTURE, config["pretrain"], feasible.machine_bytes())
-    return config["pretrain"]
-
-
-def aligned():
-    feasible.check_alignment(ARCHITECTURE, config["align"])
-    return config["align"]
-
-
-def served():
-    feasible.check_serving(ARCHITECTURE, config["serve"])
-    return config["serve"]
-
-
 wildcard_constraints:
     source=r"[\w.-]+",
     step=r"\d+",
     preset=r"[^/]+",
 
 
+include: "rules/blocks.smk"
 include: "rules/collect.smk"
 include: "rules/reference.smk"
 include: "rules/process.smk"

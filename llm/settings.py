@@ -53,12 +53,12 @@ def default_of(each: Field) -> object:
     return each.default if each.default_factory is MISSING else each.default_factory()
 
 
-def hints_of(kind: type) -> dict[str, object]:
+def hints_of(kind: type) -> dict[str, Any]:
     """Return name -> type of a dataclass's fields."""
     return typing.get_type_hints(kind)
 
 
-def without_none(hint: object) -> object:
+def without_none(hint: Any) -> Any:
     """Return int for `int | None`, and other types as they are."""
     if takes_none(hint):
         return next(inner for inner in typing.get_args(hint) if inner is not type(None))

@@ -12,13 +12,13 @@ import hashlib
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from llm.align.settings.instructions import InstructionSettings, Limits
+from llm.align.settings.instructions import InstructionSettings, Kind, Limits
 from llm.errors import InputError
 
 QUESTIONS = {
@@ -68,7 +68,7 @@ class Document:
     source: str
 
 
-def instruction_pairs(clean: Path, split: str, counts: dict[str, int], settings: InstructionSettings) -> list[dict]:
+def instruction_pairs(clean: Path, split: str, counts: Mapping[Kind, int], settings: InstructionSettings) -> list[dict]:
     """Return pairs of one split, at most counts[kind] of each kind, spread over the documents by a hash of (seed, id).
 
     Raises InputError on an unknown kind. Returns rows {"id", "source", "kind", "messages"} in the order kind, hash.

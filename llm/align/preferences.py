@@ -10,18 +10,19 @@ There are equally many of `truncated` and `rambling`, so that "longer is better"
 one half: whatever beats `length_rule` has looked at the words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from llm.align.instructions import order
+from llm.align.settings.preferences import Fault
 from llm.errors import InputError
 
 NEIGHBOURS = 8  # an irrelevant answer is one of so many that are nearest in length
 PHRASE_WORDS = 4
 
 
-def preference_pairs(instructions: list[dict], counts: dict[str, int], max_answer: int, seed: int) -> list[dict]:
+def preference_pairs(instructions: list[dict], counts: Mapping[Fault, int], max_answer: int, seed: int) -> list[dict]:
     """Return rows {"id", "prompt", "chosen", "rejected", "kind"}, at most counts[kind] of each kind, by kind and hash.
 
     A prompt may serve several kinds. An answer too short to be spoilt is passed over. Raises InputError on an unknown

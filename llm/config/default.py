@@ -31,8 +31,9 @@ class Present:
 
     def __init__(self, text: str, node: yaml.MappingNode | None = None) -> None:
         self.text = text
-        node = node or yaml.compose(text)
-        self.nodes = {name.value: (name, value) for name, value in node.value} if hasattr(node, "value") else {}
+        found = node or yaml.compose(text)
+        pairs = found.value if isinstance(found, yaml.MappingNode) else []
+        self.nodes = {name.value: (name, value) for name, value in pairs}
 
     def below(self, name: str) -> "Present":
         """The mapping that is the value of a key; an empty one where there is none."""
@@ -66,7 +67,7 @@ def block(kind: type, defaults: object, present: Present, margin: str) -> list[s
         value = default_of(each) if defaults is None else getattr(defaults, each.name)
         inner = without_none(hints[each.name])
         sentence = said.get(each.name, "")
-        if is_dataclass(inner) and value is not None:
+        if isinstance(inner, type) and is_dataclass(inner) and value is not None:
             below = block(inner, value if is_dataclass(value) else None, present.below(each.name), f"{margin}  ")
             if not margin:
                 lines += ["", *wrapped(purpose(inner), margin), f"{each.name}:", *below]

@@ -60,7 +60,7 @@ def blocks_in(section: Section) -> list[Section]:
         hint = without_none(hints_of(section.kind)[each.name])
         place = f"{section.place}.{each.name}".strip(".")
         inner = get_args(hint)[1] if get_origin(hint) is dict else hint
-        if is_dataclass(inner):
+        if isinstance(inner, type) and is_dataclass(inner):
             default = value_of(section, each)
             name = place if inner is hint else f"{place}.<name>"
             found.append(Section(name, inner, default if is_dataclass(default) else None))

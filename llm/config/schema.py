@@ -18,7 +18,8 @@ def schema_of(kind: type, explained: bool = False, whole: bool = True, defaults:
     default must be there, as in config.yaml; an overlay need not say them. defaults: an instance whose values count
     instead of the class's."""
     hints, said = hints_of(kind), sentences(kind) if explained else {}
-    properties, required = {}, []
+    properties: dict[str, dict] = {}
+    required: list[str] = []
     for each in filter(is_key, fields(kind)):
         hint = hints[each.name]
         default = default_of(each) if defaults is None else getattr(defaults, each.name)

@@ -5,6 +5,7 @@ sliding windows, parallel blocks, biases in some layers only) are described here
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
@@ -94,7 +95,7 @@ class Shape:
     def of(cls, config: ModelConfig, **overrides: int | bool) -> "Shape":
         """Return the shape of a ModelConfig; `overrides` (the config's `plan.shape`) say what no ModelConfig can."""
         only_known(overrides, sorted(field.name for field in fields(cls)), "plan.shape")
-        values: dict[str, int | bool] = {size: getattr(config, size) for size in SIZES} | {
+        values: dict[str, Any] = {size: getattr(config, size) for size in SIZES} | {
             "gated": config.activation == "swiglu",
             "tied": config.tie_embeddings,
             "learned_positions": config.context_length if config.position == "learned" else 0,
@@ -112,7 +113,7 @@ class Shape:
     def gpt(cls, d_model: int, n_layers: int, n_heads: int, vocab_size: int, context_length: int, **others) -> "Shape":
         """Make a shape like GPT-2's, GPT-3's and Megatron-LM's: multi-head, d_ff = 4 d_model, biases, learned
         positions, tied."""
-        values = {
+        values: dict[str, Any] = {
             "n_kv_heads": n_heads,
             "d_head": d_model // n_heads,
             "d_ff": 4 * d_model,
@@ -120,15 +121,26 @@ class Shape:
             **dict.fromkeys(("qkv_bias", "output_bias", "ffn_bias", "norm_bias"), True),
             "dropout": True,
         } | others
-        sizes = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads}
+        sizes: dict[str, Any] = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads}
         return cls(vocab_size=vocab_size, context_length=context_length, **sizes, **values).validate()
 
     @classmethod
     def llama(cls, d_model: int, n_layers: int, n_heads: int, n_kv_heads: int, d_ff: int, vocab_size: int, **others):
         """Make a shape like Llama's: SwiGLU, grouped-query attention, rotary positions, RMSNorm, no biases, not
         tied."""
-        values = {"d_head": d_model // n_heads, "gated": True, "tied": False, "context_length": 4096} | others
-        sizes = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads, "n_kv_heads": n_kv_heads, "d_ff": d_ff}
+        values: dict[str, Any] = {
+            "d_head": d_model // n_heads,
+            "gated": True,
+            "tied": False,
+            "context_length": 4096,
+        } | others
+        sizes: dict[str, Any] = {
+            "d_model": d_model,
+            "n_layers": n_layers,
+            "n_heads": n_heads,
+            "n_kv_heads": n_kv_heads,
+            "d_ff": d_ff,
+        }
         return cls(vocab_size=vocab_size, **sizes, **values).validate()
 
     def validate(self) -> "Shape":

@@ -2,12 +2,12 @@
 each sentence names (docs/plan.md). llm/plan/request.py reads the block."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from llm.settings import key
 
-POSITIVE = {"exclusiveMinimum": 0}
-SHARE = {"exclusiveMinimum": 0, "maximum": 1}
+POSITIVE: dict[str, Any] = {"exclusiveMinimum": 0}
+SHARE: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": 1}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ DESCRIBED = ("peak_tflops", "fp8_tflops", "memory_gb", "memory_gb_s", "intra_gb_
 COUNTED = ("model", "hardware")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cluster:
     """`gpu`: a name of the catalogue. The seven keys after gpus_per_node replace its figures; others are assumptions.
 
@@ -45,13 +45,13 @@ class Cluster:
     gpu: str = "h100-80gb"
     gpus: int = 8
     gpus_per_node: int = 8
-    peak_tflops: float | None = None
+    peak_tflops: float
     fp8_tflops: float | None = None
-    memory_gb: float | None = None
-    memory_gb_s: float | None = None
-    intra_gb_s: float | None = None
-    inter_gb_s: float | None = None
-    efficiency: float | None = None
+    memory_gb: float
+    memory_gb_s: float
+    intra_gb_s: float
+    inter_gb_s: float
+    efficiency: float
     link_efficiency: float = 0.8
     storage_gb_s: float = 50.0
     usable_memory: float = 0.92

@@ -83,6 +83,7 @@ def kept_per_token(shape: Shape, sequence: float, setup: Setup, fused: bool) -> 
     whole = 4 * shape.norms_per_layer * d + 2 * d * shape.dropout  # inputs of norms, of what follows; dropout masks
     latents = 4 * (shape.kv_rank + shape.q_rank + shape.d_rope) if shape.kv_rank else 0
     attended = 2 * (heads + keys) * (shape.d_key + shape.head_value) + latents
+    scores: float
     if fused:
         scores = 4 * heads
     elif setup.recompute == "selective":

@@ -1,5 +1,7 @@
 """Builds the plan's sections that need no cluster: parameters, FLOPs, tokens, checkpoints, key-value cache."""
 
+from typing import Any
+
 from llm.model import counts as count
 from llm.model.shape import Shape
 from llm.plan import flops, scaling, storage
@@ -58,7 +60,7 @@ def parameters_section(request: Request) -> dict:
     rows = [[block, size, size / whole, formulas[block]] for block, size in counts.items() if size]
     d, layers, heads, d_head = shape.d_model, shape.n_layers, shape.n_heads, shape.d_head
     forward = groups["feed_forward"] + groups["experts"]
-    gpt = [
+    gpt: list[list[Any]] = [
         ["embedding", "V d", shape.vocab_size * d, groups["embedding"]],
         ["attention", "L 4 d^2", layers * 4 * d * d, groups["attention"]],
         ["feed_forward", "L 2 d d_ff", layers * 2 * d * shape.d_ff, forward],

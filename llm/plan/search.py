@@ -51,7 +51,8 @@ def search(
 
     The counter's keys: `looked_at`, `constraint` (a rule of `problem` is broken), `memory` (too large).
     """
-    found, fate = [], Counter()
+    found: list[Found] = []
+    fate: Counter[str] = Counter()
     for setup in candidates(shape, cluster, sequence, batch, fused):
         fate["looked_at"] += 1
         if problem(setup, shape, cluster, batch, sequence):

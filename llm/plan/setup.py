@@ -4,6 +4,7 @@ It also tells why a layout is impossible, and which of this repository's engines
 """
 
 from dataclasses import asdict, dataclass, fields
+from typing import Literal
 
 from llm.checks import only_known, positive_whole
 from llm.errors import InputError
@@ -13,7 +14,8 @@ from llm.plan.flops import RECOMPUTE
 from llm.pretrain.engines.layout import Layout
 
 MOST_UNEVEN = 1.1  # stages may be so uneven that, all as full as the fullest, they would hold so many times the layers
-SHARDING = {0: "none", 1: "optimizer", 3: "full"}
+ENGINES: tuple[Literal["torch", "megatron"], ...] = ("torch", "megatron")
+SHARDING: dict[int, Literal["none", "optimizer", "full"]] = {0: "none", 1: "optimizer", 3: "full"}
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,14 @@ def problem(setup: Setup, shape: Shape, cluster: Cluster, batch: int, sequence: 
 
 def engine(setup: Setup) -> str | None:
     """Return the engine of this repository that runs such a layout, "torch" or "megatron", or None."""
+    if setup.zero not in SHARDING or setup.expert > 1:
+        return None
     sizes = {key: getattr(setup, key) for key in ("data", "tensor", "pipeline", "virtual", "context", "sequence")}
-    for name in ("torch", "megatron"):
-        layout = Layout(engine=name, sharding=SHARDING.get(setup.zero, ""), micro_batch=setup.micro_batch, **sizes)
+    for name in ENGINES:
+        layout = Layout(engine=name, sharding=SHARDING[setup.zero], micro_batch=setup.micro_batch, **sizes)
         try:
             layout.validate()
         except InputError:
             continue
-        if setup.zero in SHARDING and setup.expert == 1:
-            return name
+        return name
     return None

@@ -15,7 +15,8 @@ from llm.runtime.device import default_device
 def main(quantized: Path, benchmark: Path, *, settings: ServeBenchmarkSettings) -> dict:
     """quantized: model directory. benchmark: JSON file for what is equal in every run. Returns the measured times."""
     model = load_any(quantized, default_device())
-    asked = Workload(settings.requests, tuple(settings.prompt_tokens), tuple(settings.new_tokens), settings.seed)
+    (shortest, longest), (fewest, most) = settings.prompt_tokens, settings.new_tokens
+    asked = Workload(settings.requests, (shortest, longest), (fewest, most), settings.seed)
     workload, batch_size = asked.requests(model.config), settings.batch_size
     StaticEngine(model, 2).run(workload[:2])  # first calls allocate and choose kernels
     runs = {}

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 from snakemake_executor_plugin_slurm import efficiency_report
 
@@ -19,9 +20,10 @@ COLUMNS = "JobID,JobName,Comment,Elapsed,TotalCPU,NNodes,NCPUS,MaxRSS,ReqMem"  #
 FOREIGN = re.compile(r"[^\w.:/=+-]")
 
 
-def name_jobs(executor_class: type) -> None:
+def name_jobs(executor_class: Any) -> None:
     """Patch how the executor names jobs, and how it asks for them."""
-    plugin, numbers = sys.modules[executor_class.__module__], []
+    plugin: Any = sys.modules[executor_class.__module__]
+    numbers: list[str] = []
     command, report = plugin.get_submit_command, executor_class.report_job_submission
 
     def get_submit_command(job, params, settings=None, **options) -> str:

@@ -266,7 +266,7 @@ def mistake(record: dict) -> str | None:
 
 def told(params: dict) -> dict:
     """Return what a job is told, by name: its params, and for those that are slices of the config their keys."""
-    found = {}
+    found: dict = {}
     for name, value in params.items():
         found |= value if isinstance(value, dict) else {name: value}
     return found

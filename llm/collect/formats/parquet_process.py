@@ -36,7 +36,7 @@ def serve() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         try:
-            answer = {"there": copy_rows(**task)}
+            answer: dict[str, object] = {"there": copy_rows(**task)}
         except pl.exceptions.PolarsError as error:
             answer = {"error": (str(error).splitlines() or [type(error).__name__])[0]}
         print(json.dumps(answer), flush=True)
@@ -79,9 +79,11 @@ class Reader(contextlib.AbstractContextManager):
         stays empty if the first of `columns` is not among them. BrokenFileError if the file cannot be read."""
         self.process = self.process or started()
         task = {"file": str(file), "into": str(into), "columns": columns}
-        self.process.stdin.write(json.dumps(task) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        asked, answered = self.process.stdin, self.process.stdout
+        assert asked and answered  # both are pipes
+        asked.write(json.dumps(task) + "\n")
+        asked.flush()
+        line = answered.readline()
         if not line:
             self.__exit__()
             raise BrokenFileError("reading it kills the reader")

@@ -1,10 +1,11 @@
 """What scripts/deploy/serve_benchmark.py is told."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from llm.settings import key
 
-RANGE = {"items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+RANGE: dict[str, Any] = {"items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
 
 
 @dataclass(frozen=True, kw_only=True)

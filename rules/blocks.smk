@@ -1,0 +1,20 @@
+# Blocks of the config for the jobs that need them. Params ask for a block by these, which check it against the others
+# and against this machine, so that a plan on paper meets no such check.
+from llm.plan import feasible
+
+
+def trained():
+    feasible.check_trainable(config.get("plan", {}).get("shape", {}))
+    if feasible.trains_here(workflow.local_exec):
+        feasible.check_memory(ARCHITECTURE, config["pretrain"], feasible.machine_bytes())
+    return config["pretrain"]
+
+
+def aligned():
+    feasible.check_alignment(ARCHITECTURE, config["align"])
+    return config["align"]
+
+
+def served():
+    feasible.check_serving(ARCHITECTURE, config["serve"])
+    return config["serve"]
