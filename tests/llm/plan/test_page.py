@@ -194,7 +194,7 @@ def test_by_snakemake(tmp_path):
     again = run("plan", "--configfile", str(ROOT / "presets/gpt3-175b.yaml"))
     assert again.returncode == 0, again.stderr
     assert "preset_plan" not in again.stdout + again.stderr
-    (tmp_path / "own.yaml").write_text("plan: {batch: 1024}\n")
+    (tmp_path / "own.yaml").write_text("plan: {batch_size: 1024}\n")
     files = [str(ROOT / "presets/gpt3-175b.yaml"), str(tmp_path / "own.yaml")]
     other = run("plan", "--configfile", *files)
     assert other.returncode == 0, other.stderr
