@@ -20,6 +20,7 @@ from stemma.execute.action import Action, is_whole, stored_record, utc_now
 from stemma.execute.child import run_script
 from stemma.execute.sandbox import Sandbox, temporary_for
 from stemma.execute.steady_sources import Steady
+from stemma.provenance.dsse import signer_of
 from stemma.provenance.publish import write_back
 from stemma.provenance.record import Input, Job, Outcome, subjects_of
 from stemma.provenance.trust import Records
@@ -142,13 +143,14 @@ def build(action: Action, steady: Steady, sandbox: Sandbox, log: Path) -> dict:
 def publish(action: Action, record: dict, config: str) -> None:
     """Put the outputs at their declared paths, each with its pointer."""
     job, store, key = action.job, action.store, action.key
-    sha256_of_record = digest.of_file(store.record_path(key))
+    envelope = store.record_path(key).read_bytes()
+    signer, sha256_of_record = signer_of(envelope) or "", digest.of_bytes(envelope)
     subjects = subjects_of(record)
     for name, paths in job.outputs.items():
         for position, path in enumerate(map(Path, paths)):
             sha256 = subjects[name][position]
             files = restore(store, path, sha256)
-            pointer = Pointer(sha256, key, name, position, sha256_of_record, job.expected, config, files)
+            pointer = Pointer(sha256, key, name, position, sha256_of_record, signer, job.expected, config, files)
             artifact.write_pointer(path, pointer)
 
 

@@ -48,6 +48,11 @@ class Records:
         """Return the trusted record of an action; None where there is none."""
         return next((record for _, record in self.of_action(key)), None)
 
+    def counts(self, pointer: Pointer) -> bool:
+        """Is the record of a pointer there, and signed by a key that is trusted now? Its signature is not checked: that
+        is done when a job takes the artifact for an input."""
+        return self.store.has_record(pointer.action) and pointer.signer in self.keyring.public
+
     def believed(self, envelope: bytes, key: str, where: str) -> dict | None:
         """Return the record in an envelope that was found under an action key; warn and return None if it does not
         count."""

@@ -35,7 +35,8 @@ Files = dict[str, list]
 @dataclass(frozen=True)
 class Pointer:
     """What the engine put at a path: its digest, the action key that made it and which of that action's outputs it is,
-    the digest of the record, the expected key and config at that time, and the files. Anybody may have written a
+    the digest of the record and the id of the key that signed it, the expected key and config at that time, and the
+    files. Anybody may have written a
     pointer: `stemma/provenance/trust.py` checks that a record stands behind it."""
 
     sha256: str
@@ -43,6 +44,7 @@ class Pointer:
     output: str
     position: int
     record: str
+    signer: str
     expected: str
     config: str
     files: Files
@@ -51,7 +53,7 @@ class Pointer:
     def of_json(value: object) -> "Pointer | None":
         """Parse the JSON of asdict; None for anything else."""
         found = made(Pointer, value)
-        if found is None or not all(map(is_digest, (found.sha256, found.action, found.record))):
+        if found is None or not all(map(is_digest, (found.sha256, found.action, found.record, found.signer))):
             return None
         return found if (found.config == "" or is_digest(found.config)) and are_files(found.files) else None
 

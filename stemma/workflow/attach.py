@@ -112,9 +112,10 @@ def attach(workflow, settings: Settings) -> Attached:
     workflow.attached = Attached(plan, keys, settings, config, call, files)
     if workflow.is_main_process:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
-        judge_staleness(keys, plan, Store.of(settings))
+        records = Records.of(settings)
+        judge_staleness(keys, plan, records)
         mark_views(keys, plan)
-        judge_submission(workflow, Foresight(keys, Records.of(settings)), plan)
+        judge_submission(workflow, Foresight(keys, records), plan)
         logger.addHandler(Idle(lambda: plain_errors(lambda: rest(workflow))))
         hooks.before(workflow, "onstart", lambda: plain_errors(lambda: begin(workflow)))
         hooks.before(workflow, "onsuccess", lambda: plain_errors(lambda: clear(workflow)))

@@ -37,7 +37,7 @@ class Foresight:
             return self.keys.of_path(path)
         pointer = artifact.read_pointer(Path(path))
         fits = pointer and pointer.expected == self.keys.expected(job) and Path(path).exists()
-        if pointer and fits and self.records.store.has_record(pointer.action):
+        if pointer and fits and self.records.counts(pointer):
             return pointer.sha256
         record = self.recorded(job)
         if record is None:

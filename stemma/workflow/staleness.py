@@ -17,9 +17,9 @@ from snakemake.persistence import ParamsChange, PersistenceBase
 
 from stemma.base.patches import put
 from stemma.planning.expected_keys import Keys
+from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import Pointer
-from stemma.store.local import Store
 from stemma.store.stamps import Stamps
 from stemma.workflow.cache_lookup import Foresight
 from stemma.workflow.rules import RulePlan, runs_engine, script_of
@@ -27,10 +27,10 @@ from stemma.workflow.rules import RulePlan, runs_engine, script_of
 SERVED = "_stemma_served_here"
 
 
-def judge_staleness(keys: Keys, plan: RulePlan, store: Store) -> None:
+def judge_staleness(keys: Keys, plan: RulePlan, records: Records) -> None:
     """Patch Snakemake: a job of the engine is stale if the pointer or mark of an output has another expected key, if
-    the output does not stand as it was put there, or if its record is lost, for then it could not be an input of
-    another job."""
+    the output does not stand as it was put there, or if its record is lost or signed by a key that is not trusted: then
+    it could not be an input of another job."""
     has_metadata, has_outdated = PersistenceBase.has_metadata, PersistenceBase.has_outdated_metadata
     params_changed, update_needrun = PersistenceBase.params_changed, DAG.update_needrun
     stamps = Stamps()
@@ -50,8 +50,8 @@ def judge_staleness(keys: Keys, plan: RulePlan, store: Store) -> None:
             return f"{path} was not built"
         if said.expected != expected:
             return said.expected
-        if isinstance(said, Pointer) and not store.has_record(said.action):
-            return f"the record of {path} is lost"
+        if isinstance(said, Pointer) and not records.counts(said):
+            return f"the record of {path} is lost, or no trusted key has signed it"
         return stamps.fault(path, said.files)
 
     async def engine_update_needrun(dag, *arguments, **options):

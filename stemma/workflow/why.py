@@ -124,14 +124,17 @@ class Inquiry:
             return Stale(target, job.rule, damage, waits_for) if damage or waits_for else None
         pointers = [artifact.read_pointer(path) for path in outputs]
         damage = self.damage(outputs, pointers)
-        lost = not all(pointer is None or self.store.has_record(pointer.action) for pointer in pointers)
+        lost = not all(pointer is None or self.records.counts(pointer) for pointer in pointers)
         if not damage and not lost and all(pointer and pointer.expected == expected for pointer in pointers):
             return None
         stale = Stale(target, job.rule, waits_for=waits_for)
         pointer = next(filter(None, pointers), None)
         record = self.records.read(pointer.action) if pointer else None
         if pointer is None or record is None:
-            stale.changes = [Change("record lost" if pointer else "never built", target)]
+            what = "never built" if pointer is None else "record lost"
+            if pointer and self.store.has_record(pointer.action):
+                what = "record of a key that is not trusted"
+            stale.changes = [Change(what, target)]
             stale.seconds, stale.estimated = self.usual(job.rule), True
             return stale
         stale.seconds = usage_of(record)["seconds"]

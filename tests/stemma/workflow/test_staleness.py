@@ -110,3 +110,20 @@ def test_what_the_shared_store_still_has_comes_back(built: Toy):
     assert built.build() == ALL_RUN
     shutil.rmtree(built.path / "results/.store")
     assert built.build() == [("first", "hit"), ("second", "hit"), ("third", "hit")]
+
+
+def test_another_signing_key_builds_again_what_the_old_one_signed(built: Toy):
+    """As in a container with another HOME. Before, nothing was stale, and whatever read a record ended with an error."""
+    built.replace("Snakefile", 'Settings(key="key.pem"', 'Settings(key="other.pem"')
+    assert "record of a key that is not trusted" in built.snakemake("-n").stdout
+    assert built.build() == ALL_RUN
+    assert ask(built, "verify").startswith("verified")
+    assert built.build() == []
+
+
+def test_what_a_trusted_key_signed_stays(built: Toy):
+    pem = subprocess.check_output(["openssl", "pkey", "-in", "key.pem", "-pubout"], cwd=built.path)
+    (built.path / "old.pem").write_bytes(pem)
+    built.replace("Snakefile", 'Settings(key="key.pem"', 'Settings(key="other.pem", trusted=("old.pem",)')
+    assert built.build() == []
+    assert ask(built, "verify").startswith("verified")
