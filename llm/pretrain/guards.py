@@ -13,7 +13,14 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 
 from llm.errors import InputError
+from llm.pretrain.step import StepMetrics
 from llm.settings import key
+
+LAST, WORSE = (
+    16,
+    1.0,
+)  # steps whose mean loss is a segment's end; nats above guessing that are no noise of its beginning
+ADVICE = "lower pretrain.learning_rate and matrix_learning_rate, or raise pretrain.warmup_steps"
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,20 @@ class Guard:
         return cls(settings, **value)
 
 
+def refuse_divergence(history: list[StepMetrics], start: int, chance: float) -> None:
+    """InputError unless a segment's steps have been training: at least half of them taken, and the last of those no
+    worse than guessing. chance: the loss of a model that gives every token of the vocabulary the same probability."""
+    taken = [metrics.loss for metrics in history if metrics.skipped is None]
+    last = math.fsum(taken[-LAST:]) / len(taken[-LAST:]) if taken else math.nan
+    skipped = len(history) - len(taken)
+    if 2 * skipped <= len(history) and last <= chance + WORSE:
+        return
+    raise InputError(
+        f"pretraining diverged: {skipped} of {len(history)} steps skipped, loss {last:.4g} in the last that were taken "
+        f"(guessing has {chance:.4g}); {ADVICE} (the checkpoint of step {start} is untouched)"
+    )
+
+
 def values(loss: float, norm: float) -> dict:
     """Return loss and norm for JSON: null if not finite."""
     return {name: value if math.isfinite(value) else None for name, value in (("loss", loss), ("grad_norm", norm))}
@@ -128,6 +149,6 @@ def values(loss: float, norm: float) -> dict:
 
 def diverged(step: int, start: int, loss: float, norm: float, how: str = "") -> InputError:
     return InputError(
-        f"pretraining diverged at step {step}: loss {loss}, gradient norm {norm}{how}; lower pretrain.learning_rate "
-        f"or raise pretrain.warmup_steps (the checkpoint of step {start} is untouched)"
+        f"pretraining diverged at step {step}: loss {loss}, gradient norm {norm}{how}; {ADVICE} "
+        f"(the checkpoint of step {start} is untouched)"
     )

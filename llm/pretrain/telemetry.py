@@ -20,6 +20,7 @@ from llm.pretrain.tensorboard import EventFile
 from llm.progress import progress
 
 NAME = "telemetry.parquet"
+STOOD = {"tokens_per_second": 0.0, "mfu": 0.0}  # of a step that was not taken
 EVERY_SECONDS = 10  # between progress lines, and between writes to the disk
 
 
@@ -33,8 +34,9 @@ class Work:
     peak: float
 
     def speed(self, seconds: float) -> dict[str, float]:
-        tokens_per_second = self.tokens / seconds
-        return {"tokens_per_second": tokens_per_second, "mfu": tokens_per_second * self.flops_per_token / self.peak}
+        """A peak that was measured while the machine was busy may be less than what a step reaches: then MFU is 1."""
+        rate = self.tokens / seconds
+        return {"tokens_per_second": rate, "mfu": min(1.0, rate * self.flops_per_token / self.peak)}
 
 
 class Telemetry:
@@ -68,7 +70,8 @@ class Telemetry:
             self.write()
 
     def note(self, metrics: StepMetrics, seconds: float) -> None:
-        row = asdict(metrics) | {"seconds": seconds} | self.work.speed(seconds) | {"memory_bytes": self.memory()}
+        speed = self.work.speed(seconds) if metrics.skipped is None else STOOD
+        row = asdict(metrics) | {"seconds": seconds} | speed | {"memory_bytes": self.memory()}
         self.rows.append(row | {"time": time.time()})
         if self.events:
             scalars = {f"train/{name}": value for name, value in row.items() if name not in ("step", "skipped")}
@@ -78,11 +81,18 @@ class Telemetry:
         if self.quiet:
             return
         seconds = sum(row["seconds"] for row in self.rows) / len(self.rows)
-        speed = self.work.speed(seconds)
+        taken = self.taken()
+        speed = self.work.speed(sum(taken) / len(taken)) if taken else STOOD
+        skipped = len(self.rows) - len(taken)
         progress(
             f"step {metrics.step}/{stop}  loss {metrics.loss:.3f}  {speed['tokens_per_second']:,.0f} tokens/s  "
             f"MFU {speed['mfu']:.0%}  {clock(seconds * (stop - metrics.step))} left"
+            + (f"  {skipped} skipped" if skipped else "")
         )
+
+    def taken(self) -> list[float]:
+        """Seconds of the steps that were taken: what is skipped or left out trains nothing and has no rate."""
+        return [row["seconds"] for row in self.rows if row["skipped"] is None]
 
     def write(self) -> None:
         """Replace telemetry.parquet atomically. Of an earlier, interrupted attempt the steps before this one's are
@@ -109,11 +119,12 @@ class Telemetry:
         return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else self.process.memory_info().rss
 
     def summary(self) -> dict:
-        """Return, for the job's record, medians over this process's steps and the peak memory; empty if it made no
-        step."""
-        if not self.rows:
+        """Return, for the job's record, medians over the steps that this process took and the peak memory; empty if it
+        took none."""
+        taken = self.taken()
+        if not taken:
             return {}
-        seconds = statistics.median(row["seconds"] for row in self.rows)
+        seconds = statistics.median(taken)
         speed = self.work.speed(seconds)
         return {
             "tokens_per_second": round(speed["tokens_per_second"]),

@@ -20,7 +20,7 @@ from llm.pretrain.data import TokenStream
 from llm.pretrain.engine import Engine
 from llm.pretrain.engines.build import build_engine
 from llm.pretrain.evaluate import ValidationSet, bits_per_byte
-from llm.pretrain.guards import diverged
+from llm.pretrain.guards import diverged, refuse_divergence
 from llm.pretrain.metrics import write_metrics
 from llm.pretrain.mfu import flops_per_token, matmul_peak
 from llm.pretrain.recovery import Recovery
@@ -81,6 +81,7 @@ def train_segment(job: Job) -> dict:
             telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)
             steps = segment.steps(stopping, job.hang_seconds)
             _, seconds = timed(lambda: [None for _ in telemetry.watch(steps, segment.step, settings.stop)])
+            refuse_divergence(segment.history, settings.start, math.log(job.model.vocab_size))
             losses, held_out = segment.engine.token_losses, ValidationSet(job.tokens)
             validation, validation_seconds = timed(
                 lambda: bits_per_byte(losses, job.model, held_out, settings.validation_tokens)

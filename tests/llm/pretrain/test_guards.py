@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.errors import InputError
-from llm.pretrain.guards import Guard, GuardSettings
+from llm.pretrain.guards import Guard, GuardSettings, refuse_divergence
+from llm.pretrain.step import StepMetrics
 
 SETTINGS = GuardSettings(window=8, sigmas=6.0, patience=3, max_rollbacks=1)
 STEADY = [(2.0 + 0.01 * (step % 3), 1.0 + 0.02 * (step % 2)) for step in range(1, 21)]
@@ -84,3 +85,23 @@ def test_kept_and_read_it_decides_alike(values: list[tuple[float, float]], kill:
     found += [first.judge(step, *value) for step, value in list(enumerate(values, start=1))[kill:]]
     assert found == expected
     assert first == whole
+
+
+@pytest.mark.parametrize(
+    ("losses", "skipped", "line"),
+    [
+        ([4.1, 4.0, 3.9], 0, None),
+        ([4.1, 4.0, 3.9], 3, None),
+        ([4.1, 4.0, 3.9], 4, "4 of 7 steps skipped, loss 4 in the last that were taken"),
+        ([4.1, 6.0, 8.0], 0, r"0 of 3 steps skipped, loss 6.033 .*guessing has 4.159"),
+        ([], 5, "5 of 5 steps skipped, loss nan"),
+    ],
+)
+def test_a_diverged_segment_is_no_success(losses: list[float], skipped: int, line: str | None) -> None:
+    history = [StepMetrics(step, loss, 0.1, 1.0) for step, loss in enumerate(losses, 1)]
+    history += [StepMetrics(9, float("nan"), 0.1, float("nan"), "not finite")] * skipped
+    if line is None:
+        refuse_divergence(history, 0, math.log(64))
+        return
+    with pytest.raises(InputError, match=line):
+        refuse_divergence(history, 0, math.log(64))

@@ -103,6 +103,14 @@ def test_divergence_is_said_in_one_line(inputs: dict, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("guards", [{}, {"max_rollbacks": 0, "patience": 1000}])
+def test_an_absurd_rate_is_no_success(inputs: dict, tmp_path: Path, guards: dict) -> None:
+    """At 1e5 a build ended with 0, 55 of 60 steps skipped, and the rates of steps that had not been taken."""
+    with pytest.raises(InputError, match=r"pretraining diverged.*lower pretrain.learning_rate") as caught:
+        run(inputs, tmp_path / "checkpoint", 0, 20, learning_rate=1e5, matrix_learning_rate=1e5, guards=guards)
+    assert "\n" not in str(caught.value)
+
+
 def test_wrong_previous_checkpoint_is_refused(inputs: dict, tmp_path: Path) -> None:
     run(inputs, tmp_path / "five", 0, 5)
     with pytest.raises(InputError, match="is of step 5, but this segment starts at step 10"):

@@ -102,3 +102,34 @@ def test_peak_is_measured_once_and_moves_no_random_number() -> None:
 
 def test_clock() -> None:
     assert clock(61.4) == "1:01"
+
+
+def test_rates_are_of_the_steps_that_were_taken(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """A step that is skipped or left out takes no time: 59,986,526 tokens/s and an MFU of 179% were told of such."""
+
+    def mostly_skipped() -> Iterator[StepMetrics]:
+        for step in range(1, 61):
+            if step > 5:
+                yield StepMetrics(step, float("nan"), 0.1, float("nan"), "left out")
+                continue
+            time.sleep(0.01)
+            yield StepMetrics(step, 5.0, 0.1, 1.0)
+
+    telemetry = Telemetry(WORK, tmp_path)
+    list(telemetry.watch(mostly_skipped(), 0, 60))
+    assert telemetry.summary()["tokens_per_second"] <= 1000 / 0.01
+    rows = pl.read_parquet(tmp_path / NAME)
+    assert rows["tokens_per_second"].max() <= 1000 / 0.01
+    assert set(rows.filter(pl.col("skipped").is_not_null())["tokens_per_second"]) == {0.0}
+    assert "55 skipped" in capsys.readouterr().err
+
+
+def test_nothing_taken_has_no_rate() -> None:
+    telemetry = Telemetry(WORK)
+    list(telemetry.watch(iter([StepMetrics(1, 9.0, 0.1, 1.0, "not finite")]), 0, 1))
+    assert telemetry.summary() == {}
+
+
+def test_mfu_is_a_share() -> None:
+    """Also where the peak was measured on a busy machine."""
+    assert Work(tokens=1000, flops_per_token=2000, peak=1.0).speed(0.001)["mfu"] == 1.0
