@@ -93,6 +93,17 @@ def instruction_pairs(clean: Path, split: str, counts: Mapping[Kind, int], setti
     return rows
 
 
+def held_out(rows: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Rows without a tenth of their documents, one at least, and the rows of these: by hash, so that nothing else
+    decides. A single document's rows stay together, and the second list is empty."""
+    names = sorted({row["id"].split("#")[0] for row in rows}, key=lambda name: order("held out", name))
+    if len(names) < 2:
+        return rows, []
+    apart = set(names[: max(1, len(names) // 10)])
+    split = [[row for row in rows if (row["id"].split("#")[0] in apart) is part] for part in (False, True)]
+    return split[0], split[1]
+
+
 def documents(
     clean: Path, split: str, kind: str, origins: list[str], count: int, languages: list[str], seed: int
 ) -> list[Document]:

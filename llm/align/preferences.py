@@ -25,14 +25,12 @@ PHRASE_WORDS = 4
 def preference_pairs(instructions: list[dict], counts: Mapping[Fault, int], max_answer: int, seed: int) -> list[dict]:
     """Return rows {"id", "prompt", "chosen", "rejected", "kind"}, at most counts[kind] of each kind, by kind and hash.
 
-    A prompt may serve several kinds. An answer too short to be spoilt is passed over. Raises InputError on an unknown
-    kind, and where there are fewer than two instructions to take other answers from.
+    A prompt may serve several kinds. An answer too short to be spoilt is passed over, and so are kinds that need
+    another answer where there is none. Raises InputError on an unknown kind.
     """
     unknown = sorted(set(counts) - set(SPOIL))
     if unknown:
         raise InputError(f"align.preferences.counts: unknown kind {unknown[0]!r}; known are {', '.join(SPOIL)}")
-    if len(instructions) < 2:
-        raise InputError(f"{len(instructions)} instruction pairs are too few: loosen align.instructions")
     others = Others(instructions)
     rows: list[dict] = []
     for kind in sorted(counts):

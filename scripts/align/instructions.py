@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from llm.align.instructions import instruction_pairs
+from llm.align.instructions import held_out, instruction_pairs
 from llm.align.records import write_jsonl
 from llm.align.settings.instructions import InstructionSettings
 from llm.command import command
@@ -11,10 +11,16 @@ from llm.errors import InputError
 
 
 def main(clean: Path, instructions: Path, *, settings: InstructionSettings) -> dict:
-    """clean: directory of clean shards, <source>/part-*.parquet. instructions: empty directory to fill."""
+    """clean: directory of clean shards, <source>/part-*.parquet. instructions: empty directory to fill. Where the
+    validation split gives no pair, a tenth of those of training are held out."""
     metrics = {}
-    for split, counts in (("train", settings.train_counts), ("validation", settings.validation_counts)):
-        rows = instruction_pairs(clean, split, counts, settings)
+    train, validation = (
+        instruction_pairs(clean, split, counts, settings)
+        for split, counts in (("train", settings.train_counts), ("validation", settings.validation_counts))
+    )
+    if not validation:  # of a small corpus: documents that were read in pretraining, but no answer that is trained on
+        train, validation = held_out(train)
+    for split, rows in (("train", train), ("validation", validation)):
         if not rows:
             raise InputError(
                 f"no instruction pair in the {split} split: name sources or domains with titles or documented Python "
