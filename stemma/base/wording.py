@@ -25,6 +25,15 @@ def size_text(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def scaled(value: float) -> str:
+    """Format a large number by a decimal prefix, to which a unit can be joined: 488 G for 488,250,499,992."""
+    for prefix in ("", "k", "M", "G", "T", "P", "E"):
+        if abs(value) < 1000 or prefix == "E":
+            return f"{value:,.4g} {prefix}"
+        value /= 1000
+    raise AssertionError("E ends the loop")
+
+
 def bytes_in(text: str) -> int:
     """Parse a size as `size_text` writes it: `20GB`, `1.5 TB`, `500000`. Raises StemmaError."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text)

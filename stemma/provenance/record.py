@@ -283,6 +283,17 @@ def inputs_of(record: dict) -> list[dict]:
     return [item for item in found if item["annotations"]["kind"] in ("input", "source")]
 
 
+def checkouts(record: dict) -> list[dict]:
+    """Return the checkout that the job's code was read from as a resolved dependency; none outside one."""
+    found = record["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return [item for item in found if item["annotations"]["kind"] == "checkout"]
+
+
+def finished(record: dict) -> str:
+    """Return when the job ended, in UTC as RFC 3339 has it."""
+    return record["predicate"]["runDetails"]["metadata"]["finishedOn"]
+
+
 def action_of(record: dict) -> str:
     """Return the action key of a record."""
     return record["predicate"]["runDetails"]["stemma_keys"]["action"]

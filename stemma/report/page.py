@@ -15,12 +15,14 @@ from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.settings import Settings
 from stemma.base.wording import duration, short, size_text
+from stemma.planning.planned_jobs import call_for
 from stemma.provenance.catalogue import Artifact, current
+from stemma.provenance.record import checkouts, finished
 from stemma.provenance.trust import Records
 from stemma.provenance.verify import Verifier
 from stemma.report import poster as description
 from stemma.report.family import Family, Line
-from stemma.report.values import figures, rows
+from stemma.report.values import figures, notes, rows
 from stemma.store.local import Store
 from stemma.store.placement import write_view
 
@@ -80,6 +82,10 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         faulty=sum(fault is not None for fault in faults.values()),
         places={str(entry.item.path): entry for entry in entries},
         headline=figures(artifacts, poster.headline),
+        notes=notes(artifacts, poster.notes),
+        glance=description.at_a_glance(poster, artifacts, readable),
+        run=run_of(artifacts, page),
+        spans=spans,
         reference=compared(artifacts, poster.reference),
         flows=[figures(artifacts, stage.flow) for stage in poster.stages],
         usage=usage(artifacts),
@@ -90,6 +96,37 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         script_hash=source_hash(script),
     )
     write_view(Store.of(settings), page, text.encode())
+
+
+WIDE, NARROW = 5, 3  # blocks in a row at most, on a wide and on a narrower window
+
+
+def spans(blocks: int) -> list[tuple[int, int]]:
+    """Return for each block how many share its row, on a wide and on a narrower window: rows as even as they can be,
+    so that none has a block alone."""
+    return list(zip(in_rows(blocks, WIDE), in_rows(blocks, NARROW), strict=True))
+
+
+def in_rows(blocks: int, most: int) -> list[int]:
+    """Return the length of the row that each block stands in."""
+    count = -(-blocks // most)
+    lengths = [blocks // count + (row < blocks % count) for row in range(count)]
+    return [length for length in lengths for _ in range(length)]
+
+
+def run_of(artifacts: list[Artifact], page: Path) -> dict[str, str]:
+    """Return what this run is: its config files, the commit and the day of its latest job; what is unknown is left
+    out."""
+    found = {}
+    call = call_for(str(page))
+    if call is not None:
+        found["config"] = " + ".join(Path(name).stem for name in call.configfiles) or "config"
+    if artifacts:
+        latest = max(artifacts, key=lambda item: finished(item.record))
+        for checkout in checkouts(latest.record):
+            found["commit"] = checkout["digest"]["gitCommit"][:12]
+        found["date"] = finished(latest.record)[:10]
+    return found
 
 
 # These are linked from the page where they exist.

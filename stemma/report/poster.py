@@ -49,12 +49,15 @@ class Stage:
 
 @dataclass
 class Poster:
-    """The whole poster. `headline`: figures at the top and in the summary; `reference`: figures of another run."""
+    """The whole poster. `headline`: figures at the top and in the summary; `glance`: plots and samples that are shown
+    without opening anything; `notes`: sentences that are said where they hold; `reference`: figures of another run."""
 
     title: str
     subtitle: str
     stages: list[Stage]
     headline: list[dict] = field(default_factory=list)
+    notes: list[dict] = field(default_factory=list)
+    glance: dict = field(default_factory=dict)
     reference: dict = field(default_factory=dict)
 
 
@@ -116,6 +119,15 @@ def filled(stage: Stage, block: Block, artifacts: list[Artifact], readable: set[
         plots,
         [sample for spec in block.samples for sample in sampled(opened, with_default(spec, default))],
     )
+
+
+def at_a_glance(poster: Poster, artifacts: list[Artifact], readable: set[Path]) -> dict:
+    """Return the plots and samples of `glance`, filled."""
+    opened = [item for item in artifacts if item.path in readable]
+    return {
+        "plots": [plot for spec in poster.glance.get("plots", []) for plot in drawn(opened, spec)],
+        "samples": [sample for spec in poster.glance.get("samples", []) for sample in sampled(opened, spec)],
+    }
 
 
 def with_default(spec: dict, default: dict) -> dict:

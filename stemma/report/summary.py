@@ -7,7 +7,7 @@ from stemma.provenance import standing_build
 from stemma.provenance.catalogue import Artifact, current
 from stemma.provenance.trust import Records
 from stemma.report.poster import load
-from stemma.report.values import figures
+from stemma.report.values import figures, notes
 
 PAGE = Path("results/report/index.html")
 
@@ -25,9 +25,10 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
     print("\nArtifacts")
     for item in shown:
         print(f"  {item.target:<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
-    lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, load(poster).headline)] if poster else []
+    told = load(poster) if poster else None
+    lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, told.headline)] if told else []
     if lines:
-        print("\nKey figures", *lines, sep="\n")
+        print("\nKey figures", *lines, *(f"  {note}" for note in notes(artifacts, told.notes)), sep="\n")
     pages = [item.target for item in shown if item.path.suffix == ".html" and item in goals]
     if PAGE.is_file() and (asked is None or str(PAGE) in asked):
         pages.append(str(PAGE))

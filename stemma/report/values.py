@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from stemma.base.digest import from_json
 from stemma.base.errors import StemmaError
-from stemma.base.wording import duration, short, size_text
+from stemma.base.wording import duration, scaled, short, size_text
 from stemma.provenance.catalogue import Artifact
 
 JSON_LIMIT = 2_000_000  # bytes of the largest artifact that is read for one of its values
@@ -118,8 +118,9 @@ def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
         value = value / whole if is_number(value) and is_number(whole) and whole else None
     if value is None:
         return None
-    unit = f"\N{NO-BREAK SPACE}{spec['unit']}" if "unit" in spec else ""
-    return spec["label"], shown(value, spec.get("as", "number")) + unit
+    kind = spec.get("as", "number")
+    unit = ("" if kind == "scaled" else "\N{NO-BREAK SPACE}") + spec["unit"] if "unit" in spec else ""
+    return spec["label"], shown(value, kind) + unit
 
 
 def figures(artifacts: list[Artifact], specs: list[dict], default: dict | None = None) -> list[tuple[str, str]]:
@@ -128,8 +129,21 @@ def figures(artifacts: list[Artifact], specs: list[dict], default: dict | None =
     return [item for item in found if item]
 
 
+def notes(artifacts: list[Artifact], specs: list[dict]) -> list[str]:
+    """Return the sentences that hold: those of which `value` is not below `beside`. Without both there is none."""
+    found = []
+    for spec in specs:
+        pair = [gathered(chosen(artifacts, one), one["value"], "last") for one in (spec, spec["beside"])]
+        if all(map(is_number, pair)) and pair[0] >= pair[1]:
+            found.append(spec["text"].format(*map(short, pair)))
+    return found
+
+
 def shown(value: object, kind: str) -> str:
-    """Format a value for people, by its kind: number, bytes, percent, seconds, shape."""
+    """Format a value for people, by its kind: number, bytes, percent, seconds, shape, scaled, counts."""
+    if kind == "counts" and isinstance(value, dict):
+        ranked = sorted(value.items(), key=lambda entry: (-entry[1], entry[0]))
+        return ", ".join(f"{name.replace('_', ' ')} {short(count)}" for name, count in ranked) or "none"
     if not is_number(value):
         return (" × " if kind == "shape" else ", ").join(map(short, value)) if isinstance(value, list) else short(value)
     if kind == "bytes":
@@ -138,6 +152,8 @@ def shown(value: object, kind: str) -> str:
         return f"{100 * value:.1f} %"
     if kind == "seconds":
         return duration(value)
+    if kind == "scaled":
+        return scaled(value)
     return short(value)
 
 

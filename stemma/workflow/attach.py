@@ -79,7 +79,7 @@ class Attached:
 
 def attach(workflow, settings: Settings) -> Attached:
     """Give every rule that runs through the engine its `key` and `flags`, and prepare the shell and the hooks."""
-    root = Path(workflow.basedir)
+    root = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))  # also of a module of another workflow
     config = digest.canonical(digest.plain(workflow.globals["config"]))
     settings = replace(settings, config=digest.of_bytes(config))
     plan = RulePlan(workflow.rules)

@@ -45,6 +45,14 @@
     }
     follow();
   });
+  // The address follows the block that was opened last: what is seen can be sent to somebody.
+  for (const block of document.querySelectorAll("details.block")) {
+    block.addEventListener("toggle", () => {
+      const here = location.hash === `#${block.id}`;
+      if (block.open && !here && !sheet.open) history.replaceState(null, "", `#${block.id}`);
+      if (!block.open && here) history.replaceState(null, "", location.href.split("#")[0]);
+    });
+  }
   sheet.addEventListener("close", () => {
     putBack();
     if (location.hash.startsWith("#a-")) history.replaceState(null, "", location.href.split("#")[0]);

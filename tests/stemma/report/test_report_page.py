@@ -3,8 +3,11 @@
 The browser is Debian's; tests/browser.py looks at any page, tests/test_pipeline.py gives it that of the tiny run.
 """
 
+import re
+
 import pytest
 
+from stemma.report.page import in_rows
 from tests.browser import CHROMIUM, SIZES, THEMES, examine, opened
 from tests.stemma.hostile import page_of, prepared
 
@@ -74,3 +77,42 @@ def test_without_script_the_page_reads(page):
         assert tab.locator("#s-joined .panel").is_visible()
         tab.locator("#s-joined .artifacts a").first.click()
         assert tab.locator(".entry article h3", has_text="results/joined.txt").is_visible()
+
+
+def test_the_address_follows_the_opened_block(page):
+    with opened(page, "light", 1600) as tab:
+        tab.locator("#t-whole > summary").click()
+        tab.wait_for_function("location.hash === '#t-whole'")
+        tab.locator("#s-parts > summary").click()
+        tab.wait_for_function("location.hash === '#s-parts'")
+        tab.locator("#s-parts > summary").click()
+        tab.wait_for_function("location.hash === ''")
+
+
+@pytest.mark.parametrize("blocks", range(2, 41))
+def test_no_block_stands_alone_in_its_row(blocks):
+    """Neither on a wide window nor on a narrower one; a telephone has one column."""
+    for most in (3, 5):
+        lengths = in_rows(blocks, most)
+        assert len(lengths) == blocks and max(lengths) <= most
+        assert min(lengths) > 1
+        assert all(lengths.count(length) % length == 0 for length in lengths), "rows are whole"
+
+
+def test_words_are_whole(page):
+    """No word is cut where a line could end before it."""
+    broken = """() => [...document.querySelectorAll(".figure > *, .title, .line, .pairs dd")].filter((box) => {
+      const range = document.createRange(), node = box.firstChild;
+      if (!node || node.nodeType !== 3) return false;
+      return [...node.data.matchAll(/[A-Za-z]{3,20}/g)].some((word) => {
+        range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
+        return new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size > 1;
+      }); }).map((box) => box.textContent)"""
+    for width in SIZES:
+        with opened(page, "light", width) as tab:
+            assert tab.evaluate(broken) == []
+
+
+def test_the_title_says_which_run(page):
+    with opened(page, "light", 1600) as tab:
+        assert re.search(r" · \d{4}-\d\d-\d\d$", tab.title())

@@ -1,0 +1,43 @@
+"""How the poster's figures and sentences are made of an artifact's metrics."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from stemma.base.wording import scaled
+from stemma.report.values import figures, notes
+
+
+def artifact(target: str, **metrics: object) -> SimpleNamespace:
+    return SimpleNamespace(target=target, metrics=metrics, params={}, usage={}, size=1)
+
+
+def test_counts_say_why():
+    found = [artifact("clean", dropped={"near_duplicate": 18, "n_words_min": 60})]
+    spec = {"label": "dropped", "of": "clean", "value": "metrics.dropped", "as": "counts"}
+    assert figures(found, [spec]) == [("dropped", "n words min 60, near duplicate 18")]
+    assert figures([artifact("clean", dropped={})], [spec]) == [("dropped", "none")]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(488_250_499_992, "488.3 GFLOP/s"), (999, "999 FLOP/s"), (1_000, "1 kFLOP/s"), (2.5e21, "2,500 EFLOP/s")],
+)
+def test_large_numbers_have_units(value, text):
+    spec = {"label": "peak", "of": "step", "value": "metrics.peak", "as": "scaled", "unit": "FLOP/s"}
+    assert figures([artifact("step", peak=value)], [spec]) == [("peak", text)]
+    assert scaled(value) + "FLOP/s" == text
+
+
+@pytest.mark.parametrize(("ours", "said"), [(2.5, True), (2.0, True), (1.9, False)])
+def test_a_note_is_said_where_it_holds(ours, said):
+    """E.g. that a model is no better than a trigram; not where one of both figures is missing."""
+    spec = {
+        "text": "{0} is not below {1}",
+        "of": "step-*",
+        "value": "metrics.bits",
+        "beside": {"of": "ngram", "value": "metrics.trigram"},
+    }
+    pair = [artifact("step-1", bits=9.0), artifact("step-2", bits=ours), artifact("ngram", trigram=2.0)]
+    assert notes(pair, [spec]) == [f"{ours:g} is not below 2"] * said
+    assert notes(pair[:2], [spec]) == []
