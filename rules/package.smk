@@ -12,6 +12,8 @@ rule package:
         tokenizer_config="results/tokenizer/tokenizer_config.json",
     output:
         hf="results/models/base/manifest.json",
+    params:
+        corpus={name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]},
     log:
         "results/logs/package.log",
     benchmark:

@@ -177,6 +177,7 @@ rule clean:
         substrings=["results/substrings/{source}/manifest.json"] if SUBSTRING else [],
     output:
         shards="results/clean/{source}/manifest.json",
+        dropped="results/dropped/{source}/manifest.json",
     params:
         settings=lambda w: slice_of(
             CleanSettings, PROCESS, config, overrides=PROCESS["overrides"].get(PARTS[w.source]["domain"]) or {}
@@ -196,6 +197,7 @@ rule clean_shards:
     input:
         documents=[f"results/raw/{source}/manifest.json" for source in SOURCES],
         shards=[f"results/clean/{source}/manifest.json" for source in SOURCES],
+        dropped=[f"results/dropped/{source}/manifest.json" for source in SOURCES],
     output:
         clean="results/clean/manifest.json",
     log:

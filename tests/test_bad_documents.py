@@ -63,7 +63,7 @@ def test_every_document_is_kept_or_dropped_by_name(tmp_path: Path) -> None:
     assert together["documents_in"] == raw["documents"]
     assert together["dropped"] == clean["dropped"]
     kept = pl.read_parquet(tmp_path / "results/clean/mine/part-*.parquet")["id"]
-    dropped = pl.read_parquet(tmp_path / "results/clean/mine/dropped-*.parquet")["id"]
+    dropped = pl.read_parquet(tmp_path / "results/dropped/mine/part-*.parquet")["id"]
     assert sorted([*kept, *dropped]) == [f"mine/{i:08d}" for i in range(raw["documents"])]
 
 

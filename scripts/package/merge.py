@@ -6,6 +6,8 @@ from llm.align.lora import load_adapter, lora_layers, merge_lora
 from llm.command import command
 from llm.model.directory import load_model
 from llm.package.hf_directory import directory_bytes, read_config, tokenizer_files_of, write_directory
+from llm.package.model_card import NAME as CARD
+from llm.package.model_card import aligned_card
 
 
 def main(base: Path, adapter: Path, hf: Path) -> dict:
@@ -22,6 +24,8 @@ def main(base: Path, adapter: Path, hf: Path) -> dict:
         change = (layer.weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
         moved[kind] = max(moved.get(kind, 0.0), change.item())
     write_directory(hf, read_config(base), model, tokenizer_files_of(base))
+    card = aligned_card((base / CARD).read_text(encoding="utf-8"), base.name, adapter.name)
+    (hf / CARD).write_text(card, encoding="utf-8")
     return {"merged_matrices": len(before), "weight_bytes": directory_bytes(hf), "largest_relative_change": moved}
 
 

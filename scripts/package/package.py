@@ -8,6 +8,9 @@ from llm.model.directory import load_config, set_weights
 from llm.model.families import described
 from llm.model.transformer import CausalLM
 from llm.package.hf_directory import check_vocabulary, directory_bytes, inventory, read_config, write_directory
+from llm.package.model_card import NAME as CARD
+from llm.package.model_card import model_card
+from llm.pretrain.checkpoint import read_state
 from llm.pretrain.tensor_shards import open_pieces
 
 
@@ -20,14 +23,19 @@ def main(
     tokenizer: Path,
     tokenizer_config: Path,
     hf: Path,
+    *,
+    corpus: dict,
 ) -> dict:
     """config: config.json. checkpoint: directory of any layout of ranks. model, vocab, merges, tokenizer,
-    tokenizer_config: the tokenizer's files. hf: empty directory to fill. Returns the inventory of parameters."""
+    tokenizer_config: the tokenizer's files. hf: empty directory to fill. corpus: {source: {domain, license}}.
+    Returns the inventory of parameters."""
     architecture = load_config(config)
     check_vocabulary(architecture, vocab)
     weights = CausalLM(architecture)
     set_weights(weights, open_pieces(checkpoint, "model").all(), checkpoint)
     write_directory(hf, read_config(config.parent), weights, [model, vocab, merges, tokenizer, tokenizer_config])
+    card = model_card(architecture, corpus, read_state(checkpoint))
+    (hf / CARD).write_text(card, encoding="utf-8")
     return {
         "hugging_face": described(vars(architecture)),
         "parameters": parameter_counts(architecture)["total"],

@@ -17,6 +17,7 @@ def main(
     annotations: Path,
     duplicates: Path,
     shards: Path,
+    dropped: Path,
     scores: Path | None = None,
     contamination: Path | None = None,
     names: Path | None = None,
@@ -25,8 +26,8 @@ def main(
     settings: CleanSettings,
 ) -> dict:
     """documents, annotations, scores, names, substrings: directories of shards. duplicates, contamination: files of all
-    rows. shards: empty directory, gets part-*.parquet and, with the reasons, dropped-*.parquet. Returns
-    counts; documents in = documents out + dropped."""
+    rows. shards: empty directory, gets part-*.parquet; dropped: the same for `id` and `reason` of what does not stay.
+    Returns counts; documents in = documents out + dropped."""
     rules = resolve(**vars(settings))
     known = Known(documents, annotations, duplicates, scores, contamination, names, substrings)
     kept = (table.filter(pl.col("reason").is_null())["cluster"].to_list() for _, table in verdicts(known, rules))
@@ -37,8 +38,7 @@ def main(
         stays = clean(raw, table, limit, rules)
         account.add(raw, table, stays, rules)
         write(stays, shards / path.name)
-        dropped = table.filter(pl.col("reason").is_not_null()).select("id", "reason")
-        write(dropped, shards / path.name.replace("part-", "dropped-"))
+        write(table.filter(pl.col("reason").is_not_null()).select("id", "reason"), dropped / path.name)
         progress(f"{account.documents['in']:,} documents, {account.documents['out']:,} stay")
     return account.metrics(documents.name)
 

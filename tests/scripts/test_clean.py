@@ -19,7 +19,7 @@ PER_PART = 4
 @pytest.fixture
 def known(tmp_path: Path) -> dict[str, Path]:
     """Ten documents of source s in three shards, annotated and compared: the inputs of `clean`."""
-    paths = {name: tmp_path / name for name in ("annotations", "shards", "scores", "names", "substrings")}
+    paths = {name: tmp_path / name for name in ("annotations", "shards", "dropped", "scores", "names", "substrings")}
     for path in paths.values():
         path.mkdir()
     texts = prose(10)
@@ -41,7 +41,7 @@ IDS = [f"s/{i:08d}" for i in range(10)]
 
 
 def run(known: dict[str, Path], *optional: str, **options: object) -> dict:
-    names = ("documents", "annotations", "duplicates", "shards", *optional)
+    names = ("documents", "annotations", "duplicates", "shards", "dropped", *optional)
     return clean.main(**{name: known[name] for name in names}, settings=CleanSettings(**OPTIONS | options))
 
 
@@ -162,9 +162,11 @@ def test_empty_shards(known: dict[str, Path]) -> None:
         parquet.write(pl.read_parquet(parts[0]).clear(), known[name] / "part-00009.parquet")
     metrics = run(known)
     assert metrics["documents_in"] == metrics["documents_out"] == 10
-    assert len(parquet.parts(known["shards"])) == len(parquet.parts(known["shards"], "dropped")) == 5
+    assert len(parquet.parts(known["shards"])) == len(parquet.parts(known["dropped"])) == 5
     (known["shards"].parent / "all").mkdir()
-    totals = clean_shards.main([known["documents"]], [known["shards"]], known["shards"].parent / "all")
+    totals = clean_shards.main(
+        [known["documents"]], [known["shards"]], [known["dropped"]], known["shards"].parent / "all"
+    )
     assert totals["documents_in"] == totals["documents_out"] == 10
 
 
@@ -175,7 +177,8 @@ def test_documents_lost_between_raw_and_clean_are_an_error_that_names_the_source
     lost = known["shards"] / "part-00001.parquet"
     parquet.write(pl.read_parquet(lost)[1:], lost)
     with pytest.raises(InputError, match="source shards: 10 raw documents, but 9 clean and 0 dropped by name"):
-        clean_shards.main([known["documents"]], [known["shards"]], tmp_path / "all")
+        (tmp_path / "all").mkdir()
+        clean_shards.main([known["documents"]], [known["shards"]], [known["dropped"]], tmp_path / "all")
 
 
 def test_the_second_pass_reads_one_shard_at_a_time(known: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,5 +193,5 @@ def test_the_second_pass_reads_one_shard_at_a_time(known: dict[str, Path], monke
     )
     run(known)
     names = [f"part-0000{i}.parquet" for i in range(3)]
-    expected = [(what, name) for name in names for what in ("read", "write")]
+    expected = [(what, name) for name in names for what in ("read", "write", "write")]  # what stays, what does not
     assert [event for event in events if event[1].startswith("part")] == expected

@@ -74,6 +74,11 @@ OPTIONS = {
 }
 
 
+def dropped_of(cleaned: Path) -> Path:
+    """Where what was dropped stands, beside the clean shards of a source."""
+    return cleaned.parents[1] / "dropped" / cleaned.name
+
+
 def process(directory: Path, sources: dict[str, Path], **options: object) -> tuple[dict[str, Path], dict[str, dict]]:
     """annotate, deduplicate and clean; the clean directories and metrics by source."""
     annotated = {name: directory / "annotated" / name for name in sources}
@@ -86,8 +91,10 @@ def process(directory: Path, sources: dict[str, Path], **options: object) -> tup
     for name, path in sources.items():
         cleaned[name] = directory / "clean" / name
         cleaned[name].mkdir(parents=True)
+        without = dropped_of(cleaned[name])
+        without.mkdir(parents=True)
         told = CleanSettings(**OPTIONS | options)
-        metrics[name] = clean.main(path, annotated[name], duplicates[name], cleaned[name], settings=told)
+        metrics[name] = clean.main(path, annotated[name], duplicates[name], cleaned[name], without, settings=told)
     return cleaned, metrics
 
 
@@ -95,7 +102,7 @@ def test_documents_in_are_documents_out_plus_dropped(tmp_path: Path) -> None:
     texts = [*prose(20), *EDGES, *prose(5), *EDGES]
     cleaned, metrics = process(tmp_path, {"s": raw(tmp_path, "s", texts, per_part=7)})
     kept = parquet.read_all(cleaned["s"], list(subject.COLUMNS))
-    dropped = pl.read_parquet(cleaned["s"] / "dropped-*.parquet")
+    dropped = pl.read_parquet(dropped_of(cleaned["s"]) / "part-*.parquet")
     assert sorted([*kept["id"], *dropped["id"]]) == [f"s/{i:08d}" for i in range(len(texts))]
     assert dropped["reason"].null_count() == 0
     assert (
@@ -216,7 +223,8 @@ def test_clean_shards_links_and_counts(tmp_path: Path) -> None:
     (cleaned["a"] / "manifest.json").write_text("{}")
     target = tmp_path / "together"
     target.mkdir()
-    totals = clean_shards.main(list(sources.values()), list(cleaned.values()), target)
+    without = list(map(dropped_of, cleaned.values()))
+    totals = clean_shards.main(list(sources.values()), list(cleaned.values()), without, target)
     assert (target / "a" / "manifest.json").read_text() == "{}"
     assert (target / "a" / "part-00000.parquet").samefile(cleaned["a"] / "part-00000.parquet")
     assert totals["domains"]["books"] == {"documents": 30, "bytes": metrics["b"]["bytes_out"]}
@@ -227,8 +235,10 @@ def test_clean_shards_links_and_counts(tmp_path: Path) -> None:
 def test_no_validation_document_is_an_error(tmp_path: Path) -> None:
     sources = {"a": raw(tmp_path, "a", prose(3))}
     cleaned, _ = process(tmp_path, sources, validation_fraction=0)
+    without = list(map(dropped_of, cleaned.values()))
+    (tmp_path / "together").mkdir()
     with pytest.raises(InputError, match="none of the 3 clean documents is for validation"):
-        clean_shards.main(list(sources.values()), list(cleaned.values()), tmp_path / "together")
+        clean_shards.main(list(sources.values()), list(cleaned.values()), without, tmp_path / "together")
 
 
 def test_link_falls_back_to_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
