@@ -15,6 +15,7 @@ from stemma.base.errors import StemmaError
 from stemma.base.wording import duration, scaled, short, size_text
 from stemma.provenance.catalogue import Artifact
 
+COUNTS = 4  # of a mapping from names to numbers, the largest that are named
 JSON_LIMIT = 2_000_000  # bytes of the largest artifact that is read for one of its values
 GATHERED: dict[str, Callable[[list[float]], float]] = {
     "sum": math.fsum,
@@ -143,7 +144,9 @@ def shown(value: object, kind: str) -> str:
     """Format a value for people, by its kind: number, bytes, percent, seconds, shape, scaled, counts."""
     if kind == "counts" and isinstance(value, dict):
         ranked = sorted(value.items(), key=lambda entry: (-entry[1], entry[0]))
-        return ", ".join(f"{name.replace('_', ' ')} {short(count)}" for name, count in ranked) or "none"
+        said = [f"{name.replace('_', ' ')} {short(count)}" for name, count in ranked[:COUNTS]]
+        rest = sum(count for _, count in ranked[COUNTS:])
+        return ", ".join([*said, *[f"others {short(rest)}"] * bool(rest)]) or "none"
     if not is_number(value):
         return (" × " if kind == "shape" else ", ").join(map(short, value)) if isinstance(value, list) else short(value)
     if kind == "bytes":

@@ -17,6 +17,8 @@ def test_counts_say_why():
     spec = {"label": "dropped", "of": "clean", "value": "metrics.dropped", "as": "counts"}
     assert figures(found, [spec]) == [("dropped", "n words min 60, near duplicate 18")]
     assert figures([artifact("clean", dropped={})], [spec]) == [("dropped", "none")]
+    many = artifact("clean", dropped={f"reason_{number}": number for number in range(1, 8)})
+    assert figures([many], [spec]) == [("dropped", "reason 7 7, reason 6 6, reason 5 5, reason 4 4, others 6")]
 
 
 @pytest.mark.parametrize(
