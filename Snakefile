@@ -5,7 +5,9 @@ from pathlib import Path
 from stemma.workflow.prerequisites import check_installed
 from stemma.workflow.log_filter import be_terse
 
-HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))  # also where another workflow has this as a module
+HOUSE = Path(
+    workflow.current_basedir.get_path_or_uri(secret_free=True)
+)  # also where another workflow has this as a module
 be_terse(workflow)
 check_installed(HOUSE)
 
