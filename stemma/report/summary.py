@@ -27,7 +27,7 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
         print(f"  {item.target:<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
     told = load(poster) if poster else None
     lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, told.headline)] if told else []
-    if lines:
+    if told and lines:
         print("\nKey figures", *lines, *(f"  {note}" for note in notes(artifacts, told.notes)), sep="\n")
     pages = [item.target for item in shown if item.path.suffix == ".html" and item in goals]
     if PAGE.is_file() and (asked is None or str(PAGE) in asked):

@@ -8,7 +8,7 @@ no figure. Names and meanings of metrics are known to the poster's description a
 import math
 import re
 from collections.abc import Callable
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from stemma.base.digest import from_json
 from stemma.base.errors import StemmaError
@@ -134,7 +134,7 @@ def notes(artifacts: list[Artifact], specs: list[dict]) -> list[str]:
     """Return the sentences that hold: those of which `value` is not below `beside`. Without both there is none."""
     found = []
     for spec in specs:
-        pair = [gathered(chosen(artifacts, one), one["value"], "last") for one in (spec, spec["beside"])]
+        pair: list[Any] = [gathered(chosen(artifacts, one), one["value"], "last") for one in (spec, spec["beside"])]
         if all(map(is_number, pair)) and pair[0] >= pair[1]:
             found.append(spec["text"].format(*map(short, pair)))
     return found

@@ -16,12 +16,8 @@ from stemma.workflow.why import Change, Inquiry
 
 HIT = 0.3  # seconds: about what it takes to link a hit from the store
 LOOKED_INTO = 200  # stale jobs whose records are read to say what has changed, a millisecond each
-ALIKE = (
-    "never built",
-    "missing",
-    "record lost",
-    "record of a key that is not trusted",
-)  # changes that share a line, whatever they name
+# Changes that share a line, whatever they name.
+ALIKE = ("never built", "missing", "record lost", "record of a key that is not trusted")
 NEW, FORCED = Change("never built", ""), Change("forced", "by --forcerun or --force")
 
 

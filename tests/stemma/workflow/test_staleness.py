@@ -113,7 +113,7 @@ def test_what_the_shared_store_still_has_comes_back(built: Toy):
 
 
 def test_another_signing_key_builds_again_what_the_old_one_signed(built: Toy):
-    """As in a container with another HOME. Before, nothing was stale, and whatever read a record ended with an error."""
+    """As in a container with another HOME. Before, nothing was stale, and what reads records ended with an error."""
     built.replace("Snakefile", 'Settings(key="key.pem"', 'Settings(key="other.pem"')
     assert "record of a key that is not trusted" in built.snakemake("-n").stdout
     assert built.build() == ALL_RUN
