@@ -35,8 +35,8 @@ def overlay(directory: Path, parts: int, least: int = 50) -> dict:
 def cleaned(directory: Path) -> tuple[Counter, Counter]:
     """(source, text) of the documents that stay, and why the others do not."""
     kept, dropped = (
-        pl.concat(map(pl.read_parquet, sorted(directory.glob(f"results/clean/*/{kind}-*.parquet"))))
-        for kind in ("part", "dropped")
+        pl.concat(map(pl.read_parquet, sorted(directory.glob(f"results/{kind}/*/*.parquet"))))
+        for kind in ("clean", "dropped")
     )
     return Counter(kept.select("source", "text").iter_rows()), Counter(dropped["reason"].to_list())
 

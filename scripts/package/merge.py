@@ -24,8 +24,9 @@ def main(base: Path, adapter: Path, hf: Path) -> dict:
         change = (layer.weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
         moved[kind] = max(moved.get(kind, 0.0), change.item())
     write_directory(hf, read_config(base), model, tokenizer_files_of(base))
-    card = aligned_card((base / CARD).read_text(encoding="utf-8"), base.name, adapter.name)
-    (hf / CARD).write_text(card, encoding="utf-8")
+    if (base / CARD).is_file():  # a model from elsewhere may come without
+        card = aligned_card((base / CARD).read_text(encoding="utf-8"), base.name, adapter.name)
+        (hf / CARD).write_text(card, encoding="utf-8")
     return {"merged_matrices": len(before), "weight_bytes": directory_bytes(hf), "largest_relative_change": moved}
 
 

@@ -1,6 +1,6 @@
 """Look at the machine, its packages, disks and permissions before a build does: one line for each, and what to do.
 
-    python -m stemma doctor
+    stemma doctor
 
 `fine`: nothing to do. `note`: a build goes on, and something is worth knowing. `stop`: a build would end there; then
 the exit status is 1. Asks no network, and nothing of the config but where the last build in this directory kept things.

@@ -35,7 +35,7 @@ READERS = {
     "shared_store": "",
     "signing.trusted": "",
     "signing.key": "",
-    "corpus": "candidates edges deduplicate substrings clean_shards token_shards quality_model report",
+    "corpus": "candidates edges deduplicate substrings clean_shards token_shards quality_model package report",
     "process.overrides": "clean",
     "process.duplicates.ranges": "minhash candidates edges deduplicate",
     "process.reference.curated": "perplexity_model quality_model",
@@ -117,8 +117,8 @@ SOURCE = [
     ("archives", ["*.zip"], "collect"),
     ("column", "body", "collect"),
     ("extractor", "precise", "collect"),
-    ("domain", "web", "collect clean"),  # another domain's overrides
-    ("license", "MIT", "collect"),
+    ("domain", "web", "collect clean package"),  # another domain's overrides
+    ("license", "MIT", "collect package"),
     ("refused_licenses", ["GPL-*"], "collect"),
     ("apt", "dict-jargon=1", "fetch collect"),  # the beginning of every document's url
     ("sha256", "0" * 64, "fetch"),

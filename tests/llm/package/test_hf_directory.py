@@ -35,13 +35,19 @@ CONVERSATION = [
 ]
 
 
+CORPUS = {"tale": {"domain": "books", "license": "MIT"}}
+
+
 def packaged(model: CausalLM, tokenizer_files: dict[str, Path], tmp_path: Path) -> tuple[Path, dict]:
     """The directory and the metrics of scripts/package/package.py."""
     (tmp_path / "config.json").write_text(json.dumps(model.config.to_hf() | {"x_note": "kept"}))
     for name in ("checkpoint", "hf"):
         (tmp_path / name).mkdir()
     save_weights(model, tmp_path / "checkpoint" / "model.safetensors")
-    metrics = package.main(tmp_path / "config.json", tmp_path / "checkpoint", hf=tmp_path / "hf", **tokenizer_files)
+    (tmp_path / "checkpoint" / "state.json").write_text(json.dumps({"step": 2, "tokens_seen": 64}))
+    metrics = package.main(
+        tmp_path / "config.json", tmp_path / "checkpoint", hf=tmp_path / "hf", **tokenizer_files, corpus=CORPUS
+    )
     return tmp_path / "hf", metrics
 
 
@@ -108,7 +114,7 @@ def test_packaging_twice_gives_the_same_bytes(random_lm, tokenizer_files, tmp_pa
         (tmp_path / run).mkdir()
         packaged(random_lm(), tokenizer_files, tmp_path / run)
     files = sorted(path.name for path in (tmp_path / "one" / "hf").iterdir())
-    assert len(files) == 8
+    assert len(files) == 9
     assert all((tmp_path / "one" / "hf" / f).read_bytes() == (tmp_path / "two" / "hf" / f).read_bytes() for f in files)
 
 
@@ -118,7 +124,9 @@ def test_another_tokenizer_and_another_checkpoint_are_refused(random_lm, tokeniz
     (tmp_path / "config.json").write_text(json.dumps(dataclasses.replace(random_lm().config, d_ff=64).to_hf()))
     save_weights(random_lm(), tmp_path / "checkpoint" / "model.safetensors")
     with pytest.raises(InputError, match="has shape"):
-        package.main(tmp_path / "config.json", tmp_path / "checkpoint", hf=tmp_path / "hf", **tokenizer_files)
+        package.main(
+            tmp_path / "config.json", tmp_path / "checkpoint", hf=tmp_path / "hf", **tokenizer_files, corpus=CORPUS
+        )
 
 
 def test_tensor_of_no_block_is_refused(random_lm):

@@ -13,18 +13,22 @@ from llm.plan.feasible import bytes_of_step, check_memory, machine_bytes, trains
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = {"d_model": 128, "n_layers": 4, "n_heads": 2, "n_kv_heads": 1, "d_ff": 384}
 STEP = """
-import resource, sys, torch
+import sys, torch
+from pathlib import Path
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.pretrain.engines.single import SingleEngine
 from llm.pretrain.optimizer import OptimizerSettings
 model = ModelConfig.from_section({section}, 4096)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])  # ru_maxrss may be a parent's
+
+before = peak()
 engine = SingleEngine(initialise(CausalLM(model), 1), OptimizerSettings("muon", .01, .01, 0., 1.), torch.{dtype})
 tokens = torch.full(({rows}, model.context_length + 1), 9)
 engine.gradients(lambda first, count: tokens[first : first + count], {rows})
 engine.update(1.0, 1.0)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print((peak() - before) * 1024)
 """
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,16 +31,24 @@ def tmpfs(path: Path, size: str):
 
 
 def remount(path: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", path], check=True)
+    """The kernel lets go of a process's files a moment after its end: until then the mount is busy."""
+    for _ in range(20):
+        if (
+            subprocess.run(["mount", "-o", f"remount,{options}", path], check=False, capture_output=True).returncode
+            == 0
+        ):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{path} stays busy")
 
 
 def test_full_disk_under_the_store(tmp_path, half):
     """At every fill level the job succeeds or says in one line what to do; with room again it completes."""
-    with tmpfs(tmp_path / "disk", "300k") as disk:
+    with tmpfs(tmp_path / "disk", "400k") as disk:
         yard = make_yard(tmp_path / "yard", store=str(disk / "store"))
         check = replace(yard.settings)
         outcomes = []
-        for free in range(0, 120, 8):
+        for free in range(0, 184, 8):
             shutil.rmtree(disk / "store", ignore_errors=True)
             shutil.rmtree(yard.path / "results", ignore_errors=True)
             fill(disk, free)

@@ -109,7 +109,8 @@ def test_an_interrupted_run_says_what_is_kept(built: Toy, colour: bool):
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         built.command("--config", "times=3"), cwd=built.path, stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True, env=built.environment | {"TERM": "xterm"} | ({} if colour else {"NO_COLOR": "1"}),
+        start_new_session=True, preexec_fn=hears_interrupts,
+        env=built.environment | {"TERM": "xterm"} | ({} if colour else {"NO_COLOR": "1"}),
     )  # fmt: skip
     os.close(theirs)
     text = ""
@@ -125,6 +126,11 @@ def test_an_interrupted_run_says_what_is_kept(built: Toy, colour: bool):
     )
     built.replace("scripts/s/second.py", "time.sleep(60)", "time.sleep(0)")
     assert ("first", "run") not in built.build("--config", "times=3")
+
+
+def hears_interrupts() -> None:
+    """In the child: also where the tests run in the background, which has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read(descriptor: int) -> str:

@@ -66,7 +66,7 @@ def test_licences_of_files_and_trees(tmp_path: Path) -> None:
 
 def test_refused_licences_are_counted(tmp_path: Path) -> None:
     files = {"a.py": PROGRAM, "b.py": "# SPDX-License-Identifier: GPL-2.0-only\n" + PROGRAM}
-    metrics, rows = made(tmp_path, files, refused=["GPL-*", "AGPL-*"])
+    metrics, rows = made(tmp_path, files, refused_licenses=["GPL-*", "AGPL-*"])
     assert list(rows) == ["a.py"]
     assert metrics["skipped"] == {"licence refused": 1}
 
