@@ -6,6 +6,7 @@ The browser is Debian's; tests/browser.py looks at any page, tests/test_pipeline
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from stemma.report.page import in_rows
 from tests.browser import CHROMIUM, SIZES, THEMES, examine, opened
@@ -38,7 +39,7 @@ def test_search_by_keyboard(page):
         assert tab.locator("#sheet h3").inner_text() == "results/joined.txt"
         tab.keyboard.press("Escape")
         assert not tab.locator("#sheet").is_visible()
-        assert tab.locator(".entry > article").count() == 3, "the sheet gave its article back"
+        expect(tab.locator(".entry > article")).to_have_count(3)  # the sheet gave its article back
         tab.keyboard.press("/")
         tab.keyboard.type("no such thing")
         assert tab.locator("#count").inner_text() == "0 found"
