@@ -12,7 +12,7 @@ class Labels:
 
     text: str = key("text")
     """Column of the text."""
-    label: str = key("label")
+    label: str = key("is_offensive")
     """Column of the label: 1 toxic, 0 not."""
 
 
