@@ -10,9 +10,9 @@ from llm.settings import key
 class Labels:
     """How labelled examples are read."""
 
-    text: str = key("text")
+    text: str = key()
     """Column of the text."""
-    label: str = key("is_offensive")
+    label: str = key()
     """Column of the label: 1 toxic, 0 not."""
 
 
