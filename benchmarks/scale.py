@@ -28,24 +28,7 @@ from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.workflow.load import load
 
-PLAIN = """
-rule all:
-    input:
-        [f"results/shards/{number}.txt" for number in range(config["shards"])],
-
-
-rule shard:
-    input:
-        text="text.txt",
-    output:
-        shard="results/shards/{number}.txt",
-    params:
-        number=lambda w: int(w.number),
-    log:
-        "results/logs/{number}.log",
-    shell:
-        "cp {input.text} {output.shard}"
-"""
+PLAIN = shards.rules_by("cp {input.text} {output.shard}")
 TOUCH = """
 from snakemake.cli import main
 from snakemake.executors.touch import Executor

@@ -7,13 +7,7 @@ from pathlib import Path
 
 from stemma.base.settings import ROOT
 
-SNAKEFILE = """
-from stemma.base.settings import Settings
-from stemma.workflow.log_filter import be_terse
-from stemma.workflow.attach import attach
-
-be_terse(workflow)
-
+RULES = """
 
 rule all:
     input:
@@ -30,11 +24,27 @@ rule shard:
     log:
         "results/logs/{number}.log",
     shell:
-        "python -m stemma run scripts/bench/{rule}.py {params.flags}"
+        "{}"
+"""
+HEAD = """
+from stemma.base.settings import Settings
+from stemma.workflow.log_filter import be_terse
+from stemma.workflow.attach import attach
 
+be_terse(workflow)
+"""
+ATTACH = """
 
 attach(workflow, Settings(key="key.pem"))
 """
+
+
+def rules_by(command: str) -> str:
+    """The workflow's two rules, the second of which runs this shell command."""
+    return RULES.replace('"{}"', f'"{command}"')
+
+
+SNAKEFILE = HEAD + rules_by("python -m stemma run scripts/bench/{rule}.py {params.flags}") + ATTACH
 SCRIPT = """
 from pathlib import Path
 

@@ -159,6 +159,15 @@ def make_yard(path: Path, **settings) -> Yard:
     return Yard(path, Settings(**{"key": "key.pem"} | settings))
 
 
+def filled_team(place: Path) -> tuple[Yard, Yard]:
+    """Two checkouts with a store of their own each and one key; the first has filled the shared store."""
+    (place / "shared").mkdir()
+    key = str(place / "key.pem")
+    one, two = (make_yard(place / name, shared=str(place / "shared"), key=key) for name in ("one", "two"))
+    assert one.build() == ["run"] * 3
+    return one, two
+
+
 def how_of(error: str) -> str:
     """hit or run, from the line that a job ends with."""
     return error.splitlines()[-1].split()[-3]

@@ -25,18 +25,13 @@ from stemma.store.remote import SharedDirectory
 from stemma.workflow.cache_lookup import Foresight
 from tests.stemma.conftest import Toy
 from tests.stemma.execute.test_faults import copy_of
-from tests.stemma.store.test_remote import ALL_HIT, ALL_RUN, action_of
-from tests.stemma.yard import Yard, check_pointers, check_store, how_of, make_yard
+from tests.stemma.store.test_remote import ALL_HIT, action_of
+from tests.stemma.yard import Yard, check_pointers, check_store, filled_team, how_of
 
 
 @pytest.fixture
 def team(tmp_path: Path) -> tuple[Yard, Yard]:
-    """Two checkouts with one key; the first has filled the shared store."""
-    (tmp_path / "shared").mkdir()
-    key = str(tmp_path / "key.pem")
-    one, two = (make_yard(tmp_path / name, shared=str(tmp_path / "shared"), key=key) for name in ("one", "two"))
-    assert one.build() == ALL_RUN
-    return one, two
+    return filled_team(tmp_path)
 
 
 def envelope_of(payload: bytes, kind: str = "application/vnd.in-toto+json", keyid: str = "0" * 64) -> bytes:

@@ -13,8 +13,8 @@ from stemma.store.local import Store, object_name, record_name
 from stemma.store.manifest import read_members
 from stemma.store.remote import SharedDirectory
 from tests.stemma.execute.test_faults import copy_of
-from tests.stemma.store.test_remote import ALL_HIT, ALL_RUN, action_of
-from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
+from tests.stemma.store.test_remote import ALL_HIT, action_of
+from tests.stemma.yard import Yard, check_pointers, check_store, filled_team, make_yard
 
 STRANGER = 65534  # nobody
 
@@ -53,12 +53,7 @@ def foreign(path: Path) -> None:
 
 @pytest.fixture
 def team(tmp_path: Path) -> tuple[Yard, Yard]:
-    """Two checkouts with a store of their own each; the first has filled the shared one."""
-    (tmp_path / "shared").mkdir()
-    key = str(tmp_path / "key.pem")
-    one, two = (make_yard(tmp_path / name, shared=str(tmp_path / "shared"), key=key) for name in ("one", "two"))
-    assert one.build() == ALL_RUN
-    return one, two
+    return filled_team(tmp_path)
 
 
 def exchange(path: Path, put: Callable[[Path], None], outside: Path) -> None:

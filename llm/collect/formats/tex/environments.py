@@ -21,13 +21,20 @@ LABEL = re.compile(r"\blabel[ \t]*=\s*\{?([^{},\s]+)")
 MOST_VERBATIM = 50
 
 
-def begin(tex: "Scanner", command: str) -> None:
+def name_here(tex: "Scanner") -> str | None:
+    r"""Read the {name} of \begin or \end; None where there is none, and nothing is read."""
     source = tex.here()
     match = NAME.match(source.text, source.position)
     if match is None:
-        return
+        return None
     source.position = match.end()
-    name = match[1]
+    return match[1]
+
+
+def begin(tex: "Scanner", command: str) -> None:
+    name = name_here(tex)
+    if name is None:
+        return
     base = name.removesuffix("*")
     environment = tex.environments.get(name) or tex.environments.get(base)
     known = environment if isinstance(environment, Environment) else None
@@ -85,12 +92,9 @@ def unknown_arguments(tex: "Scanner") -> None:
 
 
 def end(tex: "Scanner", command: str) -> None:
-    source = tex.here()
-    match = NAME.match(source.text, source.position)
-    if match is None:
+    name = name_here(tex)
+    if name is None:
         return
-    source.position = match.end()
-    name = match[1]
     base = name.removesuffix("*")
     if name == "document":
         tex.stop()
