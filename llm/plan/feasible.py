@@ -13,12 +13,12 @@ from llm.model.config import ModelConfig, check_target_modules
 from llm.model.counts import total
 from llm.model.shape import Shape
 from llm.plan.memory import activation_bytes, state_bytes
-from llm.plan.setup import Setup
+from llm.plan.setup import SHARDING, Setup
 from llm.pretrain.engines.layout import Layout
 
 UNTRAINED = {"experts": "mixtures of experts", "kv_rank": "latent attention", "window": "sliding windows"}
 COPIES = {"float32": 2.5, "bfloat16": 2.0}  # bytes kept for one that the terms count with
-ZERO = {"none": 0, "optimizer": 1, "full": 3}
+ZERO = {sharding: zero for zero, sharding in SHARDING.items()}
 
 
 def check_trainable(shape: dict) -> None:
