@@ -14,14 +14,16 @@ import numpy as np
 
 from kernels.html import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
-from kernels.markup import HIDES
+from kernels.markup import HIDES, UNREAD
+from kernels.slugs import REPLIES
 from kernels.tags import BLOCK, HOLDS, KIND, TAG
 
-DROP, CONTENT, REPLIES = 1, 2, 4  # cues: boilerplate, content, what readers wrote
+DROP, CONTENT = 1, 2  # cues, and REPLIES: boilerplate, content, what readers wrote
 MIN_PROSE, MIN_PHRASE = 60, 25  # bytes, on a page that calls itself an article and on another
 MAX_LINKED = 0.33  # of a block of prose
 KEPT_SHARE = 0.4
 REPLIES_SHARE = 0.9
+HIDDEN_ARTICLE = 600  # bytes: shorter than an article that waits for a script to show it
 MARKED_SHARE = 0.55
 ROOT_SHARE = 0.8
 LINKED_LIST = 0.5
@@ -94,9 +96,10 @@ def boilerplate(nodes, mass):
     for i in range(1, len(nodes)):
         up, tag, cue = nodes[i, PARENT], nodes[i, KIND_OF], nodes[i, CUES]
         framed[i] = framed[up] or tag in (ARTICLE, MAIN, SECTION)
-        called = cue & (DROP | HIDES) or tag in (NAV, FOOTER, ASIDE, DIALOG, MENU)
+        called = cue & (DROP | HIDES | UNREAD) or tag in (NAV, FOOTER, ASIDE, DIALOG, MENU)
         called = called or tag == FORM or (tag == HEADER and not framed[up])
         share = REPLIES_SHARE if cue & REPLIES else KEPT_SHARE
+        share = 1.0 if cue & HIDES and mass[i] < HIDDEN_ARTICLE else share
         out[i] = out[up] or ((called or cue & REPLIES) and mass[i] <= share * mass[0])
     return out
 
@@ -174,12 +177,12 @@ def lead(nodes, blocks, prose, out, inside, pictured, kept):
 
 @jit
 def headings(nodes, blocks, kept):
-    """Drop headings at the end, which have nothing below them."""
-    for b in range(len(blocks) - 1, -1, -1):
-        if kept[b]:
-            if not H1 <= nodes[blocks[b, NODE], KIND_OF] <= H6:
-                return
-            kept[b] = False
+    """Drop the headings at the end, with nothing below them, unless there is nothing else."""
+    last = len(blocks) - 1
+    while last >= 0 and (not kept[last] or H1 <= nodes[blocks[last, NODE], KIND_OF] <= H6):
+        last -= 1
+    if last >= 0:
+        kept[last + 1 :] = False
 
 
 @jit

@@ -12,9 +12,15 @@ import numpy as np
 from kernels.jit import jit
 from kernels.markup import (
     CUE,
+    FOUND_FIELDS,
+    HIDES,
     HREF,
+    ID_CUE,
+    ID_END,
+    ID_START,
     PUBLISHED,
     SELF_CLOSED,
+    UNREAD,
     append,
     attributes,
     is_letter,
@@ -25,7 +31,8 @@ from kernels.markup import (
 )
 from kernels.tags import BLOCK, CLOSES_P, CUSTOM, KIND, MUTE, RAW, SCOPE, TAG, TAGS, VOID, find
 
-KIND_OF, PARENT, CUES, NODE_FIELDS = 0, 1, 2, 3  # columns of nodes
+# columns of nodes; FIRST: the number of its first block
+KIND_OF, PARENT, CUES, CUES_OF_ID, ID_FROM, ID_TO, FIRST, NODE_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7
 NODE, START, END, LINK, GLUED, BLOCK_FIELDS = 0, 1, 2, 3, 4, 5  # columns of blocks
 TITLE_START, TITLE_END, IS_ARTICLE, PAGE_FIELDS = 0, 1, 2, 3
 DEPTH = 512
@@ -56,8 +63,8 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
     page = np.zeros(PAGE_FIELDS, dtype=np.int64)
     stack = np.zeros((3, DEPTH + 1), dtype=np.int64)
     open_tags = np.zeros(CUSTOM + 1, dtype=np.int64)
-    endless = np.zeros(CUSTOM + 1, dtype=np.bool_)  # raw-text elements whose end tag does not occur any more
-    found = np.zeros(4, dtype=np.int64)
+    endless = np.zeros(CUSTOM + 1, dtype=np.bool_)  # raw-text elements whose end tag is not to be found any more
+    found = np.zeros(FOUND_FIELDS, dtype=np.int64)
     s = np.zeros(STATE_FIELDS, dtype=np.int64)
     nodes[0, PARENT] = -1
     s[NODES] = 1
@@ -121,7 +128,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             if tag == TITLE and page[TITLE_END] == 0 and open_tags[SVG] == 0:
                 page[TITLE_START], page[TITLE_END] = i, end
             if not kind & MUTE and s[MUTED] == 0:
-                opened(tag, hashed, 0, nodes, text, blocks, stack, open_tags, s)
+                opened(tag, hashed, found, nodes, text, blocks, stack, open_tags, s)
                 write(data, i, end, text, s, True, False)
                 close(tag, hashed, text, blocks, stack, open_tags, s)
             i = seek(data, end, 62) + 1
@@ -141,7 +148,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             continue
         if tag == A and not found[HREF]:
             tag = 0
-        opened(tag, hashed, found[CUE], nodes, text, blocks, stack, open_tags, s)
+        opened(tag, hashed, found, nodes, text, blocks, stack, open_tags, s)
         if tag == PRE and i < n and data[i] == 10:
             i += 1
     flush(text, blocks, stack, s, 0)
@@ -202,14 +209,16 @@ def line_break(text, blocks, stack, s, verbatim):
 
 
 @jit
-def opened(tag, hashed, cue, nodes, text, blocks, stack, open_tags, s):
-    """Open an element: it becomes a node if it is a block or has a cue."""
-    kind = KIND[tag]
-    node = stack[NODE_OF, s[TOP]]
-    if s[MUTED] == 0 and (kind & BLOCK or cue) and not kind & MUTE and s[NODES] < MOST:
+def opened(tag, hashed, found, nodes, text, blocks, stack, open_tags, s):
+    """An element begins: a node if it is a block or has a cue. In <pre> words name code and are no cues."""
+    kind, node = KIND[tag], stack[NODE_OF, s[TOP]]
+    if open_tags[PRE] + open_tags[LISTING] > 0:
+        found[CUE], found[ID_CUE] = found[CUE] & (HIDES | UNREAD), 0
+    if s[MUTED] == 0 and (kind & BLOCK or found[CUE] or found[ID_CUE]) and not kind & MUTE and s[NODES] < MOST:
         flush(text, blocks, stack, s, 0 if kind & BLOCK else 1)
         row = nodes[s[NODES]]
-        row[KIND_OF], row[PARENT], row[CUES] = tag, node, cue
+        row[KIND_OF], row[PARENT], row[CUES], row[FIRST] = tag, node, found[CUE], s[BLOCKS]
+        row[CUES_OF_ID], row[ID_FROM], row[ID_TO] = found[ID_CUE], found[ID_START], found[ID_END]
         node = s[NODES]
         s[NODES] += 1
     if s[TOP] == DEPTH:

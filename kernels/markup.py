@@ -3,14 +3,16 @@
 from kernels.jit import jit
 from kernels.tags import find, fnv, table
 
-CUE, HREF, SELF_CLOSED, PUBLISHED = 0, 1, 2, 3  # indices of what `attributes` finds
+# what `attributes` finds; an id's cue is told apart, because an id is often made from a heading
+CUE, HREF, SELF_CLOSED, PUBLISHED, ID_CUE, ID_START, ID_END, FOUND_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7
 FNV, PRIME, MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
-NO_CUE, WORDS, LINK, STYLE, HIDDEN, ARIA_HIDDEN, PROPERTY, CONTENT = 0, 1, 2, 3, 4, 5, 6, 7
+NO_CUE, WORDS, LINK, STYLE, HIDDEN, ARIA_HIDDEN, PROPERTY, CONTENT, ID = 0, 1, 2, 3, 4, 5, 6, 7, 8
 KNOWN = table(
     {
         fnv(name): value
         for names, value in {
-            b"class id role itemprop": WORDS,
+            b"class role itemprop": WORDS,
+            b"id": ID,
             b"href": LINK,
             b"style": STYLE,
             b"hidden": HIDDEN,
@@ -23,7 +25,13 @@ KNOWN = table(
 )
 NAME = fnv(b"=")
 TYPE, TIME, TRUE, ARTICLE = fnv(b"og:type"), fnv(b"article:published_time"), fnv(b"true"), fnv(b"article")
-NONE_HASHES = (fnv(b"display:none"), fnv(b"display:none!important"))
+UNSEEN = table(
+    {
+        fnv(style + end): 1
+        for style in (b"display:none", b"visibility:hidden", b"visibility:collapse")
+        for end in (b"", b"!important")
+    }
+)
 BLANK, INVISIBLE = 1, 2
 REFERENCES = table(
     {
@@ -35,7 +43,7 @@ REFERENCES = table(
         for name in names.split()
     }
 )
-HIDES = 1 << 8  # a cue: hidden by an attribute
+HIDES, UNREAD = 1 << 8, 1 << 9  # cues: not to be seen, not to be read out (as all is that a dialog stands before)
 
 
 @jit
@@ -107,8 +115,8 @@ def raw_end(data, i, hashed):
 
 @jit
 def attributes(data, i, cues, found, quotes, is_meta):
-    """Read a start tag's attributes from i on into `found` (CUE, HREF, SELF_CLOSED, PUBLISHED); return where the tag
-    ends, negative if it does not. If `quotes` is False the tag ends at the first '>'."""
+    """Read a start tag's attributes from i on into `found` (columns CUE to ID_END) and return where the tag ends.
+    Negative if it does not; if `quotes` is False it ends at the first '>'."""
     n = len(data)
     found[:] = 0
     prop, says_article = 0, False
@@ -154,12 +162,15 @@ def attributes(data, i, cues, found, quotes, is_meta):
             continue
         if what == WORDS:
             found[CUE] |= words(data, start, end, cues)
+        elif what == ID:
+            found[ID_CUE] |= words(data, start, end, cues)
+            found[ID_START], found[ID_END] = start, end
         elif what == LINK:
             found[HREF] = 1
         elif what == HIDDEN:
             found[CUE] |= HIDES
         elif what == ARIA_HIDDEN:
-            found[CUE] |= HIDES if value_hash(data, start, end) == TRUE else 0
+            found[CUE] |= UNREAD if value_hash(data, start, end) == TRUE else 0
         elif what == STYLE:
             found[CUE] |= HIDES if hides(data, start, end) else 0
         elif is_meta and what == PROPERTY:
@@ -179,12 +190,12 @@ def value_hash(data, start, end):
 
 @jit
 def hides(data, start, end):
-    """Does a style hold display:none?"""
+    """Does a style say that the element is not to be seen?"""
     value = FNV
     for i in range(start, end + 1):
         byte = lower(data[i]) if i < end else 59
         if byte == 59:
-            if value == NONE_HASHES[0] or value == NONE_HASHES[1]:
+            if find(UNSEEN, value):
                 return True
             value = FNV
         elif not is_space(byte):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.html import CUES, END, KIND_OF, LINK, NODE, PARENT, START, scan
+from kernels.html import CUES, CUES_OF_ID, END, KIND_OF, LINK, NODE, PARENT, START, scan
 from kernels.markup import HIDES, words
 from kernels.tags import NAMES, TAG, find, fnv, table
 
@@ -51,11 +51,12 @@ def test_words(name: str, cue: int) -> None:
 @pytest.mark.parametrize(
     ("attributes", "cue"),
     [("class=share", 1), ("id='share' class=\"nav\"", 5), ("data-class=share", 0), ("hidden", HIDES),
-     ("style='color: red; display : none'", HIDES), ("style=display:block", 0), ("aria-hidden=false", 0)],
+     ("style='color: red; display : none'", HIDES), ("style='visibility:hidden !important'", HIDES),
+     ("style='visibility: visible'", 0), ("style=display:block", 0), ("aria-hidden=false", 0)],
 )  # fmt: skip
 def test_attributes(attributes: str, cue: int) -> None:
     nodes, _, _, _ = scan(np.frombuffer(f"<div {attributes}>x".encode(), dtype=np.uint8), CUE_TABLE)
-    assert nodes[1, CUES] == cue
+    assert nodes[1, CUES] | nodes[1, CUES_OF_ID] == cue
     assert nodes[1, KIND_OF] == TAG["div"]
 
 

@@ -15,6 +15,7 @@ import trafilatura
 
 from kernels.content import choose, compose
 from kernels.html import END, IS_ARTICLE, START, TITLE_END, TITLE_START, scan
+from kernels.slugs import add_cues_of_ids
 from llm.collect.archive import Archive
 from llm.collect.decode import texts
 from llm.collect.documents import Document, Report
@@ -47,6 +48,7 @@ def extract(markup: str, extractor: str) -> Page:
         raise ValueError(f"extractor '{extractor}' is unknown; use one of {', '.join(EXTRACTORS)}")
     data = np.frombuffer(markup.encode("utf-8", "replace"), dtype=np.uint8)
     nodes, blocks, text, page = scan(data, TABLE)
+    add_cues_of_ids(nodes, blocks, text, data, bool(page[IS_ARTICLE]))
     kept, h1 = choose(nodes, blocks, bool(page[IS_ARTICLE]))
     title = line(data[page[TITLE_START] : page[TITLE_END]])
     heading = line(text[blocks[h1, START] : blocks[h1, END]]) if h1 >= 0 else ""

@@ -2,7 +2,8 @@
 that kernels/html.py asks. They are the conventions of content management systems (WordPress, Drupal, MediaWiki,
 Sphinx, Javadoc, ...) and of news sites. No word decides alone: kernels/content.py keeps what holds most of a page."""
 
-from kernels.content import CONTENT, DROP, REPLIES
+from kernels.content import CONTENT, DROP
+from kernels.slugs import REPLIES
 from kernels.tags import fnv, table
 
 WORDS = """

@@ -33,6 +33,8 @@ LENGTH = re.compile(rb"^Content-Length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGN
 HOLDING = re.compile(
     rb"^WARC-Type[ \t]*:[ \t]*(?:response|resource|conversion)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
 )
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
+MOST_CONTROL = 0.03  # of a text's characters; of packed bytes every tenth is one
 PAGES = ("text/html", "application/xhtml+xml", "text/plain")
 
 
@@ -60,12 +62,16 @@ def page(record: bytes, part: str, report: Report, extractor: str) -> Document |
         report.skipped["too large"] += 1
         return None
     text = decode(data, report, html=kind != "text/plain", charset=charset)
+    if is_binary(text):
+        report.skipped["binary"] += 1
+        return None
     found = Page(None, text) if kind == "text/plain" else extract(text, extractor)
     return Document(found.text, found.title, part, url=url.strip("<>") or None)
 
 
 def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
     """(media type, charset, decoded body, address) of a record. The type is '' if the server had no page to give."""
+    record = with_crlf(record)
     parsed = WarcRecord.from_bytes(record)
     url = parsed.headers.get("WARC-Target-URI") or ""
     if not parsed.is_http:  # a resource, or a conversion into plain text (WET)
@@ -81,24 +87,60 @@ def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
     headers = parsed.http_headers
     if headers is None or headers.status_code != 200:
         return "", None, b"", url
-    encoding = (headers.get("Content-Encoding") or "").strip().lower()
-    return (parsed.http_content_type or "?").lower(), parsed.http_charset, content(body, encoding), url
+    encodings = [name.strip() for name in (headers.get("Content-Encoding") or "").lower().split(",")]
+    for encoding in reversed(encodings):  # the last one was put around the others
+        body = content(body, encoding)
+    return (parsed.http_content_type or "?").lower(), parsed.http_charset, body, url
+
+
+def with_crlf(record: bytes) -> bytes:
+    """The record with an HTTP header whose lines end as fastwarc wants it: some servers end them in LF alone."""
+    begin = BLANK.search(record)
+    end = BLANK.search(record, begin.end()) if begin else None
+    if end is None or not record.startswith(b"HTTP/", begin.end()):
+        return record
+    header = record[begin.end() : end.start()]
+    if end[0] == b"\r\n\r\n" and header.count(b"\n") == header.count(b"\r\n"):
+        return record
+    answer = b"\r\n".join(line.rstrip(b"\r") for line in header.split(b"\n")) + b"\r\n\r\n" + record[end.end() :]
+    length = f"Content-Length: {len(answer)}\r".encode()
+    return LENGTH.sub(length, record[: begin.start()] + b"\r\n", count=1) + b"\r\n" + answer
 
 
 def content(body: bytes, encoding: str) -> bytes:
-    """The body without its Content-Encoding, at most one byte more than LARGEST. Crawlers often store it decoded and
+    """The body without one Content-Encoding, at most one byte more than LARGEST. Crawlers often store it decoded and
     leave the header: what does not begin as its encoding does is taken as it is. EOFError if it is cut off."""
-    if encoding in ("gzip", "x-gzip", "deflate") and (body[:2] == b"\x1f\x8b" or body[:1] == b"\x78"):
-        unpacker = zlib.decompressobj(47)  # zlib or gzip, whichever it is
-        data = unpacker.decompress(body, LARGEST + 1)
-        if not unpacker.eof and len(data) <= LARGEST:
-            raise EOFError
-        return data
+    if encoding in ("gzip", "x-gzip", "deflate") and (body[:2] == b"\x1f\x8b" or is_zlib(body[:2])):
+        return inflated(body, zlib.MAX_WBITS | 32)  # zlib or gzip, whichever it is
+    if encoding == "deflate" and body.lstrip()[:1] != b"<":  # without zlib's header, as some servers take it
+        try:
+            return inflated(body, -zlib.MAX_WBITS)
+        except (zlib.error, EOFError):
+            return body
     if encoding == "zstd" and body[:4] == b"\x28\xb5\x2f\xfd":
         return read(ZstdReader(io.BytesIO(body)))
     if encoding == "br" and body.lstrip()[:1] != b"<":
         return read(BrotliReader(io.BytesIO(body)))
     return body
+
+
+def is_zlib(head: bytes) -> bool:
+    """Are these two bytes a header of zlib's (RFC 1950)?"""
+    return len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0
+
+
+def inflated(body: bytes, bits: int) -> bytes:
+    unpacker = zlib.decompressobj(bits)
+    data = unpacker.decompress(body, LARGEST + 1)
+    if not unpacker.eof and len(data) <= LARGEST:
+        raise EOFError
+    return data
+
+
+def is_binary(text: str) -> bool:
+    """Is it what remains of packed bytes, whose packing no header names, rather than a text?"""
+    start = text[:4096]
+    return len(CONTROL.findall(start)) > MOST_CONTROL * len(start)
 
 
 def read(reader: Readable) -> bytes:

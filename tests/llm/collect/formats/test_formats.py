@@ -37,6 +37,9 @@ def extracted(module, report: Report | None = None, **files: bytes | str) -> lis
         ("größer".encode(), "größer", "utf-8"),
         (b"\xef\xbb\xbfmark", "mark", "utf-8-sig"),
         ("größer".encode("utf-16"), "größer", "utf-16"),
+        ("größer ’ 一, ".encode("utf-16-le") * 9, "größer ’ 一, " * 9, "utf-16-le"),
+        ("größer ’ 一, ".encode("utf-16-be") * 9, "größer ’ 一, " * 9, "utf-16-be"),
+        (b"\1\0\2\0\3\0\4\0", "\1\0\2\0\3\0\4\0", "utf-8"),
         (
             "Der Bär aß größere Äpfel über Nacht. ".encode("latin-1") * 9,
             "Der Bär aß größere Äpfel über Nacht. " * 9,
@@ -54,6 +57,13 @@ def test_decode(data: bytes, text: str, charset: str) -> None:
 def test_html_declares_its_charset() -> None:
     page = '<html><head><meta charset="iso-8859-2"><title>Łódź</title></head><body>Zażółć</body></html>'
     assert extracted(html, a__html=page.encode("iso-8859-2"))[0].text == "Zażółć"
+
+
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be", "iso2022_jp"])
+def test_html_in_a_charset_that_is_no_ascii(charset: str) -> None:
+    page = f'<html><head><meta charset="{charset.replace("2022_", "-2022-")}"><title>日本</title></head><p>文章です</p>'
+    document = extracted(html, a__html=page.encode(charset))[0]
+    assert (document.title, document.text) == ("日本", "文章です")
 
 
 @given(st.binary(max_size=300))

@@ -181,6 +181,69 @@ def test_no_word_of_plain_markup_is_lost(parts: list[tuple[str, str, str]]) -> N
     assert fast(body).split() == parser.found
 
 
+def section(name: str, heading: str, element: str = "section", text: str = "The text of this part. ") -> str:
+    return f'<{element} id="{name}"><h2>{heading}</h2><p>{text * 4}</p></{element}>'
+
+
+SLUGS = ("Sharing data between threads", "Related work", "Comments and docstrings", "Cookie handling", "Cookies")
+
+
+@pytest.mark.parametrize("form", ["{}", "s-{}", "{}-1"])
+@pytest.mark.parametrize("heading", SLUGS)
+@pytest.mark.parametrize("number", ["", "2.1.3. "])
+def test_an_id_made_from_its_heading_says_nothing(heading: str, form: str, number: str) -> None:
+    """As Sphinx, docutils, Django, MkDocs and others make them."""
+    name = form.format(heading.lower().replace(" ", "-"))
+    link = f'{number}{heading}<a class="headerlink" href="#{name}">¶</a>'
+    for part in (
+        section(name, link),
+        section(name, f'<span id="{name}"></span>{link}'),
+        f'<div><h2 id="{name}">{link}</h2><p>{"The text of this part. " * 4}</p></div>',
+    ):
+        found = fast(f"<title>x</title><main><p>{SENTENCE * 9}</p>{part}<p>{SENTENCE * 9}</p></main>")
+        if not (form == "s-{}" and heading == "Cookies"):
+            assert f"{number}{heading}\n\nThe text of this part." in found
+
+
+def test_an_id_of_a_name_in_a_program_says_nothing() -> None:
+    name = "http.cookies.SimpleCookie"
+    page = f'<dl><dt id="{name}">class {name}(input)</dt><dd><p>{SENTENCE * 5}</p></dd></dl>'
+    assert fast(page).startswith(f"class {name}(input)")
+    assert "print(*objects)" in fast(f'<dl><dt id="print">print(*objects)</dt><dd><p>{SENTENCE * 5}</p></dd></dl>')
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [("related", "Also of interest"), ("comments", "3 Comments"), ("cookie-banner", "We value your privacy")],
+)
+def test_other_ids_still_tell_boilerplate(name: str, heading: str) -> None:
+    text = "What others write. "
+    page = f"<div><p>{SENTENCE * 9}</p>{section(name, heading, 'div', text)}</div>"
+    assert text.strip() not in fast(page)
+
+
+def test_words_in_code_are_no_cues() -> None:
+    code = '<span class="token comment"># what it does</span>\nx = 1\n\n<span class="related">y</span> = 2'
+    assert fast(f"<p>{SENTENCE * 5}</p><pre><code>{code}</code></pre>").endswith("# what it does\nx = 1\n\ny = 2")
+
+
+def test_a_page_of_headings_alone() -> None:
+    assert fast("<h1>Shop</h1><h2>Opening hours</h2><h3>Contact</h3>") == "Shop\n\nOpening hours\n\nContact"
+
+
+@pytest.mark.parametrize(
+    "style", ["visibility: hidden", "color:red;VISIBILITY:hidden !important", "visibility:collapse", "display:none"]
+)
+def test_what_is_not_to_be_seen(style: str) -> None:
+    assert fast(f"<p>The page that is shown.</p><p style='{style}'>The text that is not shown.</p>") == (
+        "The page that is shown."
+    )
+
+
+def test_an_article_that_a_script_shows_later_stays() -> None:
+    assert SENTENCE.strip() in fast(f'<p>Subscribe now!</p><div style="display: none"><p>{SENTENCE * 9}</p></div>')
+
+
 def test_cues_are_what_the_scanner_can_meet() -> None:
     """Words are of letters, pairs of two words; a name may hold more but no blank."""
     assert all(re.fullmatch(r"[a-z]+( [a-z]+)?|=[a-z0-9-]+", cue) for cue in cues())

@@ -76,6 +76,67 @@ def test_charsets_and_encodings() -> None:
     assert not report.skipped
 
 
+def deflated(data: bytes) -> bytes:
+    """Deflate without zlib's header."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("deflate", deflated),
+        ("deflate, gzip", lambda data: gzip.compress(zlib.compress(data))),
+        ("deflate,gzip", lambda data: gzip.compress(deflated(data))),
+        ("GZIP, gzip", lambda data: gzip.compress(gzip.compress(data))),
+        ("deflate", bytes),
+    ],
+)
+def test_encodings_without_a_header_and_around_each_other(encoding: str, pack) -> None:
+    text = "Zażółć gęślą jaźń. " * 20
+    data = record(0, pack(text.encode()), kind="text/plain", more=f"Content-Encoding: {encoding}\r\n")
+    documents, report = read(data)
+    assert [document.text for document in documents] == [text]
+    assert not report.skipped
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain; charset=latin-1"])
+def test_packed_bytes_are_no_text(kind: str) -> None:
+    """Whatever they are packed in: compress, a dictionary of one's own, deflate that is cut off."""
+    noise = random.Random(0).randbytes(5_000)
+    cut = deflated(noise.hex().encode())[:-99]
+    data = record(0, noise, kind=kind, more="Content-Encoding: compress\r\n")
+    data += record(1, noise, kind=kind) + record(2, cut, kind=kind, more="Content-Encoding: deflate\r\n")
+    assert urls(data + record(3)) == (["3"], {"binary": 3})
+
+
+def with_lf(data: bytes) -> bytes:
+    """The record with the lines of its HTTP header ended by LF alone."""
+    begin, end = data.index(b"HTTP/1.1"), data.index(b"\r\n\r\n", data.index(b"HTTP/1.1"))
+    answer = data[begin:end].replace(b"\r\n", b"\n") + b"\n\n" + data[end + 4 : -4]
+    length = f"Content-Length: {len(answer)}\r\n\r\n".encode()
+    return data[: data.index(b"Content-Length")] + length + answer + b"\r\n\r\n"
+
+
+def test_http_headers_whose_lines_end_in_lf_alone() -> None:
+    body = b"<p>a\n\nb\r\n\r\nc"
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    data = with_lf(record(0)) + record(1) + with_lf(record(2, chunked, more="Transfer-Encoding: chunked\r\n"))
+    documents, report = read(data + with_lf(record(3, gzip.compress(body), more="Content-Encoding: gzip\r\n")))
+    assert [document.text for document in documents] == [
+        "Größe number 0 of the pages.", "Größe number 1 of the pages.", "a b c", "a b c"
+    ]  # fmt: skip
+    assert not report.skipped
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "utf-7", "rot13", "idna", "punycode"])
+def test_a_server_names_charsets_of_the_web_alone(charset: str) -> None:
+    body = "<p>Zażółć gęślą jaźń +AGE- \\u0041".encode("iso-8859-2")
+    documents, report = read(record(0, body, kind=f"text/html; charset={charset}"))
+    assert documents[0].text.endswith("+AGE- \\u0041")
+    assert charset not in report.decoded
+
+
 def test_conversion_records_of_wet_files() -> None:
     data = (
         b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://example.org/x\r\n"
