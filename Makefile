@@ -75,8 +75,9 @@ lock: setup     ## resolve envs/*.in anew into envs/*.lock (FIND_LINKS: a folder
 	  ../$(BIN)/uv pip compile --quiet --python ../$(BIN)/python $${FIND_LINKS:+--find-links $$FIND_LINKS} \
 	    --generate-hashes --no-emit-package torch --no-header --no-annotate -o $$name.lock $$name.in; done
 
-ask: setup      ## answer PROMPT with the quantized model: make ask PROMPT="What is an algorithm?"
+ask:            ## answer PROMPT with the quantized model: make ask PROMPT="What is an algorithm?"
 	@test -f results/quantized/int8/manifest.json || { echo "error: there is no model yet; run make demo first"; exit 2; }
+	@$(MAKE) --no-print-directory --quiet setup
 	@answers=$$(mktemp) && $(BIN)/python scripts/deploy/generate.py --quantized results/quantized/int8 \
 	  --prompts "$$($(BIN)/python -c 'import json, os; print(json.dumps([os.environ["PROMPT"]]))')" \
 	  --answers $$answers >/dev/null && $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[0]["answer"])' \

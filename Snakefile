@@ -18,6 +18,7 @@ from llm.pretrain.engines.layout import Layout
 from llm.collect.config import check_names, in_parts, parted, reference_sources
 from llm.pretrain.segments import checkpoint_steps
 from stemma.workflow.config import check
+from stemma.workflow.read_errors import refuse_repeated_keys
 from stemma.base.errors import StemmaError
 from stemma.workflow.escape_wildcards import literal
 from stemma.base.settings import Settings
@@ -28,11 +29,13 @@ configfile: HOUSE / "config.yaml"
 
 
 try:
+    refuse_repeated_keys([HOUSE / "config.yaml", *map(Path, workflow.config_settings.configfiles)])
     check(config, schema())
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     STEPS = checkpoint_steps(config["pretrain"])
     LAYOUT = Layout(**config["pretrain"]["parallel"]).validate()
     LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
+    LAYOUT.rows_per_rank(config["pretrain"]["batch_size"])
     NAMED = config["corpus"], config["process"]["decontaminate"]["evaluations"]
     check_names(*NAMED, config["sources"])
     PARTS = parted(config["sources"])  # large sources in parts, each with jobs of its own

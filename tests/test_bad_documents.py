@@ -98,7 +98,6 @@ def test_parquet_without_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("process", "message"),
     [
-        ({"thresholds": {"qualtiy": {"min": 1}}}, "process.thresholds.qualtiy: no such signal"),
         ({"mix": {"epochs": {"books": 2}, "weights": {"books": 1}}}, "process.mix: epochs say how much is read"),
         ({"decontaminate": {"evaluations": ["exam"], "ngram": 5}}, "min_words: 8 must be at most ngram"),
     ],

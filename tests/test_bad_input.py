@@ -105,6 +105,16 @@ def test_a_plan_on_paper_has_no_adapters(tmp_path):
         ({"proces": {}}, r"proces: unknown key; did you mean process\?"),
         ({"process": {"mnihash": {}}}, r"process.mnihash: unknown key; did you mean minhash\?"),
         ({"process": {"validation_fraction": "some"}}, "process.validation_fraction: 'some' is not of type number"),
+        (
+            {"process": {"thresholds": {"n_wrods": {"min": 5}}}},
+            "thresholds: 'n_wrods' is none .* mean n_words",
+        ),
+        ({"process": {"overrides": {"code": {"n_wrods": None}}}}, "overrides.code: 'n_wrods' is none .* mean n_words"),
+        ({"pretrain": {"batch_size": 15, "parallel": {"data": 2}}}, "batch_size: 15 is not divisible .*; write 16"),
+        (
+            {"pretrain": {"steps": 10}},
+            r"write pretrain: {steps: 10, checkpoint_every: 10, warmup",
+        ),
         ({"numeric": "fast"}, "numeric: 'fast' is not one of native, portable"),
         ({"model": {"d_model": 65}}, "model.d_model.*65.*n_heads"),
         ({"model": {"n_heads": 4, "n_kv_heads": 3}}, "n_kv_heads"),

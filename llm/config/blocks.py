@@ -21,7 +21,7 @@ from llm.model.config import ModelConfig
 from llm.plan.block import Plan
 from llm.pretrain.segments import Pretrain
 from llm.process.settings.candidates import CandidatesSettings
-from llm.process.settings.clean import BOUND, Policy
+from llm.process.settings.clean import BOUND, SIGNAL, Policy
 from llm.process.settings.decontaminate import DecontaminateSettings
 from llm.process.settings.edges import Similarity
 from llm.process.settings.minhash import Bands, Signatures
@@ -91,7 +91,9 @@ class Decontaminate(DecontaminateSettings):
 class Process(Policy):
     """Stage 2. Signals are computed once (annotate); thresholds only touch the cheap `clean`: docs/process.md."""
 
-    overrides: dict = key(additionalProperties={"type": ["object", "null"], "additionalProperties": BOUND})
+    overrides: dict = key(
+        additionalProperties={"type": ["object", "null"], "additionalProperties": BOUND, "propertyNames": SIGNAL}
+    )
     """By domain, bounds that replace those of thresholds; a signal or a bound set to null does not filter."""
     minhash: Signatures = key(Signatures())
     """Signatures."""

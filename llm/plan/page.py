@@ -11,7 +11,7 @@ STYLE = """
   --rule: light-dark(#dcd8cf, #34373d); --card: light-dark(#ffffff, #1d2025); --accent: light-dark(#1f5fa8, #8ab8ef);
   --c0: light-dark(#2f6db3, #6aa5e8); --c1: light-dark(#d98324, #e8a55c); --c2: light-dark(#3f9063, #69bd8d);
   --c3: light-dark(#b7485a, #df8090); --c4: light-dark(#7a5ba6, #ab90d8); --c5: light-dark(#7a8794, #97a4b1);
-  --c6: light-dark(#2b9aa0, #5fc4c9); --c7: light-dark(#a08a2c, #cdb95c); }
+  --c6: light-dark(#2b9aa0, #5fc4c9); --c7: light-dark(#a08a2c, #cdb95c); --c8: light-dark(#1c1e22, #e6e4df); }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 1480px; margin: 0 auto; padding: 20px 16px 60px; }
@@ -23,6 +23,7 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 14px; margin: 10px 0 18px; }
 a { color: var(--accent); }
 section { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 16px; margin: 0 0 18px; }
 .head { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 14px 0; }
+@media (min-width: 900px) { .head { grid-template-columns: repeat(var(--row), minmax(0, 1fr)); } }
 .head div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 10px 12px; }
 .head b { display: block; font-size: 20px; }
 .head span { color: var(--soft); font-size: 14px; }
@@ -60,7 +61,7 @@ HEAD = (
     ("tokens", "tokens.Tokens planned"),
     ("FLOPs of the training", "flops.FLOPs of the training"),
     ("a step", "time.Step"),
-    ("days", "time.Days"),
+    ("training time", "time.Days"),
     ("cost", "time.Cost"),
     ("memory per GPU", "memory.On a GPU, as planned"),
     ("KV cache per token", "storage.KV cache per token"),
@@ -88,7 +89,8 @@ def page(plan: dict) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>",
             f"<h1>{escape(title)}</h1><p>{cluster['gpus']:,} x {escape(cluster['gpu'])}. {escape(shape)}.</p>{fits}",
-            f'<div class="head">{"".join(head)}</div><nav>{"".join(links)}<a href="#sources">Sources</a></nav>',
+            f'<div class="head" style="--row: {-(-len(head) // 2)}">{"".join(head)}</div>',
+            f'<nav>{"".join(links)}<a href="#sources">Sources</a></nav>',
             *(part_of(part) for part in sections),
             f'<section id="sources"><h2>Sources</h2><dl>{"".join(sources)}</dl></section>',
             "</main></body></html>\n",

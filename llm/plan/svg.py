@@ -8,7 +8,7 @@ from llm.plan.text import shown
 
 WIDTH, LEFT, RIGHT, LINE = 430, 4, 4, 44
 BEYOND = 3  # bars longer than so many times the limit are cut, and end in an arrow
-COLOURS = 8  # --c0 ... --c7 of the page
+COLOURS = 9  # --c0 ... --c8 of the page
 
 
 def drawn(plot: dict) -> str:
@@ -32,7 +32,7 @@ def legend(names: list[str], y: float) -> tuple[list[str], float]:
     """Return the legend's swatches, laid out in rows, and the y where they end."""
     items, x = [], float(LEFT)
     for number, name in enumerate(names):
-        wide = 26 + 7.2 * len(name)
+        wide = 30 + 7.6 * len(name)
         if x + wide > WIDTH - RIGHT:
             x, y = float(LEFT), y + 22
         items.append(f'<rect x="{x:.1f}" y="{y - 11:.1f}" width="12" height="12" fill="var(--c{number % COLOURS})"/>')

@@ -19,6 +19,7 @@ from llm.pretrain.tensor_shards import join, open_pieces, write_pieces
 from llm.runtime.agreement import Ranks
 
 STATE, MANIFEST = "state.json", "manifest.json"
+STATE_KEYS = ("step", "tokens_seen", "skipped", "window", "config")
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,30 @@ def load_checkpoint(directory: Path, engine: Engine, config: str, ranks: Ranks) 
     return state
 
 
-def read_state(directory: Path) -> dict:
+def read_state(directory: Path, needed: tuple[str, ...] = STATE_KEYS) -> dict:
+    """Return state.json's content. Raises InputError if it cannot be read, or lacks a key of `needed`."""
     try:
-        return json.loads((directory / STATE).read_text(encoding="utf-8"))
+        state = json.loads((directory / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{directory / STATE} cannot be read ({error}); build the checkpoint again") from error
+    missing = [name for name in needed if name not in state] if isinstance(state, dict) else list(needed)
+    if missing:
+        raise InputError(
+            f"{directory / STATE} lacks {', '.join(missing)}: another version of this program wrote it; "
+            "build the checkpoint again"
+        )
+    return state
+
+
+def check_finite(directory: Path, engine: Engine, ranks: Ranks) -> None:
+    """Raise InputError if what was loaded from a checkpoint holds NaN or infinity: no rate would mend that."""
+    pieces = [*engine.weights(), *engine.optimizer_state()]
+    wrong = next((piece.name for piece in pieces if not bool(piece.tensor.isfinite().all())), None)
+    found = next(filter(None, ranks.gather(wrong)), None)
+    if found is not None:
+        raise InputError(
+            f"{directory}: {found} holds numbers that are not finite; this checkpoint is spoilt, build it again"
+        )
 
 
 def fault_of(directory: Path, ranks: Ranks) -> str | None:

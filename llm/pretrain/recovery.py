@@ -16,11 +16,21 @@ import threading
 from pathlib import Path
 
 from llm.errors import InputError
-from llm.pretrain.checkpoint import MANIFEST, Snapshot, fault_of, manifest_of, read_state, save_checkpoint, written
+from llm.pretrain.checkpoint import (
+    MANIFEST,
+    STATE_KEYS,
+    Snapshot,
+    fault_of,
+    manifest_of,
+    read_state,
+    save_checkpoint,
+    written,
+)
 from llm.runtime.agreement import Ranks
 from llm.runtime.lease import Lease
 
 KEPT = 2
+POINT_KEYS = (*STATE_KEYS, "identity", "guard", "history")
 
 
 class Recovery:
@@ -69,7 +79,7 @@ class Recovery:
         try:
             fault = None if (path / MANIFEST).is_file() else f"{path / MANIFEST} is missing"
             fault = fault or fault_of(path, self.ranks)
-            read_state(path)
+            read_state(path, POINT_KEYS)
         except (InputError, OSError, KeyError, TypeError) as error:
             return str(error)
         return fault

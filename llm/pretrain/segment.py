@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from llm.errors import InputError, Stopped
-from llm.pretrain.checkpoint import Snapshot, load_checkpoint, read_state, save_checkpoint
+from llm.pretrain.checkpoint import Snapshot, check_finite, load_checkpoint, read_state, save_checkpoint
 from llm.pretrain.engine import Engine
 from llm.pretrain.guards import Guard, GuardSettings, diverged
 from llm.pretrain.prefetch import Stream, ahead
@@ -68,6 +68,7 @@ class Segment:
         state: dict = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
         if task.previous is not None:
             state = load_checkpoint(task.previous, self.engine, task.config, self.ranks)
+            check_finite(task.previous, self.engine, self.ranks)
         if state["step"] != settings.start:
             raise InputError(
                 f"{task.previous} is of step {state['step']}, but this segment starts at step {settings.start}"

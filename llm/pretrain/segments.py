@@ -50,18 +50,30 @@ def checkpoint_steps(pretrain: dict) -> list[int]:
     """Return the steps that have a checkpoint: every `checkpoint_every`, up to and including `steps`. Raises
     InputError, one line that begins with the config key, where the keys contradict each other."""
     steps, every = pretrain["steps"], pretrain["checkpoint_every"]
+    last = "decay_steps" if pretrain["schedule"] == "wsd" else "tail_steps"
     if steps % every:
         raise InputError(
-            f"pretrain.steps: {steps} is not a multiple of pretrain.checkpoint_every: {every}; "
-            "the last checkpoint has to be the last step"
+            f"pretrain.steps: {steps} is not a multiple of pretrain.checkpoint_every: {every}, and the last checkpoint "
+            f"has to be the last step; write {fitting(pretrain, last)}"
         )
-    last = "decay_steps" if pretrain["schedule"] == "wsd" else "tail_steps"
     if pretrain["warmup_steps"] + pretrain[last] > steps:
         raise InputError(
             f"pretrain.{last}: {pretrain[last]} and pretrain.warmup_steps: {pretrain['warmup_steps']} "
-            f"together exceed pretrain.steps: {steps}"
+            f"together exceed pretrain.steps: {steps}; write {fitting(pretrain, last)}"
         )
     return list(range(every, steps + 1, every))
+
+
+def fitting(pretrain: dict, last: str) -> str:
+    """Return keys that fit `steps`, as yaml: as few segments as before, or one, and a schedule of the same shape."""
+    steps, every = pretrain["steps"], pretrain["checkpoint_every"]
+    segment = every if steps % every == 0 else max(n for n in range(1, min(every, steps) + 1) if steps % n == 0)
+    if segment * 10 < min(every, steps):  # a prime number of steps has no segments worth having
+        segment = steps
+    keys = {"steps": steps, "checkpoint_every": segment}
+    if pretrain["warmup_steps"] + pretrain[last] > steps:
+        keys |= {"warmup_steps": min(pretrain["warmup_steps"], steps // 10), last: min(pretrain[last], steps // 2)}
+    return f"pretrain: {{{', '.join(f'{name}: {value}' for name, value in keys.items())}}}"
 
 
 def segment_slice(pretrain: dict, seed: int, start: int, stop: int) -> dict:

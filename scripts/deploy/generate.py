@@ -9,6 +9,7 @@ from pathlib import Path
 from llm.command import command
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.generate import generate
+from llm.deploy.serve.repetition import repeated_share
 from llm.deploy.settings.generate import GenerateSettings
 from llm.errors import InputError
 from llm.io.json import write_json
@@ -32,6 +33,7 @@ def main(quantized: Path, answers: Path, *, settings: GenerateSettings) -> dict:
         temperature=settings.temperature,
         top_k=settings.top_k,
         top_p=settings.top_p,
+        repetition_penalty=settings.repetition_penalty,
         seed=settings.seed,
         stop_ids=[tokenizer.eos],
     )
@@ -44,6 +46,7 @@ def main(quantized: Path, answers: Path, *, settings: GenerateSettings) -> dict:
         "prompts": len(result),
         "new_tokens": sum(answer["tokens"] for answer in result),
         "ended": sum(answer["ended"] for answer in result),
+        "largest_repeated_share": max(repeated_share(ids) for ids in completions),
         "distinct_answers": len({answer["answer"] for answer in result}),
     }
 

@@ -34,7 +34,7 @@ def main(
     weights = CausalLM(architecture)
     set_weights(weights, open_pieces(checkpoint, "model").all(), checkpoint)
     write_directory(hf, read_config(config.parent), weights, [model, vocab, merges, tokenizer, tokenizer_config])
-    card = model_card(architecture, corpus, read_state(checkpoint))
+    card = model_card(architecture, corpus, read_state(checkpoint, ("step", "tokens_seen")))
     (hf / CARD).write_text(card, encoding="utf-8")
     return {
         "hugging_face": described(vars(architecture)),

@@ -24,7 +24,7 @@ def main(tokens: Path, model: Path, report: Path) -> dict:
     }
     size = sum(meta["validation"]["bytes"] for meta in metas)
     if not size:
-        raise InputError("the validation split is empty: raise the validation share or add text")
+        raise InputError("the validation split is empty: raise process.validation_fraction or add text")
     documents = [shard[i] for shard in shards["train"] for i in range(len(shard))]
     result: dict = {
         "tokens": sum(meta["validation"]["tokens"] for meta in metas),

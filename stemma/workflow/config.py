@@ -17,6 +17,7 @@ from stemma.base.errors import StemmaError
 
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 LARGEST = 2**63 - 1  # the largest integer that arrays, data frames and random generators take
+MANY = 9  # names that a line can list
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)e[-+]?\d+", re.IGNORECASE)
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
@@ -120,19 +121,38 @@ def sentence(error: jsonschema.ValidationError) -> str:
         unknown = sorted(instance.keys() - set(known))[0]
         near = difflib.get_close_matches(unknown, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        blocks = [] if error.absolute_path else blocks_with(unknown, schema)
+        if blocks:  # `--config steps=10`
+            hint = f"did you mean that of {' or '.join(blocks)}? write {blocks[0]}: {{{unknown}: ...}}"
         where = f"{place}.{unknown}" if error.absolute_path else unknown
         return f"config: {where}: unknown key; {hint}"
     if error.validator == "pattern" and "errorMessage" in schema:
         return f"config: {place}: {instance!r} {schema['errorMessage']}"
     if error.validator == "type" and wanted == "array" and not isinstance(instance, dict):
         return f"config: {place}: {instance!r} is one value where a list belongs; write [{instance}]"
+    if error.validator == "type" and wanted == "object":
+        return f"config: {place}: {instance!r} stands where keys with their values belong; write {place}: {{key: ...}}"
     if error.validator == "type":
         return f"config: {place}: {instance!r} is not of type {wanted}; correct the value"
     if error.validator == "required":
         missing = next(name for name in wanted if name not in instance)
         return f"config: {place}: the key {missing} is missing; add it"
     if error.validator == "enum":
+        near = difflib.get_close_matches(str(instance), list(map(str, wanted)), 1) if len(wanted) > MANY else []
+        if near:
+            return f"config: {place}: {instance!r} is none of the {len(wanted)} known; did you mean {near[0]}?"
         return f"config: {place}: {instance!r} is not one of {', '.join(map(str, wanted))}"
     if error.validator in ("oneOf", "anyOf"):
         return f"config: {place}: {schema.get('errorMessage') or error.message}"
     return f"config: {place}: {error.message}; correct the value"
+
+
+def blocks_with(name: str, root: dict) -> list[str]:
+    """Return the blocks of a config that have a key of this name."""
+    found = []
+    for block, rule in root.get("properties", {}).items():
+        if "$ref" in rule:
+            rule = root["$defs"][rule["$ref"].rsplit("/", 1)[1]]
+        if name in rule.get("properties", {}):
+            found.append(block)
+    return found

@@ -24,6 +24,7 @@ SLURM_NOISE = (  # of Slurm's executor; the engine reports the last two itself (
     "A Job preemption",
 )
 KEPT = ("Nothing to be done",)
+SYSTEM = re.compile(r"(?:OS|Permission)Error: \[Errno \d+\] (?P<what>[^:]+): '(?P<file>[^']+)'")
 FRAME = re.compile(r"\w*(Error|Exception)( in (file|rule) .*)?:|Error:|Wildcards:")
 LABEL = re.compile(r"^(\w*(Error|Exception): )+")
 
@@ -66,6 +67,9 @@ def essence(text: str) -> str:
         if line and not FRAME.fullmatch(line):
             lines.append(LABEL.sub("", line))
     last = text.strip().splitlines()[-1:] or ["no message"]
+    system = SYSTEM.match(last[0])
+    if system and not lines:  # a disk, a directory or their owner is to blame
+        return f"{system['file']}: {system['what']}; make room or give write access there, or name another --directory"
     return " ".join(lines) or f"{last[0]} (a mistake in the program; --verbose shows where)"
 
 

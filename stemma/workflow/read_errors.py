@@ -1,4 +1,5 @@
-"""Explains in one line why a workflow cannot be read: a config file that is missing, not YAML, or not a mapping.
+"""Explains in one line why a workflow cannot be read: a config file that is missing, not YAML, or not a mapping, or
+has a key twice.
 
 Snakemake shows a traceback for the first and names neither file nor line for the others. Its log record holds only
 text, but the exception is still being handled when it is logged.
@@ -10,12 +11,12 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
 
-from stemma.base.errors import reason
+from stemma.base.errors import StemmaError, reason
 
 LOADERS = ("load_configfile", "_load_configfile")  # of snakemake.common.configfile
 MISSING = re.compile(
@@ -41,12 +42,16 @@ def explained(record: logging.LogRecord) -> bool:
 
 def mishap(error: BaseException) -> str | None:
     """Return the line for an error that a config file has caused; None for any other."""
+    if isinstance(error, ValueError) and str(error).startswith("Invalid config definition"):
+        return "--config takes key=value, and a block's key so: --config 'pretrain={steps: 10}'"
     file = config_file_of(error)
     if file is None:
         return None
     broken = next((cause for cause in chain(error) if isinstance(cause, yaml.YAMLError)), None)
     if broken:
         return f"config file {file}{fault(str(broken))}"
+    if isinstance(error, FileNotFoundError) and not Path(file).suffix:
+        return f"config file {file} does not exist: --configfile takes all that follow; put targets first or after --"
     if isinstance(error, FileNotFoundError):
         return f"config file {file} does not exist; {nearest(file)}"
     if isinstance(error, OSError):
@@ -54,6 +59,31 @@ def mishap(error: BaseException) -> str | None:
     if isinstance(error, UnicodeDecodeError):
         return f"config file {file} is not UTF-8 (byte {error.start}); save it so"
     return f"config file {file} holds no mapping; write lines of `key: value`, as in config.yaml"
+
+
+def refuse_repeated_keys(files: Iterable[Path]) -> None:
+    """Raise StemmaError if a mapping in one of these YAML files has a key twice: YAML's readers take the last in
+    silence. A file that cannot be read is left to Snakemake, which names it."""
+    for file in files:
+        waiting = [yaml.compose(file.read_text(encoding="utf-8"), yaml.CSafeLoader)] if file.suffix != ".json" else []
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, yaml.SequenceNode):
+                waiting += node.value
+            if not isinstance(node, yaml.MappingNode):
+                continue
+            lines: dict[str, int] = {}
+            for name, value in node.value:
+                waiting.append(value)
+                if not isinstance(name, yaml.ScalarNode):
+                    continue
+                line = name.start_mark.line + 1
+                if name.value in lines and name.value != "<<":
+                    raise StemmaError(
+                        f"config file {file}, line {line}: {name.value} stands in line {lines[name.value]} already, "
+                        "and only one of them would count; delete one"
+                    )
+                lines[name.value] = line
 
 
 def config_file_of(error: BaseException) -> str | None:

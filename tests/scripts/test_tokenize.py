@@ -220,7 +220,7 @@ def test_ngram_baseline_without_validation_text(model: Path, clean: Path, tmp_pa
     frame.write_parquet(tmp_path / "prose" / "part-00000.parquet")
     (tmp_path / "tokens" / "prose").mkdir(parents=True)
     encode(tmp_path / "prose", model, tmp_path / "tokens" / "prose", source="prose")
-    with pytest.raises(InputError, match="validation split is empty"):
+    with pytest.raises(InputError, match="validation split is empty: raise process.validation_fraction"):
         ngram_baseline(tmp_path / "tokens", model, tmp_path / "ngram.json")
 
 

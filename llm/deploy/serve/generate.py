@@ -26,9 +26,11 @@ OnToken = Callable[[int, int], None]
 class Request:
     """One prompt and how to continue it.
 
-    temperature 0: greedy. top_k 0 and top_p 1.0: no restriction. `seed` (one or several ints) alone decides the random
-    numbers of this request, whatever else runs beside it. Generation ends after one of `stop_ids`, which is kept as the
-    last token, after `max_new_tokens`, or where the model's context is full.
+    temperature 0: greedy. top_k 0 and top_p 1.0: no restriction. repetition_penalty divides the positive logits of
+    every token that the prompt or the answer has, and multiplies the negative ones (Keskar et al. 2019); 1.0: none.
+    `seed` (one or several ints) alone decides the random numbers of this request, whatever else runs beside it.
+    Generation ends after one of `stop_ids`, which is kept as the last token, after `max_new_tokens`, or where the
+    model's context is full.
     """
 
     prompt: Sequence[int]
@@ -36,6 +38,7 @@ class Request:
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
     seed: int | Sequence[int] = 0
     stop_ids: Sequence[int] = ()
 
@@ -78,13 +81,14 @@ def generate(
     temperature: float = 0.0,
     top_k: int = 0,
     top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
     seed: int = 0,
     stop_ids: Sequence[int] = (),
     batch_size: int = 16,
 ) -> list[list[int]]:
     """Return the new tokens of each prompt; prompt i draws from the random stream (seed, i). See Request."""
     requests = [
-        Request(prompt, max_new_tokens, temperature, top_k, top_p, (seed, index), stop_ids)
+        Request(prompt, max_new_tokens, temperature, top_k, top_p, repetition_penalty, (seed, index), stop_ids)
         for index, prompt in enumerate(prompts)
     ]
     return StaticEngine(model, batch_size).run(requests)
@@ -111,7 +115,8 @@ def batch_tokens(model: CausalLM, batch: Sequence[Request], use_cache: bool) -> 
             x_BD = x_BTD[:, -1]
         if cache is not None and step == 0:
             cache.truncate(length_B)
-        chosen = choose(F.linear(x_BD, model.output_weight), batch, samplers, active)
+        logits_BV = penalised(F.linear(x_BD, model.output_weight), batch, sequences)
+        chosen = choose(logits_BV, batch, samplers, active)
         for row, token in enumerate(chosen):
             if not active[row]:
                 continue
@@ -125,6 +130,20 @@ def batch_tokens(model: CausalLM, batch: Sequence[Request], use_cache: bool) -> 
             length_B = torch.tensor([len(sequence) for sequence in sequences], device=device)
         else:
             step_BT = torch.tensor([[sequence[-1]] for sequence in sequences], device=device)
+
+
+def penalised(logits_BV: torch.Tensor, batch: Sequence[Request], sequences: list[list[int]]) -> torch.Tensor:
+    """Return the logits after each request's repetition_penalty. sequences: prompt and answer so far of each row."""
+    rows = [row for row, request in enumerate(batch) if request.repetition_penalty != 1.0]
+    if not rows:
+        return logits_BV
+    logits_BV = logits_BV.clone()
+    for row in rows:
+        penalty = batch[row].repetition_penalty
+        seen = torch.tensor(sorted(set(sequences[row])), device=logits_BV.device)
+        values = logits_BV[row, seen]
+        logits_BV[row, seen] = torch.where(values > 0, values / penalty, values * penalty)
+    return logits_BV
 
 
 def choose(
@@ -180,3 +199,5 @@ def check_request(request: Request, index: int, context_length: int, vocab_size:
             f"request {index}: temperature {request.temperature}, top_k {request.top_k}, top_p {request.top_p}; "
             "they must be >= 0, >= 0 and in (0, 1]"
         )
+    if request.repetition_penalty <= 0:
+        raise InputError(f"request {index}: repetition_penalty {request.repetition_penalty}; it must be above 0")

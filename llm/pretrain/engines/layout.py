@@ -16,23 +16,23 @@ from llm.settings import key
 class Layout:
     """How the work is laid over ranks: a config's `pretrain.parallel` block. docs/pretrain.md says more."""
 
-    engine: Literal["torch", "megatron"] = key("torch")
+    engine: Literal["torch", "megatron"] = key("torch", shown=False)
     """torch: one process, DDP, FSDP2; megatron: megatron-core, which splits the model too."""
     data: int = key(1, minimum=1)
-    """Replicas, each with its own rows of the batch."""
-    tensor: int = key(1, minimum=1)
+    """Replicas, each with its own rows of the batch and, on a CPU, a core of its own."""
+    tensor: int = key(1, minimum=1, shown=False)
     """Ranks that share each matrix."""
-    pipeline: int = key(1, minimum=1)
+    pipeline: int = key(1, minimum=1, shown=False)
     """Ranks that share the layers."""
-    virtual: int = key(1, minimum=1)
+    virtual: int = key(1, minimum=1, shown=False)
     """Stages of the model on each pipeline rank (interleaved schedule; 1: 1F1B)."""
-    context: int = key(1, minimum=1)
+    context: int = key(1, minimum=1, shown=False)
     """Ranks that share each sequence's tokens."""
-    sequence: bool = key(False)
+    sequence: bool = key(False, shown=False)
     """Norms' activations are split over the tensor ranks too (Korthikanti et al. 2022)."""
-    sharding: Literal["none", "optimizer", "full"] = key("none")
+    sharding: Literal["none", "optimizer", "full"] = key("none", shown=False)
     """What the data ranks do not all hold: optimizer's state (ZeRO 1), or weights and gradients too (ZeRO 3, FSDP)."""
-    micro_batch: int | None = key(None, minimum=1)
+    micro_batch: int | None = key(None, minimum=1, shown=False)
     """Rows that go through the model at once; null: all of the rank."""
 
     def validate(self) -> "Layout":
@@ -62,6 +62,15 @@ class Layout:
                 f"pretrain.nodes: {nodes} nodes cannot share the {self.world_size} ranks of pretrain.parallel evenly"
             )
         return self.world_size // nodes
+
+    def rows_per_rank(self, batch_size: int) -> int:
+        """Return the rows of a step that each replica trains on. Raises InputError unless all have equally many."""
+        if batch_size % self.data:
+            raise InputError(
+                f"pretrain.batch_size: {batch_size} is not divisible by pretrain.parallel.data: {self.data}; "
+                f"write {batch_size - batch_size % self.data + self.data}"
+            )
+        return batch_size // self.data
 
     def to_dict(self) -> dict:
         return asdict(self)

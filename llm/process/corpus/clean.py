@@ -17,7 +17,8 @@ from llm.errors import InputError
 from llm.io.parquet import height, parts, read
 from llm.process.pii.find import spans_of
 from llm.process.pii.spans import CUT, Span, redact, with_cuts
-from llm.process.quality.thresholds import SCORES, Rules, reason
+from llm.process.quality.signal_names import SCORES
+from llm.process.quality.thresholds import Rules, reason
 
 RAW = ("id", "text", "title", "url", "source", "domain", "license")
 COLUMNS = (*RAW, "language", "cluster", "split", "quality", "n_bytes")

@@ -38,3 +38,5 @@ RATIOS = {  # signal: (count, count)
     },
 }  # fmt: skip
 SIGNALS = (*COUNTS, *RATIOS)
+SCORES = ("perplexity", "quality", "toxicity")  # of reference models
+FILTERED = ("language", "language_score", *SIGNALS, *SCORES, "contamination")  # what a threshold can be for

@@ -11,10 +11,8 @@ import polars as pl
 
 from llm.errors import InputError
 from llm.process.pii.find import KINDS
-from llm.process.quality.signal_names import SIGNALS
+from llm.process.quality.signal_names import FILTERED
 
-SCORES = ("perplexity", "quality", "toxicity")  # of reference models
-FILTERED = ("language", "language_score", *SIGNALS, *SCORES, "contamination")
 NUMBER = (int, float)
 BOUNDS: dict[str, type | tuple[type, ...]] = {
     "in": list,

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from llm.process.quality.signal_names import FILTERED
 from llm.settings import key
 
+SIGNAL = {"enum": list(FILTERED)}
 NUMBER = {"type": ["number", "null"]}
 BOUND = {
     "anyOf": [
@@ -27,7 +29,7 @@ BOUND = {
 class Policy:
     """What a document must be like, and what becomes of personal data in it."""
 
-    thresholds: dict = key(additionalProperties=BOUND)
+    thresholds: dict = key(additionalProperties=BOUND, propertyNames=SIGNAL)
     """A document is kept if every signal named here is within its bounds, bounds included (null: no bound)."""
     pii: dict[
         Literal["email", "phone", "ssn", "credit_card", "iban", "ipv4", "ipv6", "name"],

@@ -65,6 +65,11 @@ def test_transformers_gives_the_same_logits_and_the_same_greedy_text(changes, ra
         continued = theirs.generate(tokens_BT, max_new_tokens=12)[:, 30:].tolist()
     ours = generate(model, tokens_BT.tolist(), max_new_tokens=12, stop_ids=[2])
     assert [row[: len(mine)] for row, mine in zip(continued, ours, strict=True)] == ours
+    with torch.no_grad():
+        penalised = theirs.generate(tokens_BT, max_new_tokens=30, repetition_penalty=1.3)[:, 30:].tolist()
+    ours = generate(model, tokens_BT.tolist(), max_new_tokens=30, repetition_penalty=1.3, stop_ids=[2])
+    assert [row[: len(mine)] for row, mine in zip(penalised, ours, strict=True)] == ours
+    assert penalised != theirs.generate(tokens_BT, max_new_tokens=30)[:, 30:].tolist()
     assert metrics["weight_bytes"] >= 4 * metrics["parameters"]
     assert json.loads((directory / "config.json").read_text())["x_note"] == "kept"
 

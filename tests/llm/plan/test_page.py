@@ -1,6 +1,7 @@
 """The plan as files: by the script, by Snakemake, in a browser."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 import yaml
 
 from llm.errors import InputError
-from llm.plan.page import page
+from llm.plan.page import STYLE, page
 from llm.plan.presets import overlaid, plan_blocks, plan_files
 from llm.plan.report import report, values
 from llm.plan.request import Request
+from llm.plan.svg import COLOURS
 from tests.browser import CHROMIUM, SIZES, THEMES, assert_readable, opened
 from tests.llm.plan.claims import claims
 
@@ -226,3 +228,9 @@ def test_in_a_browser(plans, tmp_path, theme, width):
         )
         places = tab.evaluate("[...document.querySelectorAll('nav a')].map((a) => a.getAttribute('href').slice(1))")
         assert places == tab.evaluate("[...document.querySelectorAll('section')].map((s) => s.id)")
+
+
+def test_each_part_of_a_bar_has_a_colour_of_its_own() -> None:
+    """A step has nine parts; with eight colours the bubble had that of compute."""
+    colours = re.findall(r"--c\d: light-dark\((\S+), ", STYLE)
+    assert len(set(colours)) == len(colours) == COLOURS == 9

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from llm.errors import InputError
 from llm.pretrain.metrics import NAME as METRICS
@@ -124,6 +125,24 @@ def test_wrong_previous_checkpoint_is_refused(inputs: dict, tmp_path: Path) -> N
     (tmp_path / "five/optimizer.safetensors").write_bytes(b"broken")
     with pytest.raises(InputError, match="optimizer.safetensors cannot be read"):
         run(inputs, tmp_path / "c", 5, 10, tmp_path / "five")
+
+
+def test_an_older_or_spoilt_checkpoint_is_refused_in_one_line(inputs: dict, tmp_path: Path) -> None:
+    """NaN in one ended in three rollbacks and the advice to lower the rate; an older state.json in a traceback."""
+    run(inputs, tmp_path / "five", 0, 5)
+    weights = load_file(tmp_path / "five/model.safetensors")
+    spoilt = {name: tensor.clone() for name, tensor in weights.items()}
+    spoilt["model.norm.weight"][3] = torch.nan
+    save_file(spoilt, tmp_path / "five/model.safetensors")
+    with pytest.raises(InputError, match=r"five: model.norm.weight holds numbers that are not finite.*build it again"):
+        run(inputs, tmp_path / "a", 5, 10, tmp_path / "five")
+    save_file(weights, tmp_path / "five/model.safetensors")
+    state = json.loads((tmp_path / "five/state.json").read_text())
+    for name in ("window", "skipped", "config", "tokens_seen", "step"):
+        older = {key: value for key, value in state.items() if key != name}
+        (tmp_path / "five/state.json").write_text(json.dumps(older))
+        with pytest.raises(InputError, match=rf"state.json lacks {name}: another version.*build the checkpoint again"):
+            run(inputs, tmp_path / name, 5, 10, tmp_path / "five")
 
 
 def test_bits_per_byte_equals_a_plain_sum(inputs: dict, tmp_path: Path) -> None:

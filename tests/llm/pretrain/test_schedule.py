@@ -1,10 +1,12 @@
 """Learning rates, and which segments a longer run leaves valid."""
 
+import re
 import subprocess
 import sys
 from dataclasses import asdict
 
 import pytest
+import yaml
 
 from llm.errors import InputError
 from llm.pretrain.schedule import learning_rate_factor
@@ -75,6 +77,21 @@ def test_keys_that_do_not_go_together_are_refused_in_one_line(change: dict, word
         checkpoint_steps(WSD | change)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "written"),
+    [
+        ({"steps": 10}, "{steps: 10, checkpoint_every: 10, warmup_steps: 1, decay_steps: 5}"),
+        ({"steps": 90}, "{steps: 90, checkpoint_every: 18}"),
+        ({"steps": 97}, "{steps: 97, checkpoint_every: 97}"),
+        ({"decay_steps": 95}, "{steps: 100, checkpoint_every: 20, warmup_steps: 10, decay_steps: 50}"),
+    ],
+)
+def test_the_line_says_what_to_write_and_that_is_accepted(change: dict, written: str) -> None:
+    with pytest.raises(InputError, match=f"write pretrain: {re.escape(written)}$"):
+        checkpoint_steps(WSD | change)
+    assert checkpoint_steps(WSD | yaml.safe_load(written))
 
 
 def test_segments_need_no_torch() -> None:

@@ -51,6 +51,14 @@ def test_defaults_are_filled_deep(schema):
     [
         ({"process": {"min_wrods": 1}}, "config: process.min_wrods: unknown key; did you mean min_words?"),
         ({"process": {}, "sed": 1}, "config: sed: unknown key; did you mean seed?"),
+        (
+            {"process": {}, "min_words": 1},
+            "config: min_words: unknown key; did you mean that of process? write process: {min_words: ...}",
+        ),
+        (
+            {"process": {}, "sources": ["a"]},
+            "config: sources: ['a'] stands where keys with their values belong; write sources: {key: ...}",
+        ),
         ({"process": {"min_words": "many"}}, "config: process.min_words: 'many' is not of type integer"),
         ({"process": {"min_words": 0}}, "config: process.min_words: 0 is less than the minimum of 1"),
         ({"process": {"mode": "c"}}, "config: process.mode: 'c' is not one of a, b"),

@@ -5,7 +5,8 @@ import subprocess
 import pytest
 from snakemake.common.configfile import load_configfile
 
-from stemma.workflow.read_errors import mishap
+from stemma.base.errors import StemmaError
+from stemma.workflow.read_errors import mishap, refuse_repeated_keys
 from tests.stemma.conftest import Toy
 
 BROKEN = {
@@ -25,6 +26,21 @@ def test_a_broken_config_file(tmp_path, name):
     assert mishap(caught.value).startswith(f"config file {tmp_path / name}{said}")
 
 
+def test_a_key_that_stands_twice(tmp_path):
+    """YAML's readers take the last one in silence."""
+    (tmp_path / "a.yaml").write_text("seed: 1\npretrain:\n  steps: 2\n  warmup_steps: 3\n  steps: 4\n")
+    with pytest.raises(StemmaError, match=r"a.yaml, line 5: steps stands in line 3 already, and only one of them"):
+        refuse_repeated_keys([tmp_path / "a.yaml"])
+    (tmp_path / "a.yaml").write_text("a: {steps: 1}\nb: [{steps: 1}, {steps: 2}]\nc: &x {steps: 1}\nd: {<<: *x}\n")
+    refuse_repeated_keys([tmp_path / "a.yaml"])
+
+
+def test_a_dotted_key_on_the_command_line(toy: Toy):
+    done = toy.snakemake("--config", "pretrain.steps=10")
+    line = "error: --config takes key=value, and a block's key so: --config 'pretrain={steps: 10}'"
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (1, [line])
+
+
 def test_other_errors_are_not_explained():
     assert mishap(FileNotFoundError(2, "No such file", "a.yaml")) is None
 
@@ -35,6 +51,9 @@ def test_before_the_workflow_is_read(toy: Toy):
     (toy.path / "presets/small.yaml").write_text("times: 1\n")
     done = toy.snakemake("--configfile", "small.yaml")
     line = "error: config file small.yaml does not exist; did you mean presets/small.yaml?"
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (1, [line])
+    done = toy.snakemake("--configfile", "presets/small.yaml", "all")
+    line = "error: config file all does not exist: --configfile takes all that follow; put targets first or after --"
     assert (done.returncode, done.stderr.splitlines()[1:]) == (1, [line])
     toy.replace("config.yaml", "times: 2", "times:\n\t2")
     done = toy.snakemake()

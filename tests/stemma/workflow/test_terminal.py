@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from stemma.workflow.log_filter import essence
 from tests.stemma.conftest import Toy
 
 ENGINE = "python -m stemma run scripts/s/"
@@ -139,3 +140,11 @@ def read(descriptor: int) -> str:
         return os.read(descriptor, 65536).decode()
     except OSError:
         return ""
+
+
+def test_a_directory_that_cannot_be_written_is_named():
+    """It was told as a mistake in the program."""
+    frames = 'Traceback (most recent call last):\n\n  File "x.py", line 1, in f\n\n'
+    line = essence(frames + "OSError: [Errno 30] Read-only file system: '/data/.snakemake'")
+    assert line.startswith("/data/.snakemake: Read-only file system; make room or give write access")
+    assert "a mistake in the program" in essence(frames + "KeyError: 'x'")

@@ -104,6 +104,7 @@ def test_sampling_follows_the_cut_distribution():
         (Request([8], 0), "ask for at least 1"),
         (Request([8], 1, temperature=-1.0), "temperature -1.0"),
         (Request([8], 1, top_p=0.0), "top_p 0.0"),
+        (Request([8], 1, repetition_penalty=0.0), "repetition_penalty 0.0"),
     ],
 )
 def test_bad_requests_are_named(request_, message, random_lm):
