@@ -28,7 +28,7 @@ from llm.pretrain.segments import schedule_of
 from llm.pretrain.settings import OptimizerSettings, Schedule
 from llm.runtime.malloc import keep_freed_memory
 from stemma.base.settings import ROOT
-from stemma.provenance.record import metrics_of
+from stemma.provenance.slsa import record_in
 
 STEPS = 500
 RATES = (1e-3, 3e-3)  # of the nanoGPT-style loop: its own for small models, and one that is better here
@@ -130,7 +130,7 @@ def under_snakemake(directory: Path, rate: float) -> float:
     snakemake(directory, target, "--configfile", str(overlay.resolve()))
     show = [sys.executable, "-m", "stemma", "show", target]
     shown = subprocess.run(show, cwd=directory, capture_output=True, text=True, check=True)
-    return metrics_of(json.loads(shown.stdout))["step_seconds"]
+    return record_in(json.loads(shown.stdout)).metrics["step_seconds"]
 
 
 def bare(tokens: Path, plan: Path) -> float:

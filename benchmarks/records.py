@@ -16,7 +16,7 @@ from stemma.code.closure import closure_of
 from stemma.execute import action as module
 from stemma.execute import run
 from stemma.execute.action import Action
-from stemma.provenance import record
+from stemma.provenance import describe
 from stemma.provenance.record import Input, Job, Outcome
 from stemma.provenance.trust import Records
 from stemma.store import artifact
@@ -29,8 +29,7 @@ SCRIPTS = (
 
 def synthesise(directory: Path, shards: int) -> None:
     """Shard n goes through all stages; every tenth artifact of a stage also reads its neighbour, so branches meet."""
-    module.environment_lock = cache(module.environment_lock)
-    record.checkout = cache(record.checkout)
+    module.environment_lock, describe.checkout = cache(module.environment_lock), cache(describe.checkout)
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(directory):
         settings = Settings(key="key.pem")

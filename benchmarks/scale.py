@@ -22,7 +22,7 @@ from stemma.execute import run
 from stemma.execute.action import Action
 from stemma.planning.call import Call
 from stemma.planning.planned_jobs import Wanted
-from stemma.provenance import record
+from stemma.provenance import describe
 from stemma.provenance.record import Input, Job, Outcome
 from stemma.provenance.trust import Records
 from stemma.store import artifact
@@ -66,7 +66,7 @@ def build_ours(directory: Path, plain: Path, count: int) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(plain, directory, ignore=shutil.ignore_patterns("results", "log"))
     shards.write_workflow(directory)
-    module.environment_lock, record.checkout = cache(module.environment_lock), cache(record.checkout)
+    module.environment_lock, describe.checkout = cache(module.environment_lock), cache(describe.checkout)
     with contextlib.chdir(directory):
         attached = load(Call.of(Path("Snakefile"), [], {"shards": count}))
         records = Records.of(attached.settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 from stemma.base.errors import printable
 from stemma.base.settings import Settings
 from stemma.provenance.catalogue import artifact_at
+from stemma.provenance.slsa import statement_of
 from stemma.provenance.trust import Records
 
 
@@ -23,4 +24,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 def handle(parsed: argparse.Namespace) -> None:
     """Print the record as indented JSON."""
     item = artifact_at(parsed.target, Records.of(Settings.here()))
-    print("\n".join(map(printable, json.dumps(item.record, indent=2, ensure_ascii=False).split("\n"))))
+    text = json.dumps(statement_of(item.record), indent=2, ensure_ascii=False, sort_keys=True)
+    print("\n".join(map(printable, text.split("\n"))))

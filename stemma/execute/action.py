@@ -4,7 +4,7 @@ This module decides which record is served. Running the script and filling resul
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from stemma.base.digest import JSON_BYTES
 from stemma.base.files import is_plain
 from stemma.code.closure import Closure
 from stemma.planning.job_hash import key_of
+from stemma.provenance.describe import described, environment_lock
 from stemma.provenance.dsse import seal
-from stemma.provenance.publish import outputs_of, surroundings_of
-from stemma.provenance.record import Input, Job, Outcome, environment_lock, inputs_of, statement, subjects_of
+from stemma.provenance.publish import outputs_of
+from stemma.provenance.record import Input, Job, Outcome, Record
+from stemma.provenance.slsa import statement_of
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.local import Store
@@ -41,17 +43,17 @@ class Action:
     def key(self) -> str:
         """The action key, under which the store is asked for a record."""
         job = self.job
-        inputs = [(item.name, item.path, item.sha256) for item in self.inputs]
+        inputs = [(item.argument, item.path, item.sha256) for item in self.inputs]
         outputs = [(name, path) for name, paths in job.outputs.items() for path in paths]
         return key_of(self.closure, job.params, inputs, outputs, job.threads, job.shell, self.numeric_class)
 
-    def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> dict:
+    def keep(self, outputs: dict[str, list[str]], outcome: Outcome) -> Record:
         """Write and return the record of outputs that are in the store. If the same outputs were recorded before and
         their bytes lost since, the first record stays: the records of its descendants name it by its digest."""
         known = self.known(outputs)
         if known:
             return known
-        record = statement(
+        record = described(
             self.job,
             self.closure,
             self.key,
@@ -62,7 +64,7 @@ class Action:
             self.surroundings(),
             self.root,
         )
-        envelope = seal(digest.canonical(record), self.records.keyring)
+        envelope = self.sealed(record)
         if not self.store.write_first_record(self.key, envelope):
             known = self.served()  # a job that ran at the same time was faster: use its result
             if known:
@@ -77,39 +79,43 @@ class Action:
             "closure": self.store.add_bytes(self.closure.description),
         }
 
-    def served(self) -> dict | None:
+    def served(self) -> Record | None:
         """Return a trusted record whose outputs can all be served, after adopting it; None if there is none."""
         for envelope, record in self.records.of_action(self.key):
             if all_restorable(self.store, self.job, record):
                 return self.adopt(envelope, record)
         return None
 
-    def known(self, outputs: dict[str, list[str]]) -> dict | None:
+    def known(self, outputs: dict[str, list[str]]) -> Record | None:
         """Return a trusted record that states these outputs, after adopting it; None if there is none."""
         for envelope, record in self.records.of_action(self.key):
-            if subjects_of(record) == outputs:
+            if record.digests == outputs:
                 return self.adopt(envelope, record)
         return None
 
-    def adopt(self, envelope: bytes, record: dict) -> dict:
+    def adopt(self, envelope: bytes, record: Record) -> Record:
         """Write a record, wherever it comes from, to the own store with what it names; return it."""
-        damaged = [sha256 for sha256 in surroundings_of(record) if not self.store.is_sound(sha256, JSON_BYTES)]
-        if damaged:
+        if not all(self.store.is_sound(sha256, JSON_BYTES) for sha256 in record.objects.values()):
             self.surroundings()  # mostly unchanged, so this repairs what was damaged
-        if self.relink(record):
-            envelope = seal(digest.canonical(record), self.records.keyring)
+        linked = self.relinked(record)
+        if linked != record:
+            envelope = self.sealed(linked)
         self.store.write_record(self.key, envelope)
-        return record
+        return linked
 
-    def relink(self, record: dict) -> bool:
-        """Replace, in a record, lost records of its inputs by those that the inputs have now. A damaged record was
-        replaced by that of a second run, which gave equal bytes, or this would be no hit. Returns whether anything
-        changed."""
+    def relinked(self, record: Record) -> Record:
+        """Return a record in which lost records of its inputs are replaced by those that the inputs have now. A damaged
+        record was replaced by that of a second run, which gave equal bytes, or this would be no hit."""
         now = {item.sha256: item.record for item in self.inputs if item.record}
-        lost = [item for item in inputs_of(record) if self.has_lost(item["annotations"].get("record"), now)]
-        for item in lost:
-            item["annotations"]["record"] = now[item["digest"]["sha256"]]
-        return bool(lost)
+        inputs = tuple(
+            replace(item, record=now[item.sha256]) if self.has_lost(item.record, now) else item
+            for item in record.inputs
+        )
+        return replace(record, inputs=inputs)
+
+    def sealed(self, record: Record) -> bytes:
+        """Return the signed envelope of a record."""
+        return seal(digest.canonical(statement_of(record)), self.records.keyring)
 
     def has_lost(self, link: str | None, now: dict[str, str]) -> bool:
         """Is the record with this digest lost? Where there is a shared store others may have it."""
@@ -118,7 +124,7 @@ class Action:
         return not self.store.has_envelope(link)
 
 
-def stored_record(action: Action) -> dict | None:
+def stored_record(action: Action) -> Record | None:
     """Return the record of this action if the store can serve all its outputs; None where the script has to run."""
     record = action.served()
     if record is None and is_pinned_and_stored(action.store, action.job):
@@ -126,16 +132,16 @@ def stored_record(action: Action) -> dict | None:
     return record
 
 
-def all_restorable(store: Store, job: Job, record: dict) -> bool:
+def all_restorable(store: Store, job: Job, record: Record) -> bool:
     """Can every output of the job be served from the store?"""
-    subjects = subjects_of(record)
-    if {name: len(paths) for name, paths in job.outputs.items()} != {n: len(d) for n, d in subjects.items()}:
+    made = record.digests
+    if {name: len(paths) for name, paths in job.outputs.items()} != {n: len(d) for n, d in made.items()}:
         return False
     try:
         return all(
             artifact.restorable(store, Path(path), sha256)
             for name, paths in job.outputs.items()
-            for path, sha256 in zip(paths, subjects[name], strict=True)
+            for path, sha256 in zip(paths, made[name], strict=True)
         )
     except FileNotFoundError:  # gc removed a manifest before it could be read
         return False
@@ -151,14 +157,14 @@ def is_pinned_and_stored(store: Store, job: Job) -> bool:
     return not artifact.is_directory(paths[0]) and store.is_sound(pin)
 
 
-def record_pinned(action: Action) -> dict:
+def record_pinned(action: Action) -> Record:
     """Write and return the record of a pinned file that the store holds already."""
     now = utc_now()
     outputs = {name: [action.job.params["sha256"]] for name in action.job.outputs}
     return action.keep(outputs, Outcome(now, now, 0.0, 0.0, 0, {"from": "the store, by its sha256"}))
 
 
-def is_whole(action: Action, record: dict) -> bool:
+def is_whole(action: Action, record: Record) -> bool:
     """Are the record and all that the job made (still) in the store? Bytes are not checked."""
     paths = [action.store.record_path(action.key), *map(action.store.object_path, outputs_of(action.store, record))]
     return all(map(is_plain, paths))

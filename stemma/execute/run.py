@@ -22,7 +22,7 @@ from stemma.execute.sandbox import Sandbox, temporary_for
 from stemma.execute.steady_sources import Steady
 from stemma.provenance.dsse import signer_of
 from stemma.provenance.publish import write_back
-from stemma.provenance.record import Input, Job, Outcome, subjects_of
+from stemma.provenance.record import Input, Job, Outcome, Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import Pointer
@@ -51,7 +51,7 @@ def run_job(job: Job, settings: Settings, root: Path, log: Path) -> str:
     return how
 
 
-def settle(action: Action, steady: Steady, config: str, log: Path) -> tuple[dict, bool]:
+def settle(action: Action, steady: Steady, config: str, log: Path) -> tuple[Record, bool]:
     """Serve the action or run it, and put its outputs in place; return its record and whether the script ran.
 
     A concurrent gc may remove what was not yet in use; that shows afterwards, and then the job is done again.
@@ -73,7 +73,7 @@ def settle(action: Action, steady: Steady, config: str, log: Path) -> tuple[dict
     )
 
 
-def put_in_place(action: Action, record: dict, config: str) -> bool:
+def put_in_place(action: Action, record: Record, config: str) -> bool:
     """Publish the outputs in results/; False if the store has lost some of them meanwhile (to a concurrent gc)."""
     try:
         publish(action, record, config)
@@ -108,7 +108,7 @@ def as_asked(job: Job, path: str, key: str, otherwise: str) -> None:
         raise Outdated(otherwise)
 
 
-def build(action: Action, steady: Steady, sandbox: Sandbox, log: Path) -> dict:
+def build(action: Action, steady: Steady, sandbox: Sandbox, log: Path) -> Record:
     """Run the script in its sandbox, store its outputs, write the record and return it."""
     job, store = action.job, action.store
     started, clock = utc_now(), time.monotonic()
@@ -140,15 +140,15 @@ def build(action: Action, steady: Steady, sandbox: Sandbox, log: Path) -> dict:
     return record
 
 
-def publish(action: Action, record: dict, config: str) -> None:
+def publish(action: Action, record: Record, config: str) -> None:
     """Put the outputs at their declared paths, each with its pointer."""
     job, store, key = action.job, action.store, action.key
     envelope = store.record_path(key).read_bytes()
     signer, sha256_of_record = signer_of(envelope) or "", digest.of_bytes(envelope)
-    subjects = subjects_of(record)
+    made = record.digests
     for name, paths in job.outputs.items():
         for position, path in enumerate(map(Path, paths)):
-            sha256 = subjects[name][position]
+            sha256 = made[name][position]
             files = restore(store, path, sha256)
             pointer = Pointer(sha256, key, name, position, sha256_of_record, signer, job.expected, config, files)
             artifact.write_pointer(path, pointer)

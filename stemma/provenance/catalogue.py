@@ -10,7 +10,7 @@ from pathlib import Path
 from stemma.base.digest import read_json
 from stemma.base.errors import StemmaError
 from stemma.provenance import standing_build
-from stemma.provenance.record import external, inputs_of, metrics_of, usage_of
+from stemma.provenance.record import Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import Pointer
@@ -22,7 +22,7 @@ class Artifact:
 
     path: Path
     pointer: Pointer
-    record: dict
+    record: Record
 
     @property
     def target(self) -> str:
@@ -32,32 +32,27 @@ class Artifact:
     @property
     def rule(self) -> str:
         """The rule that made it."""
-        return external(self.record)["rule"]
+        return self.record.rule
 
     @property
     def stage(self) -> str:
         """The stage it belongs to: the folder of its script."""
-        return Path(external(self.record)["script"]).parent.name
+        return Path(self.record.script).parent.name
 
     @property
     def params(self) -> dict:
         """The parameters it was made with."""
-        return external(self.record)["params"]
+        return self.record.params
 
     @property
     def metrics(self) -> dict:
         """What its script returned."""
-        return metrics_of(self.record)
+        return self.record.metrics
 
     @property
     def usage(self) -> dict:
         """The cost of the job that made it: seconds, CPU seconds, peak memory in bytes."""
-        return usage_of(self.record)
-
-    @property
-    def inputs(self) -> list[dict]:
-        """The inputs and sources it was made from, as its record resolved them."""
-        return inputs_of(self.record)
+        return self.record.usage
 
     @property
     def is_directory(self) -> bool:
@@ -107,7 +102,7 @@ def place(path: str, found: dict[str, Artifact], ordered: dict[str, Artifact]) -
     waiting = [path]
     while waiting:
         name = waiting[-1]
-        parents = [item["name"] for item in found[name].inputs if item["name"] in found]
+        parents = [item.path for item in found[name].record.inputs if item.path in found]
         missing = [parent for parent in parents if parent not in ordered and parent not in waiting]
         if missing:
             waiting += missing

@@ -2,7 +2,7 @@
 
 The envelope is one JSON object: the payload in base64, its type, and signatures over the pre-authentication encoding of
 both. Keys are PEM files. A key's id is the SHA-256 of its public key in DER. What a record holds is defined in
-stemma/provenance/record.py.
+stemma/provenance/slsa.py.
 """
 
 import base64

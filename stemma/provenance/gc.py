@@ -25,8 +25,7 @@ from pathlib import Path
 from stemma.base import digest
 from stemma.base.errors import StemmaError, reason
 from stemma.base.files import owner_is_dead
-from stemma.provenance.publish import outputs_of, surroundings_of
-from stemma.provenance.record import external, inputs_of
+from stemma.provenance.publish import objects_of
 from stemma.provenance.trust import shaped
 from stemma.store import artifact
 from stemma.store.local import Store
@@ -48,7 +47,7 @@ class Entry:
     entered: float
     subjects: tuple[str, ...]
     objects: frozenset[str]
-    parents: tuple[tuple[str, str], ...]
+    parents: tuple[tuple[str | None, str], ...]
 
 
 @dataclass(frozen=True)
@@ -262,18 +261,16 @@ def read_entry(store: Store, key: str, file: Path) -> Entry | None:
         if envelope is None or record is None:
             return None
         stat = file.stat()
-        subjects = tuple(item["digest"]["sha256"] for item in record["subject"])
-        finished = record["predicate"]["runDetails"]["metadata"]["finishedOn"]
         return Entry(
             key,
             digest.of_bytes(envelope),
-            external(record)["rule"],
-            record["subject"][0]["name"],
-            max(stat.st_mtime, timegm(time.strptime(finished, "%Y-%m-%dT%H:%M:%SZ"))),
+            record.rule,
+            record.outputs[0].path,
+            max(stat.st_mtime, timegm(time.strptime(record.finished, "%Y-%m-%dT%H:%M:%SZ"))),
             stat.st_ctime,
-            subjects,
-            frozenset((*outputs_of(store, record), *surroundings_of(record))),
-            tuple((item["annotations"].get("record"), item["digest"]["sha256"]) for item in inputs_of(record)),
+            tuple(made.sha256 for made in record.outputs),
+            frozenset(objects_of(store, record)),
+            tuple((item.record, item.sha256) for item in record.inputs),
         )
     except (FileNotFoundError, ValueError):  # ValueError: an impossible date
         return None

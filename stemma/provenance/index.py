@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from stemma.base import digest
 from stemma.base.digest import JSON_BYTES
 from stemma.base.files import stamp_of
 from stemma.base.untrusted_files import Unusable, read_plain
+from stemma.provenance.record import Record
 from stemma.store.artifact import MANIFEST, POINTERS, Pointer
 from stemma.store.local import Store
 from stemma.store.manifest import members
@@ -173,35 +175,23 @@ class Index:
         self.tables.execute("DELETE FROM record WHERE id = ?", (number,))
 
 
-def rows_of(record: dict) -> tuple[tuple, dict[str, list[tuple]]]:
+def rows_of(record: Record) -> tuple[tuple, dict[str, list[tuple]]]:
     """Return (rule, script, finished, seconds, origin) of a record, and its rows in the other tables."""
-    from stemma.provenance.record import external, inputs_of, usage_of
-
-    asked = external(record)
-    inputs = inputs_of(record)
-    resolved = record["predicate"]["buildDefinition"]["resolvedDependencies"]
-    metadata = record["predicate"]["runDetails"]["metadata"]
     # A job without inputs made its artifact from params alone (a URL and its pin), so they are its origin.
-    origin = None if inputs else digest.canonical(asked["params"]).decode()
-    values = (asked["rule"], asked["script"], metadata["finishedOn"], usage_of(record)["seconds"], origin)
-    positions: dict[str, int] = {}
+    origin = None if record.inputs else digest.canonical(record.params).decode()
+    values = (record.rule, record.script, record.finished, record.usage["seconds"], origin)
+    positions: Counter[str] = Counter()
     subjects = []
-    for subject in record["subject"]:
-        output = subject["annotations"]["output"]
-        position = positions[output] = positions.get(output, -1) + 1
-        subjects.append((output, position, subject["name"], subject["digest"]["sha256"]))
+    for made in record.outputs:
+        subjects.append((made.argument, positions[made.argument], made.path, made.sha256))
+        positions[made.argument] += 1
     return values, {
         "subject": subjects,
         "input": [
-            (item["annotations"]["kind"], item["name"], item["digest"]["sha256"], item["annotations"].get("record"))
-            for item in inputs
+            ("source" if item.is_source else "input", item.path, item.sha256, item.record) for item in record.inputs
         ],
-        "wildcard": [(str(value),) for value in asked["wildcards"].values()],
-        "code": [
-            (item["name"], item["digest"]["sha256"])
-            for item in resolved
-            if item["annotations"]["kind"] in ("module", "data")
-        ],
+        "wildcard": [(str(value),) for value in record.wildcards.values()],
+        "code": list(record.code.items()),
     }
 
 

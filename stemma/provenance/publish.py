@@ -7,32 +7,25 @@ already there stays; one that could serve nobody is replaced.
 from collections.abc import Iterator
 from pathlib import Path
 
+from stemma.provenance.record import Record
 from stemma.provenance.trust import Records
 from stemma.store.artifact import is_directory, listed
 from stemma.store.local import Store, object_name, record_name
 from stemma.store.remote import Shared
 
-STORED = ("environment", "closure", "config")  # kinds of dependencies that are objects of the store
 
-
-def objects_of(store: Store, record: dict) -> Iterator[str]:
+def objects_of(store: Store, record: Record) -> Iterator[str]:
     """Yield the digests of all objects that a record names."""
     yield from outputs_of(store, record)
-    yield from surroundings_of(record)
+    yield from record.objects.values()
 
 
-def outputs_of(store: Store, record: dict) -> Iterator[str]:
-    """Yield the digests of what a job made: its subjects, and the files of those that are manifests."""
-    for subject in record["subject"]:
-        yield subject["digest"]["sha256"]
-        if is_directory(Path(subject["name"])):
-            yield from members_of(store, subject["digest"]["sha256"])
-
-
-def surroundings_of(record: dict) -> list[str]:
-    """Return the digests of the stored descriptions of a job's surroundings: the kinds in STORED."""
-    resolved = record["predicate"]["buildDefinition"]["resolvedDependencies"]
-    return [item["digest"]["sha256"] for item in resolved if item["annotations"]["kind"] in STORED]
+def outputs_of(store: Store, record: Record) -> Iterator[str]:
+    """Yield the digests of what a job made: its outputs, and the files of those that are manifests."""
+    for made in record.outputs:
+        yield made.sha256
+        if is_directory(Path(made.path)):
+            yield from members_of(store, made.sha256)
 
 
 def members_of(store: Store, manifest: str) -> list[str]:
@@ -43,7 +36,7 @@ def members_of(store: Store, manifest: str) -> list[str]:
         return []
 
 
-def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
+def write_back(records: Records, key: str, record: Record, ran: bool) -> None:
     """Publish a record unless the shared store has a trusted one of this action; never raises for the shared store.
 
     After a hit one small read is enough; a job that `ran` had a reason to, so then all objects there are checked.
@@ -58,7 +51,7 @@ def write_back(records: Records, key: str, record: dict, ran: bool) -> None:
     store.through(lambda shared: publish_all(store, shared, key, record, known), None)
 
 
-def publish_all(store: Store, shared: Shared, key: str, record: dict, known: dict | None) -> None:
+def publish_all(store: Store, shared: Shared, key: str, record: Record, known: Record | None) -> None:
     """Publish the objects that are missing or damaged there, then the record, unless the known one can serve."""
     for sha256 in dict.fromkeys(objects_of(store, record)):
         if store.holds(sha256) and not is_there(store, shared, sha256):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stemma.base import digest
 from stemma.base.errors import StemmaError
@@ -20,7 +21,7 @@ from stemma.provenance.dsse import Keyring
 from stemma.provenance.index import Index
 from stemma.provenance.lineage import SOURCE, Graph, ancestors
 from stemma.provenance.lookup import Key
-from stemma.provenance.record import external, inputs_of, told
+from stemma.provenance.record import Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import POINTERS
@@ -206,45 +207,33 @@ def compare(
     return located(key, reason, parts(here), parts(there))
 
 
-def why(graph: Graph, key: Key, records: Records, new: dict | None, changed: set[str]) -> str:
+def why(graph: Graph, key: Key, records: Records, new: Record | None, changed: set[str]) -> str:
     """Return the cause, as far as the two records tell it."""
     node = graph.nodes[key]
     old = records.read(node.action) if node.action else None
     if old is None or new is None:
         return "differs; a record is gone, so nothing tells why"
-    parents = [item["name"] for item in inputs_of(new) if item["name"] in changed]
+    parents = [item.path for item in new.inputs if item.path in changed]
     causes = [f"its input {Path(parents[0]).as_posix()} differs"] if parents else []
     causes += [f"{what} changed" for what in differences(old, new)]
     return "; ".join(causes) or "same code, params, inputs and numeric class: its script is not deterministic"
 
 
-def differences(old: dict, new: dict) -> list[str]:
+def differences(old: Record, new: Record) -> list[str]:
     """Return which components of the action key differ between two records, except the inputs' contents."""
     found = []
-    files = [
-        {d["name"]: d["digest"] for d in dependencies(record) if d["annotations"]["kind"] in ("module", "data")}
-        for record in (old, new)
-    ]
-    keys = [record["predicate"]["runDetails"]["stemma_keys"]["closure"] for record in (old, new)]
-    if keys[0] != keys[1]:
-        names = [name for name in sorted(files[0] | files[1]) if files[0].get(name) != files[1].get(name)]
-        found.append(f"code ({', '.join(names[:3]) or 'a package'})")
-    one, other = (told(external(record)["params"]) for record in (old, new))
-    if one != other:
-        names = [name for name in sorted(one | other) if one.get(name) != other.get(name)]
-        found.append(f"params ({', '.join(names)})")
-    one, other = internal(old)["numeric"], internal(new)["numeric"]
-    return found + ([f"numeric class ({one} -> {other})"] if one != other else [])
+    if old.closure != new.closure:
+        found.append(f"code ({', '.join(unequal(old.code, new.code)[:3]) or 'a package'})")
+    if old.told != new.told:
+        found.append(f"params ({', '.join(unequal(old.told, new.told))})")
+    if old.numeric != new.numeric:
+        found.append(f"numeric class ({old.numeric} -> {new.numeric})")
+    return found
 
 
-def dependencies(record: dict) -> list[dict]:
-    """Return everything that a record resolved."""
-    return record["predicate"]["buildDefinition"]["resolvedDependencies"]
-
-
-def internal(record: dict) -> dict:
-    """Return the internal parameters of a record."""
-    return record["predicate"]["buildDefinition"]["internalParameters"]
+def unequal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Return the names under which two mappings have different values, sorted."""
+    return [name for name in sorted(one | other) if one.get(name) != other.get(name)]
 
 
 def parts(path: Path) -> dict[str, Path]:

@@ -1,43 +1,43 @@
-"""Makes and reads the record of one job: an in-toto Statement v1 with a SLSA provenance v1 predicate, as a plain dict.
+"""The record of one job, as everything in the engine reads it.
 
-It says what was made (subjects), from what (inputs with their own records, code, environment), how (parameters,
-numeric class, threads), when, at what cost, and with what result (metrics). It is written once and never changed.
-docs/records.md describes it, schemas/record.json checks it. Fields that SLSA does not have bear the prefix `stemma_`,
-as its rules for extensions ask. Staleness is judged elsewhere, from keys.
+It says what was made (outputs), from what (inputs with their own records, code, environment), how (params, numeric
+class, threads), when, at what cost, and with what result (metrics).
+
+A record is written once and never changed. stemma/provenance/describe.py makes one of a job that ran,
+stemma/provenance/slsa.py knows how it is spelled in a file, docs/records.md describes that. Staleness is judged
+elsewhere, from keys.
 """
 
-import json
-import os
-import platform
-import re
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-
-from stemma.base import digest
-from stemma.code import numeric
-from stemma.code.closure import Closure
-
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:stemma:rule:v1"
-BUILDER = "urn:stemma:engine:v1"
-SCHEMA = Path(__file__).with_name("schemas") / "record.json"
-USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
-LOCAL_URL = re.compile(r"file://\S*/(?=[^/\s]+)")
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Input:
-    """One resolved input: argument name, path, digest, and the digest of the record that made it (None: a source)."""
+    """Something that a job has read: the argument that took it, path, SHA-256, and the digest of the record that made
+    it (None: a source). `form` and `outside` are a source's: file or tree, and whether it lies outside the run's
+    directory, where only its last component is told."""
 
-    name: str
+    argument: str
     path: str
     sha256: str
     record: str | None
+    form: str = "file"
+    outside: bool = False
+
+    @property
+    def is_source(self) -> bool:
+        """Does it come from outside the workflow?"""
+        return self.record is None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something that a job has made: the argument that names it, path, SHA-256."""
+
+    argument: str
+    path: str
+    sha256: str
 
 
 @dataclass
@@ -74,194 +74,83 @@ class Outcome:
     guard: str = "no script ran"
 
 
-def statement(
-    job: Job,
-    closure: Closure,
-    key: str,
-    numeric_class: str,
-    inputs: list[Input],
-    outputs: dict[str, list[str]],
-    outcome: Outcome,
-    objects: dict[str, str],
-    root: Path,
-) -> dict:
-    """Return the record. `outputs`: digests, in the order of job.outputs; `objects`: digests of the stored
-    descriptions, such as `environment` (the lock) and `closure` (its parts, function by function)."""
-    subjects = [
-        {"name": path, "digest": {"sha256": sha256}, "annotations": {"output": name}}
-        for name, paths in job.outputs.items()
-        for path, sha256 in zip(paths, outputs[name], strict=True)
-    ]
-    return {
-        "_type": STATEMENT,
-        "subject": subjects,
-        "predicateType": PREDICATE,
-        "predicate": {
-            "buildDefinition": {
-                "buildType": BUILD_TYPE,
-                "externalParameters": {
-                    "rule": job.rule,
-                    "script": job.script,
-                    "wildcards": job.wildcards,
-                    "params": public(job.params),
-                    "shell": public(job.shell),
-                },
-                "internalParameters": {
-                    "seed": told(job.params).get("seed"),
-                    "numeric": numeric_class,
-                    "device": outcome.metrics.get("device", "cpu"),
-                    "threads": job.threads,
-                    "environment": {n: v for n, v in outcome.environment.items() if not v.startswith("/")},
-                    "guard": outcome.guard,
-                    "distributions": closure.distributions,
-                    "python": platform.python_version(),
-                },
-                "resolvedDependencies": dependencies(closure, inputs, objects, root),
-            },
-            "runDetails": {
-                "builder": {"id": BUILDER},
-                "metadata": {
-                    "invocationId": f"{key}/{outcome.started}",
-                    "startedOn": outcome.started,
-                    "finishedOn": outcome.finished,
-                },
-                "stemma_keys": {"action": key, "expected": job.expected, "closure": closure.key},
-                "stemma_usage": {
-                    "seconds": outcome.seconds,
-                    "cpu_seconds": outcome.cpu_seconds,
-                    "gpu_seconds": outcome.metrics.get("gpu_seconds"),
-                    "peak_memory_bytes": outcome.peak_memory_bytes,
-                    "host": host_class(),
-                    **slurm(),
-                },
-                "stemma_metrics": public(outcome.metrics),
-            },
-        },
-    }
+@dataclass(frozen=True)
+class Module:
+    """A module of the script's closure: SHA-256 of its bytes, and of what it means (docstrings and comments left
+    out)."""
+
+    sha256: str
+    meaning: str
 
 
-def dependencies(closure: Closure, inputs: list[Input], objects: dict[str, str], root: Path) -> list[dict]:
-    """Return inputs, code, environment and the state of the checkout as resolved dependencies, each with its digest."""
-    found = [of_source(item) if item.record is None else of_input(item) for item in inputs]
-    for name, meaning in closure.modules.items():
-        found.append(depends(name, closure.files[name], "module", meaning=meaning))
-    found += [depends(name, sha256, "data") for name, sha256 in closure.data_files.items()]
-    found += [depends(name, sha256, name) for name, sha256 in sorted(objects.items())]
-    commit, diff = checkout(root)
-    if commit:
-        found.append(
-            {
-                "name": "checkout",
-                "digest": {"gitCommit": commit},
-                "annotations": {"kind": "checkout", "diff_sha256": diff},
-            }
-        )
-    return found
+@dataclass(frozen=True)
+class Checkout:
+    """The git checkout that the code was read from: its commit, and the digest of the uncommitted changes, if any."""
+
+    commit: str
+    changes: str | None
 
 
-def depends(name: str, sha256: str, kind: str, **annotations: object) -> dict:
-    """Return one resolved dependency: an in-toto ResourceDescriptor."""
-    return {"name": name, "digest": {"sha256": sha256}, "annotations": {"kind": kind, **annotations}}
+@dataclass(frozen=True)
+class Record:
+    """What a job did. Times are in UTC as RFC 3339 has it.
 
+    `shell`: the rest of the rule's shell line; `objects`: digests of stored descriptions, by name: `environment` (the
+    lock), `closure` (its parts, function by function); `usage`: seconds, CPU seconds, GPU seconds, peak memory in
+    bytes, host, Slurm job; `metrics`: what the script returned. Older records have neither `shell` nor `guard`.
+    """
 
-def of_input(item: Input) -> dict:
-    """Return a consumed artifact as a dependency, chained to the record that made it."""
-    return depends(item.path, item.sha256, "input", argument=item.name, record=item.record)
+    rule: str
+    script: str
+    wildcards: dict[str, str]
+    params: dict[str, Any]
+    shell: str | None
 
+    seed: int | None
+    numeric: str
+    device: str
+    threads: int
+    environment: dict[str, str]
+    guard: str | None
+    distributions: dict[str, str]
+    python: str
 
-def of_source(item: Input) -> dict:
-    """Return a file or tree from outside the workflow as a dependency."""
-    name = shown(item.path)
-    form = "tree" if Path(item.path).is_dir() else "file"
-    outside = os.path.relpath(item.path).startswith("..")
-    return depends(name, item.sha256, "source", argument=item.name, form=form, outside=outside)
+    outputs: tuple[Output, ...]
+    inputs: tuple[Input, ...]
+    modules: dict[str, Module]
+    data_files: dict[str, str]
+    objects: dict[str, str]
+    checkout: Checkout | None
 
+    action: str
+    expected: str
+    closure: str
+    started: str
+    finished: str
+    usage: dict[str, Any]
+    metrics: dict[str, Any]
 
-def shown(path: str) -> str:
-    """Return a source's name in records: its path in the run's directory; for one elsewhere only its last component."""
-    relative = Path(os.path.relpath(path))
-    return relative.name if ".." in relative.parts else str(relative)
+    @property
+    def digests(self) -> dict[str, list[str]]:
+        """Output argument -> digests, in the order in which the rule declares them."""
+        found: dict[str, list[str]] = {}
+        for output in self.outputs:
+            found.setdefault(output.argument, []).append(output.sha256)
+        return found
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the script was told, by name."""
+        return told(self.params)
 
-def public(value: object) -> object:
-    """Return a value fit to be published: URLs without user and password, paths without this machine's directories."""
-    if isinstance(value, dict):
-        return {name: public(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [public(inner) for inner in value]
-    if not isinstance(value, str):
-        return value
-    text = LOCAL_URL.sub("file:", USER_INFO.sub("", value))
-    text = text.replace(f"{Path.cwd()}/", "./")
-    home = os.environ.get("HOME", "")
-    return text.replace(f"{home}/", "~/") if len(home) > 1 else text
+    @property
+    def code(self) -> dict[str, str]:
+        """Path -> SHA-256 of the closure's files: modules, and data files that they declare."""
+        return {path: module.sha256 for path, module in self.modules.items()} | self.data_files
 
-
-def checkout(root: Path) -> tuple[str | None, str | None]:
-    """Return (commit, digest of the uncommitted diff or None if clean) of a git checkout; (None, None) outside one."""
-    commit = git(root, "rev-parse", "HEAD")
-    if commit is None:
-        return None, None
-    diff = git(root, "diff", "HEAD") or b""
-    return commit.decode().strip(), digest.of_bytes(diff) if diff else None
-
-
-def git(root: Path, *arguments: str) -> bytes | None:
-    """Return the standard output of a git command; None where git or the repository is missing."""
-    try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)
-    except FileNotFoundError:
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
-@cache
-def host_class() -> dict:
-    """Return the kind of machine, without its name; memory in bytes."""
-    return {
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "processor": numeric.instruction_set(),
-        "cpus": os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    }
-
-
-def slurm() -> dict:
-    """Return the Slurm job's id and attempt (1 on its first run, one more at each requeue); None for both outside
-    Slurm."""
-    job = os.environ.get("SLURM_JOB_ID")
-    attempt = 1 + int(os.environ.get("SLURM_RESTART_COUNT", 0)) if job else None
-    return {"slurm_job_id": job, "slurm_attempt": attempt}
-
-
-def environment_lock() -> dict[str, str]:
-    """Return name -> version of every distribution that this interpreter sees, read from the folders' names (fast)."""
-    found = {}
-    for folder in sys.path:
-        for info in Path(folder).glob("*.dist-info"):
-            name, _, version = info.name.removesuffix(".dist-info").partition("-")
-            found[name.lower().replace("_", "-")] = version
-    return dict(sorted(found.items()))
-
-
-@cache
-def schema() -> Callable[[object], object]:
-    """Return the compiled check of the record schema. It raises JsonSchemaValueException for a violation."""
-    import fastjsonschema  # imported here: only hits need it
-
-    return fastjsonschema.compile(json.loads(SCHEMA.read_bytes()))
-
-
-def mistake(record: dict) -> str | None:
-    """Return the first violation of the schema by a record, in one line; None if there is none."""
-    from fastjsonschema import JsonSchemaValueException
-
-    try:
-        schema()(record)
-    except JsonSchemaValueException as error:
-        return error.message[:200]
-    return None
+    def states(self, argument: str, position: int, sha256: str) -> bool:
+        """Does it state these bytes for the output at a position of an argument?"""
+        return self.digests.get(argument, [])[position : position + 1] == [sha256]
 
 
 def told(params: dict) -> dict:
@@ -269,49 +158,4 @@ def told(params: dict) -> dict:
     found: dict = {}
     for name, value in params.items():
         found |= value if isinstance(value, dict) else {name: value}
-    return found
-
-
-def external(record: dict) -> dict:
-    """Return the rule, script, wildcards and params of a record."""
-    return record["predicate"]["buildDefinition"]["externalParameters"]
-
-
-def inputs_of(record: dict) -> list[dict]:
-    """Return the resolved inputs and sources of a record."""
-    found = record["predicate"]["buildDefinition"]["resolvedDependencies"]
-    return [item for item in found if item["annotations"]["kind"] in ("input", "source")]
-
-
-def checkouts(record: dict) -> list[dict]:
-    """Return the checkout that the job's code was read from as a resolved dependency; none outside one."""
-    found = record["predicate"]["buildDefinition"]["resolvedDependencies"]
-    return [item for item in found if item["annotations"]["kind"] == "checkout"]
-
-
-def finished(record: dict) -> str:
-    """Return when the job ended, in UTC as RFC 3339 has it."""
-    return record["predicate"]["runDetails"]["metadata"]["finishedOn"]
-
-
-def action_of(record: dict) -> str:
-    """Return the action key of a record."""
-    return record["predicate"]["runDetails"]["stemma_keys"]["action"]
-
-
-def metrics_of(record: dict) -> dict:
-    """Return the metrics of a record: what the script returned."""
-    return record["predicate"]["runDetails"]["stemma_metrics"]
-
-
-def usage_of(record: dict) -> dict:
-    """Return the cost of a record's job: seconds, CPU seconds, GPU seconds, peak memory in bytes, host."""
-    return record["predicate"]["runDetails"]["stemma_usage"]
-
-
-def subjects_of(record: dict) -> dict[str, list[str]]:
-    """Return output argument -> digests, in the order in which the rule declares them."""
-    found: dict[str, list[str]] = {}
-    for subject in record["subject"]:
-        found.setdefault(subject["annotations"]["output"], []).append(subject["digest"]["sha256"])
     return found

@@ -12,17 +12,18 @@ from stemma.base.errors import StemmaError
 from stemma.base.settings import Settings
 from stemma.base.untrusted_files import Unusable
 from stemma.provenance.dsse import Keyring, opened, signed
-from stemma.provenance.record import action_of, mistake, subjects_of
+from stemma.provenance.record import Record
+from stemma.provenance.slsa import mistake, record_in
 from stemma.store import artifact
 from stemma.store.artifact import Pointer
 from stemma.store.local import Store
 
 
-def shaped(envelope: bytes) -> dict | None:
+def shaped(envelope: bytes) -> Record | None:
     """Return the record in an envelope if it keeps to the schema. Its signature is not checked: it may be counted, not
     served."""
-    record = opened(envelope)
-    return record if record is not None and mistake(record) is None else None
+    statement = opened(envelope)
+    return record_in(statement) if statement is not None and mistake(statement) is None else None
 
 
 class Records:
@@ -37,14 +38,14 @@ class Records:
         """Return the records that a run's settings give access to."""
         return Records(Store.of(settings), Keyring(Path(settings.key), tuple(map(Path, settings.trusted))))
 
-    def of_action(self, key: str) -> Iterator[tuple[bytes, dict]]:
+    def of_action(self, key: str) -> Iterator[tuple[bytes, Record]]:
         """Yield the trusted records of an action, each with its envelope, that of the own store first."""
         for where, envelope in self.store.envelopes(key):
             record = self.believed(envelope, key, where)
             if record:
                 yield envelope, record
 
-    def read(self, key: str) -> dict | None:
+    def read(self, key: str) -> Record | None:
         """Return the trusted record of an action; None where there is none."""
         return next((record for _, record in self.of_action(key)), None)
 
@@ -53,25 +54,25 @@ class Records:
         is done when a job takes the artifact for an input."""
         return self.store.has_record(pointer.action) and pointer.signer in self.keyring.public
 
-    def believed(self, envelope: bytes, key: str, where: str) -> dict | None:
+    def believed(self, envelope: bytes, key: str, where: str) -> Record | None:
         """Return the record in an envelope that was found under an action key; warn and return None if it does not
         count."""
         try:
             record = self.checked(envelope)
-            if action_of(record) != key:
-                raise Unusable(f"is that of another action, {action_of(record)[:12]}")
+            if record.action != key:
+                raise Unusable(f"is that of another action, {record.action[:12]}")
         except Unusable as why:
             self.store.say(f"{where} {why}: it is not used")
             return None
         return record
 
-    def checked(self, envelope: bytes) -> dict:
+    def checked(self, envelope: bytes) -> Record:
         """Return the record in an envelope, of whatever action. Raises Unusable, which says what is wrong."""
-        record = signed(envelope, self.keyring)
-        wrong = mistake(record)
+        statement = signed(envelope, self.keyring)
+        wrong = mistake(statement)
         if wrong:
             raise Unusable(f"does not keep to the schema: {wrong}")
-        return record
+        return record_in(statement)
 
     def verified(self, path: Path) -> tuple[Pointer, str]:
         """Check that an artifact has exactly the bytes that a trusted record states; return its pointer and the
@@ -85,8 +86,7 @@ class Records:
         """Return the digest of the trusted record that states what a pointer does. Raises StemmaError where none
         does."""
         for envelope, record in self.of_action(pointer.action):
-            made = subjects_of(record).get(pointer.output, [])
-            if made[pointer.position : pointer.position + 1] == [pointer.sha256]:
+            if record.states(pointer.output, pointer.position, pointer.sha256):
                 return digest.of_bytes(envelope)
         raise StemmaError(
             f"{path}: no record that counts here says that it was made with these bytes "

@@ -9,7 +9,6 @@ answer.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from stemma.base import digest
@@ -21,11 +20,12 @@ from stemma.code.closure import Description
 from stemma.code.installed_files import examine
 from stemma.provenance import model_signing, standing_build
 from stemma.provenance.dsse import signer_of
-from stemma.provenance.record import action_of, inputs_of
+from stemma.provenance.read_once import Envelopes, Hashes
+from stemma.provenance.record import Input, Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import MANIFEST, SIGNATURE, Pointer
-from stemma.store.local import action_named, object_name
+from stemma.store.local import object_name
 
 
 def verify(settings: Settings, targets: list[Path], everything: bool = False) -> "Findings":
@@ -51,6 +51,18 @@ def declared(target: Path) -> list[Path]:
     raise StemmaError(f"{target} has no record here; build it first: snakemake {target}")
 
 
+def misfit(record: Record, sha256: str, pointer: Pointer, path: Path, place: Path) -> str | None:
+    """Return why a record at `place`, with this digest, is not the one that a pointer names; None if it is."""
+    if record.action != pointer.action:
+        return f"its record {place} is that of another action, {record.action[:12]}"
+    if sha256 != pointer.record:
+        then = f"(sha256 {sha256[:12]}, then {pointer.record[:12]})"
+        return f"its record {place} is signed, but not the one that made it {then}"
+    if not record.states(pointer.output, pointer.position, pointer.sha256):
+        return f"its pointer {artifact.pointer_path(path)} states bytes that its record does not"
+    return None
+
+
 @dataclass
 class Findings:
     """What was checked, and what is wrong with it. `keys`: ids of the keys that signed the records. `others`: a line
@@ -62,6 +74,16 @@ class Findings:
     faults: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     others: str | None = None
+
+    def blame(self, fault: str) -> None:
+        """Add a fault, in one line, once."""
+        if fault not in self.faults:
+            self.faults.append(fault)
+
+    def note(self, text: str) -> None:
+        """Add a note of something out of date, in one line, once."""
+        if text not in self.stale:
+            self.stale.append(text)
 
     @property
     def counts(self) -> str:
@@ -78,9 +100,10 @@ class Verifier:
         self.settings = settings
         self.records = Records.of(settings)
         self.store = self.records.store
+        self.envelopes = Envelopes(self.store)
         self.findings = Findings()
-        self.hashes: dict[tuple[int, int], str] = {}
-        self.sound: dict[str, dict | None] = {}  # envelope's digest -> its record, None if not trusted
+        self.hashes = Hashes()
+        self.sound: dict[str, Record | None] = {}  # envelope's digest -> its record, None if not trusted
         self.objects: set[str] = set()
         self.linked: set[str] = set()  # envelopes whose parents were checked
         self.closures: Counter[str] = Counter()  # digest of a closure's description -> number of records that state it
@@ -97,33 +120,35 @@ class Verifier:
             if record is None:
                 continue
             self.chain(path, record)
-            for item in inputs_of(record):
-                parent = Path(item["name"])
-                if item["annotations"]["kind"] == "source":
+            for item in record.inputs:
+                parent = Path(item.path)
+                if item.is_source:
                     self.source(path, item)
                 elif not parent.is_file():
-                    self.note(f"{parent} is gone; {path} was made from it")
+                    self.findings.note(f"{parent} is gone; {path} was made from it")
                 else:
                     waiting.append(parent)
                     pointer = artifact.read_pointer(parent)
-                    if pointer and pointer.sha256 != item["digest"]["sha256"]:
-                        self.note(f"{path} was made from other bytes of {parent} than stand there now")
+                    if pointer and pointer.sha256 != item.sha256:
+                        self.findings.note(f"{path} was made from other bytes of {parent} than stand there now")
 
-    def artifact(self, path: Path) -> dict | None:
+    def artifact(self, path: Path) -> Record | None:
         """Check one artifact against its pointer and its record; return the record if it can be trusted."""
         pointer = artifact.read_pointer(path)
         if pointer is None:
-            self.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
+            self.findings.blame(f"{path}: its pointer {artifact.pointer_path(path)} is missing or not whole")
             return None
         self.content(path, pointer)
-        record = self.record_of(path, pointer)
-        if record is None:
+        place = self.store.record_path(pointer.action)
+        envelope = self.envelopes.of_action(pointer.action)
+        if envelope is None:
+            self.findings.blame(f"{path}: its record {place} is missing")
             return None
-        made = [s["digest"]["sha256"] for s in record["subject"] if s["annotations"]["output"] == pointer.output]
-        if made[pointer.position : pointer.position + 1] != [pointer.sha256]:
-            self.blame(f"{path}: its pointer {artifact.pointer_path(path)} states bytes that its record does not")
-            return None
-        return record
+        record = self.believed(envelope, f"{path}: its record {place}")
+        wrong = misfit(record, digest.of_bytes(envelope), pointer, path, place) if record else None
+        if wrong:
+            self.findings.blame(f"{path}: {wrong}")
+        return None if wrong else record
 
     def content(self, path: Path, pointer: Pointer) -> None:
         """Check that the file, and all files that a manifest lists, have the recorded bytes."""
@@ -132,7 +157,7 @@ class Verifier:
         try:
             files = artifact.listed(path)
         except ValueError as error:
-            self.blame(f"{path} {error}")
+            self.findings.blame(f"{path} {error}")
             return
         for name, sha256 in files.items():
             self.has(path.parent / name, sha256)
@@ -141,72 +166,43 @@ class Verifier:
             if name == SIGNATURE:
                 wrong = model_signing.fault(path.parent, {**files, MANIFEST: pointer.sha256}, self.settings)
                 if wrong:
-                    self.blame(f"{found} {wrong}")
+                    self.findings.blame(f"{found} {wrong}")
             elif name not in files and name != MANIFEST:
-                self.blame(f"{found} is not listed in {path}")
+                self.findings.blame(f"{found} is not listed in {path}")
 
     def has(self, path: Path, sha256: str) -> bool:
         """Check that the file has this digest; if not, it is a fault."""
         if not path.is_file():
-            self.blame(f"{path} is missing")
+            self.findings.blame(f"{path} is missing")
             return False
-        found = self.hash(path)
+        found = self.hashes.of(path)
         if found != sha256:
-            self.blame(f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]})")
+            self.findings.blame(f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]})")
         return found == sha256
 
-    def hash(self, path: Path) -> str:
-        """Return the SHA-256 of a file; one with several hard links is read once."""
-        stat = path.stat()
-        place = (stat.st_dev, stat.st_ino)
-        if place not in self.hashes:
-            self.hashes[place] = digest.of_file(path)
-        return self.hashes[place]
-
-    def record_of(self, path: Path, pointer: Pointer) -> dict | None:
-        """Return the record that a pointer names, if it is that very record and can be trusted; otherwise it is a
-        fault."""
-        place = self.store.record_path(pointer.action)
-        envelope = self.stored(pointer.action)
-        if envelope is None:
-            self.blame(f"{path}: its record {place} is missing")
-            return None
-        record = self.believed(envelope, f"{path}: its record {place}")
-        if record is None:
-            return None
-        if action_of(record) != pointer.action:
-            self.blame(f"{path}: its record {place} is that of another action, {action_of(record)[:12]}")
-            return None
-        if digest.of_bytes(envelope) != pointer.record:
-            self.blame(
-                f"{path}: its record {place} is signed, but not the one that made it "
-                f"(sha256 {digest.of_bytes(envelope)[:12]}, then {pointer.record[:12]})"
-            )
-            return None
-        return record
-
-    def believed(self, envelope: bytes, what: str) -> dict | None:
+    def believed(self, envelope: bytes, what: str) -> Record | None:
         """Return the record in an envelope if signature, schema and stored objects are in order; otherwise it is a
         fault."""
         sha256 = digest.of_bytes(envelope)
-        if sha256 in self.sound:
-            return self.sound[sha256]
-        self.sound[sha256] = None
+        if sha256 not in self.sound:
+            self.sound[sha256] = self.opened(envelope, what)
+        return self.sound[sha256]
+
+    def opened(self, envelope: bytes, what: str) -> Record | None:
+        """Check an envelope that was not met yet, and the stored descriptions that its record names."""
         try:
             record = self.records.checked(envelope)
         except Unusable as why:
-            self.blame(f"{what} {why}")
+            self.findings.blame(f"{what} {why}")
             return None
-        self.findings.records.add(sha256)
+        self.findings.records.add(digest.of_bytes(envelope))
         signer = signer_of(envelope)
         assert signer is not None
         self.findings.keys.add(signer)
-        for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
-            if item["annotations"]["kind"] in ("environment", "closure"):
-                self.object(item["digest"]["sha256"], item["name"], what)
-            if item["annotations"]["kind"] == "closure":
-                self.closures[item["digest"]["sha256"]] += 1
-        self.sound[sha256] = record
+        for name, sha256 in record.objects.items():
+            self.object(sha256, name, what)
+        if "closure" in record.objects:
+            self.closures[record.objects["closure"]] += 1
         return record
 
     def object(self, sha256: str, name: str, what: str) -> None:
@@ -216,75 +212,55 @@ class Verifier:
             return
         self.objects.add(sha256)
         path = self.store.object_path(sha256)
-        here = path.is_file() and self.hash(path) == sha256
+        here = path.is_file() and self.hashes.of(path) == sha256
         if not here and not self.store.through(lambda shared: shared.has(object_name(sha256)), False):
-            self.blame(f"{what} refers to the {name} {path}, which is missing or damaged")
+            self.findings.blame(f"{what} refers to the {name} {path}, which is missing or damaged")
 
-    def chain(self, path: Path, record: dict) -> None:
+    def chain(self, path: Path, record: Record) -> None:
         """Check that every record a record descends from exists, is trusted, and made the bytes that its child
         consumed."""
         waiting = [(str(path), record)]
         while waiting:
             child, record = waiting.pop()
-            for item in inputs_of(record):
-                if item["annotations"]["kind"] == "source":
+            for item in record.inputs:
+                if item.record is None:
                     continue
-                parent = self.parent(child, item)
-                if parent and (link := item["annotations"]["record"]) not in self.linked:
-                    self.linked.add(link)
-                    waiting.append((f"{item['name']} ({link[:12]})", parent))
+                parent = self.parent(child, item, item.record)
+                if parent and item.record not in self.linked:
+                    self.linked.add(item.record)
+                    waiting.append((f"{item.path} ({item.record[:12]})", parent))
 
-    def parent(self, child: str, item: dict) -> dict | None:
-        """Return the record that a child names as its input's. It is no fault here where the artifact at that path has
-        one."""
-        name, sha256, link = item["name"], item["digest"]["sha256"], item["annotations"]["record"]
+    def parent(self, child: str, item: Input, link: str) -> Record | None:
+        """Return the record that a child names as its input's, by its digest. It is no fault here where the artifact at
+        that path has one."""
         if link not in self.sound:
-            pointer = artifact.read_pointer(Path(name))
-            envelope = self.envelope(link, pointer)
+            pointer = artifact.read_pointer(Path(item.path))
+            stands = pointer is not None and pointer.record == link
+            envelope = self.envelopes.of_digest(link, pointer.action if pointer and stands else None)
             if envelope is None:
-                if pointer is None or pointer.record != link:
-                    self.blame(f"{child}: the record {link[:12]} of its input {name} is missing, or was changed since")
+                if not stands:
+                    self.findings.blame(
+                        f"{child}: the record {link[:12]} of its input {item.path} is missing, or was changed since"
+                    )
                 return None
-            self.believed(envelope, f"{name}: its record {link[:12]}")
+            self.believed(envelope, f"{item.path}: its record {link[:12]}")
         record = self.sound[link]
-        if record and sha256 not in {subject["digest"]["sha256"] for subject in record["subject"]}:
-            self.blame(f"{child}: its input {name} ({sha256[:12]}) was not made by the record that it names")
+        if record and item.sha256 not in {made.sha256 for made in record.outputs}:
+            self.findings.blame(
+                f"{child}: its input {item.path} ({item.sha256[:12]}) was not made by the record that it names"
+            )
             return None
         return record
 
-    def envelope(self, link: str, pointer: Pointer | None) -> bytes | None:
-        """Return the envelope with this digest: mostly the pointer's, else it is searched for among all records."""
-        envelope = self.stored(pointer.action) if pointer and pointer.record == link else None
-        if envelope and digest.of_bytes(envelope) == link:
-            return envelope
-        return self.by_digest.get(link) or self.by_digest_shared.get(link)
-
-    def stored(self, action: str) -> bytes | None:
-        """Return the envelope that is kept for an action, in the own store or else in the shared one."""
-        return next((envelope for _, envelope in self.store.envelopes(action)), None)
-
-    @cached_property
-    def by_digest(self) -> dict[str, bytes]:
-        """Every envelope of the store by its digest; read only where a record is not the one that stands."""
-        envelopes = map(self.store.own_envelope, self.store.actions())
-        return {digest.of_bytes(envelope): envelope for envelope in envelopes if envelope}
-
-    @cached_property
-    def by_digest_shared(self) -> dict[str, bytes]:
-        """Every envelope of the shared store by its digest: an ancestor's record may never have been needed here."""
-        names = self.store.through(lambda shared: list(shared.names("records/")), list[str]())
-        keys = filter(None, map(action_named, names))
-        return {digest.of_bytes(envelope): envelope for envelope in map(self.store.shared_envelope, keys) if envelope}
-
-    def source(self, path: Path, item: dict) -> None:
+    def source(self, path: Path, item: Input) -> None:
         """Note a source in this directory that is gone or changed; one elsewhere is not looked for."""
-        if item["annotations"]["outside"]:
+        if item.outside:
             return
-        name = Path(item["name"])
+        name = Path(item.path)
         if not name.exists():
-            self.note(f"source {name} is gone; {path} was made from it")
-        elif self.hash_tree(name) != item["digest"]["sha256"]:
-            self.note(f"source {name} was changed since {path} was made from it")
+            self.findings.note(f"source {name} is gone; {path} was made from it")
+        elif self.hashes.of_source(name) != item.sha256:
+            self.findings.note(f"source {name} was changed since {path} was made from it")
 
     def packages(self) -> None:
         """Check the installed files of each package that a record states with the installed version. Whether they were
@@ -298,18 +274,4 @@ class Verifier:
             found = examine(name)
             if found and found.version == version and found.faults:
                 of = "1 record states" if records == 1 else f"{records:,} records state"
-                self.blame(f"package {name} {version}: {found.told}, and {of} that version; {found.remedy}")
-
-    def hash_tree(self, path: Path) -> str:
-        """Return the digest of a source: a file's SHA-256, or a directory's tree digest."""
-        return self.hash(path) if path.is_file() else digest.of_tree(path)
-
-    def blame(self, fault: str) -> None:
-        """Add a fault, in one line, once."""
-        if fault not in self.findings.faults:
-            self.findings.faults.append(fault)
-
-    def note(self, text: str) -> None:
-        """Add a note of something out of date, in one line, once."""
-        if text not in self.findings.stale:
-            self.findings.stale.append(text)
+                self.findings.blame(f"package {name} {version}: {found.told}, and {of} that version; {found.remedy}")

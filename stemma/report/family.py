@@ -27,7 +27,7 @@ class Family:
         self.parents: dict[str, list[str]] = {}
         self.children: dict[str, list[str]] = {}
         for item in artifacts:
-            names = list(dict.fromkeys(one["name"] for one in item.inputs))
+            names = list(dict.fromkeys(one.path for one in item.record.inputs))
             self.parents[str(item.path)] = names
             for name in names:
                 self.children.setdefault(name, []).append(str(item.path))

@@ -17,7 +17,7 @@ from stemma.base.settings import Settings
 from stemma.base.wording import duration, short, size_text
 from stemma.planning.planned_jobs import call_for
 from stemma.provenance.catalogue import Artifact, current
-from stemma.provenance.record import checkouts, finished
+from stemma.provenance.slsa import statement_of
 from stemma.provenance.trust import Records
 from stemma.provenance.verify import Verifier
 from stemma.report import poster as description
@@ -122,10 +122,10 @@ def run_of(artifacts: list[Artifact], page: Path) -> dict[str, str]:
     if call is not None:
         found["config"] = " + ".join(Path(name).stem for name in call.configfiles) or "config"
     if artifacts:
-        latest = max(artifacts, key=lambda item: finished(item.record))
-        for checkout in checkouts(latest.record):
-            found["commit"] = checkout["digest"]["gitCommit"][:12]
-        found["date"] = finished(latest.record)[:10]
+        latest = max((item.record for item in artifacts), key=lambda record: record.finished)
+        if latest.checkout:
+            found["commit"] = latest.checkout.commit[:12]
+        found["date"] = latest.finished[:10]
     return found
 
 
@@ -174,7 +174,7 @@ def register(artifacts: list[Artifact], faults: dict[Path, str | None]) -> list[
         siblings = [other for other in together[item.pointer.action] if other != path]
         text = None
         if item.pointer.action not in shown:
-            text = json.dumps(item.record, indent=1, ensure_ascii=False)
+            text = json.dumps(statement_of(item.record), indent=1, ensure_ascii=False, sort_keys=True)
             left -= len(text)
             shown.add(item.pointer.action)
         entries.append(

@@ -43,5 +43,5 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
 
 def ends(artifacts: list[Artifact]) -> list[Artifact]:
     """Return the artifacts that no other one was made from."""
-    read = {item["name"] for artifact in artifacts for item in artifact.inputs}
+    read = {item.path for artifact in artifacts for item in artifact.record.inputs}
     return [item for item in artifacts if str(item.path) not in read]

@@ -11,7 +11,7 @@ from stemma.code import numeric
 from stemma.planning.expected_keys import Keys
 from stemma.planning.job_hash import key_of
 from stemma.planning.planned_jobs import Wanted
-from stemma.provenance.record import subjects_of
+from stemma.provenance.record import Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 
@@ -20,7 +20,7 @@ class Foresight:
     """Cache lookups for one workflow, from trusted records. `known`: first output -> record, a memo that is filled
     here; None where results may change between two questions."""
 
-    def __init__(self, keys: Keys, records: Records, known: dict[str, dict | None] | None = None):
+    def __init__(self, keys: Keys, records: Records, known: dict[str, Record | None] | None = None):
         self.keys = keys
         self.records = records
         self.known = known
@@ -47,10 +47,10 @@ class Foresight:
             outputs.setdefault(name, []).append(output)
         for name, paths in outputs.items():
             if path in paths:
-                return subjects_of(record)[name][paths.index(path)]
+                return record.digests[name][paths.index(path)]
         return None
 
-    def recorded(self, job: Wanted) -> dict | None:
+    def recorded(self, job: Wanted) -> Record | None:
         """Return the record of the job's action if every input can be predicted and the store has all outputs; else
         None."""
         if self.known is None:
@@ -59,7 +59,7 @@ class Foresight:
             self.known[job.place] = self.found(job)
         return self.known[job.place]
 
-    def found(self, job: Wanted) -> dict | None:
+    def found(self, job: Wanted) -> Record | None:
         """Look a job's record up without the memo."""
         inputs = []
         for name, path in self.keys.in_order(job):
@@ -72,5 +72,6 @@ class Foresight:
         record = self.records.read(
             key_of(closure, job.params, inputs, job.outputs, job.threads, job.shell, numeric_class)
         )
-        subjects = [sha256 for found in subjects_of(record).values() for sha256 in found] if record else []
-        return record if subjects and all(map(self.records.store.has, subjects)) else None
+        if record is None or not all(self.records.store.has(made.sha256) for made in record.outputs):
+            return None
+        return record

@@ -21,8 +21,9 @@ from stemma.code.closure import Closure, Description
 from stemma.planning.call import Call
 from stemma.planning.expected_keys import Keys
 from stemma.planning.planned_jobs import Plan, Wanted, kept_plan
+from stemma.provenance.describe import public
 from stemma.provenance.index import Index
-from stemma.provenance.record import external, inputs_of, public, usage_of
+from stemma.provenance.record import Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import Mark, Pointer
@@ -137,7 +138,7 @@ class Inquiry:
             stale.changes = [Change(what, target)]
             stale.seconds, stale.estimated = self.usual(job.rule), True
             return stale
-        stale.seconds = usage_of(record)["seconds"]
+        stale.seconds = record.usage["seconds"]
         stale.changes = self.changes(job, record, self.config_of(pointer))
         stale.changes += damage
         if not stale.changes and not waits_for:
@@ -162,32 +163,30 @@ class Inquiry:
         """The index of all records of the store."""
         return Index(self.store)
 
-    def changes(self, job: Wanted, record: dict, config: dict) -> list[Change]:
+    def changes(self, job: Wanted, record: Record, config: dict) -> list[Change]:
         """Return what differs between the job as it is wanted and the record of what was built."""
         closure = self.keys.closure(job)
-        params = differing(external(record)["params"], public(job.params))
+        params = differing(record.params, public(job.params))
         changed = differing(config, self.config)
         found = [named_in_config(change, changed) for change in params]
-        if record["predicate"]["runDetails"]["stemma_keys"]["closure"] != closure.key:
+        if record.closure != closure.key:
             found += code_changes(self.description(record), closure.described)
         found += mode_changes(record, closure, self.keys.mode)
         found += call_changes(job, record)
-        old = {item["name"]: item for item in inputs_of(record)}
+        old = {item.path: item.sha256 for item in record.inputs}
         new = [path for _, path in job.inputs]
         found += [Change("input", name, "was one", "is none") for name in old if name not in new]
         for path in new:
             if path not in old:
                 found.append(Change("input", path, "was none", "is one"))
-            elif not self.plan.maker(path) and self.keys.of_path(path) != old[path]["digest"]["sha256"]:
-                found.append(Change("source", path, old[path]["digest"]["sha256"], self.keys.of_path(path)))
+            elif not self.plan.maker(path) and self.keys.of_path(path) != old[path]:
+                found.append(Change("source", path, old[path], self.keys.of_path(path)))
         return found
 
-    def description(self, record: dict) -> Description | None:
+    def description(self, record: Record) -> Description | None:
         """Return the closure that a record was made with, function by function; None where the store has lost it."""
-        for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
-            if item["annotations"]["kind"] == "closure":
-                return made(Description, self.store.read_json(item["digest"]["sha256"]))
-        return None
+        sha256 = record.objects.get("closure")
+        return made(Description, self.store.read_json(sha256)) if sha256 else None
 
     def config_of(self, pointer: artifact.Pointer) -> dict:
         """Return the config under which an artifact was put in its place; empty where the store has lost it."""
@@ -232,16 +231,16 @@ def code_changes(old: Description | None, new: Description) -> list[Change]:
     return found
 
 
-def mode_changes(record: dict, closure: Closure, mode: str) -> list[Change]:
+def mode_changes(record: Record, closure: Closure, mode: str) -> list[Change]:
     """Return the change of the numeric mode, if it differs."""
-    old = record["predicate"]["buildDefinition"]["internalParameters"]["numeric"].split()[0]
+    old = record.numeric.split()[0]
     new = numeric.mode_of(closure, mode)
     return [] if old == new else [Change("config", "numeric", old, new)]
 
 
-def call_changes(job: Wanted, record: dict) -> list[Change]:
+def call_changes(job: Wanted, record: Record) -> list[Change]:
     """Return changes in how the script is called: its rule's threads, the rest of its shell line."""
-    threads = record["predicate"]["buildDefinition"]["internalParameters"]["threads"]
-    found = [] if threads == job.threads else [Change("threads", f"of {job.rule}", threads, job.threads)]
-    shell = external(record).get("shell", "")
+    same = record.threads == job.threads
+    found = [] if same else [Change("threads", f"of {job.rule}", record.threads, job.threads)]
+    shell = record.shell or ""
     return found if shell == public(job.shell) else [*found, Change("shell line", f"of {job.rule}", shell, job.shell)]

@@ -32,8 +32,8 @@ from stemma.provenance.dsse import Keyring, opened, seal, signed, spelled
 from stemma.provenance.index import Index, rows_of
 from stemma.provenance.lineage import ancestors, descendants
 from stemma.provenance.publish import objects_of
-from stemma.provenance.record import external, inputs_of, metrics_of, subjects_of, usage_of
 from stemma.provenance.render_tree import as_json, dot, text
+from stemma.provenance.slsa import mistake, statement_of
 from stemma.provenance.trust import Records, shaped
 from stemma.provenance.verify import verify
 from stemma.store import artifact
@@ -142,8 +142,8 @@ class Grounds:
                 assert str(why)
                 assert shaped(envelope) is None
                 return
-            external(record), inputs_of(record), metrics_of(record), subjects_of(record), usage_of(record)
-            rows_of(record), list(objects_of(records.store, record)), digest.canonical(record)
+            assert mistake(statement_of(record)) is None
+            rows_of(record), list(objects_of(records.store, record)), record.digests, record.told
             assert shaped(envelope) == record
 
     def forgery(self, data: st.DataObject) -> None:

@@ -12,10 +12,10 @@ from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.settings import Settings
 from stemma.execute.run import run_job
-from stemma.provenance.dsse import Keyring, fault, opened
+from stemma.provenance.dsse import Keyring, fault
 from stemma.provenance.publish import objects_of
-from stemma.provenance.record import Job, inputs_of
-from stemma.provenance.trust import Records
+from stemma.provenance.record import Job
+from stemma.provenance.trust import Records, shaped
 from stemma.store import artifact
 from stemma.store.local import Store
 from tests.stemma.conftest import REPOSITORY, planted
@@ -182,11 +182,11 @@ def check_store(store: Store, keyring: Keyring) -> None:
     for file in envelopes.values():
         envelope = file.read_bytes()
         assert fault(envelope, keyring) is None, file
-        record = opened(envelope)
+        record = shaped(envelope)
         for sha256 in objects_of(store, record):
             assert store.object_path(sha256).is_file(), (file, sha256)
-        for item in inputs_of(record):
-            assert item["annotations"]["kind"] == "source" or item["annotations"]["record"] in envelopes
+        for item in record.inputs:
+            assert item.is_source or item.record in envelopes
 
 
 def check_pointers(yard: Yard) -> None:

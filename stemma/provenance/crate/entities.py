@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from stemma.base import digest
 from stemma.provenance.catalogue import Artifact
-from stemma.provenance.record import action_of, external, inputs_of, told, usage_of
+from stemma.provenance.record import Input, Record
 
 USAGE = {"cpu_seconds": "https://qudt.org/vocab/unit/SEC", "peak_memory_bytes": "https://qudt.org/vocab/unit/BYTE"}
 DONE = "http://schema.org/CompletedActionStatus"
@@ -33,18 +33,18 @@ Entity = dict
 class Job:
     """A record with the artifacts in results/ that it made."""
 
-    record: dict
+    record: Record
     artifacts: list[Artifact]
 
     @property
     def rule(self) -> str:
         """The rule that made them."""
-        return external(self.record)["rule"]
+        return self.record.rule
 
     @property
     def name(self) -> str:
         """The rule and its wildcards, unique among the jobs of one config."""
-        wildcards = external(self.record)["wildcards"].items()
+        wildcards = self.record.wildcards.items()
         return " ".join([self.rule, *(f"{name}={value}" for name, value in sorted(wildcards))])
 
     @property
@@ -107,8 +107,8 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
             "@id": job.id,
             "@type": "CreateAction",
             "name": job.name,
-            "description": f"{external(record)['script']} run by the rule {job.rule}",
-            "identifier": f"sha256:{action_of(record)}",
+            "description": f"{record.script} run by the rule {job.rule}",
+            "identifier": f"sha256:{record.action}",
             "instrument": tool,
             "startTime": started,
             "endTime": finished,
@@ -119,14 +119,14 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
             "subjectOf": add_record(crate, job),
         }
     )
-    for item in inputs_of(record):
+    for item in record.inputs:
         given = add_input(crate, item)
-        parameter = add_parameter(crate, job.rule, "input", item["annotations"]["argument"], tool, given)
+        parameter = add_parameter(crate, job.rule, "input", item.argument, tool, given)
         crate.append(action, "object", given)
-        maker = crate.standing.get(item["name"])
+        maker = crate.standing.get(item.path)
         if maker:
             add_connection(crate, f"#parameter/{maker.rule}/output/{maker.pointer.output}", parameter, step, main)
-    for name, value in told(external(record)["params"]).items():
+    for name, value in record.told.items():
         crate.append(action, "object", add_value(crate, job.rule, name, value, tool))
     for made in job.artifacts:
         result = data_id(crate, made)
@@ -135,7 +135,7 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
     for name, unit in USAGE.items():
         usage = {"@id": f"{job.id}/usage/{name}", "@type": "PropertyValue", "name": name, "unitCode": unit}
         identifier = f"urn:stemma:usage:{name}"
-        value = {"propertyID": identifier, "value": str(usage_of(record)[name])}
+        value = {"propertyID": identifier, "value": str(record.usage[name])}
         crate.append(action, "resourceUsage", crate.add(usage | value))
     crate.append({"@id": "./"}, "mentions", action)
     control = {"@id": job.id.replace("#job/", "#control/"), "@type": "ControlAction", "name": f"orchestrate {job.name}"}
@@ -145,7 +145,7 @@ def add_job(crate: Crate, job: Job, main: str) -> None:
 def add_tool(crate: Crate, job: Job, main: str) -> tuple[Entity, Entity]:
     """Add and return (step, tool) of a job: its rule, and its script with the closure that ran. A rule has one step; it
     has several tools where results/ holds artifacts of several versions of its script."""
-    script, closure = external(job.record)["script"], closure_of(job.record)
+    script, closure = job.record.script, job.record.closure
     name = f"{script}@{closure[:12]}"
     tool = crate.add(
         {
@@ -153,7 +153,7 @@ def add_tool(crate: Crate, job: Job, main: str) -> tuple[Entity, Entity]:
             "@type": "SoftwareApplication",
             "name": script,
             "softwareVersion": closure,
-            "sha256": dependency(job.record, "module", script)["sha256"],
+            "sha256": job.record.modules[script].sha256,
             "input": [],
             "output": [],
         }
@@ -193,14 +193,13 @@ def add_value(crate: Crate, rule: str, name: str, value: object, tool: Entity) -
     return found
 
 
-def add_input(crate: Crate, item: dict) -> Entity:
+def add_input(crate: Crate, item: Input) -> Entity:
     """Add what a job consumed: the artifact in results/ if it has the consumed bytes; else a file that is known by its
     digest only (a source, or an artifact that has been replaced)."""
-    sha256 = item["digest"]["sha256"]
-    artifact = crate.standing.get(item["name"])
-    if artifact and artifact.pointer.sha256 == sha256:
+    artifact = crate.standing.get(item.path)
+    if artifact and artifact.pointer.sha256 == item.sha256:
         return data_id(crate, artifact)
-    return crate.add(file_of(f"#sha256/{sha256}", sha256, name=Path(item["name"]).name))
+    return crate.add(file_of(f"#sha256/{item.sha256}", item.sha256, name=Path(item.path).name))
 
 
 def data_id(crate: Crate, item: Artifact) -> Entity:
@@ -232,20 +231,6 @@ def relative(path: Path, root: Path) -> str:
     return quote(os.path.relpath(path, root))
 
 
-def times_of(record: dict) -> tuple[str, str]:
+def times_of(record: Record) -> tuple[str, str]:
     """Return when the job started and ended, in ISO 8601 with a numeric offset."""
-    metadata = record["predicate"]["runDetails"]["metadata"]
-    return tuple(metadata[name].replace("Z", "+00:00") for name in ("startedOn", "finishedOn"))
-
-
-def closure_of(record: dict) -> str:
-    """Return the digest of the script's closure."""
-    return record["predicate"]["runDetails"]["stemma_keys"]["closure"]
-
-
-def dependency(record: dict, kind: str, name: str | None = None) -> dict:
-    """Return the digests of the record's first dependency of this kind (and name, if given); {} if there is none."""
-    for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
-        if item["annotations"]["kind"] == kind and name in (None, item["name"]):
-            return item["digest"]
-    return {}
+    return record.started.replace("Z", "+00:00"), record.finished.replace("Z", "+00:00")

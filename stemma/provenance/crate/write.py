@@ -4,7 +4,8 @@ Every job is a CreateAction: its script is the instrument, its inputs and params
 result, each with the digest in its record. `write_crate` also copies the workflow's files into the crate, whose root is
 the report's directory. Artifacts lie outside of it and are named by relative paths, `../clean/...`: they are the built
 files themselves, not copies, and publishing a run means publishing results/. Of the artifacts only manifests are read,
-and no clock: the same records give the same bytes. Signatures are verified elsewhere, by stemma/provenance/verify.py.
+and no clock: the same records give the same bytes, which the library rocrate does not (it states when it writes).
+Signatures are verified elsewhere, by stemma/provenance/verify.py.
 """
 
 import json
@@ -23,11 +24,9 @@ from stemma.provenance.crate.entities import (
     add_input,
     add_job,
     data_id,
-    dependency,
     file_of,
     times_of,
 )
-from stemma.provenance.record import external, inputs_of, told
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.local import Store
@@ -129,7 +128,7 @@ def root_of(jobs: list[Job], artifacts: list[Artifact], main: str) -> Entity:
 def main_workflow(jobs: list[Job]) -> Entity:
     """Make the Snakefile's properties as a workflow. Its version is the commit of the checkout that the last job ran
     in."""
-    commit = dependency(last(jobs).record, "checkout").get("gitCommit")
+    checkout = last(jobs).record.checkout
     return {
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
         "name": "Snakefile",
@@ -137,17 +136,15 @@ def main_workflow(jobs: list[Job]) -> Entity:
         "hasPart": [],
         "step": [],
         "connection": [],
-        **({"version": commit} if commit else {}),
+        **({"version": checkout.commit} if checkout else {}),
     }
 
 
 def add_run(crate: Crate, jobs: list[Job], main: str, store: Store) -> None:
     """Add the run as a whole: from the sources to what no job consumes, organized by Snakemake."""
     begun = min(times_of(job.record)[0] for job in jobs)
-    consumed = {item["name"] for job in jobs for item in inputs_of(job.record)}
-    sources = [
-        add_input(crate, i) for job in jobs for i in inputs_of(job.record) if i["annotations"]["kind"] == "source"
-    ]
+    consumed = {item.path for job in jobs for item in job.record.inputs}
+    sources = [add_input(crate, item) for job in jobs for item in job.record.inputs if item.is_source]
     ended = crate.entities["./"]["datePublished"]
     run: Entity = {
         "@id": "#run",
@@ -180,7 +177,7 @@ def add_licences(crate: Crate, jobs: list[Job]) -> None:
     """License each artifact by what its job is told as `license` (SPDX), and the run by all of them together."""
     found = []
     for job in jobs:
-        name = told(external(job.record)["params"]).get("license")
+        name = job.record.told.get("license")
         if not isinstance(name, str):
             continue
         address = f"#{name}" if name.startswith("LicenseRef-") else f"https://spdx.org/licenses/{name}"
@@ -203,5 +200,5 @@ def last(jobs: list[Job]) -> Job:
 
 def version_of(distribution: str, jobs: list[Job], store: Store) -> str | None:
     """Return a distribution's version in the last job's environment; None where the store has lost that."""
-    lock = made(dict[str, str], store.read_json(dependency(last(jobs).record, "environment").get("sha256", "")))
+    lock = made(dict[str, str], store.read_json(last(jobs).record.objects.get("environment", "")))
     return lock.get(distribution) if lock else None

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stemma.provenance.dsse import opened
-from stemma.provenance.record import metrics_of
+from stemma.provenance.trust import shaped
 from tests.stemma.store.test_full_disks import fill, tmpfs
 from tests.stemma.yard import Yard, how_of, make_yard
 
@@ -46,7 +45,7 @@ def found(yard: Yard, times: int) -> tuple[float, bool]:
     status, error = yard.run("first")
     assert (status, how_of(error)) == (0, "run"), error
     [new] = set((yard.store.path / "records").glob("*/*")) - before
-    metrics = metrics_of(opened(new.read_bytes()))
+    metrics = shaped(new.read_bytes()).metrics
     return metrics["found"], bool(metrics["from_cache"])
 
 

@@ -9,7 +9,7 @@ import pytest
 from stemma.base.settings import Settings
 from stemma.execute import child, confinement, landlock
 from stemma.execute.confinement import outside
-from stemma.provenance.dsse import opened
+from stemma.provenance.trust import shaped
 from tests.stemma.yard import Yard, make_yard
 
 kernel = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
@@ -54,8 +54,7 @@ def insert(yard: Yard, text: str, rule: str = "second", before: str = "    joine
 
 def guard_of(yard: Yard) -> set[str]:
     """What kept the jobs to their inputs, as their records say."""
-    records = [opened(file.read_bytes()) for file in (yard.store.path / "records").glob("*/*")]
-    return {record["predicate"]["buildDefinition"]["internalParameters"]["guard"] for record in records}
+    return {shaped(file.read_bytes()).guard for file in (yard.store.path / "records").glob("*/*")}
 
 
 def surroundings(path: Path) -> dict[str, tuple]:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from stemma.execute import run
-from stemma.provenance.dsse import opened
-from stemma.provenance.record import action_of, subjects_of
+from stemma.provenance.trust import shaped
 from stemma.store import artifact
 from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
 
@@ -74,8 +73,8 @@ def write_unseen(file: Path, old: str, new: str) -> None:
 
 def kept(yard: Yard) -> dict[str, dict]:
     """Action key -> digests of what the store has under it."""
-    records = [opened(file.read_bytes()) for file in (yard.store.path / "records").glob("*/*")]
-    return {action_of(record): subjects_of(record) for record in records}
+    records = [shaped(file.read_bytes()) for file in (yard.store.path / "records").glob("*/*")]
+    return {record.action: record.digests for record in records}
 
 
 def check(yard: Yard, half: Yard, truth: dict[str, dict]) -> None:

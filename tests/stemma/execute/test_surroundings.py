@@ -10,8 +10,8 @@ import pytest
 from stemma.code import numeric
 from stemma.code.closure import Closure
 from stemma.execute import surroundings
-from stemma.provenance.dsse import opened
-from stemma.provenance.record import metrics_of
+from stemma.provenance.record import Record
+from stemma.provenance.trust import shaped
 from tests.stemma.yard import Yard, make_yard
 
 OWN = {
@@ -40,23 +40,23 @@ def yard(tmp_path: Path) -> Yard:
     return yard
 
 
-def run(yard: Yard) -> dict:
+def run(yard: Yard) -> Record:
     """The record of a run of the first job."""
     status, error = yard.run("first")
     assert status == 0, error
     records = list((yard.store.path / "records").glob("*/*"))
-    return opened(max(records, key=lambda file: file.stat().st_mtime_ns).read_bytes())
+    return shaped(max(records, key=lambda file: file.stat().st_mtime_ns).read_bytes())
 
 
-def stated(record: dict) -> dict[str, str]:
+def stated(record: Record) -> dict[str, str]:
     """The variables that a record states."""
-    return record["predicate"]["buildDefinition"]["internalParameters"]["environment"]
+    return record.environment
 
 
 def test_nothing_but_what_is_listed(yard: Yard):
     yard.variables |= FOREIGN | {"CUDA_VISIBLE_DEVICES": "", "SLURM_JOB_ID": "17", "STEMMA_TIME_LIMIT": "5"}
     record = run(yard)
-    seen = metrics_of(record)
+    seen = record.metrics
     given = surroundings.given(yard.job("first"))
     passed = surroundings.passed(Closure({}, {}, {}, {}, {}), yard.environment())
     assert {"CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "STEMMA_TIME_LIMIT"} < passed.keys()
@@ -82,7 +82,7 @@ def test_temporary_files_lie_on_a_disk_of_the_node(yard: Yard, tmp_path: Path, n
     write = "import tempfile\n    tempfile.mkstemp()[0]\n    (parts / 'c').write_text('')\n    "
     script.write_text(script.read_text().replace("return {'environment'", f"{write}return {{'environment'"))
     record = run(yard)
-    assert Path(metrics_of(record)["environment"]["TMPDIR"]).parent == disk
+    assert Path(record.metrics["environment"]["TMPDIR"]).parent == disk
     assert list(disk.iterdir()) == []
     assert "TMPDIR" not in stated(record)
     yard.variables["STEMMA_TMPDIR"] = str(tmp_path / "nowhere")
@@ -107,7 +107,7 @@ def test_a_disk_that_is_not_there_is_said(yard: Yard, tmp_path: Path):
 @pytest.mark.parametrize("variables", [{"STEMMA_TMPDIR": "$NOWHERE_SET"}, {"STEMMA_TMPDIR": "/", "STEMMA_NODES": "2"}])
 def test_where_no_disk_of_the_node_serves_the_store_does(yard: Yard, variables):
     yard.variables |= variables
-    assert "results/.store/tmp/" in metrics_of(run(yard))["environment"]["TMPDIR"]
+    assert "results/.store/tmp/" in run(yard).metrics["environment"]["TMPDIR"]
 
 
 def test_a_job_that_fetches_is_told_how_to_and_the_record_says_what_it_was_told(yard: Yard):
@@ -117,7 +117,7 @@ def test_a_job_that_fetches_is_told_how_to_and_the_record_says_what_it_was_told(
     script.write_text(script.read_text().replace("from llm.middle", "from llm.other import NETWORK\nfrom llm.middle"))
     yard.variables |= FOREIGN
     record = run(yard)
-    environment = metrics_of(record)["environment"]
+    environment = record.metrics["environment"]
     assert environment["PIP_INDEX_URL"] == "https://index.test/"  # metrics are recorded without credentials
     assert environment["HTTPS_PROXY"] == FOREIGN["HTTPS_PROXY"]
     assert environment["HOME"] == os.environ["HOME"]
@@ -139,7 +139,7 @@ def test_code_beside_the_code_is_not_executed(yard: Yard, tmp_path: Path):
     for name in ("json", "argparse"):  # the engine itself must start
         (yard.path / f"{name}.py").unlink()
     yard.variables |= {"PYTHONUSERBASE": str(base)}
-    seen = metrics_of(run(yard))
+    seen = run(yard).metrics
     assert seen["marks"] == []
     assert not [path for path in seen["path"] if Path(path) in (yard.path, user)]
 
@@ -150,17 +150,17 @@ def test_settings_of_libraries_at_home_and_in_the_directory_are_not_read(yard: Y
         "    import matplotlib as m, numba as n\n    return {'w': m.rcParams['lines.linewidth'], 'o': n.config.OPT}\n"
     )
     script.write_text(script.read_text().replace(TELL, look))
-    before = metrics_of(run(yard))
+    before = run(yard).metrics
     for place in (yard.path, tmp_path / "home/.config/matplotlib", tmp_path / "config/matplotlib"):
         place.mkdir(parents=True, exist_ok=True)
         (place / "matplotlibrc").write_text("lines.linewidth: 9.5\n")
         (place / ".numba_config.yaml").write_text("opt: 0\n")
     yard.variables |= {"HOME": str(tmp_path / "home"), "MATPLOTLIBRC": str(yard.path), "NUMBA_OPT": "0"}
     yard.times = 3
-    assert metrics_of(run(yard)) == before
+    assert run(yard).metrics == before
     yard.variables |= {"XDG_CONFIG_HOME": str(tmp_path / "config")}
     yard.times = 4
-    assert metrics_of(run(yard)) == before
+    assert run(yard).metrics == before
 
 
 def test_what_selects_gpus_is_in_the_class(monkeypatch: pytest.MonkeyPatch):

@@ -14,8 +14,7 @@ from safetensors.numpy import save_file
 from stemma.base import digest
 from stemma.provenance import difference
 from stemma.provenance.difference import explain, first_difference
-from stemma.provenance.dsse import opened
-from stemma.provenance.record import metrics_of
+from stemma.provenance.trust import shaped
 from tests.stemma.conftest import Toy
 
 RANDOM = "    joined.write_text('x' * 40 + os.urandom(16).hex())\n"
@@ -138,7 +137,7 @@ def test_downloads_are_fetched_again_unless_kept(toy, tmp_path_factory):
         done = ask(toy, "rebuild", "results/archive", "--directory", str(kept), *options)
         assert done.returncode == 0, done.stderr
         (record,) = (kept / "results/.store/records").rglob("*.json")
-        froms.append(metrics_of(opened(record.read_bytes()))["from"])
+        froms.append(shaped(record.read_bytes()).metrics["from"])
     assert froms == ["the script", "the store, by its sha256"]
 
 

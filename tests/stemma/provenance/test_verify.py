@@ -11,7 +11,8 @@ import pytest
 
 from stemma.base import digest
 from stemma.provenance.dsse import Keyring, opened, seal
-from stemma.provenance.record import SCHEMA
+from stemma.provenance.slsa import SCHEMA, record_in, statement_of
+from stemma.provenance.trust import shaped
 from tests.stemma.conftest import Toy
 
 
@@ -50,7 +51,9 @@ def test_what_was_built_is_sound_and_keeps_to_the_schema(built: Toy):
     schema = json.loads(SCHEMA.read_bytes())
     jsonschema.Draft202012Validator.check_schema(schema)
     for file in (built.path / "results/.store/records").rglob("*.json"):
-        jsonschema.validate(opened(file.read_bytes()), schema)
+        statement = opened(file.read_bytes())
+        jsonschema.validate(statement, schema)
+        assert statement_of(record_in(statement)) == statement, "nothing is lost in reading it"
     assert verify(built, "results/joined.txt")[1]["artifacts"] == 2
 
 
@@ -114,10 +117,7 @@ def test_swapped_and_deleted_records(built: Toy):
 
 @pytest.mark.parametrize("kind", ["environment", "closure"])
 def test_lost_object_of_a_record(built: Toy, kind: str):
-    record = opened(record_file(built, "joined.txt").read_bytes())
-    for item in record["predicate"]["buildDefinition"]["resolvedDependencies"]:
-        if item["annotations"]["kind"] == kind:
-            sha256 = item["digest"]["sha256"]
+    sha256 = shaped(record_file(built, "joined.txt").read_bytes()).objects[kind]
     (built.path / f"results/.store/objects/{sha256[:2]}/{sha256[2:]}").unlink()
     assert f"refers to the {kind}" in the_fault(built)
 

@@ -67,7 +67,7 @@ def test_object(team: tuple[Yard, Yard], tmp_path: Path, put: Callable[[Path], N
     """What has the right bytes and is a file is served as a copy that is one's own; else the job runs."""
     one, two = team
     record = one.records.read(action_of(one, "results/joined.txt"))
-    sha256 = record["subject"][0]["digest"]["sha256"]
+    sha256 = record.outputs[0].sha256
     place = tmp_path / "shared" / object_name(sha256)
     exchange(place, put, tmp_path / "outside")
     good = put in (writable, foreign)
@@ -102,7 +102,7 @@ def test_object_that_would_fill_the_disk(team: tuple[Yard, Yard], tmp_path: Path
     """Of a file as much as the disk can take is copied, of a manifest what one can have, of a member what it states."""
     one, two = team
     manifest, joined = (
-        one.records.read(action_of(one, path))["subject"][0]["digest"]["sha256"]
+        one.records.read(action_of(one, path)).outputs[0].sha256
         for path in ("results/parts/manifest.json", "results/joined.txt")
     )
     member = read_members(one.path / "results/parts/manifest.json")[0]
@@ -149,7 +149,7 @@ def test_own_store_that_others_write_to(team: tuple[Yard, Yard], tmp_path: Path,
     one, _ = team
     one.settings = type(one.settings)(**{**vars(one.settings), "shared": None})
     record = one.records.read(action_of(one, "results/joined.txt"))
-    place = one.store.object_path(record["subject"][0]["digest"]["sha256"])
+    place = one.store.object_path(record.outputs[0].sha256)
     exchange(place, put, tmp_path / "outside")
     (one.path / "results/joined.txt").unlink()
     assert one.build() == ["hit", "run", "hit"]

@@ -351,9 +351,8 @@ def content(place: str, name: str, tmp_path: Path) -> bytes:
 
 def is_first(shared, name: str, file: Path, but: str) -> bool:
     """Is this a record of the rule `first`, not that of the action `but`?"""
-    from stemma.provenance.dsse import opened
-    from stemma.provenance.record import external
+    from stemma.provenance.trust import shaped
 
     file.unlink(missing_ok=True)
     shared.fetch(name, file, ANY)
-    return external(opened(file.read_bytes()))["rule"] == "first" and name != record_name(but)
+    return shaped(file.read_bytes()).rule == "first" and name != record_name(but)

@@ -1,17 +1,17 @@
-"""What a record says, and what it must not say; its schema refuses what is not one."""
+"""What a statement says, and what it must not say; the schema refuses what is not one."""
 
 import copy
 import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from stemma.base import digest
 from stemma.code.closure import Closure, closure_of
-from stemma.provenance.record import SCHEMA, Input, Job, Outcome, mistake, of_source, public, shown, statement
+from stemma.provenance.describe import described
+from stemma.provenance.record import Input, Job, Outcome
+from stemma.provenance.slsa import SCHEMA, mistake, record_in, statement_of
 from tests.stemma.conftest import REPOSITORY
 
 SCRIPT = "scripts/model/model_config.py"
@@ -36,7 +36,9 @@ def record(closure) -> dict:
     environment = {"PYTHONHASHSEED": "0", "PYTHONPATH": "/somewhere"}
     outcome = Outcome("2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z", 1.0, 0.5, 7, {"loss": 1.5}, environment)
     objects = {"environment": DIGEST, "closure": DIGEST}
-    return statement(job, closure, DIGEST, "exact", taken, {"hf": [DIGEST]}, outcome, objects, REPOSITORY)
+    made = described(job, closure, DIGEST, "exact", taken, {"hf": [DIGEST]}, outcome, objects, REPOSITORY)
+    assert record_in(statement_of(made)) == made
+    return statement_of(made)
 
 
 def errors(record: dict) -> list[str]:
@@ -70,16 +72,6 @@ def test_record_shows_no_secret_and_no_place(record):
     assert str(REPOSITORY) not in text
     assert "/somewhere" not in text
     assert json.dumps(record["predicate"]["buildDefinition"]["externalParameters"]["params"]["deep"]) == '["./x"]'
-
-
-def test_slurm_job_and_attempt(record, closure, monkeypatch):
-    from stemma.provenance.record import slurm
-
-    assert slurm() == {"slurm_job_id": None, "slurm_attempt": None}
-    monkeypatch.setenv("SLURM_JOB_ID", "17")
-    assert slurm() == {"slurm_job_id": "17", "slurm_attempt": 1}
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
-    assert slurm() == {"slurm_job_id": "17", "slurm_attempt": 3}
 
 
 def at(record: dict, path: tuple) -> tuple[dict, object]:
@@ -139,24 +131,11 @@ def test_schema_misses_nothing(record, place):
     assert errors(record)
 
 
-def test_source_elsewhere_is_named_by_its_last_component(tmp_path, monkeypatch):
-    (tmp_path / "here/data").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "here")
-    assert shown("data/./x.txt") == "data/x.txt"
-    assert shown(str(tmp_path / "here/data")) == "data"
-    assert shown("../corpus") == "corpus"
-    inside, outside = (of_source(Input("raw", path, DIGEST, None)) for path in ("data", str(tmp_path / "corpus")))
-    assert inside["annotations"] == {"kind": "source", "argument": "raw", "form": "tree", "outside": False}
-    assert (outside["name"], outside["annotations"]["outside"]) == ("corpus", True)
-
-
-@given(st.text("abc:/@. ~\n", max_size=20), st.text("abc", min_size=1, max_size=5), st.text("abc", min_size=4))
-def test_no_password_of_a_url_is_shown(around, user, password):
-    mark = f"{password}SECRET"
-    assert mark not in public({"deep": [f"{around} https://{user}:{mark}@example.org/path"]})["deep"][0]
-
-
-def test_what_is_harmless_stays():
-    value = {"a": [1, 2.5, None, True], "b": "https://example.org/x@y", "c": "/think", "d": "user@example.org"}
-    assert public(value) == value
-    assert public("file:///data/private/corpus.txt") == "file:corpus.txt"
+def test_nothing_else_knows_these_names():
+    names = ("resolvedDependencies", "buildDefinition", "runDetails", "externalParameters", "stemma_usage")
+    readers = {
+        str(path.relative_to(REPOSITORY))
+        for path in (REPOSITORY / "stemma").rglob("*.py")
+        if any(name in path.read_text() for name in names)
+    }
+    assert readers == {"stemma/provenance/slsa.py"}
