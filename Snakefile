@@ -23,6 +23,7 @@ from stemma.base.errors import StemmaError
 from stemma.workflow.escape_wildcards import literal
 from stemma.base.settings import Settings
 from stemma.workflow.attach import attach
+from stemma.workflow.usual_files import name_usual_files
 
 
 configfile: HOUSE / "config.yaml"
@@ -53,7 +54,6 @@ wildcard_constraints:
 
 include: "rules/blocks.smk"
 include: "rules/collect.smk"
-include: "rules/reference.smk"
 include: "rules/process.smk"
 include: "rules/tokenize.smk"
 include: "rules/architecture.smk"
@@ -119,6 +119,9 @@ localrules:
     adapters,
     models,
     quantized,
+
+
+name_usual_files(workflow)
 
 
 onsuccess:

@@ -26,11 +26,6 @@ rule model_config:
         config="results/model/config.json",
     params:
         model=config["model"],
-    log:
-        "results/logs/model_config.log",
-    benchmark:
-        "results/benchmarks/model_config.tsv"
-    threads: 1
     resources:
         mem_mb=300,
     shell:
@@ -46,11 +41,6 @@ rule preset_plan:
         model=lambda w: planned(w.preset)["model"],
         vocab_size=lambda w: planned(w.preset)["tokenizer"]["vocab_size"],
         plan=lambda w: planned(w.preset)["plan"],
-    log:
-        "results/logs/preset_plan/{preset}.log",
-    benchmark:
-        "results/benchmarks/preset_plan/{preset}.tsv"
-    threads: 1
     resources:
         mem_mb=300,
     shell:

@@ -17,11 +17,6 @@ rule fetch:
         pin=lambda w: source_entry.pin_of(w.source, config["sources"][w.source]),
         file=lambda w: source_entry.file_of(w.source, config["sources"][w.source]),
         sha256=lambda w: config["sources"][w.source].get("sha256", ""),
-    log:
-        "results/logs/fetch/{source}.log",
-    benchmark:
-        "results/benchmarks/fetch/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=300,
         downloads=1,
@@ -42,11 +37,6 @@ rule collect:
             origin=source_entry.origin_of(PARTS[w.source]["whole"], PARTS[w.source]),
             file=source_entry.file_of(PARTS[w.source]["whole"], PARTS[w.source]),
         ),
-    log:
-        "results/logs/collect/{source}.log",
-    benchmark:
-        "results/benchmarks/collect/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:

@@ -12,13 +12,8 @@ rule quantize:
         quantized="results/quantized/{method}/manifest.json",
     params:
         settings=lambda w: slice_of(QuantizeSettings, config["quantize"]["methods"][w.method], config["quantize"]),
-    log:
-        "results/logs/quantize/{method}.log",
-    benchmark:
-        "results/benchmarks/quantize/{method}.tsv"
     wildcard_constraints:
         method="|".join(config["quantize"]["methods"]),
-    threads: 1
     resources:
         mem_mb=1500,
     shell:
@@ -32,11 +27,6 @@ rule serve_benchmark:
         benchmark="results/serve/benchmark.json",
     params:
         settings=lambda w: slice_of(ServeBenchmarkSettings, served(), config),
-    log:
-        "results/logs/serve_benchmark.log",
-    benchmark:
-        "results/benchmarks/serve_benchmark.tsv"
-    threads: 1
     resources:
         mem_mb=1500,
     shell:
@@ -50,11 +40,6 @@ rule generate:
         answers="results/serve/answers.json",
     params:
         settings=lambda w: slice_of(GenerateSettings, served(), config),
-    log:
-        "results/logs/generate.log",
-    benchmark:
-        "results/benchmarks/generate.tsv"
-    threads: 1
     resources:
         mem_mb=1500,
     shell:

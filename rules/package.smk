@@ -14,11 +14,6 @@ rule package:
         hf="results/models/base/manifest.json",
     params:
         corpus={name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]},
-    log:
-        "results/logs/package.log",
-    benchmark:
-        "results/benchmarks/package.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -31,13 +26,8 @@ rule merge:
         adapter="results/align/{method}/manifest.json",
     output:
         hf="results/models/{method}/manifest.json",
-    log:
-        "results/logs/merge/{method}.log",
-    benchmark:
-        "results/benchmarks/merge/{method}.tsv"
     wildcard_constraints:
         method="|".join(ADAPTER_BASE),
-    threads: 1
     resources:
         mem_mb=1000,
     shell:

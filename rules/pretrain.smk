@@ -13,11 +13,6 @@ rule ngram_baseline:
         model="results/tokenizer/tokenizer.model",
     output:
         report="results/pretrain/ngram.json",
-    log:
-        "results/logs/ngram_baseline.log",
-    benchmark:
-        "results/benchmarks/ngram_baseline.tsv"
-    threads: 1
     resources:
         mem_mb=1500,
     shell:
@@ -36,10 +31,6 @@ rule pretrain:
         checkpoint="results/pretrain/step-{step}/manifest.json",
     params:
         settings=lambda w: segment_slice(trained(), config["seed"], START[int(w.step)], int(w.step)),
-    log:
-        "results/logs/pretrain/{step}.log",
-    benchmark:
-        "results/benchmarks/pretrain/{step}.tsv"
     threads: RANKS  # of products this small, a second thread a rank gives nothing and loses much on a busy machine
     resources:
         **(SPREAD if NODES > 1 else {}),
@@ -58,11 +49,6 @@ rule loss_plot:
         ngram="results/pretrain/ngram.json",
     output:
         plot="results/pretrain/loss.svg",
-    log:
-        "results/logs/loss_plot.log",
-    benchmark:
-        "results/benchmarks/loss_plot.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:

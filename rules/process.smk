@@ -4,9 +4,67 @@ from llm.process.settings.decontaminate import DecontaminateSettings
 from llm.process.settings.edges import EdgesSettings
 from llm.process.settings.minhash import MinhashSettings
 from llm.process.settings.mix import MixSettings
+from llm.process.settings.perplexity_model import PerplexitySettings
+from llm.process.settings.quality_model import QualitySettings
+from llm.process.settings.toxicity_model import ToxicitySettings
 from llm.settings import slice_of
 
 PROCESS = config["process"]
+
+
+# Models of quality, learned from the sources that `process.reference` names; every document is scored by them.
+rule perplexity_model:
+    input:
+        curated=[f"results/raw/{name}/manifest.json" for name in REFERENCE["curated"]],
+    output:
+        model="results/reference/perplexity/manifest.json",
+    params:
+        settings=slice_of(PerplexitySettings, PROCESS["reference"]),
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/process/perplexity_model.py {params.flags}"
+
+
+rule quality_model:
+    input:
+        curated=[f"results/raw/{name}/manifest.json" for name in REFERENCE["curated"]],
+        raw=[f"results/raw/{name}/manifest.json" for name in REFERENCE["raw"]],
+    output:
+        model="results/reference/quality/manifest.json",
+    params:
+        settings=slice_of(QualitySettings, PROCESS["reference"], config),
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/quality_model.py {params.flags}"
+
+
+rule toxicity_model:
+    input:
+        archive=lambda w: [literal(archive) for archive in REFERENCE["archive"]],
+    output:
+        model="results/reference/toxicity/manifest.json",
+    params:
+        settings=slice_of(ToxicitySettings, REFERENCE["labels"], PROCESS["reference"], config),
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/toxicity_model.py {params.flags}"
+
+
+rule score:
+    input:
+        documents="results/raw/{source}/manifest.json",
+        perplexity_model="results/reference/perplexity/manifest.json",
+        quality_model="results/reference/quality/manifest.json",
+        toxicity_model="results/reference/toxicity/manifest.json",
+    output:
+        scores="results/scores/{source}/manifest.json",
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m stemma run scripts/process/score.py {params.flags}"
 
 
 rule annotate:
@@ -14,11 +72,6 @@ rule annotate:
         documents="results/raw/{source}/manifest.json",
     output:
         annotations="results/annotated/{source}/manifest.json",
-    log:
-        "results/logs/annotate/{source}.log",
-    benchmark:
-        "results/benchmarks/annotate/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -31,11 +84,6 @@ rule names:
         documents="results/raw/{source}/manifest.json",
     output:
         names="results/names/{source}/manifest.json",
-    log:
-        "results/logs/names/{source}.log",
-    benchmark:
-        "results/benchmarks/names/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -55,11 +103,6 @@ rule minhash:
         entries=[f"results/minhash/{{source}}/{number}/manifest.json" for number in RANGES],
     params:
         settings=slice_of(MinhashSettings, PROCESS["minhash"], PROCESS["duplicates"], config),
-    log:
-        "results/logs/minhash/{source}.log",
-    benchmark:
-        "results/benchmarks/minhash/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -73,13 +116,8 @@ rule candidates:
         pairs=[f"results/candidates/{{range}}/{number}/manifest.json" for number in RANGES],
     params:
         settings=slice_of(CandidatesSettings, PROCESS["duplicates"]),
-    log:
-        "results/logs/candidates/{range}.log",
-    benchmark:
-        "results/benchmarks/candidates/{range}.tsv"
     wildcard_constraints:
         range=r"\d+",
-    threads: 1
     resources:
         mem_mb=2000,
     shell:
@@ -95,13 +133,8 @@ rule edges:
         edges="results/edges/{range}.parquet",
     params:
         settings=slice_of(EdgesSettings, PROCESS["duplicates"], PROCESS["minhash"]),
-    log:
-        "results/logs/edges/{range}.log",
-    benchmark:
-        "results/benchmarks/edges/{range}.tsv"
     wildcard_constraints:
         range=r"\d+",
-    threads: 1
     resources:
         mem_mb=2000,
     shell:
@@ -115,10 +148,6 @@ rule deduplicate:
         scores=[f"results/scores/{source}/manifest.json" for source in SOURCES],
     output:
         duplicates=[f"results/duplicates/{source}.parquet" for source in SOURCES],
-    log:
-        "results/logs/deduplicate.log",
-    benchmark:
-        "results/benchmarks/deduplicate.tsv"
     threads: 2
     resources:
         mem_mb=2000,
@@ -136,11 +165,6 @@ rule substrings:
         substrings=[f"results/substrings/{source}/manifest.json" for source in SOURCES],
     params:
         settings=SUBSTRING,
-    log:
-        "results/logs/substrings.log",
-    benchmark:
-        "results/benchmarks/substrings.tsv"
-    threads: 1
     resources:
         mem_mb=2000,
     shell:
@@ -155,11 +179,6 @@ rule decontaminate:
         contamination="results/contamination/{source}.parquet",
     params:
         settings=slice_of(DecontaminateSettings, PROCESS["decontaminate"]),
-    log:
-        "results/logs/decontaminate/{source}.log",
-    benchmark:
-        "results/benchmarks/decontaminate/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -182,11 +201,6 @@ rule clean:
         settings=lambda w: slice_of(
             CleanSettings, PROCESS, config, overrides=PROCESS["overrides"].get(PARTS[w.source]["domain"]) or {}
         ),
-    log:
-        "results/logs/clean/{source}.log",
-    benchmark:
-        "results/benchmarks/clean/{source}.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -200,11 +214,6 @@ rule clean_shards:
         dropped=[f"results/dropped/{source}/manifest.json" for source in SOURCES],
     output:
         clean="results/clean/manifest.json",
-    log:
-        "results/logs/clean_shards.log",
-    benchmark:
-        "results/benchmarks/clean_shards.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:
@@ -216,11 +225,6 @@ rule croissant:
         clean="results/clean/manifest.json",
     output:
         croissant="results/clean.croissant.json",
-    log:
-        "results/logs/croissant.log",
-    benchmark:
-        "results/benchmarks/croissant.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:
@@ -235,11 +239,6 @@ rule mix:
         report="results/mix/report.json",
     params:
         settings=slice_of(MixSettings, PROCESS["mix"], config),
-    log:
-        "results/logs/mix.log",
-    benchmark:
-        "results/benchmarks/mix.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:

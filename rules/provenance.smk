@@ -21,7 +21,7 @@ SIGNED = {
     "models": [f"results/models/{stage}/model.sig" for stage in ("base", "sft", "dpo")],
     "quantized": [f"results/quantized/{method}/model.sig" for method in config["quantize"]["methods"]],
 }
-POSTER = str(HOUSE / "rules/poster.yaml")  # what the page shows, and the summary's figures
+POSTER = str(HOUSE / "report/poster.yaml")  # what the page shows, and the summary's figures
 HINTS = [
     'make ask PROMPT="What is an algorithm?"',
     "python -m stemma show results/models/dpo/manifest.json   (the record of an artifact)",
@@ -56,11 +56,6 @@ rule report:
         public=["results/report/records.pem", "results/report/models.pem"],
     params:
         workflow=[str(HOUSE / "Snakefile"), *sorted(map(str, (HOUSE / "rules").glob("*.smk")))],
-    log:
-        "results/logs/report.log",
-    benchmark:
-        "results/benchmarks/report.tsv"
-    threads: 1
     resources:
         mem_mb=300,
     shell:
@@ -75,13 +70,8 @@ rule model_signature:
         manifest="results/{model}/manifest.json",
     output:
         signature="results/{model}/model.sig",
-    log:
-        "results/logs/model_signature/{model}.log",
-    benchmark:
-        "results/benchmarks/model_signature/{model}.tsv"
     wildcard_constraints:
         model=r"(models|quantized)/[\w-]+",
-    threads: 1
     resources:
         mem_mb=300,
     shell:

@@ -14,10 +14,6 @@ rule tokenizer:
         tokenizer_config="results/tokenizer/tokenizer_config.json",
     params:
         settings=slice_of(TokenizerSettings, config["tokenizer"]),
-    log:
-        "results/logs/tokenizer.log",
-    benchmark:
-        "results/benchmarks/tokenizer.tsv"
     threads: 2
     resources:
         mem_mb=2000,
@@ -34,10 +30,6 @@ rule fertility:
         fertility="results/tokenizer/fertility.json",
     params:
         settings=slice_of(Sample, config["tokenizer"]),
-    log:
-        "results/logs/fertility.log",
-    benchmark:
-        "results/benchmarks/fertility.tsv"
     threads: 2
     resources:
         mem_mb=2000,
@@ -53,10 +45,6 @@ rule encode:
         tokens="results/tokens/{source}/manifest.json",
     params:
         source=lambda wildcards: wildcards.source,
-    log:
-        "results/logs/encode/{source}.log",
-    benchmark:
-        "results/benchmarks/encode/{source}.tsv"
     threads: 2
     resources:
         mem_mb=2000,
@@ -69,11 +57,6 @@ rule token_shards:
         shards=[f"results/tokens/{source}/manifest.json" for source in SOURCES],
     output:
         tokens="results/tokens/manifest.json",
-    log:
-        "results/logs/token_shards.log",
-    benchmark:
-        "results/benchmarks/token_shards.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:
@@ -87,11 +70,6 @@ rule mix_tokens:
         tokens="results/tokens/manifest.json",
     output:
         figures="results/mix/tokens.json",
-    log:
-        "results/logs/mix_tokens.log",
-    benchmark:
-        "results/benchmarks/mix_tokens.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:

@@ -61,7 +61,7 @@ def built(tmp_path_factory) -> Path:
     for arguments in (
         ["keys", "results/report"],
         ["crate", "results/report", str(ROOT / "Snakefile")],
-        ["report", str(ROOT / "rules/poster.yaml"), "results/report/index.html"],
+        ["report", str(ROOT / "report/poster.yaml"), "results/report/index.html"],
         ["show", "results/clean/mine/manifest.json"],
     ):
         command = [sys.executable, "-m", "stemma", *arguments]

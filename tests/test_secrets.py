@@ -27,7 +27,7 @@ from tests.test_bad_input import ROOT, error_of, snakemake
 VIEWS = (
     ["keys", "results/report"],
     ["crate", "results/report", str(ROOT / "Snakefile")],
-    ["report", str(ROOT / "rules/poster.yaml"), "results/report/index.html"],
+    ["report", str(ROOT / "report/poster.yaml"), "results/report/index.html"],
     ["show", "results/raw/mine/manifest.json"],
     ["why", "results/clean/manifest.json"],
     ["verify"],

@@ -1,6 +1,6 @@
 """Write the HTML page of a run from its records.
 
-    stemma report rules/poster.yaml results/report/index.html
+    stemma report report/poster.yaml results/report/index.html
 
 The page holds all that it shows and loads nothing.
 """
@@ -14,7 +14,7 @@ from stemma.report.page import write_report
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the page's description, and where to write it."""
-    parser.add_argument("poster", type=Path, help="its description, e.g. rules/poster.yaml")
+    parser.add_argument("poster", type=Path, help="its description, e.g. report/poster.yaml")
     parser.add_argument("page", type=Path, help="the file to write")
 
 

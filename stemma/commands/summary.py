@@ -1,6 +1,6 @@
 """Print what was built: artifacts, sizes, digests, key figures.
 
-    stemma summary --poster rules/poster.yaml --target results/tokenizer/vocab.json
+    stemma summary --poster report/poster.yaml --target results/tokenizer/vocab.json
 
 A run ends with it.
 """

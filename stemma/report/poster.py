@@ -1,7 +1,7 @@
 """A poster: stages, their blocks, and what each block shows of a run. It is described in YAML, filled from artifacts.
 
 `load` reads the description, `filled` puts a run's figures, plots and samples into it. An unknown key is refused by
-name. Only the description (rules/poster.yaml) knows which stages, blocks and metrics there are.
+name. Only the description (report/poster.yaml) knows which stages, blocks and metrics there are.
 """
 
 from dataclasses import dataclass, field, fields
@@ -80,7 +80,7 @@ def load(file: Path) -> Poster:
     try:
         value = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise StemmaError(f"{file}: not a poster ({error}); see rules/poster.yaml") from error
+        raise StemmaError(f"{file}: not a poster ({error}); see report/poster.yaml") from error
     poster = made(Poster, value, str(file))
     poster.stages = [made(Stage, stage, f"{file}: stages") for stage in poster.stages]
     for stage in poster.stages:

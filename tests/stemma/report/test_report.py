@@ -190,7 +190,7 @@ def test_choice(artifacts):
 
 
 def test_the_poster_of_this_repository_has_the_eight_stages_of_the_pipeline():
-    poster = load(REPOSITORY / "rules/poster.yaml")
+    poster = load(REPOSITORY / "report/poster.yaml")
     folders = [stage.folder for stage in poster.stages]
     assert folders == ["collect", "process", "tokenize", "architecture", "pretrain", "align", "package", "deploy"]
     assert all((REPOSITORY / "scripts" / folder).is_dir() for folder in folders)
