@@ -19,8 +19,9 @@ import polars as pl
 
 from benchmarks import peers
 from benchmarks.compare import RAW, Row, in_turns, show, size_of, texts_of, timed
-from kernels.minhash import coefficients, minima
+from kernels.minhash import coefficients
 from scripts.process import deduplicate
+from tests.kernels.minhash_parts import minima
 from tests.llm.process.dedup.dedup_jobs import deduplicated
 
 SAMPLE = 600  # documents for datatrove

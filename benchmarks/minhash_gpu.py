@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 from kernels import minhash, minhash_gpu
+from tests.kernels.minhash_parts import shingles
 
 
 def texts(megabytes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +68,7 @@ def main() -> int:
     card = cupy.cuda.runtime.getDeviceProperties(0)
     attributes = cupy.cuda.Device().attributes
     memory = 2 * attributes["MemoryClockRate"] * 1e3 * attributes["GlobalMemoryBusWidth"] / 8
-    operations = len(minhash.shingles(data, offsets)[0]) * len(a)
+    operations = len(shingles(data, offsets)[0]) * len(a)
     by_memory = (data.nbytes + found.nbytes) / memory
     by_arithmetic = operations / (64 * card["multiProcessorCount"] * attributes["ClockRate"] * 1e3)
     print(f"{card['name'].decode()}: {data.nbytes / 1e9:.2f} GB of text, {len(offsets) - 1:,} documents")

@@ -17,13 +17,14 @@ import polars as pl
 
 from benchmarks import peers
 from benchmarks.compare import RAW, Row, in_turns, repeated, show, size_of, texts_of, timed
-from llm.process.pii.find import spans, spans_of
+from llm.process.pii.find import spans_of
 from llm.process.pii.patterns import KINDS
 from llm.process.pii.person_names import Finder
 from llm.process.pii.spans import Span
 from llm.process.quality.signals import chunks
 from tests.llm.process.pii.names_corpus import documents as documents_with_names
 from tests.llm.process.pii.pii_corpus import documents
+from tests.llm.process.pii.whole_text import spans
 
 CHUNK = 8 << 20  # bytes, as scripts/process/annotate.py has it
 SLOW = 2_000_000  # bytes that the slow contenders get

@@ -26,8 +26,8 @@ from benchmarks.data import processor
 from benchmarks.pretrain_quality import overhead, quality
 from benchmarks.pretrain_work import SIZES
 from llm.pretrain.mfu import flops_per_token
-from llm.tokenize.indexed import write_indexed
 from stemma.base.settings import ROOT
+from tests.llm.tokenize.write_ids import write_indexed
 
 TIMES_TRAINER, MFU, LOADER = 1.25, 0.55, 0.01  # what must hold
 PRODUCTS = 20  # of the peak's turn

@@ -139,7 +139,7 @@ def tables(offsets):
 def shingle_sets(data, offsets, words):
     """Return the sets of the documents' shingles, each in text order: values u64 and offsets i64 [n_documents + 1].
 
-    data u8 [n_bytes], offsets i64 [n_documents + 1]: UTF-8; words: tokens in a shingle. As kernels.minhash.shingles
+    data u8 [n_bytes], offsets i64 [n_documents + 1]: UTF-8; words: tokens in a shingle.
     without repetitions.
     """
     starts, hashes, joined, _ = scratch(offsets)

@@ -1,21 +1,19 @@
 """Raw documents: the schema of results/raw/<source>/, what an extractor yields, and the writer of sharded parquet.
 
-The writer drops what can be no document (empty, NUL characters, lone surrogates) and counts it. It judges no quality:
-that is stage 2's.
+The writer drops what can be no document (empty, NUL characters, lone surrogates) and counts it. Quality is judged
+later, by stage 2.
 """
 
 import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from llm.collect.licenses import refuses
-from llm.errors import InputError
 from llm.progress import progress
 
 SCHEMA = pl.Schema(
@@ -49,8 +47,8 @@ class Document:
 
 @dataclass
 class Report:
-    """What is counted on the way: why members or texts were skipped, and which encodings, languages (of programs) and
-    licences were met. `problem`: what was wrong with the first record that was broken."""
+    """Counts what happens on the way: why members or texts were skipped, and which encodings, languages (of programs)
+    and licences were met. `problem`: what was wrong with the first record that was broken."""
 
     skipped: Counter[str] = field(default_factory=Counter)
     decoded: Counter[str] = field(default_factory=Counter)
@@ -150,13 +148,14 @@ class Writer:
 
 
 def normalised(text: str) -> str:
-    """Line ends as \\n, no byte order mark, no blank lines at the ends, no blanks at line ends."""
+    r"""Return the text with \n as its line ends, without a byte order mark, blank lines at the ends and blanks at line
+    ends."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").removeprefix("\ufeff")
     return "\n".join(line.rstrip(" \t") for line in text.split("\n")).strip("\n")
 
 
 def unusable(text: str) -> str | None:
-    """Why a text can be no document, or None."""
+    """Return why a text can be no document, or None."""
     if not text.strip():
         return "empty"
     if "\0" in text:
@@ -167,17 +166,5 @@ def unusable(text: str) -> str | None:
 
 
 def printable(text: str) -> str:
-    """The text with what cannot be written as UTF-8 or would break a line shown as escapes."""
+    """Return the text with what cannot be written as UTF-8 or would break a line shown as escapes."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
-
-
-def read_documents(directory: Path) -> Iterator[pl.DataFrame]:
-    """The shards of a raw source, in order. InputError if there is none or one has another schema."""
-    shards = sorted(directory.glob("part-*.parquet"))
-    if not shards:
-        raise InputError(f"{directory}: no part-*.parquet in it; collect the source first")
-    for shard in shards:
-        frame = pl.read_parquet(shard)
-        if frame.schema != SCHEMA:
-            raise InputError(f"{shard}: columns are {dict(frame.schema)}, expected {dict(SCHEMA)}; collect it again")
-        yield frame

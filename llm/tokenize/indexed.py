@@ -8,7 +8,6 @@ i64[N], document boundaries i64[N + 1]; all little-endian.
 """
 
 import struct
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -90,18 +89,6 @@ class IndexedWriter:
             stream.write(lengths.astype("<i4").tobytes())
             stream.write(((ends - lengths) * self.dtype.itemsize).astype("<i8").tobytes())
             stream.write(np.arange(len(lengths) + 1, dtype="<i8").tobytes())
-
-
-def write_indexed(path_without_suffix: Path, documents: Iterable[np.ndarray], dtype: np.dtype | type) -> int:
-    """Write `documents`, one id array each, as they come; return the number of tokens.
-
-    Raises InputError for an id that `dtype` (uint16 or int32) cannot hold.
-    """
-    with IndexedWriter(path_without_suffix, dtype) as writer:
-        for document in documents:
-            ids = np.asarray(document)
-            writer.append(ids, np.array([ids.size], np.int64))
-    return writer.tokens
 
 
 def read_index(path: Path) -> tuple[np.dtype, np.ndarray]:

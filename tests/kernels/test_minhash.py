@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import minhash
+from tests.kernels.minhash_parts import minima, shingles
 
 MASK = (1 << 64) - 1
 
@@ -81,7 +82,7 @@ EDGES = [
 def assert_equal_to_definition(texts: list[str], words: int = 5) -> None:
     a, b = minhash.coefficients(7, seed=3)
     data, offsets = buffers(texts)
-    hashes, shingle_offsets = minhash.shingles(data, offsets, words)
+    hashes, shingle_offsets = shingles(data, offsets, words)
     for i, text in enumerate(texts):
         assert hashes[shingle_offsets[i] : shingle_offsets[i + 1]].tolist() == scalar_shingles(text, words), repr(text)
     expected = [scalar_signature(text, a, b, words) for text in texts]
@@ -123,7 +124,7 @@ def test_estimate_of_jaccard_is_as_good_as_theory() -> None:
     for i in range(n_pairs):
         sets += [values[i, :n], np.concatenate([values[i, : shared[i]], values[i, n : 2 * n - shared[i]]])]
     offsets = np.arange(2 * n_pairs + 1, dtype=np.int64) * n
-    result = minhash.minima(np.concatenate(sets), offsets, a, b)
+    result = minima(np.concatenate(sets), offsets, a, b)
     estimate = (result[0::2] == result[1::2]).mean(axis=1)
     truth = shared / (2 * n - shared)
     rmse = float(np.sqrt(np.mean((estimate - truth) ** 2)))

@@ -1,8 +1,9 @@
 """Finds spans of personal data in text; what happens to them is decided by `clean`.
 
 Kinds by pattern are email, ipv6, ipv4, iban, credit_card, ssn, phone (llm/process/pii/patterns.py); `name` is found by
-llm/process/pii/person_names.py. `spans` runs the patterns over a whole text and defines the result; `spans_of` gives
-the same for many texts by trying patterns only where one pass over the bytes finds that they may match.
+llm/process/pii/person_names.py. The result is that of running every pattern over the whole text: where two
+spans overlap, the kind that comes first in KINDS wins. Patterns are tried only where one pass over the bytes finds that
+they may match.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,23 +19,6 @@ from llm.process.pii.spans import Span
 BYTES = 4  # of one character, at most
 
 
-def spans(text: str) -> list[Span]:
-    """Return all spans in text order, without overlaps: where two overlap, the kind that comes first in KINDS wins."""
-    return without_overlap([matches(kind, text) for kind in KINDS])
-
-
-def matches(kind: Kind, text: str) -> list[Span]:
-    """Return the spans of one kind, from left to right; an invalid match hides none that begins after it."""
-    found = []
-    position = 0
-    while match := kind.pattern.search(text, position):
-        position = match.start() + 1
-        if kind.valid(match):
-            found.append(Span(kind.name, match.start(), match.end()))
-            position = match.end()
-    return found
-
-
 def without_overlap(groups: list[list[Span]]) -> list[Span]:
     """Return the spans of all groups in text order, without those that overlap a span of an earlier group."""
     found: list[Span] = []
@@ -48,7 +32,8 @@ def without_overlap(groups: list[list[Span]]) -> list[Span]:
 
 
 def spans_of(texts: pl.Series) -> list[list[Span]]:
-    """Return `spans` of each text in one pass over the bytes. texts: polars String, as for llm.io.utf8."""
+    """Return the spans of each text, in text order without overlaps, in one pass over the bytes. texts: polars String,
+    as for llm.io.utf8."""
     buffer, offsets = utf8(texts)
     data = buffer.data
     begins = offsets.tolist()

@@ -6,13 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.collect.documents import SCHEMA, Document, Report, Writer, normalised, read_documents, unusable
-from llm.errors import InputError
+from llm.collect.documents import Document, Report, Writer, normalised, unusable
+from tests.llm.collect.read_shards import read_documents
 
 
 def write(directory: Path, documents: list[Document], shard_bytes: int = 1 << 20) -> Writer:
@@ -69,12 +68,3 @@ def test_bytes_do_not_depend_on_threads(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program, tmp_path / threads], check=True, env=environment)
     one, four = ((tmp_path / threads / "part-00000.parquet").read_bytes() for threads in ("1", "4"))
     assert one == four
-
-
-def test_reading_what_is_not_there_or_something_else(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="collect the source first"):
-        list(read_documents(tmp_path))
-    pl.DataFrame({"text": ["x"]}).write_parquet(tmp_path / "part-00000.parquet")
-    with pytest.raises(InputError, match="collect it again"):
-        list(read_documents(tmp_path))
-    assert SCHEMA["text"] == pl.String

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from llm.collect.config import file_of, kind_of, origin_of, pin_of
-from llm.collect.documents import read_documents
 from llm.collect.extract import FORMATS, collect
 from llm.collect.settings import Recipe
 from llm.errors import InputError
+from tests.llm.collect.read_shards import read_documents
 
 RECIPE = Recipe(
     source="tales", part=0, parts=1, origin="pypi:tales==1", file="", format="text", include=[], exclude=[],

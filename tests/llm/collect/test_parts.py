@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.collect.config import in_parts, parted
-from llm.collect.documents import read_documents
 from llm.collect.extract import FORMATS, collect
 from llm.collect.formats.dictd import DIGITS
 from llm.errors import InputError
 from tests.llm.collect.formats.test_epub import CHAPTER, book
 from tests.llm.collect.formats.test_stackexchange import posts, row
 from tests.llm.collect.formats.test_warc import record
+from tests.llm.collect.read_shards import read_documents
 from tests.llm.collect.test_extract import RECIPE
 
 NUMBERS = itertools.count()

@@ -12,7 +12,7 @@ from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.pretrain.data import TokenStream
 from llm.pretrain.evaluate import ValidationSet, bits_per_byte
-from llm.tokenize.indexed import write_indexed
+from tests.llm.tokenize.write_ids import write_indexed
 
 LENGTHS = {"books": (40, 3, 1, 120), "code": (17, 64)}
 

@@ -16,7 +16,7 @@ from llm.command import Surroundings
 from llm.model.config import ModelConfig
 from llm.pretrain.settings import SegmentSettings
 from llm.settings import made
-from llm.tokenize.indexed import write_indexed
+from tests.llm.tokenize.write_ids import write_indexed
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = ModelConfig(64, 32, 2, 4, 2, 8, 64, 32)

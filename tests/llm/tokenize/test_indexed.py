@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.errors import InputError
-from llm.tokenize.indexed import IndexedTokens, token_dtype, write_indexed
+from llm.tokenize.indexed import IndexedTokens, token_dtype
+from tests.llm.tokenize.write_ids import write_indexed
 
 DOCUMENTS = [np.array(ids) for ids in ([5, 6, 2], [2], [65535 - 36, 7, 8, 9, 2], list(range(1000)))]
 

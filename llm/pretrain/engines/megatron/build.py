@@ -20,10 +20,9 @@ def build_megatron(
     seed: int,
     recompute: str,
     compile: bool,
-    transformer_engine: bool = False,
 ) -> Engine:
-    """Return this rank's engine, as llm/pretrain/engines/build.py's build_engine. `transformer_engine`: layers of that
-    package, where it is installed with CUDA. megatron-core is imported here, because that takes seconds."""
+    """Return this rank's engine, as llm/pretrain/engines/build.py's build_engine. megatron-core is imported here,
+    because that takes seconds."""
     if compile:
         raise InputError("pretrain.compile: true is for pretrain.parallel.engine: torch; set it to false")
     shim.install()
@@ -32,4 +31,4 @@ def build_megatron(
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
     from llm.pretrain.engines.megatron.engine import MegatronEngine
 
-    return MegatronEngine(config, layout, settings, dtype, seed, recompute == "full", transformer_engine)
+    return MegatronEngine(config, layout, settings, dtype, seed, recompute == "full")

@@ -37,20 +37,19 @@ class MegatronEngine:
         dtype: torch.dtype,
         seed: int,
         recompute: bool = False,
-        transformer_engine: bool = False,
     ) -> None:
         model.check(config, layout)
         start_groups(layout)
         self.config, self.layout, self.settings = config, layout, settings
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.core = model.transformer_config(config, layout, dtype, transformer_engine)
+        self.core = model.transformer_config(config, layout, dtype)
         sharded = layout.sharding == "optimizer"
         ddp = DistributedDataParallelConfig(grad_reduce_in_fp32=True, use_distributed_optimizer=sharded)
         vocabulary = -(-config.vocab_size // layout.tensor) * layout.tensor
         self.chunks = []
         for stage in range(layout.virtual) if layout.virtual > 1 else (None,):
-            chunk = model.build_stage(config, self.core, vocabulary, stage, recompute, transformer_engine)
+            chunk = model.build_stage(config, self.core, vocabulary, stage, recompute)
             chunk = chunk.to(self.device)
             if dtype == torch.bfloat16:
                 chunk = Float16Module(self.core, chunk)

@@ -17,7 +17,6 @@ from megatron.core import parallel_state
 from megatron.core.models.gpt import GPTModel
 from megatron.core.models.gpt.gpt_layer_specs import (
     get_gpt_layer_local_spec,
-    get_gpt_layer_with_transformer_engine_spec,
 )
 from megatron.core.tensor_parallel import (
     ColumnParallelLinear,
@@ -79,9 +78,7 @@ def token_unit(layout: Layout) -> int:
     return math.lcm(context, layout.context * layout.tensor if layout.sequence else 1)
 
 
-def transformer_config(
-    config: ModelConfig, layout: Layout, dtype: torch.dtype, transformer_engine: bool
-) -> TransformerConfig:
+def transformer_config(config: ModelConfig, layout: Layout, dtype: torch.dtype) -> TransformerConfig:
     """Return the model in megatron-core's terms. Every fusion that needs a CUDA extension is off."""
     return TransformerConfig(
         num_layers=config.n_layers,
@@ -105,8 +102,8 @@ def transformer_config(
         sequence_parallel=layout.sequence,
         params_dtype=torch.float32,
         bf16=dtype == torch.bfloat16,
-        fp32_residual_connection=not transformer_engine,  # as under autocast, only products and attention are bf16
-        pipeline_dtype=dtype if transformer_engine else torch.float32,
+        fp32_residual_connection=True,  # as under autocast, only products and attention are bf16
+        pipeline_dtype=torch.float32,
         use_cpu_initialization=True,
         perform_initialization=False,  # the weights come from llm/model/transformer.py's `initialise`
         calculate_per_token_loss=False,  # must be set before the model is wrapped for data parallelism
@@ -122,16 +119,10 @@ def transformer_config(
 
 
 def build_stage(
-    config: ModelConfig,
-    core: TransformerConfig,
-    vocabulary: int,
-    virtual_stage: int | None,
-    recompute: bool,
-    transformer_engine: bool,
+    config: ModelConfig, core: TransformerConfig, vocabulary: int, virtual_stage: int | None, recompute: bool
 ) -> GPTModel:
     """Build the layers of this pipeline rank (or of one of its virtual stages), weights not yet set. `vocabulary`: rows
-    of the embedding, padding included. `transformer_engine`: use that package's layers, which needs CUDA and has never
-    been run here."""
+    of the embedding, padding included."""
     first = parallel_state.is_pipeline_first_stage(ignore_virtual=False, vp_stage=virtual_stage)
     last = parallel_state.is_pipeline_last_stage(ignore_virtual=False, vp_stage=virtual_stage)
     layers = get_num_layers_to_build(core, vp_stage=virtual_stage)
@@ -139,7 +130,7 @@ def build_stage(
     model = GPTModel(
         core,
         TransformerBlockSubmodules(
-            layer_specs=[layer_spec(config, recompute, transformer_engine)] * layers,
+            layer_specs=[layer_spec(config, recompute)] * layers,
             layer_norm=ModuleSpec(Norm, params={"shift": has_beta(config)}),
         ),
         vocab_size=vocabulary,
@@ -159,20 +150,17 @@ def build_stage(
     return model
 
 
-def layer_spec(config: ModelConfig, recompute: bool, transformer_engine: bool) -> ModuleSpec:
+def layer_spec(config: ModelConfig, recompute: bool) -> ModuleSpec:
     """Return the specification of one layer."""
-    if transformer_engine:
-        spec = get_gpt_layer_with_transformer_engine_spec(qk_layernorm=config.qk_norm)
-    else:
-        spec = get_gpt_layer_local_spec(qk_layernorm=config.qk_norm)
-        norm, head_norm = (ModuleSpec(Norm, params={"shift": shift}) for shift in (has_beta(config), False))
-        attention = spec.submodules.self_attention.submodules
-        spec.submodules.self_attn_bda = spec.submodules.mlp_bda = residual_add
-        spec.submodules.input_layernorm = spec.submodules.pre_mlp_layernorm = norm
-        attention.core_attention = Attention
-        if config.qk_norm:
-            head_norm.params["kind"] = "RMSNorm"
-            attention.q_layernorm = attention.k_layernorm = head_norm
+    spec = get_gpt_layer_local_spec(qk_layernorm=config.qk_norm)
+    norm, head_norm = (ModuleSpec(Norm, params={"shift": shift}) for shift in (has_beta(config), False))
+    attention = spec.submodules.self_attention.submodules
+    spec.submodules.self_attn_bda = spec.submodules.mlp_bda = residual_add
+    spec.submodules.input_layernorm = spec.submodules.pre_mlp_layernorm = norm
+    attention.core_attention = Attention
+    if config.qk_norm:
+        head_norm.params["kind"] = "RMSNorm"
+        attention.q_layernorm = attention.k_layernorm = head_norm
     if recompute:
         spec.module = RecomputedLayer
     return spec

@@ -17,10 +17,6 @@ LAYER = {  # modules of a layer that every tensor rank holds whole -> canonical
     "self_attention.k_layernorm": "self_attn.k_norm",
 }
 OUTSIDE = {"embedding.position_embeddings": "model.embed_positions", "decoder.final_layernorm": "model.norm"}
-JOINED_NORMS = {  # Transformer Engine keeps a norm in the matrix that follows it
-    "self_attention.linear_qkv.layer_norm_": "input_layernorm.",
-    "mlp.linear_fc1.layer_norm_": "post_attention_layernorm.",
-}
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,6 @@ def segments(name: str, shape: tuple[int, ...], layer: int | None, rank: int, co
         rows = max(0, min(shape[0], config.vocab_size - start))  # the rest is padding
         return [Segment(f"{tensor}.{kind}", (config.vocab_size, config.d_model), (start, 0), 0, rows)]
     prefix = f"model.layers.{layer}."
-    for joined, canonical in JOINED_NORMS.items():
-        if name.startswith(joined):
-            return [whole(prefix + canonical + name.removeprefix(joined), shape)]
     if module in LAYER:
         return [whole(f"{prefix}{LAYER[module]}.{kind}", shape)]
     if module == "self_attention.linear_qkv":

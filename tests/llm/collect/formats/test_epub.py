@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from llm.collect.decompress import LIMITS
-from llm.collect.documents import read_documents
 from llm.collect.extract import collect
 from llm.errors import InputError
+from tests.llm.collect.read_shards import read_documents
 from tests.llm.collect.test_extract import RECIPE
 
 CONTAINER = (

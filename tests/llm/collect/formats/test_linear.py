@@ -10,9 +10,10 @@ from llm.collect import documents, licenses
 from llm.collect.documents import Report
 from llm.collect.formats import character_references, plain_text
 from llm.errors import InputError
-from llm.process.pii import find, person_names
+from llm.process.pii import person_names
 from tests.llm.collect.formats.linear import assert_linear
 from tests.llm.collect.samples import FORMATS
+from tests.llm.process.pii import whole_text
 
 LATEX = [
     "{", "}", "[", "]", "$", "$$", "\\(", "\\[", "%", "\\\\", "&", "~", "#", "`", "\n", " ", "\t \n", "a %\n",
@@ -49,7 +50,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "names": person_names.windows,
     "licence": licenses.recognised,
     "references": character_references.unescaped,
-    "pii": find.spans,
+    "pii": whole_text.spans,
     "split": lambda text: plain_text.split(text, 8, 20),
 }
 

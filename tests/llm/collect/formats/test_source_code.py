@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from llm.collect import licenses
-from llm.collect.documents import Report, read_documents
+from llm.collect.documents import Report
 from llm.collect.extract import collect
 from llm.collect.formats import source_code
 from tests.llm.collect.formats.test_formats import archive
+from tests.llm.collect.read_shards import read_documents
 from tests.llm.collect.test_extract import RECIPE
 
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\nof this software"
@@ -76,7 +77,9 @@ def test_refused_licences_are_counted(tmp_path: Path) -> None:
     [
         ("GPL-2.0-only", True), ("MIT", False), ("MIT OR GPL-2.0-only", False), ("MIT AND GPL-2.0-only", True),
         ("GPL-2.0 WITH Linux-syscall-note", True), ("(GPL-2.0 OR GPL-3.0)", True), ("LGPL-2.1", False),
-        ("MIT AND (GPL-2.0 OR BSD-2-Clause)", True),
+        ("MIT AND (GPL-2.0 OR BSD-2-Clause)", False), ("MIT OR (GPL-2.0-only AND BSD-3-Clause)", False),
+        ("GPL-2.0 AND (MIT OR BSD-2-Clause)", True), ("GPL-2.0-only OR (MIT AND GPL-3.0-only)", True),
+        ("GPL-2.0-or-later+", True), ("LicenseRef-mine", False), ("GPL-2.0 (see below", True), ("", False),
     ],
 )  # fmt: skip
 def test_refusal_of_expressions(expression: str, refused: bool) -> None:

@@ -17,8 +17,8 @@ from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.errors import InputError
 from llm.package.hf_directory import read_config
-from llm.tokenize.indexed import write_indexed
 from scripts.deploy import quantize
+from tests.llm.tokenize.write_ids import write_indexed
 
 # What compressed_tensors 0.20.0's pack_to_int32 makes of one row.
 THEIRS = {

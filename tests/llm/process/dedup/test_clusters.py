@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.minhash import coefficients, minima
+from kernels.minhash import coefficients
 from llm.errors import InputError
 from llm.io import range_shuffle
 from llm.process.dedup import jaccard, lsh
 from llm.process.dedup.clusters import clusters
 from scripts.process import candidates as candidates_script
 from scripts.process import edges as edges_script
+from tests.kernels.minhash_parts import minima
 from tests.llm.process.dedup.dedup_jobs import deduplicated, write_raw
 
 

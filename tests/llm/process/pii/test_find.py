@@ -6,10 +6,11 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.process.pii.find import spans, spans_of
+from llm.process.pii.find import spans_of
 from llm.process.pii.patterns import ACCOUNTS, KINDS, luhn
 from llm.process.pii.spans import Span, redact, span_lists
 from tests.llm.process.pii.pii_corpus import MAKERS, documents
+from tests.llm.process.pii.whole_text import spans
 
 HITS = {
     "email": ["jane.doe@example.com", "a@b.co", "first_last+tag@mail.example.co.uk", "X99@sub-domain.example.org"],
