@@ -1,4 +1,4 @@
-"""Fetch one Debian package as a file, through the machine's apt, without root and without changing its state."""
+"""Fetches one Debian package as a file, through the machine's apt, without root and without changing its state."""
 
 import os
 import re
@@ -14,8 +14,8 @@ TIMEOUT_S = 60
 
 
 def fetch_apt(pin: str, archive: Path) -> str:
-    """`apt-get download package=version`, first with the machine's package lists, then with fresh private ones: needs
-    no root and changes nothing of the system's."""
+    """Run `apt-get download package=version`, first with the machine's package lists, then with fresh private ones. It
+    needs no root and changes nothing of the system's. Returns where the file came from."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?=[A-Za-z0-9.+:~-]+", pin):
         raise InputError(f"apt:{pin}: write package=version")
     if not shutil.which("apt-get"):
@@ -41,7 +41,7 @@ def fetch_apt(pin: str, archive: Path) -> str:
 
 
 def apt(arguments: list[str], folder: Path, *, program: str = "apt-get") -> str:
-    """Run apt and return what it printed; the caller looks at what lies in the folder, not at the exit status, because
+    """Run apt and return what it printed. The caller looks at what lies in the folder, not at the exit status, because
     one unreachable third-party repository makes `update` fail."""
     done = subprocess.run(
         [program, "-q", "-o", "Acquire::Retries=2", "-o", f"Acquire::http::Timeout={TIMEOUT_S}", *arguments],
@@ -55,7 +55,8 @@ def apt(arguments: list[str], folder: Path, *, program: str = "apt-get") -> str:
 
 
 def apt_problem(name: str, options: list[str], fresh: str, first: str) -> str:
-    """One line out of apt's output: no network, no such package, or no such version (with those that there are)."""
+    """Return one line that says what apt's output means: no network, no such package, or no such version (with those
+    that there are)."""
     package, _, version = name.partition("=")
     lines = [line for line in (fresh + first).splitlines() if line[:2] in ("E:", "W:", "Er")]
     offline = [line for line in lines if re.search(r"resolve|connect|Failed to fetch|timed out|unreachable", line)]

@@ -38,13 +38,14 @@ from llm.errors import InputError
 
 
 class TooLargeError(InputError):
-    """A member that would have to be read whole is larger than the limit."""
+    """Raised for a member that would have to be read whole and is larger than the limit."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """`names`: the members' names, sorted, '/'-separated, without leading './'. `links`: names of members that are
-    links within the archive; they are not among `names`. `open(name)`: the member's bytes, decompressed."""
+    """An archive that is open. `names`: the members' names, sorted, '/'-separated, without leading './'. `links`: names
+    of members that are links within the archive; they are not among `names`. `open(name)` gives the member's bytes,
+    decompressed."""
 
     label: str
     names: list[str]
@@ -59,7 +60,7 @@ class Archive:
             return checked(decompressed(self.open_raw(name), label, self.limits), label)
 
     def read(self, name: str) -> bytes:
-        """The whole member; InputError if it is larger than the limit."""
+        """Return the whole member. Raises InputError if it is larger than the limit."""
         with self.open(name) as file:
             data = file.read(self.limits.member + 1)
         if len(data) > self.limits.member:
@@ -154,8 +155,8 @@ def open_tar(
 
 
 def check_tar_end(file: IO[bytes], offset: int, label: str) -> None:
-    """tarfile takes the end of the file, and any garbage after the first member, for the end of the archive; a whole
-    tar has a block of zeros there."""
+    """Raise InputError unless a tar is whole. tarfile takes the end of the file, and any garbage after the first
+    member, for the end of the archive; a whole tar has a block of zeros there."""
     file.seek(offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise InputError(f"{label}: truncated or damaged archive (no end mark after its last member); fetch it again")
@@ -202,8 +203,8 @@ def open_zip(
 
 
 def open_directory(path: Path, label: str, limits: Limits) -> Archive:
-    """A tree of the user's own. Links are not followed; names that begin with a dot, pipes, sockets and devices are no
-    part of it."""
+    """Open a tree of the user's own as an archive. Links are not followed; names that begin with a dot, pipes, sockets
+    and devices are no part of it."""
     names: list[str] = []
     links: list[str] = []
     for folder, folders, files in os.walk(path):
@@ -218,7 +219,8 @@ def open_directory(path: Path, label: str, limits: Limits) -> Archive:
 
 
 def open_path(path: Path) -> IO[bytes]:
-    """A pipe that took a file's place is refused, not waited for."""
+    """Open a file for reading. A pipe that took a file's place is refused; waiting for its writer would take for
+    ever."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
@@ -227,7 +229,7 @@ def open_path(path: Path) -> IO[bytes]:
 
 
 def debian_data(file: IO[bytes], label: str, size: int, limits: Limits) -> IO[bytes]:
-    """The data.tar of a Debian package (deb(5): an `ar` archive), decompressed into a temporary file."""
+    """Return the data.tar of a Debian package (deb(5): an `ar` archive), decompressed into a temporary file."""
     file.seek(8)
     while header := file.read(60):
         if len(header) < 60 or header[58:] != b"`\n":
@@ -250,7 +252,7 @@ def debian_data(file: IO[bytes], label: str, size: int, limits: Limits) -> IO[by
 
 
 def is_tar(file: IO[bytes]) -> bool:
-    """True if the first block is a tar header with a right checksum (all tars have one, not all have the magic)."""
+    """Is the first block a tar header with a right checksum? All tars have one, not all have the magic."""
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE or not block.strip(b"\0"):
         return False
@@ -265,7 +267,7 @@ def is_tar(file: IO[bytes]) -> bool:
 
 
 def safe_name(name: str, label: str) -> str:
-    """The name without './'. InputError if it is absolute or climbs out of the archive."""
+    """Return the name without './'. Raises InputError if it is absolute or climbs out of the archive."""
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
         raise InputError(f"{label}: member '{name}' escapes the archive's directory; refusing the archive")

@@ -1,5 +1,8 @@
-"""The config's sources: where one comes from, what its documents' urls begin with, into which parts it is cut, and what
-the reference models learn from. Reads and fetches nothing."""
+"""Reads what the config says of sources.
+
+It knows where a source comes from, what its documents' urls begin with, into which parts it is cut, and what the
+reference models learn from. It opens no file and fetches nothing.
+"""
 
 import urllib.parse
 from pathlib import PurePath
@@ -10,7 +13,7 @@ KINDS = ("path", "url", "apt", "pypi")
 
 
 def check_names(corpus: list[str], evaluations: list[str], sources: dict) -> None:
-    """InputError unless what the corpus and the evaluation sets name is defined, and none is both."""
+    """Raise InputError unless what the corpus and the evaluation sets name is defined, and none is both."""
     for key, names in {"corpus": corpus, "process.decontaminate.evaluations": evaluations}.items():
         if missing := set(names) - set(sources):
             raise InputError(f"config: {key}: {min(missing)} is not defined under sources; define it or take it out")
@@ -21,8 +24,8 @@ def check_names(corpus: list[str], evaluations: list[str], sources: dict) -> Non
 
 
 def in_parts(names: list[str], sources: dict) -> list[str]:
-    """The names that the jobs of these sources bear: a source's own, or those of its parts, `wiki-1of8` to `wiki-8of8`,
-    padded so that they sort."""
+    """Return the names that the jobs of these sources bear: a source's own, or those of its parts, `wiki-1of8` to
+    `wiki-8of8`, padded so that they sort."""
     return [part for name in names for part in part_names(name, sources[name].get("parts", 1))]
 
 
@@ -32,9 +35,9 @@ def part_names(name: str, parts: int) -> list[str]:
 
 
 def parted(sources: dict) -> dict:
-    """What is said of each source, by the names that its jobs bear, with `whole`, the source's own name, and `part`,
-    counted from 0. InputError if a part has the name of another source, or an address holds a password: what a rule is
-    given Snakemake writes down."""
+    """Return what is said of each source, by the names that its jobs bear, with `whole`, the source's own name, and
+    `part`, counted from 0. Raises InputError if a part has the name of another source, or an address holds a password:
+    Snakemake writes down what a rule is given."""
     result: dict[str, dict] = {}
     for name, source in sources.items():
         if "@" in (host := urllib.parse.urlsplit(source.get("url", "")).netloc):
@@ -50,7 +53,7 @@ def parted(sources: dict) -> dict:
 
 
 def kind_of(name: str, source: dict) -> str:
-    """Which of path, url, apt, pypi the source says. InputError unless it says exactly one."""
+    """Return which of path, url, apt, pypi the source says. Raises InputError unless it says exactly one."""
     said = [kind for kind in KINDS if source.get(kind)]
     if len(said) != 1:
         raise InputError(
@@ -60,12 +63,12 @@ def kind_of(name: str, source: dict) -> str:
 
 
 def pin_of(name: str, source: dict) -> str:
-    """The URL, package=version, package==version or path itself."""
+    """Return the URL, package=version, package==version or path itself."""
     return source[kind_of(name, source)]
 
 
 def origin_of(name: str, source: dict) -> str:
-    """What every document's url begins with: never a place on this machine, never credentials."""
+    """Return what every document's url begins with. It never names a place on this machine or credentials."""
     kind = kind_of(name, source)
     if kind == "path":
         return f"path:{name}"
@@ -78,19 +81,17 @@ def origin_of(name: str, source: dict) -> str:
 
 
 def file_of(name: str, source: dict) -> str:
-    """The name of the archive's file: as pinned, or the last part of a path or URL."""
+    """Return the name of the archive's file: as pinned, or the last part of a path or URL."""
     pin = pin_of(name, source)
     place = urllib.parse.urlsplit(pin).path if kind_of(name, source) == "url" else pin
     return source.get("file") or (PurePath(place).name if kind_of(name, source) in ("path", "url") else "")
 
 
 def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict:
-    """What the reference models learn from (process.reference): {"curated", "raw": names of sources or their parts;
-    "archive": [the file with labelled examples] or []; "labels": how to read it}.
-
-    Of curated and raw only those in the corpus count, so that a corpus of one's own needs none of the default's. An
-    unknown name, or one that is both curated and raw: InputError.
-    """
+    """Return what the reference models learn from (process.reference): {"curated", "raw": names of sources or their
+    parts; "archive": [the file with labelled examples] or []; "labels": how to read it}. Of curated and raw only those
+    in the corpus count, so that a corpus of one's own needs none of the default's. Raises InputError for an unknown
+    name, or one that is both curated and raw."""
     curated, raw, toxicity = reference["curated"], reference["raw"], reference["toxicity"]
     named = {"curated": curated, "raw": raw or [], "toxicity.source": [toxicity["source"]] if toxicity else []}
     for key, names in named.items():

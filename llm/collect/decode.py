@@ -1,6 +1,7 @@
-"""Bytes to text: UTF-8 (or UTF-16, marked or seen by its zeros), else what a server, the page itself or detection says,
-else Latin-1. Never loses a document to a charset; which one was used is counted in the report. Names of charsets are
-those of the WHATWG's standard, as in browsers: a server cannot name any other codec that Python has."""
+"""Turns bytes into text: UTF-8 (or UTF-16 with its mark), else what detection says, else Latin-1.
+
+No document is lost to a charset; which one was used is counted in the report.
+"""
 
 import codecs
 import re
@@ -18,7 +19,7 @@ SHIFTED = "iso2022_jp"  # its bytes are ASCII too
 
 
 def texts(archive: Archive, names: list[str], report: Report, *, html: bool = False) -> Iterator[tuple[str, str]]:
-    """(name, text) of every member that is not too large to be read whole; those that are, are counted."""
+    """Yield (name, text) of every member that is small enough to be read whole; the others are counted."""
     for name in names:
         try:
             data = archive.read(name)
@@ -29,7 +30,8 @@ def texts(archive: Archive, names: list[str], report: Report, *, html: bool = Fa
 
 
 def decode(data: bytes, report: Report, *, html: bool = False, charset: str | None = None) -> str:
-    """The text of `data`. `html`: a charset that the page declares counts too. `charset`: what its server says."""
+    """Return the text of `data`. `html`: a charset that the page declares counts too. `charset`: what its server
+    says."""
     for name in candidates(data, html, charset):
         try:
             text = data.decode(name)
@@ -63,5 +65,5 @@ def utf_16_by_zeros(data: bytes) -> Iterator[str]:
 
 
 def detected(data: bytes, *, html: bool) -> str:
-    """The name of the most likely charset of the first 64 KiB."""
+    """Return the name of the most likely charset of the first 64 KiB."""
     return detect_encoding(data[: 1 << 16], html5_compatible=True, from_html_meta=html) or "latin-1"

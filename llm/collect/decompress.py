@@ -1,4 +1,4 @@
-"""Decompression of untrusted data: streams that stop with one clear line at a bomb and at truncated data."""
+"""Decompresses untrusted data: streams that stop with one clear line at a bomb and at truncated data."""
 
 import bz2
 import contextlib
@@ -37,7 +37,7 @@ DAMAGE = (
 
 
 class Readable(Protocol):
-    """A stream of bytes that is read from its begin to its end."""
+    """A stream of bytes that is read from its beginning to its end."""
 
     def read(self, size: int = ..., /) -> bytes: ...
 
@@ -61,7 +61,7 @@ LIMITS = Limits()
 
 @contextlib.contextmanager
 def damage_is_input_error(label: str) -> Iterator[None]:
-    """Whatever the decoders raise on truncated or damaged data becomes one clear line."""
+    """Turn whatever the decoders raise on truncated or damaged data into one clear line."""
     try:
         yield
     except DAMAGE as error:
@@ -72,13 +72,13 @@ def damage_is_input_error(label: str) -> Iterator[None]:
 
 
 def compression(head: bytes) -> str:
-    """gz, bz2, xz, zst or '' by the first bytes."""
+    """Return gz, bz2, xz, zst or '' by the first bytes."""
     magics = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zst"}
     return next((kind for magic, kind in magics.items() if head.startswith(magic)), "")
 
 
 def decompressed(file: IO[bytes], label: str, limits: Limits) -> IO[bytes]:
-    """`file`, decompressed if its first bytes say so, and cut off with an InputError where a bomb begins."""
+    """Return `file`, decompressed if its first bytes say so, and cut off with an InputError where a bomb begins."""
     head = file.read(6)
     file.seek(0)
     kind = compression(head)
@@ -90,7 +90,7 @@ def decompressed(file: IO[bytes], label: str, limits: Limits) -> IO[bytes]:
 
 
 def unpacker(kind: str, file: IO[bytes]) -> Readable:
-    """A decompressing reader. All of them raise where the data ends before its end mark."""
+    """Return a decompressing reader. All of them raise where the data ends before its end mark."""
     match kind:
         case "gz":
             return gzip.GzipFile(fileobj=file)
@@ -102,12 +102,12 @@ def unpacker(kind: str, file: IO[bytes]) -> Readable:
 
 
 def checked(file: IO[bytes], label: str) -> io.BufferedReader:
-    """`file`, its reads raising InputError where a decoder finds damage."""
+    """Return `file`, whose reads raise InputError where a decoder finds damage."""
     return io.BufferedReader(Checked(file, label), CHUNK)
 
 
 class Checked(io.RawIOBase):
-    """Passes reads on and makes a decoder's errors clear."""
+    """A reader that passes reads on and makes a decoder's errors clear."""
 
     def __init__(self, inner: Readable, label: str) -> None:
         self.inner, self.label = inner, label

@@ -1,4 +1,9 @@
-"""Download one URL (http, https, file) into a file, with every failure as one clear line. Checks no digest."""
+"""Downloads one URL (http, https, file) into a file; every failure is one clear line.
+
+The standard library's urllib serves: requests and tenacity would replace about 30 of these 200 lines (one call and one
+loop), while resuming, versions, slots for connections, one line an error and file: URLs would stay; an import takes
+0.11 CPU seconds more, and five more distributions would be in the key of each fetch. The caller checks the digest.
+"""
 
 import base64
 import email.message
@@ -32,7 +37,7 @@ Answer = http.client.HTTPResponse | urllib.error.HTTPError  # an error is one to
 
 
 def fetch_url(url: str, archive: Path) -> str:
-    """Download a http, https or file URL; returns it as it may be recorded."""
+    """Download a http, https or file URL; return it as it may be recorded."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https", "file"):
         raise InputError(f"url:{redact(url)}: only http://, https:// and file:// URLs can be fetched")
     download(url, archive, context=None)
@@ -58,7 +63,7 @@ def download(url: str, archive: Path, *, context: ssl.SSLContext | None) -> None
 
 
 def attempt(url: str, part: Partial, *, label: str, context: ssl.SSLContext | None) -> str:
-    """Ask for what is missing and append it. Returns what went wrong, '' if the file is whole."""
+    """Ask for what is missing and append it. Returns what went wrong; '' if the file is whole."""
     have = part.size() if part.validator else 0
     with open_url(url, context=context, begin=have, validator=part.validator) as answer:
         if answer.status == RANGE_REFUSED:  # nothing behind what we have; its digest will tell
@@ -85,13 +90,13 @@ def attempt(url: str, part: Partial, *, label: str, context: ssl.SSLContext | No
 
 
 def validator_of(headers: email.message.Message) -> str:
-    """What names a version for If-Range: a strong ETag, else the date of the last change, else ''."""
+    """Return what names a version for If-Range: a strong ETag, else the date of the last change, else ''."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
 def starts_at(headers: email.message.Message) -> int:
-    """The first byte of a partial answer, -1 if it does not say."""
+    """Return the first byte of a partial answer; -1 if it does not say."""
     found = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
     return int(found[1]) if found else -1
 
@@ -117,8 +122,8 @@ def copy(answer: Answer, file: BinaryIO, *, label: str, copied: int, expected: i
 def open_url(
     url: str, *, context: ssl.SSLContext | None, accept: str = "*/*", begin: int = 0, validator: str = ""
 ) -> Answer:
-    """Open `url` (from byte `begin` on, if it is still the version `validator`), trying again when the server is busy
-    or does not answer in time, after the time that it asks for. InputError in one line."""
+    """Open `url` (from byte `begin` on, if it is still the version `validator`). It tries again when the server is busy
+    or does not answer in time, after the time that it asks for. Raises InputError, in one line."""
     bare, authorization = split_credentials(url)
     authorization = authorization or kept_credentials(bare)
     request = urllib.request.Request(bare, headers={"Accept": accept, "User-Agent": USER_AGENT})
@@ -157,7 +162,7 @@ def open_url(
 
 
 def retry_after(headers: email.message.Message) -> float:
-    """Seconds that a busy server asks to wait (a number, or a date); 0 if it does not say."""
+    """Return the seconds that a busy server asks to wait (a number, or a date); 0 if it does not say."""
     value = headers.get("Retry-After", "").strip()
     if value.isdigit():
         return float(value)
@@ -168,7 +173,7 @@ def retry_after(headers: email.message.Message) -> float:
 
 
 def split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """`https://user:secret@host/x` -> the URL without them, and a basic Authorization header."""
+    """Split `https://user:secret@host/x` into the URL without them and a basic Authorization header."""
     parts = urllib.parse.urlsplit(url)
     if not parts.username:
         return url, {}
@@ -177,8 +182,8 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
 
 
 def kept_credentials(url: str) -> dict[str, str]:
-    """A basic Authorization header by what ~/.netrc (or the file that NETRC names) has for this very host. Of a file
-    that cannot be read the InputError tells the line alone: its words may be the secret."""
+    """Return a basic Authorization header by what ~/.netrc (or the file that NETRC names) has for this very host. Of a
+    file that cannot be read the InputError tells the line alone: its words may be the secret."""
     parts, file = urllib.parse.urlsplit(url), Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     if parts.scheme == "file" or not file.is_file():
         return {}
@@ -194,5 +199,5 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def redact(url: str) -> str:
-    """The URL as it may be shown and recorded: without credentials."""
+    """Return the URL as it may be shown and recorded: without credentials."""
     return split_credentials(url)[0]

@@ -1,4 +1,4 @@
-"""Collect one source: choose the members of its archive, extract them by format, write raw documents.
+"""Collects one source: chooses the members of its archive, extracts them by format, writes raw documents.
 
 Members that are archives themselves (`archives`) are opened in their place, one level deep, one at a time.
 
@@ -90,8 +90,8 @@ def collect(archive: Path, documents: Path, recipe: Recipe, limits: Limits = LIM
 
 
 def dealt(names: list[str], turn: tuple[int, int]) -> tuple[list[str], tuple[int, int]]:
-    """Which of the names a part takes, and which part of what is in them: every Nth with all that is in it, or, where
-    there are fewer names than parts, all of them. turn: which part of how many."""
+    """Return which of the names a part takes, and which part of what is in them: every Nth with all that is in it, or,
+    where there are fewer names than parts, all of them. turn: which part of how many."""
     part, parts = turn
     return (names[part::parts], (0, 1)) if len(names) >= parts else (names, turn)
 
@@ -110,8 +110,8 @@ class Collector:
         self.sample: list[str] = []
 
     def take(self, archive: Archive, turn: tuple[int, int], prefix: str = "", *, single: bool = False) -> None:
-        """An archive's documents whose turn it is. `single`: it is one plain file, whose suffix does not matter if the
-        user named this very file. What all parts of a source come across is counted by the first."""
+        """Write an archive's documents whose turn it is. `single`: it is one plain file, whose suffix does not matter
+        if the user named this very file. What all parts of a source come across is counted by the first."""
         names = [name for name in archive.names if self.wanted(prefix + name)]
         if single and not self.recipe.include:
             names = archive.names
@@ -128,7 +128,7 @@ class Collector:
             self.writer.add(replace(document, part=prefix + document.part))
 
     def take_inner(self, outer: Archive, name: str, turn: tuple[int, int]) -> None:
-        """The same of an archive that is a member of one. One that is damaged or refused is counted."""
+        """Do the same for an archive that is a member of one. One that is damaged or refused is counted."""
         label, file = f"{outer.label}: {name}", re.sub(r"\.(?:gz|bz2|xz|zst)$", "", posixpath.basename(name))
         try:
             with tempfile.NamedTemporaryFile() as copy:
@@ -147,7 +147,7 @@ class Collector:
             self.report.skipped["archive refused"] += turn[0] == 0
 
     def nothing(self) -> str:
-        """Why a source yields nothing, in one line."""
+        """Return why a source yields nothing, in one line."""
         recipe, sample = self.recipe, ", ".join(self.sample) or "nothing at all"
         label = f"source '{recipe.source}'"
         if recipe.parts > 1:

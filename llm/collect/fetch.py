@@ -1,7 +1,7 @@
-"""Fetch one pinned archive: from a URL, a Debian package or a file of a Python package index.
+"""Fetches one pinned archive: from a URL, a Debian package or a file of a Python package index.
 
 Every archive is checked against its pinned sha256 before it counts. Nothing that was fetched is ever executed: an sdist
-is taken from the index's simple API (PEP 503, PEP 691) as a file. Does not unpack (llm/collect/archive.py does). Only
+is taken from the index's simple API (PEP 503, PEP 691) as a file. Unpacking is llm/collect/archive.py's. Only
 scripts/collect/fetch.py may use this module: it is the one place that touches the network.
 """
 
@@ -32,8 +32,8 @@ class Pin:
 
 
 def fetch(pin: Pin, archive: Path) -> dict:
-    """Fetch `pin` into the file `archive` and return {"bytes", "seconds", "from"}. InputError if it cannot be had or
-    its sha256 is another; then no file is left."""
+    """Fetch `pin` into the file `archive` and return {"bytes", "seconds", "from"}. Raises InputError if it cannot be
+    had or its sha256 is another; then no file is left."""
     started = time.monotonic()
     if pin.sha256 and not re.fullmatch(r"[0-9a-f]{64}", pin.sha256):
         raise InputError(f"{pin}: sha256 '{pin.sha256}' is not 64 lower-case hex digits")
@@ -47,7 +47,8 @@ def fetch(pin: Pin, archive: Path) -> dict:
 
 
 def fetch_by_kind(pin: Pin, archive: Path) -> str:
-    """Download without a check, except that of several indexes the first with the pinned archive is taken."""
+    """Download by the kind of source. Its digest is checked later, but of several indexes the first with the pinned
+    archive is taken."""
     match pin.kind:
         case "url":
             return fetch_url(pin.name, archive)
@@ -59,7 +60,7 @@ def fetch_by_kind(pin: Pin, archive: Path) -> str:
 
 
 def check(pin: Pin, archive: Path) -> None:
-    """InputError with both digests unless `archive` has the pinned sha256."""
+    """Raise InputError with both digests unless `archive` has the pinned sha256."""
     found = sha256_of(archive)
     if not pin.sha256:
         raise InputError(

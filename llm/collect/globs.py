@@ -1,4 +1,4 @@
-"""Which members of an archive are meant: globs over their names. Opens nothing."""
+"""Decides by globs over their names which members of an archive are meant. It opens nothing."""
 
 import functools
 import re
@@ -8,7 +8,7 @@ from llm.errors import InputError
 
 
 def chooser(include: list[str], exclude: list[str], *, label: str) -> Callable[[str], bool]:
-    """True for a member name that some include glob matches and no exclude glob does."""
+    """Return the test of a member's name: does some include glob match it and no exclude glob?"""
     yes = [glob(pattern, label) for pattern in include]
     no = [glob(pattern, label) for pattern in exclude]
     return lambda name: (
@@ -21,7 +21,7 @@ def matches(name: str, pattern: re.Pattern) -> bool:
 
 
 def glob(pattern: str, label: str) -> re.Pattern:
-    """A glob as a regular expression: `**/` any folders, `*` and `?` within one name, `{a,b}`, `[abc]`."""
+    """Return a glob as a regular expression: `**/` any folders, `*` and `?` within one name, `{a,b}`, `[abc]`."""
     parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
     tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[{},]|.", pattern, re.DOTALL)
     depth, expression = 0, ""

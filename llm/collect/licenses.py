@@ -6,6 +6,10 @@ Recognises the common licences by sentences that no other has; does not weigh wh
 import fnmatch
 import re
 
+import boolean
+import license_expression
+
+LICENSING = license_expression.Licensing()  # of any identifiers, LicenseRef-... too
 HEADER = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n]*)")
 IDENTIFIER = r"\(*[A-Za-z0-9][\w.+-]*\)*"
 EXPRESSION = re.compile(rf"{IDENTIFIER}(?:\s+(?:AND|OR|WITH)\s+{IDENTIFIER})*")
@@ -39,7 +43,7 @@ SENTENCES = {
 
 
 def stated(text: str) -> str | None:
-    """The SPDX expression that a file's head states, or None."""
+    """Return the SPDX expression that a file's head states, or None."""
     found = HEADER.search(text[:4000])
     expression = EXPRESSION.match(found[1].strip()) if found else None
     return " ".join(expression[0].split()) if expression else None
@@ -50,7 +54,8 @@ def is_license_file(name: str) -> bool:
 
 
 def recognised(text: str) -> str | None:
-    """The SPDX identifier of a licence's text, or None. Where a text holds several, the first of SENTENCES counts."""
+    """Return the SPDX identifier of a licence's text, or None. Where a text holds several, the first of SENTENCES
+    counts."""
     squeezed = re.sub(r"[\s,]+", " ", text.replace("’", "'")).lower()
     for identifier, sentences in SENTENCES.items():
         if all(re.sub(r"[\s,]+", " ", part).strip().lower() in squeezed for part in sentences.split("&")):
@@ -59,10 +64,24 @@ def recognised(text: str) -> str | None:
 
 
 def refuses(globs: tuple[str, ...], expression: str) -> bool:
-    """True if an identifier of the SPDX expression matches a glob (GPL-*) and no other can be chosen in its place:
-    `A OR B` is refused if both are, an expression that mixes AND and OR already if one is."""
-    words = re.sub(r"[()]", " ", expression).split()
-    matched = [
-        any(fnmatch.fnmatchcase(word, glob) for glob in globs) for word in words if word not in ("AND", "OR", "WITH")
-    ]
-    return all(matched) if "OR" in words and "AND" not in words else any(matched)
+    """Is there no way to choose among an SPDX expression's licences in which no identifier matches a glob (GPL-*)?
+
+    `A OR B` is refused if both are, `A AND B` if one is, `A WITH B` as A or B. Of what is no
+    expression any word counts.
+    """
+
+    def refused(node: boolean.Expression) -> bool:
+        if isinstance(node, LICENSING.OR):
+            return all(map(refused, node.args))
+        if isinstance(node, LICENSING.AND):
+            return any(map(refused, node.args))
+        return any(matched(symbol.key) for symbol in node.decompose())
+
+    def matched(identifier: str) -> bool:
+        return any(fnmatch.fnmatchcase(identifier, glob) for glob in globs)
+
+    try:
+        tree = LICENSING.parse(expression)  # None for an empty text
+    except license_expression.ExpressionError:
+        return any(map(matched, re.sub(r"[()]", " ", expression).split()))
+    return tree is not None and refused(tree)

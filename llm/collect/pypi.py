@@ -1,7 +1,9 @@
-"""Fetch one archive of a package from the indexes that pip is configured with.
+"""Fetches one archive of a package from the indexes that pip is configured with.
 
-Takes the file itself from the simple API (PEP 503, PEP 691), never through `pip download`, which runs an sdist's setup
-code. Reads pip's configuration by asking pip.
+It takes the file itself from the simple API (PEP 503, PEP 691), never through `pip download`, which runs an sdist's
+setup code. It learns pip's configuration by asking pip. pypi-simple would replace 45 of these lines, those that read an
+index's page; directories and pages of find-links, pip's settings and credentials would stay, and its import takes 0.26
+CPU seconds (requests, beautifulsoup4, pydantic).
 """
 
 import json
@@ -64,7 +66,8 @@ def fetch_pypi(requirement: str, file: str, archive: Path, check: Callable[[], N
 
 
 def pip_indexes() -> Indexes:
-    """The indexes that pip is configured with, by its own precedence: environment, `download` section, global."""
+    """Return the indexes that pip is configured with, by its own precedence: environment, `download` section,
+    global."""
     lines = pip("config", "list").splitlines()
     values: dict[str, str] = {}
     for section in ("global", "download", ":env:"):
@@ -81,7 +84,7 @@ def pip_indexes() -> Indexes:
 
 
 def default_index() -> str:
-    """pip's built-in index, as its own help states it."""
+    """Return pip's built-in index, as its own help states it."""
     found = re.search(r"\(default\s+(\S+?)\)", pip("download", "--help"))
     if not found:
         raise InputError("pip does not say which index it uses; set index-url with `pip config set`")
@@ -89,6 +92,7 @@ def default_index() -> str:
 
 
 def pip(*arguments: str) -> str:
+    """Run pip and return what it printed. Raises InputError if it fails."""
     done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         problem = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -100,7 +104,7 @@ def pip(*arguments: str) -> str:
 
 
 def page_links(root: str, *, context: ssl.SSLContext | None) -> dict[str, str]:
-    """File name -> URL for every file that a simple API page, a find-links page or a directory lists."""
+    """Return file name -> URL for every file that a simple API page, a find-links page or a directory lists."""
     parts = urllib.parse.urlsplit(root)
     local = Path(urllib.request.url2pathname(parts.path)) if parts.scheme in ("", "file") else None
     if local is not None and local.is_dir() and not (local / "index.html").exists():
@@ -132,7 +136,8 @@ def page_links(root: str, *, context: ssl.SSLContext | None) -> dict[str, str]:
 
 
 def with_credentials(url: str, authority: str) -> str:
-    """Files on the index's own host are asked for with the index's credentials; other hosts never see them."""
+    """Return the URL of a file with the index's credentials if it lies on the index's own host; other hosts never see
+    them."""
     parts = urllib.parse.urlsplit(url)
     _, separator, host = authority.rpartition("@")
     return parts._replace(netloc=authority).geturl() if separator and parts.netloc == host else url

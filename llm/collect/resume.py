@@ -1,8 +1,8 @@
-"""What a download has so far, kept where the next attempt finds it: a file in the cache, not among the outputs.
+"""Keeps what a download has so far where the next attempt finds it: in the cache, not among the outputs.
 
-One file for each address, beside it what its server said of the version it is (ETag or Last-Modified), so that no two
-versions are ever joined. A lock keeps two jobs from writing one file; the second one starts its own. What nobody took
-up again for two weeks is removed. Knows no network.
+There is one file for each address, and beside it what its server said of the version it is (ETag or Last-Modified), so
+that no two versions are ever joined. A lock keeps two jobs from writing one file; the second one starts its own. What
+nobody took up again for two weeks is removed. It knows no network.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ KEPT_S = 14 * 86400
 
 @dataclass
 class Partial:
-    """`file`: open for reading and writing; what is in it are the first bytes of version `validator` of the address."""
+    """The first bytes of version `validator` of an address, in `file`, which is open for reading and writing."""
 
     file: BinaryIO
     note: Path | None
@@ -41,13 +41,14 @@ class Partial:
 
 
 def cache() -> Path:
-    """The directory of unfinished downloads: where XDG_CACHE_HOME says, which the build engine sets."""
+    """Return the directory of unfinished downloads: where XDG_CACHE_HOME says, which the build engine sets."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemma" / "downloads"
 
 
 @contextlib.contextmanager
 def partial(url: str) -> Iterator[Partial]:
-    """What there is of `url` (without credentials). Removed when the block ends well, kept when it does not."""
+    """Give what there is of `url` (without credentials). It is removed when the block ends well, kept when it does
+    not."""
     path = cache() / hashlib.sha256(url.encode()).hexdigest()[:32]
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
@@ -68,7 +69,7 @@ def partial(url: str) -> Iterator[Partial]:
 
 
 def validator(note: Path) -> str:
-    """The version that a note names; '' if there is none, or it was cut off by a kill."""
+    """Return the version that a note names; '' if there is none, or it was cut off by a kill."""
     try:
         return str(json.loads(note.read_text())["validator"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -76,6 +77,7 @@ def validator(note: Path) -> str:
 
 
 def sweep(directory: Path) -> None:
+    """Remove what nobody took up again."""
     for path in directory.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and time.time() - path.stat().st_mtime > KEPT_S:
@@ -84,7 +86,7 @@ def sweep(directory: Path) -> None:
 
 @contextlib.contextmanager
 def slot(host: str, most: int) -> Iterator[None]:
-    """One of `most` connections to a host, over all jobs that share the cache; waits until one is free."""
+    """Hold one of `most` connections to a host, over all jobs that share the cache; it waits until one is free."""
     folder = cache() / "hosts"
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(host.encode()).hexdigest()[:16]
@@ -96,6 +98,7 @@ def slot(host: str, most: int) -> Iterator[None]:
 
 
 def locked(file: BinaryIO) -> bool:
+    """Try to lock a file; return whether that worked."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Dictionaries in dictd's format (name.index with name.dict or name.dict.dz) to one document per entry.
+"""Reads dictionaries in dictd's format (name.index with name.dict or name.dict.dz): one document per entry.
 
 A document's title is its headword as the entry spells it, its text is the headword line, a blank line and the
 definition: whoever wants the definition alone drops the first line. The braces around cross references are removed.
@@ -21,9 +21,9 @@ OVERLAP = 4  # times its size a dictionary's entries may have in all: they may o
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per entry, in the order of the .dict file. Headwords that share an entry share its document. Broken
-    lines of the index and entries that end beyond the .dict are counted; if most do, the two do not belong together: an
-    InputError."""
+    """Yield one document per entry, in the order of the .dict file. Headwords that share an entry share its document.
+    Broken lines of the index and entries that end beyond the .dict are counted; if most do, the two do not belong
+    together, and InputError is raised."""
     for name in names:
         if not name.endswith(".index"):
             report.skipped["not a dictionary's index"] += 1
@@ -53,7 +53,7 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
 
 
 def body_of(archive: Archive, name: str) -> str:
-    """The .dict or .dict.dz that belongs to an .index."""
+    """Return the .dict or .dict.dz that belongs to an .index."""
     stem = name.removesuffix(".index")
     found = [stem + suffix for suffix in (".dict.dz", ".dict") if stem + suffix in archive.names]
     if not found:
@@ -62,7 +62,7 @@ def body_of(archive: Archive, name: str) -> str:
 
 
 def entries(index: str, where: str, report: Report) -> dict[tuple[int, int], list[str]]:
-    """(offset, length) in bytes -> headwords, in the order of the entries."""
+    """Return (offset, length) in bytes -> headwords, in the order of the entries."""
     found: dict[tuple[int, int], list[str]] = {}
     for number, line in enumerate(index.split("\n"), 1):
         if not line.strip():
@@ -82,7 +82,7 @@ def is_number(digits: str) -> bool:
 
 
 def number_of(digits: str) -> int:
-    """dictd's base-64 number, most significant digit first: 'BA' is 64."""
+    """Return the value of a number in dictd's base 64, most significant digit first: 'BA' is 64."""
     value = 0
     for digit in digits:
         value = value * 64 + VALUES[digit]
@@ -90,7 +90,7 @@ def number_of(digits: str) -> int:
 
 
 def entry(text: str, headwords: list[str], name: str) -> Document:
-    """The entry as a document. Its first lines, as far as they are headwords, give the title (and aliases)."""
+    """Return the entry as a document. Its first lines, as far as they are headwords, give the title (and aliases)."""
     known = {plain(headword) for headword in headwords}
     lines = text.strip("\n").expandtabs(8).split("\n")
     title = lines[0].strip() if plain(lines[0]) in known else headwords[0]
@@ -102,5 +102,5 @@ def entry(text: str, headwords: list[str], name: str) -> Document:
 
 
 def plain(text: str) -> str:
-    """As dictd compares headwords: case and punctuation do not count (unless nothing else is there)."""
+    """Return a headword as dictd compares it: case and punctuation do not count (unless nothing else is there)."""
     return re.sub(r"[\W_]+", "", text.lower()) or text.strip().lower()

@@ -1,8 +1,8 @@
-"""Electronic books (EPUB 2 and 3) to documents: the chapters in the order of the spine, as text, split like plain text.
+"""Reads electronic books (EPUB 2 and 3): the chapters in the order of the spine, as text, split like plain text.
 
 A book is a zip; llm/collect/extract.py opens those that lie in another archive. Chapters give all their text, without a
 guess at their main content; navigation pages and Project Gutenberg's legal pages go. Books with encrypted chapters are
-counted and skipped. Shows no pictures, follows no links.
+counted and skipped. Pictures are not read, links not followed.
 """
 
 import posixpath
@@ -25,7 +25,7 @@ LEGAL = ["script", "style", "nav", ".pg-boilerplate", "#pg-header", "#pg-footer"
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per book, or several of a long one."""
+    """Yield one document per book, or several of a long one."""
     for name in names:
         top = posixpath.dirname(posixpath.dirname(name))
         package = package_of(archive, name, top)
@@ -41,7 +41,7 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
 
 
 def package_of(archive: Archive, container: str, top: str) -> str | None:
-    """The name of the book's OPF file: the first that its container names."""
+    """Return the name of the book's OPF file: the first that its container names."""
     root = xml(archive, container)
     found = root.find(".//{*}rootfile") if root is not None else None
     name = posixpath.join(top, found.get("full-path", "")) if found is not None else ""
@@ -49,7 +49,7 @@ def package_of(archive: Archive, container: str, top: str) -> str | None:
 
 
 def encrypted(archive: Archive, top: str) -> bool:
-    """True if more than the fonts is encrypted."""
+    """Is more than the fonts encrypted?"""
     name = posixpath.join(top, "META-INF/encryption.xml")
     root = xml(archive, name) if name in archive.names else None
     uris = [node.get("URI", "") for node in root.iterfind(".//{*}CipherReference")] if root is not None else []
@@ -57,7 +57,8 @@ def encrypted(archive: Archive, top: str) -> bool:
 
 
 def spine(archive: Archive, package: str) -> tuple[str | None, list[str]]:
-    """The book's title and the names of its chapters in reading order. One that is not there is an InputError."""
+    """Return the book's title and the names of its chapters in reading order. Raises InputError for one that is not
+    there."""
     root = xml(archive, package)
     if root is None:
         raise InputError(f"{archive.label}: {package} is not readable XML; the book is damaged")
@@ -78,7 +79,7 @@ def spine(archive: Archive, package: str) -> tuple[str | None, list[str]]:
 
 
 def chapter_text(archive: Archive, name: str, report: Report) -> str:
-    """All text of one chapter."""
+    """Return all text of one chapter."""
     try:
         tree = HTMLTree.parse(decode(archive.read(name), report, html=True))
     except TooLargeError:
@@ -92,7 +93,7 @@ def chapter_text(archive: Archive, name: str, report: Report) -> str:
 
 
 def xml(archive: Archive, name: str) -> etree._Element | None:
-    """A small XML file's root, read without entities or network; None if it is none."""
+    """Return a small XML file's root, read without entities or network; None if it is none."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
     try:
         return etree.fromstring(archive.read(name), parser)

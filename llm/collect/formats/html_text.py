@@ -1,4 +1,4 @@
-"""All the text of an HTML tree, for formats whose pages have no boilerplate: books and posts."""
+"""Gives all the text of an HTML tree, for formats whose pages have no boilerplate: books and posts."""
 
 import re
 
@@ -7,7 +7,7 @@ from resiliparse.parse.html import HTMLTree
 
 
 def whole_text(tree: HTMLTree) -> str:
-    """The text without a guess at the main content; at most one blank line between paragraphs."""
+    """Return the text without a guess at the main content; at most one blank line stands between paragraphs."""
     text = extract_plain_text(
         tree,
         main_content=False,

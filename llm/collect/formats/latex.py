@@ -2,7 +2,8 @@
 
 A main file (\\documentclass) takes in what it \\input{}s and \\include{}s; its own style files give their macros, its
 .bbl the names that \\citet says. A file without \\begin{document} that no main file takes in is a chapter. What becomes
-of the commands is said in llm/collect/formats/tex. An arXiv dump is a tar of .gz: `archives: ["**/*.gz"]`.
+of the commands is said in llm/collect/formats/tex. pylatexenc reads an
+eighteenth as fast (docs/log.md). An arXiv dump is a tar of .gz: `archives: ["**/*.gz"]`.
 """
 
 import posixpath
@@ -26,7 +27,7 @@ MOST_STYLES = 50
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per file that no main file takes in, or several of a long one."""
+    """Yield one document per file that no main file takes in, or several of a long one."""
     takes: dict[str, list[str]] = {}
     mains: set[str] = set()
     for name, source in texts(archive, names, Report()):
@@ -45,7 +46,7 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
 
 
 def styles_of(source: str, name: str, members: Collection[str]) -> list[str]:
-    """The members that are style files which the file `name` uses."""
+    """Return the members that are style files which the file `name` uses."""
     folder = posixpath.dirname(name)
     used = (style.strip() for packages in PACKAGES.findall(source) for style in packages.split(","))
     found = (posixpath.normpath(posixpath.join(folder, f"{style}.sty")) for style in used)
@@ -53,7 +54,7 @@ def styles_of(source: str, name: str, members: Collection[str]) -> list[str]:
 
 
 def archive_text(archive: Archive, name: str) -> str:
-    """A member that only helps to read another one: '' if it is too large."""
+    """Return a member that only helps to read another one; '' if it is too large."""
     try:
         return decode(archive.read(name), Report()).replace("\r\n", "\n")
     except TooLargeError:
@@ -61,7 +62,7 @@ def archive_text(archive: Archive, name: str) -> str:
 
 
 def inputs(source: str) -> Iterator[tuple[re.Match, str]]:
-    """Every \\input that no comment hides, and what it names."""
+    r"""Yield every \input that no comment hides, and what it names."""
     for match in INPUT.finditer(source):
         target = match[1] or match[2]
         if target:
@@ -69,7 +70,7 @@ def inputs(source: str) -> Iterator[tuple[re.Match, str]]:
 
 
 def resolved(target: str, name: str, main: str, known: Container[str]) -> str | None:
-    """The member that `target` in the file `name` means: from the main file's folder, else from its own."""
+    """Return the member that `target` in the file `name` means: from the main file's folder, else from its own."""
     for folder in (posixpath.dirname(main), posixpath.dirname(name)):
         for suffix in ("", ".tex"):
             found = posixpath.normpath(posixpath.join(folder, target + suffix))
@@ -79,7 +80,7 @@ def resolved(target: str, name: str, main: str, known: Container[str]) -> str | 
 
 
 def reached(main: str, takes: dict[str, list[str]]) -> set[str]:
-    """All files that a main file takes in, directly or not."""
+    """Return all files that a main file takes in, directly or not."""
     found, left = set(), [main]
     while left:
         name = left.pop()
@@ -94,7 +95,8 @@ def reached(main: str, takes: dict[str, list[str]]) -> set[str]:
 def inlined(
     archive: Archive, source: str, name: str, main: str, known: Container[str], report: Report, seen: set[str]
 ) -> str:
-    """The source with the files that it takes in, each of them once: so neither circles nor bombs."""
+    """Return the source with the files that it takes in, each of them once: so neither circles nor bombs are
+    followed."""
     pieces, end = [], 0
     for match, target in inputs(source):
         part = resolved(target, name, main, known)

@@ -1,9 +1,9 @@
-"""The process in which parquet files are read, because a damaged one may kill whoever reads it.
+"""Reads parquet files in a process of their own, because a damaged one may kill whoever reads it.
 
 A damaged page header makes polars panic, or ask for so much memory that the process is aborted. `Reader` keeps one such
-process for many files, starts another one after a death, and takes of a file all or nothing, so what is kept of it
-does not depend on how far the threads of polars came. The process may have MEMORY bytes more than it begins with: what
-a damaged size asks for is refused before it is there.
+process for many files, starts another one after a death, and takes of a file all or nothing, so what is kept of it does
+not depend on how far the threads of polars came. The process may have MEMORY bytes more than it begins with: what a
+damaged size asks for is refused before it is there.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ LENGTH = struct.Struct("<q")
 
 
 def serve() -> None:
-    """In the process: for each line {"file", "into", "columns"} write the rows of that file's columns, those of
-    `columns` that it has, and answer with a line {"there": all columns} or {"error": one line}."""
+    """Answer questions within the process. For each line {"file", "into", "columns"} write the rows of that file's
+    columns, those of `columns` that it has, and answer with a line {"there": all columns} or {"error": one line}."""
     limit = address_space() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for line in sys.stdin:
@@ -43,7 +43,7 @@ def serve() -> None:
 
 
 def address_space() -> int:
-    """Of this process, in bytes."""
+    """Return that of this process, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -65,18 +65,19 @@ def copy_rows(file: str, into: str, columns: list[str]) -> list[str]:
 
 
 class BrokenFileError(InputError):
-    """A file that cannot be read."""
+    """Raised for a file that cannot be read."""
 
 
 class Reader(contextlib.AbstractContextManager):
-    """Reads parquet files in another process. Leaving the context ends it."""
+    """A reader of parquet files in another process. Leaving the context ends it."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
 
     def copy(self, file: Path, into: Path, columns: list[str]) -> list[str]:
-        """Have the rows of a file's columns written to `into` for `batches`; the names of all of its columns. `into`
-        stays empty if the first of `columns` is not among them. BrokenFileError if the file cannot be read."""
+        """Have the rows of a file's columns written to `into` for `batches`; return the names of all of its columns.
+        `into` stays empty if the first of `columns` is not among them. Raises BrokenFileError if the file cannot be
+        read."""
         self.process = self.process or started()
         task = {"file": str(file), "into": str(into), "columns": columns}
         asked, answered = self.process.stdin, self.process.stdout
@@ -113,7 +114,7 @@ def started() -> subprocess.Popen:
 
 
 def batches(file: Path) -> Iterator[pl.DataFrame]:
-    """What `copy_rows` wrote, one batch at a time in memory."""
+    """Yield what `copy_rows` wrote, one batch at a time in memory."""
     with file.open("rb") as data:
         while length := data.read(LENGTH.size):
             yield pl.read_ipc_stream(io.BytesIO(data.read(LENGTH.unpack(length)[0])))

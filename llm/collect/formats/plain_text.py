@@ -1,4 +1,4 @@
-"""Plain text (Markdown too, kept as it is) to documents.
+"""Reads plain text (Markdown too, kept as it is).
 
 Project Gutenberg's legal header and footer are removed. A long text is split into documents of about 8 to 20 kB, at an
 act, scene, book or chapter heading if there is one, else between paragraphs: a document should fit a context.
@@ -36,13 +36,13 @@ END = re.compile(
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per file, or several of a long one."""
+    """Yield one document per file, or several of a long one."""
     for name, text in texts(archive, names, report):
         yield from parts(without_gutenberg(text), name)
 
 
 def parts(text: str, name: str, title: str | None = None) -> Iterator[Document]:
-    """The text as one document, or split. `title`: if it is known; else it is looked for at the text's head."""
+    """Yield the text as one document, or split. `title`: if it is known; else it is looked for at the text's head."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     title = title or found_title(text, name)
     pieces = split(text)
@@ -67,7 +67,7 @@ def split(text: str, smallest: int = SMALLEST, largest: int = LARGEST) -> list[s
 
 
 def best_break(text: str, low: int, high: int) -> int:
-    """The last paragraph's end, else line's end, else blank in text[low:high], else `high`."""
+    """Return the last paragraph's end, else line's end, else blank in text[low:high], else `high`."""
     for mark in ("\n\n", "\n", " "):
         at = text.rfind(mark, low, high)
         if at >= 0:
@@ -76,7 +76,7 @@ def best_break(text: str, low: int, high: int) -> int:
 
 
 def without_gutenberg(text: str) -> str:
-    """Project Gutenberg's texts carry licence and advice before and after the work itself."""
+    """Return a text of Project Gutenberg without the licence and advice before and after the work itself."""
     starts = [match.end() for match in START.finditer(text[: len(text) // 2 + 1])]
     text = text[starts[-1] :] if starts else text
     end = END.search(text, len(text) // 2)
@@ -84,7 +84,7 @@ def without_gutenberg(text: str) -> str:
 
 
 def found_title(text: str, name: str) -> str:
-    """An underlined first heading, else a short first line, else the file's name."""
+    """Return an underlined first heading, else a short first line, else the file's name."""
     head = text[:2000]
     underlined = UNDERLINED.search(head)
     if underlined:

@@ -1,5 +1,7 @@
-"""A stream cut into its records: lines, or the elements that an XML file is a list of. Parses none of them, so that a
-broken one costs the others nothing."""
+"""Cuts a stream into its records: lines, or the elements that an XML file is a list of.
+
+It parses none of them, so that a broken one costs the others nothing.
+"""
 
 import codecs
 import re
@@ -14,7 +16,7 @@ TAIL = 64
 
 
 def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
-    """The lines of a file; None for one of more than `limit` bytes, which is not kept."""
+    """Yield the lines of a file; None for one of more than `limit` bytes, which is not kept."""
     while line := file.readline(limit + 1):
         if len(line) <= limit:
             yield line
@@ -25,9 +27,9 @@ def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
 
 
 def elements(file: BufferedReader, name: str, root: str, where: str) -> Iterator[Iterator[bytes]]:
-    """Each <name>...</name> in pieces of about CHUNK bytes; what is not read of one is passed over. Their tags have no
-    attributes, and none lies in another: one that is not closed ends where the next one begins. InputError, beginning
-    with `where`, if the file ends before </root>."""
+    """Yield each <name>...</name> in pieces of about CHUNK bytes; what is not read of one is passed over. Their tags
+    have no attributes, and none lies in another: one that is not closed ends where the next one begins. Raises
+    InputError, beginning with `where`, if the file ends before </root>."""
     window, begin, tag = Window(file), f"<{name}>".encode(), re.compile(f"</?{name}>".encode())
     while window.find(re.compile(begin), len(begin)):
         element = window.element(begin, tag)
@@ -38,8 +40,8 @@ def elements(file: BufferedReader, name: str, root: str, where: str) -> Iterator
 
 
 def empty_elements(file: BufferedReader, name: str, root: str, where: str, limit: int) -> Iterator[bytes | None]:
-    """Each <name .../>, with all that follows up to the next "<"; None for one of more than `limit` bytes. InputError
-    if the file ends before </root>."""
+    """Yield each <name .../>, with all that follows up to the next "<"; None for one of more than `limit` bytes. Raises
+    InputError if the file ends before </root>."""
     window, begin = Window(file), re.compile(rf"<{name}[\s/]".encode())
     while window.find(begin, len(name) + 2):
         data = bytearray()
@@ -59,14 +61,15 @@ class Window:
         self.data, self.position, self.tail = b"", 0, b""
 
     def more(self) -> bool:
-        """Read on. False at the end of the stream."""
+        """Read on. Returns False at the end of the stream."""
         chunk = self.file.read(CHUNK)
         self.data, self.position = self.data[self.position :] + chunk, 0
         self.tail = (self.tail + chunk[-TAIL:])[-TAIL:]
         return bool(chunk)
 
     def find(self, pattern: re.Pattern[bytes], size: int) -> bool:
-        """Go to where a match of `size` bytes begins, or to the end of the stream: then False."""
+        """Go to where a match of `size` bytes begins. Where there is none, go to the end of the stream and return
+        False."""
         while not (match := pattern.search(self.data, self.position)):
             self.position = max(self.position, len(self.data) - size + 1)
             if not self.more():
@@ -75,7 +78,7 @@ class Window:
         return True
 
     def take(self, end: int) -> bytes:
-        """The bytes from the position up to `end`, read past."""
+        """Return the bytes from the position up to `end`, and go there."""
         piece = self.data[self.position : end]
         self.position = max(end, self.position)
         return piece

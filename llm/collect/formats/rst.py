@@ -1,4 +1,4 @@
-"""reStructuredText to text: prose, formulas and examples stay, what only steers Sphinx goes.
+"""Reads reStructuredText: prose, formulas and examples stay, what only steers Sphinx goes.
 
 Targets, comments and directives without prose (toctree, autodoc, images, raw HTML, ...) are dropped with their content;
 roles keep their text, :math: becomes $...$. Nothing is included or executed. Long files are split as plain text is.
@@ -28,13 +28,13 @@ FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:.*$")
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per file, or several of a long one."""
+    """Yield one document per file, or several of a long one."""
     for name, text in texts(archive, names, report):
         yield from parts(prose(text), name)
 
 
 def prose(source: str) -> str:
-    """The text without what steers Sphinx."""
+    """Return the text without what steers Sphinx."""
     lines = source.replace("\r\n", "\n").expandtabs(8).split("\n")
     kept: list[str] = []
     index = 0
@@ -63,7 +63,7 @@ def prose(source: str) -> str:
 
 
 def without_fields(lines: list[str]) -> list[str]:
-    """Without the fields (:orphan:, :author: ...) that a text begins with."""
+    """Return the text without the fields (:orphan:, :author: ...) that it begins with."""
     begin = next((number for number, line in enumerate(lines) if line.strip()), 0)
     end = begin
     while end < len(lines) - 1 and FIELD.match(lines[end]):
@@ -81,7 +81,8 @@ def after_options(lines: list[str], index: int, kept: list[str], directive: re.M
 
 
 def after_block(lines: list[str], index: int) -> int:
-    """The first line after an explicit block: the next one that is not blank and not indented deeper than its dots."""
+    """Return the first line after an explicit block: the next one that is not blank and not indented deeper than its
+    dots."""
     margin = indent(lines[index])
     index += 1
     while index < len(lines) and (not lines[index].strip() or indent(lines[index]) > margin):
@@ -94,7 +95,7 @@ def indent(line: str) -> int:
 
 
 def role(match: re.Match) -> str:
-    """`:func:`~numpy.dot`` -> dot, `:ref:`text <label>`` -> text, `:math:`x`` -> $x$."""
+    """Return what a role says: `:func:`~numpy.dot`` -> dot, `:ref:`text <label>`` -> text, `:math:`x`` -> $x$."""
     name, text = match.groups()
     if name == "math":
         return f"${text}$"

@@ -1,9 +1,12 @@
-"""Source code to one document per file, with its language and its licence; what nobody wrote by hand is dropped.
+"""Reads source code: one document per file, with its language and its licence.
 
-A file's language follows from its name or its `#!` line, its licence from its SPDX header, else from the licence file
-of the nearest folder above it but below the source's own top (there the config's word counts). Skipped and counted:
-vendored, generated and minified files, lock files, data literals, unknown languages. Notebooks give their cells,
-without outputs. Parses no program.
+What nobody wrote by hand is dropped. A file's language follows from its name or its `#!` line, its licence from its
+SPDX header, else from the licence file of the nearest folder above it but below the source's own top (there the
+config's word counts). Skipped and counted are vendored, generated and minified files, lock files, data literals and
+unknown languages. Notebooks give their cells, without outputs. No program is parsed.
+
+The table of suffixes is ours: of its 80, pygments 2.21 names 45 alike and one language, gives 12 (.h, .m, .pl, .t, .v
+...) to several, and lacks 4; its other 645 take in prose and data.
 """
 
 import json
@@ -54,7 +57,8 @@ GENERATED = re.compile(
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per file; its title is the file's name in the archive, with the language if that does not say it."""
+    """Yield one document per file; its title is the file's name in the archive, with the language if that does not say
+    it."""
     top = posixpath.commonpath([posixpath.dirname(name) for name in archive.names]) if archive.names else ""
     trees = licensed_trees(archive, top)
     wanted = [name for name in names if not skipped_by_name(name, report)]
@@ -81,7 +85,8 @@ def skipped_by_name(name: str, report: Report) -> bool:
 
 
 def language_of(name: str, text: str) -> str | None:
-    """By the file's name, else by the program that its first line names."""
+    """Return the language by the file's name, else by the program that its first line names; None if neither is
+    known."""
     base = posixpath.basename(name)
     by_name = NAMES.get(base) or LANGUAGES.get(base.rpartition(".")[2] if "." in base else "")
     shebang = SHEBANG.match(text[:200])
@@ -89,7 +94,7 @@ def language_of(name: str, text: str) -> str | None:
 
 
 def licensed_trees(archive: Archive, top: str) -> dict[str, str]:
-    """Folder -> the licence that its licence file grants, for folders below `top`."""
+    """Return folder -> the licence that its licence file grants, for folders below `top`."""
     found: dict[str, str] = {}
     for name in archive.names:
         folder = posixpath.dirname(name)
@@ -102,7 +107,7 @@ def licensed_trees(archive: Archive, top: str) -> dict[str, str]:
 
 
 def nearest(trees: dict[str, str], name: str) -> str | None:
-    """The licence of the deepest licensed folder that holds the file."""
+    """Return the licence of the deepest licensed folder that holds the file."""
     folder = posixpath.dirname(name)
     while folder and folder not in trees:
         folder = posixpath.dirname(folder)
@@ -110,7 +115,7 @@ def nearest(trees: dict[str, str], name: str) -> str | None:
 
 
 def notebook(text: str) -> str:
-    """A Jupyter notebook's cells: prose as it is, code in fences, outputs left out. '' if it is none."""
+    """Return a Jupyter notebook's cells: prose as it is, code in fences, outputs left out; '' if it is none."""
     try:
         book = json.loads(text)
         language = book.get("metadata", {}).get("kernelspec", {}).get("language", "python")
@@ -122,7 +127,7 @@ def notebook(text: str) -> str:
 
 
 def unwanted(text: str) -> str | None:
-    """Why nobody wrote this file by hand for people to read, or None."""
+    """Return why nobody wrote this file by hand for people to read, or None."""
     if len(text) > LARGEST:
         return "too large"
     lines = text.split("\n")
@@ -134,6 +139,6 @@ def unwanted(text: str) -> str | None:
 
 
 def mostly_data(lines: list[str]) -> bool:
-    """Tables of numbers and encoded bytes: most lines of a long file hold little else."""
+    """Is it a table of numbers or encoded bytes: do most lines of a long file hold little else?"""
     filled = [line for line in lines if line.strip()]
     return len(filled) > 40 and sum(DATA_LINE.fullmatch(line) is not None for line in filled) > 0.7 * len(filled)

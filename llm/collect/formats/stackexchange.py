@@ -1,9 +1,9 @@
-"""A Stack Exchange dump (Posts.xml) to one document per question, with its answers, the best voted first.
+"""Reads a Stack Exchange dump (Posts.xml): one document per question, with its answers, the best voted first.
 
 In the dump answers stand anywhere after their question, so posts go into a temporary database on disk first: memory
 stays small whatever the dump's size. Code blocks stay, between fences. The licence of a post follows from the attribute
-ContentLicense, else from its date: CC BY-SA 2.5 until 2011-04-07, 3.0 until 2018-05-01, 4.0 since then. Names no user.
-Dumps are published as .7z, which must be unpacked first (Posts.xml, or packed again as .gz, .bz2, .xz, .zst).
+ContentLicense, else from its date: CC BY-SA 2.5 until 2011-04-07, 3.0 until 2018-05-01, 4.0 since then. No user is
+named. Dumps are published as .7z, which must be unpacked first (Posts.xml, or packed again as .gz, .bz2, .xz, .zst).
 """
 
 import re
@@ -32,7 +32,7 @@ TABLES = """
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """One document per question, in the order of their numbers."""
+    """Yield one document per question, in the order of their numbers."""
     for name in names:
         with tempfile.TemporaryDirectory() as directory:
             posts = sqlite3.connect(Path(directory) / "posts.sqlite")
@@ -87,7 +87,7 @@ def store(row: dict[str, str], posts: sqlite3.Connection, report: Report) -> Non
 
 
 def dated(created: str) -> str:
-    """The licence under which posts of that day were given."""
+    """Return the licence under which posts of that day were given."""
     return next(license for since, license in LICENSES if created >= since)
 
 
@@ -108,7 +108,7 @@ def questions(posts: sqlite3.Connection, name: str, report: Report) -> Iterator[
 
 
 def text_of(body: str) -> str:
-    """A post's HTML as text, its code blocks between fences."""
+    """Return a post's HTML as text, its code blocks between fences."""
     body = re.sub(r"<pre\b[^<>]*+>\s*+<code\b[^<>]*+>", "<pre>```\n", body)
     body = re.sub(r"\n?</code>\s*+</pre>", "\n```</pre>", body)
     return whole_text(HTMLTree.parse(body))

@@ -1,4 +1,4 @@
-"""Rows of JSON lines or parquet to documents: one column is the text; `title` and `url` are kept if there are any."""
+"""Reads rows of JSON lines or parquet: one column is the text; `title` and `url` are kept if there are any."""
 
 import codecs
 import json
@@ -20,8 +20,8 @@ MOST_NAMED = 20  # columns in a message
 
 
 def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
-    """One document per line, streamed. A line that is no JSON object with a text in the column, is not UTF-8 or is too
-    large is counted and skipped."""
+    """Yield one document per line, streamed. A line that is no JSON object with a text in the column, is not UTF-8 or
+    is too large is counted and skipped."""
     for name in names:
         with archive.open(name) as file:
             for number, line in enumerate(lines(file, archive.limits.member), 1):
@@ -42,8 +42,8 @@ def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) ->
 
 
 def parquet(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
-    """One document per row. A file is copied to disk and read in small batches, by another process: a file that cannot
-    be read, or kills it, is counted."""
+    """Yield one document per row. A file is copied to disk and read in small batches, by another process: a file that
+    cannot be read, or kills it, is counted."""
     with Reader() as reader, tempfile.TemporaryDirectory() as directory:
         copy, rows = Path(directory, "copy.parquet"), Path(directory, "rows")
         for name in names:
@@ -65,7 +65,8 @@ def parquet(archive: Archive, names: list[str], report: Report, *, column: str) 
 
 
 def document(row: object, column: str, part: str, where: str, report: Report) -> Iterator[Document]:
-    """A row's document, or none and its reason counted. where: begins the message about a broken one."""
+    """Return a row's document; None where there is none, and its reason is counted. where: begins the message about a
+    broken one."""
     if not isinstance(row, dict) or column not in row:
         there = row if isinstance(row, dict) else [type(row).__name__]
         report.broken(f"no column '{column}'", missing(where, column, there))

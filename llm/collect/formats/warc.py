@@ -39,7 +39,7 @@ PAGES = ("text/html", "application/xhtml+xml", "text/plain")
 
 
 def documents(archive: Archive, names: list[str], report: Report, *, extractor: str) -> Iterator[Document]:
-    """One document per page, in the order of the records. Its url is the page's own."""
+    """Yield one document per page, in the order of the records. Its url is the page's own."""
     for name in names:
         with archive.open(name) as file:
             for number, record in enumerate(records(file, f"{archive.label}: {name}", report)):
@@ -49,7 +49,7 @@ def documents(archive: Archive, names: list[str], report: Report, *, extractor: 
 
 
 def page(record: bytes, part: str, report: Report, extractor: str) -> Document | None:
-    """The document of one whole record, or None with its reason counted."""
+    """Return the document of one whole record; None where there is none, and its reason is counted."""
     try:
         kind, charset, data, url = answer(record)
     except (OSError, EOFError, ValueError, zlib.error):
@@ -70,7 +70,8 @@ def page(record: bytes, part: str, report: Report, extractor: str) -> Document |
 
 
 def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
-    """(media type, charset, decoded body, address) of a record. The type is '' if the server had no page to give."""
+    """Return (media type, charset, decoded body, address) of a record. The type is '' if the server had no page to
+    give."""
     record = with_crlf(record)
     parsed = WarcRecord.from_bytes(record)
     url = parsed.headers.get("WARC-Target-URI") or ""
@@ -144,7 +145,7 @@ def is_binary(text: str) -> bool:
 
 
 def read(reader: Readable) -> bytes:
-    """All that a reader gives, at most about LARGEST bytes and a piece."""
+    """Return all that a reader gives, at most about LARGEST bytes and a piece."""
     data = bytearray()
     while len(data) <= LARGEST and (piece := reader.read(1 << 16)):
         data += piece
@@ -155,7 +156,7 @@ def read(reader: Readable) -> bytes:
 
 
 def records(file: BinaryIO, label: str, report: Report) -> Iterator[bytes]:
-    """The whole records of a WARC file that may hold a page. Those of other types are counted and passed over."""
+    """Yield the whole records of a WARC file that may hold a page. Those of other types are counted and passed over."""
     window, found, others = Window(file), 0, 0
     while window.skip_blank_lines():
         header = window.header()
@@ -196,7 +197,7 @@ def records(file: BinaryIO, label: str, report: Report) -> Iterator[bytes]:
 
 
 def whole(window: "Window", end: int) -> bool:
-    """True if the record that ends at `end` is followed by two line ends, another record, or the end of the file."""
+    """Is the record that ends at `end` followed by two line ends, another record, or the end of the file?"""
     rest = bytes(window.data[end : end + 16])
     return len(window.data) >= end and (
         not rest.strip(b"\r\n") or rest.startswith(b"\r\n\r\n") or rest.lstrip(b"\r\n").startswith(b"WARC/")
@@ -210,7 +211,7 @@ class Window:
         self.file, self.data = file, bytearray()
 
     def fill(self, size: int) -> bool:
-        """Have at least `size` bytes. False if the stream ends before."""
+        """Have at least `size` bytes. Returns False if the stream ends before."""
         while len(self.data) < size:
             chunk = self.file.read(max(CHUNK, size - len(self.data)))
             if not chunk:
@@ -222,7 +223,7 @@ class Window:
         del self.data[:size]
 
     def skip_blank_lines(self) -> bool:
-        """Go to the next byte that is no line end. False if there is none."""
+        """Go to the next byte that is no line end. Returns False if there is none."""
         while True:
             blank = LINE_ENDS.match(self.data)
             assert blank is not None
@@ -233,7 +234,7 @@ class Window:
                 return False
 
     def header(self) -> bytes | None:
-        """The lines of a record's header with the blank one after it, or None if none begins here."""
+        """Return the lines of a record's header with the blank one after it; None if none begins here."""
         self.fill(HEADER)
         if not BEGIN.match(self.data):
             return None
@@ -241,7 +242,7 @@ class Window:
         return bytes(self.data[: end.end()]) if end else None
 
     def pass_over(self, size: int) -> bool:
-        """Drop `size` bytes piece by piece. False if the stream ends before."""
+        """Drop `size` bytes piece by piece. Returns False if the stream ends before."""
         while size:
             if not self.fill(1):
                 return False

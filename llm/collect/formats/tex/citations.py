@@ -27,7 +27,7 @@ GOES_ON = re.compile(r"(?:[ \t~]|\n(?!\n)){1,4}[a-z]")
 
 
 def authors(bibliography: str) -> dict[str, tuple[str, str]]:
-    r"""Key -> (TeX of the authors' names, year), as natbib's \bibitem[Knuth(1984)]{key} says them."""
+    r"""Return key -> (TeX of the authors' names, year), as natbib's \bibitem[Knuth(1984)]{key} says them."""
     source, found = Source(bibliography), {}
     for match in ITEM.finditer(bibliography):
         source.position = match.end()

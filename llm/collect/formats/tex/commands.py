@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 def table(lines: str) -> dict[str, str]:
-    """`value: name name ...` a line -> {name: value}. The value may be empty."""
+    """Read `value: name name ...`, a line each, as {name: value}. The value may be empty."""
     rows = (line.partition(":") for line in lines.strip().splitlines())
     return {name: value.strip() for value, _, names in rows for name in names.split()}
 

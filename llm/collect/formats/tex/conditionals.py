@@ -1,4 +1,4 @@
-"""Conditionals: \\iffalse hides its text, switches of \\newif are followed, of every other test both branches stay."""
+r"""Follows conditionals: \iffalse hides its text, \newif's switches count, of other tests both branches stay."""
 
 import re
 from collections.abc import Container
@@ -24,8 +24,8 @@ NUMBER = re.compile(r"[^{}\n]{0,60}?(?=\\relax|\n|\{|\})")
 
 
 def branches(text: str, known: Container[str]) -> dict[int, tuple[int, int]]:
-    r"""Where each conditional's name ends -> (where its \else ends, or else its \fi; where its \fi ends). For an \else:
-    both are the \fi's end."""
+    r"""Return where each conditional's name ends -> (where its \else ends, or else its \fi; where its \fi ends). For an
+    \else, both are the \fi's end."""
     found: dict[int, tuple[int, int]] = {}
     open_: list[tuple[int, int]] = []
     position = 0
@@ -69,7 +69,7 @@ def skip_test(tex: "Scanner", name: str) -> None:
 
 
 def otherwise(tex: "Scanner", name: str) -> None:
-    r"""An \else that is met ends a branch that was taken: what follows up to \fi is not."""
+    r"""End a branch that was taken, at an \else: what follows up to \fi is not read."""
     source = tex.source
     begin = source.text.rfind("\\", 0, source.position) + 1 + len(name)
     span = source.branches(branches, tex.tests).get(begin)
@@ -78,13 +78,14 @@ def otherwise(tex: "Scanner", name: str) -> None:
 
 
 def switch(tex: "Scanner", name: str) -> None:
-    r"""\footrue, \foofalse."""
+    r"""Set a switch: \footrue, \foofalse."""
     value = name.endswith("true")
     tex.switches["if" + name.removesuffix("true" if value else "false")] = value
 
 
 def chosen(tex: "Scanner", name: str) -> None:
-    r"""\IfBooleanTF{#1}{with star}{without}, \IfNoValueTF{#1}{without}{with an argument} and their kin."""
+    r"""Take one branch of \IfBooleanTF{#1}{with star}{without}, \IfNoValueTF{#1}{without}{with an argument} and their
+    kin."""
     source = tex.here()
     given = (source.read_group() or "").strip()
     value = given == STARRED if "Boolean" in name else (given == NO_VALUE) == ("NoValue" in name)
@@ -96,7 +97,7 @@ def chosen(tex: "Scanner", name: str) -> None:
 
 
 def if_star(tex: "Scanner", name: str) -> None:
-    r"""\@ifstar{with star}{without}, for the star that follows the macro."""
+    r"""Take one branch of \@ifstar{with star}{without}, for the star that follows the macro."""
     source = tex.here()
     starred, plain = source.read_group() or "", source.read_group() or ""
     source = tex.here()
@@ -106,7 +107,7 @@ def if_star(tex: "Scanner", name: str) -> None:
 
 
 def if_next(tex: "Scanner", name: str) -> None:
-    r"""\@ifnextchar[{if a bracket follows the macro}{if none}."""
+    r"""Take one branch of \@ifnextchar[{if a bracket follows the macro}{if none}."""
     source = tex.here()
     wanted = source.read_argument()
     present, absent = source.read_group() or "", source.read_group() or ""

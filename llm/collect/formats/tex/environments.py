@@ -53,7 +53,7 @@ def begin(tex: "Scanner", command: str) -> None:
 
 
 def open_paragraph(tex: "Scanner", name: str, environment: Environment | macros.UserEnvironment | None) -> None:
-    """An environment whose content is read on as prose."""
+    """Begin an environment whose content is read on as prose."""
     source = tex.source
     if environment is None:
         tex.out.append("\n")
@@ -82,7 +82,7 @@ def open_paragraph(tex: "Scanner", name: str, environment: Environment | macros.
 
 
 def unknown_arguments(tex: "Scanner") -> None:
-    """Options, and arguments that are no text, of an environment that nothing is known of."""
+    """Read past options, and arguments that are no text, of an environment that nothing is known of."""
     source = tex.source
     source.skip("o")
     span = past_technical(tex)
@@ -125,7 +125,7 @@ def verbatim(tex: "Scanner", name: str, arguments: str) -> None:
 
 
 def listing(tex: "Scanner", command: str) -> None:
-    r"""\lstinputlisting[caption=..]{file}."""
+    r"""Read \lstinputlisting[caption=..]{file}."""
     source = tex.here()
     options = source.read_option() or ""
     source.skip("m")
@@ -133,7 +133,7 @@ def listing(tex: "Scanner", command: str) -> None:
 
 
 def listing_caption(tex: "Scanner", options: str) -> None:
-    """The caption among a listing's options, as a paragraph below it."""
+    """Write the caption among a listing's options as a paragraph below it."""
     caption, label = CAPTION.search(options), LABEL.search(options)
     if caption is None:
         return
@@ -151,7 +151,7 @@ def drop(tex: "Scanner", name: str) -> None:
 
 
 def verbatim_environment(tex: "Scanner", command: str) -> None:
-    r"""\DefineVerbatimEnvironment{name}{Verbatim}{..}, \lstnewenvironment{name}[..]{..}{..}."""
+    r"""Define \DefineVerbatimEnvironment{name}{Verbatim}{..} or \lstnewenvironment{name}[..]{..}{..}."""
     source = tex.here()
     name = (source.read_group() or "").strip()
     source.skip("mm" if command == "DefineVerbatimEnvironment" else "oomm")

@@ -1,4 +1,4 @@
-"""Formulas, kept as they are written but for comments and labels: $..$, $$..$$, \\(..\\), \\[..\\] and environments.
+r"""Keeps formulas as they are written but for comments and labels: $..$, $$..$$, \(..\), \[..\], environments.
 
 A formula that never ends is none: its opening sign goes and its text stays.
 """
@@ -21,7 +21,7 @@ CLOSERS = {"(": re.compile(r"\\\)"), "[": re.compile(r"\\\]")}
 
 
 def uncommented(source: str) -> str:
-    """Without % comments; a line that was only a comment goes altogether."""
+    """Return a formula without % comments; a line that was only a comment goes altogether."""
     return COMMENT.sub(r"\1", COMMENT_LINE.sub("", source)) if "%" in source else source
 
 
@@ -31,7 +31,7 @@ def as_written(formula: str) -> str:
 
 
 def shift(tex: "Scanner") -> None:
-    """After a dollar: the formula up to the next one of the same group and paragraph."""
+    """Read, after a dollar, the formula up to the next one of the same group and paragraph."""
     source = tex.source
     text, begin = source.text, source.position
     simple = SIMPLE.match(text, begin)
@@ -50,7 +50,7 @@ def shift(tex: "Scanner") -> None:
 
 
 def dollar(tex: "Scanner", position: int, double: bool) -> int:
-    """Where the formula that is open at `position` has ended, or -1."""
+    """Return where the formula that is open at `position` has ended, or -1."""
     source = tex.source
     text = source.text
     while True:
@@ -69,7 +69,7 @@ def dollar(tex: "Scanner", position: int, double: bool) -> int:
 
 
 def bracket(tex: "Scanner", symbol: str) -> None:
-    """After \\( or \\[."""
+    r"""Read the formula after \( or \[."""
     source = tex.source
     end = source.ahead(CLOSERS[symbol])
     blank = source.ahead(BLANK_LINE)
@@ -81,7 +81,8 @@ def bracket(tex: "Scanner", symbol: str) -> None:
 
 
 def environment(tex: "Scanner", name: str) -> None:
-    """After \\begin{name}, which may stand in a macro: up to its end, or to a macro that holds its end."""
+    r"""Read the formula after \begin{name}, which may stand in a macro, up to its end or to a macro that holds its
+    end."""
     ending = tex.ending(name)
     sources = (tex.source, *reversed(tex.outer))
     depth = next((depth for depth, source in enumerate(sources) if source.ahead(ending)), None)
@@ -103,12 +104,12 @@ def environment(tex: "Scanner", name: str) -> None:
 
 
 def labelled(body: str, match: re.Match[str]) -> str:
-    """What a macro of the document that sets a label becomes in a formula."""
+    """Return what a macro of the document that sets a label becomes in a formula."""
     return body.replace("#1", match[1])
 
 
 def ensured(tex: "Scanner", name: str) -> None:
-    """\\ensuremath{x} in prose."""
+    r"""Read \ensuremath{x} in prose."""
     formula = tex.here().read_token()
     if formula:
         tex.keep(f"${as_written(formula)}$")

@@ -1,4 +1,4 @@
-"""Which handler a command has, by its name."""
+"""Says which handler a command has, by its name."""
 
 from collections.abc import Callable
 

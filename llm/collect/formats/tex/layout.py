@@ -26,7 +26,7 @@ GERMAN = {'"a': "ä", '"o': "ö", '"u': "ü", '"A': "Ä", '"O': "Ö", '"U': "Ü"
 
 
 def finished(output: str, kept: list[str | Callable[[], str]], *, german: bool) -> str:
-    """The text of a document. `kept`: the pieces that marks in `output` stand for."""
+    """Return the text of a document. `kept`: the pieces that marks in `output` stand for."""
     text = output.replace(BREAK, "")
     if german:
         text = re.sub(r"\"[aouAOUsz`'=~|\"-]", lambda match: GERMAN[match[0]], text)
@@ -45,7 +45,7 @@ def piece(kept: str | Callable[[], str]) -> str:
 
 
 def accented(match: re.Match[str]) -> str:
-    """A letter with its accents, the outermost written first."""
+    """Return a letter with its accents, the outermost written first."""
     marks = match[1].replace(" ", "").replace("\t", "")
     letter = DOTLESS.get(match[2], match[2])
     if not letter.isalpha():
@@ -54,14 +54,14 @@ def accented(match: re.Match[str]) -> str:
 
 
 def squeezed(text: str) -> str:
-    """One blank, one empty line at most, no blanks at the ends of lines."""
+    """Leave one blank, one empty line at most, and no blanks at the ends of lines."""
     text = re.sub(r"[ \t]{2,}", " ", text).replace("\t", " ")
     text = text.replace(" \n", "\n").replace("\n ", "\n")
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def without_gaps(text: str) -> str:
-    """Citations go with their brackets and with the blank before them."""
+    """Remove citations with their brackets and with the blank before them."""
     out = []
     before, *others = text.split(GAP)
     for number, after in enumerate(others, 1):
@@ -80,7 +80,7 @@ def without_gaps(text: str) -> str:
 
 
 def notes_below(text: str) -> str:
-    """Footnotes as paragraphs of their own below the paragraph that they belong to."""
+    """Put footnotes, as paragraphs of their own, below the paragraph that they belong to."""
     out: list[str] = []
     notes: list[list[str]] = []  # finished ones and, last, those that are open
     depth = 0
@@ -101,7 +101,7 @@ def notes_below(text: str) -> str:
 
 
 def rows(content: str) -> str:
-    """A table's content as lines, its cells with ` | ` between."""
+    """Return a table's content as lines, its cells with ` | ` between."""
     lines = []
     for row in content.split(ROW):
         cells = [" ".join(cell.split()) for cell in row.split(CELL)]

@@ -1,4 +1,4 @@
-"""Macros and environments that a document defines, and their expansion in prose."""
+"""Learns the macros and environments that a document defines, and expands them in prose."""
 
 import re
 from dataclasses import dataclass
@@ -42,12 +42,14 @@ class Macro:
 
 @dataclass(frozen=True)
 class UserEnvironment:
+    """An environment of the document's own: what stands for its begin and its end."""
+
     begin: Macro
     end: str
 
 
 def newcommand(tex: "Scanner", command: str) -> None:
-    r"""\newcommand{\x}[2][default]{body} and its kin."""
+    r"""Learn \newcommand{\x}[2][default]{body} and its kin."""
     source = tex.here()
     source.skip("s")
     name = NAME.fullmatch((source.read_token() or "").strip())
@@ -60,7 +62,7 @@ def newcommand(tex: "Scanner", command: str) -> None:
 
 
 def document_command(tex: "Scanner", command: str) -> None:
-    r"""\NewDocumentCommand{\x}{s o m}{body}."""
+    r"""Learn \NewDocumentCommand{\x}{s o m}{body}."""
     source = tex.here()
     name = NAME.fullmatch((source.read_token() or "").strip())
     given, body = source.read_group(), source.read_group()
@@ -71,7 +73,7 @@ def document_command(tex: "Scanner", command: str) -> None:
 
 
 def definition(tex: "Scanner", command: str) -> None:
-    r"""\def\x#1#2{body}, also with text between its arguments."""
+    r"""Learn \def\x#1#2{body}, also with text between its arguments."""
     source = tex.here()
     match = DEFINED.match(source.text, source.position)
     if match is None:
@@ -88,7 +90,7 @@ def definition(tex: "Scanner", command: str) -> None:
 
 
 def let(tex: "Scanner", command: str) -> None:
-    r"""\let\x=\y."""
+    r"""Learn \let\x=\y."""
     source = tex.here()
     match = LET.match(source.text, source.position)
     if match is None:
@@ -110,7 +112,7 @@ def let(tex: "Scanner", command: str) -> None:
 
 
 def character(tex: "Scanner", command: str) -> None:
-    r"""\char`\x, \char92, \char"5C, \symbol{92}; \chardef\x=92 defines \x."""
+    r"""Write \char`\x, \char92, \char"5C or \symbol{92}; \chardef\x=92 defines \x."""
     source = tex.here()
     name = NAME.fullmatch((source.read_token() or "").strip()) if command == "chardef" else None
     if command == "symbol":
@@ -129,7 +131,7 @@ def character(tex: "Scanner", command: str) -> None:
 
 
 def newenvironment(tex: "Scanner", command: str) -> None:
-    r"""\newenvironment{x}[1][default]{begin}{end}."""
+    r"""Learn \newenvironment{x}[1][default]{begin}{end}."""
     source = tex.here()
     source.skip("s")
     name = (source.read_group() or "").strip()
@@ -146,7 +148,7 @@ def newenvironment(tex: "Scanner", command: str) -> None:
 
 
 def arguments(count: str | None, default: str | None) -> str:
-    """The kinds of as many arguments, the first one optional if it has a default."""
+    """Return the kinds of as many arguments, the first one optional if it has a default."""
     kinds = "m" * int(count) if count and count.strip() in ARGUMENT_COUNTS else ""
     return kinds if default is None else f"o{kinds[1:]}"
 
@@ -177,7 +179,7 @@ def expand(tex: "Scanner", name: str) -> None:
 
 
 def filled(tex: "Scanner", macro: Macro) -> str:
-    """The body with the arguments that come next."""
+    """Return the body with the arguments that come next."""
     source = tex.here()
     found = []
     for kind, delimiter in zip_longest(macro.kinds, macro.delimiters):
@@ -202,7 +204,7 @@ def filled(tex: "Scanner", macro: Macro) -> str:
 
 
 def newtheorem(tex: "Scanner", command: str) -> None:
-    r"""\newtheorem{name}[shared]{Title}[within]."""
+    r"""Learn \newtheorem{name}[shared]{Title}[within]."""
     source = tex.here()
     source.skip("s")
     name = (source.read_group() or "").strip()

@@ -48,7 +48,7 @@ class Numbers:
         return self.current.number
 
     def number_part(self, kind: str) -> None:
-        """A part of the float that comes next: 3b."""
+        """Number a part of the float that comes next: 3b."""
         outer = self.outer(kind, 0)
         before, value = self.values.get(kind, (outer, 0))
         whole = f"{outer}{value + 1 if before == outer else 1}"
@@ -58,7 +58,7 @@ class Numbers:
         self.current = Target(f"{whole}{letter(part).lower()}", kind)
 
     def outer(self, counter: str, depth: int) -> str:
-        """The printed number of what the counter counts within, with a full stop; '' if it is within nothing."""
+        """Return the printed number of what the counter counts within, with a full stop; '' if it is within nothing."""
         parent = self.within.get(counter)
         if parent is None and self.chaptered and counter in ("figure", "table", "equation"):
             parent = "chapter"
@@ -113,7 +113,7 @@ class Numbers:
             self.label(label)
 
     def reference(self, command: str, names: str) -> str:
-        """What \\ref{names} and its kin print."""
+        r"""Return what \ref{names} and its kin print."""
         targets = [self.labels.get(name.strip(), Target(UNKNOWN, "")) for name in names.split(",")]
         numbers = [f"({target.number})" if target.kind == "equation" else target.number for target in targets]
         match command:

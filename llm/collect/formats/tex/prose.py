@@ -1,4 +1,4 @@
-"""What commands of running text become: headings, captions, footnotes, items, references, signs.
+"""Says what commands of running text become: headings, captions, footnotes, items, references, signs.
 
 Each handler is called after its command was read, with the scanner and the command's name.
 """
@@ -30,7 +30,7 @@ NUMERALS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 
 
 def font(tex: "Scanner", name: str) -> None:
-    """A command that is known to write nothing and to take its text as it comes."""
+    """Read past a command that is known to write nothing and to take its text as it comes."""
 
 
 def dropped(tex: "Scanner", name: str) -> None:
@@ -50,7 +50,7 @@ def step(tex: "Scanner", name: str) -> None:
 
 
 def named(tex: "Scanner", name: str) -> None:
-    """A word; the blank after it is kept, though TeX drops it."""
+    """Write a word; the blank after it is kept, though TeX drops it."""
     source = tex.source
     source.position -= source.position > 0 and source.text[source.position - 1] in " \t"
     tex.out.append(NAMES[name])
@@ -67,8 +67,8 @@ def accent(tex: "Scanner", name: str) -> None:
 
 
 def unknown(tex: "Scanner", name: str) -> None:
-    r"""A command that nothing is known of: its name goes, its braces' text stays, arguments apart by a blank. One that
-    keeps its blank, as in `\name\ is` and `\name{} is`, wrote a word: its name stands for that."""
+    r"""Read a command that nothing is known of: its name goes, its braces' text stays, arguments apart by a blank. One
+    that keeps its blank, as in `\name\ is` and `\name{} is`, wrote a word: its name stands for that."""
     source = tex.here()
     following = source.text[source.position : source.position + 2]
     if following in ("{}", "\\ "):
@@ -88,7 +88,7 @@ def unknown(tex: "Scanner", name: str) -> None:
 
 
 def past_technical(tex: "Scanner") -> tuple[int, int] | None:
-    """Read past arguments that are no text. The span of the first that is, or None."""
+    """Read past arguments that are no text. Returns the span of the first that is, or None."""
     source = tex.source
     while source.text.startswith("{", source.position):
         span = source.group()
@@ -151,7 +151,7 @@ def item(tex: "Scanner", name: str) -> None:
 
 
 def numeral(value: int, depth: int) -> str:
-    """An item's number in print: 1, b, iii."""
+    """Return an item's number in print: 1, b, iii."""
     if depth == 2 and value <= 26:
         return chr(96 + value)
     return NUMERALS[value - 1] if depth == 3 and value <= len(NUMERALS) else str(value)
@@ -179,7 +179,7 @@ def title(tex: "Scanner", name: str) -> None:
 
 
 def abstract(tex: "Scanner", name: str) -> None:
-    r"""\abstract{text}, which some classes have before the document begins."""
+    r"""Read \abstract{text}, which some classes have before the document begins."""
     source = tex.here()
     span = source.group()
     if span is None:
@@ -192,7 +192,7 @@ def abstract(tex: "Scanner", name: str) -> None:
 
 
 def as_it_is(tex: "Scanner", name: str) -> None:
-    r"""\url{..}, \lstinline[..]{..}, \verb|..| and their kin."""
+    r"""Keep \url{..}, \lstinline[..]{..}, \verb|..| and their kin as they are."""
     source = tex.here()
     source.skip({"lstinline": "o", "mintinline": "om", "verb": "s"}.get(name, ""))
     source.position -= not name.isalpha()  # \MakeShortVerb
@@ -212,14 +212,14 @@ def as_it_is(tex: "Scanner", name: str) -> None:
 
 
 def inputted(tex: "Scanner", name: str) -> None:
-    """A file that could not be taken in."""
+    """Read past a file that could not be taken in."""
     source = tex.here()
     if source.read_group() is None and (match := BARE_NAME.match(source.text, source.position)):
         source.position = match.end()
 
 
 def row_end(tex: "Scanner") -> None:
-    r"""After \\."""
+    r"""End a line or a table's row, after \\."""
     source = tex.source
     match = ROW_END.match(source.text, source.position)
     assert match is not None  # it matches anything
@@ -229,7 +229,7 @@ def row_end(tex: "Scanner") -> None:
 
 
 def within(tex: "Scanner", name: str) -> None:
-    r"""\numberwithin{equation}{section} and its kin."""
+    r"""Read \numberwithin{equation}{section} and its kin."""
     source = tex.here()
     inner, outer = source.read_group(), source.read_group()
     if inner and outer:

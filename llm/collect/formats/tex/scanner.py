@@ -33,7 +33,7 @@ BUDGET, BUDGET_PER_CHARACTER = 100_000, 20
 
 
 class EndlessError(Exception):
-    """Macros that expand into far more than the document holds."""
+    """Raised for macros that expand into far more than the document holds."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Opened:
 
 
 class Scanner:
-    """Reads sources one after the other. What it learns of macros, environments and labels stays for the next one."""
+    """A reader of sources, one after the other. What it learns of macros, environments and labels stays for the next
+    one."""
 
     def __init__(self, size: int, switches: Sequence[str], *, chaptered: bool, expanding: bool) -> None:
         self.commands = dict(COMMANDS)
@@ -98,7 +99,8 @@ class Scanner:
             macros.define(self, f"e{name[1:]}", macros.Macro(f"\\end{{{environment}}}"))
 
     def read(self, text: str, *, preamble: bool = False, notes: bool = True, german: bool = False) -> str:
-        """The text of a source. `preamble`: what stands before \\begin{document} is none. `notes`: keep footnotes."""
+        r"""Return the text of a source. `preamble`: what stands before \begin{document} is none. `notes`: keep
+        footnotes."""
         self.start(text)
         self.preamble, self.notes = preamble, notes
         self.run()
@@ -107,7 +109,7 @@ class Scanner:
         return finished("".join(self.out), self.kept, german=german)
 
     def learn(self, style: str) -> None:
-        """Take the simple definitions of a style file; its text is none."""
+        """Take the simple definitions of a style file; its text does not count."""
         self.start(style)
         macros.at_letter(self, "")
         self.learning = True
@@ -164,7 +166,7 @@ class Scanner:
                 return
 
     def symbol(self, symbol: str) -> None:
-        """A command of one character that is no letter."""
+        """Read a command of one character that is no letter."""
         if symbol == "\\":
             prose.row_end(self)
         elif symbol in ("(", "["):
@@ -179,13 +181,13 @@ class Scanner:
             self.out.append(SYMBOLS.get(symbol, ""))
 
     def cell(self, otherwise: str) -> None:
-        """A table's cell ends; of a table within a cell only the words count."""
+        """End a table's cell; of a table within a cell only the words count."""
         tables = self.state.tables
         self.out.append(otherwise if not tables else CELL if tables == 1 else " ")
 
     def comment(self, before: str) -> None:
-        """A comment takes the end of its line with it, and the blanks that begin the next one. Where a blank stands
-        before it, the line's end is as good as that blank."""
+        """Read past a comment. It takes the end of its line with it, and the blanks that begin the next one. Where a
+        blank stands before it, the line's end is as good as that blank."""
         source = self.source
         match = COMMENT.match(source.text, source.position)
         assert match is not None  # it matches anything
@@ -196,13 +198,14 @@ class Scanner:
     # ---- for the handlers
 
     def here(self) -> Source:
-        """The source to read arguments from: macros that are read to their end are left."""
+        """Return the source to read arguments from: macros that are read to their end are left."""
         while self.outer and self.source.position >= len(self.source.text):
             self.source = self.outer.pop()
         return self.source
 
     def push(self, text: str) -> None:
-        """Read `text` first, then go on. Beyond the budget EndlessError, or nothing where no macro is expanded."""
+        """Read `text` first, then go on. Beyond the budget it raises EndlessError, or does nothing where no macro is
+        expanded."""
         self.budget -= len(text) + 16
         if self.budget >= 0:
             self.outer.append(self.source)
@@ -222,7 +225,7 @@ class Scanner:
         self.out.append("\n\n")
 
     def start_document(self) -> None:
-        """What was read so far was the preamble."""
+        """Forget what was read so far: it was the preamble."""
         if not self.preamble:
             return
         abstracts = self.abstracts
@@ -246,7 +249,7 @@ class Scanner:
         state.is_part = state.is_part or name in ("subfigure", "subtable")
 
     def leave(self, name: str) -> bool:
-        """End an environment and those in it that were forgotten. False if it is not open."""
+        """End an environment and those in it that were forgotten. Returns False if it is not open."""
         state = self.state
         while self.counts[name]:
             opened = self.opened.pop()
@@ -267,7 +270,7 @@ class Scanner:
             self.patterns.pop(environment, None)
 
     def ending(self, environment: str) -> re.Pattern[str]:
-        r"""What ends an environment: its \end, or a macro that holds that."""
+        r"""Return what ends an environment: its \end, or a macro that holds that."""
         if environment not in self.patterns:
             own = rf"\\end[ \t]*\{{[ \t]*{re.escape(environment)}[ \t]*\}}"
             self.patterns[environment] = re.compile("|".join([own, *self.endings.get(environment, [])]))
@@ -275,14 +278,14 @@ class Scanner:
 
 
 def short_verb(source: str) -> str:
-    r"""The character that \MakeShortVerb{\|} made a kind of \verb, or ''."""
+    r"""Return the character that \MakeShortVerb{\|} made a kind of \verb, or ''."""
     match = SHORT_VERB.search(source)
     return (match[1] or "|") if match else ""
 
 
 def read_paper(source: str, styles: Sequence[str] = (), bibliography: str = "") -> Paper:
-    """The text and the title of a document. `styles`: style files of its own that it uses; `bibliography`: its .bbl.
-    A document whose macros have no end is read without expanding any."""
+    """Return the text and the title of a document. `styles`: style files of its own that it uses; `bibliography`: its
+    .bbl. A document whose macros have no end is read without expanding any."""
     try:
         return read_with(source, styles, bibliography, expanding=True)
     except EndlessError:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Container
 
 
 def piece_with(special: str, letters: str = "A-Za-z") -> re.Pattern[str]:
-    """Running text up to the next thing that means something, and that. `special`: one more character that does."""
+    """Return the pattern of running text up to the next thing that means something, and that. `special`: one more
+    character that does."""
     special = re.escape(special)
     return re.compile(
         rf"([^\\{{}}%$&{special}]*+)(?:\\([{letters}]++)(?:[ \t]++|\ud807)?+|([{{}}%$&{special}])|\\(.?)|\Z)", re.DOTALL
@@ -41,8 +42,8 @@ _KINDS = {"s": _STAR, "p": _PARENTHESES, "d": _LENGTH}
 
 
 def closings(text: str) -> dict[int, int]:
-    """Position of every `{` and `[` that is closed -> position of what closes it. Escaped ones, comments and verbatim
-    text do not count."""
+    """Return the position of every `{` and `[` that is closed -> position of what closes it. Escaped ones, comments and
+    verbatim text do not count."""
     closing: dict[int, int] = {}
     opened: list[int] = []
     endless: set[str] = set()
@@ -86,7 +87,7 @@ class Source:
         self._ahead: dict[object, tuple[int, int, int]] = {}
 
     def closing(self, begin: int) -> int | None:
-        """Where what opens at `begin` closes, or None if it never does."""
+        """Return where what opens at `begin` closes, or None if it never does."""
         if self._closing is None:
             self._closing = closings(self.text)
         return self._closing.get(begin)
@@ -97,7 +98,7 @@ class Source:
         return self._branches
 
     def ahead(self, pattern: re.Pattern[str]) -> tuple[int, int] | None:
-        """Begin and end of the pattern's next match from the position on."""
+        """Return begin and end of the pattern's next match from the position on."""
         known = self._ahead.get(pattern)
         if known is None or not known[0] <= self.position <= known[1]:
             match = pattern.search(self.text, self.position)
@@ -106,11 +107,11 @@ class Source:
         return known[1:] if known[2] >= 0 else None
 
     def group(self) -> tuple[int, int] | None:
-        """The span within the braces that come next, or None if none come or they never close."""
+        """Return the span within the braces that come next, or None if none come or they never close."""
         return self._span(_BRACE)
 
     def option(self) -> tuple[int, int] | None:
-        """The span within the square brackets that come next."""
+        """Return the span within the square brackets that come next."""
         return self._span(_SQUARE)
 
     def _span(self, pattern: re.Pattern[str]) -> tuple[int, int] | None:
@@ -121,7 +122,7 @@ class Source:
         return None if end is None else (match.end(), end)
 
     def read_group(self) -> str | None:
-        """What is in the braces that come next, read past; None without them."""
+        """Return what is in the braces that come next, and go past it; None without them."""
         span = self.group()
         if span is None:
             return None
@@ -136,7 +137,7 @@ class Source:
         return self.text[span[0] : span[1]]
 
     def read_token(self) -> str | None:
-        """An argument: what is in the braces that come next, else one command."""
+        """Return an argument: what is in the braces that come next, else one command."""
         found = self.read_group()
         if found is None and (match := _TOKEN.match(self.text, self.position)):
             self.position = match.end()
@@ -144,7 +145,7 @@ class Source:
         return found
 
     def read_argument(self) -> str:
-        """A macro's argument: braces, a command, or one character; '' at an empty line."""
+        """Return a macro's argument: braces, a command, or one character; '' at an empty line."""
         found = self.read_token()
         if found is None and (match := _CHARACTER.match(self.text, self.position)):
             self.position = match.end()
@@ -152,7 +153,7 @@ class Source:
         return found or ""
 
     def read_until(self, delimiter: str) -> str:
-        """An argument that text ends, within the next 2,000 characters; '' if it does not."""
+        """Return an argument that text ends, within the next 2,000 characters; '' if it does not."""
         end = self.text.find(delimiter, self.position, self.position + 2000)
         if end < 0:
             return ""
