@@ -1,9 +1,13 @@
 """Names near sensitive words, and only there; the windows that the model reads."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from llm.io import parquet
 from llm.process.pii.person_names import MOST, WINDOW, Finder, windows, within
+from scripts.process import names
 from tests.llm.process.pii.names_corpus import documents
 
 
@@ -27,6 +31,21 @@ def test_only_where_it_is_sensitive(finder: Finder) -> None:
         [],
     ]
     assert counts == {"marked": 1, "characters_read": len(texts[0]), "characters_unread": 0}
+
+
+def test_the_script_writes_a_row_for_each_document(tmp_path: Path) -> None:
+    texts = ["Nothing of the kind.", "The patient, Anna Whitaker, was diagnosed with diabetes in March."]
+    for folder in ("raw", "names"):
+        (tmp_path / folder).mkdir()
+    rows = pl.DataFrame({"id": ["s/0", "s/1"], "text": texts})
+    parquet.write(rows, tmp_path / "raw/part-00000.parquet")
+    metrics = names.main(tmp_path / "raw", tmp_path / "names")
+    written = parquet.read(tmp_path / "names/part-00000.parquet", ["id", "names"])
+    assert written["id"].to_list() == ["s/0", "s/1"]
+    [span] = written["names"].to_list()[1]
+    assert texts[1][span["start"] : span["end"]] == "Anna Whitaker"
+    assert written["names"].to_list()[0] == []
+    assert (metrics["documents"], metrics["marked"], metrics["names"]) == (2, 1, 1)
 
 
 def test_precision_and_recall(finder: Finder) -> None:
