@@ -1,6 +1,8 @@
-"""Turns bytes into text: UTF-8 (or UTF-16 with its mark), else what detection says, else Latin-1.
+"""Turns bytes into text: UTF-8 (or UTF-16), else what a server, the page itself or detection says, else Latin-1.
 
-No document is lost to a charset; which one was used is counted in the report.
+UTF-16 is known by its mark or by its zeros. No document is lost to a charset; which one was used is counted in the
+report. Names of charsets are those of the WHATWG's standard, as in browsers: a server cannot name any other codec that
+Python has.
 """
 
 import codecs
@@ -44,7 +46,7 @@ def decode(data: bytes, report: Report, *, html: bool = False, charset: str | No
 
 
 def candidates(data: bytes, html: bool, charset: str | None) -> Iterator[str]:
-    """The charsets that `data` may be of, the surest first."""
+    """Yield the charsets that `data` may be of, the surest first."""
     yield from (name for mark, name in MARKS.items() if data.startswith(mark))
     served = map_encoding_to_html5(charset.strip(" \"'"), False) if charset else None
     if b"\x1b$" in data and SHIFTED in (served, detected(data, html=html)):
@@ -57,7 +59,7 @@ def candidates(data: bytes, html: bool, charset: str | None) -> Iterator[str]:
 
 
 def utf_16_by_zeros(data: bytes) -> Iterator[str]:
-    """The kind of UTF-16 that bytes without a mark are, by where their zeros stand: none, or one name."""
+    """Return the kind of UTF-16 that bytes without a mark are, by where their zeros stand: none, or one name."""
     start = data[:1024]
     for name, upper in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
         if upper.count(0) > MOST_ZEROS * len(upper) and not CONTROL.search(start.decode(name, "ignore")):

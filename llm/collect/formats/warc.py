@@ -95,7 +95,7 @@ def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
 
 
 def with_crlf(record: bytes) -> bytes:
-    """The record with an HTTP header whose lines end as fastwarc wants it: some servers end them in LF alone."""
+    """Return the record with an HTTP header whose lines end as fastwarc wants it: some servers end them in LF alone."""
     begin = BLANK.search(record)
     end = BLANK.search(record, begin.end()) if begin else None
     if end is None or not record.startswith(b"HTTP/", begin.end()):
