@@ -98,7 +98,7 @@ def with_crlf(record: bytes) -> bytes:
     """Return the record with an HTTP header whose lines end as fastwarc wants it: some servers end them in LF alone."""
     begin = BLANK.search(record)
     end = BLANK.search(record, begin.end()) if begin else None
-    if end is None or not record.startswith(b"HTTP/", begin.end()):
+    if begin is None or end is None or not record.startswith(b"HTTP/", begin.end()):
         return record
     header = record[begin.end() : end.start()]
     if end[0] == b"\r\n\r\n" and header.count(b"\n") == header.count(b"\r\n"):
