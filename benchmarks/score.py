@@ -42,7 +42,7 @@ def main() -> None:
         contenders |= kenlm_reader(directory / "half-0.arpa", sentences)
         report(contenders, size, "perplexity of words")
     labels = np.arange(len(texts)) % 2  # what is learned does not matter to the time
-    model = classifier.fit(classifier.Examples(words, borders, labels.astype(np.float64)), 128, 1)
+    model = classifier.fit(classifier.Examples(words, borders, labels.astype(np.float64)), classifier.Recipe(128), 1)
     contenders = {
         "classifier, text to score": lambda: classifier.judge(model, *hashed(texts)[:2]),
         "classifier of words": lambda: classifier.judge(model, words, borders),

@@ -8,7 +8,7 @@ import polars as pl
 
 from llm.command import command
 from llm.io.parquet import parts, read, write
-from llm.process.quality import classifier, perplexity
+from llm.process.quality import classifier, perplexity, toxicity
 from llm.process.quality.cross_fit import HALVES, chunks, hashed
 from llm.progress import progress
 
@@ -22,7 +22,7 @@ def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_
     """documents: directory of raw parquet shards. perplexity_model, quality_model, toxicity_model: directories of the
     reference models. scores: empty directory to fill with parquet shards (id and SCORES; null where a document has no
     words or a model is untrained). Returns counts, medians and histograms."""
-    models = (perplexity.load(perplexity_model), classifier.load(quality_model), classifier.load(toxicity_model))
+    models = (perplexity.load(perplexity_model), classifier.load(quality_model), toxicity.load(toxicity_model))
     tables = {}
     size = 0
     for path in parts(documents):
@@ -39,12 +39,13 @@ def main(documents: Path, perplexity_model: Path, quality_model: Path, toxicity_
 def score(frame: pl.DataFrame, half: int, models: tuple) -> pl.DataFrame:
     """Return rows (row, id, SCORES) of documents of one half, in the order given."""
     words, borders, _, _ = hashed(frame["text"])
-    by_ngrams, by_quality, by_toxicity = (None if pair is None else pair[half] for pair in models)
+    by_ngrams, by_quality = (None if pair is None else pair[half] for pair in models[:2])
+    by_toxicity = models[2]
     missing = pl.Series(np.full(len(frame), np.nan))
     columns = (
         missing if by_ngrams is None else perplexity.perplexities(by_ngrams, words, borders),
         missing if by_quality is None else classifier.judge(by_quality, words, borders)[:, 0],
-        missing if by_toxicity is None else classifier.judge(by_toxicity, words, borders)[:, 1],
+        missing if by_toxicity is None else toxicity.judge(by_toxicity, words, borders)[:, 1],
     )
     return frame.select("row", "id").with_columns(
         pl.Series(name, column, dtype=pl.Float64).fill_nan(None) for name, column in zip(SCORES, columns, strict=True)

@@ -3,18 +3,16 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.process.quality.classifier import build
 from llm.process.quality.labelled_csv import read
+from llm.process.quality.toxicity import build
 from llm.process.settings.toxicity_model import ToxicitySettings
-
-WINDOW = 64  # words: a document is as toxic as its most toxic passage of this size
 
 
 def main(model: Path, archive: Path | None = None, *, settings: ToxicitySettings) -> dict:
     """archive: fetched, with CSV files; without it the model says "untrained". model: empty directory to fill.
     Returns the metrics, on texts that a model has not read."""
     if archive is None:
-        return build([], model, window=WINDOW, seed=settings.seed)
+        return build([], model, seed=settings.seed)
     examples = read(
         archive,
         source=settings.source,
@@ -24,7 +22,7 @@ def main(model: Path, archive: Path | None = None, *, settings: ToxicitySettings
         label=settings.label,
         limit=settings.sample_bytes,
     )
-    return build(examples, model, window=WINDOW, seed=settings.seed)
+    return build(examples, model, seed=settings.seed)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from llm.process.quality import classifier, perplexity
+from llm.process.quality import classifier, perplexity, toxicity
 from llm.process.quality.cross_fit import HALF, hashed
 from llm.process.settings.perplexity_model import PerplexitySettings
 from llm.process.settings.quality_model import QualitySettings
@@ -54,7 +54,7 @@ def test_each_document_has_the_scores_of_the_other_halfs_models(tmp_path: Path, 
     raw = pl.read_parquet(tmp_path / "raw-1/part-00000.parquet").with_columns(HALF)
     assert table["id"].to_list() == raw["id"].to_list()
     assert table.columns == ["id", *SCORES]
-    loaded = perplexity.load(models[0]), classifier.load(models[1]), classifier.load(models[2])
+    loaded = perplexity.load(models[0]), classifier.load(models[1]), toxicity.load(models[2])
     for (text, half), row in zip(raw.select("text", "half").iter_rows(), table.iter_rows(named=True), strict=True):
         words, borders, _, _ = hashed(pl.Series([text]))
         if not text:
@@ -62,7 +62,7 @@ def test_each_document_has_the_scores_of_the_other_halfs_models(tmp_path: Path, 
             continue
         assert row["perplexity"] == perplexity.perplexities(loaded[0][half], words, borders)[0]
         assert row["quality"] == classifier.judge(loaded[1][half], words, borders)[0, 0]
-        assert row["toxicity"] == classifier.judge(loaded[2][half], words, borders)[0, 1]
+        assert row["toxicity"] == toxicity.judge(loaded[2], words, borders)[0, 1]
     assert table[:60]["quality"].mean() > 0.7 > 0.3 > table[62:]["quality"].mean()
     assert metrics["documents"] == len(texts)
     assert metrics["median"]["quality"] == pytest.approx(table["quality"].quantile(0.5, "nearest"), abs=1e-4)

@@ -1,8 +1,8 @@
 """Two-class text classifiers on hashed words: they tell the documents of some sources from those of others.
 
-They serve quality (curated sources against raw ones) and toxicity alike. They learn from windows of about `window`
-words, each class with the same total weight, so neither the length of documents nor the size of a class matters. The
-model is in kernels/linear.py; each half of the documents is judged by the model of the other (cross_fit.py).
+They learn from windows of about `window` words, so the length of documents does not matter. The model is in
+kernels/linear.py. Here it serves quality (curated sources against raw ones): each class has the same total weight, and
+each half of the documents is judged by the model of the other (cross_fit.py). toxicity.py is made of the same parts.
 """
 
 import json
@@ -19,18 +19,32 @@ from llm.io.json import write_json
 from llm.process.quality.cross_fit import HALVES, hashed
 
 BITS = 18  # 262,144 weights: 1 MiB, which fits the second-level cache
-EPOCHS = 4
-RATE = 1.0
 DIGITS = 5  # decimals of weights and probabilities
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a model is trained: words in a window, log2 of the number of weights, passes over the windows, AdaGrad's
+    step, the share of a weight that is added to its gradient, whether both classes have the same total weight, and
+    whether a window's weights are summed over the root of their number (else over their number)."""
+
+    window: int
+    bits: int = BITS
+    epochs: int = 4
+    rate: float = 1.0
+    decay: float = 0.0
+    balanced: bool = True
+    root: bool = False
+
+
+@dataclass(frozen=True)
 class Model:
-    """One half's model: weights f32 [2^BITS], bias, words in a window."""
+    """weights f32 [2^bits], bias, words in a window, and as in Recipe."""
 
     weights: np.ndarray
     bias: float
     window: int
+    root: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ def build(labelled: Iterable[tuple[int, pl.DataFrame]], directory: Path, *, wind
     examples, size = read_examples(labelled)
     meta: dict = {"window": window, "trained": all(map(has_both_classes, examples))}
     if meta["trained"]:
-        models = [fit(examples[1 - half], window, seed) for half in HALVES]
+        models = [fit(examples[1 - half], Recipe(window), seed) for half in HALVES]
         tensors = {f"weights.{half}": models[half].weights for half in HALVES}
         save_file(tensors | {"bias": np.array([model.bias for model in models])}, directory / "model.safetensors")
         meta |= evaluate(models, examples) | {"positive_bytes": size[1], "negative_bytes": size[0]}
@@ -84,27 +98,28 @@ def has_both_classes(examples: Examples) -> bool:
     return 0 < filled.sum() < len(filled)
 
 
-def fit(examples: Examples, window: int, seed: int) -> Model:
-    spans, document = windows(examples.borders, window)
+def fit(examples: Examples, recipe: Recipe, seed: int) -> Model:
+    spans, document = windows(examples.borders, recipe.window)
     labels = examples.labels[document]
     n_words = np.diff(spans)[:, 0]
     share = np.array([n_words[labels == label].sum() for label in (0, 1)]) / n_words.sum()
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(spans))
-    importance = 0.5 / share[labels.astype(np.int64)]
+    importance = 0.5 / share[labels.astype(np.int64)] if recipe.balanced else np.ones(len(labels))
     weights, bias = train(
-        examples.words, spans[order], labels[order], importance[order], bits=BITS, epochs=EPOCHS, rate=RATE
-    )
-    return Model(np.round(weights, DIGITS).astype(np.float32), round(float(bias), DIGITS), window)
+        examples.words, spans[order], labels[order], importance[order], bits=recipe.bits, epochs=recipe.epochs,
+        rate=recipe.rate, decay=recipe.decay, root=recipe.root,
+    )  # fmt: skip
+    return Model(np.round(weights, DIGITS).astype(np.float32), round(float(bias), DIGITS), recipe.window, recipe.root)
 
 
-def evaluate(models: list[Model], examples: list[Examples]) -> dict:
-    """Measure how well each half is judged by the model of the other. `auc_of_length`: what the number of words alone
-    would reach, as a control."""
+def evaluate(models: list[Model], examples: list[Examples], column: int = 0) -> dict:
+    """Measure how well half h is judged by models[h], which has not read it. column: of `judge`. `auc_of_length`: what
+    the number of words alone would reach, as a control."""
     judged = np.concatenate([judge(models[half], examples[half].words, examples[half].borders) for half in HALVES])
     labels = np.concatenate([part.labels for part in examples])
     n_words = np.concatenate([np.diff(part.borders) for part in examples])
     filled = n_words > 0
-    judged, labels, n_words = judged[filled, 0], labels[filled], n_words[filled]
+    judged, labels, n_words = judged[filled, column], labels[filled], n_words[filled]
     by_length = auc(n_words, labels)
     correct = (judged >= 0.5) == (labels == 1)
     return {
@@ -137,4 +152,4 @@ def load(directory: Path) -> tuple[Model, ...] | None:
 def judge(model: Model, words: np.ndarray, borders: np.ndarray) -> np.ndarray:
     """Return probabilities f64 [n_documents, 2] that documents are of the positive class: the mean over their windows,
     and the highest. NaN where a document has no words."""
-    return np.round(scores(words, borders, model.weights, model.bias, model.window), DIGITS)
+    return np.round(scores(words, borders, model.weights, model.bias, model.window, model.root), DIGITS)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from llm.errors import InputError
-from llm.process.quality import classifier, labelled_csv
+from llm.process.quality import classifier, labelled_csv, toxicity
 from llm.process.settings.toxicity_model import ToxicitySettings
 from scripts.process.toxicity_model import main as toxicity_model
 
@@ -73,10 +73,11 @@ def test_toxicity_is_learned_from_them(tmp_path: Path) -> None:
     )
     assert meta["auc"] == 1.0
     assert meta["positive_documents"] + meta["negative_documents"] == 400
-    model = classifier.load(tmp_path / "model")[0]
+    model = toxicity.load(tmp_path / "model")
+    assert model is not None
     clean, spoilt = "thank you very much " * 200, "thank you very much " * 100 + "idiot " * 64 + "thank you " * 200
     words, borders, _, _ = labelled_words([clean, spoilt])
-    judged = classifier.judge(model, words, borders)
+    judged = toxicity.judge(model, words, borders)
     assert judged[0, 1] < 0.5 < judged[1, 1], "one passage is enough"
     assert judged[1, 0] < 0.5
 
