@@ -43,6 +43,23 @@ def installed(name: str) -> tuple[str, tuple[Requirement, ...]]:
     return found.version, tuple(map(Requirement, found.requires or ()))
 
 
+def modules_of(names: Iterable[str]) -> set[str]:
+    """The top-level modules that distributions provide, read from their lists of installed files."""
+    return {module for name in names for module in provided_by(name)}
+
+
+@cache
+def provided_by(name: str) -> frozenset[str]:
+    """The same of one; none where it is not installed."""
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return frozenset()
+    listed = found.read_text("RECORD") or found.read_text("top_level.txt") or name.replace("-", "_")
+    tops = (line.partition(",")[0].partition("/")[0].partition(".")[0] for line in listed.splitlines())
+    return frozenset(top for top in tops if top.isidentifier())
+
+
 def applies(requirement: Requirement, extras: frozenset[str]) -> bool:
     """Does a requirement apply on this machine, for a distribution that was asked for with these extras?"""
     marker = requirement.marker

@@ -5,8 +5,10 @@ in STEMMA_PARENT is gone. A runner that is told to stop passes that on, and kill
 later: so long training can save what it did.
 """
 
+import importlib.util
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -29,6 +31,7 @@ GRACE = 60
 MOMENT = 0.5
 FULL = "No space left on device"
 DENIED = "ermission denied"
+MISSING = re.compile(r"^ModuleNotFoundError: No module named '(\w+)'")
 CONFINED = "a job may read what is declared, and write to its own places, alone; docs/engine.md says what those are"
 
 
@@ -106,8 +109,19 @@ def explain(status: int, last: str, log: Path) -> str:
         return f"the script was ended by {signal.Signals(-status).name}; the log is {log}"
     if FULL in last:
         return no_space(f"the log is {log}")
-    hint = f"; {CONFINED}" if DENIED in last else ""
+    hint = f"; {CONFINED}" if DENIED in last else hidden(last)
     return f"{last or 'no message'}{hint} (exit status {status}; the log is {log})"
+
+
+def hidden(last: str) -> str:
+    """What to do where a job did not find a module that is installed; nothing for any other last line."""
+    found = MISSING.search(last)
+    if not found or importlib.util.find_spec(found[1]) is None:
+        return ""
+    return (
+        f"; {found[1]} is installed, but nothing that the script imports requires it, so it is in no key: import it by "
+        "name in one of the script's modules"
+    )
 
 
 def enter(rules: Ruleset | None) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemma.code.distributions import modules_of
 from stemma.execute.action import Action
 from stemma.execute.landlock import OF_FILES, READ, REFER, WRITE, Ruleset, version
 from stemma.store import artifact
@@ -74,6 +75,8 @@ class Confinement:
             "trees": list(map(str, trees)),
             "code": [str(root / name) for name in (*closure.modules, *closure.data_files)],
             "network": closure.network,
+            "modules": sorted(modules_of(closure.distributions)),
+            "distributions": list(closure.distributions),
         }
 
     def ruleset(self) -> Ruleset | None:

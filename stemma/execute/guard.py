@@ -1,5 +1,5 @@
 """Runs a script as __main__ under a guard that stops it from opening anything undeclared in the repository or the run's
-directory.
+directory, and lets it find those installed packages alone that its key holds.
 
 A copy of this file lies as sitecustomize.py in the frozen code of each job (stemma/execute/sandbox.py), its policy
 beside it, so every Python process of the job is guarded before it imports anything else; `python .../sitecustomize.py
@@ -11,12 +11,13 @@ line. It watches Python's audit events, so what native code opens is not seen he
 import json
 import os
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
 POLICY = "policy.json"
 OUTSIDE = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+INSTALLED = frozenset(("site-packages", "dist-packages"))
 INET = (2, 10)  # AF_INET, AF_INET6
 DECLARE = "declare it as an input of the rule or, if it belongs to the code, in the module's DATA_FILES"
 BESIDE = "read it beside the module: Path(__file__).with_name(...)"
@@ -29,8 +30,29 @@ def install() -> None:
         policy = json.load(file)
     zones, trees = tuple(policy["zones"]), tuple(policy["trees"])
     sys.path[:] = [path for path in sys.path if not below(path, zones) or below(path, trees)]  # from a .pth file
-    if not policy["network"]:  # a job with network access is not guarded: its results are pinned
-        sys.addaudithook(watch(policy))
+    if policy["network"]:  # a job with network access is not guarded: its results are pinned
+        return
+    hide(frozenset(policy["modules"]), frozenset(policy["distributions"]))
+    sys.addaudithook(watch(policy))
+
+
+def normal(name: str) -> str:
+    """The normalised name of a distribution, as the policy has it."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def is_installed(spec: ModuleSpec) -> bool:
+    """Does a module lie where packages are installed, itself and not within another: not in the standard library, the
+    frozen code, or among what a package brings along?"""
+    folder = next(iter(spec.submodule_search_locations or ()), None)
+    return os.path.basename(os.path.dirname(folder or spec.origin or "")) in INSTALLED
+
+
+def hide(modules: frozenset[str], distributions: frozenset[str]) -> None:
+    """Let Python find no installed module but these. setuptools' own finder would put its distutils before Python's."""
+    others = [finder for finder in sys.meta_path if getattr(finder, "__module__", "") != "_distutils_hack"]
+    declared = Declared(modules, distributions)
+    sys.meta_path[:] = [declared if finder is PathFinder else finder for finder in others]
 
 
 def become(script: str) -> None:
@@ -46,7 +68,7 @@ def become(script: str) -> None:
 
 def watch(policy: dict):
     """Return the audit hook of a policy: {"script": text, "zones": [...], "trees": [...], "code": [...], "here": path,
-    "directory": path, "network": bool}.
+    "directory": path, "network": bool, "modules": [...], "distributions": [...]}.
 
     All paths are absolute. Within `zones` a path may be opened or listed only if it is one of `trees` or below one;
     outside everything may be. `code`: files of which the job has a frozen copy. A path below the working directory
@@ -103,6 +125,30 @@ def refuse(message: str) -> None:
     sys.stderr.write(f"error: {message}\n")
     sys.stderr.flush()
     os._exit(2)
+
+
+class Declared:
+    """Python's finder of modules below sys.path, but for those of installed packages that the key does not hold: an
+    import behind a `try` fails as on a machine without them, a question for their version too."""
+
+    def __init__(self, modules: frozenset[str], distributions: frozenset[str]):
+        self.modules = modules
+        self.distributions = distributions
+
+    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        hidden = spec is not None and path is None and name not in self.modules and is_installed(spec)
+        return None if hidden else spec
+
+    def find_distributions(self, context):
+        """What `importlib.metadata` asks for, a context of its own: the same packages, each looked for by its name."""
+        kind, asked = type(context), context.name
+        names = self.distributions if asked is None else self.distributions & {normal(asked)}
+        for name in sorted(names):
+            yield from PathFinder.find_distributions(kind(name=name, path=context.path))
+
+    def invalidate_caches(self) -> None:
+        PathFinder.invalidate_caches()
 
 
 if __name__ == "sitecustomize":

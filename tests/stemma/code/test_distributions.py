@@ -1,5 +1,6 @@
 """From import names to distributions, with what those require: by installed metadata, for this machine."""
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from stemma.base.settings import ROOT
 from stemma.code import distributions
 from stemma.code.closure import closure_of
-from stemma.code.distributions import reached
+from stemma.code.distributions import modules_of, reached
 from tests.stemma.conftest import ALL_RUN, Toy
 
 
@@ -103,3 +104,11 @@ def test_new_version_of_what_an_import_requires_makes_stale(toy: Toy):
 def test_what_a_package_names_in_an_extra_alone_is_in_keys(script: str, needed: str):
     """sentencepiece's model is a message of protobuf, safetensors.torch writes through numpy."""
     assert needed in closure_of(Path(f"scripts/{script}.py"), ROOT).distributions
+
+
+def test_modules_that_distributions_provide():
+    assert modules_of(["pyyaml", "pillow", "no-such-distribution"]) >= {"yaml", "_yaml", "PIL"}
+    assert "_cffi_backend" in modules_of(["cffi"])
+    everything = {name: list(found) for name, found in metadata.packages_distributions().items() if name.isidentifier()}
+    for module in ("numpy", "torch", "spacy", "google", "matplotlib", "mpl_toolkits", "pylab", "typing_extensions"):
+        assert module in modules_of(everything[module])

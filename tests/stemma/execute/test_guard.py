@@ -1,8 +1,10 @@
 """What a script opens must be declared: the guard ends it with one line, in the toy and at the hook itself."""
 
+from importlib.metadata import version
+
 import pytest
 
-from tests.stemma.conftest import Toy, jobs
+from tests.stemma.conftest import ALL_RUN, Toy, jobs
 
 
 def error_of(toy: Toy) -> str:
@@ -98,3 +100,29 @@ def test_temporary_files_and_tracebacks_are_allowed(toy: Toy):
     assert toy.build()[-1] == ("third", "run")
     toy.replace("scripts/s/third.py", "return {", "raise ValueError('broken')\n    return {")
     assert "ValueError: broken" in error_of(toy)
+
+
+def test_packages_that_the_key_does_not_hold_are_not_found(toy: Toy):
+    """thinc uses torch where it finds it, and requires none."""
+    looked = (
+        "    from importlib import metadata, util\n    from thinc.compat import has_torch\n"
+        "    found = [has_torch, util.find_spec('torch'), bool(util.find_spec('numpy.linalg'))]\n"
+        "    found.append(metadata.version('thinc'))\n"
+        "    found += sorted({one.name for one in metadata.distributions()} & {'torch', 'pytest', 'numpy'})\n"
+        "    joined.write_text(str(found)); return {}\n"
+    )
+    toy.replace("scripts/s/second.py", "    joined.write", f"{looked}    joined.write")
+    assert toy.build() == ALL_RUN
+    assert toy.read("results/joined.txt") == str([False, None, True, version("thinc"), "numpy"])
+    toy.replace("scripts/s/second.py", "    from importlib", "    import torch\n    from importlib")
+    assert toy.build() == [("second", "run"), ("third", "run")]
+    assert toy.read("results/joined.txt").startswith("[True, ModuleSpec(name='torch'")
+
+
+def test_a_package_that_is_needed_and_in_no_key_is_named(toy: Toy):
+    loaded = "    import builtins; getattr(builtins, '__import__')('pytest')\n"
+    toy.replace("scripts/s/second.py", "    joined.write", f"{loaded}    joined.write")
+    line = error_of(toy)
+    assert "No module named 'pytest'; pytest is installed, but nothing that the script imports requires it" in line
+    toy.replace("scripts/s/second.py", "'pytest'", "'no_such_module'")
+    assert "is installed" not in error_of(toy)
