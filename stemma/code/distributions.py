@@ -50,14 +50,14 @@ def modules_of(names: Iterable[str]) -> set[str]:
 
 @cache
 def provided_by(name: str) -> frozenset[str]:
-    """The same of one; none where it is not installed."""
+    """The same of one; none where it is not installed. Other names are among them, which no import can ask for."""
     try:
         found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return frozenset()
     listed = found.read_text("RECORD") or found.read_text("top_level.txt") or name.replace("-", "_")
     tops = (line.partition(",")[0].partition("/")[0].partition(".")[0] for line in listed.splitlines())
-    return frozenset(top for top in tops if top.isidentifier())
+    return frozenset(filter(None, tops))  # not all are identifiers: mypyc puts a digest before __mypyc
 
 
 def applies(requirement: Requirement, extras: frozenset[str]) -> bool:

@@ -136,9 +136,12 @@ class Declared:
         self.distributions = distributions
 
     def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+        """What Python finds; instead of what is hidden, what it would find without it, as in a package's `_vendor`."""
         spec = PathFinder.find_spec(name, path, target)
-        hidden = spec is not None and path is None and name not in self.modules and is_installed(spec)
-        return None if hidden else spec
+        if spec is None or path is not None or name in self.modules or not is_installed(spec):
+            return spec
+        others = [folder for folder in sys.path if os.path.basename(folder) not in INSTALLED]
+        return PathFinder.find_spec(name, others, target)
 
     def find_distributions(self, context):
         """What `importlib.metadata` asks for, a context of its own: the same packages, each looked for by its name."""

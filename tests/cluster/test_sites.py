@@ -1,13 +1,16 @@
 """What sites do in their own way, on a real Slurm: full home directories, snakemake inside a job, environment modules,
-messages by mail, disks of nodes."""
+containers, messages by mail, disks of nodes."""
 
+import os
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.slurm import MAIL, wait_for
 from tests.cluster.toy import OnSlurm
+from tests.golden import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 MODULES = Path("/usr/share/modules/init/bash")  # of Debian's environment-modules
@@ -93,6 +96,31 @@ def test_environment_modules_of_a_rule_are_loaded_on_the_node(toy: OnSlurm, tmp_
     with toy.running(*ON_NODE, **environment) as run:
         assert run.end() == 0, "\n".join(run.lines)
     assert "FROM THE MODULE" in toy.read("results/joined.txt")
+
+
+def test_a_container_of_a_rule_is_entered_on_the_node(toy: OnSlurm, tmp_path_factory):
+    """By tests/cluster/apptainer.py, as Debian has no apptainer. The image alone has the file, and sees Python and the
+    engine where they are bound."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "image/opt/site").mkdir(parents=True)
+    (site / "image/opt/site/word").write_text("from the image\n")
+    (site / "bin").mkdir()
+    (site / "bin/apptainer").write_text(
+        f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.cluster.apptainer "$@"\n'
+    )
+    (site / "bin/apptainer").chmod(0o755)
+    toy.first_does("text = open('/opt/site/word').read()")
+    log = '    log:\n        "results/logs/first.log",\n'
+    toy.replace("Snakefile", log, f'{log}    container:\n        "{site}/image"\n')
+    path = {"PATH": f"{site}/bin:{os.environ['PATH']}"}
+    with toy.running("--sdm", "apptainer", **path) as run:
+        assert run.end() == 1
+    assert "python: command not found" in run.said("error:")[0]
+    bound = f"--bind {ROOT} --bind {sys.base_prefix}"
+    with toy.running("--sdm", "apptainer", "--apptainer-args", bound, **path) as run:
+        assert run.end() == 0, "\n".join(run.lines)
+    assert "FROM THE IMAGE" in toy.read("results/joined.txt")
+    assert len(toy.submitted()) == 3
 
 
 def test_slurm_sends_a_message_when_a_job_fails(toy: OnSlurm):

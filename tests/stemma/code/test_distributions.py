@@ -109,6 +109,7 @@ def test_what_a_package_names_in_an_extra_alone_is_in_keys(script: str, needed: 
 def test_modules_that_distributions_provide():
     assert modules_of(["pyyaml", "pillow", "no-such-distribution"]) >= {"yaml", "_yaml", "PIL"}
     assert "_cffi_backend" in modules_of(["cffi"])
+    assert any(name.endswith("__mypyc") for name in modules_of(["black"]))
     everything = {name: list(found) for name, found in metadata.packages_distributions().items() if name.isidentifier()}
     for module in ("numpy", "torch", "spacy", "google", "matplotlib", "mpl_toolkits", "pylab", "typing_extensions"):
         assert module in modules_of(everything[module])

@@ -126,3 +126,13 @@ def test_a_package_that_is_needed_and_in_no_key_is_named(toy: Toy):
     assert "No module named 'pytest'; pytest is installed, but nothing that the script imports requires it" in line
     toy.replace("scripts/s/second.py", "'pytest'", "'no_such_module'")
     assert "is installed" not in error_of(toy)
+
+
+def test_what_a_package_brings_along_stands_in_for_what_is_hidden(toy: Toy):
+    """setuptools takes an installed packaging, and its own copy where there is none."""
+    code = (
+        "    import sys\n    import setuptools\n    joined.write_text(sys.modules['packaging'].__file__); return {}\n"
+    )
+    toy.replace("scripts/s/second.py", "    joined.write", f"{code}    joined.write")
+    assert toy.build() == ALL_RUN
+    assert "/setuptools/_vendor/packaging/" in toy.read("results/joined.txt")
