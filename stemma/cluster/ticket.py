@@ -25,6 +25,7 @@ from stemma.base.errors import StemmaError
 from stemma.base.files import PARENT
 
 TICKETS = Path("results/.records/tickets")
+STRICT = "set -euo pipefail; "  # how Snakemake itself begins each command
 SUFFIX = ".ticket"  # pointers end in .json, so no search for them reads these
 STEP = "STEMMA_STEP"
 IDENTITY = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_ARRAY", "SLURM_CLUSTER_NAME", "SLURM_SUBMIT", "SLURM_RESTART_COUNT")
@@ -94,7 +95,7 @@ def do(ticket: Ticket, task: Task, running: "Running", environment: dict[str, st
     """Do one job; return its exit status."""
     wait_for(map(Path, task.inputs), ticket.latency, "it was there when this job was submitted; see the file system")
     begun = time.monotonic()
-    status, usage = running.run([ticket.shell, "-c", f"set -euo pipefail; {task.command}"], environment)
+    status, usage = running.run([ticket.shell, "-c", f"{STRICT}{task.command}"], environment)
     if task.benchmark and usage and not status:
         write_benchmark(Path(task.benchmark), time.monotonic() - begun, usage)
     return status

@@ -28,6 +28,7 @@ from stemma.base.settings import Settings, cache_of
 from stemma.cluster.job_log import announce, say
 from stemma.cluster.markers import begin_run
 from stemma.cluster.resources import adapt_resources, end_leftovers, lead, slurm_executor
+from stemma.cluster.ticket import STRICT
 from stemma.code.closure import reader_of
 from stemma.execute.run import TOLD
 from stemma.planning.call import Call, spelled
@@ -104,7 +105,7 @@ def attach(workflow, settings: Settings) -> Attached:
     python, house = (shlex.quote(str(path)) for path in (Path(sys.executable).parent, root))
     exported = f"PATH={python}:$PATH PYTHONPATH={house} STEMMA_ROOT={house} {PARENT}={os.getpid()}"
     exported += f" {TOLD}=1" * told
-    shell.prefix(text(f"export {exported}; "))
+    shell.prefix(text(f"{STRICT}export {exported}; "))
     read = workflow.config_settings
     call = Call.of(Path(workflow.main_snakefile), map(Path, read.configfiles), read.config)
     files = [Path(file.get_path_or_uri(secret_free=True)) for file in workflow.included]

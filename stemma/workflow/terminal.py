@@ -17,6 +17,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from stemma.base.colour import coloured
 from stemma.base.wording import clock, plural
+from stemma.cluster.job_log import say, target_of
 from stemma.cluster.markers import read_marker
 from stemma.execute.run import line
 from stemma.store.local import Store
@@ -69,6 +70,8 @@ class Terminal(logging.Handler):
             self.begun |= dict.fromkeys(map(self.place, record.jobs), time.monotonic())
         elif event == LogEvent.JOB_FINISHED:
             self.finish(record.job_id)
+        elif event == LogEvent.JOB_ERROR:
+            self.fail(record.jobid)
         elif event == LogEvent.SHELLCMD:
             self.show(record.shellcmd if hasattr(record, "shellcmd") else record.cmd)
         elif isinstance(record.msg, str):
@@ -122,6 +125,19 @@ class Terminal(logging.Handler):
         shown = coloured(marker.how, {"hit": "cyan", "run": "green"}[marker.how], self.stream)
         text = text.replace(f" {marker.how} ", f" {shown} ")
         self.say(f"{text}{node}  {coloured(self.standing(self.outlook), 'dim', self.stream)}")
+
+    def fail(self, number: int) -> None:
+        """Name a job of this machine whose runner cannot have said why it failed: it was killed, or never began."""
+        job, place = self.jobs.get(number), self.place(number)
+        if job is None or self.was_stopped or not (job.is_local or self.workflow.local_exec):
+            return
+        begun, marker = self.begun.pop(place, time.monotonic()), read_marker(place)
+        age = time.monotonic() - begun
+        if marker and marker.state != "running" and marker.started >= time.time() - age:
+            return
+        why = "it was killed" if marker and marker.state == "running" else "its command failed"
+        log = f"; log {job.log[0]}" if job.log else ""
+        say(f"error: {job.rule.name} {target_of(job)}: {why}{log}")
 
     def standing(self, outlook: Outlook) -> str:
         """Return the progress: 12/105  2:40 left"""

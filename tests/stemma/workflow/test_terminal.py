@@ -103,6 +103,16 @@ def test_a_failed_run_says_what_is_kept(built: Toy):
     )
 
 
+def test_what_could_not_say_why_it_failed_is_named(built: Toy):
+    """A runner that was killed, as for want of memory; a command in which none began."""
+    built.replace("scripts/s/second.py", "joined.write", "import os; os.kill(os.getppid(), 9)\n    joined.write")
+    error, _ = said(built.snakemake().stderr)[-2:]
+    assert error == "error: second results/joined.txt: it was killed; log results/logs/second.log"
+    built.replace("Snakefile", '"python -m stemma run', '"no-such-program; python -m stemma run')
+    error, _ = said(built.snakemake("--config", "times=3").stderr)[-2:]
+    assert error == "error: first results/parts: its command failed; log results/logs/first.log"
+
+
 @pytest.mark.parametrize("colour", [True, False])
 def test_an_interrupted_run_says_what_is_kept(built: Toy, colour: bool):
     """On a terminal, with its colours unless NO_COLOR forbids them."""
