@@ -26,7 +26,7 @@ from tests.cluster.build import Build
 PARTS = {
     "noticing": "the executor polls; then the next job is chosen and submitted",
     "queue": "Slurm schedules twice a second at best, and starts the job",
-    "around": "two nested snakemakes read the workflow; runner, hashing, links",
+    "around": "srun and the ticket; runner, hashing, links",
     "script": "what the job is for",
 }
 
