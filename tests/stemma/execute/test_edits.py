@@ -13,7 +13,7 @@ import pytest
 from stemma.execute import run
 from stemma.provenance.trust import shaped
 from stemma.store import artifact
-from tests.stemma.yard import Yard, check_pointers, check_store, make_yard
+from tests.stemma.yard import Yard, check_pointers, check_store, how_of, make_yard
 
 CODE, SOURCE = "llm/deep/low.py", "text.txt"
 # When a source must not change any more.
@@ -135,6 +135,23 @@ def test_module_that_is_imported_late_is_the_one_of_the_key(tmp_path: Path, half
     assert status == 0, error
     write(yard.path / CODE, "title", "upper")
     assert (yard.path / "results/parts/a.txt").read_text() == (half.path / "results/parts/a.txt").read_text()
+
+
+def test_docstrings_are_no_data(tmp_path: Path):
+    """No key holds them, so no script sees them: not its own, a module's or a function's."""
+    yard = make_yard(tmp_path)
+    script = yard.path / "scripts/s/first.py"
+    told = "str([main.__doc__, low.__doc__, low.shout.__doc__])"
+    script.write_text(
+        "from llm.deep import low\n"
+        + script.read_text()
+        .replace("twice(text.read_text()) * times", told)
+        .replace("int) -> dict:\n", 'int) -> dict:\n    """It."""\n')
+    )
+    assert yard.run("first")[0] == 0
+    assert (yard.path / "results/parts/a.txt").read_text() == "[None, None, None]"
+    write(yard.path / CODE, "Louder.", "Much louder.")
+    assert how_of(yard.run("first")[1]) == "hit"
 
 
 def replace_by_rename(file: Path) -> None:
