@@ -109,7 +109,7 @@ def modules() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in files if path.name not in ("__init__.py", "__main__.py")]
 
 
-def tests_of(module: str) -> str | None:
+def tested_in(module: str) -> str | None:
     """Where a module is tested."""
     path = Path(module)
     own = Path("tests") / path.parent / f"test_{path.name}"
@@ -142,4 +142,4 @@ def imported(file: Path) -> frozenset[str]:
 
 if __name__ == "__main__":
     for asked in sys.argv[1:] or modules():
-        print(f"{asked:<50} {tests_of(asked)}")
+        print(f"{asked:<50} {tested_in(asked)}")
