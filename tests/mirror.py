@@ -64,6 +64,8 @@ ELSEWHERE = {
     "llm/tokenize/documents.py": "scripts/test_tokenize.py",
     "llm/tokenize/fertility.py": "scripts/test_tokenize.py",
     "llm/tokenize/escape.py": "llm/tokenize/test_train.py",
+    "llm/process/quality/counterfactual.py": "llm/process/quality/test_toxicity.py",
+    "llm/process/quality/identity_terms.py": "llm/process/quality/test_toxicity.py",
     "stemma/provenance/crate/*.py": "stemma/provenance/crate/test_crate.py",
     "stemma/provenance/catalogue.py": "stemma/report/test_report.py",
     "stemma/provenance/read_once.py": "stemma/provenance/test_verify.py",
@@ -109,7 +111,7 @@ def modules() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in files if path.name not in ("__init__.py", "__main__.py")]
 
 
-def tested_in(module: str) -> str | None:
+def where_tested(module: str) -> str | None:
     """Where a module is tested."""
     path = Path(module)
     own = Path("tests") / path.parent / f"test_{path.name}"
@@ -142,4 +144,4 @@ def imported(file: Path) -> frozenset[str]:
 
 if __name__ == "__main__":
     for asked in sys.argv[1:] or modules():
-        print(f"{asked:<50} {tested_in(asked)}")
+        print(f"{asked:<50} {where_tested(asked)}")
