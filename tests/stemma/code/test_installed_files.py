@@ -49,6 +49,13 @@ def test_an_edit_is_named(site: Path):
     assert examine("inner").faults == (f"{MODULE} cannot be read (no such file or directory)",)
 
 
+def test_a_site_s_own_authorities_are_no_edit(site: Path):
+    """Behind many a firewall something adds its certificate to certifi's."""
+    install_whole(site, "inner", {MODULE: "ONE = 1\n", "certifi/cacert.pem": "theirs"})
+    (site / "certifi/cacert.pem").write_text("theirs and ours")
+    assert (examine("inner").files, examine("inner").faults) == (1, ())
+
+
 def test_what_lists_no_digests_cannot_be_compared(site: Path):
     (site / "inner-1.0.dist-info/RECORD").write_text(f"{MODULE},,\n")
     assert (examine("inner").files, examine("inner").faults) == (None, None)
