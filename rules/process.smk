@@ -4,6 +4,7 @@ from llm.process.settings.decontaminate import DecontaminateSettings
 from llm.process.settings.edges import EdgesSettings
 from llm.process.settings.minhash import MinhashSettings
 from llm.process.settings.mix import MixSettings
+from llm.process.settings.names import NamesSettings
 from llm.process.settings.perplexity_model import PerplexitySettings
 from llm.process.settings.quality_model import QualitySettings
 from llm.process.settings.toxicity_model import ToxicitySettings
@@ -84,6 +85,8 @@ rule names:
         documents="results/raw/{source}/manifest.json",
     output:
         names="results/names/{source}/manifest.json",
+    params:
+        settings=slice_of(NamesSettings, PROCESS),
     resources:
         mem_mb=1000,
     shell:

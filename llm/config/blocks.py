@@ -26,6 +26,7 @@ from llm.process.settings.decontaminate import DecontaminateSettings
 from llm.process.settings.edges import Similarity
 from llm.process.settings.minhash import Bands, Signatures
 from llm.process.settings.mix import Shares
+from llm.process.settings.names import NamesSettings
 from llm.process.settings.perplexity_model import PerplexitySettings
 from llm.process.settings.substrings import SubstringsSettings
 from llm.process.settings.toxicity_model import Labels
@@ -88,7 +89,7 @@ class Decontaminate(DecontaminateSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Process(Policy):
+class Process(Policy, NamesSettings):
     """Stage 2. Signals are computed once (annotate); thresholds only touch the cheap `clean`: docs/process.md."""
 
     overrides: dict = key(

