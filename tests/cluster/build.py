@@ -11,7 +11,7 @@ from stemma.store.local import Store
 from tests.golden import ROOT
 
 SUBMITTED = re.compile(r"submitted with SLURM jobid (\d+) \(log: \S*/(?:rule|group)_(\w+)/")
-PATIENCE = 600
+PATIENCE = 1800  # seconds, of a busy machine too
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,13 @@ from tests.stemma.conftest import planted
 LOCK = Path("/tmp/stemma-slurm.lock")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a busy host the build that tests share takes longer than a test may elsewhere."""
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture(scope="session")
 def cluster():
     """Two idle nodes, for one run of tests at a time. A Slurm that was up before stays up afterwards."""
