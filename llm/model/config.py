@@ -17,7 +17,7 @@ from llm.settings import hints_of, key
 
 SIZES = ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff", "context_length")
 SPECIAL_IDS = ("bos_id", "eos_id", "pad_id")
-SWITCHES = ("bias", "tie_embeddings", "qk_norm", "embedding_norm")
+SWITCHES = ("bias", "qkv_bias", "tie_embeddings", "qk_norm", "embedding_norm")
 POSITIVE = ("rope_theta", "norm_eps", "init_std")
 
 
@@ -57,6 +57,8 @@ class ModelConfig:
     """swiglu is gated and has three matrices; gelu (exact), gelu_tanh (GPT-2's) and relu have two."""
     bias: bool = key(False, shown=False)
     """Of linear layers (the output layer has none) and of LayerNorms, as GPT-2 and BLOOM have."""
+    qkv_bias: bool = key(False, shown=False)
+    """Of queries, keys and values alone (Qwen2)."""
     tie_embeddings: bool = key(True, shown=False)
     """The output layer is the embedding."""
     qk_norm: bool = key(False, shown=False)
@@ -128,6 +130,8 @@ class ModelConfig:
                 f"model.n_heads: {self.n_heads} is not divisible by model.n_kv_heads: {self.n_kv_heads}; "
                 "every key-value head serves the same number of query heads"
             )
+        if self.bias and self.qkv_bias:
+            raise InputError("model.qkv_bias: true says nothing beside bias: true; delete it")
         self.check_positions()
         for name in SPECIAL_IDS:
             if not isinstance(getattr(self, name), int) or not 0 <= getattr(self, name) < self.vocab_size:

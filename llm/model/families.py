@@ -1,7 +1,11 @@
 """Tells which Hugging Face family computes the same as an architecture, and how a config.json of it looks, by a table.
 
     llama  rope, rmsnorm, swiglu        gpt2  learned, layernorm, bias          bloom  alibi, layernorm, bias, 4 d
-    qwen3  the same with qk_norm        mpt   alibi, layernorm, gelu, no bias, 4 d
+    qwen2  the same with qkv_bias       mpt   alibi, layernorm, gelu, no bias, 4 d
+    qwen3  the same with qk_norm
+
+Mistral's is Llama's under another name, once its window is the whole context: it is read (llm/model/hf_config.py), and
+written as Llama.
 
 It works on plain dicts (ModelConfig's fields); llm/model/hf_config.py reads and writes config.json by it, and
 llm/model/tensor_names.py has the families' tensors. It imports no torch.
@@ -31,7 +35,7 @@ class Family:
 
 
 ROPE = {"position": ("rope",), "norm": ("rmsnorm",), "norm_order": ("pre",), "activation": ("swiglu",)}
-LAYERNORM = {"norm": ("layernorm",), "norm_order": ("pre",), "qk_norm": (False,)}
+LAYERNORM = {"norm": ("layernorm",), "norm_order": ("pre",), "qkv_bias": (False,), "qk_norm": (False,)}
 SPECIAL_NAMES = {"bos_id": "bos_token_id", "eos_id": "eos_token_id", "pad_id": "pad_token_id"}
 COMMON_NAMES = SPECIAL_NAMES | {
     "vocab_size": "vocab_size",
@@ -54,15 +58,23 @@ LAYERNORM_DEFAULTS = {"layer_norm_epsilon": 1e-5, "tie_word_embeddings": True, "
 FAMILIES = {
     "llama": Family(
         "LlamaForCausalLM",
-        ROPE | {"bias": (False, True), "qk_norm": (False,), "embedding_norm": (False,)},
+        ROPE | {"bias": (False, True), "qkv_bias": (False,), "qk_norm": (False,), "embedding_norm": (False,)},
         ROPE_NAMES | {"bias": "attention_bias"},
         ROPE_DEFAULTS | {"attention_bias": False},
         {"attention_dropout": 0.0, "hidden_act": "silu", "use_cache": True},
         {"hidden_act": "silu"},
     ),
+    "qwen2": Family(
+        "Qwen2ForCausalLM",
+        ROPE | {"bias": (False,), "qkv_bias": (True,), "qk_norm": (False,), "embedding_norm": (False,)},
+        {field: key for field, key in ROPE_NAMES.items() if field != "d_head"},
+        ROPE_DEFAULTS,
+        {"attention_dropout": 0.0, "hidden_act": "silu", "use_cache": True, "use_sliding_window": False},
+        {"hidden_act": "silu", "use_sliding_window": False},
+    ),
     "qwen3": Family(
         "Qwen3ForCausalLM",
-        ROPE | {"bias": (False,), "qk_norm": (True,), "embedding_norm": (False,)},
+        ROPE | {"bias": (False,), "qkv_bias": (False,), "qk_norm": (True,), "embedding_norm": (False,)},
         ROPE_NAMES,
         ROPE_DEFAULTS | {"head_dim": 128},
         {"attention_bias": False, "attention_dropout": 0.0, "hidden_act": "silu", "use_cache": True},
@@ -152,7 +164,7 @@ def differences(fields: dict, name: str) -> list[str]:
         keys.append("d_head")
     if "d_ff" not in family.names and fields["d_ff"] != 4 * d_model:
         keys.append("d_ff")
-    if name == "llama" and d_model % n_heads:  # LlamaConfig refuses this, whatever head_dim is
+    if name in ("llama", "qwen2") and d_model % n_heads:  # LlamaConfig refuses this, whatever head_dim is
         keys.append("d_model")
     return [f"{key}: {fields[key]}" for key in keys]
 

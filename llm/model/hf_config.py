@@ -52,12 +52,14 @@ def read(config: dict) -> dict:
     """Return ModelConfig's fields from config.json, old or new style, of any family in the table.
 
     Raises InputError for what this repository's transformer would compute differently, and for a missing key."""
+    if config.get("model_type") == "mistral":
+        config = as_llama(config)
     name = config.get("model_type")
     if name == OWN:
         return config.get(OWN, {}) | {field: config.get(key) for field, key in SPECIAL_NAMES.items()}
     if name not in FAMILIES:
         raise InputError(
-            f"config.json: model_type {name!r} is not supported, only {', '.join(FAMILIES)} and {OWN}; "
+            f"config.json: model_type {name!r} is not supported, only {', '.join(FAMILIES)}, mistral and {OWN}; "
             "convert the model first"
         )
     family = FAMILIES[name]
@@ -82,6 +84,16 @@ def read(config: dict) -> dict:
     for key in sorted(rest.keys() - OWN_DEFAULTS.keys()):
         raise InputError(f"config.json: {OWN}.{key}: {name} has this elsewhere or not at all; delete it")
     return with_sizes(fields) | rest
+
+
+def as_llama(config: dict) -> dict:
+    """Return the config.json of a Llama that computes what a Mistral does. Within its sliding window a Mistral sees
+    all, so the window becomes the context length."""
+    context, window = config.get("max_position_embeddings", 131072), config.get("sliding_window", 4096)
+    found = {"max_position_embeddings": context, "rms_norm_eps": 1e-6} | config | {"model_type": "llama"}
+    if window:
+        found["max_position_embeddings"] = min(context, window)
+    return found
 
 
 def with_sizes(fields: dict) -> dict:

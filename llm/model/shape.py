@@ -99,7 +99,7 @@ class Shape:
             "gated": config.activation == "swiglu",
             "tied": config.tie_embeddings,
             "learned_positions": config.context_length if config.position == "learned" else 0,
-            "qkv_bias": config.bias,
+            "qkv_bias": config.bias or config.qkv_bias,
             "output_bias": config.bias,
             "ffn_bias": config.bias,
             "norm_bias": config.bias and config.norm == "layernorm",

@@ -131,9 +131,10 @@ class Attention(nn.Module):
         super().__init__()
         self.index, self.d_head, self.qk_norm = index, config.d_head, config.qk_norm
         q_width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-        self.q_proj = nn.Linear(config.d_model, q_width, bias=config.bias)
-        self.k_proj = nn.Linear(config.d_model, kv_width, bias=config.bias)
-        self.v_proj = nn.Linear(config.d_model, kv_width, bias=config.bias)
+        biased = config.bias or config.qkv_bias
+        self.q_proj = nn.Linear(config.d_model, q_width, bias=biased)
+        self.k_proj = nn.Linear(config.d_model, kv_width, bias=biased)
+        self.v_proj = nn.Linear(config.d_model, kv_width, bias=biased)
         self.o_proj = nn.Linear(q_width, config.d_model, bias=config.bias)
         if config.qk_norm:
             self.q_norm = RMSNorm(config.d_head, config.norm_eps)

@@ -125,11 +125,12 @@ def formulas(config: ModelConfig) -> dict[str, str]:
     matrix. LayerNorm's beta doubles the norms where there are biases; RMSNorm has none.
     """
     row = "(d + 1)" if config.bias else "d"
+    qkv = "(d + 1)" if config.bias or config.qkv_bias else "d"
     norms = f"(2 L + {n})" if (n := (config.norm_order == "pre") + config.embedding_norm) else "2 L"
     texts = {"embedding": "V d"}
     if config.position == "learned":
         texts["positions"] = "T d"
-    texts |= {"query": f"L {row} H h", "key": f"L {row} K h", "value": f"L {row} K h"}
+    texts |= {"query": f"L {qkv} H h", "key": f"L {qkv} K h", "value": f"L {qkv} K h"}
     texts["output"] = "L (H h + 1) d" if config.bias else "L H h d"
     if config.activation == "swiglu":
         texts["ffn_gate"] = f"L {row} f"

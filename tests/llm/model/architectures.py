@@ -15,6 +15,7 @@ GPT2 = dataclasses.replace(
 )
 BLOOM = dataclasses.replace(GPT2, position="alibi", embedding_norm=True, d_ff=192)
 MPT = dataclasses.replace(BLOOM, embedding_norm=False, bias=False, activation="gelu")
+QWEN2 = dataclasses.replace(LLAMA, qkv_bias=True)
 QWEN3 = dataclasses.replace(LLAMA, qk_norm=True, d_head=12, z_loss=1e-4)
 ORIGINAL = dataclasses.replace(GPT2, position="sinusoidal", norm_order="post", activation="relu")
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
@@ -48,6 +49,8 @@ IN_A_FAMILY = {
     "llama, yarn": rope(rope_scaling=SCALINGS[2]),
     "llama, yarn, all keys": rope(rope_scaling=SCALINGS[3]),
     "llama, llama3": rope(rope_scaling=SCALINGS[4], rope_theta=500000.0),
+    "qwen2": QWEN2,
+    "qwen2, yarn, untied": dataclasses.replace(QWEN2, rope_scaling=YARN, tie_embeddings=False),
     "qwen3": QWEN3,
     "qwen3, yarn, untied": dataclasses.replace(QWEN3, rope_scaling=YARN, tie_embeddings=False),
     "gpt2": GPT2,
@@ -61,6 +64,7 @@ IN_A_FAMILY = {
 IN_NONE = {
     "original transformer": ORIGINAL,
     "alibi, gqa, swiglu, qk-norm": rope(position="alibi", qk_norm=True),
+    "qwen2 with qk-norm": dataclasses.replace(QWEN2, qk_norm=True),
     "post-norm, rope, rmsnorm, biases": rope(norm_order="post", bias=True),
     "learned, layernorm without biases": dataclasses.replace(GPT2, bias=False),
 }
@@ -74,6 +78,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
     n_kv_heads, group = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 3]))
     n_heads, d_head = n_kv_heads * group, draw(st.sampled_from([4, 6]))
     d_model = draw(st.sampled_from([n_heads * d_head, n_heads * 4, 20]))
+    bias = draw(st.booleans())
     return ModelConfig(
         vocab_size=draw(st.integers(4, 40)),
         d_model=d_model,
@@ -90,7 +95,8 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         norm_order=draw(st.sampled_from(["pre", "pre", "post"])),
         norm_eps=draw(st.sampled_from([1e-5, 1e-6])),
         activation=draw(st.sampled_from(["swiglu", "gelu", "gelu_tanh", "relu"])),
-        bias=draw(st.booleans()),
+        bias=bias,
+        qkv_bias=not bias and draw(st.booleans()),
         tie_embeddings=draw(st.booleans()),
         qk_norm=draw(st.booleans()),
         embedding_norm=draw(st.booleans()),

@@ -142,6 +142,29 @@ def test_published_configs_are_read() -> None:
     assert ModelConfig.from_hf(llama31.to_hf()) == llama31
 
 
+def test_a_mistral_is_read_as_the_llama_that_computes_the_same() -> None:
+    """Mistral 7B's published files: v0.1 sees 4,096 tokens of its 32,768, v0.3 sees all."""
+    first = {"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+             "num_hidden_layers": 32, "num_key_value_heads": 8, "max_position_embeddings": 32768, "vocab_size": 32000,
+             "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 4096, "hidden_act": "silu"}  # fmt: skip
+    read = ModelConfig.from_hf(first)
+    assert (read.family, read.context_length, read.n_kv_heads) == ("llama", 4096, 8)
+    assert ModelConfig.from_hf(first | {"sliding_window": None}).context_length == 32768
+
+
+def test_a_qwen2_is_read() -> None:
+    """The published config.json of Qwen2.5-0.5B, which states no head_dim."""
+    read = ModelConfig.from_hf(
+        {"model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_attention_heads": 14,
+         "num_hidden_layers": 24, "num_key_value_heads": 2, "max_position_embeddings": 32768, "max_window_layers": 24,
+         "sliding_window": 32768, "use_sliding_window": False, "vocab_size": 151936, "tie_word_embeddings": True,
+         "rms_norm_eps": 1e-06, "rope_theta": 1e6, "hidden_act": "silu", "bos_token_id": 151643,
+         "eos_token_id": 151643}
+    )  # fmt: skip
+    assert (read.family, read.qkv_bias, read.bias, read.d_head) == ("qwen2", True, False, 64)
+    assert "head_dim" not in read.to_hf()
+
+
 @pytest.mark.parametrize("name", IN_NONE)
 def test_transformers_refuses_what_it_cannot_compute(name: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(config_json(IN_NONE[name]))

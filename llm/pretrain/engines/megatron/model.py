@@ -46,7 +46,12 @@ SPLIT = (ColumnParallelLinear, RowParallelLinear, VocabParallelEmbedding)
 
 def check(config: ModelConfig, layout: Layout) -> None:
     """Raise InputError, one line that begins with the config key, for what this engine cannot train."""
-    for key, value in (("position", ("rope", "learned")), ("norm_order", ("pre",)), ("embedding_norm", (False,))):
+    for key, value in (
+        ("position", ("rope", "learned")),
+        ("norm_order", ("pre",)),
+        ("embedding_norm", (False,)),
+        ("qkv_bias", (False,)),
+    ):
         if getattr(config, key) not in value:
             raise InputError(
                 f"model.{key}: {getattr(config, key)!r} is not in megatron-core; set pretrain.parallel.engine: torch"
