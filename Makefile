@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup validators peers bench gpu demo test test-cluster test-all lint lock ask clean
+.PHONY: help setup validators peers readers bench gpu demo demo-smollm2 test test-cluster test-all lint lock ask clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -41,6 +41,13 @@ validators: .venv/validators/.done  ## roc-validator, runcrate, mlcroissant in a
 
 peers: .venv/peers/.done  ## datatrove, rensa and others in an environment of their own, for benchmarks/
 
+.venv/readers/.done: .venv/.runtime envs/readers.lock
+	$(PYTHON) -m venv .venv/readers
+	.venv/readers/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/readers.lock
+	@touch $@
+
+readers: .venv/readers/.done  ## llama.cpp in an environment of its own (compiled: minutes), for tests of exports
+
 bench: peers    ## stages 1 to 3 beside their peers: what must hold, and whether it does
 	$(BIN)/snakemake raw
 	$(BIN)/python benchmarks/data.py
@@ -52,6 +59,9 @@ gpu: setup      ## on a machine with a GPU: does that path work, and how fast (d
 
 demo: setup     ## set up and run the main job: raw text in, a quantized, aligned model out
 	$(BIN)/snakemake
+
+demo-smollm2: setup  ## import SmolLM2-135M-Instruct, align, quantize and ask it: a model worth talking to
+	$(BIN)/snakemake --configfile presets/smollm2.yaml
 
 test: .venv/.dev validators  ## the tests (under 15 minutes on two cores)
 	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
@@ -71,7 +81,7 @@ lint: .venv/.dev  ## ruff, snakefmt, mypy, snakemake --lint
 
 lock: setup     ## resolve envs/*.in anew into envs/*.lock (FIND_LINKS: a folder with a CPU build of torch)
 	$(BIN)/pip install --quiet uv
-	cd envs && for name in runtime dev validators peers; do \
+	cd envs && for name in runtime dev validators peers readers; do \
 	  ../$(BIN)/uv pip compile --quiet --python ../$(BIN)/python $${FIND_LINKS:+--find-links $$FIND_LINKS} \
 	    --generate-hashes --no-emit-package torch --no-header --no-annotate -o $$name.lock $$name.in; done
 

@@ -32,6 +32,7 @@ configfile: HOUSE / "config.yaml"
 try:
     refuse_repeated_keys([HOUSE / "config.yaml", *map(Path, workflow.config_settings.configfiles)])
     check(config, schema())
+    IMPORT, IMPORTED = "imported-model", config.get("imported")  # what `fetch` calls it; what is said of it
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     STEPS = checkpoint_steps(config["pretrain"])
     LAYOUT = Layout(**config["pretrain"]["parallel"]).validate()
@@ -41,14 +42,22 @@ try:
     check_names(*NAMED, config["sources"])
     PARTS = parted(config["sources"])  # large sources in parts, each with jobs of its own
     SOURCES, EVALUATIONS = (in_parts(names, config["sources"]) for names in NAMED)
+    if IMPORTED and IMPORT in config["sources"]:
+        raise InputError(f"config: sources.{IMPORT} has the name under which the imported model is fetched; rename it")
     REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
 
 
+# A model made elsewhere has its own tokenizer; pretraining goes on from it where the config says so.
+CONTINUED = bool(IMPORTED and IMPORTED["continued"])
+ORIGINAL = f"results/{'imported' if CONTINUED else 'models/base'}/manifest.json"
+TOKENIZER = ORIGINAL if IMPORTED else "results/tokenizer/tokenizer.model"
+
+
 wildcard_constraints:
     source=r"[\w.-]+",
-    step=r"\d+",
+    step=r"[1-9]\d*",
     preset=r"[^/]+",
 
 

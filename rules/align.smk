@@ -55,7 +55,7 @@ rule sft:
         "results/benchmarks/sft.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=2000 + 3 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/align/sft.py {params.flags}"
 
@@ -74,7 +74,7 @@ rule reward:
         "results/benchmarks/reward.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=2000 + 3 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/align/reward.py {params.flags}"
 
@@ -93,6 +93,6 @@ rule dpo:
         "results/benchmarks/dpo.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=2000 + 3 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/align/dpo.py {params.flags}"

@@ -1,6 +1,9 @@
 # Blocks of the config for the jobs that need them. Params ask for a block by these, which check it against the others
 # and against this machine, so that a plan on paper meets no such check.
+from llm.model.counts import parameter_counts
 from llm.plan import feasible
+
+WEIGHTS_MB = parameter_counts(ARCHITECTURE)["total"] * 4 // 10**6  # in fp32
 
 
 def trained():

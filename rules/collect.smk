@@ -2,6 +2,8 @@ from llm.collect import config as source_entry
 from llm.collect.settings import Recipe
 from llm.settings import slice_of
 
+# What can be fetched: the sources, and the model that is made elsewhere.
+PINNED = config["sources"] | ({IMPORT: IMPORTED} if IMPORTED else {})
 # Where the text of a source, or of a part of one, lies: its own path, else what `fetch` brings.
 ARCHIVES = {
     name: literal(part["path"]) if part.get("path") else f"results/fetched/{part['whole']}/archive"
@@ -13,10 +15,10 @@ rule fetch:
     output:
         archive="results/fetched/{source}/archive",
     params:
-        kind=lambda w: source_entry.kind_of(w.source, config["sources"][w.source]),
-        pin=lambda w: source_entry.pin_of(w.source, config["sources"][w.source]),
-        file=lambda w: source_entry.file_of(w.source, config["sources"][w.source]),
-        sha256=lambda w: config["sources"][w.source].get("sha256", ""),
+        kind=lambda w: source_entry.kind_of(w.source, PINNED[w.source]),
+        pin=lambda w: source_entry.pin_of(w.source, PINNED[w.source]),
+        file=lambda w: source_entry.file_of(w.source, PINNED[w.source]),
+        sha256=lambda w: PINNED[w.source].get("sha256", ""),
     resources:
         mem_mb=300,
         downloads=1,

@@ -1,23 +1,99 @@
+from llm.collect import config as source_entry
+from llm.package.importing.settings import ImportSettings
+from llm.settings import slice_of
+
 ADAPTER_BASE = {"sft": "base", "dpo": "sft"}
 
 
-rule package:
+if IMPORTED:
+
+    rule import_model:
+        input:
+            archive=literal(IMPORTED["path"]) if IMPORTED.get("path") else f"results/fetched/{IMPORT}/archive",
+        output:
+            hf=ORIGINAL,
+        params:
+            settings=slice_of(
+                ImportSettings,
+                IMPORTED,
+                origin=source_entry.origin_of(IMPORT, IMPORTED),
+                expected=config["model"],
+                vocab_size=config["tokenizer"]["vocab_size"],
+            ),
+        resources:
+            mem_mb=1000 + 3 * WEIGHTS_MB,
+        shell:
+            "python -m stemma run scripts/package/import_model.py {params.flags}"
+
+
+if CONTINUED:
+
+    rule package_continued:
+        input:
+            imported=ORIGINAL,
+            checkpoint=f"results/pretrain/step-{config['pretrain']['steps']}/manifest.json",
+        output:
+            hf="results/models/base/manifest.json",
+        params:
+            corpus={
+                name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]
+            },
+        resources:
+            mem_mb=1000 + 3 * WEIGHTS_MB,
+        shell:
+            "python -m stemma run scripts/package/package_continued.py {params.flags}"
+
+elif not IMPORTED:
+
+    rule package:
+        input:
+            config="results/model/config.json",
+            checkpoint=f"results/pretrain/step-{config['pretrain']['steps']}/manifest.json",
+            model="results/tokenizer/tokenizer.model",
+            vocab="results/tokenizer/vocab.json",
+            merges="results/tokenizer/merges.txt",
+            tokenizer="results/tokenizer/tokenizer.json",
+            tokenizer_config="results/tokenizer/tokenizer_config.json",
+        output:
+            hf="results/models/base/manifest.json",
+        params:
+            corpus={
+                name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]
+            },
+        resources:
+            mem_mb=1000,
+        shell:
+            "python -m stemma run scripts/package/package.py {params.flags}"
+
+
+rule export_gguf:
     input:
-        config="results/model/config.json",
-        checkpoint=f"results/pretrain/step-{config['pretrain']['steps']}/manifest.json",
-        model="results/tokenizer/tokenizer.model",
-        vocab="results/tokenizer/vocab.json",
-        merges="results/tokenizer/merges.txt",
-        tokenizer="results/tokenizer/tokenizer.json",
-        tokenizer_config="results/tokenizer/tokenizer_config.json",
+        model="results/models/{stage}/manifest.json",
     output:
-        hf="results/models/base/manifest.json",
+        gguf="results/gguf/{stage}-{type}.gguf",
     params:
-        corpus={name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]},
+        name=lambda w: w.stage,
+        type=lambda w: w.type,
+    wildcard_constraints:
+        stage="|".join(("base", *ADAPTER_BASE)),
+        type="[a-z0-9_]+",
     resources:
-        mem_mb=1000,
+        mem_mb=1000 + 3 * WEIGHTS_MB,
     shell:
-        "python -m stemma run scripts/package/package.py {params.flags}"
+        "python -m stemma run scripts/package/export_gguf.py {params.flags}"
+
+
+rule inventory:
+    input:
+        model="results/models/{stage}/manifest.json",
+    output:
+        facts="results/inventory/{stage}.json",
+    wildcard_constraints:
+        stage="|".join(("base", *ADAPTER_BASE)),
+    resources:
+        mem_mb=1000 + 3 * WEIGHTS_MB,
+    shell:
+        "python -m stemma run scripts/package/inventory.py {params.flags}"
 
 
 rule merge:
@@ -29,6 +105,6 @@ rule merge:
     wildcard_constraints:
         method="|".join(ADAPTER_BASE),
     resources:
-        mem_mb=1000,
+        mem_mb=1000 + 3 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/package/merge.py {params.flags}"

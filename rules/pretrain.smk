@@ -1,4 +1,5 @@
 from llm.pretrain.segments import segment_slice
+from llm.pretrain.settings import OptimizerSettings
 
 RANKS, NODES = LAYOUT.world_size, config["pretrain"]["nodes"]
 # Of Slurm: a task on each node with its ranks' processors, the first of which has srun start the ranks. `mpi` leaves srun
@@ -10,7 +11,7 @@ START = dict(zip(STEPS, [0, *STEPS]))
 rule ngram_baseline:
     input:
         tokens="results/tokens/manifest.json",
-        model="results/tokenizer/tokenizer.model",
+        model=TOKENIZER,
     output:
         report="results/pretrain/ngram.json",
     resources:
@@ -19,13 +20,30 @@ rule ngram_baseline:
         "python -m stemma run scripts/pretrain/ngram_baseline.py {params.flags}"
 
 
+if CONTINUED:
+
+    rule initial_checkpoint:
+        input:
+            imported=ORIGINAL,
+        output:
+            checkpoint="results/pretrain/step-0/manifest.json",
+        params:
+            settings=slice_of(OptimizerSettings, config["pretrain"]),
+        resources:
+            mem_mb=1000 + 5 * WEIGHTS_MB,
+        shell:
+            "python -m stemma run scripts/pretrain/initial_checkpoint.py {params.flags}"
+
+
 rule pretrain:
     input:
-        config="results/model/config.json",
+        config=ORIGINAL if CONTINUED else "results/model/config.json",
         tokens="results/tokens/manifest.json",
         plan="results/mix/plan.parquet",
         previous=lambda w: [
-            f"results/pretrain/step-{step}/manifest.json" for step in STEPS if step == START[int(w.step)]
+            f"results/pretrain/step-{step}/manifest.json"
+            for step in ([0, *STEPS] if CONTINUED else STEPS)
+            if step == START[int(w.step)]
         ],
     output:
         checkpoint="results/pretrain/step-{step}/manifest.json",

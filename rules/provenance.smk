@@ -2,15 +2,15 @@
 # and no artifacts themselves: they have no record, and are written anew whenever an artifact changes.
 from shlex import quote
 
-LAST = f"results/pretrain/step-{STEPS[-1]}"
+# Of a model made elsewhere there is no tokenizer of one's own, and no checkpoint unless pretraining goes on from it.
+CHECKPOINTS = [] if IMPORTED and not CONTINUED else [f"results/pretrain/step-{step}" for step in STEPS]
 MAIN = [
     "results/clean",
     "results/clean.croissant.json",
-    "results/tokenizer/vocab.json",
-    "results/tokenizer/fertility.json",
+    *([] if IMPORTED else ["results/tokenizer/vocab.json", "results/tokenizer/fertility.json"]),
     "results/tokens",
-    "results/model/config.json",
-    LAST,
+    *([] if IMPORTED else ["results/model/config.json"]),
+    *CHECKPOINTS[-1:],
     *(f"results/align/{method}" for method in ("sft", "reward", "dpo")),
     *(f"results/models/{stage}" for stage in ("base", "sft", "dpo")),
     *(f"results/quantized/{method}" for method in config["quantize"]["methods"]),
@@ -45,8 +45,8 @@ rule report:
         clean=[f"results/clean/{source}/manifest.json" for source in SOURCES],
         tokens=[f"results/tokens/{source}/manifest.json" for source in SOURCES],
         mix=["results/mix/report.json", "results/mix/tokens.json"],
-        checkpoints=[f"results/pretrain/step-{step}/manifest.json" for step in STEPS],
-        plots="results/pretrain/loss.svg",
+        checkpoints=[f"{checkpoint}/manifest.json" for checkpoint in CHECKPOINTS],
+        plots="results/pretrain/loss.svg" if CHECKPOINTS else [],
         data=["results/align/instructions/manifest.json", "results/align/preferences/manifest.json"],
         signatures=[signature for signatures in SIGNED.values() for signature in signatures],
         main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],

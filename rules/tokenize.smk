@@ -40,7 +40,7 @@ rule fertility:
 rule encode:
     input:
         shards="results/clean/{source}/manifest.json",
-        model="results/tokenizer/tokenizer.model",
+        model=TOKENIZER,
     output:
         tokens="results/tokens/{source}/manifest.json",
     params:

@@ -21,9 +21,9 @@ STAGES = {
     "pretrain": "io runtime model tokenize",
     "plan": "model pretrain",
     "align": "io runtime model tokenize pretrain",
-    "package": "io model",
-    "deploy": "model package",
-    "config": "collect process tokenize model pretrain plan align deploy",
+    "package": "io model tokenize",
+    "deploy": "io model package tokenize pretrain",
+    "config": "collect process tokenize model pretrain plan align package deploy",
 }
 
 

@@ -8,17 +8,17 @@ from llm.align.batches import Example, Pair
 from llm.align.records import read_jsonl
 from llm.errors import InputError
 from llm.tokenize.chat import encode_chat
-from llm.tokenize.load import Tokenizer
+from llm.tokenize.open import AnyTokenizer
 
 
-def read_examples(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Example], int]:
+def read_examples(path: Path, tokenizer: AnyTokenizer, max_tokens: int) -> tuple[list[Example], int]:
     """Return the encoded instructions, and how many were left out because they have more than `max_tokens` tokens."""
     examples = [encode_example(tokenizer, row["messages"], row["kind"]) for row in read_jsonl(path)]
     fitting = [example for example in examples if len(example.ids) <= max_tokens]
     return require(fitting, path, max_tokens), len(examples) - len(fitting)
 
 
-def read_pairs(path: Path, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[Pair], int]:
+def read_pairs(path: Path, tokenizer: AnyTokenizer, max_tokens: int) -> tuple[list[Pair], int]:
     """Return the encoded pairs, and how many were left out because a side has more than `max_tokens` tokens."""
     pairs = [encode_pair(tokenizer, row) for row in read_jsonl(path)]
     fitting = [pair for pair in pairs if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= max_tokens]
@@ -32,13 +32,13 @@ def require(fitting: list, path: Path, max_tokens: int) -> list:
     return fitting
 
 
-def encode_example(tokenizer: Tokenizer, messages: list[dict], kind: str) -> Example:
+def encode_example(tokenizer: AnyTokenizer, messages: list[dict], kind: str) -> Example:
     """Encode one conversation in the chat format."""
     ids, mask = encode_chat(tokenizer, messages)
     return Example(np.asarray(ids, dtype=np.int64), np.asarray(mask, dtype=bool), kind)
 
 
-def encode_pair(tokenizer: Tokenizer, row: dict) -> Pair:
+def encode_pair(tokenizer: AnyTokenizer, row: dict) -> Pair:
     """Encode both sides of one preference."""
     question = {"role": "user", "content": row["prompt"]}
     chosen, rejected = (

@@ -14,10 +14,12 @@ from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.preferences import PreferenceKeys
 from llm.collect.settings import Source
 from llm.config.schema import schema_of
+from llm.deploy.settings.calibration import Calibration
 from llm.deploy.settings.generate import Sampling
 from llm.deploy.settings.quantize import Method, Scoring
 from llm.deploy.settings.serve_benchmark import LoadTest
 from llm.model.config import ModelConfig
+from llm.package.importing.settings import Imported
 from llm.plan.block import Plan
 from llm.pretrain.segments import Pretrain
 from llm.process.settings.candidates import CandidatesSettings
@@ -152,6 +154,8 @@ class Align(AdapterKeys):
 class Quantize(Scoring):
     """Stage 8. Quantized weights: docs/deploy.md."""
 
+    calibration: Calibration = key(Calibration())
+    """The text by which weights are quantized."""
     methods: dict[str, Method] = key(minProperties=1, propertyNames={"pattern": "^[a-z0-9-]+$"})
     """By name, e.g. rtn-int4: {bits: 4, group_size: 64}."""
 
@@ -189,6 +193,8 @@ class Config:
     """What `snakemake plan` counts with."""
     pretrain: Pretrain = key(Pretrain())
     """Stage 5."""
+    imported: Imported | None = key(None, shown=False)
+    """A model made elsewhere, in place of stages 4 and 5."""
     align: Align = key()
     """Stage 6."""
     quantize: Quantize = key()

@@ -12,6 +12,7 @@ OWN = "stemma"
 OWN_ARCHITECTURE = "StemmaCausalLM"
 # These may be left out or null in any family's config: see with_sizes.
 DERIVED = {"n_kv_heads", "d_head", "d_ff", *SPECIAL_NAMES}
+LATER = ("qkv_bias",)  # fields that older files do not have: written where they are not false
 OWN_DEFAULTS = {"z_loss": 0.0, "init": "zero_residual"}
 
 
@@ -37,7 +38,8 @@ def own(fields: dict) -> dict:
     """Return a config.json that only this repository reads: all fields under the key "stemma"."""
     config = {"architectures": [OWN_ARCHITECTURE], "dtype": "float32", "model_type": OWN}
     config |= {key: fields[field] for field, key in SPECIAL_NAMES.items()}
-    return config | {OWN: {field: value for field, value in fields.items() if field not in SPECIAL_NAMES}}
+    left_out = SPECIAL_NAMES.keys() | {field for field in LATER if not fields[field]}
+    return config | {OWN: {field: value for field, value in fields.items() if field not in left_out}}
 
 
 def written_rope(theta: float, scaling: dict | None) -> dict:

@@ -42,7 +42,8 @@ BLOCK_OF = {
     "embed_norm": "norms",
     "norm": "norms",
 }
-TOKENIZER_NAMES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json")
+NEEDED_NAMES = ("tokenizer.json", "tokenizer_config.json")
+TOKENIZER_NAMES = ("tokenizer.model", "vocab.json", "merges.txt", *NEEDED_NAMES)
 
 
 def write_directory(directory: Path, config: dict, model: CausalLM, tokenizer_files: Iterable[Path]) -> None:
@@ -60,11 +61,13 @@ def write_configs(directory: Path, config: dict) -> None:
 
 
 def tokenizer_files_of(directory: Path) -> list[Path]:
-    """Return the tokenizer's files in a model directory. Raises InputError, which names a missing one."""
-    for name in TOKENIZER_NAMES:
+    """Return the tokenizer's files in a model directory; a model from elsewhere has the NEEDED ones alone. Raises
+    InputError, which names a missing one."""
+    names = TOKENIZER_NAMES if (directory / TOKENIZER_NAMES[0]).is_file() else NEEDED_NAMES
+    for name in names:
         if not (directory / name).is_file():
             raise InputError(f"{directory / name} is missing: a model directory holds its tokenizer; package it again")
-    return [directory / name for name in TOKENIZER_NAMES]
+    return [directory / name for name in names]
 
 
 def copy_files(files: Iterable[Path], directory: Path) -> None:

@@ -1,4 +1,5 @@
-"""Encodes conversations as token ids; the chat format is defined here and nowhere else.
+"""Encodes conversations as token ids; the project's chat format is defined here and nowhere else. A tokenizer that was
+made elsewhere has a format of its own, by its chat template (chat_template.py).
 
     [BOS] ( <|role|> content )*     an assistant's content ends with [EOS]; a prompt ends with <|assistant|>
 
@@ -7,6 +8,8 @@ Each content is encoded by itself, so text that spells a control token stays tex
 """
 
 from llm.errors import InputError
+from llm.tokenize.chat_template import encode_by_template
+from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer
 
 ROLES = ("system", "user", "assistant")
@@ -14,7 +17,7 @@ WORD_JOINER = "\u2060"  # invisible; placed after the first character of a contr
 
 
 def encode_chat(
-    tokenizer: Tokenizer, messages: list[dict], *, add_generation_prompt: bool = False
+    tokenizer: Tokenizer | HubTokenizer, messages: list[dict], *, add_generation_prompt: bool = False
 ) -> tuple[list[int], list[int]]:
     """Return the ids of `messages` ({"role", "content"} each) and a mask: 1 on assistants' content and its [EOS], else
     0.
@@ -22,10 +25,12 @@ def encode_chat(
     With add_generation_prompt the ids end with <|assistant|>: the model's turn. Raises InputError for another role,
     a missing key or content that is not text.
     """
+    said = [checked(message, number) for number, message in enumerate(messages)]
+    if isinstance(tokenizer, HubTokenizer):
+        return encode_by_template(tokenizer, messages, add_generation_prompt=add_generation_prompt)
     role_ids = {"system": tokenizer.system, "user": tokenizer.user, "assistant": tokenizer.assistant}
     ids, mask = [tokenizer.bos], [0]
-    for number, message in enumerate(messages):
-        role, content = checked(message, number)
+    for role, content in said:
         content_ids = tokenizer.encode(content)
         taught = role == "assistant"
         if taught:

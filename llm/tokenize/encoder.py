@@ -15,6 +15,7 @@ from kernels.pretokens import BLANK, LETTER, NUMBER
 from kernels.unigram import trie
 from llm.errors import InputError
 from llm.tokenize.escape import ESCAPES, SPACE, escaped
+from llm.tokenize.hub import HubEncoder, HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer, learned, well_formed
 from llm.tokenize.train import SCORE_STEP
 
@@ -59,6 +60,11 @@ class Encoder:
             return data, offsets
         whole = data.tobytes()
         return joined([escaped_bytes(whole[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+
+
+def encoder_of(tokenizer: Tokenizer | HubTokenizer, threads: int) -> Encoder | HubEncoder:
+    """Return what encodes whole corpora with a tokenizer of either origin."""
+    return HubEncoder(tokenizer) if isinstance(tokenizer, HubTokenizer) else Encoder(tokenizer, threads)
 
 
 def escaped_bytes(text: bytes) -> bytes:

@@ -15,7 +15,7 @@ from llm.errors import InputError
 from llm.io.json import write_json
 from llm.runtime.device import default_device
 from llm.tokenize.chat import encode_chat
-from llm.tokenize.load import Tokenizer
+from llm.tokenize.open import open_tokenizer
 
 
 def main(quantized: Path, answers: Path, *, settings: GenerateSettings) -> dict:
@@ -23,7 +23,7 @@ def main(quantized: Path, answers: Path, *, settings: GenerateSettings) -> dict:
     prompts = settings.prompts
     if not prompts or not all(isinstance(prompt, str) and prompt for prompt in prompts):
         raise InputError('prompts: give a JSON list of texts, such as ["What is an algorithm?"]')
-    tokenizer = Tokenizer(quantized / "tokenizer.model")
+    tokenizer = open_tokenizer(quantized)
     conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
     asked = [encode_chat(tokenizer, messages, add_generation_prompt=True)[0] for messages in conversations]
     completions = generate(

@@ -9,16 +9,17 @@ from llm.io.json import write_json
 from llm.process.quality.kneser_ney import train
 from llm.progress import progress
 from llm.tokenize.indexed import IndexedTokens
-from llm.tokenize.load import Tokenizer
+from llm.tokenize.open import open_tokenizer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}
 DIGITS = 6  # decimals of bits per byte: the last bits of a logarithm differ between processors
 
 
 def main(tokens: Path, model: Path, report: Path) -> dict:
-    """tokens: directory of all token shards. model: tokenizer.model. report: JSON to write. Returns the metrics."""
+    """tokens: directory of all token shards. model: tokenizer.model, or a directory with the
+    tokenizer. report: JSON to write. Returns the metrics."""
     metas = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(tokens.glob("*/meta.json"))]
-    vocab_size = Tokenizer(model).vocab_size
+    vocab_size = open_tokenizer(model).vocab_size
     shards = {
         split: [IndexedTokens(tokens / meta["source"] / split) for meta in metas] for split in ("train", "validation")
     }

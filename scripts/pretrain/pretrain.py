@@ -24,9 +24,9 @@ def main(
     settings: SegmentSettings,
     surroundings: Surroundings = Surroundings(),  # noqa: B008 (frozen)
 ) -> dict:
-    """config: config.json. tokens: directory of token shards. plan: the mix. previous: the checkpoint of step `start`.
-    checkpoint: empty directory to fill. Returns the metrics."""
-    model, layout = load_config(config), settings.parallel.validate()
+    """config: config.json, or the directory of a model to go on from. tokens: directory of token shards. plan: the mix.
+    previous: the checkpoint of step `start`. checkpoint: empty directory to fill. Returns the metrics."""
+    model, layout = load_config(config / "config.json" if config.is_dir() else config), settings.parallel.validate()
     layout.ranks_per_node(surroundings.nodes)
     if surroundings.logs is not None:
         surroundings.logs.mkdir(parents=True, exist_ok=True)

@@ -9,17 +9,19 @@ from pathlib import Path
 from llm.command import command
 from llm.io.json import write_json
 from llm.tokenize.documents import SPLITS, domain_of, split_batches
-from llm.tokenize.encoder import Encoder
+from llm.tokenize.encoder import encoder_of
 from llm.tokenize.indexed import IndexedWriter, token_dtype
-from llm.tokenize.load import Tokenizer, threads_given
+from llm.tokenize.load import threads_given
+from llm.tokenize.open import open_tokenizer
 
 
 def main(shards: Path, model: Path, tokens: Path, *, source: str) -> dict:
-    """shards: clean shards of `source`. model: tokenizer.model. tokens: empty directory. Returns the metrics."""
-    tokenizer = Tokenizer(model)
+    """shards: clean shards of `source`. model: tokenizer.model, or a directory with
+    a tokenizer. tokens: empty directory. Returns the metrics."""
+    tokenizer = open_tokenizer(model)
     started = time.perf_counter()
     meta: dict = {"source": source, "domain": domain_of(shards)}
-    encoder = Encoder(tokenizer, threads_given())
+    encoder = encoder_of(tokenizer, threads_given())
     for split in SPLITS:
         size = 0
         with IndexedWriter(tokens / split, token_dtype(tokenizer.vocab_size)) as writer:

@@ -14,6 +14,26 @@ class Method:
     """Of a weight."""
     group_size: int | None = key(None, minimum=1)
     """Weights that share a scale, made smaller where it does not divide the layers' widths; null: an output channel."""
+    kind: Literal["rtn", "gptq", "awq"] = key("rtn")
+    """rtn rounds to nearest; gptq lets later columns make up for a column's error; awq scales inputs before."""
+    scales: Literal["absmax", "searched"] | None = key(None)
+    """absmax: by a group's largest weight; searched: by the error on calibration text; null: searched for 4 bits."""
+    act_order: bool = key(True)
+    """gptq: columns with the largest inputs first."""
+    damping: float = key(0.01, exclusiveMinimum=0)
+    """gptq: added to the Hessian's diagonal, of its mean."""
+    first_order: float = key(0.0, minimum=0)
+    """gptq: FOEM's term, how much of a column's drift counts as error."""
+
+    @property
+    def searched(self) -> bool:
+        """Are scales searched?"""
+        return self.bits == 4 if self.scales is None else self.scales == "searched"
+
+    @property
+    def calibrated(self) -> bool:
+        """Does it need calibration text?"""
+        return self.searched or self.kind != "rtn"
 
 
 @dataclass(frozen=True, kw_only=True)

