@@ -16,7 +16,7 @@ from llm.align.dpo import dpo
 from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.dpo import DpoSettings
 from llm.align.sft import sft
-from llm.deploy.quantize.model import quantize_model
+from llm.deploy.quantize.model import layers_to_quantize
 from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.serve.generate import Request, StaticEngine
 from llm.model.config import ModelConfig
@@ -115,6 +115,7 @@ def quantization(bench: Bench) -> Iterator[Row]:
     model = large_model(bench)
     bench.synchronize()
     begun = time.perf_counter()
-    quantize_model(model, lambda name, weight: quantize_weight(weight, 4, 128))
+    for layer in layers_to_quantize(model).values():
+        quantize_weight(layer.weight.detach(), 4, 128)
     bench.synchronize()
     yield Row("llama-1b to int4 in groups of 128", time.perf_counter() - begun, "s")

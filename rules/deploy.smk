@@ -1,13 +1,32 @@
 from llm.deploy.settings.generate import GenerateSettings
-from llm.deploy.settings.quantize import QuantizeSettings
+from llm.deploy.settings.calibration import CalibrationSettings
+from llm.deploy.settings.quantize import Method, QuantizeSettings
 from llm.deploy.settings.serve_benchmark import ServeBenchmarkSettings
 from llm.settings import slice_of
+
+
+rule calibration:
+    input:
+        tokens="results/tokens/manifest.json",
+    output:
+        calibration="results/calibration/manifest.json",
+    params:
+        settings=lambda w: slice_of(CalibrationSettings, config["quantize"]["calibration"], config),
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/deploy/calibration.py {params.flags}"
+
+
+# A method that looks at no text does not depend on it.
+CALIBRATED = [name for name, method in config["quantize"]["methods"].items() if Method(**method).calibrated]
 
 
 rule quantize:
     input:
         model="results/models/dpo/manifest.json",
         tokens="results/tokens/manifest.json",
+        calibration=lambda w: ["results/calibration/manifest.json"] if w.method in CALIBRATED else [],
     output:
         quantized="results/quantized/{method}/manifest.json",
     params:
@@ -15,7 +34,7 @@ rule quantize:
     wildcard_constraints:
         method="|".join(config["quantize"]["methods"]),
     resources:
-        mem_mb=1500,
+        mem_mb=1500 + 4 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/deploy/quantize.py {params.flags}"
 
@@ -28,7 +47,7 @@ rule serve_benchmark:
     params:
         settings=lambda w: slice_of(ServeBenchmarkSettings, served(), config),
     resources:
-        mem_mb=1500,
+        mem_mb=1500 + 4 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/deploy/serve_benchmark.py {params.flags}"
 
@@ -41,6 +60,6 @@ rule generate:
     params:
         settings=lambda w: slice_of(GenerateSettings, served(), config),
     resources:
-        mem_mb=1500,
+        mem_mb=1500 + 4 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/deploy/generate.py {params.flags}"

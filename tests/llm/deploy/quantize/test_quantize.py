@@ -119,7 +119,7 @@ def test_a_quantized_directory_computes_with_the_rounded_weights(changes, bits, 
         base,
         tokens,
         tmp_path / "quantized",
-        settings=QuantizeSettings(bits=bits, group_size=group, validation_tokens=200),
+        settings=QuantizeSettings(scales="absmax", bits=bits, group_size=group, validation_tokens=200),
     )
     rounded = load_any(base)
     with torch.no_grad():
@@ -152,7 +152,10 @@ def test_models_with_biases_and_other_names_are_quantized_for_us_alone(position,
     assert read_config(base)["model_type"] == ("gpt2" if position == "learned" else "bloom")
     (tmp_path / "q").mkdir()
     quantize.main(
-        base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=100)
+        base,
+        tokens,
+        tmp_path / "q",
+        settings=QuantizeSettings(scales="absmax", bits=8, group_size=None, validation_tokens=100),
     )
     assert read_config(tmp_path / "q")["model_type"] == "stemma"
     tokens_BT = torch.randint(8, 400, (2, 20), generator=torch.Generator().manual_seed(1))
@@ -166,7 +169,10 @@ def test_quantizing_twice_gives_the_same_bytes(hf_directory, tokens, tmp_path):
     for run in ("one", "two"):
         (tmp_path / run).mkdir()
         quantize.main(
-            base, tokens, tmp_path / run, settings=QuantizeSettings(bits=4, group_size=16, validation_tokens=100)
+            base,
+            tokens,
+            tmp_path / run,
+            settings=QuantizeSettings(scales="absmax", bits=4, group_size=16, validation_tokens=100),
         )
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(names) == 8
@@ -176,7 +182,12 @@ def test_quantizing_twice_gives_the_same_bytes(hf_directory, tokens, tmp_path):
 def test_config_states_the_scheme(hf_directory, tokens, tmp_path):
     base = hf_directory("base")
     (tmp_path / "q").mkdir()
-    quantize.main(base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=4, group_size=32, validation_tokens=100))
+    quantize.main(
+        base,
+        tokens,
+        tmp_path / "q",
+        settings=QuantizeSettings(scales="absmax", bits=4, group_size=32, validation_tokens=100),
+    )
     stated = json.loads((tmp_path / "q" / "config.json").read_text())["quantization_config"]
     weights = stated["config_groups"]["group_0"]["weights"]
     assert (stated["quant_method"], stated["format"]) == ("compressed-tensors", "pack-quantized")
@@ -191,10 +202,16 @@ def test_damaged_quantized_directories_are_named(hf_directory, tokens, tmp_path)
     (tmp_path / "q").mkdir()
     with pytest.raises(InputError, match="3 bits per weight"):
         quantize.main(
-            base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=3, group_size=None, validation_tokens=100)
+            base,
+            tokens,
+            tmp_path / "q",
+            settings=QuantizeSettings(scales="absmax", bits=3, group_size=None, validation_tokens=100),
         )
     quantize.main(
-        base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=100)
+        base,
+        tokens,
+        tmp_path / "q",
+        settings=QuantizeSettings(scales="absmax", bits=8, group_size=None, validation_tokens=100),
     )
     config = tmp_path / "q" / "config.json"
     config.write_text(config.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 1'))
@@ -209,7 +226,10 @@ def test_perplexity_is_that_of_the_scored_tokens(hf_directory, tokens, tmp_path)
     base = hf_directory("base")
     (tmp_path / "q").mkdir()
     before = quantize.main(
-        base, tokens, tmp_path / "q", settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=None)
+        base,
+        tokens,
+        tmp_path / "q",
+        settings=QuantizeSettings(scales="absmax", bits=8, group_size=None, validation_tokens=None),
     )["before"]
     stream = torch.from_numpy(np.fromfile(tokens / "full" / "validation.bin", np.uint16).astype("int64"))
     stream = torch.cat((torch.tensor([2]), stream))  # from an [EOS]
@@ -231,5 +251,5 @@ def test_no_validation_text_is_named(hf_directory, tokens, tmp_path):
             hf_directory("base"),
             tokens,
             tmp_path / "q",
-            settings=QuantizeSettings(bits=8, group_size=None, validation_tokens=100),
+            settings=QuantizeSettings(scales="absmax", bits=8, group_size=None, validation_tokens=100),
         )

@@ -1,0 +1,152 @@
+"""INT4 methods on an imported model, beside llmcompressor's GPTQ: same format, same calibration tokens, same scoring.
+
+    python -m benchmarks.quantization results/models/base --peer .venv/quantizers/bin/python
+
+The calibration is drawn from one half of Python's reference (pydoc's topics); perplexity is scored on the other half,
+and on a license, of which the calibration holds nothing. Seconds are of one process's CPU time, all its threads.
+"""
+
+import argparse
+import json
+import pydoc_data.topics
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from llm.deploy.quantize.layerwise import quantize_layers, read_layers
+from llm.deploy.quantize.lazy_weights import LazyWeights
+from llm.deploy.quantize.model import load_any, quantized_config
+from llm.deploy.quantize.quality import losses
+from llm.deploy.settings.quantize import Method
+from llm.model.directory import load_config
+from llm.model.transformer import CausalLM
+from llm.package.hf_directory import copy_files, read_config, tokenizer_files_of, write_configs
+from llm.package.shards import write_shards
+from llm.tokenize.open import AnyTokenizer, open_tokenizer
+
+LICENSE = Path("/usr/share/common-licenses/GPL-3")
+INT4 = Method(bits=4, group_size=64)
+METHODS = {
+    "int8, per channel": Method(bits=8),
+    "round to nearest, absmax": replace(INT4, scales="absmax"),
+    "round to nearest, searched": INT4,
+    "awq, searched": replace(INT4, kind="awq"),
+    "gptq, searched, no act-order": replace(INT4, kind="gptq", act_order=False),
+    "gptq, searched, act-order": replace(INT4, kind="gptq"),
+    "gptq, the same, damping 0.1": replace(INT4, kind="gptq", damping=0.1),
+    "gptq, the same, first order 0.1": replace(INT4, kind="gptq", first_order=0.1),
+}
+PEER = """
+import sys, numpy, torch
+from datasets import Dataset
+from llmcompressor import oneshot
+from llmcompressor.modifiers.quantization import GPTQModifier
+from transformers import AutoModelForCausalLM, AutoTokenizer
+source, tokens, target = sys.argv[1:]
+rows = numpy.load(tokens)
+model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+data = Dataset.from_dict({"input_ids": rows.tolist(), "attention_mask": numpy.ones_like(rows).tolist()})
+weights = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 64, "actorder": "static"}
+groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
+recipe = GPTQModifier(config_groups=groups, ignore=["lm_head"])
+oneshot(model=model, dataset=data, recipe=recipe, max_seq_length=rows.shape[1], num_calibration_samples=len(rows))
+model.save_pretrained(target, save_compressed=True)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--peer", type=Path, help="a Python that has llmcompressor")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
+    parser.add_argument("--sequences", type=int, default=32)
+    parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--scored", type=int, default=4096, help="tokens of each text")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    given = parser.parse_args()
+    tokenizer = open_tokenizer(given.model)
+    texts = read_texts(tokenizer)
+    show("float", 0, 0.0, score(load_any(given.model), texts, given.scored, given.length))
+    for seed in given.seeds:
+        rows = drawn(texts["calibration"], seed, given.sequences, given.length)
+        for name in given.methods:
+            with tempfile.TemporaryDirectory() as target:
+                seconds = ours(given.model, rows, METHODS[name], Path(target))
+                show(name, seed, seconds, score(load_any(Path(target)), texts, given.scored, given.length))
+        if given.peer:
+            with tempfile.TemporaryDirectory() as target:
+                seconds = peer(given.peer, given.model, rows, Path(target))
+                show(
+                    "llmcompressor's gptq",
+                    seed,
+                    seconds,
+                    score(load_any(Path(target)), texts, given.scored, given.length),
+                )
+
+
+def read_texts(tokenizer: AnyTokenizer) -> dict[str, np.ndarray]:
+    topics = [text for _, text in sorted(pydoc_data.topics.topics.items())]
+    half = {"calibration": "\n".join(topics[::2]), "seen": "\n".join(topics[1::2])}
+    half["unseen"] = LICENSE.read_text(encoding="utf-8")
+    return {name: np.array(tokenizer.encode(text), dtype=np.int64) for name, text in half.items()}
+
+
+def drawn(stream: np.ndarray, seed: int, sequences: int, length: int) -> torch.Tensor:
+    """Return int64 [sequences, length]."""
+    begins = np.random.Generator(np.random.PCG64(seed)).integers(0, len(stream) - length, sequences)
+    return torch.from_numpy(np.stack([stream[begin : begin + length] for begin in begins]))
+
+
+def ours(model: Path, rows: torch.Tensor, method: Method, target: Path) -> float:
+    """Quantize into `target`; return CPU seconds."""
+    config = load_config(model / "config.json")
+    started = time.process_time()
+    source = LazyWeights(model, config)
+    with tempfile.TemporaryDirectory() as scratch:
+        files, _ = quantize_layers(source, method, method.group_size, rows, Path(scratch))
+        write_configs(target, quantized_config(read_config(model), method.bits, method.group_size))
+        write_shards(chain([source.outside()], read_layers(files)), target)
+    copy_files(tokenizer_files_of(model), target)
+    return time.process_time() - started
+
+
+def peer(python: Path, model: Path, rows: torch.Tensor, target: Path) -> float:
+    """Have llmcompressor do the same; return its CPU seconds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tokens = Path(scratch) / "tokens.npy"
+        np.save(tokens, rows.numpy())
+        command = [str(python), "-c", PEER, str(model), str(tokens), str(target)]
+        timed = ["/usr/bin/env", "bash", "-c", 'TIMEFORMAT="%U %S"; time "$0" "$@" >/dev/null 2>"${!#}/log"', *command]
+        done = subprocess.run(timed, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit((target / "log").read_text()[-2000:])
+    (target / "log").unlink()
+    shutil.copy(model / "tokenizer.json", target)
+    return sum(map(float, done.stderr.split()[-2:]))
+
+
+def score(model: CausalLM, texts: dict[str, np.ndarray], scored: int, length: int) -> dict[str, float]:
+    """Return the perplexity of the beginning of each text."""
+    found = {}
+    for name in ("seen", "unseen"):
+        windows = texts[name][: scored + 1]
+        nats = [losses(model, torch.from_numpy(windows[begin : begin + length + 1])[None])
+                for begin in range(0, len(windows) - 1, length)]  # fmt: skip
+        found[name] = float(torch.cat(nats).double().mean().exp())
+    return found
+
+
+def show(name: str, seed: int, seconds: float, found: dict[str, float]) -> None:
+    print(json.dumps({"method": name, "seed": seed, "cpu_s": round(seconds, 1)} | found), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""AWQ (Lin et al. 2023, arXiv:2306.00978): before rounding, weights whose inputs are large are made larger and the
+inputs smaller by as much, which leaves the product as it is and the important weights with less error.
+
+The factors of inputs are mean|x|^alpha; alpha is chosen from a grid by the error of the rounded products on calibration
+inputs, which H = X^T X gives: tr(dW H dW^T). They fold into what comes before: a norm's scale, or the rows of up or v.
+
+Legend: N outputs, K inputs.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from llm.deploy.quantize.rtn import QuantizedWeight
+
+GRID = 10
+
+
+def input_factors(
+    weights: list[torch.Tensor],
+    h_KK: torch.Tensor,
+    magnitude_K: torch.Tensor,
+    quantize: Callable[[torch.Tensor, torch.Tensor], QuantizedWeight],
+) -> torch.Tensor:
+    """Return the factors of the inputs that matrices [N, K] share, fp32 [K]. magnitude_K: mean |x|. quantize: rounds
+    a matrix, given the diagonal of its inputs' H."""
+    base_K = magnitude_K.clamp(min=1e-4 * float(magnitude_K.mean().clamp(min=1e-30)))
+    best_K, least = torch.ones_like(base_K), float("inf")
+    for step in range(GRID + 1):
+        factor_K = base_K ** (step / GRID)
+        factor_K = factor_K / (factor_K.max() * factor_K.min()).sqrt()
+        error = 0.0
+        for weight_NK in weights:
+            scaled = quantize(weight_NK * factor_K, h_KK.diagonal() / factor_K.square())
+            change_NK = scaled.dequantized() / factor_K - weight_NK
+            error += product_error(change_NK, h_KK)
+        if error < least:
+            best_K, least = factor_K, error
+    return best_K
+
+
+def product_error(change_NK: torch.Tensor, h_KK: torch.Tensor) -> float:
+    """Return tr(dW H dW^T), the square error of the products with calibration inputs."""
+    return float(((change_NK @ h_KK) * change_NK).sum(dtype=torch.float64))

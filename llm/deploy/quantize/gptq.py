@@ -1,0 +1,69 @@
+"""GPTQ (Frantar et al. 2022, arXiv:2210.17323): rounds a matrix column by column, and lets the columns that are still
+to come make up for each one's error, as calibration inputs weigh it.
+
+The scales are chosen before ("static groups"), so the columns can be taken in any order: those with the largest inputs
+first ("act-order"), while the most columns are left to make up for them.
+
+Legend: N outputs, K inputs, B columns of a block. H = X^T X of calibration inputs X, [K, K].
+"""
+
+import torch
+
+from llm.deploy.quantize.rtn import QuantizedWeight, expand
+from llm.errors import InputError
+
+BLOCK = 128  # columns whose corrections to later ones are applied together
+
+
+def gptq(
+    weight_NK: torch.Tensor,
+    h_KK: torch.Tensor,
+    scale_NG: torch.Tensor,
+    bits: int,
+    *,
+    act_order: bool = True,
+    damping: float = 0.01,
+    first_order: float = 0.0,
+) -> QuantizedWeight:
+    """Round a matrix with given scales. damping: of H's mean diagonal, added to its diagonal. first_order: how much of
+    a column's drift from its original counts as error too (FOEM, arXiv:2507.11017); 0: GPTQ.
+
+    Raises InputError where H has no inverse even so."""
+    diagonal_K = h_KK.diagonal()
+    order_K = torch.argsort(diagonal_K, descending=True, stable=True) if act_order else torch.arange(len(diagonal_K))
+    w_NK, original_NK = weight_NK[:, order_K].clone(), weight_NK[:, order_K]
+    scale_NK = expand(scale_NG, weight_NK.shape[1])[:, order_K]
+    factor_KK = inverse_factor(h_KK[order_K][:, order_K], damping)
+    q_NK = torch.empty_like(w_NK)
+    limit = 2 ** (bits - 1)
+    for begin in range(0, w_NK.shape[1], BLOCK):
+        end = min(begin + BLOCK, w_NK.shape[1])
+        # Columns are rows here, since those are contiguous.
+        w_BN, s_BN = w_NK[:, begin:end].T.contiguous(), scale_NK[:, begin:end].T.contiguous()
+        raw_BN = original_NK[:, begin:end].T
+        factor_BB, error_BN = factor_KK[begin:end, begin:end], torch.empty_like(w_BN)
+        for i in range(end - begin):
+            q_N = (w_BN[i] / s_BN[i]).round_().clamp_(-limit, limit - 1)
+            q_NK[:, begin + i] = q_N
+            error_BN[i] = (w_BN[i] - q_N * s_BN[i]) / factor_BB[i, i]
+            if first_order:
+                error_BN[i] -= first_order * (w_BN[i] - raw_BN[i])
+            w_BN[i + 1 :].addr_(factor_BB[i, i + 1 :], error_BN[i], alpha=-1)
+        w_NK[:, end:] -= error_BN.T @ factor_KK[begin:end, end:]
+    back_K = torch.argsort(order_K)
+    return QuantizedWeight(q_NK[:, back_K].to(torch.int8), scale_NG, bits)
+
+
+def inverse_factor(h_KK: torch.Tensor, damping: float) -> torch.Tensor:
+    """Return the upper Cholesky factor of the inverse of H, damped. Inputs that are always zero count as one."""
+    damped_KK = h_KK.double()
+    diagonal_K = damped_KK.diagonal()
+    diagonal_K[diagonal_K == 0] = 1.0
+    diagonal_K += damping * diagonal_K.mean()
+    try:
+        inverse_KK = torch.cholesky_inverse(torch.linalg.cholesky(damped_KK))
+        return torch.linalg.cholesky(inverse_KK, upper=True).to(h_KK.dtype)
+    except torch.linalg.LinAlgError as error:
+        raise InputError(
+            "quantize: the calibration's Hessian cannot be inverted; raise damping, or calibrate on more text"
+        ) from error

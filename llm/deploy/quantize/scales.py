@@ -1,0 +1,65 @@
+"""Chooses the scale of each group of weights: by its largest weight, or by a search that weighs errors.
+
+The search's grid holds scales of both signs, since 2^bits levels reach further down than up: the scale -m/8 gives the
+largest weight m, of whichever sign, the level -8 exactly (llama.cpp's imatrix quantization does so too). Each candidate
+is refined once by least squares for the levels that it gives; the least weighted square error wins.
+
+Legend: N outputs, K inputs, G groups, S = K / G inputs of a group.
+"""
+
+import torch
+
+from llm.deploy.quantize.rtn import QuantizedWeight, absmax_scales, expand
+
+STEPS = 9  # to each side of the scale that gives the largest weight the lowest level
+STEP = 0.1  # levels
+ROWS = 1 << 16  # weights that are searched at once: what a CPU keeps near
+
+
+def searched_scales(
+    weight_NK: torch.Tensor, bits: int, group_size: int | None, importance_K: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return a scale for each group, [N, G]. importance_K: what an error of an input's weights counts, the diagonal of
+    X^T X for calibration inputs X; None: all alike."""
+    n_in = weight_NK.shape[1]
+    size = group_size or n_in
+    one_K = torch.ones(n_in, dtype=weight_NK.dtype, device=weight_NK.device)
+    # A calibration may leave an input untouched; its weights still count a little, or nothing would hold them.
+    weigh_K = one_K if importance_K is None else importance_K + 1e-6 * importance_K.mean().clamp(min=1e-30)
+    h_GS = weigh_K.to(weight_NK.dtype).unflatten(0, (n_in // size, size))
+    rows = max(1, ROWS // n_in) if weight_NK.is_cpu else len(weight_NK)
+    return torch.cat([search(part.unflatten(1, (-1, size)), h_GS, bits) for part in weight_NK.split(rows)])
+
+
+def search(w_NGS: torch.Tensor, h_GS: torch.Tensor, bits: int) -> torch.Tensor:
+    """Return the best scale of each group, [N, G]."""
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    largest_NG = w_NGS.gather(-1, w_NGS.abs().argmax(-1, keepdim=True)).squeeze(-1)
+    best_NG = absmax_scales(w_NGS.abs().amax(-1), bits)
+    least_NG = error_of(w_NGS, h_GS, best_NG, lowest, highest)
+    for step in range(-STEPS, STEPS + 1):
+        trial_NG = largest_NG / (lowest + STEP * step)
+        trial_NG = torch.where(largest_NG == 0, best_NG, trial_NG)
+        q_NGS = (w_NGS / trial_NG[..., None]).round().clamp(lowest, highest)
+        top, bottom = (h_GS * w_NGS * q_NGS).sum(-1), (h_GS * q_NGS * q_NGS).sum(-1)
+        trial_NG = torch.where((bottom > 0) & (top != 0), top / bottom.clamp(min=1e-30), trial_NG)
+        error_NG = error_of(w_NGS, h_GS, trial_NG, lowest, highest)
+        better_NG = error_NG < least_NG
+        best_NG = torch.where(better_NG, trial_NG, best_NG)
+        least_NG = torch.where(better_NG, error_NG, least_NG)
+    return best_NG
+
+
+def error_of(
+    w_NGS: torch.Tensor, h_GS: torch.Tensor, scale_NG: torch.Tensor, lowest: int, highest: int
+) -> torch.Tensor:
+    """Return the weighted square error of rounding with a scale, [N, G]."""
+    q_NGS = (w_NGS / scale_NG[..., None]).round().clamp(lowest, highest)
+    return (h_GS * (w_NGS - q_NGS * scale_NG[..., None]).square()).sum(-1)
+
+
+def rounded(weight_NK: torch.Tensor, scale_NG: torch.Tensor, bits: int) -> QuantizedWeight:
+    """Round a matrix to nearest with given scales."""
+    limit = 2 ** (bits - 1)
+    q_NK = (weight_NK / expand(scale_NG, weight_NK.shape[1])).round().clamp(-limit, limit - 1)
+    return QuantizedWeight(q_NK.to(torch.int8), scale_NG, bits)

@@ -1,0 +1,232 @@
+"""INT4 with calibration: searched scales, GPTQ and AWQ against brute force and each other, layer by layer, resumed."""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from llm.deploy.quantize.awq import product_error
+from llm.deploy.quantize.calibration import draw, read_calibration
+from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.layerwise import quantize_layers
+from llm.deploy.quantize.lazy_weights import LazyWeights
+from llm.deploy.quantize.model import load_any
+from llm.deploy.quantize.rtn import quantize_weight
+from llm.deploy.quantize.scales import rounded, searched_scales
+from llm.deploy.settings.calibration import CalibrationSettings
+from llm.deploy.settings.quantize import Method, QuantizeSettings
+from llm.errors import InputError
+from llm.model.directory import load_config
+from scripts.deploy import calibration as calibration_script
+from scripts.deploy import quantize
+from tests.llm.tokenize.write_ids import write_indexed
+
+INT4 = Method(bits=4, group_size=16)
+GPT2 = {"position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True, "n_kv_heads": 6}
+SHAPES: list[dict] = [{}, {"n_kv_heads": 6, "tie_embeddings": False}, {"qkv_bias": True}, {"norm_order": "post"}, GPT2]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def inputs(rows: int, width: int, seed: int = 1) -> torch.Tensor:
+    """Inputs like a transformer's: correlated, some columns much larger than others."""
+    mixing = torch.randn(width, width, generator=generator(seed)) / width**0.5 + torch.eye(width)
+    size = torch.logspace(-1, 1, width)[torch.randperm(width, generator=generator(seed))]
+    return torch.randn(rows, width, generator=generator(seed + 1)) @ mixing * size
+
+
+def test_searched_scales_are_never_worse_than_the_largest_weight_s():
+    weight = torch.randn(32, 64, generator=generator())
+    weight[0, :16] = 0
+    h_K = inputs(200, 64).square().sum(0)
+    searched = rounded(weight, searched_scales(weight, 4, 16, h_K), 4)
+    plain = quantize_weight(weight, 4, 16)
+
+    def errors(found) -> torch.Tensor:
+        return ((found.dequantized() - weight).square() * h_K).unflatten(1, (4, 16)).sum(-1)
+
+    assert (errors(searched) <= errors(plain)).all()
+    assert errors(searched).sum() < 0.75 * errors(plain).sum()
+    assert searched.dequantized()[0, :16].abs().max() == 0
+    assert (searched.scale_NG < 0).any()  # the lowest level serves the largest weight of either sign
+
+
+def test_searched_scales_find_a_grid_exactly():
+    """Weights that lie on a grid of 16 levels are kept, whatever the sign of the largest."""
+    levels = torch.tensor([-8.0, *range(-7, 8)])
+    weight = torch.stack([levels * 0.25, -levels * 0.5])
+    found = rounded(weight, searched_scales(weight, 4, 16), 4)
+    assert torch.allclose(found.dequantized(), weight, rtol=1e-6)
+
+
+def test_gptq_finds_what_trying_all_neighbours_finds():
+    """Of six correlated inputs all roundings up and down are tried for each row: GPTQ, which may go further than to a
+    neighbour, errs no more in sum; plain rounding errs ten times as much."""
+    x = inputs(64, 6, seed=5)
+    x[:, 3:] += x[:, :3] * 2
+    h_KK = x.T @ x
+    weight, scale = torch.randn(20, 6, generator=generator(7)), torch.full((20, 1), 0.6)
+    up = torch.tensor(list(itertools.product((0.0, 1.0), repeat=6)))
+    changes = ((weight / 0.6).floor()[:, None] + up) * 0.6 - weight[:, None]
+    best = float(((changes @ h_KK) * changes).sum(-1).amin(-1).sum())
+    ours = product_error(gptq(weight, h_KK, scale, 4, damping=1e-6).dequantized() - weight, h_KK)
+    plain = product_error(rounded(weight, scale, 4).dequantized() - weight, h_KK)
+    assert ours <= best
+    assert 10 * ours < plain
+
+
+def test_gptq_without_correlations_is_rounding_to_nearest():
+    weight = torch.randn(8, 32, generator=generator())
+    scale = searched_scales(weight, 4, 16)
+    found = gptq(weight, torch.diag(torch.rand(32, generator=generator()) + 0.1), scale, 4)
+    assert torch.equal(found.q_NK, rounded(weight, scale, 4).q_NK)
+
+
+def test_inputs_that_are_always_zero_are_no_obstacle():
+    x = inputs(100, 32)
+    x[:, 5] = 0
+    weight = torch.randn(8, 32, generator=generator())
+    found = gptq(weight, x.T @ x, searched_scales(weight, 4, 16, (x.T @ x).diagonal()), 4)
+    assert torch.isfinite(found.dequantized()).all()
+    with pytest.raises(InputError, match="cannot be inverted; raise damping"):
+        gptq(weight, torch.full((32, 32), float("nan")), searched_scales(weight, 4, 16), 4)
+
+
+def layers(directory: Path, method: Method, scratch: Path, threads: int = 1) -> tuple[list[bytes], dict]:
+    config = load_config(directory / "config.json")
+    tokens = torch.randint(0, 400, (8, 32), generator=generator(3))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        files, errors = quantize_layers(LazyWeights(directory, config), method, method.group_size, tokens, scratch)
+    finally:
+        torch.set_num_threads(before)
+    return [file.read_bytes() for file in files], errors
+
+
+def output_error(errors: dict) -> float:
+    return sum(error["output"] for error in errors.values())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_method_errs_less_than_the_one_before(shape: dict, hf_directory: Callable[..., Path], tmp_path: Path):
+    base = hf_directory("base", **shape)
+    found = {
+        kind: output_error(layers(base, replace(INT4, kind=kind), tmp_path / kind)[1])
+        for kind in ("rtn", "awq", "gptq")
+    }
+    assert found["gptq"] < found["awq"] <= found["rtn"] * 1.001
+    assert found["gptq"] < 0.95 * found["rtn"]
+
+
+@pytest.mark.parametrize("kind", ["rtn", "awq", "gptq"])
+def test_a_run_that_is_interrupted_goes_on_to_the_same_bytes(
+    kind: str, hf_directory: Callable[..., Path], tmp_path: Path
+):
+    base, method = hf_directory("base", n_layers=3), replace(INT4, kind=kind)
+    whole, _ = layers(base, method, tmp_path / "whole")
+    assert layers(base, method, tmp_path / "threads", threads=2)[0] == whole
+    layers(base, method, tmp_path / "cut")
+    first = tmp_path / "cut/layer-00000.safetensors"
+    kept = first.stat().st_mtime_ns
+    # As if killed behind the second layer: the third is missing, the states are those before it.
+    (tmp_path / "cut/layer-00002.safetensors").unlink()
+    states = hidden_before(base, method, tmp_path / "two", 2)
+    (tmp_path / "cut/hidden.safetensors").write_bytes(states)
+    assert layers(base, method, tmp_path / "cut")[0] == whole
+    assert first.stat().st_mtime_ns == kept
+
+
+def hidden_before(base: Path, method: Method, scratch: Path, stop: int) -> bytes:
+    """Return the states before layer `stop`, of a run that is stopped there."""
+    found: list[bytes] = []
+    config = load_config(base / "config.json")
+
+    class Stopping(LazyWeights):
+        def block(self, index: int) -> dict:
+            if index == stop:
+                found.append((scratch / "hidden.safetensors").read_bytes())
+            return super().block(index)
+
+    tokens = torch.randint(0, 400, (8, 32), generator=generator(3))
+    quantize_layers(Stopping(base, config), method, method.group_size, tokens, scratch)
+    return found[0]
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    random = np.random.Generator(np.random.PCG64(0))
+    for source, domain, low in (("one", "books", 8), ("two", "code", 200)):
+        directory = tmp_path / "tokens" / source
+        directory.mkdir(parents=True)
+        for split, count in (("train", 30), ("validation", 3)):
+            write_indexed(directory / split, [random.integers(low, low + 100, 60) for _ in range(count)], np.uint16)
+        counts = {"documents": 3, "tokens": 180, "bytes": 540}
+        (directory / "meta.json").write_text(json.dumps({"source": source, "domain": domain, "validation": counts}))
+    return tmp_path / "tokens"
+
+
+def test_a_calibration_set_is_drawn_in_equal_parts_from_training_text(tokens: Path, tmp_path: Path):
+    settings = CalibrationSettings(sequences=6, tokens=20, seed=1)
+    (tmp_path / "set").mkdir()
+    metrics = calibration_script.main(tokens, tmp_path / "set", settings=settings)
+    drawn, domains = read_calibration(tmp_path / "set", 400, 64)
+    assert metrics["sequences"] == {"books": 3, "code": 3}
+    assert domains == ["books", "code"]
+    assert tuple(drawn.shape) == (6, 20)
+    assert (drawn[0::2] < 108).all() and (drawn[1::2] >= 200).all()
+    assert np.array_equal(draw(tokens, settings)[0], drawn)
+    assert not np.array_equal(draw(tokens, replace(settings, seed=2))[0], drawn)
+    code, _ = draw(tokens, replace(settings, domains=["code"]))
+    assert code.min() >= 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tokens": 5000}, "any domain has no training text of 5000 tokens"),
+        ({"domains": ["law"]}, "law has no training"),
+    ],
+)
+def test_too_little_text_is_refused(tokens: Path, changes: dict, words: str):
+    with pytest.raises(InputError, match=words):
+        draw(tokens, CalibrationSettings(**{"sequences": 2, "tokens": 20, "seed": 1} | changes))
+
+
+@pytest.mark.parametrize("kind", ["rtn", "gptq", "awq"])
+def test_the_script_measures_what_it_writes(kind: str, hf_directory: Callable[..., Path], tokens: Path, tmp_path: Path):
+    base = hf_directory("base")
+    (tmp_path / "set").mkdir()
+    calibration_script.main(tokens, tmp_path / "set", settings=CalibrationSettings(sequences=8, tokens=32, seed=1))
+    (tmp_path / "q").mkdir()
+    settings = QuantizeSettings(bits=4, group_size=16, kind=kind, validation_tokens=100)
+    metrics = quantize.main(base, tokens, tmp_path / "q", tmp_path / "set", settings=settings)
+    assert metrics["calibrated_on"] == ["books", "code"]
+    assert set(metrics["after"]["by_domain"]) == {"books", "code"}
+    assert all(0 < value < 1 for value in metrics["divergence"].values())
+    assert all(0 < error["output"] < 0.1 for error in metrics["weight_error"].values())
+    tokens_BT = torch.randint(8, 400, (2, 20), generator=generator(1))
+    with torch.no_grad():
+        full, small = load_any(base)(tokens_BT), load_any(tmp_path / "q")(tokens_BT)
+    assert 0 < (full - small).norm() < 0.5 * full.norm()
+    assert sum(name.endswith("weight_packed") for name in load_file(tmp_path / "q/model.safetensors")) == 14
+
+
+def test_a_calibration_that_the_model_cannot_read_is_refused(hf_directory, tokens: Path, tmp_path: Path):
+    (tmp_path / "set").mkdir()
+    calibration_script.main(tokens, tmp_path / "set", settings=CalibrationSettings(sequences=2, tokens=32, seed=1))
+    with pytest.raises(InputError, match="outside the model's vocabulary of 100"):
+        read_calibration(tmp_path / "set", 100, 64)
+    with pytest.raises(InputError, match="32 is more than the model's context of 16"):
+        read_calibration(tmp_path / "set", 400, 16)
+    with pytest.raises(InputError, match="needs a calibration set"):
+        settings = QuantizeSettings(bits=4, group_size=16)
+        quantize.main(hf_directory("base"), tokens, tmp_path, settings=settings)

@@ -1,0 +1,32 @@
+"""Sharded safetensors: read back whole by this project and by transformers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from llm.model.directory import load_model, read_tensors
+from llm.package.shards import write_shards
+
+
+def test_shards_hold_what_one_file_does(hf_directory: Callable[..., Path], tmp_path: Path) -> None:
+    base = hf_directory("base")
+    whole, want = read_tensors(base / "model.safetensors"), load_model(base)
+    one = (base / "model.safetensors").read_bytes()
+    (tmp_path / "one").mkdir()
+    write_shards([whole], tmp_path / "one")
+    assert (tmp_path / "one/model.safetensors").read_bytes() == one
+    (base / "model.safetensors").unlink()
+    write_shards([{name: tensor} for name, tensor in whole.items()], base, limit=40_000)
+    shards = sorted(base.glob("*.safetensors"))
+    assert len(shards) > 2
+    # A shard is at most so large, unless it is one tensor.
+    assert all(file.stat().st_size < 45_000 or len(read_tensors(file)) == 1 for file in shards)
+    assert not list(base.glob("*.part"))
+    tokens = torch.arange(8, 28)[None]
+    with torch.no_grad():
+        expected = want(tokens)
+        assert torch.equal(load_model(base)(tokens), expected)
+        theirs = AutoModelForCausalLM.from_pretrained(base)(tokens).logits
+    assert (theirs - expected).abs().max() < 1e-5
