@@ -11,7 +11,12 @@ rule calibration:
     output:
         calibration="results/calibration/manifest.json",
     params:
-        settings=lambda w: slice_of(CalibrationSettings, config["quantize"]["calibration"], config),
+        settings=lambda w: slice_of(
+            CalibrationSettings,
+            config["quantize"]["calibration"],
+            config,
+            tokens=min(config["quantize"]["calibration"]["tokens"], ARCHITECTURE.context_length),
+        ),
     resources:
         mem_mb=500,
     shell:

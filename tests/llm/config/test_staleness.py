@@ -27,7 +27,6 @@ BASE = {
     "process": {"duplicates": {"substring": {"min_bytes": 400}}, "pii": {"name": "report"}},
     "align": {"lora": {"target_modules": ["q_proj", "v_proj"]}},  # of every architecture
     "pretrain": {"parallel": {"data": 2}},  # that two nodes can share
-    "quantize": {"methods": {"int8": {"bits": 8}, "rtn-int4": {"scales": "searched"}}},  # so there is a calibration
 }
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
@@ -97,6 +96,7 @@ VALUES: dict[str, object] = {
     "align.instructions.languages": ["de"],
     "align.preferences.train_counts": {"irrelevant": 7},
     "align.preferences.validation_counts": {"irrelevant": 7},
+    "quantize.calibration.tokens": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
     "quantize.methods": {"int8": {"group_size": 32}},
     "serve.prompt_tokens": [8, 65],
