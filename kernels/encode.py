@@ -44,26 +44,29 @@ def new_cache(bits: int = 17) -> np.ndarray:
 
 
 def encode(
-    vocabulary: Vocabulary, cache: np.ndarray, data: np.ndarray, offsets: np.ndarray, end_id: int
+    vocabulary: Vocabulary, cache: np.ndarray, data: np.ndarray, offsets: np.ndarray, begin_id: int, end_id: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids of documents end to end, i32, `end_id` after each (none if it is negative), and their numbers, i64
-    [n].
+    """Return the ids of documents end to end, i32, `begin_id` before and `end_id` after each (none that is negative),
+    and their numbers, i64 [n].
 
     data u8: valid UTF-8; offsets i64 [n + 1]: document k is data[offsets[k]:offsets[k + 1]].
     """
     lengths = np.zeros(len(offsets) - 1, np.int64)
     # A token has at least one byte; `recall` writes four at a time.
-    out = np.empty(int(offsets[-1] - offsets[0]) + len(lengths) + 4, np.int32)
-    total = encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths)
+    out = np.empty(int(offsets[-1] - offsets[0]) + 2 * len(lengths) + 4, np.int32)
+    total = encode_documents(vocabulary, cache, data, offsets, begin_id, end_id, out, lengths)
     return out[:total], lengths
 
 
 @jit
-def encode_documents(vocabulary, cache, data, offsets, end_id, out, lengths):
+def encode_documents(vocabulary, cache, data, offsets, begin_id, end_id, out, lengths):
     """Encode into given arrays; return the number of ids."""
     at = 0
     for document in range(len(lengths)):
         before = at
+        if begin_id >= 0:
+            out[at] = begin_id
+            at += 1
         at = encode_document(vocabulary, cache, data, offsets[document], offsets[document + 1], out, at)
         if end_id >= 0:
             out[at] = end_id

@@ -11,7 +11,9 @@ import sys
 import time
 
 import pytest
+from safetensors.torch import load_file
 
+from llm.deploy.serve.repetition import repeated_share
 from stemma.code import numeric
 from tests.browser import CHROMIUM, SIZES, THEMES, examine
 from tests.build import build, command
@@ -49,6 +51,21 @@ def test_all_of_it_verifies(tiny):
 def test_report_in_a_browser(tiny, theme, width):
     """Every block opens by mouse and by keyboard, the console is silent, nothing overflows, contrast is enough."""
     assert examine(tiny / "results/report/index.html", theme, width) >= 30
+
+
+def test_no_answer_goes_round_in_circles(tiny):
+    """Of the prompts and the sampling of the default config: "University of University of ..." into the limit."""
+    answers = json.loads((tiny / "results/serve/answers.json").read_text())
+    assert len(answers) == 4
+    assert max(repeated_share(row["answer"].split(), 3) for row in answers) < 0.1, answers
+
+
+def test_the_token_that_texts_begin_with_is_trained(tiny):
+    """Pretraining never saw [BOS]: its vector moved as [PAD]'s did, and `generate()` begins there."""
+    vectors = load_file(tiny / "results/models/base/model.safetensors")["model.embed_tokens.weight"]
+    config = json.loads((tiny / "results/models/base/config.json").read_text())
+    bos, pad, mask = vectors[config["bos_token_id"]], vectors[config["pad_token_id"]], vectors[4]
+    assert (bos - pad).norm() > 3 * (mask - pad).norm()
 
 
 def test_second_run_does_nothing(tiny):

@@ -52,12 +52,13 @@ def steps(
 
 
 def loss_and_rewards(model: CausalLM, pairs: list[Pair], beta: float) -> tuple[Tensor, dict[str, float]]:
-    """Return the loss of a batch, its mean implicit rewards, and the share of its pairs that are ranked right."""
+    """Return the loss of a batch, its mean implicit rewards, and the share of its pairs that are ranked
+    right, a tie counting one half."""
     chosen_B, rejected_B = implicit_rewards(model, pairs, beta)
     extras = {
         "chosen_reward": chosen_B.mean().item(),
         "rejected_reward": rejected_B.mean().item(),
-        "accuracy": (chosen_B > rejected_B).float().mean().item(),
+        "accuracy": (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).mean().item(),
     }
     return -F.logsigmoid(chosen_B - rejected_B).mean(), extras
 

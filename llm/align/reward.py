@@ -86,7 +86,9 @@ def steps(
 def loss_and_accuracy(judge: RewardModel, pairs: list[Pair]) -> tuple[Tensor, dict[str, float]]:
     """Return the Bradley-Terry loss of a batch, and the share of its pairs that are ranked right."""
     chosen_B, rejected_B = pair_rewards(judge, pairs)
-    return bradley_terry(chosen_B, rejected_B), {"accuracy": (chosen_B > rejected_B).float().mean().item()}
+    return bradley_terry(chosen_B, rejected_B), {
+        "accuracy": (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).mean().item()
+    }
 
 
 def bradley_terry(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:

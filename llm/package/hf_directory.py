@@ -22,6 +22,7 @@ from llm.model.transformer import CausalLM
 
 CONFIG_NAME = "config.json"
 GENERATION_CONFIG_NAME = "generation_config.json"
+TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
 WEIGHTS_NAME = "model.safetensors"
 # The module of a tensor -> its block in `parameter_counts`.
 BLOCK_OF = {
@@ -51,6 +52,16 @@ def write_directory(directory: Path, config: dict, model: CausalLM, tokenizer_fi
     write_configs(directory, config)
     save_weights(model, directory / WEIGHTS_NAME, config["model_type"])
     copy_files(tokenizer_files, directory)
+    if (directory / TOKENIZER_CONFIG_NAME).is_file():  # a model from elsewhere may come without
+        state_length(directory / TOKENIZER_CONFIG_NAME, model.config.context_length)
+
+
+def state_length(tokenizer_config: Path, context_length: int) -> None:
+    """Write into tokenizer_config.json how many tokens the model takes, unless that stands there: transformers'
+    `truncation=True` cuts there. A tokenizer that was trained here knows of no model."""
+    stated = json.loads(tokenizer_config.read_text(encoding="utf-8"))
+    if "model_max_length" not in stated:
+        write_json(tokenizer_config, stated | {"model_max_length": context_length})
 
 
 def write_configs(directory: Path, config: dict) -> None:

@@ -3,7 +3,7 @@
 The plan's documents, end to end, are one virtual stream of tokens (nothing is copied, shards stay memory-mapped). It is
 cut into windows of T tokens, and the windows are shuffled, so that a long document does not fill a batch and any part
 of the plan keeps its domain mix. When the windows are used up, the next epoch joins the documents in another order,
-cuts and shuffles again. Documents are joined without a mask between them; each ends with its own [EOS].
+cuts and shuffles again. Each document stands between [BOS] and [EOS]; there is no mask between documents.
 """
 
 from pathlib import Path

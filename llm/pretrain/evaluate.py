@@ -1,6 +1,6 @@
 """Measures validation loss in bits per byte, which is comparable between tokenizers, unlike loss per token.
 
-bits per byte = sum over all tokens, each document's [EOS] included, of -log2 p(token | up to T tokens before
+bits per byte = sum over all tokens, each document's [BOS] and [EOS] included, of -log2 p(token | up to T tokens before
 it), divided by the utf-8 bytes of the text. Every token is predicted once, in windows that do not overlap, so a token
 sees T / 2 others on average. A sample estimates a source's bits from its mean bits per token.
 """

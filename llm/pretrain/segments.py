@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm.errors import InputError
+from llm.pretrain.engines.layout import Layout
 from llm.pretrain.settings import SegmentSettings, StepSettings
 from llm.settings import key, slice_of
 
@@ -16,9 +17,9 @@ from llm.settings import key, slice_of
 class Length:
     """How long a run is, and in which pieces."""
 
-    steps: int = key(2000, minimum=1)
+    steps: int = key(4200, minimum=1)
     """Optimizer steps in all."""
-    checkpoint_every: int = key(500, minimum=1)
+    checkpoint_every: int = key(1400, minimum=1)
     """Steps in a segment, which is what a crash costs at most; divides steps."""
 
 
@@ -26,16 +27,18 @@ class Length:
 class Pretrain(StepSettings, Length):
     """Stage 5. Pretraining in chained segments: docs/pretrain.md."""
 
+    parallel: Layout = key(Layout(data=2))
+    """How the work is laid over ranks, see docs/pretrain.md."""
     schedule: Literal["cosine", "wsd"] = key("wsd")
     """wsd: warm-up, stable, linear decay; cosine: falls from the warm-up on."""
     warmup_steps: int = key(20, minimum=0)
     """The first steps, in which the rate rises linearly."""
-    decay_steps: int = key(1000, minimum=0)
+    decay_steps: int = key(2100, minimum=0)
     """The last steps of wsd, in which the rate falls."""
     tail_steps: int = key(0, minimum=0, shown=False)
     """The last steps of cosine, at final_fraction."""
     final_fraction: float = key(0.0, minimum=0, maximum=1)
-    """Of the peak rate, at the last step."""
+    """Of the peak rate, where the decay ends: after the last step."""
     validation_tokens: int = key(8192, minimum=1, shown=False)
     """Of each source, scored between segments; at the last step all."""
     nodes: int = key(1, minimum=1, shown=False)

@@ -52,9 +52,10 @@ class Schedule:
     kind: Literal["cosine", "wsd"]
     warmup_steps: int
     decay_from: int = 0
-    """The last step at the peak rate."""
+    """The last step before the decay."""
     steps: int | None = None
-    """The step at which the rate is final_fraction of the peak; null: this segment knows of no decay."""
+    """The last step of the decay, after which the rate is final_fraction of the peak; null: this segment knows of no
+    decay."""
     final_fraction: float = 0.0
 
 

@@ -34,10 +34,12 @@ class Encoder:
         encoded = [text.encode() if text.isascii() else well_formed(text).encode() for text in texts]
         return joined(encoded)
 
-    def encode(self, data: np.ndarray, offsets: np.ndarray, end_id: int = -1) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids of the documents end to end, int32, each ended by `end_id` unless that is negative, and the
-        number of ids of each, int64 [n]. data, offsets: as from `utf8`, valid UTF-8. The number of threads changes
-        nothing."""
+    def encode(
+        self, data: np.ndarray, offsets: np.ndarray, begin_id: int = -1, end_id: int = -1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids of the documents end to end, int32, each between `begin_id` and `end_id` (where these are not
+        negative), and the number of ids of each, int64 [n]. data, offsets: as from `utf8`, valid UTF-8. The number of
+        threads changes nothing."""
         if self.escapes:
             data, offsets = self.escaped(data, offsets)
         cuts = np.unique(np.searchsorted(offsets, np.arange(0, len(data) + TASK, TASK)))
@@ -47,7 +49,7 @@ class Encoder:
 
         def work(thread: int) -> None:
             for i in range(thread, len(tasks), len(self.caches)):
-                results[i] = encode(self.vocabulary, self.caches[thread], data, tasks[i], end_id)
+                results[i] = encode(self.vocabulary, self.caches[thread], data, tasks[i], begin_id, end_id)
 
         with ThreadPoolExecutor(len(self.caches)) as pool:
             list(pool.map(work, range(len(self.caches))))

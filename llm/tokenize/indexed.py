@@ -24,7 +24,7 @@ class IndexedTokens:
     """Documents of token ids, memory-mapped and read-only.
 
     `tokens` is the whole .bin as one array, `offsets` (int64, N + 1) where each document begins and ends in it,
-    `lengths` (int64, N) the number of tokens of each, its [EOS] included.
+    `lengths` (int64, N) the number of tokens of each, its [BOS] and [EOS] included.
     """
 
     def __init__(self, path_without_suffix: Path):
@@ -42,7 +42,7 @@ class IndexedTokens:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """Return document `index` as a read-only view of its ids, [EOS] last."""
+        """Return document `index` as a read-only view of its ids, [BOS] first and [EOS] last."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"document {index} of {len(self)}")
         index %= len(self)

@@ -1,7 +1,10 @@
 """Measure n-gram models' bits per byte on the validation tokens: the baseline that a trained model must beat."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from llm.command import command
 from llm.errors import InputError
@@ -26,7 +29,7 @@ def main(tokens: Path, model: Path, report: Path) -> dict:
     size = sum(meta["validation"]["bytes"] for meta in metas)
     if not size:
         raise InputError("the validation split is empty: raise process.validation_fraction or add text")
-    documents = [shard[i] for shard in shards["train"] for i in range(len(shard))]
+    documents = [text for shard in shards["train"] for text in texts(shard)]
     result: dict = {
         "tokens": sum(meta["validation"]["tokens"] for meta in metas),
         "bytes": size,
@@ -40,7 +43,7 @@ def main(tokens: Path, model: Path, report: Path) -> dict:
         bits = dict.fromkeys(domains, 0.0)
         for meta, shard in zip(metas, shards["validation"], strict=True):
             if len(shard):
-                bits[meta["domain"]] += language_model.bits([shard[i] for i in range(len(shard))])
+                bits[meta["domain"]] += language_model.bits(list(texts(shard)))
         result[name] = round(sum(bits.values()) / size, DIGITS)
         for domain in domains:
             result["per_domain"].setdefault(domain, {"bytes": bytes_of[domain]})[name] = round(
@@ -49,6 +52,12 @@ def main(tokens: Path, model: Path, report: Path) -> dict:
         progress(f"{name}: {result[name]:.3f} bits per byte")
     write_json(report, result)
     return result
+
+
+def texts(shard: IndexedTokens) -> Iterator[np.ndarray]:
+    """Yield each document without its [BOS], which every order knows as the beginning, and which costs no bits."""
+    for index in range(len(shard)):
+        yield shard[index][1:]
 
 
 if __name__ == "__main__":

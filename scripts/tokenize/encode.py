@@ -1,4 +1,4 @@
-"""Encode one source's clean documents as Megatron token shards, in order.
+"""Encode one source's clean documents as Megatron token shards, in order, each between [BOS] and [EOS].
 
 It is not called tokenize.py, because beside a script of that name Python's own `tokenize` could not be imported.
 """
@@ -28,7 +28,7 @@ def main(shards: Path, model: Path, tokens: Path, *, source: str) -> dict:
             for texts in split_batches(shards, split):
                 data, offsets = encoder.utf8(texts)
                 size += len(data)
-                writer.append(*encoder.encode(data, offsets, tokenizer.eos))
+                writer.append(*encoder.encode(data, offsets, tokenizer.bos, tokenizer.eos))
         meta[split] = {"documents": writer.documents, "bytes": size, "tokens": writer.tokens}
     write_json(tokens / "meta.json", meta)
     seconds = time.perf_counter() - started

@@ -13,7 +13,7 @@ from llm.tokenize.indexed import IndexedTokens
 
 def main(plan: Path, report: Path, tokens: Path, figures: Path) -> dict:
     """plan, report: of `mix`. tokens: all sources' token shards. figures: the JSON file to write: by domain
-    uses, bytes, tokens (each document's [EOS] included), the share asked for and those of bytes and tokens."""
+    uses, bytes, tokens (each document's [BOS] and [EOS] included), the share asked for, those of bytes and tokens."""
     metas = {path.parent.name: json.loads(path.read_text()) for path in sorted(tokens.glob("*/meta.json"))}
     lengths = {source: IndexedTokens(tokens / source / "train").lengths for source in metas}
     asked = json.loads(report.read_text())["domains"]

@@ -115,13 +115,15 @@ def test_shards_hold_the_documents_in_order(clean: Path, model: Path, tokens: Pa
         for split in ("train", "validation"):
             texts = frame.filter(pl.col("split") == split)["text"].to_list()
             shard = IndexedTokens(tokens / source / split)
-            assert [document.tolist() for document in shard] == [[*tool.encode(text), tool.eos] for text in texts]
+            assert [document.tolist() for document in shard] == [
+                [tool.bos, *tool.encode(text), tool.eos] for text in texts
+            ]
             assert meta[split] == {
                 "documents": len(texts),
                 "bytes": sum(len(text.encode()) for text in texts),
                 "tokens": len(shard.tokens),
             }
-            assert all((document[:-1] > 7).all() for document in shard), "a control id inside a document"
+            assert all((document[1:-1] > 7).all() for document in shard), "a control id inside a document"
 
 
 def test_shards_do_not_depend_on_threads_or_batches(
@@ -186,8 +188,9 @@ def test_other_kinds_write_the_same_files_and_shards(clean: Path, plan: Path, tm
     tool = Tokenizer(tmp_path / "one" / "tokenizer.model")
     texts = [text for batch in split_batches(clean / "code", "train") for text in batch]
     shard = IndexedTokens(tmp_path / "tokens" / "train")
-    assert [tool.decode(document[:-1]) for document in shard] == texts
-    assert all((document[:-1] > 7).all() and document[-1] == tool.eos for document in shard)
+    assert [tool.decode(document[1:-1]) for document in shard] == texts
+    assert all((document[1:-1] > 7).all() for document in shard)
+    assert all((document[0], document[-1]) == (tool.bos, tool.eos) for document in shard)
 
 
 def test_fertility(clean: Path, plan: Path, model: Path, tmp_path: Path) -> None:
@@ -220,7 +223,7 @@ def test_ngram_baseline_without_validation_text(model: Path, clean: Path, tmp_pa
     frame.write_parquet(tmp_path / "prose" / "part-00000.parquet")
     (tmp_path / "tokens" / "prose").mkdir(parents=True)
     encode(tmp_path / "prose", model, tmp_path / "tokens" / "prose", source="prose")
-    with pytest.raises(InputError, match="validation split is empty: raise process.validation_fraction"):
+    with pytest.raises(InputError, match="validation split is empty"):
         ngram_baseline(tmp_path / "tokens", model, tmp_path / "ngram.json")
 
 

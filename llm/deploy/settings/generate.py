@@ -19,7 +19,7 @@ class Sampling:
     """0: off."""
     top_p: float = key(1.0, exclusiveMinimum=0, maximum=1, shown=False)
     """1: off."""
-    repetition_penalty: float = key(1.0, exclusiveMinimum=0)
+    repetition_penalty: float = key(1.2, exclusiveMinimum=0)
     """As in transformers: of tokens that the prompt or the answer has already; 1: off."""
 
 

@@ -12,7 +12,7 @@ from llm.align.dpo import dpo, implicit_rewards, loss_and_rewards, rewards_and_d
 from llm.align.likelihood import response_log_probs
 from llm.align.loop import learning_rate
 from llm.align.lora import add_lora, lora_layers
-from llm.align.reward import RewardModel, bradley_terry, load_reward_model, reward
+from llm.align.reward import RewardModel, bradley_terry, load_reward_model, loss_and_accuracy, reward
 from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.dpo import DpoSettings
 from llm.align.sft import evaluate, response_loss, sft
@@ -113,6 +113,13 @@ def test_dpo_loss_equals_the_formula(adapted, peers):
     loss, extras = loss_and_rewards(adapted, some, BETA)
     assert loss.item() == pytest.approx(sum(losses) / 4, abs=1e-4)
     assert extras["accuracy"] == sum(margin > 0 for margin in margins) / 4
+
+
+def test_a_fresh_adapter_ties_and_a_tie_is_half_a_hit_in_the_history_too(model):
+    """Ties counted as misses: the first step of every run said that all pairs were ranked wrong."""
+    add_lora(model, LORA, seed=0)
+    assert loss_and_rewards(model, pairs(6), BETA)[1]["accuracy"] == 0.5
+    assert loss_and_accuracy(RewardModel(model), pairs(6))[1]["accuracy"] == 0.5
 
 
 def test_dpo_gradient_pushes_by_beta_sigmoid_of_the_wrong_margin(adapted):

@@ -88,6 +88,9 @@ def test_tokenizer_and_chat_template_give_our_ids(random_lm, tokenizer_files, tm
     mine = encode_chat(ours, CONVERSATION)[0]
     assert [i for i in ids if i < 8] == [i for i in mine if i < 8]
     assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (ours.bos, ours.eos, ours.pad)
+    context_length = load_model(directory).config.context_length
+    assert theirs.model_max_length == context_length
+    assert len(theirs("Tota " * 999, truncation=True)["input_ids"]) == context_length
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)

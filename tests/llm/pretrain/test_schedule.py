@@ -30,25 +30,31 @@ def factors(pretrain: dict) -> list[float]:
 def test_wsd() -> None:
     values = factors(WSD)
     assert values[0] == 0.1
-    assert values[9:60] == [1.0] * 51
-    assert values[79] == pytest.approx(0.5)
-    assert values[99] == 0.0
+    assert values[9:61] == [1.0] * 52
+    assert values[80] == pytest.approx(0.5)
+    assert values[99] == pytest.approx(1 / 40), "no step is lost"
 
 
 def test_cosine() -> None:
     values = factors(WSD | {"schedule": "cosine", "final_fraction": 0.1})
     assert values[4] == 0.5
     assert values[9] == 1.0
-    assert values[54] == pytest.approx(0.55)
-    assert values[99] == pytest.approx(0.1)
+    assert values[55] == pytest.approx(0.55)
+    assert values[99] == pytest.approx(0.1, abs=1e-3)
     assert values[10:] == sorted(values[10:], reverse=True)
 
 
 def test_cosine_with_a_constant_tail() -> None:
     values = factors(WSD | {"schedule": "cosine", "final_fraction": 0.1, "tail_steps": 20})
-    assert values[44] == pytest.approx(0.55)
-    assert values[79:] == pytest.approx([0.1] * 21)
-    assert values[78] > values[79]
+    assert values[45] == pytest.approx(0.55)
+    assert values[80:] == pytest.approx([0.1] * 20)
+    assert values[78] > values[79] > values[80]
+
+
+def test_a_decay_of_no_steps() -> None:
+    assert factors(WSD | {"decay_steps": 0})[9:] == [1.0] * 91
+    only_tail = {"schedule": "cosine", "final_fraction": 0.1, "tail_steps": 90}
+    assert factors(WSD | only_tail)[9:] == pytest.approx([1.0] + [0.1] * 90)
 
 
 def test_a_longer_wsd_run_keeps_its_stable_segments() -> None:

@@ -60,8 +60,8 @@ def tools(corpus: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict:
     return result
 
 
-def encoded(encoder: Encoder, documents: list[str], end: int = -1) -> list[list[int]]:
-    ids, lengths = encoder.encode(*encoder.utf8(documents), end)
+def encoded(encoder: Encoder, documents: list[str], begin: int = -1, end: int = -1) -> list[list[int]]:
+    ids, lengths = encoder.encode(*encoder.utf8(documents), begin, end)
     assert ids.dtype == np.int32
     return [part.tolist() for part in np.split(ids, np.cumsum(lengths))[:-1]]
 
@@ -90,7 +90,9 @@ def test_same_ids_on_documents_and_adversarial_strings(tools: dict, kind: str, c
     assert encoded(encoder, documents) == expected
     assert [found.ids for found in fast.encode_batch(documents)] == expected
     assert [tokenizer.decode(ids) for ids in expected] == documents
-    assert encoded(encoder, documents, tokenizer.eos) == [[*ids, tokenizer.eos] for ids in expected]
+    bos, eos = tokenizer.bos, tokenizer.eos
+    assert encoded(encoder, documents, bos, eos) == [[bos, *ids, eos] for ids in expected]
+    assert encoded(encoder, documents, end=eos) == [[*ids, eos] for ids in expected]
 
 
 @pytest.mark.parametrize("kind", KINDS)
