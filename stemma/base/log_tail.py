@@ -3,14 +3,16 @@
 import re
 from pathlib import Path
 
-TAIL = 8192  # bytes read from the end
-LINES = 40
+TAIL = 65536  # bytes read from the end
+LINES = 60
+SHELL = " " * 8  # before the lines of a shell command that Snakemake shows
 NOISE = re.compile(
     r"\[.*\]$|File \".*\", line \d+|\^+$|(srun|slurmstepd): |Complete log|Elapsed time|Exiting because|Shutting down|"
-    r"At least one job|Trying to restart|"
+    r"At least one job|Trying to restart|RuleException:$|Activating (singularity|environment|conda)|"
     r"Storing output|WorkflowError:$|(Error|CalledProcessError) in |Select jobs|Execute \d+ jobs|Removing output|"
-    r"Finished jobid|\d+ of \d+ steps|(input|output|log|jobid|shell|resources|threads|wildcards|params|benchmark): |"
-    r"(reason|external_jobid|host|Rule): |Command '.*returned non-zero|\(command exited|\(one of the commands"
+    r"Finished jobid|\d+ of \d+ steps|(input|output|log|jobid|resources|threads|wildcards|params|benchmark): |"
+    r"shell:( |$)|message: None|(reason|external_jobid|host|Rule): |"
+    r"Command '.*returned non-zero|\(command exited|\(one of the commands"
 )
 
 
@@ -29,5 +31,6 @@ def last_lines(log: Path, count: int) -> list[str]:
 def telling(log: Path) -> str | None:
     """Return the last line that explains something, skipping those which only say that something else has failed; None
     if there is no such line."""
-    said = [line.strip() for line in last_lines(log, LINES) if not NOISE.match(line.strip())]
+    lines = (line for line in last_lines(log, LINES) if not line.startswith(SHELL))
+    said = [line.strip() for line in lines if not NOISE.match(line.strip())]
     return said[-1] if said else None
