@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROMPT ?= What is an algorithm?
 export PROMPT
 .DEFAULT_GOAL := help
-.PHONY: help setup validators peers readers bench gpu demo demo-smollm2 test test-cluster test-all lint lock ask clean
+.PHONY: help setup validators peers readers bench gpu demo demo-smollm2 test test-cluster test-all lint lock ask serve clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ —/'
@@ -92,6 +92,9 @@ ask:            ## answer PROMPT with the quantized model: make ask PROMPT="What
 	  --prompts "$$($(BIN)/python -c 'import json, os; print(json.dumps([os.environ["PROMPT"]]))')" \
 	  --answers $$answers >/dev/null && $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[0]["answer"])' \
 	  $$answers; status=$$?; rm -f $$answers; exit $$status
+
+serve: setup    ## a chat page and an OpenAI-compatible API for the models in results/; prints its address (OPTIONS=--help)
+	@$(BIN)/python -m llm.deploy.serve.server $(OPTIONS)
 
 clean:          ## remove what was built from results/; the store keeps it, what is not the engine's stays
 	@$(BIN)/python -m stemma clean

@@ -128,6 +128,7 @@ localrules:
     adapters,
     models,
     quantized,
+    serve,
 
 
 name_usual_files(workflow)

@@ -68,3 +68,12 @@ rule generate:
         mem_mb=1500 + 4 * WEIGHTS_MB,
     shell:
         "python -m stemma run scripts/deploy/generate.py {params.flags}"
+
+
+# It runs until it is told to stop and makes nothing, so it is no job of a build: no output, no record.
+rule serve:
+    input:
+        [f"results/models/{stage}/manifest.json" for stage in ("base", "sft", "dpo")],
+        [f"results/quantized/{method}/manifest.json" for method in config["quantize"]["methods"]],
+    shell:
+        "python -m llm.deploy.serve.server --results results"

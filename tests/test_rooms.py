@@ -20,9 +20,10 @@ STAGES = {
     "tokenize": "io",
     "pretrain": "io runtime model tokenize",
     "plan": "model pretrain",
-    "align": "io runtime model tokenize pretrain",
+    "inference": "io runtime model",
+    "align": "io runtime model tokenize pretrain inference",
     "package": "io model tokenize",
-    "deploy": "io model package tokenize pretrain",
+    "deploy": "io runtime model package tokenize pretrain inference align",
     "config": "collect process tokenize model pretrain plan align package deploy",
 }
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from llm.errors import InputError
+from llm.model.attending import Attending
 from llm.model.cache import KVCache
 from llm.model.config import ModelConfig, has_beta
 from llm.model.positions import alibi_bias, rotary_tables, rotate, sinusoids
@@ -35,9 +36,12 @@ class CausalLM(nn.Module):
         """Return logits [B, T, V] for int64 [B, T]. With a cache the tokens continue its rows, and it grows by T."""
         return F.linear(self.hidden(tokens_BT, cache), self.output_weight)
 
-    def hidden(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
-        """Return [B, T, D] after the last norm, which the output layer multiplies, for int64 [B, T]."""
-        return self.model(tokens_BT, cache)
+    def hidden(
+        self, tokens_BT: torch.Tensor, cache: KVCache | None = None, engine: Attending | None = None
+    ) -> torch.Tensor:
+        """Return [B, T, D] after the last norm, which the output layer multiplies, for int64 [B, T]. An engine says
+        where the tokens stand, and attends to what it keeps."""
+        return self.model(tokens_BT, cache, engine)
 
     @property
     def output_weight(self) -> torch.Tensor:
@@ -63,18 +67,20 @@ class Decoder(nn.Module):
         if config.norm_order == "pre":
             self.norm = norm(config)
 
-    def forward(self, tokens_BT: torch.Tensor, cache: KVCache | None) -> torch.Tensor:
+    def forward(self, tokens_BT: torch.Tensor, cache: KVCache | None, engine: Attending | None = None) -> torch.Tensor:
         n_tokens = tokens_BT.shape[1]
-        if cache is None:
+        if engine is not None:
+            position_BT, length = engine.position_BT, engine.longest
+        elif cache is None:
             position_BT, length = torch.arange(n_tokens, device=tokens_BT.device)[None], n_tokens
         else:
             position_BT = cache.positions(n_tokens)
             length = cache.longest + n_tokens
         x_BTD = self.embed(tokens_BT, position_BT, length)
         rotary = rotary_tables(position_BT, self.config, length) if self.config.position == "rope" else None
-        mask = self.mask(position_BT, length, cache is not None)
+        mask = None if engine is not None else self.mask(position_BT, length, cache is not None)
         for layer in self.layers:
-            x_BTD = layer(x_BTD, rotary, mask, cache, position_BT)
+            x_BTD = layer(x_BTD, rotary, mask, cache, position_BT, engine)
         if cache is not None:
             cache.advance(n_tokens)
         return self.norm(x_BTD) if self.config.norm_order == "pre" else x_BTD
@@ -116,11 +122,13 @@ class Layer(nn.Module):
         self.post_attention_layernorm = norm(config)
         self.mlp = SwiGLU(config) if config.activation == "swiglu" else FeedForward(config)
 
-    def forward(self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT) -> torch.Tensor:
+    def forward(
+        self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT, engine: Attending | None
+    ) -> torch.Tensor:
         if self.post:
-            x_BTD = self.input_layernorm(x_BTD + self.self_attn(x_BTD, rotary, mask, cache, position_BT))
+            x_BTD = self.input_layernorm(x_BTD + self.self_attn(x_BTD, rotary, mask, cache, position_BT, engine))
             return self.post_attention_layernorm(x_BTD + self.mlp(x_BTD))
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask, cache, position_BT)
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask, cache, position_BT, engine)
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
 
@@ -140,13 +148,18 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.d_head, config.norm_eps)
             self.k_norm = RMSNorm(config.d_head, config.norm_eps)
 
-    def forward(self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT) -> torch.Tensor:
+    def forward(
+        self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT, engine: Attending | None
+    ) -> torch.Tensor:
         q_BNTH, k_BKTH = self.heads(self.q_proj(x_BTD)), self.heads(self.k_proj(x_BTD))
         v_BKTH = self.heads(self.v_proj(x_BTD))
         if self.qk_norm:  # under autocast the norm's fp32 weight would make them fp32
             q_BNTH, k_BKTH = self.q_norm(q_BNTH).to(q_BNTH.dtype), self.k_norm(k_BKTH).to(k_BKTH.dtype)
         if rotary is not None:
             q_BNTH, k_BKTH = rotate(q_BNTH, *rotary), rotate(k_BKTH, *rotary)
+        if engine is not None:
+            o_BNTH = engine.attend(self.index, q_BNTH, k_BKTH, v_BKTH)
+            return self.o_proj(o_BNTH.transpose(1, 2).flatten(2))
         if cache is not None:
             k_BKTH, v_BKTH = cache.update(self.index, k_BKTH, v_BKTH, position_BT)
         o_BNTH = attend(q_BNTH, k_BKTH.to(q_BNTH.dtype), v_BKTH.to(q_BNTH.dtype), mask)

@@ -1,4 +1,4 @@
-"""Generates text, and load-tests that.
+"""Serves models over HTTP by llm/inference/'s engine, and load-tests that engine.
 
-scripts/deploy/ calls it. Tests: tests/llm/deploy/serve/.
+scripts/deploy/ calls benchmark.py; `make serve` starts server.py. Tests: tests/llm/deploy/serve/.
 """

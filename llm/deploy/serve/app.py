@@ -1,0 +1,282 @@
+"""The HTTP interface, OpenAI's: completions, chat, models; tokenize, health, metrics; the chat page at /."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from llm.deploy.serve.calls import Call, ClientGone
+from llm.deploy.serve.guard import Guard
+from llm.deploy.serve.metrics import EngineState, Meters, state_of
+from llm.deploy.serve.models import Models, Served
+from llm.deploy.serve.schemas import ChatCall, CompletionCall, DetokenizeCall, Sampling, TokenizeCall
+from llm.errors import InputError
+from llm.inference.engine import EngineSettings
+from llm.inference.sequence import Request as Asked
+
+PAGE = Path(__file__).with_name("page.html")
+RETRY_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """max_open: requests that run or wait at once; more are refused with 429. max_body: bytes. seconds: until an
+    answer that is not finished is given up. key: that clients must show; None: anyone may ask."""
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    max_open: int = 256
+    max_body: int = 4 * 2**20
+    seconds: float = 600.0
+    key: str | None = None
+
+
+def make_app(directories: dict[str, Path], settings: ServerSettings) -> FastAPI:
+    """Return the application that serves these model directories, the first of them by default."""
+    meters = Meters()
+    models = Models(directories, settings.engine, meters.first.observe, meters.next.observe)
+    meters.registry.register(EngineState(models))
+    desk = Desk(models, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await models.get("")
+        yield
+        await asyncio.to_thread(models.stop)
+
+    app = FastAPI(title="Stemma", lifespan=lifespan)
+    app.state.models, app.state.desk = models, desk
+    add_calls(app, desk)
+    add_views(app, models, meters)
+    add_errors(app)
+    paths = frozenset(getattr(route, "path", "") for route in app.routes)
+    app.add_middleware(Guard, max_body=settings.max_body, key=settings.key, meters=meters, paths=paths)
+    return app
+
+
+@dataclass
+class Desk:
+    """Takes calls in, as many as are allowed."""
+
+    models: Models
+    settings: ServerSettings
+    open: int = 0
+
+    async def served(self, name: str) -> Served:
+        try:
+            return await self.models.get(name)
+        except KeyError:
+            known = ", ".join(self.models.directories)
+            raise HTTPException(404, f"model {name!r}: there is no such model here; choose of {known}") from None
+
+    async def answer(self, http: Request, call: Call, stream: bool, with_usage: bool) -> Response:
+        """Run a call: a JSON answer, or a stream of events."""
+        count = sum(request.n for request in call.requests)
+        if self.open + count > self.settings.max_open:
+            raise HTTPException(429, "too many requests wait; try again later", {"Retry-After": str(RETRY_SECONDS)})
+        for request in call.requests:
+            call.served.worker.engine.check(request)
+        self.open += count
+
+        def close() -> None:
+            self.open -= count
+
+        if stream:
+            call.submit()
+            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            return Streamed(
+                call.streamed(with_usage, lambda: None), close, media_type="text/event-stream", headers=headers
+            )
+        try:
+            call.submit()
+            return JSONResponse(await call.whole(http))
+        except ClientGone:
+            return Response(status_code=499)
+        except TimeoutError:
+            raise HTTPException(504, f"not finished within {self.settings.seconds:g} seconds") from None
+        finally:
+            call.cancel()
+            close()
+
+
+class Streamed(StreamingResponse):
+    """A stream that says when it is over, however it ended."""
+
+    def __init__(self, content: AsyncIterator[str], on_end: Any, **options: Any) -> None:
+        super().__init__(content, **options)
+        self.content, self.on_end = content, on_end
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.content.aclose()  # type: ignore[attr-defined]  # it is a generator
+            self.on_end()
+
+
+def add_calls(app: FastAPI, desk: Desk) -> None:
+    """The calls that generate, and those about tokens."""
+
+    @app.post("/v1/completions")
+    async def completions(http: Request, call: CompletionCall) -> Response:
+        served = await desk.served(call.model)
+        prompts = prompts_of(call.prompt, served)
+        of_prompt = call.logprobs if call.echo else None
+        requests = requests_of(call, served, prompts, call.max_tokens, call.logprobs, of_prompt)
+        return await desk.answer(http, made(desk, served, call, requests, chat=False), call.stream, wants_usage(call))
+
+    @app.post("/v1/chat/completions")
+    async def chat(http: Request, call: ChatCall) -> Response:
+        served = await desk.served(call.model)
+        prompt = served.encode_chat([message.model_dump() for message in call.messages])
+        context = served.worker.engine.model.config.context_length
+        limit = call.max_completion_tokens or call.max_tokens or max(context - len(prompt), 1)
+        logprobs = call.top_logprobs if call.logprobs else None
+        requests = requests_of(call, served, [prompt], limit, logprobs, None)
+        return await desk.answer(http, made(desk, served, call, requests, chat=True), call.stream, wants_usage(call))
+
+    @app.post("/tokenize")
+    async def tokenize(call: TokenizeCall) -> dict[str, Any]:
+        served = await desk.served(call.model)
+        if (call.text is None) == (call.messages is None):
+            raise InputError("give either text or messages")
+        if call.messages is not None:
+            ids = served.encode_chat([message.model_dump() for message in call.messages])
+        else:
+            ids = served.tokenizer.encode(call.text or "")
+        context = served.worker.engine.model.config.context_length
+        return {"tokens": ids, "count": len(ids), "max_model_len": context}
+
+    @app.post("/detokenize")
+    async def detokenize(call: DetokenizeCall) -> dict[str, str]:
+        served = await desk.served(call.model)
+        if any(token >= served.tokenizer.vocab_size for token in call.tokens):
+            raise InputError(f"tokens: an id is outside 0 ... {served.tokenizer.vocab_size - 1}")
+        return {"text": served.tokenizer.decode(call.tokens)}
+
+
+def prompts_of(prompt: Any, served: Served) -> list[list[int]]:
+    """Return the prompts of a legacy call as ids: a text, texts, ids, or lists of ids."""
+    if isinstance(prompt, str):
+        return [served.encode(prompt)]
+    if not prompt:
+        raise InputError("prompt: the list is empty")
+    if isinstance(prompt[0], int):
+        return [prompt]
+    return [served.encode(each) if isinstance(each, str) else each for each in prompt]
+
+
+def requests_of(
+    call: Sampling,
+    served: Served,
+    prompts: Sequence[list[int]],
+    limit: int,
+    logprobs: int | None,
+    of_prompt: int | None,
+) -> list[Asked]:
+    """Return what the engine is asked for each prompt, each with a random stream of its own."""
+    seed = secrets.randbits(63) if call.seed is None else call.seed
+    eos = served.tokenizer.eos
+    context = served.worker.engine.model.config.context_length
+    found = []
+    for index, prompt in enumerate(prompts):
+        if len(prompt) >= context:
+            raise InputError(f"a prompt of {len(prompt)} tokens; this model takes 1 to {context - 1}, and a new token")
+        found.append(call.request(prompt, min(limit, context), eos, (seed, index), logprobs, of_prompt, served.adapter))
+    if limit == 0 and of_prompt is None:
+        raise InputError("max_tokens: 0 has a meaning with echo and logprobs alone; ask for at least 1")
+    return found
+
+
+def made(desk: Desk, served: Served, call: CompletionCall | ChatCall, requests: list[Asked], *, chat: bool) -> Call:
+    told = call.logprobs is not None and call.logprobs is not False
+    echo = isinstance(call, CompletionCall) and call.echo
+    return Call(served, requests, chat, told, echo, call.stops(), desk.settings.seconds)
+
+
+def wants_usage(call: Sampling) -> bool:
+    return call.stream_options is not None and call.stream_options.include_usage
+
+
+def add_views(app: FastAPI, models: Models, meters: Meters) -> None:
+    """What is read: the models, their state, the page."""
+
+    @app.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        rows = [model_row(models, name) for name in models.directories]
+        return {"object": "list", "data": rows}
+
+    @app.get("/v1/models/{name}")
+    async def one_model(name: str) -> dict[str, Any]:
+        if name not in models.directories:
+            raise HTTPException(404, f"model {name!r}: there is no such model here")
+        return model_row(models, name)
+
+    @app.get("/health")
+    async def health() -> Response:
+        failed = [name for name, worker in models.workers().items() if worker.failed]
+        return JSONResponse({"status": "failed" if failed else "ok", "failed": failed}, 503 if failed else 200)
+
+    @app.get("/metrics")
+    async def metrics() -> PlainTextResponse:
+        return PlainTextResponse(prometheus_client.generate_latest(meters.registry))
+
+    @app.get("/stats")
+    async def stats() -> dict[str, Any]:
+        return state_of(models)
+
+    @app.get("/", response_class=HTMLResponse)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+
+
+def model_row(models: Models, name: str) -> dict[str, Any]:
+    served = models.loaded.get(name)
+    config = served.worker.engine.model.config if served else None
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(models.directories[name].stat().st_mtime),
+        "root": models.bases[name].name,
+        "owned_by": "stemma",
+        "sha256": served.digest if served else None,
+        "max_model_len": config.context_length if config else None,
+    }
+
+
+def add_errors(app: FastAPI) -> None:
+    """Every refusal has OpenAI's shape: {"error": {"message", "type", "param", "code"}}."""
+
+    def shaped(status: int, message: str, param: str | None = None, headers: Any = None) -> JSONResponse:
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        error = {"message": message, "type": kind, "param": param, "code": status}
+        return JSONResponse({"error": error}, status, headers)
+
+    @app.exception_handler(InputError)
+    async def bad_input(_: Request, error: InputError) -> JSONResponse:
+        return shaped(400, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "body")
+        return shaped(400, f"{place or 'body'}: {first['msg']}", place or None)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(http: Request, error: StarletteHTTPException) -> JSONResponse:
+        message = str(error.detail)
+        if message in ("Not Found", "Method Not Allowed"):
+            message = f"{http.method} {http.url.path}: there is no such call; /docs lists them"
+        return shaped(error.status_code, message, headers=error.headers)
+
+    @app.exception_handler(UnicodeDecodeError)
+    async def not_text(_: Request, error: UnicodeDecodeError) -> JSONResponse:
+        return shaped(400, f"body: not UTF-8 ({error.reason} at byte {error.start})")

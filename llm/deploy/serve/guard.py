@@ -1,0 +1,77 @@
+"""Stands before every call: the size of its body, the key, and the access log. Plain ASGI, so that streams pass
+through untouched."""
+
+import hmac
+import json
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llm.deploy.serve.metrics import Meters
+
+LOG = logging.getLogger("stemma.access")
+OPEN_PATHS = ("/", "/health")
+
+
+class Guard:
+    """max_body: bytes. key: what `Authorization: Bearer` has to say; None lets everybody in. The log has method, path,
+    status, milliseconds and nothing that was said."""
+
+    def __init__(self, app: ASGIApp, max_body: int, key: str | None, meters: Meters, paths: frozenset[str]) -> None:
+        self.app, self.max_body, self.key, self.meters, self.paths = app, max_body, key, meters, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begin, status, taken = time.monotonic(), 0, 0
+
+        async def noted(message: Message) -> None:
+            if taken > self.max_body and message["type"] == "http.response.start":
+                await self.too_large(noted_once)
+            elif taken <= self.max_body:
+                await noted_once(message)
+
+        async def noted_once(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            # Whoever reads the body stops here, and what it would answer is replaced above.
+            return message if taken <= self.max_body else {"type": "http.disconnect"}
+
+        headers = dict(scope["headers"])
+        try:
+            if not self.allowed(scope["path"], headers):
+                await refuse(noted, 401, "a valid key is needed: Authorization: Bearer ...", "invalid_api_key")
+            elif int(headers.get(b"content-length", b"0")) > self.max_body:
+                await self.too_large(noted)
+            else:
+                await self.app(scope, limited, noted)
+        finally:
+            path = scope["path"] if scope["path"] in self.paths else "other"
+            self.meters.answers.labels(path, str(status)).inc()
+            row = {"method": scope["method"], "path": scope["path"][:200], "status": status}
+            LOG.info(json.dumps(row | {"ms": round(1000 * (time.monotonic() - begin), 1)}))
+
+    async def too_large(self, send: Send) -> None:
+        await refuse(send, 413, f"the body is larger than {self.max_body:,} bytes", "body_too_large")
+
+    def allowed(self, path: str, headers: dict[bytes, bytes]) -> bool:
+        if self.key is None or path in OPEN_PATHS:
+            return True
+        given = headers.get(b"authorization", b"")
+        return hmac.compare_digest(given, b"Bearer " + self.key.encode())
+
+
+async def refuse(send: Send, status: int, message: str, code: str) -> None:
+    body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})

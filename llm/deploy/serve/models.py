@@ -1,0 +1,182 @@
+"""The models a server offers: directories by name, each loaded at its first request, each model with an engine of its
+own, which its adapters share."""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config
+from llm.deploy.quantize.model import load_any
+from llm.deploy.serve.worker import Worker
+from llm.errors import InputError
+from llm.inference.adapters import Adapter, Update
+from llm.inference.engine import Engine, EngineSettings
+from llm.model.directory import read_tensors
+from llm.runtime.device import default_device
+from llm.tokenize.chat import encode_chat
+from llm.tokenize.escape import SPACE
+from llm.tokenize.hub import HubTokenizer
+from llm.tokenize.load import CONTROLS
+from llm.tokenize.open import AnyTokenizer, open_tokenizer
+
+BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A loaded model, or an adapter of one. digest: sha256 of its manifest.json, by which its record is found; None
+    without one."""
+
+    name: str
+    tokenizer: AnyTokenizer
+    worker: Worker
+    digest: str | None
+    adapter: str = ""
+
+    def encode_chat(self, messages: list[dict]) -> list[int]:
+        """Return the ids of a conversation up to the model's turn. Text never becomes a control token."""
+        return encode_chat(self.tokenizer, messages, add_generation_prompt=True)[0]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text; for the empty one the token that begins or ends texts."""
+        first = self.tokenizer.eos if self.tokenizer.bos is None else self.tokenizer.bos
+        return self.tokenizer.encode(text) or [first]
+
+    def spelled(self, token: int) -> str:
+        """Return a token by itself as text: a space where it begins with one, bytes that make no character as
+        `bytes:\\xe2`, a control token by its name."""
+        if isinstance(self.tokenizer, HubTokenizer):
+            text = self.tokenizer.fast.decode([token], skip_special_tokens=False)
+            return text if "\ufffd" not in text else f"token:{self.tokenizer.fast.id_to_token(token)}"
+        if token < len(CONTROLS):
+            return CONTROLS[token]
+        if self.tokenizer.pieces:
+            return spelled_bytes(self.tokenizer.pieces[token - len(CONTROLS)])
+        piece = self.tokenizer.token(token)
+        if BYTE_PIECE.fullmatch(piece):
+            return spelled_bytes(bytes([int(piece[3:5], 16)]))
+        return piece.replace(SPACE, " ")
+
+
+def spelled_bytes(raw: bytes) -> str:
+    """Return bytes as the text that they are, or spelled out."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
+
+
+class Models:
+    """`directories`: of models and of adapters (PEFT's format, which names its model) by name; the first is the
+    default. A model takes kv_bytes of `settings` once it, or an adapter of it, is first asked for."""
+
+    def __init__(
+        self,
+        directories: dict[str, Path],
+        settings: EngineSettings,
+        on_first: Callable[[float], None],
+        on_next: Callable[[float], None],
+    ) -> None:
+        if not directories:
+            raise InputError("no model to serve: build one (snakemake), or name a directory")
+        self.directories, self.settings = directories, settings
+        self.on_first, self.on_next = on_first, on_next
+        self.bases = {name: base_of(directory) for name, directory in directories.items()}
+        self.loaded: dict[str, Served] = {}
+        self.lock = asyncio.Lock()
+
+    async def get(self, name: str) -> Served:
+        """Return a model by its name, "" for the default. Raises KeyError for an unknown one, InputError for one that
+        cannot be loaded."""
+        name = name or next(iter(self.directories))
+        base = self.bases[name]
+        async with self.lock:
+            if name not in self.loaded:
+                self.loaded |= await asyncio.to_thread(self.load, base)
+        return self.loaded[name]
+
+    def load(self, base: Path) -> dict[str, Served]:
+        """Load a model with all of its adapters, by their names."""
+        names = [name for name, its in self.bases.items() if its == base]
+        tokenizer = open_tokenizer(base)
+        model = load_any(base, default_device())
+        adapters = {name: read_adapter(self.directories[name]) for name in names if is_adapter(self.directories[name])}
+        engine = Engine(model, self.settings, tokenizer.decode, adapters)
+        worker = Worker(engine, self.on_first, self.on_next, f"engine {base.name}")
+        return {
+            name: Served(name, tokenizer, worker, digest(self.directories[name]), name if name in adapters else "")
+            for name in names
+        }
+
+    def workers(self) -> dict[str, Worker]:
+        """Return the engines' threads, each once, by the first name that they answer to."""
+        found: dict[int, tuple[str, Worker]] = {}
+        for name in self.directories:
+            if name in self.loaded:
+                found.setdefault(id(self.loaded[name].worker), (name, self.loaded[name].worker))
+        return dict(found.values())
+
+    def stop(self) -> None:
+        for worker in self.workers().values():
+            worker.stop()
+
+
+def is_adapter(directory: Path) -> bool:
+    return (directory / CONFIG_NAME).exists()
+
+
+def base_of(directory: Path) -> Path:
+    """Return the model directory that a directory is, or is an adapter of. Raises InputError for neither."""
+    if not is_adapter(directory):
+        if not (directory / "config.json").exists():
+            raise InputError(f"{directory}: no model directory (it has no config.json)")
+        return directory.resolve()
+    named = json.loads((directory / CONFIG_NAME).read_text()).get("base_model_name_or_path")
+    base = (directory / str(named)).resolve()
+    if not (base / "config.json").exists():
+        raise InputError(f"{directory / CONFIG_NAME}: base_model_name_or_path {named!r} is no model directory")
+    return base
+
+
+def read_adapter(directory: Path) -> Adapter:
+    """Return the updates of an adapter directory by layer. Raises InputError for what is no plain LoRA."""
+    config = read_adapter_config(directory)
+    tensors = read_tensors(directory / WEIGHTS_NAME)
+    found = {}
+    for name in sorted(tensors):
+        if name.endswith(".lora_A.weight"):
+            other = tensors.get(name.replace(".lora_A.", ".lora_B."))
+            if other is None or tensors[name].shape[0] != other.shape[1]:
+                raise InputError(f"{directory / WEIGHTS_NAME}: {name} has no lora_B that fits it")
+            layer = name.removeprefix(PREFIX).removesuffix(".lora_A.weight")
+            found[layer] = Update(tensors[name], other, config.alpha / config.r)
+    return found
+
+
+def digest(directory: Path) -> str | None:
+    """Return the sha256 of a model directory's manifest."""
+    manifest = directory / "manifest.json"
+    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else None
+
+
+def found_models(results: Path) -> dict[str, Path]:
+    """Return the model directories of a build, those most people want first."""
+    places = [
+        *(results / "models" / stage for stage in ("dpo", "sft", "base")),
+        *sorted((results / "quantized").glob("*")),
+        *sorted((results / "models").glob("*")),
+    ]
+    found = {place.name: place for place in places if (place / "config.json").exists()}
+    adapters = [place for place in sorted((results / "align").glob("*")) if is_adapter(place) and has_base(place)]
+    return found | {f"{place.name}-adapter": place for place in adapters}
+
+
+def has_base(directory: Path) -> bool:
+    """Is there the model that an adapter generates with? (A reward model's adapter generates nothing.)"""
+    config = json.loads((directory / CONFIG_NAME).read_text())
+    base = (directory / str(config.get("base_model_name_or_path")) / "config.json").exists()
+    return base and config.get("task_type") == "CAUSAL_LM"

@@ -1,0 +1,130 @@
+"""Says what the HTTP interface takes: OpenAI's fields, and those of ours that vLLM has too (top_k, min_p,
+repetition_penalty, stop_token_ids, ignore_eos, cache_salt). An unknown field is refused by name.
+
+FastAPI validates with these and writes the OpenAPI page from them.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llm.inference.sequence import MAX_ALTERNATIVES, Request
+
+Text = Annotated[str, Field(max_length=2**20)]
+Ids = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(max_length=2**20)]
+MAX_STOPS, MAX_PROMPTS = 16, 128
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class StreamOptions(Strict):
+    include_usage: bool = False
+
+
+class Sampling(Strict):
+    """What both ways to generate take."""
+
+    model: str = ""
+    n: int = Field(1, ge=1, le=128)
+    temperature: float = Field(1.0, ge=0, le=100)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0, le=2**31)
+    min_p: float = Field(0.0, ge=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0, le=100)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(None, max_length=1024)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: str | Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=MAX_STOPS)] | None = None
+    stop_token_ids: Ids = []
+    ignore_eos: bool = False
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    cache_salt: str = Field("", max_length=256)
+    user: str | None = Field(None, description="Taken and not used.")
+
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or [])
+
+    def request(
+        self,
+        prompt: list[int],
+        limit: int,
+        eos: int,
+        seed: tuple[int, ...],
+        logprobs: int | None,
+        of_prompt: int | None,
+        adapter: str,
+    ) -> Request:
+        """Return what the engine is asked."""
+        return Request(
+            prompt,
+            limit,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            logit_bias={whole(token): bias for token, bias in (self.logit_bias or {}).items()},
+            seed=seed,
+            stop_ids=[*self.stop_token_ids, *([] if self.ignore_eos else [eos])],
+            stop_texts=self.stops(),
+            n=self.n,
+            logprobs=logprobs,
+            prompt_logprobs=of_prompt,
+            adapter=adapter,
+            salt=self.cache_salt,
+        )
+
+
+class CompletionCall(Sampling):
+    """POST /v1/completions."""
+
+    prompt: (
+        Text
+        | Ids
+        | Annotated[list[Text], Field(max_length=MAX_PROMPTS)]
+        | Annotated[list[Ids], Field(max_length=MAX_PROMPTS)]
+    )
+    max_tokens: int = Field(16, ge=0, le=2**31)
+    echo: bool = False
+    logprobs: int | None = Field(None, ge=0, le=MAX_ALTERNATIVES)
+
+
+class Message(Strict):
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+class ChatCall(Sampling):
+    """POST /v1/chat/completions."""
+
+    messages: list[Message] = Field(min_length=1, max_length=1024)
+    max_tokens: int | None = Field(None, ge=1, le=2**31)
+    max_completion_tokens: int | None = Field(None, ge=1, le=2**31)
+    logprobs: bool = False
+    top_logprobs: int = Field(0, ge=0, le=20)
+
+
+class TokenizeCall(Strict):
+    """POST /tokenize: a text, or a conversation up to the model's turn."""
+
+    model: str = ""
+    text: Text | None = None
+    messages: list[Message] | None = None
+
+
+class DetokenizeCall(Strict):
+    """POST /detokenize."""
+
+    model: str = ""
+    tokens: Ids
+
+
+def whole(token: str) -> int:
+    """Return the token id that a key of logit_bias spells; -1, which no vocabulary has, where it spells none."""
+    return int(token) if token.isascii() and token.isdigit() and len(token) < 12 else -1

@@ -1,0 +1,77 @@
+"""Starts the server: python -m llm.deploy.serve.server, or make serve."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from llm.deploy.serve.app import ServerSettings, make_app
+from llm.deploy.serve.models import base_of, found_models
+from llm.errors import InputError
+from llm.inference.engine import EngineSettings
+from llm.inference.scheduler import Limits
+
+KEY = "STEMMA_API_KEY"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, print the address, and serve until a signal; then end what runs, and go."""
+    options = parser().parse_args(arguments)
+    try:
+        directories = named(options.models) or found_models(options.results)
+        key = os.environ.get(KEY) or None
+        if options.host not in LOOPBACK and not key:
+            raise InputError(f"--host {options.host}: others could ask, too; set {KEY} to a key that they must show")
+        limits = Limits(options.token_budget, options.max_sequences)
+        engine = EngineSettings(kv_bytes=options.kv_mib * 2**20, limits=limits)
+        app = make_app(directories, ServerSettings(engine, options.max_open, seconds=options.seconds, key=key))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    listener = socket.create_server((options.host, options.port))
+    host, port = listener.getsockname()[:2]
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("stemma.access").setLevel(logging.INFO)
+    print(f"http://{host}:{port}/  serves {', '.join(directories)}", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(options.drain))
+    uvicorn.Server(config).run([listener])
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog="python -m llm.deploy.serve.server", description=__doc__)
+    add = found.add_argument
+    add(
+        "models",
+        nargs="*",
+        metavar="NAME=DIRECTORY",
+        help="models and adapters to serve; without it the build in --results",
+    )
+    add("--results", type=Path, default=Path("results"), help="of a build (default: results)")
+    add("--host", default="127.0.0.1", help=f"address to listen at (default: 127.0.0.1; others need {KEY})")
+    add("--port", type=int, default=8000, help="0: any that is free (default: 8000)")
+    add("--kv-mib", type=int, default=256, help="MiB of each loaded model's key-value cache (default: 256)")
+    add("--token-budget", type=int, default=512, help="tokens of a step (default: 512)")
+    add("--max-sequences", type=int, default=64, help="that run at once (default: 64)")
+    add("--max-open", type=int, default=256, help="requests that run or wait; more get 429 (default: 256)")
+    add("--seconds", type=float, default=600, help="until an answer is given up (default: 600)")
+    add("--drain", type=float, default=60, help="seconds for running answers after SIGTERM (default: 60)")
+    return found
+
+
+def named(models: list[str]) -> dict[str, Path]:
+    """Return name -> directory of NAME=DIRECTORY, or of a directory alone."""
+    found = {}
+    for text in models:
+        name, _, place = text.rpartition("=")
+        directory = Path(place)
+        base_of(directory)
+        found[name or directory.name] = directory
+    return found
+
+
+if __name__ == "__main__":
+    main()

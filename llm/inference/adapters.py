@@ -1,0 +1,84 @@
+"""Lets requests of one batch use different LoRA adapters of one model (Hu et al. 2021; grouped like Punica, Chen et al.
+2023): the model's product is made once for all rows, each adapter's for its own rows.
+
+A group's rows are padded to a multiple of 8 like all others, so who else is in the batch changes no byte, and the
+arithmetic is that of training (llm/align/lora.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an adapter adds to one layer: scale x A^T B^T, A [r, in], B [out, r]."""
+
+    a: Tensor
+    b: Tensor
+    scale: float
+
+
+Adapter = Mapping[str, Update]  # by the layer's dotted name
+
+
+@dataclass
+class Groups:
+    """Of the step that is computed: each adapter that has rows, with their numbers padded to a multiple of 8, and how
+    many of these count. All adapted layers of a model look here."""
+
+    rows: list[tuple[str, Tensor, int]] = field(default_factory=list)
+
+
+class AdaptedLinear(nn.Module):
+    """A linear layer with the updates of several adapters."""
+
+    def __init__(self, base: nn.Module, updates: Mapping[str, Update], groups: Groups) -> None:
+        super().__init__()
+        self.base, self.updates, self.groups = base, updates, groups
+
+    def forward(self, x_1RD: Tensor) -> Tensor:
+        y_1RE = self.base(x_1RD)
+        for name, index, n_rows in self.groups.rows:
+            update = self.updates.get(name)
+            if update is not None:
+                added = update.scale * F.linear(F.linear(x_1RD[0, index], update.a), update.b)
+                rows = index[:n_rows]
+                y_1RE[0, rows] = (y_1RE[0, rows] + added[:n_rows]).to(y_1RE.dtype)
+        return y_1RE
+
+
+def adapt(model: nn.Module, adapters: Mapping[str, Adapter]) -> Groups:
+    """Put AdaptedLinear in the place of every layer of `model` that an adapter has an update for; returns the groups to
+    set before each step. Raises InputError for an adapter that does not fit."""
+    groups = Groups()
+    layers = dict(model.named_modules())
+    for adapter_name, adapter in adapters.items():
+        for name in adapter:
+            if name not in layers:
+                raise InputError(f"adapter {adapter_name}: the model has no layer {name}; it was made on another model")
+    for name in sorted({name for adapter in adapters.values() for name in adapter}):
+        updates = {each: adapter[name] for each, adapter in adapters.items() if name in adapter}
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, AdaptedLinear(layers[name], updates, groups))
+    return groups
+
+
+def grouped(
+    names: list[str], spans: list[tuple[int, int]], multiple: int, device: torch.device
+) -> list[tuple[str, Tensor, int]]:
+    """Return the rows of each adapter for sequences with these adapters' names ("" for none) and spans of rows."""
+    found: dict[str, list[int]] = {}
+    for name, (begin, end) in zip(names, spans, strict=True):
+        if name:
+            found.setdefault(name, []).extend(range(begin, end))
+    rows = []
+    for name, index in sorted(found.items()):
+        padded = index + [index[0]] * (-len(index) % multiple)
+        rows.append((name, torch.tensor(padded, device=device), len(index)))
+    return rows

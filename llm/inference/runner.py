@@ -1,0 +1,104 @@
+"""Computes a step: puts the tokens of all its sequences into one forward pass, and returns the logits that are needed.
+
+The number of rows is padded to a multiple of 8, with which a matrix product gives each row the same bytes whatever the
+others are (docs/inference.md says where that was measured).
+
+Legend: R rows, V vocabulary, D d_model.
+"""
+
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from llm.inference.adapters import Groups, grouped
+from llm.inference.attention import KVPool, Layout, PagedAttention, Threads, Way
+from llm.inference.scheduler import Step
+from llm.inference.sequence import Sequence
+from llm.model.transformer import CausalLM
+
+MULTIPLE = 8
+ROWS_OF_LOGITS = 64  # at once: those of a long prompt would fill the memory
+
+
+def padded(n: int) -> int:
+    return -(-n // MULTIPLE) * MULTIPLE
+
+
+class ModelRunner:
+    """`autocast`: the dtype of the matrix products where the weights are kept in fp32, as in training; None: the
+    weights' own. groups: where the adapted layers look up which rows are whose."""
+
+    def __init__(
+        self,
+        model: CausalLM,
+        pool: KVPool,
+        way: Way,
+        threads: int,
+        autocast: torch.dtype | None = None,
+        groups: Groups | None = None,
+    ) -> None:
+        self.groups = groups or Groups()
+        self.model, self.pool, self.way, self.autocast = model, pool, way, autocast
+        self.threads = Threads(threads)
+
+    def run(self, step: Step) -> Tensor:
+        """Compute a step's tokens: [R, D] after the last norm, the rows in the order of `step.counts`."""
+        for source, target in step.copies:
+            self.pool.copy(source, target)
+        layout, tokens_R = self.layout(step)
+        names = [sequence.request.adapter for sequence in step.counts]
+        self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
+        attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
+        with self.precision():
+            return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0]
+
+    def layout(self, step: Step) -> tuple[Layout, Tensor]:
+        """Return where the rows stand, and their tokens."""
+        total = padded(sum(step.counts.values()))
+        tokens_R, position_R = np.zeros(total, np.int64), np.zeros(total, np.int64)
+        spans: list[tuple[int, int]] = []
+        row = 0
+        for sequence, count in step.counts.items():
+            begin = sequence.computed
+            text = sequence.tokens[begin : begin + count]
+            tokens_R[row : row + count] = text + sequence.draft[: count - len(text)]
+            position_R[row : row + count] = np.arange(begin, begin + count)
+            spans.append((row, row + count))
+            row += count
+        table_SW = np.zeros((len(spans), max(len(each.table) for each in step.counts)), np.int64)
+        for place, sequence in enumerate(step.counts):
+            table_SW[place, : len(sequence.table)] = sequence.table
+        return Layout(position_R, spans, table_SW), torch.from_numpy(tokens_R)
+
+    def logits(self, x_RD: Tensor) -> Tensor:
+        """Return the output layer's fp32 logits [R, V] of some rows."""
+        with self.precision():
+            return output_logits(self.model, x_RD)
+
+    def precision(self):
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.model.device.type, self.autocast)
+
+
+def output_logits(model: CausalLM, x_RD: Tensor) -> Tensor:
+    """Return fp32 logits [R, V] of rows after the last norm; each row's bytes are its own."""
+    missing = padded(len(x_RD)) - len(x_RD)
+    return F.linear(F.pad(x_RD, (0, 0, 0, missing)), model.output_weight)[: len(x_RD)].float()
+
+
+def rows_with_logits(sequence: Sequence, count: int) -> range:
+    """Return which of a sequence's next `count` rows need logits: those that predict a new token, and those of the
+    prompt whose log-probabilities are asked for and not yet there."""
+    request, begin = sequence.request, sequence.computed
+    end = begin + count
+    first = len(sequence.tokens) - 1  # its row predicts the first new token
+    if request.max_new_tokens == 0:
+        end = min(end, first)
+    if request.prompt_logprobs is not None and sequence.index == 0:
+        noted = len(sequence.output.prompt_logprobs)
+        first = noted if noted < len(request.prompt) - 1 else first
+    return range(min(max(first, begin), end) - begin, end - begin)
