@@ -15,7 +15,7 @@ rule calibration:
             CalibrationSettings,
             config["quantize"]["calibration"],
             config,
-            tokens=min(config["quantize"]["calibration"]["tokens"], ARCHITECTURE.context_length),
+            length=min(config["quantize"]["calibration"]["length"], ARCHITECTURE.context_length),
         ),
     resources:
         mem_mb=500,

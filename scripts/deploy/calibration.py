@@ -15,7 +15,7 @@ def main(tokens: Path, calibration: Path, *, settings: CalibrationSettings) -> d
     gave."""
     drawn, counts = draw(tokens, settings)
     np.save(calibration / TOKENS, drawn)
-    meta = {"sequences": counts, "tokens": settings.tokens, "seed": settings.seed}
+    meta = {"sequences": counts, "length": settings.length, "seed": settings.seed}
     write_json(calibration / META, meta)
     return meta | {"distinct_tokens": len(np.unique(drawn))}
 

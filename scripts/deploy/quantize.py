@@ -4,7 +4,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from llm.command import Surroundings
+from llm.command import Surroundings, command
 from llm.deploy.quantize.calibration import read_calibration
 from llm.deploy.quantize.layerwise import packed_sizes, quantize_layers, read_layers
 from llm.deploy.quantize.lazy_weights import LazyWeights
@@ -66,3 +66,7 @@ def main(
         "error_bound_in_scales": None if settings.calibrated else 0.5,  # a searched scale cuts off the largest weights
         "weight_error": errors,
     }
+
+
+if __name__ == "__main__":
+    command(main)

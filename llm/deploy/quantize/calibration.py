@@ -20,13 +20,13 @@ def draw(tokens: Path, settings: CalibrationSettings) -> tuple[np.ndarray, dict[
     for path in sorted(tokens.glob("*/meta.json")):
         stream = IndexedTokens(path.parent / "train").tokens
         domain = json.loads(path.read_text(encoding="utf-8"))["domain"]
-        if len(stream) >= settings.tokens:
+        if len(stream) >= settings.length:
             streams.setdefault(domain, []).append(stream)
     wanted = sorted(streams) if settings.domains is None else settings.domains
     if missing := [domain for domain in wanted if domain not in streams] or ([] if wanted else ["any domain"]):
         raise InputError(
-            f"quantize.calibration: {missing[0]} has no training text of {settings.tokens} tokens, one sequence; "
-            f"shorten quantize.calibration.tokens, or choose of {', '.join(sorted(streams)) or 'other sources'}"
+            f"quantize.calibration: {missing[0]} has no training text of {settings.length} tokens, one sequence; "
+            f"shorten quantize.calibration.length, or choose of {', '.join(sorted(streams)) or 'other sources'}"
         )
     rows, counts = [], dict.fromkeys(wanted, 0)
     for number in range(settings.sequences):
@@ -35,8 +35,8 @@ def draw(tokens: Path, settings: CalibrationSettings) -> tuple[np.ndarray, dict[
         sources = streams[domain]
         size = np.array([len(stream) for stream in sources], dtype=np.float64)
         stream = sources[int(random.choice(len(sources), p=size / size.sum()))]
-        begin = int(random.integers(0, len(stream) - settings.tokens + 1))
-        rows.append(np.asarray(stream[begin : begin + settings.tokens], dtype=np.int64))
+        begin = int(random.integers(0, len(stream) - settings.length + 1))
+        rows.append(np.asarray(stream[begin : begin + settings.length], dtype=np.int64))
         counts[domain] += 1
     return np.stack(rows), counts
 
@@ -48,7 +48,7 @@ def read_calibration(directory: Path, vocab_size: int, context_length: int) -> t
         raise InputError(f"{directory}: token {tokens.max()} is outside the model's vocabulary of {vocab_size}")
     if tokens.shape[1] > context_length:
         raise InputError(
-            f"quantize.calibration.tokens: {tokens.shape[1]} is more than the model's context of {context_length}"
+            f"quantize.calibration.length: {tokens.shape[1]} is more than the model's context of {context_length}"
         )
     meta = json.loads((directory / META).read_text(encoding="utf-8"))
     return torch.from_numpy(tokens), sorted(meta["sequences"])

@@ -11,8 +11,8 @@ class Calibration:
 
     sequences: int = key(32, minimum=1)
     """In all, in equal parts from each domain."""
-    tokens: int = key(128, minimum=2)
-    """Of a sequence; no more than model.context_length."""
+    length: int = key(128, minimum=2)
+    """Tokens of a sequence; no more than model.context_length."""
     domains: list[str] | None = key(None)
     """Which domains; null: all. The figures of the others tell what is lost on text that calibration did not see."""
 

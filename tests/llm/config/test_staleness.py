@@ -96,7 +96,7 @@ VALUES: dict[str, object] = {
     "align.instructions.languages": ["de"],
     "align.preferences.train_counts": {"irrelevant": 7},
     "align.preferences.validation_counts": {"irrelevant": 7},
-    "quantize.calibration.tokens": 64,  # no more than the context
+    "quantize.calibration.length": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
     "quantize.methods": {"int8": {"group_size": 32}},
     "serve.prompt_tokens": [8, 65],

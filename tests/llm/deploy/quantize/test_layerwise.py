@@ -175,7 +175,7 @@ def tokens(tmp_path: Path) -> Path:
 
 
 def test_a_calibration_set_is_drawn_in_equal_parts_from_training_text(tokens: Path, tmp_path: Path):
-    settings = CalibrationSettings(sequences=6, tokens=20, seed=1)
+    settings = CalibrationSettings(sequences=6, length=20, seed=1)
     (tmp_path / "set").mkdir()
     metrics = calibration_script.main(tokens, tmp_path / "set", settings=settings)
     drawn, domains = read_calibration(tmp_path / "set", 400, 64)
@@ -192,20 +192,20 @@ def test_a_calibration_set_is_drawn_in_equal_parts_from_training_text(tokens: Pa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tokens": 5000}, "any domain has no training text of 5000 tokens"),
+        ({"length": 5000}, "any domain has no training text of 5000 tokens"),
         ({"domains": ["law"]}, "law has no training"),
     ],
 )
 def test_too_little_text_is_refused(tokens: Path, changes: dict, words: str):
     with pytest.raises(InputError, match=words):
-        draw(tokens, CalibrationSettings(**{"sequences": 2, "tokens": 20, "seed": 1} | changes))
+        draw(tokens, CalibrationSettings(**{"sequences": 2, "length": 20, "seed": 1} | changes))
 
 
 @pytest.mark.parametrize("kind", ["rtn", "gptq", "awq"])
 def test_the_script_measures_what_it_writes(kind: str, hf_directory: Callable[..., Path], tokens: Path, tmp_path: Path):
     base = hf_directory("base")
     (tmp_path / "set").mkdir()
-    calibration_script.main(tokens, tmp_path / "set", settings=CalibrationSettings(sequences=8, tokens=32, seed=1))
+    calibration_script.main(tokens, tmp_path / "set", settings=CalibrationSettings(sequences=8, length=32, seed=1))
     (tmp_path / "q").mkdir()
     settings = QuantizeSettings(bits=4, group_size=16, kind=kind, validation_tokens=100)
     metrics = quantize.main(base, tokens, tmp_path / "q", tmp_path / "set", settings=settings)
@@ -222,7 +222,7 @@ def test_the_script_measures_what_it_writes(kind: str, hf_directory: Callable[..
 
 def test_a_calibration_that_the_model_cannot_read_is_refused(hf_directory, tokens: Path, tmp_path: Path):
     (tmp_path / "set").mkdir()
-    calibration_script.main(tokens, tmp_path / "set", settings=CalibrationSettings(sequences=2, tokens=32, seed=1))
+    calibration_script.main(tokens, tmp_path / "set", settings=CalibrationSettings(sequences=2, length=32, seed=1))
     with pytest.raises(InputError, match="outside the model's vocabulary of 100"):
         read_calibration(tmp_path / "set", 100, 64)
     with pytest.raises(InputError, match="32 is more than the model's context of 16"):
