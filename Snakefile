@@ -14,7 +14,7 @@ check_installed(HOUSE)
 from llm.config.blocks import schema
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 from llm.collect.config import check_names, in_parts, parted, reference_sources
 from llm.pretrain.segments import checkpoint_steps
 from stemma.workflow.config import check

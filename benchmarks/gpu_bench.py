@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from llm.model.config import ModelConfig
-from llm.pretrain.settings import OptimizerSettings
+from llm.training.settings import OptimizerSettings
 
 # The default config's model; GPT-2 small; a Llama of 1.1 B parameters.
 TINY = ModelConfig(4096, 128, 4, 2, 1, 64, 384, 128)
@@ -80,6 +80,9 @@ class SeededStream:
     def rows(self, begin: int, first: int, count: int) -> torch.Tensor:
         """int64 [count, T + 1]"""
         return torch.from_numpy(np.stack([self.row(begin + first + row) for row in range(count)]))
+
+    def tokens_of(self, begin: int, count: int) -> int:
+        return count * self.context_length
 
     def row(self, number: int) -> np.ndarray:
         generator = np.random.Generator(np.random.PCG64([self.seed, number]))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.gpu_bench import Bench, Row, measured, median, nominal_peak
-from llm.pretrain.mfu import matmul_peak
+from llm.training.mfu import matmul_peak
 
 COPIED = 4 << 30  # bytes
 LAUNCHES = 1000

@@ -19,13 +19,15 @@ import torch
 
 from benchmarks.gpu_bench import GPT2, TINY, SeededStream, median, settings
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engines.single import SingleEngine
-from llm.pretrain.recovery import Recovery
-from llm.pretrain.segment import Segment, Task
+from llm.pretrain.next_token import NextToken
 from llm.pretrain.settings import Schedule, SegmentSettings
 from llm.runtime.agreement import Ranks
 from llm.runtime.determinism import set_determinism
 from llm.runtime.stopping import Stopping
+from llm.training.engines.single import SingleEngine
+from llm.training.guards import Blame
+from llm.training.recovery import Recovery
+from llm.training.segment import Segment, Task
 
 STEPS, EVERY = 20, 5
 MODEL = replace(GPT2, n_layers=4, vocab_size=16384)
@@ -43,11 +45,16 @@ def main() -> None:
 
     def build() -> SingleEngine:
         model = initialise(CausalLM(config), 0).to(options.device)
-        return SingleEngine(model, settings("muon"), torch.bfloat16)
+        return SingleEngine(NextToken(model, torch.bfloat16), settings("muon"))
 
     schedule = Schedule(kind="wsd", warmup_steps=5)
     of_run = vars(settings("muon")) | {"batch_size": batch, "schedule": schedule, "recovery_every": EVERY}
-    task = Task(SegmentSettings(start=0, stop=STEPS, validation_tokens=None, seed=0, **of_run), None, "")
+    task = Task(
+        SegmentSettings(start=0, stop=STEPS, validation_tokens=None, seed=0, **of_run),
+        None,
+        "",
+        Blame("the run", "lower the rate"),
+    )
     stream = SeededStream(config.vocab_size, config.context_length)
     ranks = Ranks(0, 1)
     recovery = Recovery(options.directory / "scratch", "the benchmark's run", ranks)

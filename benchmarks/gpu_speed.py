@@ -11,9 +11,10 @@ from benchmarks.gpu_bench import GPT2, LLAMA, TINY, Bench, Row, SeededStream, me
 from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engines.single import SingleEngine, prepare_layers
-from llm.pretrain.mfu import flops_per_token, matmul_peak
+from llm.pretrain.next_token import NextToken
 from llm.runtime.determinism import set_determinism
+from llm.training.engines.single import SingleEngine, prepare_layers
+from llm.training.mfu import flops_per_token, matmul_peak
 
 WARM = 3  # steps after the first
 ROUNDS = 4
@@ -102,7 +103,7 @@ def our_step(
     with torch.device(bench.device):
         model = CausalLM(case.config)
     model = prepare_layers(fast_initialise(model), "none", compile=not bench.small)
-    engine = SingleEngine(model, settings(optimizer), torch.bfloat16, compile=not bench.small)
+    engine = SingleEngine(NextToken(model, torch.bfloat16, not bench.small), settings(optimizer))
     batches = cached_rows(stream, case.batch)
 
     def step() -> None:

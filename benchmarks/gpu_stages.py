@@ -1,31 +1,34 @@
 """Part of benchmarks/gpu.py about the later stages: SFT and DPO steps, quantization, generation."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
 
 from benchmarks.gpu_bench import LLAMA, TINY, Bench, Row, measured, median
 from benchmarks.gpu_speed import fast_initialise
-from llm.align.batches import Example, Pair
-from llm.align.dpo import dpo
+from llm.align.batches import Example, ItemStream, Pair
+from llm.align.lora import add_lora
+from llm.align.paired import PAIRED
 from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
-from llm.align.settings.dpo import DpoSettings
-from llm.align.sft import sft
+from llm.align.settings.paired import PairedSettings
+from llm.align.sft import SFT
+from llm.align.train_adapter import optimizer_of
 from llm.deploy.quantize.model import layers_to_quantize
 from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.serve.generate import Request, StaticEngine
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
+from llm.training.engines.single import SingleEngine
 
 LORA = LoraConfig(16, 32.0, ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"))
 MEDIUM = replace(
     TINY, d_model=768, n_layers=12, n_heads=12, n_kv_heads=12, d_ff=2048, vocab_size=32000, context_length=1024
 )
+METHODS = {"sft": SFT, "dpo": PAIRED}
 REQUESTS = 64
 LOSSES = 1e-3  # by how much an adapter's losses may differ from the CPU's in fp32
 
@@ -53,15 +56,23 @@ def alignment(bench: Bench) -> Iterator[Row]:
 
 
 def adapted(method: str, device: str, config: ModelConfig, schedule: Schedule, dtype: str) -> dict:
-    """What the method returns, trained on random conversations."""
-    model = initialise(CausalLM(config), 0).to(device).eval()
+    """The losses of an adapter that is trained on random conversations, and what its steps took."""
     common = {"lora": LORA, "schedule": schedule, "seed": 0, "dtype": dtype}
-    with tempfile.TemporaryDirectory() as name:
-        if method == "sft":
-            examples = [example(config, number) for number in range(64)]
-            return sft(model, examples, examples[:8], Path(name), base="base", settings=AdapterSettings(**common))
-        pairs = [Pair(example(config, n), example(config, n + 1000), "random") for n in range(64)]
-        return dpo(model, pairs, pairs[:8], Path(name), base="base", settings=DpoSettings(beta=0.1, **common))
+    told = AdapterSettings(**common) if method == "sft" else PairedSettings(loss="dpo", **common)
+    if method == "sft":
+        items: list = [example(config, number) for number in range(64)]
+    else:
+        items = [Pair(example(config, n), example(config, n + 1000), "random") for n in range(64)]
+    model = initialise(CausalLM(config), 0)
+    add_lora(model, told.lora, told.seed)
+    engine = SingleEngine(METHODS[method].objective(model, told).to(device), optimizer_of(schedule))
+    stream = ItemStream(items, schedule.batch_size, told.seed, config.pad_id)
+    losses, begun = [], time.perf_counter()
+    for step in range(schedule.steps):
+        loss, norm = engine.gradients(partial(stream.rows, step * schedule.batch_size), schedule.batch_size)
+        engine.update(schedule.factor(step + 1), norm)
+        losses.append(loss)
+    return {"first_loss": losses[0], "last_loss": losses[-1], "training_seconds": time.perf_counter() - begun}
 
 
 def example(config: ModelConfig, number: int) -> Example:

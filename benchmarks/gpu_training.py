@@ -18,9 +18,10 @@ from benchmarks.gpu_bench import TINY, Bench, Row, SeededStream, settings
 from benchmarks.gpu_resume import STEPS as RESUMED_STEPS
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engine import Engine
-from llm.pretrain.engines.layout import Layout
-from llm.pretrain.engines.single import SingleEngine, prepare_layers
+from llm.pretrain.next_token import NextToken
+from llm.training.engine import Engine
+from llm.training.engines.layout import Layout
+from llm.training.engines.single import SingleEngine, prepare_layers
 
 STEPS, BATCH = 50, 16
 LOSSES, NORMS = 1e-4, 1e-3  # by how much a loss may differ, and a gradient's norm (relative)
@@ -40,7 +41,7 @@ def parity(bench: Bench) -> Iterator[Row]:
 
 def single_engine(config: ModelConfig, device: str, optimizer: str = "adamw", compile: bool = False) -> SingleEngine:
     model = prepare_layers(initialise(CausalLM(config), 0), "none", compile).to(device)
-    return SingleEngine(model, settings(optimizer, RATE), torch.float32, compile=compile)
+    return SingleEngine(NextToken(model, torch.float32, compile), settings(optimizer, RATE))
 
 
 def curve_of(bench: Bench, engine: Engine, config: ModelConfig = TINY) -> Curve:
@@ -82,10 +83,10 @@ def one_rank(bench: Bench):  # noqa: ANN201
 
 
 def fsdp_engine(bench: Bench) -> Engine:
-    from llm.pretrain.engines.fsdp import FSDPEngine
+    from llm.training.engines.fsdp import FSDPEngine
 
     model = initialise(CausalLM(TINY), 0)
-    return FSDPEngine(model, settings("adamw", RATE), torch.float32, torch.device(bench.device))
+    return FSDPEngine(NextToken(model, torch.float32), settings("adamw", RATE), torch.device(bench.device))
 
 
 def megatron_engine(bench: Bench) -> Engine:

@@ -10,7 +10,7 @@ starting the ranks included.
 import sys
 import time
 
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 from tests.llm.pretrain.engines.megatron import ranks as megatron
 from tests.llm.pretrain.engines.runs import ADAMW, MUON, Run, curves, differences
 

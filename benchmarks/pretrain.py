@@ -25,7 +25,7 @@ import polars as pl
 from benchmarks.data import processor
 from benchmarks.pretrain_quality import overhead, quality
 from benchmarks.pretrain_work import SIZES
-from llm.pretrain.mfu import flops_per_token
+from llm.training.mfu import flops_per_token
 from stemma.base.settings import ROOT
 from tests.llm.tokenize.write_ids import write_indexed
 

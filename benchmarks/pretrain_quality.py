@@ -21,12 +21,13 @@ from benchmarks.nanogpt import GPT, GPTSizes, adamw, update
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.pretrain.data import TokenStream
-from llm.pretrain.engines.single import SingleEngine
 from llm.pretrain.evaluate import ValidationSet, bits_per_byte
-from llm.pretrain.schedule import learning_rate_factor
+from llm.pretrain.next_token import NextToken
 from llm.pretrain.segments import schedule_of
-from llm.pretrain.settings import OptimizerSettings, Schedule
+from llm.pretrain.settings import Schedule
 from llm.runtime.malloc import keep_freed_memory
+from llm.training.engines.single import SingleEngine
+from llm.training.settings import OptimizerSettings
 from stemma.base.settings import ROOT
 from stemma.provenance.slsa import record_in
 
@@ -63,7 +64,7 @@ def scored(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path, rate: 
     torch.set_num_threads(1)
     keep_freed_memory()
     if rate is None:
-        losses = our_model(config, pretrain, tokens, plan).token_losses
+        losses = our_model(config, pretrain, tokens, plan).scores
     else:
         losses = partial(peer_losses, peer_model(config, pretrain["batch_size"], rate, tokens, plan))
     return bits_per_byte(losses, config, ValidationSet(tokens), None)
@@ -75,12 +76,12 @@ def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> 
     schedule = Schedule(**schedule_of(pretrain | {"steps": STEPS, "decay_steps": decay}, STEPS))
     rates = pretrain["learning_rate"], pretrain["matrix_learning_rate"]
     settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], clip_norm=1.0)
-    engine = SingleEngine(initialise(CausalLM(config), 1), settings, torch.bfloat16)
+    engine = SingleEngine(NextToken(initialise(CausalLM(config), 1), torch.bfloat16), settings)
     stream = TokenStream(tokens, plan, config.context_length, config.vocab_size, 1)
     batch = pretrain["batch_size"]
     for step in range(STEPS):
         _, norm = engine.gradients(partial(stream.rows, step * batch), batch)
-        engine.update(learning_rate_factor(step + 1, schedule), norm)
+        engine.update(schedule.factor(step + 1), norm)
     return engine
 
 
@@ -93,7 +94,7 @@ def peer_model(config: ModelConfig, batch: int, rate: float, tokens: Path, plan:
     schedule = Schedule(kind="cosine", warmup_steps=100, decay_from=100, steps=STEPS, final_fraction=0.1)
     for step in range(STEPS):
         for group in optimizer.param_groups:
-            group["lr"] = rate * learning_rate_factor(step + 1, schedule)
+            group["lr"] = rate * schedule.factor(step + 1)
         update(model, optimizer, stream.rows(step * batch, 0, batch))
     return model
 

@@ -56,13 +56,14 @@ class Turns:
 def ours(config: ModelConfig, batch: int, stream: TokenStream, turns: Turns, compiled: bool, optimizer: str) -> None:
     """The engine of one process in a bare loop: no guards, no telemetry, nothing written."""
     from llm.model.transformer import CausalLM, initialise
-    from llm.pretrain.engines.single import SingleEngine, prepare_layers
-    from llm.pretrain.settings import OptimizerSettings
+    from llm.pretrain.next_token import NextToken
     from llm.runtime.malloc import keep_freed_memory
+    from llm.training.engines.single import SingleEngine, prepare_layers
+    from llm.training.settings import OptimizerSettings
 
     keep_freed_memory()
     model = prepare_layers(initialise(CausalLM(config), 0), "none", compiled)
-    engine = SingleEngine(model, OptimizerSettings(optimizer, RATE, 0.01, 0.1, 1.0), torch.bfloat16)
+    engine = SingleEngine(NextToken(model, torch.bfloat16), OptimizerSettings(optimizer, RATE, 0.01, 0.1, 1.0))
     rows = stream.rows
 
     def timed(*arguments: int) -> torch.Tensor:

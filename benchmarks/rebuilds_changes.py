@@ -48,12 +48,12 @@ class Change:
     data: bool = False
 
 
-DPO = "dpo|results/align/dpo"
+DPO = "paired|results/align/dpo"
 BETA, BETA_AGAIN = configured(align__dpo__beta=0.3), configured(align__dpo__beta=0.1)
-BAD_RATE = replaced("llm/align/dpo.py", "reward_B = beta *", "reward_B = 2 * beta *")
-GOOD_RATE = replaced("llm/align/dpo.py", "reward_B = 2 * beta *", "reward_B = beta *")
-BROKEN = replaced("llm/align/dpo.py", "    losses = steps(", "    raise RuntimeError\n    losses = steps(")
-MENDED = replaced("llm/align/dpo.py", "    raise RuntimeError\n    losses = steps(", "    losses = steps(")
+BAD_RATE = replaced("llm/align/paired.py", "return chosen_B * settings.beta", "return 2 * chosen_B * settings.beta")
+GOOD_RATE = replaced("llm/align/paired.py", "return 2 * chosen_B * settings.beta", "return chosen_B * settings.beta")
+BROKEN = replaced("llm/align/paired.py", "    kinds, (loss_B", "    raise RuntimeError\n    kinds, (loss_B")
+MENDED = replaced("llm/align/paired.py", "    raise RuntimeError\n    kinds, (loss_B", "    kinds, (loss_B")
 TEXT = replaced("texts/engine.txt", "the", "teh")
 TEXT_BACK = replaced("texts/engine.txt", "teh", "the")
 LEARNING_RATE = configured(pretrain__learning_rate=0.002)
@@ -96,7 +96,7 @@ CHANGES = (
     Change(
         "a constant of the optimizer",
         "code",
-        replaced("llm/pretrain/optimizer.py", "BETAS = (0.9, 0.95)", "BETAS = (0.9, 0.96)"),
+        replaced("llm/training/optimizer.py", "EPS = 1e-8", "EPS = 1e-9"),
     ),
     Change("a statement in DPO's loss", "code", BAD_RATE),
     Change("a constant of quantization", "code", replaced("llm/deploy/quantize/rtn.py", "- 0.5", "- 0.45")),

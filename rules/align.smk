@@ -1,8 +1,11 @@
 from llm.align.settings.adapter import AdapterSettings
-from llm.align.settings.dpo import DpoSettings
 from llm.align.settings.instructions import InstructionSettings
+from llm.align.settings.kto import KtoSettings
+from llm.align.settings.paired import PAIRED, PairedSettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.settings import slice_of
+
+ALIGN_RANKS = config["align"]["parallel"]["data"]
 
 
 rule instructions:
@@ -53,14 +56,17 @@ rule sft:
         "results/logs/sft.log",
     benchmark:
         "results/benchmarks/sft.tsv"
-    threads: 1
+    threads: ALIGN_RANKS
     resources:
-        mem_mb=2000 + 3 * WEIGHTS_MB,
+        mem_mb=(2000 + 3 * WEIGHTS_MB) * ALIGN_RANKS,
+        time_limit=config["align"]["time_limit"] or 0,
+        hang_seconds=config["align"]["hang_seconds"],
     shell:
-        "python -m stemma run scripts/align/sft.py {params.flags}"
+        "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} "
+        "python -m stemma run scripts/align/{rule}.py {params.flags}"
 
 
-rule reward:
+use rule sft as reward with:
     input:
         base="results/models/sft/manifest.json",
         preferences="results/align/preferences/manifest.json",
@@ -72,27 +78,27 @@ rule reward:
         "results/logs/reward.log",
     benchmark:
         "results/benchmarks/reward.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000 + 3 * WEIGHTS_MB,
-    shell:
-        "python -m stemma run scripts/align/reward.py {params.flags}"
 
 
-rule dpo:
-    input:
-        base="results/models/sft/manifest.json",
-        preferences="results/align/preferences/manifest.json",
+use rule reward as kto with:
     output:
-        adapter="results/align/dpo/manifest.json",
+        adapter="results/align/kto/manifest.json",
     params:
-        settings=lambda w: slice_of(DpoSettings, aligned()["dpo"], config["align"], config),
+        settings=lambda w: slice_of(KtoSettings, aligned()["kto"], config["align"], config),
     log:
-        "results/logs/dpo.log",
+        "results/logs/kto.log",
     benchmark:
-        "results/benchmarks/dpo.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000 + 3 * WEIGHTS_MB,
-    shell:
-        "python -m stemma run scripts/align/dpo.py {params.flags}"
+        "results/benchmarks/kto.tsv"
+
+
+use rule reward as paired with:
+    output:
+        adapter="results/align/{loss}/manifest.json",
+    params:
+        settings=lambda w: slice_of(PairedSettings, aligned()[w.loss], config["align"], config, loss=w.loss),
+    log:
+        "results/logs/{loss}.log",
+    benchmark:
+        "results/benchmarks/{loss}.tsv"
+    wildcard_constraints:
+        loss="|".join(PAIRED),

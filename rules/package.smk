@@ -2,7 +2,7 @@ from llm.collect import config as source_entry
 from llm.package.importing.settings import ImportSettings
 from llm.settings import slice_of
 
-ADAPTER_BASE = {"sft": "base", "dpo": "sft"}
+ADAPTER_BASE = {"sft": "base", **dict.fromkeys((*PAIRED, "kto"), "sft")}
 
 
 if IMPORTED:

@@ -50,6 +50,7 @@ ELSEWHERE = {
     "llm/config/page.py": "llm/config/test_derived.py",
     # parts of one whole, which is tested as such
     "llm/align/base.py": "llm/align/test_scripts.py",
+    "llm/align/method.py": "llm/align/test_training.py",
     "llm/collect/formats/tex/*.py": "llm/collect/formats/test_latex.py",
     "llm/collect/formats/html_text.py": "llm/collect/formats/test_epub.py",
     "llm/deploy/quantize/quality.py": "llm/deploy/quantize/test_layerwise.py",
@@ -63,9 +64,12 @@ ELSEWHERE = {
     "llm/model/tensor_names.py": "llm/model/test_transformer.py",
     "llm/plan/*.py": "llm/plan/test_page.py",
     "llm/pretrain/engines/megatron/*.py": "llm/pretrain/engines/megatron/test_curves.py",
-    "llm/pretrain/engines/*.py": "llm/pretrain/engines/test_layouts.py",
-    "llm/pretrain/optimizer.py": "llm/pretrain/engines/test_layouts.py",
-    "llm/pretrain/recovery.py": "llm/pretrain/test_survival.py",
+    "llm/pretrain/next_token.py": "llm/pretrain/engines/test_layouts.py",
+    # the trainer is seen to work by what it trains
+    "llm/training/engines/*.py": "llm/pretrain/engines/test_layouts.py",
+    "llm/training/optimizer.py": "llm/pretrain/engines/test_layouts.py",
+    "llm/training/settings.py": "llm/config/test_staleness.py",
+    "llm/training/*.py": "llm/pretrain/test_survival.py",
     "llm/pretrain/worker.py": "llm/pretrain/test_pretrain.py",
     "llm/tokenize/documents.py": "scripts/test_tokenize.py",
     "llm/tokenize/fertility.py": "scripts/test_tokenize.py",

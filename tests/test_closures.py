@@ -18,9 +18,9 @@ FORBIDDEN = {
     "tokenize": ("llm/collect", "llm/model", "llm/runtime", "llm/pretrain", "llm/align", "llm/package", "llm/deploy"),
     "architecture": ("llm/collect", "llm/process", "llm/tokenize", "llm/align", "llm/package", "llm/deploy"),
     "pretrain": ("llm/collect", "llm/align", "llm/package", "llm/deploy", "llm/plan"),
-    "align": ("llm/collect", "llm/process", "llm/deploy", "llm/plan"),
+    "align": ("llm/collect", "llm/process", "llm/pretrain", "llm/deploy", "llm/plan"),
     "package": ("llm/collect", "llm/process", "llm/deploy", "llm/plan"),
-    "deploy": ("llm/collect", "llm/process", "llm/pretrain/engines", "llm/plan"),
+    "deploy": ("llm/collect", "llm/process", "llm/pretrain/engines", "llm/training", "llm/plan"),
 }
 TORCH = ("align", "deploy", "package", "pretrain")  # the stages whose scripts may import it
 
@@ -46,11 +46,12 @@ def test_only_fetch_may_use_the_network():
 
 
 def test_editing_a_stage_makes_others_fresh():
-    """DPO's loss belongs to DPO alone, a threshold's code to stage 2, the planner to no artifact of a run."""
-    assert users("llm/align/dpo.py") == ["scripts/align/dpo.py"]
+    """Losses on pairs are one script's alone, a threshold's code stage 2's, the planner no artifact's of a run."""
+    assert users("llm/align/paired.py") == ["scripts/align/paired.py"]
     assert {stage_of(script) for script in users("llm/process/quality/thresholds.py")} == {"process"}
     assert {stage_of(script) for script in users("llm/plan/costs.py")} == {"architecture"}
-    assert {stage_of(script) for script in users("llm/pretrain/segment.py")} == {"pretrain"}
+    assert {stage_of(script) for script in users("llm/training/segment.py")} == {"pretrain", "align"}
+    assert {stage_of(script) for script in users("llm/pretrain/worker.py")} == {"pretrain"}
 
 
 def users(module: str) -> list[str]:

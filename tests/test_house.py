@@ -16,17 +16,32 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 SOURCES = [file for top in ("llm", "kernels", "scripts", "stemma") for file in sorted((ROOT / top).rglob("*.py"))]
 ORDER = {"scripts": {"llm", "kernels"}, "llm": {"llm", "kernels"}, "kernels": {"kernels"}, "stemma": {"stemma"}}
 SECTIONS = ("input", "output", "params", "log", "benchmark", "wildcard_constraints", "threads", "resources", "shell")
-RULE = re.compile(r"^( *)rule (\w+):\n((?:\1    .*\n|\n)+)", re.MULTILINE)  # some stand in an `if`
+RULE = re.compile(
+    r"^( *)(?:rule|use rule (\w+) as) (\w+)(?::| with:)\n((?:\1    .*\n|\n)+)", re.MULTILINE
+)  # some stand in an `if`
 
 
 def rules() -> dict[str, tuple[Path, str]]:
-    """Rule name -> (file, body) of every rule that runs a script."""
-    found = {}
+    """Rule name -> (file, body) of every rule that runs a script; `use rule a as b with` has the sections of `a` that
+    it does not say itself."""
+    found: dict[str, tuple[Path, str]] = {}
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for match in RULE.finditer(file.read_text()):
-            if "stemma run" in match[3]:
-                found[match[2]] = (file, indent(dedent(match[3]), "    "))
+            _, like, name, body = match.groups()
+            body = indent(dedent(body), "    ")
+            if like in found:
+                own = sections(body)
+                merged = sections(found[like][1]) | own
+                body = "".join(merged[section] for section in SECTIONS if section in merged)
+            if "stemma run" in body:
+                found[name] = (file, body)
     return found
+
+
+def sections(body: str) -> dict[str, str]:
+    """Section -> its text."""
+    parts = re.split(r"^(?=    \w+:)", body, flags=re.MULTILINE)
+    return {part.split(":")[0].strip(): part for part in parts if part.strip()}
 
 
 def imported(file: Path) -> set[str]:

@@ -18,13 +18,14 @@ STAGES = {
     "collect": "io runtime",
     "process": "io collect",
     "tokenize": "io",
-    "pretrain": "io runtime model tokenize",
-    "plan": "model pretrain",
+    "training": "io runtime model",
+    "pretrain": "io runtime model tokenize training",
+    "plan": "model training",
     "inference": "io runtime model",
-    "align": "io runtime model tokenize pretrain inference",
+    "align": "io runtime model tokenize training inference",
     "package": "io model tokenize",
     "deploy": "io runtime model package tokenize pretrain inference align",
-    "config": "collect process tokenize model pretrain plan align package deploy",
+    "config": "collect process tokenize model training pretrain plan align package deploy",
 }
 
 

@@ -5,16 +5,15 @@ from pathlib import Path
 from llm.errors import InputError
 from llm.model.directory import load_model
 from llm.model.transformer import CausalLM
-from llm.runtime.device import default_device
 from llm.tokenize.open import AnyTokenizer, check_fits, open_tokenizer
 
 
 def load_base(directory: Path, max_tokens: int) -> tuple[CausalLM, AnyTokenizer]:
-    """Return the fp32 model of a Hugging Face directory, on the GPU if there is one, and its tokenizer.
+    """Return the fp32 model of a Hugging Face directory, on the CPU, and its tokenizer.
 
     Raises InputError where they do not belong together or `max_tokens` exceeds the model's context.
     """
-    model = load_model(directory, device=default_device())
+    model = load_model(directory)
     tokenizer = open_tokenizer(directory)
     check_fits(tokenizer, model.config.vocab_size, directory)
     if not 2 <= max_tokens <= model.config.context_length:

@@ -1,10 +1,10 @@
-"""Makes batches of encoded conversations for SFT, reward and DPO training.
+"""Makes batches of encoded conversations and preference pairs, as an endless stream to train on and once to evaluate.
 
-The order of the examples is a function of (seed, step) alone. Padding goes to the right, where a causal model cannot
-see it, so that no attention mask is needed. Shapes: B sequences of a batch, T tokens of its longest sequence.
+The order of the items is a function of (seed, step) alone. Padding goes to the right, where a causal model cannot see
+it, so that no attention mask is needed. Shapes: B sequences of a batch, T tokens of its longest sequence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,55 +24,150 @@ class Example:
     ids: np.ndarray
     mask: np.ndarray
     kind: str
+    value = 0.0
+
+    @property
+    def sides(self) -> tuple["Example", ...]:
+        """What goes through the model: itself."""
+        return (self,)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One prompt with the preferred answer and the rejected one."""
+    """One prompt with the preferred answer and the rejected one; `value`: the margin by which a reward model is to
+    prefer it."""
 
     chosen: Example
     rejected: Example
     kind: str
+    value: float = 0.0
+
+    @property
+    def sides(self) -> tuple[Example, ...]:
+        """What goes through the model."""
+        return self.chosen, self.rejected
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An answer that is a good one (`value` 1) or a bad one (0); `mismatched`: the same prompt with another prompt's
+    answer."""
+
+    example: Example
+    mismatched: Example
+    value: float
+    kind: str
+
+    @property
+    def sides(self) -> tuple[Example, ...]:
+        """What goes through the model."""
+        return self.example, self.mismatched
+
+
+Item = Example | Pair | Labelled
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch. tokens_BT int64; mask_BT bool, true on the tokens to learn; length_B int64, without padding."""
+    """Items, padded: their first sides, then their second ones. tokens_BT int64; mask_BT bool, true on the tokens to
+    learn; length_B int64, without padding. values_B: of the items, fp32. targets: response tokens of the whole step's
+    batch, of which these may be a part."""
 
     tokens_BT: Tensor
     mask_BT: Tensor
     length_B: Tensor
+    values_B: Tensor
+    targets: int
+
+    def __len__(self) -> int:
+        return len(self.values_B)
+
+    def __getitem__(self, items: Tensor) -> "Batch":
+        sides = len(self.length_B) // len(self)
+        items = items.to(self.tokens_BT.device)
+        rows = (torch.arange(sides, device=items.device)[:, None] * len(self) + items).flatten()
+        tokens_BT, mask_BT, length_B = self.tokens_BT[rows], self.mask_BT[rows], self.length_B[rows]
+        return Batch(tokens_BT, mask_BT, length_B, self.values_B[items], self.targets)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with every tensor changed."""
+        tokens_BT, mask_BT = change(self.tokens_BT), change(self.mask_BT)
+        return Batch(tokens_BT, mask_BT, change(self.length_B), change(self.values_B), self.targets)
+
+    def side(self, side: int) -> "Batch":
+        """Return one side of every item, its padding cut."""
+        rows = slice(side * len(self), (side + 1) * len(self))
+        longest = int(self.length_B[rows].max())
+        tokens_BT, mask_BT = self.tokens_BT[rows, :longest], self.mask_BT[rows, :longest]
+        return Batch(tokens_BT, mask_BT, self.length_B[rows], self.values_B, self.targets)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        return self.each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Batch":
+        return self.each(lambda tensor: tensor.pin_memory())
 
 
-def collate(examples: list[Example], pad: int, device: torch.device | str = "cpu") -> Batch:
-    """Pad `examples` to the longest of them, on `device`."""
+def collate(items: Sequence[Item], pad: int, targets: int | None = None) -> Batch:
+    """Pad `items` to the longest of their sides. targets: None where they are a whole batch."""
+    examples = [example for sides in zip(*(item.sides for item in items), strict=True) for example in sides]
     lengths = [len(example.ids) for example in examples]
     tokens_BT = np.full((len(examples), max(lengths)), pad, dtype=np.int64)
     mask_BT = np.zeros(tokens_BT.shape, dtype=bool)
     for row, example in enumerate(examples):
         tokens_BT[row, : lengths[row]] = example.ids
         mask_BT[row, : lengths[row]] = example.mask
-    tensors = (torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT), torch.tensor(lengths))
-    return Batch(*(tensor.to(device) for tensor in tensors))
+    values_B = torch.tensor([item.value for item in items], dtype=torch.float32)
+    tensors = (torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT), torch.tensor(lengths), values_B)
+    return Batch(*tensors, count_targets(items) if targets is None else targets)
 
 
-def training_order(lengths: list[int], batch: int, seed: int, steps: int) -> Iterator[list[int]]:
-    """Yield the indices of each step's examples, `batch` at a time, epoch after epoch; an epoch's incomplete batch is
-    left out.
+def count_targets(items: Sequence[Item]) -> int:
+    """Return how many tokens of the items are predicted and learned: the first token of a sequence never is."""
+    return sum(int(example.mask[1:].sum()) for item in items for example in item.sides)
 
-    Epoch e is shuffled by (seed, e); inside windows of WINDOW batches examples are grouped by length to save padding.
-    """
-    per_epoch = len(lengths) // batch
-    if per_epoch < 1:
-        raise InputError(f"{len(lengths)} examples do not fill one batch of {batch}: lower the batch or get more data")
-    for step in range(steps):
-        if step % per_epoch == 0:
-            epoch = epoch_order(lengths, batch, seed, step // per_epoch)
-        yield epoch[step % per_epoch]
+
+def longest_sides(items: Sequence[Item]) -> list[int]:
+    """Return the tokens of each item's longest side."""
+    return [max(len(example.ids) for example in item.sides) for item in items]
+
+
+class ItemStream:
+    """The Stream (llm/training/prefetch.py) of a training set: epoch after epoch of shuffled batches; what of an epoch
+    fills no batch is left out. Raises InputError where there are fewer items than a batch has."""
+
+    def __init__(self, items: Sequence[Item], batch_size: int, seed: int, pad: int) -> None:
+        self.items, self.batch_size, self.seed, self.pad = items, batch_size, seed, pad
+        self.lengths = longest_sides(items)
+        self.per_epoch = len(items) // batch_size
+        if self.per_epoch < 1:
+            raise InputError(
+                f"{len(items)} examples do not fill one batch of {batch_size}: lower the batch or get more data"
+            )
+        self.epoch: tuple[int, list[list[int]]] | None = None
+
+    def rows(self, begin: int, first: int, count: int) -> Batch:
+        """Return items first ... first + count - 1 of the batch that begins at `begin`."""
+        batch = self.batch(begin)
+        return collate(batch[first : first + count], self.pad, count_targets(batch))
+
+    def tokens_of(self, begin: int, count: int) -> int:
+        """Return the tokens of the batch that begins at `begin`, all sides, prompts too."""
+        return sum(len(example.ids) for item in self.batch(begin)[:count] for example in item.sides)
+
+    def batch(self, begin: int) -> list[Item]:
+        """Return the batch that begins at item `begin` of the endless stream."""
+        epoch, within = divmod(begin // self.batch_size, self.per_epoch)
+        kept = self.epoch
+        if kept is None or kept[0] != epoch:
+            kept = (epoch, epoch_order(self.lengths, self.batch_size, self.seed, epoch))
+            self.epoch = kept  # in one assignment: two threads may make rows
+        return [self.items[index] for index in kept[1][within]]
 
 
 def epoch_order(lengths: list[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
-    """Return the batches of one epoch."""
+    """Return the batches of one epoch, as indices. The epoch is shuffled by (seed, epoch); inside windows of WINDOW
+    batches items are grouped by length to save padding."""
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     order = random.permutation(len(lengths))
     size = np.asarray(lengths)

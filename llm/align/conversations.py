@@ -1,48 +1,81 @@
-"""Reads conversations and preference pairs from JSON Lines files, and encodes them for training."""
+"""Encodes the items of a file for training: conversations, preference pairs, labelled answers.
 
+What is longer than `max_tokens` is left out or, where asked, cut at its end; it is counted either way.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from llm.align.batches import Example, Pair
-from llm.align.records import read_jsonl
+from llm.align.batches import Example, Item, Labelled, Pair
+from llm.align.rows import conversation, labelled, preference, rows_of
 from llm.errors import InputError
 from llm.tokenize.chat import encode_chat
 from llm.tokenize.open import AnyTokenizer
 
 
-def read_examples(path: Path, tokenizer: AnyTokenizer, max_tokens: int) -> tuple[list[Example], int]:
-    """Return the encoded instructions, and how many were left out because they have more than `max_tokens` tokens."""
-    examples = [encode_example(tokenizer, row["messages"], row["kind"]) for row in read_jsonl(path)]
-    fitting = [example for example in examples if len(example.ids) <= max_tokens]
-    return require(fitting, path, max_tokens), len(examples) - len(fitting)
+def read_examples(path: Path, tokenizer: AnyTokenizer, max_tokens: int, cut: bool = False) -> tuple[list[Example], int]:
+    """Return the encoded conversations, and how many have more than `max_tokens` tokens."""
+    items = [encode_example(tokenizer, conversation(row, place), kind_of(row)) for place, row in rows_of(path)]
+    return fitting(items, path, max_tokens, cut)
 
 
-def read_pairs(path: Path, tokenizer: AnyTokenizer, max_tokens: int) -> tuple[list[Pair], int]:
-    """Return the encoded pairs, and how many were left out because a side has more than `max_tokens` tokens."""
-    pairs = [encode_pair(tokenizer, row) for row in read_jsonl(path)]
-    fitting = [pair for pair in pairs if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= max_tokens]
-    return require(fitting, path, max_tokens), len(pairs) - len(fitting)
+def read_pairs(path: Path, tokenizer: AnyTokenizer, max_tokens: int, cut: bool = False) -> tuple[list[Pair], int]:
+    """Return the encoded pairs, and how many have a side of more than `max_tokens` tokens."""
+    items = []
+    for place, row in rows_of(path):
+        chosen, rejected, margin = preference(row, place)
+        left, right = (encode_example(tokenizer, messages, kind_of(row)) for messages in (chosen, rejected))
+        items.append(Pair(left, right, kind_of(row), margin))
+    return fitting(items, path, max_tokens, cut)
 
 
-def require(fitting: list, path: Path, max_tokens: int) -> list:
-    """Return `fitting`. Raises InputError if nothing is left to learn from."""
-    if not fitting:
+def read_labelled(
+    path: Path, tokenizer: AnyTokenizer, max_tokens: int, cut: bool = False
+) -> tuple[list[Labelled], int]:
+    """Return the encoded answers one by one, and how many have more than `max_tokens` tokens, or their mismatched
+    answers. That is the next prompt's of the same label."""
+    answers = [(*answer, kind_of(row)) for place, row in rows_of(path) for answer in labelled(row, place)]
+    items = []
+    for wanted in (True, False):
+        same = [(number, *answer) for number, answer in enumerate(answers) if answer[2] is wanted]
+        for (number, prompt, answer, _, kind), (_, _, other, _, _) in zip(same, [*same[1:], *same[:1]], strict=True):
+            own, mismatched = (encode_example(tokenizer, [*prompt, each], kind) for each in (answer, other))
+            items.append((number, Labelled(own, mismatched, float(wanted), kind)))
+    return fitting([item for _, item in sorted(items, key=lambda each: each[0])], path, max_tokens, cut)
+
+
+def kind_of(row: dict) -> str:
+    """Return the kind by which the row's metrics are grouped."""
+    return str(row.get("kind", "all"))
+
+
+def fitting(items: Sequence, path: Path, max_tokens: int, cut: bool) -> tuple[list, int]:
+    """Return the items of at most `max_tokens` tokens, with `cut` the others too, cut at their end where that leaves
+    something to learn; and how many were longer. Raises InputError if nothing is left to learn from."""
+    kept = []
+    for item in items:
+        if max(len(side.ids) for side in item.sides) <= max_tokens:
+            kept.append(item)
+        elif cut and all(side.mask[1:max_tokens].any() for side in item.sides):
+            kept.append(shortened(item, max_tokens))
+    if not kept:
         raise InputError(f"{path}: every conversation is longer than max_tokens={max_tokens}: raise align.max_tokens")
-    return fitting
+    return kept, sum(max(len(side.ids) for side in item.sides) > max_tokens for item in items)
+
+
+def shortened(item: Item, tokens: int) -> Item:
+    """Return the item with no side of more tokens. A cut answer has no [EOS], so its end is not learned as one."""
+    first, *second = (Example(side.ids[:tokens], side.mask[:tokens], side.kind) for side in item.sides)
+    if isinstance(item, Example):
+        return first
+    if isinstance(item, Pair):
+        return Pair(first, second[0], item.kind, item.value)
+    return Labelled(first, second[0], item.value, item.kind)
 
 
 def encode_example(tokenizer: AnyTokenizer, messages: list[dict], kind: str) -> Example:
     """Encode one conversation in the chat format."""
     ids, mask = encode_chat(tokenizer, messages)
     return Example(np.asarray(ids, dtype=np.int64), np.asarray(mask, dtype=bool), kind)
-
-
-def encode_pair(tokenizer: AnyTokenizer, row: dict) -> Pair:
-    """Encode both sides of one preference."""
-    question = {"role": "user", "content": row["prompt"]}
-    chosen, rejected = (
-        encode_example(tokenizer, [question, {"role": "assistant", "content": row[side]}], row["kind"])
-        for side in ("chosen", "rejected")
-    )
-    return Pair(chosen, rejected, row["kind"])

@@ -6,6 +6,7 @@ model's own file need not know of adapters. An adapter with dropout, rank patter
 """
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,6 @@ WEIGHTS_NAME = "adapter_model.safetensors"
 UNSUPPORTED = (
     "rank_pattern",
     "alpha_pattern",
-    "use_rslora",
     "use_dora",
     "fan_in_fan_out",
     "lora_bias",
@@ -40,10 +40,11 @@ UNSUPPORTED = (
 class LoraLinear(nn.Module):
     """A frozen nn.Linear plus a low-rank update; `enabled` switches the update on and off."""
 
-    def __init__(self, base: nn.Linear, r: int, alpha: float) -> None:
+    def __init__(self, base: nn.Linear, config: LoraConfig) -> None:
         super().__init__()
+        r = config.r
         self.base = base
-        self.scale = alpha / r
+        self.scale = config.alpha / (math.sqrt(r) if config.rslora else r)
         self.enabled = True
         self.lora_A = nn.Parameter(base.weight.new_zeros(r, base.in_features))
         self.lora_B = nn.Parameter(base.weight.new_zeros(base.out_features, r))
@@ -86,7 +87,7 @@ def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Gener
     """Replace the layer `name` of `model` by a LoraLinear, and return that."""
     base = model.get_submodule(name)
     assert isinstance(base, nn.Linear), name
-    layer = LoraLinear(base, config.r, config.alpha)
+    layer = LoraLinear(base, config)
     bound = base.in_features**-0.5
     values = torch.rand(config.r, base.in_features, generator=generator) * (2 * bound) - bound
     layer.lora_A.data.copy_(values)
@@ -120,7 +121,7 @@ def adapter_off(model: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def merge_lora(model: nn.Module) -> None:
-    """Add every update to its weight, W + (alpha / r) B A, and put the plain linear layers back."""
+    """Add every update to its weight, W + scale B A, and put the plain linear layers back."""
     for name, layer in lora_layers(model).items():
         update = layer.lora_B.double() @ layer.lora_A.double() * layer.scale
         layer.base.weight.copy_(layer.base.weight.double() + update)
@@ -128,24 +129,18 @@ def merge_lora(model: nn.Module) -> None:
 
 
 def save_adapter(
-    model: nn.Module,
-    config: LoraConfig,
-    directory: Path,
-    *,
-    base: str,
-    task_type: str = "CAUSAL_LM",
-    extra: dict[str, Tensor] | None = None,
+    weights: dict[str, Tensor], config: LoraConfig, directory: Path, *, base: str, task_type: str = "CAUSAL_LM"
 ) -> None:
     """Write adapter_config.json and adapter_model.safetensors as PEFT reads them.
 
-    base: base_model_name_or_path, relative to the adapter. task_type: CAUSAL_LM or SEQ_CLS. extra: whole weights of
-    newly trained modules by name ("score.weight"), declared in modules_to_save.
+    weights: all that was trained, by the model's names; what is no part of an adapter ("score.weight") is a whole
+    weight of a new module, declared in modules_to_save. base: base_model_name_or_path, relative to the adapter.
+    task_type: CAUSAL_LM or SEQ_CLS.
     """
-    extra = extra or {}
-    tensors = {name: tensor.detach().float().contiguous().clone() for name, tensor in extra.items()}
-    for name, layer in lora_layers(model).items():
-        tensors[f"{name}.lora_A.weight"] = layer.lora_A.detach().float().contiguous()
-        tensors[f"{name}.lora_B.weight"] = layer.lora_B.detach().float().contiguous()
+    tensors = {
+        name + (".weight" if ".lora_" in name else ""): weight.detach().float().contiguous()
+        for name, weight in weights.items()
+    }
     written = {
         "base_model_name_or_path": base,
         "bias": "none",
@@ -154,9 +149,10 @@ def save_adapter(
         "init_lora_weights": True,
         "lora_alpha": config.alpha,
         "lora_dropout": 0.0,
-        "modules_to_save": sorted({name.split(".")[0] for name in extra}) or None,
+        "modules_to_save": sorted({name.split(".")[0] for name in weights if ".lora_" not in name}) or None,
         "peft_type": "LORA",
         "r": config.r,
+        **({"use_rslora": True} if config.rslora else {}),
         "target_modules": sorted(config.target_modules),
         "task_type": task_type,
     }
@@ -193,7 +189,9 @@ def read_adapter_config(directory: Path) -> LoraConfig:
     used = [key for key in UNSUPPORTED if values.get(key)]
     if values.get("peft_type") != "LORA" or used or not isinstance(values.get("target_modules"), list):
         raise InputError(f"{path}: only plain LoRA with a list of target_modules can be read, not {used or values}")
-    return LoraConfig(values["r"], values["lora_alpha"], tuple(values["target_modules"]))
+    return LoraConfig(
+        values["r"], values["lora_alpha"], tuple(values["target_modules"]), bool(values.get("use_rslora"))
+    )
 
 
 @torch.no_grad()

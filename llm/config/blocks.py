@@ -9,8 +9,9 @@ from functools import cache
 from typing import Literal
 
 from llm.align.settings.adapter import AdapterKeys, Schedule
-from llm.align.settings.dpo import Preference
 from llm.align.settings.instructions import InstructionKeys
+from llm.align.settings.kto import Weights
+from llm.align.settings.paired import Margin, Strength
 from llm.align.settings.preferences import PreferenceKeys
 from llm.collect.settings import Source
 from llm.config.schema import schema_of
@@ -34,6 +35,7 @@ from llm.process.settings.substrings import SubstringsSettings
 from llm.process.settings.toxicity_model import Labels
 from llm.settings import key
 from llm.tokenize.settings import TokenizerSettings
+from llm.training.settings import Limits
 
 NAME = {
     "pattern": r"^(?!manifest\.json$)[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
@@ -126,16 +128,39 @@ class Reward:
     """How it is trained."""
 
 
+PREFERENCE_STEPS = Schedule(steps=60, batch_size=8, learning_rate=0.0005, warmup_steps=5)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Dpo(Preference):
+class Dpo(Strength):
     """Direct preference optimisation."""
 
-    schedule: Schedule = key(Schedule(steps=60, batch_size=8, learning_rate=0.0005, warmup_steps=5))
+    schedule: Schedule = key(PREFERENCE_STEPS)
     """How it is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Align(AdapterKeys):
+class Ipo(Dpo):
+    """Identity preference optimisation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simpo(Margin, Dpo):
+    """Simple preference optimisation, which needs no reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orpo(Dpo):
+    """Odds ratio preference optimisation, which needs no reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kto(Weights, Dpo):
+    """Kahneman-Tversky optimisation, of single answers that are labelled good or bad."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Align(Limits, AdapterKeys):
     """Stage 6. Adapters that make the model answer: docs/align.md."""
 
     instructions: InstructionKeys = key()
@@ -148,6 +173,14 @@ class Align(AdapterKeys):
     """The reward model."""
     dpo: Dpo = key(Dpo())
     """Direct preference optimisation."""
+    ipo: Ipo = key(Ipo(), shown=False)
+    """Identity preference optimisation."""
+    simpo: Simpo = key(Simpo(beta=2.0, margin=1.0), shown=False)
+    """Simple preference optimisation."""
+    orpo: Orpo = key(Orpo(), shown=False)
+    """Odds ratio preference optimisation."""
+    kto: Kto = key(Kto(), shown=False)
+    """Kahneman-Tversky optimisation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from llm.model.counts import total
 from llm.model.shape import Shape
 from llm.plan.memory import activation_bytes, state_bytes
 from llm.plan.setup import SHARDING, Setup
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 
 UNTRAINED = {"experts": "mixtures of experts", "kv_rank": "latent attention", "window": "sliding windows"}
 COPIES = {"float32": 2.5, "bfloat16": 2.0}  # bytes kept for one that the terms count with

@@ -11,7 +11,7 @@ from llm.errors import InputError
 from llm.model.shape import Shape
 from llm.plan.cluster import Cluster
 from llm.plan.flops import RECOMPUTE
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 
 MOST_UNEVEN = 1.1  # stages may be so uneven that, all as full as the fullest, they would hold so many times the layers
 ENGINES: tuple[Literal["torch", "megatron"], ...] = ("torch", "megatron")
@@ -20,7 +20,7 @@ SHARDING: dict[int, Literal["none", "optimizer", "full"]] = {0: "none", 1: "opti
 
 @dataclass(frozen=True)
 class Setup:
-    """Ranks by dimension as in llm/pretrain/engines/layout.py. micro_batch: sequences that go through the model at
+    """Ranks by dimension as in llm/training/engines/layout.py. micro_batch: sequences that go through the model at
     once.
 
     expert: ranks among which a mixture's experts are shared out; they are data ranks to everything else.

@@ -1,4 +1,4 @@
-"""Stage 5: trains in segments that survive kills and resume to the bit, with data, schedule and checkpoints.
+"""Stage 5: next-token prediction on token shards in segments; the training itself is llm/training's.
 
 scripts/pretrain/ calls it. Tests: tests/llm/pretrain/.
 """

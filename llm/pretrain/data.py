@@ -56,6 +56,10 @@ class TokenStream:
         check_ids(tokens_BT, self.vocab_size, self.tokens_dir)
         return torch.from_numpy(tokens_BT)
 
+    def tokens_of(self, begin: int, count: int) -> int:
+        """Return how many tokens `count` windows train on, wherever they begin."""
+        return count * self.context_length
+
     def window(self, index: int) -> np.ndarray:
         """Return the T + 1 tokens of a window, from as many documents as it crosses."""
         epoch, within = divmod(index, self.windows)

@@ -19,7 +19,7 @@ from llm.tokenize.indexed import IndexedTokens, check_ids
 
 WINDOWS_PER_BATCH = 32
 Losses = Callable[[torch.Tensor], torch.Tensor]
-"""losses(tokens): -ln p of every target of int64 [B, T + 1], fp32 [B * T]."""
+"""losses(tokens): -ln p of every target of int64 [B, T + 1], fp32 [B, T]."""
 
 
 def bits_per_byte(losses: Losses, config: ModelConfig, validation: "ValidationSet", limit: int | None) -> dict:

@@ -1,18 +1,17 @@
 """Writes and reads metrics.parquet of a checkpoint: what each of its steps did. Equal runs give equal bytes: times and
-speeds are in llm/pretrain/telemetry.py's file instead.
+speeds are in llm/training/telemetry.py's file instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
 from llm.errors import InputError
 from llm.io import parquet
-from llm.pretrain.step import StepMetrics
+from llm.training.metrics import NAME, table
+from llm.training.step import StepMetrics
 
-NAME = "metrics.parquet"
 VALIDATION = "val_bpb"  # and a column `val_bpb.<domain>` for each domain
 
 
@@ -21,9 +20,7 @@ def write_metrics(directory: Path, steps: Sequence[StepMetrics], validation: dic
     per byte of the validation split, in all and by domain, null except in the last row. validation: of evaluate.py."""
     figures = {VALIDATION: validation["bpb"]}
     figures |= {f"{VALIDATION}.{domain}": bits for domain, bits in sorted(validation["by_domain"].items())}
-    rows = pl.DataFrame([asdict(metrics) for metrics in steps], infer_schema_length=None)
-    if rows["skipped"].null_count() == len(rows):
-        rows = rows.drop("skipped")
+    rows = table(steps)
     last = pl.int_range(pl.len()) == pl.len() - 1
     rows = rows.with_columns(pl.when(last).then(pl.lit(bits)).alias(name) for name, bits in figures.items())
     parquet.write(rows, directory / NAME)

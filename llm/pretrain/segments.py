@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm.errors import InputError
-from llm.pretrain.engines.layout import Layout
 from llm.pretrain.settings import SegmentSettings, StepSettings
 from llm.settings import key, slice_of
+from llm.training.engines.layout import Layout
+from llm.training.settings import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Length:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrain(StepSettings, Length):
+class Pretrain(Limits, StepSettings, Length):
     """Stage 5. Pretraining in chained segments: docs/pretrain.md."""
 
     parallel: Layout = key(Layout(data=2))
@@ -43,10 +44,6 @@ class Pretrain(StepSettings, Length):
     """Of each source, scored between segments; at the last step all."""
     nodes: int = key(1, minimum=1, shown=False)
     """Machines of a cluster that share the ranks evenly; in no key, and without a cluster all ranks run here."""
-    time_limit: int | None = key(None, minimum=1, shown=False)
-    """Minutes until a segment stops and can be run again; null: none. Slurm's own limit counts anyway."""
-    hang_seconds: int = key(1800, minimum=0, shown=False)
-    """Without a step, until the process is ended; 0: never."""
 
 
 def checkpoint_steps(pretrain: dict) -> list[int]:

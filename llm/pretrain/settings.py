@@ -1,53 +1,35 @@
 """What a segment of pretraining is told: the slice of the config that its bytes depend on. Imports no torch: the
 Snakefile reads it. llm/pretrain/segments.py cuts a run into segments and makes the slice of each."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from llm.pretrain.engines.layout import Layout
-from llm.pretrain.guards import GuardSettings
 from llm.settings import key
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """How the weights are moved."""
-
-    optimizer: Literal["adamw", "muon"] = key("muon")
-    """muon: matrices by Muon, the rest by AdamW (betas 0.9 and 0.95); adamw: all by AdamW."""
-    learning_rate: float = key(0.03, exclusiveMinimum=0)
-    """AdamW's, at its peak."""
-    matrix_learning_rate: float = key(0.01, exclusiveMinimum=0)
-    """Muon's, at its peak (an orthogonal update times sqrt(max(1, rows / columns)))."""
-    weight_decay: float = key(0.05, minimum=0, maximum=1)
-    """Decoupled, times the rate; none on norms, biases and embeddings."""
-    clip_norm: float = key(1.0, exclusiveMinimum=0, shown=False)
-    """Bound of the whole gradient's norm."""
+from llm.training.engines.layout import Layout
+from llm.training.settings import OptimizerSettings, RunSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepSettings(OptimizerSettings):
+class StepSettings(RunSettings, OptimizerSettings):
     """What every step of a run depends on, whatever its segment."""
 
     batch_size: int = key(16, minimum=1)
     """Sequences of model.context_length tokens in a step."""
-    dtype: Literal["bfloat16", "float32"] = key("bfloat16", shown=False)
-    """Of the matrix products; weights are kept in float32."""
     parallel: Layout = key(Layout(), shown=False)
     """How the work is laid over ranks, see docs/pretrain.md."""
-    recompute: Literal["none", "full"] = key("none", shown=False)
-    """full: a layer's activations are computed again in the backward pass."""
     compile: bool = key(False, shown=False)
     """torch.compile, for each layer and for the loss."""
-    guards: GuardSettings | None = key(GuardSettings(), shown=False)
-    """Which steps are skipped, and when training goes back; null: what is not finite ends the run."""
-    recovery_every: int = key(100, minimum=1, shown=False)
-    """Steps between recovery points inside a segment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The part of a schedule that a segment depends on; before the decay no more than the first two."""
+    """The part of a schedule that a segment depends on; before the decay no more than the first two.
+
+    Warm-up is linear. `cosine` falls to `final_fraction` of the peak and stays there. `wsd` (warm-up, stable, decay; Hu
+    et al. 2024) stays at 1 and falls linearly over the last steps. `final_fraction` is what a step after the decay
+    would have, so that no step is lost where it is 0.
+    """
 
     kind: Literal["cosine", "wsd"]
     warmup_steps: int
@@ -57,6 +39,16 @@ class Schedule:
     """The last step of the decay, after which the rate is final_fraction of the peak; null: this segment knows of no
     decay."""
     final_fraction: float = 0.0
+
+    def factor(self, step: int) -> float:
+        """Return the factor on the peak rate for update number `step`, counted from 1."""
+        warmup = min(1.0, step / max(1, self.warmup_steps))
+        if self.steps is None or step <= self.decay_from:
+            return warmup
+        span = self.steps - self.decay_from
+        fraction = min(1.0, (step - 1 - self.decay_from) / span) if span else 1.0
+        shape = fraction if self.kind == "wsd" else (1 - math.cos(math.pi * fraction)) / 2
+        return warmup * (1 - (1 - self.final_fraction) * shape)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,21 +20,23 @@ def encode_chat(
     tokenizer: Tokenizer | HubTokenizer, messages: list[dict], *, add_generation_prompt: bool = False
 ) -> tuple[list[int], list[int]]:
     """Return the ids of `messages` ({"role", "content"} each) and a mask: 1 on assistants' content and its [EOS], else
-    0.
+    0; an assistant's message with "weight": 0 has 0 too.
 
     With add_generation_prompt the ids end with <|assistant|>: the model's turn. Raises InputError for another role,
     a missing key or content that is not text.
     """
     said = [checked(message, number) for number, message in enumerate(messages)]
     if isinstance(tokenizer, HubTokenizer):
+        if any(message.get("weight", 1) == 0 for message in messages):
+            raise InputError("a message of weight 0 needs this project's own chat format; leave the weights out")
         return encode_by_template(tokenizer, messages, add_generation_prompt=add_generation_prompt)
     role_ids = {"system": tokenizer.system, "user": tokenizer.user, "assistant": tokenizer.assistant}
     ids, mask = [tokenizer.bos], [0]
-    for role, content in said:
+    for (role, content), message in zip(said, messages, strict=True):
         content_ids = tokenizer.encode(content)
-        taught = role == "assistant"
-        if taught:
+        if role == "assistant":
             content_ids.append(tokenizer.eos)
+        taught = role == "assistant" and message.get("weight", 1) != 0
         ids += [role_ids[role], *content_ids]
         mask += [0, *[int(taught)] * len(content_ids)]
     if add_generation_prompt:

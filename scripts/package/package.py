@@ -10,8 +10,8 @@ from llm.model.transformer import CausalLM
 from llm.package.hf_directory import check_vocabulary, directory_bytes, inventory, read_config, write_directory
 from llm.package.model_card import NAME as CARD
 from llm.package.model_card import model_card
-from llm.pretrain.checkpoint import read_state
-from llm.pretrain.tensor_shards import open_pieces
+from llm.training.checkpoint import read_state
+from llm.training.tensor_shards import open_pieces
 
 
 def main(

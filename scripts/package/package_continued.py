@@ -9,8 +9,8 @@ from llm.model.transformer import CausalLM
 from llm.package.hf_directory import directory_bytes, inventory, read_config, tokenizer_files_of, write_directory
 from llm.package.importing.write import continued_card
 from llm.package.model_card import NAME as CARD
-from llm.pretrain.checkpoint import read_state
-from llm.pretrain.tensor_shards import open_pieces
+from llm.training.checkpoint import read_state
+from llm.training.tensor_shards import open_pieces
 
 
 def main(imported: Path, checkpoint: Path, hf: Path, *, corpus: dict) -> dict:

@@ -8,11 +8,11 @@ import torch
 from llm.command import command
 from llm.model.config import digest
 from llm.model.directory import load_model
-from llm.pretrain.checkpoint import Snapshot, save_checkpoint
-from llm.pretrain.engines.layout import Layout
-from llm.pretrain.engines.single import SingleEngine
 from llm.pretrain.settings import OptimizerSettings
 from llm.runtime.agreement import Ranks
+from llm.training.checkpoint import Snapshot, save_checkpoint
+from llm.training.engines.layout import Layout
+from llm.training.engines.single import SingleEngine
 
 
 def main(imported: Path, checkpoint: Path, *, settings: OptimizerSettings) -> dict:

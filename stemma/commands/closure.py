@@ -1,6 +1,6 @@
 """Print what a script's result depends on in code: modules, data files, distributions.
 
-    stemma closure scripts/align/dpo.py
+    stemma closure scripts/align/paired.py
 
 Each comes with a digest of its meaning, in which comments, docstrings and layout have no part.
 """

@@ -1,6 +1,6 @@
 """Print every artifact that descends from a file, a digest or a source.
 
-    stemma used-by llm/align/dpo.py
+    stemma used-by llm/align/paired.py
     stemma used-by foldoc
 
 By content: what has read these bytes descends from them, whichever job made them.

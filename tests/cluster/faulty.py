@@ -2,12 +2,12 @@
 faults in. `python tests/cluster/faulty.py OPTIONS`."""
 
 from llm.command import command
-from llm.pretrain.worker import Job, train_segment
+from llm.pretrain.worker import SegmentJob, train_segment
 from scripts.pretrain import pretrain
 from tests.llm.pretrain import faulty
 
 
-def faulty_segment(job: Job) -> dict:
+def faulty_segment(job: SegmentJob) -> dict:
     assert faulty.FAULTS is not None  # imported: the faults are in
     return train_segment(job)
 

@@ -2,6 +2,7 @@
 fake tensors of a GPU, which compute nothing and refuse operands on two devices."""
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,21 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from llm.align import dpo, reward, sft
+from llm.align import paired, reward, sft
 from llm.align.batches import Example, Pair, collate
-from llm.align.loop import autocast
+from llm.align.settings.adapter import Schedule
+from llm.align.settings.paired import PairedSettings
 from llm.model.cache import KVCache
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
-from llm.pretrain.engines.single import SingleEngine
-from llm.pretrain.settings import OptimizerSettings
+from llm.pretrain.next_token import NextToken
+from llm.training.engines.single import SingleEngine
+from llm.training.settings import OptimizerSettings
 
 LLM = Path(__file__).resolve().parents[2] / "llm"
 CHOOSES = {"device.py": "the one place", "checkpoint.py": "copies into the CPU's memory"}
+ONCE = Schedule(steps=1, batch_size=1, learning_rate=1.0, warmup_steps=0)
+DPO = PairedSettings(loss="dpo", schedule=ONCE, seed=0)
 SIDE = Example(np.arange(9), np.arange(9) > 4, "kind")
 PAIR = Pair(SIDE, Example(np.arange(8), np.arange(8) > 3, "kind"), "kind")
 
@@ -34,12 +39,9 @@ def test_only_one_module_chooses_a_device() -> None:
                 assert not named or file.name in CHOOSES or "megatron" in file.parts, f"{file}:{node.lineno}"
 
 
-def test_batches_and_autocast_are_of_the_model_s_device() -> None:
-    batch = collate([SIDE], 0, torch.device("meta"))
+def test_batches_go_where_the_model_is() -> None:
+    batch = collate([SIDE], 0).to(torch.device("meta"))
     assert {tensor.device.type for tensor in (batch.tokens_BT, batch.mask_BT, batch.length_B)} == {"meta"}
-    assert autocast(torch.device("cpu"), "bfloat16").device == "cpu"
-    with pytest.warns(UserWarning) if not torch.cuda.is_available() else torch.no_grad():
-        assert autocast(torch.device("cuda"), "bfloat16").device == "cuda"
 
 
 @pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="this torch knows no CUDA tensor")
@@ -52,11 +54,14 @@ def test_nothing_is_left_on_the_cpu(position: str) -> None:
         tokens_BT = torch.zeros(2, 17, dtype=torch.int64, device=model.device)
         results = []
         for dtype in (torch.float32, torch.bfloat16):
-            engine = SingleEngine(model, OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0), dtype)
-            results += [engine.objective(tokens_BT, 100), engine.token_losses(tokens_BT)]
+            engine = SingleEngine(NextToken(model, dtype), OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0))
+            results += [engine.objective(tokens_BT, 100)[0], engine.scores(tokens_BT)]
         with torch.no_grad():
             cache = KVCache(config, 2, 20, device=model.device)
             results += [model.hidden(tokens_BT, cache), model.hidden(tokens_BT[:, :1], cache)]
-        results += [sft.response_loss(model, [SIDE]), *dpo.implicit_rewards(model, [PAIR], 0.1)]
-        results += reward.pair_rewards(reward.RewardModel(model), [PAIR])
+        objectives = (sft.Supervised, partial(paired.Paired, settings=DPO), reward.RewardModel)
+        for objective, item in zip(objectives, (SIDE, PAIR, PAIR), strict=True):
+            batch = collate([item], 0).to(model.device)
+            results += objective(model, torch.float32)(batch, 1)
+            results += [objective(model, torch.float32)(batch)]
         assert {result.device.type for result in results} == {"cuda"}

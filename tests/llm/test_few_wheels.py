@@ -13,19 +13,20 @@ for name in {ABSENT!r}:
 
 import numpy as np
 import torch
-import llm.pretrain.engines.ddp, llm.pretrain.engines.fsdp, llm.runtime.launch
-import llm.pretrain.checkpoint, llm.pretrain.evaluate, llm.pretrain.recovery, llm.pretrain.segment
-from llm.align import dpo, reward, sft
-from llm.align.batches import Example, Pair
-from llm.align.settings.adapter import LoraConfig
+import llm.training.engines.ddp, llm.training.engines.fsdp, llm.runtime.launch
+import llm.training.checkpoint, llm.pretrain.evaluate, llm.training.recovery, llm.training.segment
+from llm.align import kto, paired, reward, sft
+from llm.align.batches import Example, Pair, collate
+from llm.align.settings.adapter import LoraConfig, Schedule
+from llm.align.settings.paired import PairedSettings
 from llm.align.lora import add_lora
 from llm.model.config import ModelConfig
 from llm.pretrain.engines.build import build_engine
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 from llm.deploy.quantize.model import layers_to_quantize
 from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.serve.generate import generate
-from llm.pretrain.settings import OptimizerSettings
+from llm.training.settings import OptimizerSettings
 
 config = ModelConfig(64, 32, 1, 2, 1, 16, 32, 16)
 engine = build_engine(config, Layout(), OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0), torch.bfloat16, 0)
@@ -37,9 +38,11 @@ assert len(generate(model, [[1, 2], [3]], max_new_tokens=3)) == 2
 add_lora(model, LoraConfig(2, 4.0, ("q_proj",)), 0)
 example = Example(np.arange(9), np.arange(9) > 4, "kind")
 pair = Pair(example, Example(np.arange(8), np.arange(8) > 3, "kind"), "kind")
-sft.response_loss(model, [example]).backward()
-dpo.loss_and_rewards(model, [pair], 0.1)[0].backward()
-reward.loss_and_accuracy(reward.RewardModel(model), [pair])[0].backward()
+pairs = collate([pair], 0)
+sft.Supervised(model, torch.float32)(collate([example], 0), 1)[0].backward()
+told = PairedSettings(loss="ipo", schedule=Schedule(steps=1, batch_size=1, learning_rate=1.0, warmup_steps=0), seed=0)
+paired.Paired(model, torch.float32, told)(pairs, 1)[0].backward()
+reward.RewardModel(model)(pairs, 1)[0].backward()
 """
 
 

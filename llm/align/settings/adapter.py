@@ -1,10 +1,12 @@
-"""What every script that trains an adapter is told: the slice of sft and of reward."""
+"""What every script that trains an adapter is told: the slice of sft and of reward. It imports no torch."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from llm.errors import InputError
 from llm.settings import key
+from llm.training.engines.layout import Replicas
+from llm.training.settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class LoraConfig:
         key(("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), minItems=1, uniqueItems=True)
     )
     """Last names of the layers."""
+    rslora: bool = key(False, shown=False)
+    """The update is scaled by alpha / sqrt(r) instead (Kalajdzievski 2023, arXiv 2312.03732)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +46,25 @@ class Schedule:
                 f"align: warmup_steps: {self.warmup_steps} is not less than steps: {self.steps}; make one of them fit"
             )
 
+    def factor(self, step: int) -> float:
+        """Return the factor on the peak rate for update number `step`, counted from 1; it is never zero."""
+        rising = step / (self.warmup_steps + 1)
+        falling = (self.steps - step + 1) / (self.steps - self.warmup_steps)
+        return min(1.0, rising, falling)
+
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterKeys:
+class AdapterKeys(RunSettings):
     """What all methods share."""
 
     max_tokens: int = key(128, minimum=2)
-    """Longer conversations are left out (counted as too_long); at most model.context_length."""
+    """Longer conversations are counted as too_long; at most model.context_length."""
+    too_long: Literal["leave_out", "cut"] = key("leave_out", shown=False)
+    """What becomes of them; cut: at their end, which is then not learned as one."""
     dtype: Literal["bfloat16", "float32"] = key("bfloat16")
     """Of the matrix products: bfloat16 is 1.5 times as fast here; weights stay in float32."""
+    parallel: Replicas = key(Replicas(), shown=False)
+    """How the work is laid over ranks, see docs/align.md."""
     lora: LoraConfig = key(LoraConfig())
     """The adapter."""
 
@@ -61,3 +75,23 @@ class AdapterSettings(AdapterKeys):
 
     schedule: Schedule
     seed: int
+
+    @property
+    def start(self) -> int:
+        """An adapter is trained in one segment, from its first step."""
+        return 0
+
+    @property
+    def stop(self) -> int:
+        """The last step."""
+        return self.schedule.steps
+
+    @property
+    def batch_size(self) -> int:
+        """Items in a step."""
+        return self.schedule.batch_size
+
+    @property
+    def learning_rate(self) -> float:
+        """AdamW's, at its peak."""
+        return self.schedule.learning_rate

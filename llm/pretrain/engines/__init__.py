@@ -1,4 +1,4 @@
-"""Training engines: one process, DDP, FSDP2 and megatron-core behind one interface (llm/pretrain/engine.py).
+"""Chooses pretraining's engine: one of llm/training/engines, or megatron-core's, which trains this objective alone.
 
-llm/pretrain/worker.py builds one; the Snakefile and the planner read layout.py. Tests: tests/llm/pretrain/engines/.
+llm/pretrain/worker.py builds one. Tests: tests/llm/pretrain/engines/.
 """

@@ -4,14 +4,13 @@ import torch
 
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engine import Engine
-from llm.pretrain.engines.ddp import DDPEngine
-from llm.pretrain.engines.fsdp import FSDPEngine
-from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron.build import build_megatron
-from llm.pretrain.engines.single import SingleEngine, prepare_layers
-from llm.pretrain.settings import OptimizerSettings
-from llm.runtime.device import default_device
+from llm.pretrain.next_token import NextToken
+from llm.training.engine import Engine
+from llm.training.engines.build import build_engine as build_torch
+from llm.training.engines.layout import Layout
+from llm.training.engines.single import prepare_layers
+from llm.training.settings import OptimizerSettings
 
 
 def build_engine(
@@ -31,9 +30,5 @@ def build_engine(
     """
     if layout.engine == "megatron":
         return build_megatron(config, layout, settings, dtype, seed, recompute, compile)
-    device = default_device()
     model = prepare_layers(initialise(CausalLM(config), seed), recompute, compile)
-    if layout.world_size > 1 and layout.sharding == "full":
-        return FSDPEngine(model, settings, dtype, device, layout.micro_batch, compile)
-    engine = SingleEngine if layout.world_size == 1 else DDPEngine
-    return engine(model.to(device), settings, dtype, layout.micro_batch, compile)
+    return build_torch(NextToken(model, dtype, compile), layout, settings)

@@ -6,10 +6,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
+from tests.llm.align.toy import CONFIG, random_model
 
-CONFIG = ModelConfig(
-    vocab_size=264, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=48, context_length=128
-)
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -51,16 +49,6 @@ def model() -> CausalLM:
 def new_model():
     """A function that returns the same random model again, unwrapped."""
     return random_model
-
-
-def random_model() -> CausalLM:
-    """Every weight random and large enough that each one shows in the logits."""
-    generator = torch.Generator().manual_seed(5)
-    model = CausalLM(CONFIG).eval()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.normal_(0.0, 0.2, generator=generator).add_(float(weight.ndim == 1))
-    return model
 
 
 @pytest.fixture

@@ -10,6 +10,11 @@ from llm.errors import InputError
 LORA = LoraConfig(r=4, alpha=8, target_modules=("q_proj", "down_proj", "up_proj"))
 
 
+def adapter_of(model) -> dict[str, torch.Tensor]:
+    """What is trained, by name."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+
 def perturbed(model, config=LORA):
     """`model` with an adapter whose B is no longer zero."""
     add_lora(model, config, seed=0)
@@ -44,13 +49,27 @@ def test_switched_off_it_is_the_base_and_merged_it_is_the_adapter(model, tokens_
 def test_peft_loads_what_we_save(model, new_model, in_transformers, tokens_BT, tmp_path):
     from peft import PeftModel
 
-    save_adapter(perturbed(model), LORA, tmp_path, base="../../models/base")
+    save_adapter(adapter_of(perturbed(model)), LORA, tmp_path, base="../../models/base")
     peer = PeftModel.from_pretrained(in_transformers(new_model()), tmp_path).eval()
     with torch.no_grad():
         torch.testing.assert_close(peer(tokens_BT).logits, model(tokens_BT), atol=1e-5, rtol=1e-5)
         merge_lora(model)
         merged = peer.merge_and_unload()(tokens_BT).logits
         torch.testing.assert_close(merged, model(tokens_BT), atol=1e-5, rtol=1e-5)
+
+
+def test_rank_stabilised_adapters_are_peft_s(model, new_model, in_transformers, tokens_BT, tmp_path):
+    from peft import PeftModel
+
+    config = LoraConfig(r=4, alpha=8, target_modules=("q_proj", "down_proj"), rslora=True)
+    save_adapter(adapter_of(perturbed(model, config)), config, tmp_path, base="../../models/base")
+    assert lora_layers(model)["model.layers.0.self_attn.q_proj"].scale == 4
+    peer = PeftModel.from_pretrained(in_transformers(new_model()), tmp_path).eval()
+    again = new_model()
+    load_adapter(again, tmp_path)
+    with torch.no_grad():
+        torch.testing.assert_close(peer(tokens_BT).logits, model(tokens_BT), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(again(tokens_BT), model(tokens_BT), atol=0, rtol=0)
 
 
 def test_we_load_what_peft_saves(new_model, in_transformers, tokens_BT, tmp_path):
@@ -74,10 +93,10 @@ def test_saving_twice_gives_the_same_bytes_and_loading_gives_the_same_model(mode
     one.mkdir()
     two.mkdir()
     perturbed(model)
-    save_adapter(model, LORA, one, base="../../models/base")
+    save_adapter(adapter_of(model), LORA, one, base="../../models/base")
     again = new_model()
     load_adapter(again, one)
-    save_adapter(again, LORA, two, base="../../models/base")
+    save_adapter(adapter_of(again), LORA, two, base="../../models/base")
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         assert (one / file).read_bytes() == (two / file).read_bytes()
     assert torch.equal(again(tokens_BT), model(tokens_BT))
@@ -109,7 +128,7 @@ def test_bad_configs_are_named(model, config, message):
 def test_bad_adapters_are_named(model, new_model, tmp_path):
     with pytest.raises(InputError, match="adapter_config.json is missing"):
         load_adapter(new_model(), tmp_path)
-    save_adapter(perturbed(model), LORA, tmp_path, base="../../models/base")
+    save_adapter(adapter_of(perturbed(model)), LORA, tmp_path, base="../../models/base")
     path = tmp_path / "adapter_config.json"
     written = json.loads(path.read_text())
     path.write_text(json.dumps(written | {"use_dora": True}))

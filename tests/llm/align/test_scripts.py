@@ -11,22 +11,24 @@ from transformers import AutoModelForCausalLM
 from llm.align.lora import load_adapter
 from llm.align.reward import load_reward_model
 from llm.align.settings.adapter import AdapterSettings
-from llm.align.settings.dpo import DpoSettings
 from llm.align.settings.instructions import InstructionSettings, Limits
+from llm.align.settings.kto import KtoSettings
+from llm.align.settings.paired import PAIRED, PairedSettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.directory import load_model, save_weights
 from llm.model.transformer import CausalLM, initialise
 from llm.settings import made
-from scripts.align import dpo, instructions, preferences, reward, sft
+from scripts.align import instructions, kto, paired, preferences, reward, sft
 
 LORA = {"r": 4, "alpha": 8, "target_modules": ["q_proj", "down_proj"]}
 SCHEDULE = {"steps": 4, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1}
 COUNTS = {"irrelevant": 10, "shuffled": 5, "repetitive": 5, "truncated": 5, "rambling": 5}
 TRAINING = {"lora": LORA, "schedule": SCHEDULE, "max_tokens": 128, "dtype": "float32", "seed": 0}
 LIMITS = Limits(min_answer=20, max_answer=200, max_prompt=200)
-METHODS = {"sft": sft, "reward": reward, "dpo": dpo}
+METHODS = {"sft": sft, "reward": reward, "kto": kto, **dict.fromkeys(PAIRED, paired)}
+SLICES = {"kto": KtoSettings, **dict.fromkeys(PAIRED, PairedSettings)}
 
 
 def derive(directory: Path) -> None:
@@ -83,9 +85,9 @@ def work(tmp_path_factory, tokenizer_files) -> Path:
 
 def train(method: str, work: Path, adapter: Path, **changes: object) -> dict:
     adapter.mkdir(parents=True)
-    extra = {"beta": 0.1} if method == "dpo" else {}
+    extra = {"loss": method} if method in PAIRED else {}
     data = work / ("instructions" if method == "sft" else "preferences")
-    told = made(DpoSettings if method == "dpo" else AdapterSettings, TRAINING | extra | changes)
+    told = made(SLICES.get(method, AdapterSettings), TRAINING | extra | changes)
     return METHODS[method].main(work / "base", data, adapter, settings=told)
 
 
@@ -99,6 +101,8 @@ def test_deriving_twice_gives_the_same_bytes(work, tmp_path):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_script_leaves_an_adapter_and_returns_json(method, work, tmp_path):
     metrics = json.loads(json.dumps(train(method, work, tmp_path / method)))
+    files = ["adapter_config.json", "adapter_model.safetensors", "metrics.parquet"]
+    assert sorted(path.name for path in (tmp_path / method).iterdir()) == files
     assert metrics["steps"] == 4 and metrics["examples"] > 0
     written = json.loads((tmp_path / method / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == ("../../models/base" if method == "sft" else "../../models/sft")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from llm.align.settings.paired import PAIRED
 from llm.collect.settings import Source
 from llm.config.blocks import Config, schema
 from llm.package.importing.settings import Imported
@@ -84,6 +85,7 @@ VALUES: dict[str, object] = {
     "model.rope_scaling": {"rope_type": "linear", "factor": 2.0},
     "plan.cluster.gpu": "a100-80gb",
     "plan.shape": {"dropout": True},
+    "pretrain.batch_size": 18,
     "pretrain.parallel.data": 4,
     "pretrain.parallel.sharding": "full",
     "pretrain.steps": 5600,
@@ -128,6 +130,7 @@ SOURCE = [
     ("parts", 2, "candidates edges deduplicate substrings clean_shards token_shards quality_model report"),
 ]
 
+METHODS = {"sft": "sft", "reward": "reward", "kto": "kto", **dict.fromkeys(PAIRED, "paired")}  # align.<block> -> script
 # Of a model made elsewhere: likewise.
 IMPORTED = {"pypi": "m==1", "file": "m-1.whl", "sha256": "1" * 64, "license": "MIT"}
 OF_IMPORTED = [
@@ -171,6 +174,7 @@ def run(changes: str = "{}") -> tuple[dict[str, Wanted], dict[str, str]]:
     attached = load(Call.of(ROOT / "Snakefile", [], merged(BASE, json.loads(changes))))
     jobs: dict[str, Wanted] = {}
     waiting = ["results/report/index.html", "results/plan/config.json"]
+    waiting += [f"results/align/{method}/manifest.json" for method in (*PAIRED, "kto")]
     while waiting:
         job = attached.keys.plan.maker(waiting.pop())
         if job is not None and job.place not in jobs:
@@ -234,7 +238,10 @@ def readers(name: str) -> set[str]:
     if name.startswith(("model.", "plan.")):
         return {"preset_plan", *["model_config"] * name.startswith("model.")}
     found = {script for script, keys in slices().items() if KEYS[name] in keys}
-    return found & {name.split(".")[1]} if ".schedule." in name else found
+    if name.split(".")[0] in ("pretrain", "align"):  # the stages have keys of one class, each in its own block
+        found &= {file.stem for file in (ROOT / "scripts" / name.split(".")[0]).glob("*.py")}
+    method = name.split(".")[1] if name.startswith("align.") else ""
+    return found & {METHODS[method]} if method in METHODS else found
 
 
 def mistakes(name: str, value: object, expected: set[str], base: str = "{}") -> list[str]:
@@ -304,9 +311,12 @@ def test_a_slice_holds_no_key_that_its_script_does_not_read(script: str):
     path = next((ROOT / "scripts").rglob(f"{script}.py")).relative_to(ROOT)
     named: set[str] = set()
     for module in closure_of(path, ROOT).modules:
-        if "settings" in Path(module).parts or Path(module).stem == "settings":
-            continue
-        for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        tree = ast.parse((ROOT / module).read_text())
+        read: list[ast.AST] = [tree]
+        if "settings" in Path(module).parts or Path(module).stem == "settings":  # what its methods compute with is read
+            methods = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+            read = [node for node in methods if node.name != "__post_init__"]
+        for node in (node for part in read for node in ast.walk(part)):
             for kind, field in ((ast.Attribute, "attr"), (ast.arg, "arg"), (ast.Constant, "value")):
                 if isinstance(node, kind):
                     named.add(str(getattr(node, field)))

@@ -192,7 +192,8 @@ def trained_adapter(base: Path, directory: Path) -> Path:
     for layer in lora_layers(model).values():
         layer.lora_B.data.normal_(0.0, 0.1, generator=generator)
     directory.mkdir()
-    save_adapter(model, config, directory, base="../base")
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    save_adapter(weights, config, directory, base="../base")
     return directory
 
 

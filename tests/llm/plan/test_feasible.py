@@ -17,14 +17,16 @@ import sys, torch
 from pathlib import Path
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engines.single import SingleEngine
-from llm.pretrain.optimizer import OptimizerSettings
+from llm.pretrain.next_token import NextToken
+from llm.training.engines.single import SingleEngine
+from llm.training.settings import OptimizerSettings
 model = ModelConfig.from_section({section}, 4096)
 def peak():
     return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])  # ru_maxrss may be a parent's
 
 before = peak()
-engine = SingleEngine(initialise(CausalLM(model), 1), OptimizerSettings("muon", .01, .01, 0., 1.), torch.{dtype})
+objective = NextToken(initialise(CausalLM(model), 1), torch.{dtype})
+engine = SingleEngine(objective, OptimizerSettings("muon", .01, .01, 0., 1.))
 tokens = torch.full(({rows}, model.context_length + 1), 9)
 engine.gradients(lambda first, count: tokens[first : first + count], {rows})
 engine.update(1.0, 1.0)

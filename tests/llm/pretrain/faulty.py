@@ -17,7 +17,7 @@ import torch
 
 from llm.command import command
 from llm.pretrain.data import TokenStream
-from llm.pretrain.segment import Segment
+from llm.training.segment import Segment
 from scripts.pretrain.pretrain import main
 from tests.llm.pretrain.toy import COMMON
 

@@ -7,7 +7,7 @@ import pytest
 from llm.errors import InputError
 from llm.pretrain.metrics import NAME, read_metrics, write_metrics
 from llm.pretrain.plot import draw_training, smoothed
-from llm.pretrain.step import StepMetrics
+from llm.training.step import StepMetrics
 
 NGRAM = {"tokens": 100, "bytes": 300, "unigram": 3.4, "bigram": 2.3, "trigram": 1.9}
 

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from llm.errors import InputError
-from llm.pretrain.schedule import learning_rate_factor
 from llm.pretrain.segments import Pretrain, checkpoint_steps, segment_slice
 from llm.pretrain.settings import SegmentSettings
 from llm.settings import made
@@ -24,7 +23,7 @@ def factors(pretrain: dict) -> list[float]:
     every = pretrain["checkpoint_every"]
     stops = [-(-step // every) * every for step in range(1, pretrain["steps"] + 1)]
     slices = [made(SegmentSettings, segment_slice(pretrain, 1, stop - every, stop)) for stop in stops]
-    return [learning_rate_factor(step, slice_.schedule) for step, slice_ in enumerate(slices, start=1)]
+    return [slice_.schedule.factor(step) for step, slice_ in enumerate(slices, start=1)]
 
 
 def test_wsd() -> None:
@@ -102,5 +101,5 @@ def test_the_line_says_what_to_write_and_that_is_accepted(change: dict, written:
 
 def test_segments_need_no_torch() -> None:
     """The Snakefile imports it."""
-    code = "import sys, llm.pretrain.schedule; sys.exit('torch' in sys.modules)"
+    code = "import sys, llm.pretrain.segments; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,10 +3,10 @@
 import pytest
 
 from llm.errors import InputError
-from llm.pretrain.engines.layout import Layout
 from llm.runtime import slurm
 from llm.runtime.group import Outcome
 from llm.runtime.nodes import numbers, result_of, step
+from llm.training.engines.layout import Layout
 
 KILLED = "n2: task 1: Killed"
 ENDED = [KILLED, "forcing job termination", "n1: task 0: Killed"]

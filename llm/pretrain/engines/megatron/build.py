@@ -6,10 +6,10 @@ import torch
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.pretrain.engine import Engine
-from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron import shim
-from llm.pretrain.settings import OptimizerSettings
+from llm.training.engine import Engine
+from llm.training.engines.layout import Layout
+from llm.training.settings import OptimizerSettings
 
 
 def build_megatron(

@@ -1,4 +1,4 @@
-"""The Engine of llm/pretrain/engine.py on megatron-core: tensor, pipeline, context, sequence and data parallelism.
+"""The Engine of llm/training/engine.py on megatron-core: tensor, pipeline, context, sequence and data parallelism.
 
 There is one process per rank, with gloo on CPUs and NCCL on GPUs. bf16 is megatron-core's Float16Module on every
 device: bf16 weights with fp32 copies that the optimizer updates, residuals and sums in fp32. shim.py, beside this
@@ -18,11 +18,11 @@ from megatron.core.transformer.module import Float16Module
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engine import Piece, Read, Rows
-from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron import loss, model, state
 from llm.pretrain.engines.megatron.optimizer import build_optimizer
-from llm.pretrain.settings import OptimizerSettings
+from llm.training.engine import Piece, Read, Rows
+from llm.training.engines.layout import Layout
+from llm.training.settings import OptimizerSettings
 
 
 class MegatronEngine:
@@ -41,6 +41,7 @@ class MegatronEngine:
         model.check(config, layout)
         start_groups(layout)
         self.config, self.layout, self.settings = config, layout, settings
+        self.figures: dict[str, float] = {}
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.core = model.transformer_config(config, layout, dtype)
@@ -132,7 +133,7 @@ class MegatronEngine:
     def skip(self) -> None:
         self.optimizer.zero_grad()
 
-    def token_losses(self, tokens_BT: torch.Tensor) -> torch.Tensor:
+    def scores(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         n_rows, n_tokens = tokens_BT.shape[0], tokens_BT.shape[1] - 1
         share = -(-n_rows // (self.layout.data * self.layout.pipeline))  # one micro-batch for each pipeline rank
         unit = model.token_unit(self.layout)
@@ -146,7 +147,7 @@ class MegatronEngine:
         if losses and parallel_state.get_tensor_model_parallel_rank() == 0:
             found_BT[first * share :][: len(losses) * share, model.own_positions(tokens)] = torch.cat(losses)
         dist.all_reduce(found_BT)  # every element is on one rank, zero on the others
-        return found_BT[:n_rows, :n_tokens].flatten()
+        return found_BT[:n_rows, :n_tokens]
 
     def weights(self) -> list[Piece]:
         return state.weight_pieces(self.held)

@@ -33,7 +33,7 @@ from llm.errors import InputError
 from llm.model.config import ModelConfig, has_beta
 from llm.model.positions import rotary_frequencies
 from llm.model.transformer import attend
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 
 ACTIVATIONS = {
     "swiglu": F.silu,

@@ -1,7 +1,7 @@
 """Builds AdamW inside megatron-core's optimizers: on fp32 parameters, on fp32 copies of bf16 ones, or distributed (ZeRO
 1).
 
-The rule, its groups and its settings are those of llm/pretrain/optimizer.py: torch's fused AdamW, no decay on vectors.
+The rule, its groups and its settings are those of llm/training/optimizer.py: torch's fused AdamW, no decay on vectors.
 """
 
 import torch
@@ -13,8 +13,8 @@ from megatron.core.optimizer.optimizer_config import OptimizerConfig
 from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
-from llm.pretrain.optimizer import BETAS, EPS, fresh_state
-from llm.pretrain.settings import OptimizerSettings
+from llm.training.optimizer import EPS, fresh_state
+from llm.training.settings import OptimizerSettings
 
 IDENTIFIERS = {
     "lr_mult": 1.0,
@@ -45,7 +45,7 @@ def build_optimizer(
         {"params": others, "weight_decay": 0.0, "wd_mult": 0.0},
     ]
     groups = [group | IDENTIFIERS for group in groups]
-    adamw = torch.optim.AdamW(groups, settings.learning_rate, BETAS, EPS, fused=True)
+    adamw = torch.optim.AdamW(groups, settings.learning_rate, settings.betas, EPS, fused=True)
     config = OptimizerConfig(
         lr=settings.learning_rate,
         min_lr=0.0,

@@ -19,9 +19,9 @@ from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.pretrain.engine import Piece, Read
 from llm.pretrain.engines.megatron.names import Segment, parts, segments
-from llm.pretrain.optimizer import STATE
+from llm.training.engine import Piece, Read
+from llm.training.optimizer import STATE
 
 MOMENTS = tuple(key for key in STATE["adamw"] if key != "step")
 

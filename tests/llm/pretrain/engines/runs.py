@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from llm.model.config import ModelConfig
-from llm.pretrain.engine import Engine
 from llm.pretrain.engines.build import build_engine
-from llm.pretrain.engines.layout import Layout
-from llm.pretrain.settings import OptimizerSettings
 from llm.runtime.launch import run_ranks
+from llm.training.engine import Engine
+from llm.training.engines.layout import Layout
+from llm.training.settings import OptimizerSettings
 
 BATCH = 12
 MODEL = ModelConfig(67, 32, 2, 4, 2, 8, 70, 16)  # neither the vocabulary nor d_ff divides by 3

@@ -8,8 +8,8 @@ import torch
 import torch.distributed as dist
 
 from llm.errors import InputError
-from llm.pretrain.engines.layout import Layout
 from llm.runtime.launch import run_ranks
+from llm.training.engines.layout import Layout
 from tests.llm.pretrain.engines.runs import ADAMW, BATCH, MODEL, MUON, THIN, Curve, Run, curves, differences, rows_of
 
 Z_LOSS = dataclasses.replace(MODEL, z_loss=0.1)
@@ -125,14 +125,14 @@ def probe(layout: Layout) -> tuple[list[float], list[float]]:
             engine.skip()
             continue
         engine.update(1.0, norm)
-        validation += engine.token_losses(rows_of(0)(0, 5)).tolist()
+        validation += engine.scores(rows_of(0)(0, 5)).flatten().tolist()
     return losses, validation
 
 
 def test_a_batch_that_the_ranks_cannot_share_is_refused() -> None:
     engine = Run().engine()
     engine.world_size = 5
-    with pytest.raises(InputError, match=r"pretrain.batch_size: 12 is not divisible by pretrain.parallel.data: 5"):
+    with pytest.raises(InputError, match=r"pretrain: batch_size 12 is not divisible by parallel.data: 5"):
         engine.gradients(rows_of(1), BATCH)
 
 

@@ -9,12 +9,12 @@ import torch
 import torch.distributed as dist
 
 from llm.model.config import ModelConfig
-from llm.pretrain.checkpoint import Snapshot, load_checkpoint, save_checkpoint
-from llm.pretrain.engine import Engine, Piece
 from llm.pretrain.engines.build import build_engine
-from llm.pretrain.engines.layout import Layout
 from llm.runtime.agreement import Ranks
 from llm.runtime.launch import run_ranks
+from llm.training.checkpoint import Snapshot, load_checkpoint, save_checkpoint
+from llm.training.engine import Engine, Piece
+from llm.training.engines.layout import Layout
 from tests.llm.pretrain.engines.runs import ADAMW, BATCH, MODEL, rows_of, train
 
 FOUR = replace(MODEL, n_layers=4, init="normal", init_std=0.05)  # as many layers as stages, none of them the identity
@@ -103,7 +103,7 @@ def run_of(layout: Layout, config: ModelConfig, steps: int, more: int, directory
     ranks = Ranks(engine.rank, engine.world_size)
     save_checkpoint(made(directory / name_of(layout)), Snapshot.of(engine), {"config": "toy"}, ranks)
     curve += train(engine, steps + 1, steps + more, config)
-    return Run(saved, curve, state_of(engine), engine.token_losses(rows_of(99, config)(0, 5)[:, :12]).numpy())
+    return Run(saved, curve, state_of(engine), engine.scores(rows_of(99, config)(0, 5)[:, :12]).numpy())
 
 
 def continued_by(layout: Layout, config: ModelConfig, saved: Path, steps: int, more: int, dtype=torch.float32) -> Run:

@@ -9,7 +9,7 @@ import torch
 
 from llm.errors import InputError
 from llm.model.transformer import CausalLM, initialise
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 from tests.llm.pretrain.engines.megatron.conftest import MORE, STEPS
 from tests.llm.pretrain.engines.megatron.ranks import FOUR, LAYOUTS, SINGLE, continued_by, name_of, on_ranks, run_of
 from tests.llm.pretrain.engines.runs import differences

@@ -7,8 +7,8 @@ import torch
 
 from llm.errors import InputError
 from llm.pretrain.engines.build import build_engine
-from llm.pretrain.engines.layout import Layout
 from llm.pretrain.engines.megatron import shim
+from llm.training.engines.layout import Layout
 from tests.llm.pretrain.engines.runs import ADAMW, MODEL, MUON, rows_of
 
 MEGATRON = Layout("megatron")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm.pretrain.engines.layout import Layout
+from llm.training.engines.layout import Layout
 from tests.llm.pretrain.toy import MODEL, digests, ended, make_inputs, start, train
 
 LAYOUTS = {

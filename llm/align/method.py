@@ -1,0 +1,57 @@
+"""What the methods of alignment differ in, as one record each, and how they are scored on held-out items."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from llm.align.batches import Item, collate, evaluation_order, longest_sides
+from llm.model.transformer import CausalLM
+from llm.training.engine import Engine
+from llm.training.objective import Objective
+
+EVALUATION_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method. It pickles: its functions are a module's.
+
+    objective: makes it of a model, adapted already, and the script's slice. evaluate: (engine, held-out items, padding
+    id) -> metrics. chance: (slice, size of the vocabulary) -> the loss of guessing. task_type: PEFT's. measured_before:
+    the metrics that are also taken before the first step, as `<name>_before`.
+    """
+
+    name: str
+    objective: Callable[[CausalLM, Any], Objective]
+    evaluate: Callable[[Engine, Any, int], dict]
+    chance: Callable[[Any, int], float]
+    task_type: str = "CAUSAL_LM"
+    measured_before: tuple[str, ...] = ()
+
+
+def scored(engine: Engine, items: Sequence[Item], pad: int) -> tuple[list[str], list[torch.Tensor]]:
+    """Return the kind of each item, and the columns of what the objective's `scores` say of it, fp64 [items] each on
+    the CPU. Every rank gets all of them."""
+    kinds, rows = [], []
+    for selected in evaluation_order(longest_sides(items), EVALUATION_BATCH):
+        some = [items[index] for index in selected]
+        rows.append(engine.scores(collate(some, pad)).double().cpu())
+        kinds += [item.kind for item in some]
+    return kinds, list(torch.cat(rows).unbind(1))
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the arithmetic mean; 0 for no values."""
+    return sum(values) / len(values) if values else 0.0
+
+
+def mean_by(kinds: list[str], values: Sequence[float]) -> dict[str, float]:
+    """Return the mean of `values` for each kind, sorted by kind."""
+    return {kind: mean([v for k, v in zip(kinds, values, strict=True) if k == kind]) for kind in sorted(set(kinds))}
+
+
+def hits_of(chosen_B: torch.Tensor, rejected_B: torch.Tensor) -> list[float]:
+    """Return 1 where the chosen side is rated above the rejected one, 0 where below, a half for a tie."""
+    return (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).tolist()
