@@ -1,10 +1,10 @@
 """A command line for a script, made from the signature of its `main`.
 
 Paths and strings are taken as they are, everything else is JSON. An argument that is a dataclass (a slice of the
-config, see llm/settings.py) is one option of JSON, and an option for each of its fields, which count more. What `main`
-returns is printed as one JSON line on stdout: the metrics. An InputError becomes one line on stderr and exit status 2,
-Stopped one and exit status 75. Fields of Surroundings default to what the environment says. Knows nothing of caching or
-records.
+config, see llm/settings.py) is one option of JSON, and an option for each of its fields that has no other argument's
+name, which count more. What `main` returns is printed as one JSON line on stdout: the metrics. An InputError becomes
+one line on stderr and exit status 2, Stopped one and exit status 75. Fields of Surroundings default to what the
+environment says. Knows nothing of caching or records.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def parser(main: Callable[..., dict], explained: bool = True) -> argparse.Argume
     hints = typing.get_type_hints(main)
     for name, argument in inspect.signature(main).parameters.items():
         if is_dataclass(hints[name]):
-            add_slice(result, name, hints[name], explained)
+            add_slice(result, name, hints[name], explained, hints.keys())
         else:
             required = argument.default is inspect.Parameter.empty
             said = "" if required else f"default: {argument.default!r}"
@@ -100,11 +100,15 @@ def parser(main: Callable[..., dict], explained: bool = True) -> argparse.Argume
     return result
 
 
-def add_slice(result: argparse.ArgumentParser, name: str, kind: type, explained: bool) -> None:
-    """Add an option for the whole slice, and one for each of its fields."""
+def add_slice(
+    result: argparse.ArgumentParser, name: str, kind: type, explained: bool, taken: Collection[str] = ()
+) -> None:
+    """Add an option for the whole slice, and one for each of its fields whose name is not taken."""
     add(result, name, name, dict, "all that follows, as one JSON object", default=argparse.SUPPRESS)
     said = sentences(kind) if explained else {}
     for each in fields(kind):
+        if each.name in taken:
+            continue
         default = default_of(each)
         text = said.get(each.name, "")
         if default is not MISSING and not is_dataclass(default):

@@ -44,6 +44,14 @@ def test_a_slice_as_json_and_as_options(capsys: pytest.CaptureFixture):
     assert found["settings"] == [8, "fast", None, ["y"]]
 
 
+def test_a_slice_s_field_may_have_a_path_s_name(capsys: pytest.CaptureFixture):
+    def takes(names: Path, *, settings: Settings) -> dict:
+        return {"path": str(names), "names": settings.names}
+
+    command(takes, ["--names", "a", "--settings", json.dumps({"steps": 5, "names": ["x"]})])
+    assert json.loads(capsys.readouterr().out) == {"path": "a", "names": ["x"]}
+
+
 def test_surroundings_are_of_the_environment(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("STEMMA_SCRATCH", "there")
     monkeypatch.setenv("STEMMA_TIME_LIMIT", "5")
