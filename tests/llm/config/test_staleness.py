@@ -31,7 +31,7 @@ BASE = {
 }
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
-    "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward dpo "
+    "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward kto paired "
     "calibration serve_benchmark generate",
     "store": "",
     "shared_store": "",
