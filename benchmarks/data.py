@@ -5,19 +5,24 @@
 Every step is a benchmark of its own that tells more: minhash.py, signals.py, pii.py, tokens.py, html_pages.py. CPU
 seconds of contenders that take turns, without start-up and compilation; medians. The corpus is repeated until it has
 --megabytes (for MinHash with words replaced, or else all would be duplicates). HTML pages are fetched from pinned
-packages (kept in --pages, if given). Tokenizers are trained on a part of it first. Exit status 1: something missed.
+packages (kept in --pages, if given). Tokenizers are trained on a quarter of it. Exit status 1: something missed.
 """
 
 import argparse
 import os
 import tempfile
 from datetime import date
+from functools import partial
 from pathlib import Path
 
+import polars as pl
+
 from benchmarks import html_pages, minhash, pii, signals, tokens
-from benchmarks.compare import RAW, Row, show, size_of, texts_of
-from llm.tokenize.load import Tokenizer
+from benchmarks.compare import RAW, Row, in_turns, show, size_of, texts_of, timed
+from llm.tokenize.byte_level import to_model
+from llm.tokenize.load import CONTROLS, Tokenizer
 from llm.tokenize.train import train
+from llm.tokenize.train_byte_level import train_bytes
 
 STEPS = ("minhash", "signals", "pii", "tokens", "html")
 
@@ -44,10 +49,13 @@ def measured(options: argparse.Namespace, directory: Path) -> list[Row]:
     print(f"{len(texts):,} documents, {size_of(texts) / 1e6:.1f} MB; MB per CPU second, {options.rounds} rounds")
 
     def tokenized() -> list[Row]:
-        rows, model = [], directory / "tokenizer.model"
-        for kind in ("bpe", "unigram"):
-            some = texts.gather_every(4)  # training is not what is measured
-            model.write_bytes(train(some, vocab_size=options.vocab_size, character_coverage=0.9995, model_type=kind))
+        model, some = directory / "tokenizer.model", texts.gather_every(4)
+        trainers = {kind: partial(trained, kind, some, options.vocab_size) for kind in ("byte_bpe", "bpe", "unigram")}
+        of_two = [(size_of(some), timed(kind, trainers[kind])) for kind in ("byte_bpe", "bpe")]
+        speeds = in_turns(of_two, options.rounds)
+        rows = [Row("train, byte_bpe", speeds["byte_bpe"], "sentencepiece, bpe", speeds["bpe"], times=1 / 1.2)]
+        for trainer in trainers.values():
+            model.write_bytes(trainer())
             rows += tokens.measure(Tokenizer(model), texts, options.rounds)
         return rows
 
@@ -59,6 +67,13 @@ def measured(options: argparse.Namespace, directory: Path) -> list[Row]:
         "html": lambda: html_pages.measure(options.pages or directory, options.rounds),
     }
     return [row for step in options.steps for row in work[step]()]
+
+
+def trained(kind: str, texts: pl.Series, vocab_size: int) -> bytes:
+    """tokenizer.model of a kind."""
+    if kind == "byte_bpe":
+        return to_model(train_bytes(texts, vocab_size=vocab_size, first_id=len(CONTROLS)), len(CONTROLS))
+    return train(texts, vocab_size=vocab_size, character_coverage=0.9995, model_type=kind)
 
 
 def processor() -> str:

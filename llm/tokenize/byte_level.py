@@ -1,16 +1,14 @@
-"""Byte-level BPE: training over words of UTF-8 bytes, and tiktoken's file format, a line `base64(piece) id` a piece.
+"""Byte-level BPE: its words, and tiktoken's file format, a line `base64(piece) id` a piece.
 
 Llama 3's tokenizer.model has that format. After the control tokens the bytes have the first ids, then come the pieces
 as they were learned. A pair merges whenever its result is a piece, the smallest id first, as in tiktoken.
 """
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
-
-from llm.errors import InputError
 
 # Qwen2's words: contractions, letters with one character before them, single digits, the rest with its line ends.
 PATTERN = (
@@ -18,36 +16,6 @@ PATTERN = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # GPT-2's pattern, for comparison
-
-
-def train_bytes(
-    texts: Iterable[str], *, vocab_size: int, first_id: int, pattern: str = PATTERN, at_most: bool = False
-) -> list[bytes]:
-    """Train; return the pieces from id `first_id` on, `vocab_size` - `first_id` of them: the 256 bytes, then those
-    learned.
-
-    Raises InputError when the texts do not support so many, unless `at_most` allows fewer.
-    """
-    fast = FastTokenizer(models.BPE())
-    fast.pre_tokenizer = words(pattern)
-    size = vocab_size - first_id
-    if size < 256:
-        raise InputError(f"tokenizer.vocab_size: {vocab_size} is too small; set it to at least {first_id + 256}")
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    fast.train_from_iterator(texts, trainer)
-    learned = sorted(fast.get_vocab().items(), key=lambda item: item[1])
-    pieces = [bytes([byte]) for byte in range(256)]
-    pieces += [spelled_bytes(token) for token, _ in learned if len(token) > 1]
-    if len(pieces) == 256:
-        raise InputError("the training split holds no text for the tokenizer; check the sources and filters")
-    if len(pieces) < size and not at_most:
-        raise InputError(
-            f"tokenizer.vocab_size: {vocab_size} is more than the training text supports; "
-            f"set it to at most {first_id + len(pieces)}, or add text"
-        )
-    return pieces
 
 
 def to_model(pieces: list[bytes], first_id: int) -> bytes:

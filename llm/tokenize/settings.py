@@ -22,5 +22,5 @@ class TokenizerSettings(Sample):
     """Ids in all: 8 control tokens and 256 bytes included."""
     character_coverage: float = key(0.9995, exclusiveMinimum=0, maximum=1)
     """The rarest characters stay bytes; byte_bpe needs none."""
-    model_type: Literal["bpe", "unigram", "byte_bpe"] = key("bpe", shown=False)
-    """SentencePiece's BPE or unigram, or BPE over bytes with a word pattern."""
+    model_type: Literal["bpe", "unigram", "byte_bpe"] = key("byte_bpe", shown=False)
+    """BPE over bytes with a word pattern, or SentencePiece's BPE or unigram."""

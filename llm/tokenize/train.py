@@ -1,7 +1,7 @@
 """Trains a SentencePiece tokenizer, BPE or unigram, on lines of text. Files are written by export.py.
 
 The bytes depend on the text, the settings and sentencepiece's version; not on threads, clock or paths. Byte-level BPE
-is trained by byte_level.py.
+is trained by train_byte_level.py.
 """
 
 import io

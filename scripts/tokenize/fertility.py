@@ -7,12 +7,13 @@ import polars as pl
 
 from llm.command import command
 from llm.io.json import write_json
-from llm.tokenize.byte_level import GPT2, fast_bytes, train_bytes
+from llm.tokenize.byte_level import GPT2, fast_bytes
 from llm.tokenize.documents import planned_texts
 from llm.tokenize.encoder import Encoder
 from llm.tokenize.fertility import counted, summary
 from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
 from llm.tokenize.settings import Sample
+from llm.tokenize.train_byte_level import train_bytes
 
 
 def main(clean: Path, plan: Path, model: Path, fertility: Path, *, settings: Sample) -> dict:

@@ -4,12 +4,13 @@ import time
 from pathlib import Path
 
 from llm.command import command
-from llm.tokenize.byte_level import to_model, train_bytes
+from llm.tokenize.byte_level import to_model
 from llm.tokenize.documents import planned_texts
 from llm.tokenize.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
 from llm.tokenize.load import CONTROLS, Tokenizer, threads_given
 from llm.tokenize.settings import TokenizerSettings
 from llm.tokenize.train import train
+from llm.tokenize.train_byte_level import train_bytes
 
 SAMPLE = 1 << 20  # bytes of text on which bytes per token are measured
 

@@ -263,4 +263,4 @@ def test_a_vocabulary_that_the_corpus_does_not_support(clean: Path, plan: Path, 
 @pytest.mark.parametrize(("key", "value"), [("sample_bytes", 0), ("character_coverage", 0.5), ("vocab_size", -3)])
 def test_settings_that_cannot_be(clean: Path, plan: Path, tmp_path: Path, key: str, value: float) -> None:
     with pytest.raises(InputError, match=f"^tokenizer.{key}: {value} "):
-        trained(clean, plan, tmp_path, **{key: value})
+        trained(clean, plan, tmp_path, **{"model_type": "bpe", key: value})

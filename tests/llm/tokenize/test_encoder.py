@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 
 from llm.errors import InputError
-from llm.tokenize.byte_level import from_model, to_model, train_bytes
+from llm.tokenize.byte_level import from_model, to_model
 from llm.tokenize.encoder import Encoder
 from llm.tokenize.export import merges, write_tokenizer_json
 from llm.tokenize.load import CONTROLS, Tokenizer
 from llm.tokenize.train import train
+from llm.tokenize.train_byte_level import train_bytes
 from tests.llm.tokenize.texts import ADVERSARIAL, arbitrary
 
 KINDS = ("bpe", "unigram", "byte_bpe")
