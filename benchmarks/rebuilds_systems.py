@@ -166,12 +166,13 @@ class Dvc(Translated):
 
 
 def translated_places(workspace: Workspace, jobs: list[dict]) -> dict[str, str]:
-    """Path -> where the job's output lies instead: the last part of the name stays, scripts read it."""
+    """Path -> where the job's output lies instead. The last two parts of the name stay: scripts read the last one, and
+    an output keeps its place when the job gets one output more or less."""
     places = {}
     for job in jobs:
-        for position, (_, path) in enumerate(job["outputs"]):
-            kept = Path(path).parent.name if path.endswith(MANIFEST) else Path(path).name
-            places[path] = f"built/{name_of(job)}/{position}/{kept}"
+        for _, path in job["outputs"]:
+            kept = Path(path.removesuffix(f"/{MANIFEST}"))
+            places[path] = f"built/{name_of(job)}/{kept.parent.name}/{kept.name}"
     (workspace.root / "places.json").write_text(json.dumps(places))
     return places
 
