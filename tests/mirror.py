@@ -46,7 +46,6 @@ ELSEWHERE = {
     "scripts/tokenize/*.py": "scripts/test_tokenize.py",
     # a slice of the config: each of its keys is changed in turn there
     "llm/*/settings/*.py": "llm/config/test_staleness.py",
-    "llm/tokenize/settings.py": "llm/config/test_staleness.py",
     "llm/config/page.py": "llm/config/test_derived.py",
     # parts of one whole, which is tested as such
     "llm/align/base.py": "llm/align/test_scripts.py",
@@ -76,6 +75,9 @@ ELSEWHERE = {
     "llm/tokenize/escape.py": "llm/tokenize/test_train.py",
     "llm/process/quality/counterfactual.py": "llm/process/quality/test_toxicity.py",
     "llm/process/quality/identity_terms.py": "llm/process/quality/test_toxicity.py",
+    "llm/deploy/serve/*.py": "llm/deploy/serve/test_server.py",
+    "llm/inference/*.py": "llm/inference/test_engine.py",
+    "llm/model/attending.py": "llm/model/test_transformer.py",
     "stemma/provenance/crate/*.py": "stemma/provenance/crate/test_crate.py",
     "stemma/provenance/catalogue.py": "stemma/report/test_report.py",
     "stemma/provenance/read_once.py": "stemma/provenance/test_verify.py",
@@ -96,7 +98,6 @@ ELSEWHERE = {
     "llm/runtime/device.py": "llm/test_devices.py",
     "llm/runtime/*.py": "llm/pretrain/test_survival.py",  # stopping, the watchdog, the allocator: processes that die
     "stemma/base/colour.py": "stemma/workflow/test_terminal.py",
-    "stemma/base/log_tail.py": "stemma/cluster/test_waiting.py",
     "stemma/base/*.py": "stemma/store/test_local.py",
     "stemma/cluster/ticket.py": "stemma/workflow/test_ticketing.py",
     "stemma/cluster/*.py": "cluster/test_sites.py",  # a real Slurm
