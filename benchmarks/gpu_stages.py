@@ -19,7 +19,8 @@ from llm.align.sft import SFT
 from llm.align.train_adapter import optimizer_of
 from llm.deploy.quantize.model import layers_to_quantize
 from llm.deploy.quantize.rtn import quantize_weight
-from llm.deploy.serve.generate import Request, StaticEngine
+from llm.inference.engine import Engine, EngineSettings
+from llm.inference.sequence import Request
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM, initialise
 from llm.training.engines.single import SingleEngine
@@ -87,18 +88,18 @@ def generation(bench: Bench) -> Iterator[Row]:
     """64 requests: greedy tokens of the tiny model as the CPU's, then speed with the large one."""
     requests = [request(TINY, number, 8 if bench.small else 32) for number in range(REQUESTS)]
     model = initialise(CausalLM(replace(TINY, init="normal")), 0).eval()
-    wanted = StaticEngine(model, REQUESTS).run(requests)
-    found = StaticEngine(model.to(bench.device), REQUESTS).run(requests)
+    wanted = answers(Engine(model), requests)
+    found = answers(Engine(model.to(bench.device)), requests)
     equal = sum(a == b for a, b in zip(found, wanted, strict=True))
     yield Row("greedy answers as the CPU's", equal, f"of {REQUESTS}", equal >= REQUESTS - 2, "fp32")
     if bench.small:
         return
     large = large_model(bench)
     requests = [request(LLAMA, number, 64) for number in range(REQUESTS)]
-    engine = StaticEngine(large, REQUESTS)
-    engine.run(requests[:2])
-    seconds = median(measured(bench, lambda: engine.run(requests), 0.0, 1))
-    made = sum(map(len, engine.run(requests)))
+    engine = Engine(large, EngineSettings(kv_bytes=4 * 2**30, prefix_sharing=False))
+    answers(engine, requests[:2])
+    seconds = median(measured(bench, lambda: answers(engine, requests), 0.0, 1))
+    made = sum(map(len, answers(engine, requests)))
     yield Row("llama-1b, bf16, 64 requests of 64 new tokens", made / seconds, "tokens/s")
 
 
@@ -106,6 +107,10 @@ def request(config: ModelConfig, number: int, new: int) -> Request:
     generator = np.random.Generator(np.random.PCG64(number))
     n_tokens = int(generator.integers(8, min(128, config.context_length // 2)))
     return Request(generator.integers(4, config.vocab_size, n_tokens).tolist(), new)
+
+
+def answers(engine: Engine, requests: list[Request]) -> list[list[int]]:
+    return [output.completions[0].tokens for output in engine.generate(requests)]
 
 
 def large_model(bench: Bench) -> CausalLM:

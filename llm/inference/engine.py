@@ -301,12 +301,22 @@ def generate(
     temperature: float = 0.0,
     top_k: int = 0,
     top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
     seed: int = 0,
     stop_ids: Listing[int] = (),
 ) -> list[list[int]]:
     """Return the new tokens of each prompt; prompt i draws from the random stream (seed, i). See Request."""
     requests = [
-        Request(prompt, max_new_tokens, temperature, top_k, top_p, seed=(seed, index), stop_ids=stop_ids)
+        Request(
+            prompt,
+            max_new_tokens,
+            temperature,
+            top_k,
+            top_p,
+            repetition_penalty=repetition_penalty,
+            seed=(seed, index),
+            stop_ids=stop_ids,
+        )
         for index, prompt in enumerate(prompts)
     ]
     return [output.completions[0].tokens for output in Engine(model).generate(requests)]

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from llm.errors import InputError
-from llm.model.attending import Attending
-from llm.model.cache import KVCache
+from llm.model.cache import Attending
 from llm.model.config import ModelConfig, has_beta
 from llm.model.positions import alibi_bias, rotary_tables, rotate, sinusoids
 
@@ -32,16 +31,14 @@ class CausalLM(nn.Module):
         if not config.tie_embeddings:
             self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
 
-    def forward(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
-        """Return logits [B, T, V] for int64 [B, T]. With a cache the tokens continue its rows, and it grows by T."""
-        return F.linear(self.hidden(tokens_BT, cache), self.output_weight)
+    def forward(self, tokens_BT: torch.Tensor) -> torch.Tensor:
+        """Return logits [B, T, V] for int64 [B, T]."""
+        return F.linear(self.hidden(tokens_BT), self.output_weight)
 
-    def hidden(
-        self, tokens_BT: torch.Tensor, cache: KVCache | None = None, engine: Attending | None = None
-    ) -> torch.Tensor:
+    def hidden(self, tokens_BT: torch.Tensor, engine: Attending | None = None) -> torch.Tensor:
         """Return [B, T, D] after the last norm, which the output layer multiplies, for int64 [B, T]. An engine says
         where the tokens stand, and attends to what it keeps."""
-        return self.model(tokens_BT, cache, engine)
+        return self.model(tokens_BT, engine)
 
     @property
     def output_weight(self) -> torch.Tensor:
@@ -67,22 +64,19 @@ class Decoder(nn.Module):
         if config.norm_order == "pre":
             self.norm = norm(config)
 
-    def forward(self, tokens_BT: torch.Tensor, cache: KVCache | None, engine: Attending | None = None) -> torch.Tensor:
+    def forward(self, tokens_BT: torch.Tensor, engine: Attending | None) -> torch.Tensor:
         n_tokens = tokens_BT.shape[1]
-        if engine is not None:
-            position_BT, length = engine.position_BT, engine.longest
-        elif cache is None:
+        if engine is None:
             position_BT, length = torch.arange(n_tokens, device=tokens_BT.device)[None], n_tokens
         else:
-            position_BT = cache.positions(n_tokens)
-            length = cache.longest + n_tokens
+            position_BT, length = engine.position_BT, engine.longest
         x_BTD = self.embed(tokens_BT, position_BT, length)
         rotary = rotary_tables(position_BT, self.config, length) if self.config.position == "rope" else None
-        mask = None if engine is not None else self.mask(position_BT, length, cache is not None)
+        mask = None
+        if engine is None and self.config.position == "alibi":
+            mask = alibi_bias(position_BT, length, self.config.n_heads)
         for layer in self.layers:
-            x_BTD = layer(x_BTD, rotary, mask, cache, position_BT, engine)
-        if cache is not None:
-            cache.advance(n_tokens)
+            x_BTD = layer(x_BTD, rotary, mask, engine)
         return self.norm(x_BTD) if self.config.norm_order == "pre" else x_BTD
 
     def embed(self, tokens_BT: torch.Tensor, position_BT: torch.Tensor, length: int) -> torch.Tensor:
@@ -100,14 +94,6 @@ class Decoder(nn.Module):
             x_BTD = x_BTD * self.config.d_model**0.5 + sinusoids_BTD
         return self.embed_norm(x_BTD) if self.config.embedding_norm else x_BTD
 
-    def mask(self, position_BT: torch.Tensor, length: int, cached: bool) -> torch.Tensor | None:
-        """Return the mask for `attend`: ALiBi's biases, or which slots of a cache are seen; None is plainly causal."""
-        if self.config.position == "alibi":
-            return alibi_bias(position_BT, length, self.config.n_heads)
-        if cached:
-            return (torch.arange(length, device=position_BT.device) <= position_BT[..., None])[:, None]
-        return None
-
 
 class Layer(nn.Module):
     """Attention, then the feed-forward, each with its norm and its residual.
@@ -122,13 +108,11 @@ class Layer(nn.Module):
         self.post_attention_layernorm = norm(config)
         self.mlp = SwiGLU(config) if config.activation == "swiglu" else FeedForward(config)
 
-    def forward(
-        self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT, engine: Attending | None
-    ) -> torch.Tensor:
+    def forward(self, x_BTD, rotary: Tables, mask, engine: Attending | None) -> torch.Tensor:
         if self.post:
-            x_BTD = self.input_layernorm(x_BTD + self.self_attn(x_BTD, rotary, mask, cache, position_BT, engine))
+            x_BTD = self.input_layernorm(x_BTD + self.self_attn(x_BTD, rotary, mask, engine))
             return self.post_attention_layernorm(x_BTD + self.mlp(x_BTD))
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask, cache, position_BT, engine)
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask, engine)
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
 
@@ -148,9 +132,7 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.d_head, config.norm_eps)
             self.k_norm = RMSNorm(config.d_head, config.norm_eps)
 
-    def forward(
-        self, x_BTD, rotary: Tables, mask, cache: KVCache | None, position_BT, engine: Attending | None
-    ) -> torch.Tensor:
+    def forward(self, x_BTD, rotary: Tables, mask, engine: Attending | None) -> torch.Tensor:
         q_BNTH, k_BKTH = self.heads(self.q_proj(x_BTD)), self.heads(self.k_proj(x_BTD))
         v_BKTH = self.heads(self.v_proj(x_BTD))
         if self.qk_norm:  # under autocast the norm's fp32 weight would make them fp32
@@ -159,10 +141,8 @@ class Attention(nn.Module):
             q_BNTH, k_BKTH = rotate(q_BNTH, *rotary), rotate(k_BKTH, *rotary)
         if engine is not None:
             o_BNTH = engine.attend(self.index, q_BNTH, k_BKTH, v_BKTH)
-            return self.o_proj(o_BNTH.transpose(1, 2).flatten(2))
-        if cache is not None:
-            k_BKTH, v_BKTH = cache.update(self.index, k_BKTH, v_BKTH, position_BT)
-        o_BNTH = attend(q_BNTH, k_BKTH.to(q_BNTH.dtype), v_BKTH.to(q_BNTH.dtype), mask)
+        else:
+            o_BNTH = attend(q_BNTH, k_BKTH, v_BKTH, mask)
         return self.o_proj(o_BNTH.transpose(1, 2).flatten(2))
 
     def heads(self, y_BTE: torch.Tensor) -> torch.Tensor:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from llm.command import command
 from llm.deploy.quantize.model import load_any
-from llm.deploy.serve.generate import generate
 from llm.deploy.serve.repetition import repeated_share
 from llm.deploy.settings.generate import GenerateSettings
 from llm.errors import InputError
+from llm.inference.engine import generate
 from llm.io.json import write_json
 from llm.runtime.device import default_device
 from llm.tokenize.chat import encode_chat

@@ -15,7 +15,7 @@ from llm.align import paired, reward, sft
 from llm.align.batches import Example, Pair, collate
 from llm.align.settings.adapter import Schedule
 from llm.align.settings.paired import PairedSettings
-from llm.model.cache import KVCache
+from llm.inference.attention import KVPool, Layout, PagedAttention, Threads
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 from llm.pretrain.next_token import NextToken
@@ -57,8 +57,10 @@ def test_nothing_is_left_on_the_cpu(position: str) -> None:
             engine = SingleEngine(NextToken(model, dtype), OptimizerSettings("muon", 0.01, 0.02, 0.1, 1.0))
             results += [engine.objective(tokens_BT, 100)[0], engine.scores(tokens_BT)]
         with torch.no_grad():
-            cache = KVCache(config, 2, 20, device=model.device)
-            results += [model.hidden(tokens_BT, cache), model.hidden(tokens_BT[:, :1], cache)]
+            pool = KVPool(config, 3, torch.float32, model.device)
+            layout = Layout(np.arange(24), [(0, 10), (10, 17)], np.arange(2)[:, None])
+            attention = PagedAttention(config, pool, layout, "sdpa", Threads(1))
+            results.append(model.hidden(torch.zeros(1, 24, dtype=torch.int64, device=model.device), attention))
         objectives = (sft.Supervised, partial(paired.Paired, settings=DPO), reward.RewardModel)
         for objective, item in zip(objectives, (SIDE, PAIR, PAIR), strict=True):
             batch = collate([item], 0).to(model.device)

@@ -25,7 +25,7 @@ from llm.pretrain.engines.build import build_engine
 from llm.training.engines.layout import Layout
 from llm.deploy.quantize.model import layers_to_quantize
 from llm.deploy.quantize.rtn import quantize_weight
-from llm.deploy.serve.generate import generate
+from llm.inference.engine import generate
 from llm.training.settings import OptimizerSettings
 
 config = ModelConfig(64, 32, 1, 2, 1, 16, 32, 16)

@@ -19,9 +19,11 @@ class LoadTest:
     new_tokens: list[int] = key([4, 40], **RANGE)
     """[least, most] of a request."""
     batch_size: int = key(16, minimum=2)
-    """Requests that are answered together."""
-    uncached_requests: int = key(4, minimum=1, shown=False)
-    """So many also run without the key-value cache."""
+    """Requests that are answered together, at most."""
+    shared_tokens: int = key(32, minimum=0, shown=False)
+    """With which every longer prompt begins, as under one system prompt."""
+    arrival_rates: list[float] = key([10.0, 40.0], shown=False)
+    """Requests a second (Poisson) at which latency is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

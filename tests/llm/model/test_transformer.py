@@ -12,7 +12,6 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from llm.errors import InputError
-from llm.model.cache import KVCache
 from llm.model.config import ModelConfig, config_json
 from llm.model.counts import parameter_counts
 from llm.model.directory import load_model, read_tensors, save_weights
@@ -106,22 +105,10 @@ def test_logits_equal_the_original_transformer() -> None:
         assert (model(tokens_BT) - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_cached_generation_equals_uncached(name: str) -> None:
-    model = random_model(ALL[name])
-    tokens_BT = random_tokens(2, 20, seed=2)
-    cache = KVCache(model.config, 2, 20)
-    with torch.no_grad():
-        expected = model(tokens_BT)
-        pieces = [model(tokens_BT[:, a:b], cache) for a, b in ((0, 7), (7, 8), (8, 9), (9, 16), (16, 20))]
-    assert torch.allclose(torch.cat(pieces, dim=1), expected, atol=2e-5 * expected.abs().max().item())
-    assert cache.length_B.tolist() == [20, 20]
-
-
 @settings(max_examples=40, deadline=None)
 @given(config=configs())
 def test_any_architecture_holds_together(config: ModelConfig) -> None:
-    """Every parameter is counted, in its block; the future is not seen; a cache changes nothing."""
+    """Every parameter is counted, in its block; the future is not seen."""
     model = random_model(config)
     blocks = inventory(config, model.state_dict())
     assert all(block["parameters"] == block["expected"] for block in blocks.values())
@@ -129,13 +116,10 @@ def test_any_architecture_holds_together(config: ModelConfig) -> None:
     assert counts["total"] == sum(weight.numel() for weight in model.parameters())
     assert {block for block, count in counts.items() if count} - {"total"} <= blocks.keys()
     tokens_BT = random_tokens(2, 12) % config.vocab_size
-    cache = KVCache(config, 2, 12)
     with torch.no_grad():
         expected = model(tokens_BT)
         scale = expected.abs().max().clamp(min=1).item()
         assert torch.allclose(model(tokens_BT[:, :7]), expected[:, :7], atol=2e-5 * scale)
-        cached = torch.cat([model(tokens_BT[:, a:b], cache) for a, b in ((0, 5), (5, 6), (6, 12))], dim=1)
-    assert torch.allclose(cached, expected, atol=2e-5 * scale)
 
 
 @pytest.mark.parametrize("config", [LLAMA, QWEN3, GPT2, BLOOM, ORIGINAL], ids=lambda config: config.position)
@@ -188,30 +172,7 @@ def test_every_variant_learns_a_batch(name: str) -> None:
     assert losses[-1] < losses[0] - 1.5
 
 
-@pytest.mark.parametrize("config", [LLAMA, BLOOM, GPT2, ORIGINAL], ids=lambda config: config.position)
-def test_ragged_batch_equals_each_row_alone(config: ModelConfig) -> None:
-    model = random_model(config)
-    generator = torch.Generator().manual_seed(3)
-    rows = [torch.randint(0, VOCAB, (length,), generator=generator) for length in (3, 11, 7)]
-    length_B = torch.tensor([len(row) for row in rows])
-    cache = KVCache(config, 3, 24)
-    with torch.no_grad():
-        logits_BTV = model(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), cache)
-        cache.truncate(length_B)
-        next_B = logits_BTV[torch.arange(3), length_B - 1].argmax(-1)
-        for _ in range(6):
-            rows = [torch.cat((row, token[None])) for row, token in zip(rows, next_B, strict=True)]
-            logits_BV = model(next_B[:, None], cache)[:, -1]
-            alone_BV = torch.stack([model(row[None])[0, -1] for row in rows])
-            assert torch.allclose(logits_BV, alone_BV, atol=2e-5 * alone_BV.abs().max().clamp(min=1).item())
-            next_B = logits_BV.argmax(-1)
-    assert cache.length_B.tolist() == [9, 17, 13]
-
-
-def test_full_cache_and_too_long_inputs_are_refused() -> None:
-    cache = KVCache(LLAMA, 1, 4)
-    with pytest.raises(InputError, match="holds 4 tokens, 5 are needed"):
-        random_model(LLAMA)(torch.zeros(1, 5, dtype=torch.int64), cache)
+def test_too_long_inputs_are_refused() -> None:
     with pytest.raises(InputError, match="64 learned positions .* 65 are needed"):
         random_model(GPT2)(torch.zeros(1, 65, dtype=torch.int64))
 

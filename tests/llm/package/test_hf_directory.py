@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llm.align.lora import add_lora, load_adapter, lora_layers, save_adapter
 from llm.align.settings.adapter import LoraConfig
-from llm.deploy.serve.generate import generate
 from llm.errors import InputError
+from llm.inference.engine import generate
 from llm.model.config import ModelConfig
 from llm.model.counts import parameter_counts
 from llm.model.directory import load_model, save_weights

@@ -2,8 +2,8 @@
 
 import pytest
 
-from llm.deploy.serve.generate import generate
 from llm.deploy.serve.repetition import repeated_share
+from llm.inference.engine import generate
 
 
 def test_nothing_repeated_a_loop_and_short_answers() -> None:
