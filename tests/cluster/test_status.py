@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.cluster.build import Build
+from tests.cluster.toy import OnSlurm
 from tests.golden import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -69,15 +70,12 @@ def test_what_slurm_refuses_is_said_in_its_words(build):
     ]
 
 
-def test_a_script_that_fails_is_named_with_its_log(build):
-    shards = build.directory / "results/tokens"
-    victim = next(shards.rglob("*.bin"))
-    victim.chmod(0o644)
-    victim.write_bytes(victim.read_bytes()[:-2])
-    done = build.end(build.start(TARGET, "--retries", "1"))
-    assert done.returncode == 1
-    first, last = errors(done.said)
-    assert first.startswith("error: pretrain results/pretrain/step-30: results/tokens")
+def test_a_script_that_fails_is_named_with_its_log(toy: OnSlurm):
+    toy.first_does("raise ValueError('on purpose')")
+    with toy.running("--retries", "1") as run:
+        assert run.end() == 1
+    first, last = run.said("error:")
+    assert first.startswith("error: first results/parts: ValueError: on purpose")
     assert first.endswith("tried again, attempt 2 of 2")
-    assert re.search(r"\(Slurm job \d+ on n[12]\); mend that, then run again$", last)
-    assert not any(word in done.said for word in NOISE), done.said
+    assert re.search(r"results/logs/first\.log\)? \(Slurm job \d+ on n[12]\); mend that, then run again$", last)
+    assert run.complaints() == [first, last]
