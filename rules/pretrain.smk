@@ -1,5 +1,5 @@
 from llm.pretrain.segments import segment_slice
-from llm.pretrain.settings import OptimizerSettings
+from llm.training.settings import OptimizerSettings
 
 RANKS, NODES = LAYOUT.world_size, config["pretrain"]["nodes"]
 # Of Slurm: a task on each node with its ranks' processors, the first of which has srun start the ranks. `mpi` leaves srun

@@ -8,11 +8,12 @@ import torch
 from llm.command import command
 from llm.model.config import digest
 from llm.model.directory import load_model
-from llm.pretrain.settings import OptimizerSettings
+from llm.pretrain.next_token import NextToken
 from llm.runtime.agreement import Ranks
 from llm.training.checkpoint import Snapshot, save_checkpoint
 from llm.training.engines.layout import Layout
 from llm.training.engines.single import SingleEngine
+from llm.training.settings import OptimizerSettings
 
 
 def main(imported: Path, checkpoint: Path, *, settings: OptimizerSettings) -> dict:
@@ -21,7 +22,9 @@ def main(imported: Path, checkpoint: Path, *, settings: OptimizerSettings) -> di
     model = load_model(imported)
     state = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
     state |= {"config": digest(model.config), "layout": Layout().to_dict()}
-    save_checkpoint(checkpoint, Snapshot.of(SingleEngine(model, settings, torch.float32)), state, Ranks(0, 1))
+    save_checkpoint(
+        checkpoint, Snapshot.of(SingleEngine(NextToken(model, torch.float32), settings)), state, Ranks(0, 1)
+    )
     return {"step": 0, "parameters": sum(weight.numel() for weight in model.parameters())}
 
 

@@ -25,7 +25,7 @@ from llm.deploy.quantize.scales import rounded, searched_scales
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import empty_model
-from llm.model.positions import rotary_tables
+from llm.model.positions import alibi_bias, rotary_tables
 from llm.model.transformer import Decoder, Layer
 from llm.progress import progress
 
@@ -76,7 +76,8 @@ class Calibration:
             self.x_CTD = decoder.embed(tokens_CT, self.position_1T, length)
             rope = source.config.position == "rope"
             self.rotary = rotary_tables(self.position_1T, source.config, length) if rope else None
-            self.mask = decoder.mask(self.position_1T, length, False)
+            alibi = source.config.position == "alibi"
+            self.mask = alibi_bias(self.position_1T, length, source.config.n_heads) if alibi else None
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor], x_CTD: torch.Tensor) -> torch.Tensor:
         """Apply a function to a few sequences at a time."""
@@ -84,7 +85,7 @@ class Calibration:
             return torch.cat([function(x_RTD) for x_RTD in x_CTD.split(ROWS)])
 
     def attend(self, layer: Layer, x_RTD: torch.Tensor) -> torch.Tensor:
-        return layer.self_attn(x_RTD, self.rotary, self.mask, None, self.position_1T)
+        return layer.self_attn(x_RTD, self.rotary, self.mask, None)
 
     def save(self, path: Path, layers: int) -> None:
         """Keep the states before layer `layers`, at once or not at all."""

@@ -238,6 +238,7 @@ def readers(name: str) -> set[str]:
     if name.startswith(("model.", "plan.")):
         return {"preset_plan", *["model_config"] * name.startswith("model.")}
     found = {script for script, keys in slices().items() if KEYS[name] in keys}
+    found -= {"initial_checkpoint"}  # is there where pretraining goes on from an imported model alone
     if name.split(".")[0] in ("pretrain", "align"):  # the stages have keys of one class, each in its own block
         found &= {file.stem for file in (ROOT / "scripts" / name.split(".")[0]).glob("*.py")}
     method = name.split(".")[1] if name.startswith("align.") else ""

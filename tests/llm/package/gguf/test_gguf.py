@@ -14,10 +14,11 @@ from llm.errors import InputError
 from llm.model.directory import load_model
 from llm.package.gguf.write import write_gguf
 from llm.package.importing.read import read_model
-from llm.tokenize.byte_level import to_model, train_bytes
+from llm.tokenize.byte_level import to_model
 from llm.tokenize.export import write_merges, write_tokenizer_config, write_tokenizer_json, write_vocab
 from llm.tokenize.load import Tokenizer
 from llm.tokenize.open import open_tokenizer
+from llm.tokenize.train_byte_level import train_bytes
 from scripts.package import export_gguf
 from tests.llm.conftest import texts
 

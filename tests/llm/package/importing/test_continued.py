@@ -9,9 +9,9 @@ import torch
 from llm.errors import InputError
 from llm.model.directory import load_model
 from llm.package.model_card import NAME as CARD
-from llm.pretrain.settings import OptimizerSettings
 from llm.settings import made
 from llm.training.checkpoint import read_state
+from llm.training.settings import OptimizerSettings
 from scripts.package import package_continued
 from scripts.pretrain import initial_checkpoint, pretrain
 from tests.llm.pretrain.toy import COMMON, main_arguments, make_inputs
