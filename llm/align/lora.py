@@ -44,7 +44,7 @@ class LoraLinear(nn.Module):
         super().__init__()
         r = config.r
         self.base = base
-        self.scale = config.alpha / (math.sqrt(r) if config.rslora else r)
+        self.scale = scale_of(config)
         self.enabled = True
         self.lora_A = nn.Parameter(base.weight.new_zeros(r, base.in_features))
         self.lora_B = nn.Parameter(base.weight.new_zeros(base.out_features, r))
@@ -54,6 +54,11 @@ class LoraLinear(nn.Module):
         if not self.enabled:
             return y
         return y + self.scale * F.linear(F.linear(x, self.lora_A), self.lora_B)
+
+
+def scale_of(config: LoraConfig) -> float:
+    """Return by what an adapter's product is multiplied: alpha / r, or alpha / sqrt(r) (Kalajdzievski 2023)."""
+    return config.alpha / (math.sqrt(config.r) if config.rslora else config.r)
 
 
 def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> list[nn.Parameter]:

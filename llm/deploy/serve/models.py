@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config
+from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config, scale_of
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.worker import Worker
 from llm.errors import InputError
@@ -153,7 +153,7 @@ def read_adapter(directory: Path) -> Adapter:
             if other is None or tensors[name].shape[0] != other.shape[1]:
                 raise InputError(f"{directory / WEIGHTS_NAME}: {name} has no lora_B that fits it")
             layer = name.removeprefix(PREFIX).removesuffix(".lora_A.weight")
-            found[layer] = Update(tensors[name], other, config.alpha / config.r)
+            found[layer] = Update(tensors[name], other, scale_of(config))
     return found
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from llm.align.lora import LoraLinear, replace
+from llm.align.settings.adapter import LoraConfig
 from llm.inference.adapters import Update
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.scheduler import Limits
@@ -87,7 +88,8 @@ def trained(kind: dict, dtype: torch.dtype, adapter: dict[str, Update]) -> Causa
     """The model as training has it: with one adapter, in its own layers."""
     model = model_of(kind, dtype)
     for name, update in adapter.items():
-        layer = LoraLinear(model.get_submodule(name), update.a.shape[0], 1.5 * update.a.shape[0])
+        rank = update.a.shape[0]
+        layer = LoraLinear(model.get_submodule(name), LoraConfig(rank, 1.5 * rank, (name,)))
         layer.lora_A.data, layer.lora_B.data = update.a, update.b
         replace(model, name, layer)
     return model

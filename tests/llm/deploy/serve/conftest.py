@@ -27,12 +27,13 @@ def directories(tmp_path_factory, random_lm, tokenizer_files) -> dict[str, Path]
         found[name] = tmp_path_factory.mktemp(name)
         write_directory(found[name], model.config.to_hf(), model, tokenizer_files.values())
     (found["base"] / "manifest.json").write_text("{}")
-    config = LoraConfig(4, 8.0, ("q_proj", "down_proj"))
+    config = LoraConfig(4, 8.0, ("q_proj", "down_proj"), rslora=True)
     model = random_lm(0, context_length=256)
     for weight in add_lora(model, config, seed=5):
         weight.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(weight.numel()))
     found["tuned"] = tmp_path_factory.mktemp("tuned")
-    save_adapter(model, config, found["tuned"], base=os.path.relpath(found["base"], found["tuned"]))
+    weights = {name: weight for name, weight in model.named_parameters() if ".lora_" in name}
+    save_adapter(weights, config, found["tuned"], base=os.path.relpath(found["base"], found["tuned"]))
     return found
 
 
