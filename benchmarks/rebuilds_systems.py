@@ -131,6 +131,7 @@ class PlainSnakemake(Translated):
 
     def start(self, workspace: Workspace, data_only: bool, replay: bool = True) -> subprocess.Popen:
         command = [workspace.python, "-m", "snakemake", "-s", "Snakefile.plain", "--cores", "2"]
+        command += ["--workflow-profile", "none"]  # the workspace has this project's, which sets other triggers
         return started([*command, "--nolock", "--rerun-incomplete", "-q"], workspace, replay)
 
 

@@ -131,4 +131,4 @@ def test_a_room_says_what_it_is_for_and_no_more(file):
 def test_a_file_says_what_it_is(file):
     """How long it may be is a matter of its subject; `python -m tests.house` lists the longest."""
     lines = file.read_text().splitlines()
-    assert not lines or lines[0].startswith('"""'), "a module says what it does, and what not"
+    assert not lines or lines[0].startswith(('"""', 'r"""')), "a module says what it does, and what not"

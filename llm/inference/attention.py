@@ -100,7 +100,7 @@ class Layout:
 
 
 class PagedAttention:
-    """What a model's forward pass asks about one step: see llm/model/cache.py."""
+    """What a model's forward pass asks about one step: see llm/model/attending.py."""
 
     def __init__(self, config: ModelConfig, pool: KVPool, layout: Layout, way: Way, threads: "Threads") -> None:
         self.config, self.pool, self.layout, self.way, self.threads = config, pool, layout, way, threads

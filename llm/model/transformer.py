@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from llm.errors import InputError
-from llm.model.cache import Attending
+from llm.model.attending import Attending
 from llm.model.config import ModelConfig, has_beta
 from llm.model.positions import alibi_bias, rotary_tables, rotate, sinusoids
 

@@ -74,13 +74,15 @@ class HubEncoder:
         encoded = [well_formed(text).encode() for text in texts]
         return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
-    def encode(self, data: np.ndarray, offsets: np.ndarray, end_id: int = -1) -> tuple[np.ndarray, np.ndarray]:
-        """Return the documents' ids end to end, int32, each ended by `end_id` unless that is negative, and the number
-        of each, int64 [n]."""
+    def encode(
+        self, data: np.ndarray, offsets: np.ndarray, begin_id: int = -1, end_id: int = -1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the documents' ids end to end, int32, each between `begin_id` and `end_id` (where these are not
+        negative), and the number of ids of each, int64 [n]."""
         whole = data.tobytes()
         texts = [whole[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
-        end = [] if end_id < 0 else [end_id]
-        ids = [np.array([*found, *end], np.int32) for found in self.tokenizer.encode_batch(texts, threads=1)]
+        begin, end = ([] if one < 0 else [one] for one in (begin_id, end_id))
+        ids = [np.array([*begin, *found, *end], np.int32) for found in self.tokenizer.encode_batch(texts, threads=1)]
         return np.concatenate([np.zeros(0, np.int32), *ids]), np.array([len(each) for each in ids], np.int64)
 
 

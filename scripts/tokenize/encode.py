@@ -22,13 +22,14 @@ def main(shards: Path, model: Path, tokens: Path, *, source: str) -> dict:
     started = time.perf_counter()
     meta: dict = {"source": source, "domain": domain_of(shards)}
     encoder = encoder_of(tokenizer, threads_given())
+    bos = -1 if tokenizer.bos is None else tokenizer.bos
     for split in SPLITS:
         size = 0
         with IndexedWriter(tokens / split, token_dtype(tokenizer.vocab_size)) as writer:
             for texts in split_batches(shards, split):
                 data, offsets = encoder.utf8(texts)
                 size += len(data)
-                writer.append(*encoder.encode(data, offsets, tokenizer.bos, tokenizer.eos))
+                writer.append(*encoder.encode(data, offsets, bos, tokenizer.eos))
         meta[split] = {"documents": writer.documents, "bytes": size, "tokens": writer.tokens}
     write_json(tokens / "meta.json", meta)
     seconds = time.perf_counter() - started

@@ -92,9 +92,9 @@ def test_a_conversation_has_the_ids_that_transformers_gives(directory: Path, tem
 def test_corpora_are_encoded_alike(directory: Path) -> None:
     ours = open_tokenizer(directory)
     encoder, texts = encoder_of(ours, 2), ["a list", "", "of steps <|im_end|>"]
-    ids, lengths = encoder.encode(*encoder.utf8(texts), ours.eos)
-    assert ids.tolist() == [i for text in texts for i in [*ours.encode(text), ours.eos]]
-    assert np.array_equal(lengths, [len(ours.encode(text)) + 1 for text in texts])
+    ids, lengths = encoder.encode(*encoder.utf8(texts), ours.bos, ours.eos)
+    assert ids.tolist() == [i for text in texts for i in [ours.bos, *ours.encode(text), ours.eos]]
+    assert np.array_equal(lengths, [len(ours.encode(text)) + 2 for text in texts])
 
 
 @pytest.mark.parametrize(
