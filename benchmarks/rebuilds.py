@@ -244,7 +244,7 @@ def table(found: list[dict], systems: list[str]) -> str:
                 cells.append("refused")
                 continue
             stale, vain = len(outcome["stale"]), len(outcome["in vain"])
-            sums[name].update(ran=outcome["ran"], vain=vain, wrong=bool(stale))
+            sums[name].update(ran=outcome["ran"], vain=vain, wrong=int(bool(stale)))
             cells.append(f"{outcome['ran']}, {f'**{stale}**' if stale else stale}, {vain}")
         lines.append(f"| {one['change']} | {one['differ']} of {one['artifacts']} | {' | '.join(cells)} |")
     total = [
