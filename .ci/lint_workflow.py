@@ -1,12 +1,19 @@
-"""`snakemake --lint`, with one finding silenced: "Specify a conda environment or container for each rule".
+"""`snakemake --lint`, without three kinds of findings.
 
-The environment is the virtual environment of envs/*.lock, the same for every rule; each record holds it whole.
+* "Specify a conda environment or container for each rule": the environment is the virtual environment of envs/*.lock,
+  the same for every rule; each record holds it whole.
+* `{rule}` in a shell line is Snakemake's own variable, which its linter takes for one of the Snakefile's.
+* The rule `serve` runs in the terminal until it is told to stop, and writes there.
 """
 
 import subprocess
 import sys
 
-SILENCED = ("* Specify a conda environment or container for each rule.:",)
+SILENCED = (
+    "* Specify a conda environment or container for each rule.:",
+    "* Shell command directly uses variable rule from outside of the rule:",
+)
+IN_THE_TERMINAL = ("Lints for rule serve ", "* No log directive defined:")
 
 
 def main() -> int:
@@ -15,10 +22,12 @@ def main() -> int:
     lines = (done.stdout + done.stderr).splitlines()
     place, left = "", []
     for line in lines:
+        finding = line.strip()
+        in_the_terminal = place.startswith(IN_THE_TERMINAL[0]) and finding == IN_THE_TERMINAL[1]
         if line.startswith("Lints for "):
             place = line
-        elif line.strip().startswith("* ") and line.strip() not in SILENCED:
-            left.append(f"{place} {line.strip()}")
+        elif finding.startswith("* ") and finding not in SILENCED and not in_the_terminal:
+            left.append(f"{place} {finding}")
     if not any(line.startswith("Lints for ") for line in lines):
         left = lines[-5:]
     print(*left, sep="\n")
