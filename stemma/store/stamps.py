@@ -18,6 +18,18 @@ from stemma.base.files import stamp_of, where_writable
 from stemma.store.artifact import POINTERS, Files
 
 LEARNED = Path("results/.records/stamps.json")
+STAMP = 4  # numbers of a stamp
+
+
+def entries_in(files: object) -> Files:
+    """Return the well-formed entries of a JSON object that others may have written: name -> [sha256, *stamp]."""
+    if not isinstance(files, dict):
+        return {}
+    return {name: entry for name, entry in files.items() if isinstance(entry, list) and is_entry(*entry)}
+
+
+def is_entry(sha256: object = None, *stamp: object) -> bool:
+    return isinstance(sha256, str) and len(stamp) == STAMP and all(isinstance(number, int) for number in stamp)
 
 
 class Stamps:
@@ -30,7 +42,7 @@ class Stamps:
     @cached_property
     def learned(self) -> Files:
         """The cache of earlier runs; it is read when a first stamp differs."""
-        return read_json(self.cache) or {}
+        return entries_in(read_json(self.cache))
 
     @cached_property
     def others(self) -> dict[tuple[int, ...], str]:
@@ -38,9 +50,8 @@ class Stamps:
         one."""
         found = {}
         for file in POINTERS.rglob("*.json"):
-            files = (read_json(file) or {}).get("files")
-            entries = files.values() if isinstance(files, dict) else ()
-            found.update({tuple(stamp): sha256 for sha256, *stamp in entries})
+            entries = entries_in((read_json(file) or {}).get("files"))
+            found.update({tuple(stamp): sha256 for sha256, *stamp in entries.values()})
         return found
 
     def fault(self, path: Path, files: Files) -> str | None:

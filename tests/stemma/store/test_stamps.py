@@ -1,6 +1,7 @@
 """Does an artifact stand as it was put there: stamps answer where they are the same, bytes where they are not."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -58,3 +59,12 @@ def test_another_name_of_a_file_that_is_known_is_not_read(half: Yard, monkeypatc
         before = artifact.read_pointer(Path("results/joined.txt"))
         sha256, *stamp = before.files["joined.txt"]
         assert Stamps().fault(Path("results/joined.txt"), {"joined.txt": [sha256, *stamp[:2], 0, stamp[3]]}) is None
+
+
+@pytest.mark.parametrize("entry", [None, [], [1], "abc", ["abc"], ["abc", 1, 2, "3", 4], {"a": 1}])
+def test_entries_that_are_none_are_passed_over(here: Path, entry):
+    """Another artifact's pointer may hold anything; it says nothing about the ones that are asked about."""
+    strange = json.dumps({"files": {"x": entry}, "x": entry})
+    (here / "results/.records/strange.json").write_text(strange)
+    (here / "results/.records/stamps.json").write_text(strange)
+    assert faults(Stamps()) == []
