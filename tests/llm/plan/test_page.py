@@ -60,7 +60,10 @@ def test_headlines_of_published_runs(plans):
     assert deepseek["parameters.Active parameters"] == pytest.approx(37.55e9, rel=1e-4)
     assert deepseek["storage.KV cache per token"] == 70_272
     assert deepseek["time.Step"] == pytest.approx(19.926, rel=0.01)
-    for preset, told in (("bloom-176b", "<b>105 s</b><span>a step"), ("gpt3-175b", "<b>33.83 days</b><span>days")):
+    for preset, told in (
+        ("bloom-176b", "<b>105 s</b><span>a step"),
+        ("gpt3-175b", "<b>33.83 days</b><span>training time"),
+    ):
         assert told in page(plans[preset])
 
 

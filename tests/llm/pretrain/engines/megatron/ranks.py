@@ -31,6 +31,13 @@ LAYOUTS = {
     "TP2 x PP2": Layout("megatron", tensor=2, pipeline=2, micro_batch=4),
 }
 State = dict[str, np.ndarray]
+STATE = {
+    "config": "toy",
+    "step": 0,
+    "tokens_seen": 0,
+    "skipped": 0,
+    "window": 0,
+}  # of a checkpoint; none reads the numbers
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def run_of(layout: Layout, config: ModelConfig, steps: int, more: int, directory
     curve = train(engine, 1, steps, config)
     saved = state_of(engine)
     ranks = Ranks(engine.rank, engine.world_size)
-    save_checkpoint(made(directory / name_of(layout)), Snapshot.of(engine), {"config": "toy"}, ranks)
+    save_checkpoint(made(directory / name_of(layout)), Snapshot.of(engine), STATE, ranks)
     curve += train(engine, steps + 1, steps + more, config)
     return Run(saved, curve, state_of(engine), engine.scores(rows_of(99, config)(0, 5)[:, :12]).numpy())
 
