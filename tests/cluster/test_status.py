@@ -45,7 +45,7 @@ def errors(said: str) -> list[str]:
 
 def test_a_run_reads_like_a_local_one_and_names_the_nodes(built):
     for rule in ("annotate", "clean", "pretrain", "preferences"):
-        said = rf"^\w+ +{rule} +results/\S+ +run +\d+\.\d s  n[12]  \d+/\d+( |$)"
+        said = rf"^\w+ +{rule} +results/\S+( \+\d+)? +run +\d+\.\d s  n[12]  \d+/\d+( |$)"
         assert re.search(said, built.said, re.MULTILINE), built.said
     assert not any(word in built.said for word in NOISE), built.said
 
