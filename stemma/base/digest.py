@@ -15,9 +15,11 @@ from typing import Any
 
 from stemma.base.errors import StemmaError, reason
 from stemma.base.files import beside, created, stamp_of
+from stemma.base.typed_json import made
 from stemma.base.untrusted_files import Unusable, check_plain, open_plain, read_plain
 from stemma.base.walk import is_text, kind_of, names_below, regular_below, shown
 
+CACHED: Any = tuple[int, int, int, int, str]  # a stamp and the sha256 of what had it, as typed_json.made reads them
 GRAIN = 2_000_000_000  # nanoseconds: no file system has coarser time stamps
 
 EXACT = 2**53  # every integer up to this one is exactly a float
@@ -129,7 +131,7 @@ class StatCache:
 
     def __init__(self, path: Path):
         self.path = path
-        self.known: dict[str, list] = read_json(path) or {}
+        self.known: dict[str, object] = read_json(path) or {}
         self.changed = False
 
     def digest(self, source: Path) -> str:
@@ -141,9 +143,9 @@ class StatCache:
         """Return the digest of one file, cached under its real name. A file that was written a moment ago is not
         cached: it could be written again within the same tick of the file system's clock."""
         stamp = stamp_of(path.stat())
-        entry = self.known.get(str(name))
-        if entry and entry[:-1] == stamp:
-            return entry[-1]
+        *known, sha256 = made(CACHED, self.known.get(str(name))) or (None,)
+        if sha256 and known == stamp:
+            return sha256
         sha256 = of_file(path)
         if stamp_of(path.stat()) == stamp and time.time_ns() - stamp[2] > GRAIN:
             self.known[str(name)] = [*stamp, sha256]

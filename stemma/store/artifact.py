@@ -25,7 +25,7 @@ from stemma.store.manifest import MANIFEST, check_names, is_digest, leads_down, 
 SIGNATURE = "model.sig"
 POINTERS = Path("results/.records")
 MARK = ".view"  # suffix of a view's mark; a view has no record
-ENTRY = 5  # fields of a file's entry: sha256 and the four of a stamp
+STAMP = 4  # numbers of a stamp
 # Files there that are not pointers.
 OWN = ("build", "calls", "config", "plan", "run", "settings", "sources", "sources-read", "stamps")
 # Files that the engine put in place: name relative to the declared path's directory -> [sha256, *stamp].
@@ -69,7 +69,11 @@ class Mark:
 
 def are_files(files: Files) -> bool:
     """Are these well-formed entries of files, all at or below the declared path's directory?"""
-    return all(leads_down(name) and len(entry) == ENTRY and is_digest(entry[0]) for name, entry in files.items())
+    return all(leads_down(name) and is_entry(*entry) for name, entry in files.items())
+
+
+def is_entry(sha256: object = None, *stamp: object) -> bool:
+    return is_digest(sha256) and len(stamp) == STAMP and all(type(number) is int for number in stamp)
 
 
 def is_directory(path: Path) -> bool:

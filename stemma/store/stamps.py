@@ -11,38 +11,30 @@ import os
 import stat
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from stemma.base import digest
 from stemma.base.digest import read_json, write_atomically
 from stemma.base.files import stamp_of, where_writable
-from stemma.store.artifact import POINTERS, Files
+from stemma.base.typed_json import made
+from stemma.store.artifact import POINTERS, Files, Pointer
 
 LEARNED = Path("results/.records/stamps.json")
-STAMP = 4  # numbers of a stamp
-
-
-def entries_in(files: object) -> Files:
-    """Return the well-formed entries of a JSON object that others may have written: name -> [sha256, *stamp]."""
-    if not isinstance(files, dict):
-        return {}
-    return {name: entry for name, entry in files.items() if isinstance(entry, list) and is_entry(*entry)}
-
-
-def is_entry(sha256: object = None, *stamp: object) -> bool:
-    return isinstance(sha256, str) and len(stamp) == STAMP and all(isinstance(number, int) for number in stamp)
+LEARNT: Any = tuple[str | None, int, int, int, int]  # sha256 and stamp, as typed_json.made reads them
 
 
 class Stamps:
-    """The stamps of one directory's artifacts. `learned`: path -> [sha256, *stamp] of files that had to be read."""
+    """The stamps of one directory's artifacts. `learned`: path -> LEARNT of files that had to be read; others may have
+    written it."""
 
     def __init__(self, cache: Path = LEARNED):
         self.cache = cache
         self.changed = False
 
     @cached_property
-    def learned(self) -> Files:
+    def learned(self) -> dict[str, object]:
         """The cache of earlier runs; it is read when a first stamp differs."""
-        return entries_in(read_json(self.cache))
+        return read_json(self.cache) or {}
 
     @cached_property
     def others(self) -> dict[tuple[int, ...], str]:
@@ -50,8 +42,8 @@ class Stamps:
         one."""
         found = {}
         for file in POINTERS.rglob("*.json"):
-            entries = entries_in((read_json(file) or {}).get("files"))
-            found.update({tuple(stamp): sha256 for sha256, *stamp in entries.values()})
+            pointer = Pointer.of_json(read_json(file) or {})
+            found.update({tuple(stamp): sha256 for sha256, *stamp in (pointer.files.values() if pointer else ())})
         return found
 
     def fault(self, path: Path, files: Files) -> str | None:
@@ -72,7 +64,7 @@ class Stamps:
     def digest(self, place: str, found: os.stat_result) -> str | None:
         """Return the digest of a file whose stamp differs from its pointer's; None where it cannot be read."""
         stamp = stamp_of(found)
-        sha256, *known = self.learned.get(place, [None])
+        sha256, *known = made(LEARNT, self.learned.get(place)) or (None,)
         if known != stamp:
             sha256 = self.others.get(tuple(stamp)) or digest.of_entry(None, place)
             self.learned[place] = [sha256, *stamp]

@@ -1,5 +1,6 @@
 """Sources: what is no regular file in one is named at once, and no change of one goes unseen."""
 
+import json
 import os
 import subprocess
 import time
@@ -64,6 +65,14 @@ def test_a_link_to_a_source_is_the_source(texts: Path, tmp_path: Path):
     (tmp_path / "linked").symlink_to("texts")
     cache = StatCache(tmp_path / "cache")
     assert cache.digest(tmp_path / "linked") == cache.digest(texts) == digest.of_tree(texts)
+
+
+@pytest.mark.parametrize("entry", [True, 1, [], "abc", [1, 2, 3, 4], [1, 2, 3, 4, None], {"a": 1}])
+def test_a_cache_may_hold_anything(texts: Path, tmp_path: Path, entry):
+    """Whoever shares the directory may have written it; the file is read then."""
+    file = texts / "a.txt"
+    (tmp_path / "cache").write_text(json.dumps({str(file.resolve()): entry}))
+    assert StatCache(tmp_path / "cache").digest(file) == digest.of_tree(file)
 
 
 def test_snakemake_says_it_in_one_line_at_once(toy: Toy):

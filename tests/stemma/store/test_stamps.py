@@ -61,10 +61,12 @@ def test_another_name_of_a_file_that_is_known_is_not_read(half: Yard, monkeypatc
         assert Stamps().fault(Path("results/joined.txt"), {"joined.txt": [sha256, *stamp[:2], 0, stamp[3]]}) is None
 
 
-@pytest.mark.parametrize("entry", [None, [], [1], "abc", ["abc"], ["abc", 1, 2, "3", 4], {"a": 1}])
+@pytest.mark.parametrize(
+    "entry", [None, [], [1], "abc", ["abc"], ["abc", 1, 2, "3", 4], ["a" * 64, 1, 2, {}, 4], {"a": 1}]
+)
 def test_entries_that_are_none_are_passed_over(here: Path, entry):
     """Another artifact's pointer may hold anything; it says nothing about the ones that are asked about."""
-    strange = json.dumps({"files": {"x": entry}, "x": entry})
-    (here / "results/.records/strange.json").write_text(strange)
-    (here / "results/.records/stamps.json").write_text(strange)
+    pointer = json.loads((here / "results/.records/joined.txt.json").read_text())
+    (here / "results/.records/strange.json").write_text(json.dumps(pointer | {"files": {"x": entry}}))
+    (here / "results/.records/stamps.json").write_text(json.dumps({f"results/{name}": entry for name in NAMES}))
     assert faults(Stamps()) == []
