@@ -7,6 +7,8 @@ which text is the template's, where control tokens count, and which is a message
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
 
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -23,7 +25,12 @@ def encode_by_template(
 ) -> tuple[list[int], list[int]]:
     """Return the ids of `messages`, and a mask: 1 on an assistant's content and on what ends it, up to the first
     control token. Raises InputError where there is no template, or where it refuses the messages or changes them."""
-    template = compiled(tokenizer)
+    if not tokenizer.chat_template:
+        raise InputError(
+            f"{tokenizer.path.parent}: the model has no chat template, so it cannot be asked or aligned; "
+            "import one that has, such as its -Instruct version"
+        )
+    template = compiled(tokenizer.chat_template, tokenizer.path.parent)
     texts = {"bos_token": tokenizer.names["bos"] or "", "eos_token": tokenizer.names["eos"]}
 
     def render(contents: list[str]) -> str:
@@ -48,18 +55,15 @@ def encode_by_template(
     raise InputError(f"{tokenizer.path.parent}: its chat template changes what a message says; use another template")
 
 
-def compiled(tokenizer: HubTokenizer) -> Callable[..., str]:
-    if not tokenizer.chat_template:
-        raise InputError(
-            f"{tokenizer.path.parent}: the model has no chat template, so it cannot be asked or aligned; "
-            "import one that has, such as its -Instruct version"
-        )
+@lru_cache(maxsize=8)
+def compiled(template: str, where: Path) -> Callable[..., str]:
+    """Return what renders a template; `where` it stands is told where it is not valid."""
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.globals["raise_exception"] = refuse
     try:
-        return environment.from_string(tokenizer.chat_template).render
+        return environment.from_string(template).render
     except TemplateError as error:
-        raise InputError(f"{tokenizer.path.parent}: its chat template is not valid Jinja: {error}") from error
+        raise InputError(f"{where}: its chat template is not valid Jinja: {error}") from error
 
 
 def refuse(message: str) -> None:
@@ -96,10 +100,16 @@ def encode_run(tokenizer: HubTokenizer, text: str, taught_from: int | None, ids:
 
 def pieces(tokenizer: HubTokenizer, parts: list[tuple[str, int | None]]) -> Iterator[tuple[str, int | None]]:
     """Yield the parts, the template's cut at control tokens."""
-    longest_first = sorted(tokenizer.controls, key=lambda token: (-len(token), token))
-    control = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")" if longest_first else "(?!)")
+    control = control_pattern(frozenset(tokenizer.controls))
     for text, number in parts:
         if number is None:
             yield from ((piece, None) for piece in control.split(text) if piece)
         else:
             yield text, number
+
+
+@lru_cache(maxsize=8)
+def control_pattern(controls: frozenset[str]) -> re.Pattern[str]:
+    """Return what finds the control tokens in a text, the longest first."""
+    longest_first = sorted(controls, key=lambda token: (-len(token), token))
+    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")" if longest_first else "(?!)")
