@@ -26,41 +26,51 @@ END = """## Where it comes from
 
 Every file here descends from records: `python -m stemma lineage {directory}/manifest.json` in the checkout that \
 built it.
-A small model from little text: it knows what it was shown, and may repeat it. It was not tested for safety.
 """
+CAUTION = (
+    "A small model from little text: it knows what it was shown, and may repeat it. It was not tested for safety.\n"
+)
+PLACE = "results/models/base"
 
 
 def model_card(config: ModelConfig, corpus: dict[str, dict], state: dict) -> str:
     """The card of a pretrained model. corpus: source -> {"domain", "license"}; state: state.json of its checkpoint."""
     licenses = sorted({source["license"] for source in corpus.values()})
-    head = {
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "license": "other",
-        "license_name": "of-the-training-text",
-        "license_link": NAME,
-        "tags": ["stemma", *filter(None, [family_of(vars(config))])],
-    }
-    rows = [f"| {name} | {source['domain']} | {source['license']} |" for name, source in sorted(corpus.items())]
-    facts = (
-        f"{parameter_counts(config)['total']:,} parameters: {config.n_layers} layers of {config.d_model}, "
-        f"{config.n_heads} heads ({config.n_kv_heads} of keys and values), "
-        f"a vocabulary of {config.vocab_size:,}, a context of {config.context_length:,} tokens. "
-        f"Pretrained in {state['step']:,} steps on {state['tokens_seen']:,} tokens."
-    )
+    named = {"license": "other", "license_name": "of-the-training-text", "license_link": NAME}
     return "\n".join(
         [
-            f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n",
+            head(config, named),
             "# base\n",
-            f"{facts}\n",
-            (USE if family_of(vars(config)) else NO_USE).format(directory="results/models/base"),
+            f"{sizes(config)} Pretrained in {state['step']:,} steps on {state['tokens_seen']:,} tokens.\n",
+            (USE if family_of(vars(config)) else NO_USE).format(directory=PLACE),
             "## Trained on\n",
-            "| source | domain | license |\n|---|---|---|",
-            *rows,
+            *corpus_rows(corpus),
             f"\nWhat may be done with the weights follows from these licenses: {', '.join(licenses)}.\n",
-            END.format(directory="results/models/base"),
+            END.format(directory=PLACE) + CAUTION,
         ]
     )
+
+
+def head(config: ModelConfig, license: dict[str, str]) -> str:
+    """The metadata that the Hub reads. license: its keys."""
+    told: dict = {"library_name": "transformers", "pipeline_tag": "text-generation"} | license
+    told |= {"tags": ["stemma", *filter(None, [family_of(vars(config))])]}
+    return f"---\n{yaml.safe_dump(told, sort_keys=False)}---\n"
+
+
+def sizes(config: ModelConfig) -> str:
+    """A sentence on the architecture."""
+    return (
+        f"{parameter_counts(config)['total']:,} parameters: {config.n_layers} layers of {config.d_model}, "
+        f"{config.n_heads} heads ({config.n_kv_heads} of keys and values), "
+        f"a vocabulary of {config.vocab_size:,}, a context of {config.context_length:,} tokens."
+    )
+
+
+def corpus_rows(corpus: dict[str, dict]) -> list[str]:
+    """The table of the training text's sources."""
+    rows = [f"| {name} | {source['domain']} | {source['license']} |" for name, source in sorted(corpus.items())]
+    return ["| source | domain | license |\n|---|---|---|", *rows]
 
 
 def aligned_card(card: str, base: str, method: str) -> str:

@@ -1,15 +1,11 @@
 """What an imported model's directory says beside its weights: config.json and the card."""
 
-import yaml
-
 from llm.errors import InputError
 from llm.model.config import SIZES, ModelConfig
-from llm.model.counts import parameter_counts
-from llm.model.families import family_of
 from llm.model.transformer import CausalLM
 from llm.package.importing.read import Found
 from llm.package.importing.settings import ImportSettings
-from llm.package.model_card import END, USE
+from llm.package.model_card import END, PLACE, USE, corpus_rows, head, sizes
 
 
 def check_expected(config: ModelConfig, settings: ImportSettings) -> None:
@@ -33,27 +29,16 @@ def config_of(model: CausalLM) -> dict:
 def imported_card(found: Found, settings: ImportSettings) -> str:
     """Return the card: the model's own facts, and that this project did not make it."""
     config = found.model.config
-    head = {
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "license": settings.license.lower(),
-        "tags": ["stemma", *filter(None, [family_of(vars(config))])],
-    }
-    facts = (
-        f"{parameter_counts(config)['total']:,} parameters: {config.n_layers} layers of {config.d_model}, "
-        f"{config.n_heads} heads ({config.n_kv_heads} of keys and values), "
-        f"a vocabulary of {config.vocab_size:,}, a context of {config.context_length:,} tokens."
-    )
     stored = ", ".join(f"{count} of {kind}" for kind, count in sorted(found.stored.items()))
     said = "".join(f" Its {key}, as it says: {value}." for key, value in sorted(found.about.items()))
     return "\n".join(
         [
-            f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n",
+            head(config, {"license": settings.license.lower()}),
             "# base\n",
             f"Imported, not built here: from {settings.origin}, a {found.form} file with {stored} tensors.{said}\n",
-            f"{facts}\n",
-            USE.format(directory="results/models/base"),
-            END.partition("A small model")[0].format(directory="results/models/base").rstrip() + "\n",
+            f"{sizes(config)}\n",
+            USE.format(directory=PLACE),
+            END.format(directory=PLACE),
         ]
     )
 
@@ -61,15 +46,13 @@ def imported_card(found: Found, settings: ImportSettings) -> str:
 def continued_card(card: str, corpus: dict[str, dict], state: dict) -> str:
     """Return the card of a model that was pretrained further. card: the imported one's. corpus: source -> {"domain",
     "license"}. state: state.json of the checkpoint."""
-    rows = [f"| {name} | {source['domain']} | {source['license']} |" for name, source in sorted(corpus.items())]
     told = f"Pretrained further here, in {state['step']:,} steps on {state['tokens_seen']:,} tokens of:"
     return "\n".join(
         [
             card.rstrip().replace("Imported, not built here: from", "Made of a model that was imported from", 1),
             "\n## Trained on\n",
             f"{told}\n",
-            "| source | domain | license |\n|---|---|---|",
-            *rows,
+            *corpus_rows(corpus),
             "",
         ]
     )
