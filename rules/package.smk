@@ -2,6 +2,8 @@ from llm.collect import config as source_entry
 from llm.package.importing.settings import ImportSettings
 from llm.settings import slice_of
 
+# What the card says of the corpus.
+TRAINED_ON = {name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]}
 ADAPTER_BASE = {"sft": "base", **dict.fromkeys((*PAIRED, "kto"), "sft")}
 
 
@@ -35,9 +37,7 @@ if CONTINUED:
         output:
             hf="results/models/base/manifest.json",
         params:
-            corpus={
-                name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]
-            },
+            corpus=TRAINED_ON,
         resources:
             mem_mb=1000 + 3 * WEIGHTS_MB,
         shell:
@@ -57,9 +57,7 @@ elif not IMPORTED:
         output:
             hf="results/models/base/manifest.json",
         params:
-            corpus={
-                name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]
-            },
+            corpus=TRAINED_ON,
         resources:
             mem_mb=1000,
         shell:
