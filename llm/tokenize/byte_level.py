@@ -5,7 +5,8 @@ as they were learned. A pair merges whenever its result is a piece, the smallest
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import AnyStr
 
 from tokenizers import Regex, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
@@ -36,6 +37,7 @@ def from_model(model: bytes, first_id: int) -> list[bytes]:
 
 
 def words(pattern: str) -> pre_tokenizers.PreTokenizer:
+    """Return what cuts text into the words that a pattern finds, spelled by CHARACTERS."""
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), byte_level])
 
@@ -52,11 +54,16 @@ def fast_bytes(pieces: list[bytes], controls: tuple[str, ...], pattern: str = PA
 
 def byte_merges(pieces: list[bytes]) -> Iterator[tuple[str, str]]:
     """Yield every way to make a piece of two pieces, in the order of ids."""
-    known = set(pieces)
-    for piece in pieces[256:]:
+    for left, right in splits(pieces[256:], set(pieces)):
+        yield spelled(left), spelled(right)
+
+
+def splits(pieces: Iterable[AnyStr], known: Collection[AnyStr]) -> Iterator[tuple[AnyStr, AnyStr]]:
+    """Yield every way to make each piece of two known ones."""
+    for piece in pieces:
         for cut in range(1, len(piece)):
             if piece[:cut] in known and piece[cut:] in known:
-                yield spelled(piece[:cut]), spelled(piece[cut:])
+                yield piece[:cut], piece[cut:]
 
 
 def alphabet() -> list[str]:

@@ -14,8 +14,9 @@ from kernels.hashmap import build
 from kernels.pretokens import BLANK, LETTER, NUMBER
 from kernels.unigram import trie
 from llm.errors import InputError
+from llm.tokenize.byte_level import splits
 from llm.tokenize.escape import ESCAPES, SPACE, escaped
-from llm.tokenize.hub import HubEncoder, HubTokenizer
+from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer, learned, well_formed
 from llm.tokenize.train import SCORE_STEP
 
@@ -64,6 +65,28 @@ class Encoder:
         return joined([escaped_bytes(whole[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
 
 
+class HubEncoder:
+    """Encodes whole corpora as Encoder does, with the library in place of the kernels."""
+
+    def __init__(self, tokenizer: HubTokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    def utf8(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the texts' bytes end to end, u8, and where each begins, i64 [n + 1]."""
+        return joined([well_formed(text).encode() for text in texts])
+
+    def encode(
+        self, data: np.ndarray, offsets: np.ndarray, begin_id: int = -1, end_id: int = -1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the documents' ids end to end, int32, each between `begin_id` and `end_id` (where these are not
+        negative), and the number of ids of each, int64 [n]."""
+        whole = data.tobytes()
+        texts = [whole[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        begin, end = ([] if one < 0 else [one] for one in (begin_id, end_id))
+        ids = [np.array([*begin, *found, *end], np.int32) for found in self.tokenizer.encode_batch(texts)]
+        return np.concatenate([np.zeros(0, np.int32), *ids]), np.array([len(each) for each in ids], np.int64)
+
+
 def encoder_of(tokenizer: Tokenizer | HubTokenizer, threads: int) -> Encoder | HubEncoder:
     """Return what encodes whole corpora with a tokenizer of either origin."""
     return HubEncoder(tokenizer) if isinstance(tokenizer, HubTokenizer) else Encoder(tokenizer, threads)
@@ -99,12 +122,7 @@ def merging(pieces: dict[bytes, int], byte_ids: dict[int, int], character_classe
     rank = {piece: i for i, piece in enumerate(pieces)}
     single = [rank.get(bytes([b]), -1) if bytewise or b < 0x80 else -2 for b in range(256)]
     characters = {} if bytewise else {p: r for p, r in rank.items() if len(p) > 1 and len(p.decode()) == 1}
-    pairs = [
-        (rank[piece[:cut]] << 32 | rank[piece[cut:]], r)
-        for piece, r in rank.items()
-        for cut in range(1, len(piece))
-        if piece[:cut] in rank and piece[cut:] in rank
-    ]
+    pairs = [(rank[left] << 32 | rank[right], rank[left + right]) for left, right in splits(rank, rank)]
     return Vocabulary(
         joins(pieces),
         character_classes,

@@ -13,7 +13,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
 from llm.io.json import write_json
-from llm.tokenize.byte_level import byte_merges
+from llm.tokenize.byte_level import byte_merges, splits
 from llm.tokenize.chat import chat_template
 from llm.tokenize.escape import ESCAPES, SPACE
 from llm.tokenize.load import CONTROLS, Tokenizer, learned
@@ -37,13 +37,7 @@ def merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     if tokenizer.kind == "unigram":
         return []
     ranked = [processor.id_to_piece(i) for i in learned(processor)]
-    pieces = set(ranked)
-    return [
-        (piece[:cut], piece[cut:])
-        for piece in ranked
-        for cut in range(1, len(piece))
-        if piece[:cut] in pieces and piece[cut:] in pieces
-    ]
+    return list(splits(ranked, set(ranked)))
 
 
 def fast_tokenizer(tokenizer: Tokenizer) -> FastTokenizer:

@@ -7,7 +7,6 @@ Text never becomes a control id here either: a control token's text in a documen
 import json
 from pathlib import Path
 
-import numpy as np
 from tokenizers import Tokenizer as FastTokenizer
 
 from llm.errors import InputError
@@ -51,39 +50,13 @@ class HubTokenizer:
         """Return the ids of `text`, without bos and eos."""
         return self.fast.encode(well_formed(text), add_special_tokens=False).ids
 
-    def encode_batch(self, texts: list[str], threads: int) -> list[list[int]]:
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text. The library has threads of its own; their number changes nothing."""
         return [found.ids for found in self.fast.encode_batch([*map(well_formed, texts)], add_special_tokens=False)]
-
-    def encode_arrays(self, texts: list[str], threads: int) -> list[np.ndarray]:
-        return [np.array(ids, np.int32) for ids in self.encode_batch(texts, threads)]
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of `ids`; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
         return self.fast.decode([int(i) for i in ids], skip_special_tokens=True)
-
-
-class HubEncoder:
-    """Encodes whole corpora as encoder.Encoder does, with the library in place of the kernels."""
-
-    def __init__(self, tokenizer: HubTokenizer) -> None:
-        self.tokenizer = tokenizer
-
-    def utf8(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the texts' bytes end to end, u8, and where each begins, i64 [n + 1]."""
-        encoded = [well_formed(text).encode() for text in texts]
-        return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-
-    def encode(
-        self, data: np.ndarray, offsets: np.ndarray, begin_id: int = -1, end_id: int = -1
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the documents' ids end to end, int32, each between `begin_id` and `end_id` (where these are not
-        negative), and the number of ids of each, int64 [n]."""
-        whole = data.tobytes()
-        texts = [whole[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
-        begin, end = ([] if one < 0 else [one] for one in (begin_id, end_id))
-        ids = [np.array([*begin, *found, *end], np.int32) for found in self.tokenizer.encode_batch(texts, threads=1)]
-        return np.concatenate([np.zeros(0, np.int32), *ids]), np.array([len(each) for each in ids], np.int64)
 
 
 def read_fast(path: Path) -> FastTokenizer:

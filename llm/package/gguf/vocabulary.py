@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
 from llm.errors import InputError
-from llm.tokenize.byte_level import PATTERN, byte_merges
+from llm.tokenize.byte_level import PATTERN, byte_merges, splits, words
 from llm.tokenize.chat import chat_template
 from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer
@@ -28,31 +28,27 @@ BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 SPECIAL = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
 
-def byte_level(pattern: str | None = None) -> pre_tokenizers.PreTokenizer:
-    """Return the words of GPT-2, or of a pattern."""
-    if pattern is None:
-        return pre_tokenizers.ByteLevel(add_prefix_space=False)
-    split = pre_tokenizers.Split(Regex(pattern), "isolated")
-    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+def gpt2_words() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
 def digits_apart() -> pre_tokenizers.PreTokenizer:
     """Return GPT-2's words, each digit by itself."""
-    return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level()])
+    return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), gpt2_words()])
 
 
 # GGUF's word -> how text is cut; the first of equal ones is written.
 WORDS: dict[str, Callable[[], pre_tokenizers.PreTokenizer]] = {
-    "gpt-2": byte_level,
-    "olmo": byte_level,
-    "mpt": byte_level,
+    "gpt-2": gpt2_words,
+    "olmo": gpt2_words,
+    "mpt": gpt2_words,
     "smollm": digits_apart,
     "starcoder": digits_apart,
     "refact": digits_apart,
-    "qwen2": lambda: byte_level(PATTERN),
-    "stablelm2": lambda: byte_level(PATTERN),
-    "llama-bpe": lambda: byte_level(LLAMA3),
-    "bloom": lambda: byte_level(BLOOM),
+    "qwen2": lambda: words(PATTERN),
+    "stablelm2": lambda: words(PATTERN),
+    "llama-bpe": lambda: words(LLAMA3),
+    "bloom": lambda: words(BLOOM),
 }
 
 
@@ -97,13 +93,8 @@ def read_sentencepiece(values: dict, tokens: list[str], types: list[int]) -> Fas
     a piece are merges."""
     scores = values.get("tokenizer.ggml.scores", [0.0] * len(tokens))
     ranked = sorted((i for i, each in enumerate(types) if each == NORMAL), key=lambda i: (-scores[i], i))
-    known = {tokens[i] for i in ranked}
-    merges = [
-        (tokens[i][:cut], tokens[i][cut:])
-        for i in ranked
-        for cut in range(1, len(tokens[i]))
-        if tokens[i][:cut] in known and tokens[i][cut:] in known
-    ]
+    pieces = [tokens[i] for i in ranked]
+    merges = list(splits(pieces, set(pieces)))
     unknown = next((tokens[i] for i, each in enumerate(types) if each == UNKNOWN), None)
     vocabulary = {token: i for i, token in enumerate(tokens)}
     fast = FastTokenizer(models.BPE(vocabulary, merges, unk_token=unknown, fuse_unk=True, byte_fallback=True))
@@ -129,19 +120,16 @@ def read_settings(values: dict, tokens: list[str]) -> dict:
     return settings | ({"chat_template": template} if template else {})
 
 
-def words_of(fast: FastTokenizer) -> str | None:
-    """Return GGUF's word for how a tokenizer cuts text; None where it has none."""
-    found = cutting(fast)
-    return next((word for word, make in WORDS.items() if cutting(FastTokenizer(models.BPE()), make()) == found), None)
+def words_of(stated: dict | None) -> str | None:
+    """Return GGUF's word for how tokenizer.json's pre_tokenizer cuts text; None where it has none."""
+    found = cutting(stated)
+    return next((word for word, make in WORDS.items() if cutting(json.loads(make().__getstate__())) == found), None)
 
 
-def cutting(fast: FastTokenizer, words: pre_tokenizers.PreTokenizer | None = None) -> list:
+def cutting(stated: dict | None) -> list:
     """Return what a pre-tokenizer does, in a form that can be compared."""
-    if words is not None:
-        fast.pre_tokenizer = words
-    stated = json.loads(fast.to_str())["pre_tokenizer"] or {}
-    stated = json.loads(json.dumps(stated).replace(PUBLISHED_ENDINGS, ENDINGS))
-    steps = stated.get("pretokenizers", [stated])
+    published = json.loads(json.dumps(stated or {}).replace(PUBLISHED_ENDINGS, ENDINGS))
+    steps = published.get("pretokenizers", [published])
     return [{key: value for key, value in step.items() if key not in ("trim_offsets", "invert")} for step in steps]
 
 
@@ -204,10 +192,10 @@ def hub_vocabulary(tokenizer: HubTokenizer) -> dict[str, Any]:
     ]
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     if not model.get("byte_fallback"):
-        words = words_of(tokenizer.fast)
-        if words is None:
+        word = words_of(stated["pre_tokenizer"])
+        if word is None:
             raise InputError(f"gguf: {tokenizer.path.name} cuts text in a way that has no name in GGUF")
-        return byte_vocabulary(tokens, types, merges, words)
+        return byte_vocabulary(tokens, types, merges, word)
     rank = {merge.replace(" ", ""): -float(i) for i, merge in reversed([*enumerate(merges)])}
     types = [
         BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else each for token, each in zip(tokens, types, strict=True)
@@ -224,10 +212,10 @@ def hub_vocabulary(tokenizer: HubTokenizer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def byte_vocabulary(tokens: list[str], types: list[int], merges: list[str], words: str) -> dict[str, Any]:
+def byte_vocabulary(tokens: list[str], types: list[int], merges: list[str], word: str) -> dict[str, Any]:
     return {
         "ggml.model": "gpt2",
-        "ggml.pre": words,
+        "ggml.pre": word,
         "ggml.tokens": tokens,
         "ggml.token_type": types,
         "ggml.merges": merges,
