@@ -25,8 +25,9 @@ def find_model(archive: Path, member: str | None, scratch: Path) -> Path:
     Raises InputError for anything else."""
     if archive.is_dir():
         return chosen(archive, sorted(path.name for path in archive.iterdir() if path.is_file()))
-    if archive.stat().st_size >= len(MAGIC) and archive.open("rb").read(len(MAGIC)) == MAGIC:
-        return archive
+    with archive.open("rb") as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            return archive
     unpacked = unpack(archive, member, scratch)
     return chosen(scratch, unpacked)
 
