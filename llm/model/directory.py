@@ -13,13 +13,21 @@ from llm.model.config import ModelConfig
 from llm.model.tensor_names import to_family, to_ours
 from llm.model.transformer import CausalLM
 
+CONFIG_NAME, WEIGHTS_NAME, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+
 
 def load_config(path: Path) -> ModelConfig:
     """Return the ModelConfig of a `config.json`. Raises InputError if it is missing, broken or of no known family."""
+    return ModelConfig.from_hf(read_config(path))
+
+
+def read_config(path: Path) -> dict:
+    """Return a `config.json` as it stands, including keys unknown to ModelConfig. Raises InputError if it is missing or
+    broken."""
     try:
-        return ModelConfig.from_hf(json.loads(path.read_text(encoding="utf-8")))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; a model directory holds config.json and model.safetensors") from error
+        raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not valid JSON ({error}); build it again") from error
 
@@ -27,8 +35,8 @@ def load_config(path: Path) -> ModelConfig:
 def load_model(directory: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> CausalLM:
     """Return the CausalLM of a directory with config.json and model.safetensors, weights cast to `dtype`, on `device`,
     in eval mode."""
-    model = empty_model(load_config(Path(directory) / "config.json"))
-    load_weights(model, Path(directory) / "model.safetensors", dtype)
+    model = empty_model(load_config(Path(directory) / CONFIG_NAME))
+    load_weights(model, Path(directory) / WEIGHTS_NAME, dtype)
     return model.to(device).eval()
 
 
@@ -48,10 +56,8 @@ def set_weights(
 ) -> None:
     """Replace the model's weights by those read from `path`, which have our names or those of the config's family.
     Raises InputError, which names what is missing or misshapen."""
-    weights = to_ours(model.config.family, model.config.n_heads, tensors)
+    weights = by_our_names(model.config, tensors)
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-    if model.config.tie_embeddings:
-        weights.pop("lm_head.weight", None)  # some writers store the tied matrix twice
     for name in sorted(expected.keys() | weights.keys()):
         if name not in weights:
             raise InputError(f"{path} lacks {name}; it does not belong to this config.json")
@@ -65,6 +71,12 @@ def set_weights(
     model.requires_grad_(True)
 
 
+def by_our_names(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a directory's tensors by our names; of tied matrices, which some writers store twice, one."""
+    found = to_ours(config.family, config.n_heads, tensors)
+    return {name: tensor for name, tensor in found.items() if not (config.tie_embeddings and name == "lm_head.weight")}
+
+
 def save_weights(model: CausalLM, path: Path, family: str | None = None) -> None:
     """Write the state dict, in its own dtypes, as safetensors; equal weights give equal bytes. The names are ours, as
     in a checkpoint, or those of the Hugging Face family that config.json's model_type names."""
@@ -76,13 +88,18 @@ def save_weights(model: CausalLM, path: Path, family: str | None = None) -> None
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Return all tensors of a safetensors file, or of the shards that an index lists in its place. Raises InputError
     if one is missing or damaged."""
-    index = path.with_name(f"{path.name}.index.json")
+    index = path.with_name(INDEX)
     if not path.is_file() and index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        return {name: tensor for shard in names for name, tensor in read_tensors(path.with_name(shard)).items()}
+        shards = [path.with_name(name) for name in shard_names(index)]
+        return {name: tensor for shard in shards for name, tensor in read_tensors(shard).items()}
     try:
         return load_file(path)
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; a model directory holds config.json and model.safetensors") from error
+        raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
     except SafetensorError as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); build it again") from error
+
+
+def shard_names(index: Path) -> list[str]:
+    """Return the names of the files that an index of shards lists."""
+    return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))

@@ -17,13 +17,11 @@ from llm.errors import InputError
 from llm.io.json import write_json
 from llm.model.config import ModelConfig, has_beta
 from llm.model.counts import parameter_counts
-from llm.model.directory import save_weights
+from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, save_weights
 from llm.model.transformer import CausalLM
 
-CONFIG_NAME = "config.json"
 GENERATION_CONFIG_NAME = "generation_config.json"
 TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
-WEIGHTS_NAME = "model.safetensors"
 # The module of a tensor -> its block in `parameter_counts`.
 BLOCK_OF = {
     "embed_tokens": "embedding",
@@ -52,8 +50,7 @@ def write_directory(directory: Path, config: dict, model: CausalLM, tokenizer_fi
     write_configs(directory, config)
     save_weights(model, directory / WEIGHTS_NAME, config["model_type"])
     copy_files(tokenizer_files, directory)
-    if (directory / TOKENIZER_CONFIG_NAME).is_file():  # a model from elsewhere may come without
-        state_length(directory / TOKENIZER_CONFIG_NAME, model.config.context_length)
+    state_length(directory / TOKENIZER_CONFIG_NAME, model.config.context_length)
 
 
 def state_length(tokenizer_config: Path, context_length: int) -> None:
@@ -85,17 +82,6 @@ def copy_files(files: Iterable[Path], directory: Path) -> None:
     """Copy the files' contents, without times and modes."""
     for file in files:
         shutil.copyfile(file, directory / file.name)
-
-
-def read_config(directory: Path) -> dict:
-    """Return config.json as it stands, including keys unknown to ModelConfig."""
-    path = directory / CONFIG_NAME
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON ({error}); build it again") from error
 
 
 def check_vocabulary(config: ModelConfig, vocab: Path) -> None:

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from llm.io.json import write_json
+from llm.model.directory import INDEX, WEIGHTS_NAME
 
 SHARD = 5_000_000_000  # bytes, the Hub's limit
-NAME, INDEX = "model.safetensors", "model.safetensors.index.json"
 METADATA = {"format": "pt"}
 
 
@@ -37,7 +37,7 @@ def write_shards(parts: Iterable[dict[str, torch.Tensor]], directory: Path, limi
     flush()
     count = len(files)
     if count == 1:
-        (directory / "shard-0.part").rename(directory / NAME)
+        (directory / "shard-0.part").rename(directory / WEIGHTS_NAME)
         return
     where: dict[str, str] = {}
     for number, names in enumerate(files):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from llm.command import command
 from llm.model.counts import parameter_counts
-from llm.model.directory import save_weights
+from llm.model.directory import WEIGHTS_NAME, save_weights
 from llm.model.families import described
-from llm.package.hf_directory import WEIGHTS_NAME, directory_bytes, inventory, write_configs
+from llm.package.hf_directory import directory_bytes, inventory, write_configs
 from llm.package.importing.find import find_model
 from llm.package.importing.read import read_model
 from llm.package.importing.settings import ImportSettings

@@ -5,18 +5,15 @@ from pathlib import Path
 from llm.command import command
 from llm.io.json import write_json
 from llm.model.counts import parameter_counts
-from llm.model.directory import load_config, read_tensors
-from llm.model.tensor_names import to_ours
-from llm.package.hf_directory import WEIGHTS_NAME, inventory
+from llm.model.directory import WEIGHTS_NAME, by_our_names, load_config, read_tensors
+from llm.package.hf_directory import inventory
 from llm.package.tensors import facts_of
 
 
 def main(model: Path, facts: Path) -> dict:
     """model: Hugging Face directory. facts: JSON file to write. Returns the sums by block."""
     config = load_config(model / "config.json")
-    tensors = to_ours(config.family, config.n_heads, read_tensors(model / WEIGHTS_NAME))
-    if config.tie_embeddings:
-        tensors.pop("lm_head.weight", None)
+    tensors = by_our_names(config, read_tensors(model / WEIGHTS_NAME))
     found, blocks = facts_of(config, tensors), inventory(config, tensors)
     write_json(facts, {"blocks": blocks, "tensors": found})
     return {

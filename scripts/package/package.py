@@ -4,10 +4,10 @@ from pathlib import Path
 
 from llm.command import command
 from llm.model.counts import parameter_counts
-from llm.model.directory import load_config, set_weights
+from llm.model.directory import load_config, read_config, set_weights
 from llm.model.families import described
 from llm.model.transformer import CausalLM
-from llm.package.hf_directory import check_vocabulary, directory_bytes, inventory, read_config, write_directory
+from llm.package.hf_directory import check_vocabulary, directory_bytes, inventory, write_directory
 from llm.package.model_card import NAME as CARD
 from llm.package.model_card import model_card
 from llm.training.checkpoint import read_state
@@ -33,7 +33,7 @@ def main(
     check_vocabulary(architecture, vocab)
     weights = CausalLM(architecture)
     set_weights(weights, open_pieces(checkpoint, "model").all(), checkpoint)
-    write_directory(hf, read_config(config.parent), weights, [model, vocab, merges, tokenizer, tokenizer_config])
+    write_directory(hf, read_config(config), weights, [model, vocab, merges, tokenizer, tokenizer_config])
     card = model_card(architecture, corpus, read_state(checkpoint, ("step", "tokens_seen")))
     (hf / CARD).write_text(card, encoding="utf-8")
     return {

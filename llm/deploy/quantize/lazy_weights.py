@@ -1,6 +1,5 @@
 """Reads a model directory's weights a block at a time, so that a model need not fit into memory whole."""
 
-import json
 import re
 from pathlib import Path
 
@@ -9,9 +8,9 @@ from safetensors import safe_open
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
+from llm.model.directory import INDEX, shard_names
 from llm.model.tensor_names import to_ours
 
-INDEX = "model.safetensors.index.json"
 BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 
 
@@ -23,8 +22,7 @@ class LazyWeights:
         self.files: dict[str, Path] = {}
         paths = sorted(directory.glob("*.safetensors"))
         if (directory / INDEX).is_file():
-            stated = json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"]
-            paths = [directory / name for name in sorted(set(stated.values()))]
+            paths = [directory / name for name in shard_names(directory / INDEX)]
         for path in paths:
             with safe_open(path, "pt") as file:
                 self.files |= dict.fromkeys(file.keys(), path)

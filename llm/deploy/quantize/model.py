@@ -15,9 +15,8 @@ from llm.deploy.quantize.rtn import QuantizedWeight
 from llm.errors import InputError
 from llm.model import hf_config, tensor_names
 from llm.model.config import ModelConfig
-from llm.model.directory import empty_model, load_model, read_tensors
+from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, empty_model, load_model, read_config, read_tensors
 from llm.model.transformer import CausalLM
-from llm.package.hf_directory import WEIGHTS_NAME, read_config
 
 PARTS = ("weight_packed", "weight_scale", "weight_shape")
 
@@ -84,8 +83,8 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
     Raises InputError where config.json states another layout or the weights do not fit it.
     """
     directory = Path(directory)
-    config = read_config(directory)
-    bits = bits_of(config, str(directory / "config.json"))
+    config = read_config(directory / CONFIG_NAME)
+    bits = bits_of(config, str(directory / CONFIG_NAME))
     model = empty_model(ModelConfig.from_hf(config))
     tensors = read_tensors(directory / WEIGHTS_NAME)
     for name, linear in layers_to_quantize(model).items():
@@ -106,6 +105,6 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
 
 def load_any(directory: Path, device: torch.device | str = "cpu") -> CausalLM:
     """Load a model directory, quantized or not, on `device`."""
-    if "quantization_config" in read_config(directory):
+    if "quantization_config" in read_config(directory / CONFIG_NAME):
         return load_quantized(directory, device=device)
     return load_model(directory, device=device)

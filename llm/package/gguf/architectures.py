@@ -57,13 +57,12 @@ FUSED = ("gpt2", "bloom", "mpt")  # query, key and value are one tensor
 PERMUTED = ("llama",)  # the pairs that are rotated stand side by side
 REFUSED = {  # keys that change what is computed -> the value that changes nothing
     "attention.clamp_kqv": 0.0,
-    "attention.sliding_window": None,
     "expert_count": 0,
     "attention.causal": True,
 }
 
 
-def read_config(values: dict, tensors: set[str], vocab_size: int, special_ids: dict[str, int]) -> ModelConfig:
+def config_of(values: dict, tensors: set[str], vocab_size: int, special_ids: dict[str, int]) -> ModelConfig:
     """Return the architecture of a GGUF's metadata. tensors: the file's names, by which biases and tying are known.
     Raises InputError for an architecture or a key whose meaning this repository's transformer does not compute."""
     name = values.get("general.architecture")
@@ -72,7 +71,7 @@ def read_config(values: dict, tensors: set[str], vocab_size: int, special_ids: d
     architecture = ARCHITECTURES[name]
     window = values.get(f"{name}.attention.sliding_window")
     for key, harmless in REFUSED.items():
-        if key != "attention.sliding_window" and values.get(f"{name}.{key}", harmless) != harmless:
+        if values.get(f"{name}.{key}", harmless) != harmless:
             raise InputError(f"GGUF: {name}.{key} {values[f'{name}.{key}']!r} is not supported, only {harmless!r}")
     fields: dict = dict(architecture.fixed)
     for key, field in architecture.keys.items():

@@ -14,9 +14,8 @@ from gguf.quants import quantize
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.model.directory import load_config, read_tensors
+from llm.model.directory import WEIGHTS_NAME, by_our_names, load_config, read_tensors
 from llm.model.positions import llama3_frequencies
-from llm.model.tensor_names import to_ours
 from llm.package.gguf.architectures import ARCHITECTURES
 from llm.package.gguf.tensors import to_gguf
 from llm.package.gguf.vocabulary import vocabulary_of
@@ -50,9 +49,7 @@ def write_gguf(directory: Path, path: Path, kind: str, name: str) -> dict[str, i
     add_config(writer, architecture, config)
     for key, value in vocabulary_of(open_tokenizer(directory), config.vocab_size).items():
         add(writer, f"tokenizer.{key}", value)
-    ours = to_ours(config.family, config.n_heads, read_tensors(directory / "model.safetensors"))
-    if config.tie_embeddings:
-        ours.pop("lm_head.weight", None)
+    ours = by_our_names(config, read_tensors(directory / WEIGHTS_NAME))
     tensors = to_gguf(architecture, config, ours) | scaled_frequencies(config)
     counts: dict[str, int] = {}
     for key, tensor in tensors.items():

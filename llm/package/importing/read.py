@@ -1,6 +1,5 @@
 """Reads a found model, a Hugging Face directory or a GGUF file, and checks that its parts belong together."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +8,15 @@ import torch
 from llm.errors import InputError
 from llm.io.json import pretty
 from llm.model.config import ModelConfig
-from llm.model.directory import empty_model, load_config, read_tensors, set_weights
+from llm.model.directory import INDEX, empty_model, load_config, read_config, read_tensors, set_weights, shard_names
 from llm.model.transformer import CausalLM
-from llm.package.gguf.architectures import read_config
+from llm.package.gguf.architectures import config_of
 from llm.package.gguf.read import read_gguf
 from llm.package.gguf.tensors import to_ours
 from llm.package.gguf.vocabulary import read_tokenizer
 from llm.tokenize.hub import CONFIG_FILE, FILE, HubTokenizer, read_fast, read_settings
 from llm.tokenize.open import check_fits
 
-INDEX = "model.safetensors.index.json"
 TEMPLATE_FILE = "chat_template.jinja"
 
 
@@ -50,7 +48,7 @@ def from_directory(place: Path, directory: Path) -> Found:
     tensors = all_tensors(place)
     dtypes = {tensor.dtype for tensor in tensors.values()}
     unknown = sorted(str(dtype) for dtype in dtypes if not dtype.is_floating_point)
-    if unknown or "quantization_config" in json.loads((place / "config.json").read_text(encoding="utf-8")):
+    if unknown or "quantization_config" in read_config(place / "config.json"):
         raise InputError(f"{place.name}: its weights are quantized ({', '.join(unknown)}); import the original model")
     model = filled(config, tensors, place, dtypes.pop() if len(dtypes) == 1 else torch.float32)
     settings = read_settings(place / CONFIG_FILE)
@@ -78,7 +76,7 @@ def from_gguf(place: Path, directory: Path) -> Found:
         "eos_id": eos,
         "pad_id": file.values.get("tokenizer.ggml.padding_token_id", eos),
     }
-    config = read_config(file.values, set(file.tensors), embedding.shape[0], ids)
+    config = config_of(file.values, set(file.tensors), embedding.shape[0], ids)
     architecture = file.values["general.architecture"]
     model = filled(config, to_ours(architecture, config, file.tensors), place, torch.float32)
     write_tokenizer(directory, fast.to_str(pretty=True), settings)
@@ -99,10 +97,10 @@ def all_tensors(place: Path) -> dict[str, torch.Tensor]:
     names = sorted(path.name for path in place.glob("*.safetensors"))
     index = place / INDEX
     if index.is_file():
-        stated = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        if missing := sorted(set(stated.values()) - set(names)):
+        stated = shard_names(index)
+        if missing := sorted(set(stated) - set(names)):
             raise InputError(f"{place.name}: {missing[0]} is missing, which {INDEX} names; the copy is not complete")
-        names = sorted(set(stated.values()))
+        names = stated
     tensors: dict[str, torch.Tensor] = {}
     for name in names:
         for tensor, value in read_tensors(place / name).items():

@@ -16,7 +16,7 @@ from llm.deploy.quantize.model import layers_to_quantize, load_any, load_quantiz
 from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.errors import InputError
-from llm.package.hf_directory import read_config
+from llm.model.directory import read_config
 from scripts.deploy import quantize
 from tests.llm.tokenize.write_ids import write_indexed
 
@@ -149,7 +149,7 @@ def test_models_with_biases_and_other_names_are_quantized_for_us_alone(position,
     """GPT-2 in transformers has no nn.Linear to pack: config.json must not claim that it can load this."""
     changes = {"position": position, "norm": "layernorm", "activation": "gelu_tanh", "bias": True, "n_kv_heads": 6}
     base = hf_directory("base", **changes, embedding_norm=position == "alibi", d_ff=192)
-    assert read_config(base)["model_type"] == ("gpt2" if position == "learned" else "bloom")
+    assert read_config(base / "config.json")["model_type"] == ("gpt2" if position == "learned" else "bloom")
     (tmp_path / "q").mkdir()
     quantize.main(
         base,
@@ -157,7 +157,7 @@ def test_models_with_biases_and_other_names_are_quantized_for_us_alone(position,
         tmp_path / "q",
         settings=QuantizeSettings(scales="absmax", bits=8, group_size=None, validation_tokens=100),
     )
-    assert read_config(tmp_path / "q")["model_type"] == "stemma"
+    assert read_config(tmp_path / "q/config.json")["model_type"] == "stemma"
     tokens_BT = torch.randint(8, 400, (2, 20), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         full, rounded = load_any(base)(tokens_BT), load_any(tmp_path / "q")(tokens_BT)
