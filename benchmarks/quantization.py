@@ -3,33 +3,30 @@
     python -m benchmarks.quantization results/models/base --peer .venv/quantizers/bin/python
 
 The calibration is drawn from one half of Python's reference (pydoc's topics); perplexity is scored on the other half,
-and on a license, of which the calibration holds nothing. Seconds are of one process's CPU time, all its threads.
+and on a license, of which the calibration holds nothing. Seconds are CPU time, of all threads and of
+child processes.
 """
 
 import argparse
 import json
+import os
 import pydoc_data.topics
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from llm.deploy.quantize.layerwise import quantize_layers, read_layers
-from llm.deploy.quantize.lazy_weights import LazyWeights
-from llm.deploy.quantize.model import load_any, quantized_config
+from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.quality import losses
+from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import Method
-from llm.model.directory import load_config
 from llm.model.transformer import CausalLM
-from llm.package.hf_directory import copy_files, read_config, tokenizer_files_of, write_configs
-from llm.package.shards import write_shards
 from llm.tokenize.open import AnyTokenizer, open_tokenizer
 
 LICENSE = Path("/usr/share/common-licenses/GPL-3")
@@ -77,19 +74,15 @@ def main() -> None:
     show("float", 0, 0.0, score(load_any(given.model), texts, given.scored, given.length))
     for seed in given.seeds:
         rows = drawn(texts["calibration"], seed, given.sequences, given.length)
-        for name in given.methods:
-            with tempfile.TemporaryDirectory() as target:
-                seconds = ours(given.model, rows, METHODS[name], Path(target))
-                show(name, seed, seconds, score(load_any(Path(target)), texts, given.scored, given.length))
+        makers = {name: partial(ours, given.model, rows, METHODS[name]) for name in given.methods}
         if given.peer:
+            makers["llmcompressor's gptq"] = partial(peer, given.peer, given.model, rows)
+        for name, make in makers.items():
             with tempfile.TemporaryDirectory() as target:
-                seconds = peer(given.peer, given.model, rows, Path(target))
-                show(
-                    "llmcompressor's gptq",
-                    seed,
-                    seconds,
-                    score(load_any(Path(target)), texts, given.scored, given.length),
-                )
+                before = os.times()
+                make(Path(target))
+                seconds = sum(os.times()[:4]) - sum(before[:4])
+                show(name, seed, seconds, score(load_any(Path(target)), texts, given.scored, given.length))
 
 
 def read_texts(tokenizer: AnyTokenizer) -> dict[str, np.ndarray]:
@@ -105,32 +98,22 @@ def drawn(stream: np.ndarray, seed: int, sequences: int, length: int) -> torch.T
     return torch.from_numpy(np.stack([stream[begin : begin + length] for begin in begins]))
 
 
-def ours(model: Path, rows: torch.Tensor, method: Method, target: Path) -> float:
-    """Quantize into `target`; return CPU seconds."""
-    config = load_config(model / "config.json")
-    started = time.process_time()
-    source = LazyWeights(model, config)
+def ours(model: Path, rows: torch.Tensor, method: Method, target: Path) -> None:
+    """Quantize into `target`."""
     with tempfile.TemporaryDirectory() as scratch:
-        files, _ = quantize_layers(source, method, method.group_size, rows, Path(scratch))
-        write_configs(target, quantized_config(read_config(model), method.bits, method.group_size))
-        write_shards(chain([source.outside()], read_layers(files)), target)
-    copy_files(tokenizer_files_of(model), target)
-    return time.process_time() - started
+        write_quantized(model, target, method, rows, Path(scratch))
 
 
-def peer(python: Path, model: Path, rows: torch.Tensor, target: Path) -> float:
-    """Have llmcompressor do the same; return its CPU seconds."""
+def peer(python: Path, model: Path, rows: torch.Tensor, target: Path) -> None:
+    """Have llmcompressor do the same."""
     with tempfile.TemporaryDirectory() as scratch:
         tokens = Path(scratch) / "tokens.npy"
         np.save(tokens, rows.numpy())
         command = [str(python), "-c", PEER, str(model), str(tokens), str(target)]
-        timed = ["/usr/bin/env", "bash", "-c", 'TIMEFORMAT="%U %S"; time "$0" "$@" >/dev/null 2>"${!#}/log"', *command]
-        done = subprocess.run(timed, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit((target / "log").read_text()[-2000:])
-    (target / "log").unlink()
+        sys.exit(f"error: llmcompressor: {done.stderr.strip()[-2000:]}")
     shutil.copy(model / "tokenizer.json", target)
-    return sum(map(float, done.stderr.split()[-2:]))
 
 
 def score(model: CausalLM, texts: dict[str, np.ndarray], scored: int, length: int) -> dict[str, float]:

@@ -1,20 +1,16 @@
 """Quantize a model's linear layers, one layer after the other, write them packed, and measure what it costs."""
 
 import tempfile
-from itertools import chain
 from pathlib import Path
 
 from llm.command import Surroundings, command
 from llm.deploy.quantize.calibration import read_calibration
-from llm.deploy.quantize.layerwise import packed_sizes, quantize_layers, read_layers
-from llm.deploy.quantize.lazy_weights import LazyWeights
-from llm.deploy.quantize.model import load_quantized, quantized_config
+from llm.deploy.quantize.model import load_quantized
 from llm.deploy.quantize.quality import divergence, quality
-from llm.deploy.quantize.rtn import fitting_group_size
+from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.model.directory import load_config, load_model
-from llm.package.hf_directory import copy_files, directory_bytes, read_config, tokenizer_files_of, write_configs
-from llm.package.shards import write_shards
+from llm.package.hf_directory import directory_bytes
 from llm.pretrain.evaluate import ValidationSet
 from llm.progress import progress
 from llm.runtime.device import default_device
@@ -31,40 +27,32 @@ def main(
 ) -> dict:
     """model: Hugging Face directory. tokens: token shards with validation documents. calibration: its directory, for
     methods that need one. quantized: empty directory to fill. Returns sizes, errors and losses before and after."""
-    shape, bits = load_config(model / "config.json"), settings.bits
-    size = fitting_group_size(settings.group_size, [shape.d_model, shape.n_heads * shape.d_head, shape.d_ff])
-    written = quantized_config(read_config(model), bits, size)
-    source, drawn = LazyWeights(model, shape), None
-    domains: list[str] = []
+    drawn, domains = None, list[str]()
     if settings.calibrated and calibration is not None:
+        shape = load_config(model / "config.json")
         drawn, domains = read_calibration(calibration, shape.vocab_size, shape.context_length)
     with tempfile.TemporaryDirectory() as temporary:
-        scratch = surroundings.scratch or Path(temporary)
-        files, errors = quantize_layers(source, settings, size, drawn, scratch)
-        sizes = packed_sizes(files)
-        write_configs(quantized, written)
-        write_shards(chain([source.outside()], read_layers(files)), quantized)
-    copy_files(tokenizer_files_of(model), quantized)
+        written = write_quantized(model, quantized, settings, drawn, surroundings.scratch or Path(temporary))
     device, validation = default_device(), ValidationSet(tokens)
     original, packed = load_model(model, device=device), load_quantized(quantized, device=device)
     before, after = (quality(each, validation, settings.validation_tokens) for each in (original, packed))
-    progress(f"{bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
+    progress(f"{settings.bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
     return {
-        "bits": bits,
-        "group_size": size,
+        "bits": settings.bits,
+        "group_size": written.group_size,
         "kind": settings.kind,
         "calibrated_on": domains,
         "bytes_before": directory_bytes(model),
         "bytes_after": directory_bytes(quantized),
-        "quantized_layers_bytes_before": sizes[0],
-        "quantized_layers_bytes_after": sizes[1],
+        "quantized_layers_bytes_before": written.before,
+        "quantized_layers_bytes_after": written.after,
         "before": before,
         "after": after,
         "perplexity_change": after["perplexity"] / before["perplexity"] - 1,
         "divergence": divergence(original, packed, validation),
-        "largest_error_in_scales": max(error["max_in_scales"] for error in errors.values()),
+        "largest_error_in_scales": max(error["max_in_scales"] for error in written.errors.values()),
         "error_bound_in_scales": None if settings.calibrated else 0.5,  # a searched scale cuts off the largest weights
-        "weight_error": errors,
+        "weight_error": written.errors,
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 
+from llm.deploy.quantize.hessian import product_error
 from llm.deploy.quantize.rtn import QuantizedWeight
 
 GRID = 10
@@ -37,8 +38,3 @@ def input_factors(
         if error < least:
             best_K, least = factor_K, error
     return best_K
-
-
-def product_error(change_NK: torch.Tensor, h_KK: torch.Tensor) -> float:
-    """Return tr(dW H dW^T), the square error of the products with calibration inputs."""
-    return float(((change_NK @ h_KK) * change_NK).sum(dtype=torch.float64))

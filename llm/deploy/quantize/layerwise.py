@@ -16,12 +16,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from llm.deploy.quantize.awq import input_factors, product_error
+from llm.deploy.quantize.awq import input_factors
 from llm.deploy.quantize.bit_packing import packed_tensors
 from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.hessian import product_error, shrunk
 from llm.deploy.quantize.lazy_weights import LazyWeights
-from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight, weight_error
-from llm.deploy.quantize.scales import rounded, searched_scales
+from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight, rounded, weight_error
+from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import empty_model
@@ -31,7 +32,6 @@ from llm.progress import progress
 
 Errors = dict[str, dict[str, float]]
 ROWS = 4  # sequences that go through a layer at once
-
 
 Made = dict[str, tuple[QuantizedWeight, dict[str, float]]]
 QKV, OUTPUT, DOWN = ["q_proj", "k_proj", "v_proj"], ["o_proj"], ["down_proj"]
@@ -182,8 +182,9 @@ def quantize_group(
         x_MK = inputs.flatten(0, 1)
         h_KK = x_MK.T @ x_MK
         if method.kind == "awq" and fold is not None:
-            weights = [linear.weight for linear in linears.values()]
-            factor_K = input_factors(weights, h_KK, x_MK.abs().mean(0), lambda w, h: by_scales(w, method, size, h))
+            weights, believed_KK = [linear.weight for linear in linears.values()], shrunk(h_KK, method.shrinkage)
+            size_K = x_MK.abs().mean(0)
+            factor_K = input_factors(weights, believed_KK, size_K, lambda w, h: by_scales(w, method, size, h))
             fold(factor_K)
             h_KK = h_KK / factor_K[:, None] / factor_K
             for linear in linears.values():
@@ -200,13 +201,13 @@ def quantize_group(
 def quantize_one(
     weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None
 ) -> QuantizedWeight:
+    nearest = by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
     if method.kind != "gptq" or h_KK is None:
-        return by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
-    scale_NG = by_scales(weight_NK, method, size, h_KK.diagonal()).scale_NG
+        return nearest
     return gptq(
         weight_NK,
-        h_KK,
-        scale_NG,
+        shrunk(h_KK, method.shrinkage),
+        nearest.scale_NG,
         method.bits,
         act_order=method.act_order,
         damping=method.damping,

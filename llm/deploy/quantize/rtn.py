@@ -35,17 +35,20 @@ def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) 
     8 bits: scale = max|W| / 127, q in [-127, 127]. Fewer: scale = max|W| / (2^(bits-1) - 1/2), so that all 2^bits
     levels are used. Either way |W - q scale| <= scale / 2. A group of zeros has scale 1. Ties round to even.
     """
-    n_out, n_in = weight_NK.shape
+    n_in = weight_NK.shape[1]
     size = group_size or n_in
     if n_in % size:
         raise InputError(f"a weight of {n_in} inputs has no whole number of groups of {size}; see fitting_group_size")
     if not torch.isfinite(weight_NK).all():
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
-    w_NGS = weight_NK.unflatten(1, (n_in // size, size))
-    scale_NG = absmax_scales(w_NGS.abs().amax(-1), bits)
+    return rounded(weight_NK, absmax_scales(weight_NK.unflatten(1, (-1, size)).abs().amax(-1), bits), bits)
+
+
+def rounded(weight_NK: torch.Tensor, scale_NG: torch.Tensor, bits: int) -> QuantizedWeight:
+    """Round a matrix to nearest with given scales."""
     limit = 2 ** (bits - 1)
-    q_NGS = torch.round(w_NGS / scale_NG[..., None]).clamp(-limit, limit - 1)
-    return QuantizedWeight(q_NGS.to(torch.int8).flatten(1), scale_NG, bits)
+    q_NK = (weight_NK / expand(scale_NG, weight_NK.shape[1])).round().clamp(-limit, limit - 1)
+    return QuantizedWeight(q_NK.to(torch.int8), scale_NG, bits)
 
 
 def absmax_scales(largest_NG: torch.Tensor, bits: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ Legend: N outputs, K inputs, G groups, S = K / G inputs of a group.
 
 import torch
 
-from llm.deploy.quantize.rtn import QuantizedWeight, absmax_scales, expand
+from llm.deploy.quantize.rtn import absmax_scales
 
 STEPS = 9  # to each side of the scale that gives the largest weight the lowest level
 STEP = 0.1  # levels
@@ -56,10 +56,3 @@ def error_of(
     """Return the weighted square error of rounding with a scale, [N, G]."""
     q_NGS = (w_NGS / scale_NG[..., None]).round().clamp(lowest, highest)
     return (h_GS * (w_NGS - q_NGS * scale_NG[..., None]).square()).sum(-1)
-
-
-def rounded(weight_NK: torch.Tensor, scale_NG: torch.Tensor, bits: int) -> QuantizedWeight:
-    """Round a matrix to nearest with given scales."""
-    limit = 2 ** (bits - 1)
-    q_NK = (weight_NK / expand(scale_NG, weight_NK.shape[1])).round().clamp(-limit, limit - 1)
-    return QuantizedWeight(q_NK.to(torch.int8), scale_NG, bits)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llm.deploy.quantize.awq import product_error
 from llm.deploy.quantize.calibration import draw, read_calibration
 from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.hessian import product_error
 from llm.deploy.quantize.layerwise import quantize_layers
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.quantize.model import load_any
-from llm.deploy.quantize.rtn import quantize_weight
-from llm.deploy.quantize.scales import rounded, searched_scales
+from llm.deploy.quantize.rtn import quantize_weight, rounded
+from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.settings.calibration import CalibrationSettings
 from llm.deploy.settings.quantize import Method, QuantizeSettings
 from llm.errors import InputError

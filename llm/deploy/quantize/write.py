@@ -1,0 +1,43 @@
+"""Makes a quantized model directory of a model directory, layer by layer."""
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import torch
+
+from llm.deploy.quantize.layerwise import Errors, packed_sizes, quantize_layers, read_layers
+from llm.deploy.quantize.lazy_weights import LazyWeights
+from llm.deploy.quantize.model import quantized_config
+from llm.deploy.quantize.rtn import fitting_group_size
+from llm.deploy.settings.quantize import Method
+from llm.model.directory import CONFIG_NAME, load_config, read_config
+from llm.package.hf_directory import copy_files, tokenizer_files_of, write_configs
+from llm.package.shards import write_shards
+
+
+@dataclass(frozen=True)
+class Written:
+    """group_size: that was used. errors: by matrix. before, after: bytes of all quantized matrices, in fp32 and packed
+    with their scales."""
+
+    group_size: int | None
+    errors: Errors
+    before: int
+    after: int
+
+
+def write_quantized(
+    model: Path, target: Path, method: Method, calibration_CT: torch.Tensor | None, scratch: Path
+) -> Written:
+    """Quantize the model directory `model` into the empty directory `target`. calibration_CT: int64 tokens, for methods
+    that need them. scratch: where finished layers are kept, for a run that is interrupted."""
+    config = load_config(model / CONFIG_NAME)
+    size = fitting_group_size(method.group_size, [config.d_model, config.n_heads * config.d_head, config.d_ff])
+    stated = quantized_config(read_config(model / CONFIG_NAME), method.bits, size)
+    source = LazyWeights(model, config)
+    files, errors = quantize_layers(source, method, size, calibration_CT, scratch)
+    write_configs(target, stated)
+    write_shards(chain([source.outside()], read_layers(files)), target)
+    copy_files(tokenizer_files_of(model), target)
+    return Written(size, errors, *packed_sizes(files))
