@@ -23,6 +23,9 @@ from pathlib import Path
 from stemma.base.digest import canonical, read_json, write_atomically
 from stemma.base.errors import StemmaError
 from stemma.base.files import PARENT
+from stemma.base.typed_json import made
+from stemma.store.open_beneath import RESULTS
+from stemma.store.placement import fresh
 
 TICKETS = Path("results/.records/tickets")
 STRICT = "set -euo pipefail; "  # how Snakemake itself begins each command
@@ -67,10 +70,10 @@ class Ticket:
 def read(path: Path, patience: float) -> Ticket:
     """Read a ticket. Raises StemmaError where it does not appear within `patience` seconds or is damaged."""
     wait_for([path], patience, "the snakemake that submitted this job has ended since; run again")
-    value = read_json(path)
-    if value is None:
+    ticket = made(Ticket, read_json(path))
+    if ticket is None:
         raise StemmaError(f"{path} is damaged; run snakemake again")
-    return Ticket(**value | {"layers": [[Task(**task) for task in layer] for layer in value["layers"]]})
+    return ticket
 
 
 def work(ticket: Ticket, path: Path) -> int:
@@ -128,8 +131,12 @@ def write_benchmark(path: Path, seconds: float, usage: resource.struct_rusage) -
         "mean_load": f"{100 * cpu / max(seconds, 1e-9):.2f}",
         "cpu_time": f"{cpu:.2f}",
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\t".join(COLUMNS) + "\n" + "\t".join(known.get(name, "NA") for name in COLUMNS) + "\n")
+    text = "\t".join(COLUMNS) + "\n" + "\t".join(known.get(name, "NA") for name in COLUMNS) + "\n"
+    if path.parts[0] != RESULTS:
+        write_atomically(path, text.encode())
+        return
+    with fresh(path) as file:  # through no link
+        file.write(text)
 
 
 @dataclass

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stemma.base import digest
-from stemma.base.digest import JSON_BYTES, read_json, write_atomically
+from stemma.base.digest import JSON_BYTES, read_json
 from stemma.base.errors import StemmaError
 from stemma.base.files import is_plain
 from stemma.base.typed_json import made
 from stemma.base.walk import kind_of, names_below, regular_below, shown
 from stemma.store.local import Store
 from stemma.store.manifest import MANIFEST, check_names, is_digest, leads_down, read_members
+from stemma.store.open_beneath import write_beneath
 
 # OpenSSF Model Signing's signature of a directory: it lies beside the manifest, which does not list it.
 SIGNATURE = "model.sig"
@@ -36,8 +37,7 @@ Files = dict[str, list]
 class Pointer:
     """What the engine put at a path: its digest, the action key that made it and which of that action's outputs it is,
     the digest of the record and the id of the key that signed it, the expected key and config at that time, and the
-    files. Anybody may have written a
-    pointer: `stemma/provenance/trust.py` checks that a record stands behind it."""
+    files. Anybody may have written a pointer: `stemma/provenance/trust.py` checks that a record stands behind it."""
 
     sha256: str
     action: str
@@ -73,6 +73,7 @@ def are_files(files: Files) -> bool:
 
 
 def is_entry(sha256: object = None, *stamp: object) -> bool:
+    """Are these a digest and a stamp?"""
     return is_digest(sha256) and len(stamp) == STAMP and all(type(number) is int for number in stamp)
 
 
@@ -121,7 +122,7 @@ def pointer_of(path: Path) -> Pointer:
 
 def write_pointer(path: Path, pointer: Pointer) -> None:
     """Write the pointer of a declared path."""
-    write_atomically(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
+    write_beneath(pointer_path(path), json.dumps(asdict(pointer), sort_keys=True).encode())
 
 
 def mark_path(path: Path) -> Path:
@@ -137,7 +138,7 @@ def read_mark(path: Path) -> Mark | None:
 
 def write_mark(path: Path, mark: Mark) -> None:
     """Write the mark of a view."""
-    write_atomically(mark_path(path), json.dumps(asdict(mark), sort_keys=True).encode())
+    write_beneath(mark_path(path), json.dumps(asdict(mark), sort_keys=True).encode())
 
 
 def marked_below(directory: Path) -> list[Path]:

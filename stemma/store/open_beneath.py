@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stemma.base.errors import StemmaError, warn
+from stemma.base.files import created, stamp_of, temporary_name
 from stemma.base.walk import kind_of
 
 RESULTS = "results"
@@ -74,6 +75,18 @@ def look(folder: int, name: str) -> os.stat_result | None:
         return None
 
 
+def write_beneath(path: Path, data: bytes) -> list[int]:
+    """Write a file of results/ by atomic rename, through no link on the way; return its stamp. Raises as `opened`."""
+    with opened(path.parent, make=True) as folder:
+        temporary = temporary_name(path.name)
+        with created(temporary, folder) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        return stamp_of(os.stat(path.name, dir_fd=folder, follow_symlinks=False))
+
+
 class Aside:
     """Sets aside what is in the engine's way and not its own: moves it to results/.aside/<time>-<process>-<number>/,
     under the same path. That directory is made when it is first needed; files are only renamed, never changed."""
@@ -84,7 +97,9 @@ class Aside:
 
     def take(self, folder: int, name: str, path: Path) -> None:
         """Move `name` of an open directory aside; `path` is its path. Raises StemmaError where that is impossible."""
-        with opened((self.place or self.begin()) / path.parent.relative_to(RESULTS), make=True) as target:
+        inside = path.relative_to(RESULTS)
+        taken = self.place and os.path.lexists(self.place / inside)  # what came to the same path a moment later
+        with opened((self.begin() if taken else self.place or self.begin()) / inside.parent, make=True) as target:
             try:
                 os.rename(name, name, src_dir_fd=folder, dst_dir_fd=target)
             except OSError as error:

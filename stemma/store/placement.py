@@ -15,11 +15,11 @@ from typing import IO
 
 from stemma.base import digest
 from stemma.base.errors import StemmaError
-from stemma.base.files import created, is_abandoned, is_plain, is_temporary, stamp_of, temporary_name
+from stemma.base.files import created, is_abandoned, is_temporary, stamp_of, temporary_name
 from stemma.store import artifact
 from stemma.store.artifact import Files, Mark, is_directory
 from stemma.store.local import Store
-from stemma.store.open_beneath import RESULTS, Aside, enter, look, opened
+from stemma.store.open_beneath import RESULTS, Aside, enter, look, opened, write_beneath
 
 SILLY = ".nfs"  # an NFS client's name for a file that is removed while it is open; the server deletes it
 
@@ -63,11 +63,7 @@ def write_view(store: Store, path: Path, data: bytes) -> None:
         site = Site(store, path.parent, {}, artifact.put_before(path))
         site.clear_one(folder, path.name)
         site.aside.say()
-        temporary = temporary_name(path.name)
-        with created(temporary, folder) as file:
-            file.write(data)
-        os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-        files = {path.name: [digest.of_bytes(data), *site.stamp(folder, path.name)]}
+    files = {path.name: [digest.of_bytes(data), *write_beneath(path, data)]}
     artifact.write_mark(path, Mark("", files))
 
 
@@ -85,7 +81,7 @@ def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]
                 if (
                     found
                     and site.is_own(inner, entry, name, found)
-                    and (mark or is_plain(store.object_path(put[name][0][0])))
+                    and (mark or keeps(store, put[name][0][0], path.parent / name))
                 ):
                     os.unlink(entry, dir_fd=inner)
                 elif found:
@@ -94,6 +90,14 @@ def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]
             with contextlib.suppress(OSError):  # it holds something foreign
                 os.rmdir(name, dir_fd=folder)
     return left
+
+
+def keeps(store: Store, sha256: str, file: Path) -> bool:
+    """Does the store have the bytes of a file that was put in results/? A hard link of its object is not read."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(store.object_path(sha256).lstat(), file.lstat()):
+            return True
+    return store.is_sound(sha256)
 
 
 def fresh(path: Path) -> IO[str]:

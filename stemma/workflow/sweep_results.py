@@ -4,8 +4,6 @@ Only files that the engine put there go, unchanged, and only if the store can pu
 added stays, and so does what the present config would build alike though nobody asked for it (another preset's page).
 """
 
-import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from stemma.provenance import standing_build
 from stemma.provenance.standing_build import Build
 from stemma.provenance.trust import Records
 from stemma.store.artifact import MARK, POINTERS, Pointer, argument, pointer_path
-from stemma.store.placement import remove
+from stemma.store.placement import keeps, remove
 
 RESULTS = Path("results")
 
@@ -54,17 +52,7 @@ def is_kept(records: Records, path: Path, pointer: Pointer) -> bool:
     store = records.store
     if records.read(pointer.action) is None:
         return False
-    return all(
-        is_same(store.object_path(sha256), path.parent / name) or store.is_sound(sha256)
-        for name, (sha256, *_) in pointer.files.items()
-    )
-
-
-def is_same(one: Path, other: Path) -> bool:
-    """Are they hard links of one file?"""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(one.lstat(), other.lstat())
-    return False
+    return all(keeps(store, sha256, path.parent / name) for name, (sha256, *_) in pointer.files.items())
 
 
 def remove_empty(directory: Path) -> None:

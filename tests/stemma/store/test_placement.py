@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stemma.base import digest
 from stemma.base.errors import StemmaError
+from stemma.store.open_beneath import Aside, opened
 from stemma.store.placement import restore
 from tests.stemma import strays
 from tests.stemma.strays import STRAYS, plant_outside, snapshot, state
@@ -170,3 +172,43 @@ def test_outputs_outside_results_are_refused(yard: Yard, path: str):
     with contextlib.chdir(yard.path), pytest.raises(StemmaError, match="results/"):
         restore(yard.store, Path(path), sha256)
     assert snapshot(yard.path) == kept
+
+
+def test_of_two_that_come_to_one_place_none_is_lost(yard: Yard):
+    """The second, a moment after the first was set aside; and a directory after a file."""
+    with contextlib.chdir(yard.path), opened(Path("results")) as folder:
+        aside = Aside()
+        for text in ("one", "two"):
+            Path("results/note").write_text(text)
+            aside.take(folder, "note", Path("results/note"))
+        Path("results/note/deep").mkdir(parents=True)
+        Path("results/note/deep/er").write_text("three")
+        aside.take(folder, "note", Path("results/note"))
+        found = [file.read_text() for file in sorted(Path("results/.aside").rglob("*")) if file.is_file()]
+    assert found == ["one", "two", "three"]
+
+
+def test_a_pointer_is_written_through_no_link(yard: Yard, outside: Path):
+    pointers = yard.path / "results/.records/parts"
+    shutil.rmtree(pointers)
+    pointers.symlink_to(outside / "precious")
+    kept = snapshot(outside)
+    status, error = yard.run("first")
+    assert (status, error.count("\n")) == (2, 1), error
+    assert "results/.records/parts is a link, and the engine goes through none to write; move it away" in error
+    assert snapshot(outside) == kept
+
+
+def test_clean_leaves_what_the_store_has_damaged(yard: Yard):
+    """What stands in results/ is the only whole copy then."""
+    joined = yard.path / "results/joined.txt"
+    sha256, text = digest.of_file(joined), joined.read_text()
+    joined.unlink()
+    joined.write_text(text)
+    thing = yard.store.object_path(sha256)
+    thing.chmod(0o644)
+    thing.write_text("damaged")
+    said = yard.ask("clean")
+    assert "so left: results/joined.txt" in said
+    assert joined.read_text() == text
+    assert not (yard.path / "results/parts/a.txt").exists()
