@@ -1,7 +1,10 @@
 """Reads the end of a log: its last lines, and the one line that best explains a failure."""
 
+import os
 import re
 from pathlib import Path
+
+from stemma.base.untrusted_files import Unusable, check_plain, open_plain
 
 TAIL = 65536  # bytes read from the end
 LINES = 60
@@ -19,10 +22,13 @@ NOISE = re.compile(
 def last_lines(log: Path, count: int) -> list[str]:
     """Return the last `count` non-empty lines of a log; none where it cannot be read."""
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL))
-            text = file.read().decode(errors="replace")
-    except OSError:
+        descriptor = open_plain(log)
+        if descriptor is None:
+            return []
+        with os.fdopen(descriptor, "rb") as file:
+            file.seek(max(0, check_plain(descriptor) - TAIL))
+            text = file.read(TAIL).decode(errors="replace")
+    except (OSError, Unusable, ValueError):  # ValueError: a name with a NUL
         return []
     said = [line for line in text.splitlines() if line.strip()]
     return said[-count:] if count else []

@@ -48,11 +48,11 @@ def copy_plain(name: str, folder: int, target: Path, limit: int) -> bool:
 
 
 def open_plain(path: Path | str, folder: int | None = None) -> int | None:
-    """Open a file for reading; None where there is none. It may still be a pipe or a device: check_plain refuses
-    those."""
+    """Open a file for reading; None where there is none. Raises Unusable for a directory and for what may not be read;
+    it may still be a pipe or a device: check_plain refuses those."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        return os.open(path, flags, dir_fd=folder)
+        descriptor = os.open(path, flags, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
@@ -61,6 +61,10 @@ def open_plain(path: Path | str, folder: int | None = None) -> int | None:
         if error.errno in NOT_PLAIN:
             raise Unusable("is no regular file") from None
         raise
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # to read one is no error until it is read
+        os.close(descriptor)
+        raise Unusable("is no regular file")
+    return descriptor
 
 
 def check_plain(descriptor: int, limit: int | None = None) -> int:

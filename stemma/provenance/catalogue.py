@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stemma.base.digest import read_json
 from stemma.base.errors import StemmaError
 from stemma.provenance import standing_build
 from stemma.provenance.record import Record
 from stemma.provenance.trust import Records
 from stemma.store import artifact
 from stemma.store.artifact import Pointer
+from stemma.store.manifest import Member, read_members
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,19 @@ class Artifact:
         return artifact.is_directory(self.path)
 
     @cached_property
-    def files(self) -> list[dict]:
-        """Its files, each with path, size and sha256; those of a directory from its manifest (none if that is
-        malformed)."""
-        if self.is_directory:
-            return (read_json(self.path) or {}).get("files", [])
-        return [{"path": self.path.name, "size": self.path.stat().st_size, "sha256": self.pointer.sha256}]
+    def files(self) -> list[Member]:
+        """Its files; those of a directory from its manifest (none if that is malformed or gone)."""
+        if not self.is_directory:
+            return [Member(self.path.name, self.path.stat().st_size, self.pointer.sha256)]
+        try:
+            return read_members(self.path)
+        except (FileNotFoundError, ValueError):
+            return []
 
     @property
     def size(self) -> int:
         """Its size in bytes: of the file, or of all files that the manifest lists."""
-        return sum(entry["size"] for entry in self.files)
+        return sum(file.size for file in self.files)
 
 
 def current(records: Records) -> list[Artifact]:

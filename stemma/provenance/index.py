@@ -26,6 +26,7 @@ from stemma.store.local import Store
 from stemma.store.manifest import members
 
 INDEX = POINTERS / "index.sqlite"
+IMAGE_BYTES = 4 << 30  # the largest image read: of some ten million jobs
 SCHEMA = """
 CREATE TABLE record (id INTEGER PRIMARY KEY, action TEXT, stamp TEXT, sha256 TEXT, rule TEXT, script TEXT,
     finished TEXT, seconds REAL, origin TEXT, code INTEGER);
@@ -262,8 +263,10 @@ def load(image: bytes | None) -> sqlite3.Connection:
 def read_image(path: Path) -> bytes | None:
     """Return the saved image; None where it is missing or damaged, or has another schema."""
     try:
-        data = path.read_bytes()
-    except OSError:  # missing or unreadable: it is made from the records
+        data = read_plain(path, IMAGE_BYTES)
+    except (OSError, Unusable):  # it is made from the records
+        return None
+    if data is None:
         return None
     seal, image = data[:64], data[64:]
     return image if seal == seal_of(image) else None

@@ -249,9 +249,10 @@ def parts(path: Path) -> dict[str, Path]:
 def stored_parts(store: Store, key: Key) -> dict[str, Path]:
     """Return name -> file of an artifact's objects in the store; missing ones are left out."""
     path = store.object_path(key.sha256)
-    if not path.is_file():
+    try:
+        members = artifact.listed(path) if artifact.is_directory(Path(key.path)) else {"": key.sha256}
+    except (FileNotFoundError, ValueError):  # it is gone or damaged
         return {}
-    members = artifact.listed(path) if artifact.is_directory(Path(key.path)) else {"": key.sha256}
     found = {name: store.object_path(sha256) for name, sha256 in members.items()}
     return {name: file for name, file in found.items() if file.is_file()}
 

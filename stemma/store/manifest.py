@@ -93,7 +93,7 @@ def folded(name: str) -> str:
 def leads_down(name: str) -> bool:
     """Does the name, joined to a directory, stay inside it?"""
     parts = name.split("/")
-    return all(parts) and not {".", ".."} & set(parts)
+    return all(parts) and not {".", ".."} & set(parts) and "\0" not in name
 
 
 def fault_of(name: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stemma.base import digest
 from stemma.base.digest import read_json, write_atomically
+from stemma.base.errors import reason
 from stemma.base.files import stamp_of, where_writable
 from stemma.base.typed_json import made
 from stemma.store.artifact import POINTERS, Files, Pointer
@@ -55,6 +56,8 @@ class Stamps:
                 found = os.lstat(place)
             except (FileNotFoundError, NotADirectoryError):
                 return f"{place} is missing"
+            except OSError as error:
+                return f"{place} cannot be looked at ({reason(error)})"
             if stamp_of(found) == stamp and stat.S_ISREG(found.st_mode):
                 continue
             if not stat.S_ISREG(found.st_mode) or self.digest(place, found) != sha256:

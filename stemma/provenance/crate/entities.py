@@ -82,8 +82,8 @@ def add_artifact(crate: Crate, item: Artifact) -> Entity:
     reference = crate.add({"@id": folder, "@type": "Dataset", "name": item.target, "hasPart": []})
     manifest = crate.add(file_of(place, item.pointer.sha256, item.path.stat().st_size))
     crate.append(reference, "hasPart", manifest)
-    for entry in item.files:
-        listed = file_of(folder + quote(entry["path"]), entry["sha256"], entry["size"])
+    for file in item.files:
+        listed = file_of(folder + quote(file.path), file.sha256, file.size)
         crate.append(reference, "hasPart", crate.add(listed))
     return reference
 

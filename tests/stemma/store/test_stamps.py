@@ -70,3 +70,12 @@ def test_entries_that_are_none_are_passed_over(here: Path, entry):
     (here / "results/.records/strange.json").write_text(json.dumps(pointer | {"files": {"x": entry}}))
     (here / "results/.records/stamps.json").write_text(json.dumps({f"results/{name}": entry for name in NAMES}))
     assert faults(Stamps()) == []
+
+
+def test_a_name_that_no_file_can_have(here: Path):
+    """Others may have written it into a pointer."""
+    value = json.loads(Path("results/.records/joined.txt.json").read_text())
+    [entry] = value["files"].values()
+    assert artifact.Pointer.of_json(value | {"files": {"a\0b": entry}}) is None
+    long = artifact.Pointer.of_json(value | {"files": {"x" * 5000: entry}})
+    assert "cannot be looked at (file name too long)" in Stamps().fault(Path("results/joined.txt"), long.files)
