@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemma.base.errors import StemmaError, no_space
+from stemma.base.errors import StemmaError, no_space, printable
 from stemma.base.files import PARENT
 from stemma.base.process import die_with_parent, is_alive
 from stemma.execute.landlock import Ruleset
@@ -76,10 +76,10 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
             file.flush()
             last = line.strip() or last
             if line.startswith(PROGRESS):
-                print(f"  {target}  {line.removeprefix(PROGRESS).rstrip()}", file=sys.stderr, flush=True)
+                print(f"  {target}  {printable(line.removeprefix(PROGRESS).rstrip())}", file=sys.stderr, flush=True)
         reader.join()
         file.writelines(printed)
-        status = child.wait()
+        status = ended(child)
     if status == -signal.SIGTERM and not stopped:
         time.sleep(MOMENT)  # who ends all processes of a job, as Slurm does, ends them one after the other
     if stopped and status and not last.startswith(ERROR):
@@ -89,6 +89,14 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Result(metrics_in(printed, sandbox.script), round(cpu, 3), after.ru_maxrss * 1024)
+
+
+def ended(child: subprocess.Popen) -> int:
+    """Wait for the script; return its status. What it has started and left behind is killed with it: such a process
+    could go on writing to an output that is hashed by then."""
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # as long as it is not reaped, its group is no other's
+    os.killpg(child.pid, signal.SIGKILL)
+    return child.wait()
 
 
 def metrics_in(printed: list[str], script: str) -> dict:
@@ -153,7 +161,7 @@ def watch(child: subprocess.Popen) -> list[int]:
         return came
 
     def poll() -> None:
-        while child.poll() is None:
+        while is_running(child):
             if not is_alive(parent):
                 signal_group(child, signal.SIGKILL)
                 os._exit(1)
@@ -165,5 +173,13 @@ def watch(child: subprocess.Popen) -> list[int]:
 
 def signal_group(child: subprocess.Popen, number: int) -> None:
     """Send a signal to the child and all that it started, unless it has ended."""
-    if child.poll() is None:
+    if is_running(child):
         os.killpg(child.pid, number)
+
+
+def is_running(child: subprocess.Popen) -> bool:
+    """Has the child not ended? It is not reaped by this question, so its number stays its own."""
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
+    except ChildProcessError:  # it was reaped
+        return False

@@ -1,6 +1,7 @@
 """What scripts leave for outputs: their own regular files are kept, anything else is named and untouched."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,15 @@ def test_a_hard_link_to_a_source_is_kept_as_a_copy(yard: Yard):
     source.write_text("other\n")
     assert yard.run("second")[0] == 0
     assert (yard.path / "results/parts/source.txt").read_text() == "hello\n"
+
+
+def test_what_a_script_leaves_running_writes_no_more(yard: Yard):
+    """A process that holds an output open when the script has ended."""
+    late = "'sleep 2; echo late'], stdout=(parts / 'a.txt').open('a'), stderr=subprocess.DEVNULL"
+    late = f"import subprocess; subprocess.Popen(['sh', '-c', {late})"
+    leave(yard, "first", late)
+    status, error = yard.run("first")
+    assert status == 0, error
+    time.sleep(3)
+    assert "late" not in (yard.path / "results/parts/a.txt").read_text()
+    assert yard.run("second")[0] == 0
