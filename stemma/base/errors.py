@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+import unicodedata
 
 
 def no_space(where: str | None = None) -> str:
@@ -31,8 +32,17 @@ def refusal(error: OSError) -> str | None:
 
 def printable(text: str) -> str:
     """Return a line that is safe to print: characters that control a terminal or change the direction of text are
-    escaped as in JSON, because any line may quote what others wrote."""
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    escaped as in JSON, because any line may quote what others wrote. Spaces of all kinds stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or unicodedata.category(one) == "Zs" else json.dumps(one)[1:-1] for one in text
+    )
+
+
+def printable_lines(text: str) -> str:
+    """Return a text with each of its lines safe to print."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def warn(text: str) -> None:

@@ -8,7 +8,7 @@ succeeded are reported by stemma/workflow/terminal.py.
 import sys
 from pathlib import Path
 
-from stemma.base.errors import Outdated
+from stemma.base.errors import Outdated, printable
 from stemma.base.log_tail import telling
 from stemma.base.patches import put
 from stemma.cluster.markers import Marker, read_marker
@@ -135,4 +135,4 @@ def what_next(job, advice: str, ending: bool) -> str:
 
 def say(text: str) -> None:
     """Print a line on the terminal."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

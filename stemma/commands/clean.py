@@ -10,7 +10,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from stemma.base.errors import StemmaError
+from stemma.base.errors import StemmaError, printable
 from stemma.base.settings import Settings
 from stemma.store.artifact import MARK, POINTERS, mark_path, pointer_path, read_mark, read_pointer
 from stemma.store.local import Store
@@ -43,7 +43,7 @@ def handle(parsed: argparse.Namespace) -> None:
     print(f"{len(known):,} artifacts and views are out of results/; snakemake brings them back from the store")
     if left:
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
-        print(f"not the engine's, or changed since, and so left: {', '.join(sorted(left)[:NAMED])}{more}")
+        print(printable(f"not the engine's, or changed since, and so left: {', '.join(sorted(left)[:NAMED])}{more}"))
 
 
 def declared() -> list[Path]:

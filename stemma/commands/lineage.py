@@ -8,6 +8,7 @@ Ancestors are those that were really read, whatever stands at their paths by now
 
 import argparse
 
+from stemma.base.errors import printable_lines
 from stemma.base.settings import Settings
 from stemma.provenance import render_tree
 from stemma.provenance.index import Index
@@ -34,4 +35,4 @@ def forms(parser: argparse.ArgumentParser) -> None:
 
 def handle(parsed: argparse.Namespace) -> None:
     """Print the lineage, see stemma/provenance/lineage.py."""
-    print(parsed.form(ancestors(Index(Store.of(Settings.here())), parsed.target, parsed.all)))
+    print(printable_lines(parsed.form(ancestors(Index(Store.of(Settings.here())), parsed.target, parsed.all))))

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from stemma.base.errors import printable, printable_lines
+
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what to build, and how."""
@@ -37,19 +39,19 @@ def compare_in(directory: Path, parsed: argparse.Namespace) -> None:
 
     result = rebuild(parsed.target, directory, parsed.snakefile, parsed.cores, parsed.keep_downloads)
     for key in result.equal:
-        print(f"equal      {key.target}  sha256 {key.sha256[:12]}")
+        print(printable(f"equal      {key.target}  sha256 {key.sha256[:12]}"))
     for finding in result.different:
-        print(f"different  {finding.key.target}  {finding.why}")
+        print(printable(f"different  {finding.key.target}  {finding.why}"))
     if not result.different:
         print(f"{len(result.equal)} artifacts built again, all equal")
         return
     first = next((finding for finding in result.different if finding.difference), None)
     if first and first.difference and first.files:
-        print(f"\n{explain(first.difference, first.name)}")
+        print(printable_lines(f"\n{explain(first.difference, first.name)}"))
         if more := diffoscope(*first.files):
-            print(f"\n{more}")
+            print(printable_lines(f"\n{more}"))
     total = len(result.equal) + len(result.different)
     origin = result.different[0].key.target
-    print(f"\n{len(result.different)} of {total} artifacts differ, the first is {origin}")
+    print(f"\n{len(result.different)} of {total} artifacts differ, the first is {printable(origin)}")
     sys.stdout.flush()
     sys.exit(1)

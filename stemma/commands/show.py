@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from stemma.base.errors import printable
+from stemma.base.errors import printable_lines
 from stemma.base.settings import Settings
 from stemma.provenance.catalogue import artifact_at
 from stemma.provenance.slsa import statement_of
@@ -25,4 +25,4 @@ def handle(parsed: argparse.Namespace) -> None:
     """Print the record as indented JSON."""
     item = artifact_at(parsed.target, Records.of(Settings.here()))
     text = json.dumps(statement_of(item.record), indent=2, ensure_ascii=False, sort_keys=True)
-    print("\n".join(map(printable, text.split("\n"))))
+    print(printable_lines(text))

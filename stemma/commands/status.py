@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from dataclasses import asdict
 
+from stemma.base.errors import printable
 from stemma.base.wording import clock
 from stemma.cluster.status import Job, Run, look
 
@@ -33,7 +34,7 @@ def handle(parsed: argparse.Namespace) -> None:
         if parsed.json:
             print(json.dumps(asdict(run)))
         else:
-            print(CLEAR * bool(parsed.watch) + "\n".join(as_text(run, time.time())), flush=True)
+            print(CLEAR * bool(parsed.watch) + "\n".join(map(printable, as_text(run, time.time()))), flush=True)
         if not parsed.watch or run.alive is False or run.count()["done"] == len(run.jobs):
             return
         time.sleep(parsed.watch)

@@ -8,6 +8,7 @@ By content: what has read these bytes descends from them, whichever job made the
 
 import argparse
 
+from stemma.base.errors import printable_lines
 from stemma.base.settings import Settings
 from stemma.commands.lineage import forms
 from stemma.provenance.index import Index
@@ -27,4 +28,4 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def handle(parsed: argparse.Namespace) -> None:
     """Print the descendants, see stemma/provenance/lineage.py."""
-    print(parsed.form(descendants(Index(Store.of(Settings.here())), parsed.word, parsed.all)))
+    print(printable_lines(parsed.form(descendants(Index(Store.of(Settings.here())), parsed.word, parsed.all))))

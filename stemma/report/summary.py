@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stemma.base.errors import printable
 from stemma.base.wording import size_text
 from stemma.provenance import standing_build
 from stemma.provenance.catalogue import Artifact, current
@@ -24,18 +25,19 @@ def print_summary(records: Records, poster: Path | None, targets: list[str], hin
     shown = [item for item in artifacts if not targets or item.target in targets or item in goals]
     print("\nArtifacts")
     for item in shown:
-        print(f"  {item.target:<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
+        print(f"  {printable(item.target):<34} {size_text(item.size):>10}  sha256 {item.pointer.sha256[:16]}")
     told = load(poster) if poster else None
     lines = [f"  {label:<44} {text}" for label, text in figures(artifacts, told.headline)] if told else []
     if told and lines:
-        print("\nKey figures", *lines, *(f"  {note}" for note in notes(artifacts, told.notes)), sep="\n")
+        lines += [f"  {note}" for note in notes(artifacts, told.notes)]
+        print("\nKey figures", *map(printable, lines), sep="\n")
     pages = [item.target for item in shown if item.path.suffix == ".html" and item in goals]
     if PAGE.is_file() and (asked is None or str(PAGE) in asked):
         pages.append(str(PAGE))
     if pages:
-        print("\nReport", *(f"  {page}" for page in pages), sep="\n")
+        print("\nReport", *(f"  {printable(page)}" for page in pages), sep="\n")
     if note := standing_build.divided().note:
-        print(f"\nAlso in results/\n  {note}")
+        print(f"\nAlso in results/\n  {printable(note)}")
     if hints and (run is None or run.complete):
         print("\nNext", *(f"  {hint}" for hint in hints), sep="\n")
     print(flush=True)
