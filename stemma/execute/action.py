@@ -108,7 +108,7 @@ class Action:
         record was replaced by that of a second run, which gave equal bytes, or this would be no hit."""
         now = {item.sha256: item.record for item in self.inputs if item.record}
         inputs = tuple(
-            replace(item, record=now[item.sha256]) if self.has_lost(item.record, now) else item
+            replace(item, record=now[item.sha256]) if item.sha256 in now and self.has_lost(item.record, now) else item
             for item in record.inputs
         )
         return replace(record, inputs=inputs)

@@ -42,7 +42,7 @@ def chosen(artifacts: list[Artifact], spec: dict) -> list[Artifact]:
 
 def natural(text: str) -> list:
     """Return a sort key that compares numbers by value: step-500 < step-1000."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]
 
 
 def listed(value: object) -> list:

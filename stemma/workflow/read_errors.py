@@ -66,8 +66,12 @@ def refuse_repeated_keys(files: Iterable[Path]) -> None:
     silence. A file that cannot be read is left to Snakemake, which names it."""
     for file in files:
         waiting = [yaml.compose(file.read_text(encoding="utf-8"), yaml.CSafeLoader)] if file.suffix != ".json" else []
+        seen: set[int] = set()  # an alias is the node that it names, perhaps one that holds it
         while waiting:
             node = waiting.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
             if isinstance(node, yaml.SequenceNode):
                 waiting += node.value
             if not isinstance(node, yaml.MappingNode):

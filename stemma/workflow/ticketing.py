@@ -12,11 +12,13 @@ import shlex
 import shutil
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import SharedFSUsage
 from snakemake.shell import shell
 
-from stemma.base.digest import write_atomically
+from stemma.base.digest import read_json, write_atomically
 from stemma.base.patches import put
+from stemma.base.typed_json import made
 from stemma.cluster.job_log import members
 from stemma.cluster.resources import slurm_executor
 from stemma.cluster.ticket import SUFFIX, TICKETS, Task, Ticket
@@ -56,7 +58,12 @@ def frozen_flags(place: str) -> str | None:
     """Return, in a snakemake on a node, the `flags` that the job of a first output had when it was submitted; else
     None."""
     path = os.environ.get(FROZEN)
-    return json.loads(Path(path).read_bytes())[place] if path else None
+    if not path:
+        return None
+    kept = made(dict[str, str], read_json(Path(path)))
+    if kept is None or place not in kept:
+        raise WorkflowError(f"{path} is gone: the snakemake that submitted this job has ended since; run again")
+    return kept[place]
 
 
 def needs_snakemake(workflow, job, ticket: Ticket) -> bool:

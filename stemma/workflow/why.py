@@ -233,7 +233,7 @@ def code_changes(old: Description | None, new: Description) -> list[Change]:
 
 def mode_changes(record: Record, closure: Closure, mode: str) -> list[Change]:
     """Return the change of the numeric mode, if it differs."""
-    old = record.numeric.split()[0]
+    old = record.numeric.partition(" ")[0]
     new = numeric.mode_of(closure, mode)
     return [] if old == new else [Change("config", "numeric", old, new)]
 

@@ -51,6 +51,8 @@ def write_crate(records: Records, root: Path, workflow: list[Path]) -> None:
 
     Artifacts' paths are relative to the current directory. Raises StemmaError where nothing with a record is in
     results/."""
+    if absent := next((path for path in workflow if not path.is_file()), None):
+        raise StemmaError(f"{absent} is no file here; name the Snakefile, then the files that it includes")
     files = {f"{WORKFLOW}/{name_of(path, workflow[0])}": path.read_bytes() for path in workflow}
     artifacts = current(records)
     if not artifacts:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from stemma.base.wording import scaled
-from stemma.report.values import figures, notes
+from stemma.report.values import figures, natural, notes
 
 
 def artifact(target: str, **metrics: object) -> SimpleNamespace:
@@ -43,3 +43,8 @@ def test_a_note_is_said_where_it_holds(ours, said):
     pair = [artifact("step-1", bits=9.0), artifact("step-2", bits=ours), artifact("ngram", trigram=2.0)]
     assert notes(pair, [spec]) == [f"{ours:g} is not below 2"] * said
     assert notes(pair[:2], [spec]) == []
+
+
+def test_names_sort_by_their_numbers():
+    """A power is a digit and no number."""
+    assert sorted(["step-1000", "step-500", "step-5²6"], key=natural) == ["step-5²6", "step-500", "step-1000"]

@@ -33,6 +33,8 @@ def test_a_key_that_stands_twice(tmp_path):
         refuse_repeated_keys([tmp_path / "a.yaml"])
     (tmp_path / "a.yaml").write_text("a: {steps: 1}\nb: [{steps: 1}, {steps: 2}]\nc: &x {steps: 1}\nd: {<<: *x}\n")
     refuse_repeated_keys([tmp_path / "a.yaml"])
+    (tmp_path / "a.yaml").write_text("a: &x [*x]\nb: &y {c: *y}\n")  # what holds itself
+    refuse_repeated_keys([tmp_path / "a.yaml"])
 
 
 def test_a_dotted_key_on_the_command_line(toy: Toy):
