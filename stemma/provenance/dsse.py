@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.files import beside
-from stemma.base.untrusted_files import Unusable
+from stemma.base.untrusted_files import Unusable, read_plain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PEM_BYTES = 1 << 16  # the largest file of a key: one with a few thousand characters of comments
 ENVELOPE = re.compile(
     rb'\{"payload":"([A-Za-z0-9+/=]*)","payloadType":"%s",'
     rb'"signatures":\[\{"keyid":"([0-9a-f]{64})","sig":"([A-Za-z0-9+/=]*)"\}\]\}' % re.escape(PAYLOAD_TYPE.encode())
@@ -195,13 +196,24 @@ def write_key(path: Path, key: "PrivateKeyTypes") -> None:
         temporary.unlink(missing_ok=True)
 
 
+def pem_at(path: Path) -> bytes:
+    """Read a file of a key. Raises OSError or ValueError for anything but a file of a key's size, before it is read."""
+    try:
+        data = read_plain(os.path.realpath(path, strict=True), PEM_BYTES)
+    except Unusable as why:
+        raise ValueError(f"it {why}") from None
+    if data is None:
+        raise FileNotFoundError("it is gone")
+    return data
+
+
 def load_private(path: Path) -> "Ed25519PrivateKey":
     """Read a private key. Raises StemmaError, which names the file."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(pem_at(path), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise StemmaError(
             f"signing.key: {path} cannot be read as a private key ({error}); move it away or mend it"
@@ -217,7 +229,7 @@ def load_public(path: Path) -> "Ed25519PublicKey":
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(pem_at(path))
     except (OSError, ValueError) as error:
         raise StemmaError(
             f"signing.trusted: {path} cannot be read as a public key ({error}); correct the path"

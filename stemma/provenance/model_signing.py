@@ -13,7 +13,7 @@ from stemma.base import digest
 from stemma.base.errors import StemmaError
 from stemma.base.files import beside
 from stemma.base.settings import Settings
-from stemma.provenance.dsse import encoded, write_key
+from stemma.provenance.dsse import encoded, pem_at, write_key
 from stemma.store.artifact import SIGNATURE
 from stemma.store.local import Store
 from stemma.store.placement import write_view
@@ -38,7 +38,7 @@ def signer(settings: Settings) -> "EllipticCurvePrivateKey":
     if not path.exists():
         write_key(path, ec.generate_private_key(ec.SECP256R1()))
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(pem_at(path), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise StemmaError(f"{path} cannot be read as a private key ({error}); move it away or mend it") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stemma.base.errors import StemmaError
 from stemma.provenance.dsse import Keyring, encoded, fault, key_id, opened, public_pem, seal
+from tests.stemma.strays import STRAYS, file, hard_link, plant_outside
 
 PAYLOAD = b'{"_type":"https://in-toto.io/Statement/v1","subject":[]}'
 
@@ -75,3 +76,13 @@ def test_damaged_key_is_named_and_left_alone(tmp_path: Path, content: bytes):
     with pytest.raises(StemmaError, match=r"signing\.key: .*key\.pem"):
         _ = Keyring(path).signer
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("stray", [stray for stray in STRAYS if stray not in (file, hard_link)])
+def test_what_is_no_file_is_not_read_for_a_key(tmp_path: Path, stray):
+    """A device has no end, and a pipe no beginning."""
+    stray(tmp_path / "key.pem", plant_outside(tmp_path / "outside"))
+    with pytest.raises(StemmaError, match=r"signing\.key: .*key\.pem cannot be read as a private key"):
+        _ = Keyring(tmp_path / "key.pem").signer
+    with pytest.raises(StemmaError, match=r"signing\.trusted: .*key\.pem cannot be read as a public key"):
+        _ = Keyring(tmp_path / "own.pem", (tmp_path / "key.pem",)).public
