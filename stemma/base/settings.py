@@ -64,6 +64,20 @@ class Settings:
         """Read the settings of the last build in this directory; defaults where there was none."""
         return Settings.of(SETTINGS)
 
+    def check_places(self) -> None:
+        """Raise StemmaError for a store or a key in results/ that an output could lie at or above: it would be in the
+        way of that output and set aside. No output's name there begins with a dot."""
+        trusted = [("signing.trusted", path) for path in self.trusted]
+        for name, place in (("store", self.store), ("shared_store", self.shared), ("signing.key", self.key), *trusted):
+            if not place or "://" in place:
+                continue
+            real = os.path.realpath(Path(place).expanduser())
+            inside = os.path.relpath(real, os.path.realpath("results"))
+            if inside == "." or not inside.startswith("."):
+                raise StemmaError(
+                    f"config: {name}: {place} lies where outputs do; name results/.NAME or a place outside results/"
+                )
+
     def to_json(self) -> str:
         """Return the settings as one line of JSON."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -83,6 +83,7 @@ def attach(workflow, settings: Settings) -> Attached:
     root = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))  # also of a module of another workflow
     config = digest.canonical(digest.plain(workflow.globals["config"]))
     settings = replace(settings, config=digest.of_bytes(config))
+    plain_errors(settings.check_places)
     plan = RulePlan(workflow.rules)
     keys = Keys(plan, root, settings.numeric)
     respect_literals()

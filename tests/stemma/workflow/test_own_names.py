@@ -1,5 +1,6 @@
 """Names that the engine needs for itself below results/ are refused for outputs, before any job; others may be had."""
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from stemma.base.digest import read_json
 from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
 from stemma.store.artifact import OWN, Pointer, check_declared
 from tests.stemma.conftest import ALL_RUN, Toy, jobs
 
@@ -64,3 +66,25 @@ def test_those_are_all_that_it_needs(built: Toy):
     found = {file.name for file in records.glob("*.json") if Pointer.of_json(read_json(file)) is None}
     assert found == {f"{name}.json" for name in OWN}
     assert {file.name for file in Path(records).glob("*.json")} - found == {"final.txt.json", "joined.txt.json"}
+
+
+@pytest.mark.parametrize("place", ["results", "results/parts", "results/parts/x", "./results/../results/parts"])
+def test_neither_store_nor_key_lies_among_the_outputs(tmp_path: Path, place: str):
+    """They would be set aside, with all that is in them."""
+    with contextlib.chdir(tmp_path):
+        for name, settings in {
+            "store": Settings(store=place), "shared_store": Settings(shared=place),
+            "signing.key": Settings(key=place), "signing.trusted": Settings(trusted=(place,)),
+        }.items():  # fmt: skip
+            with pytest.raises(StemmaError, match=re.escape(f"config: {name}: {place} lies where outputs do")):
+                settings.check_places()
+        Settings("results/.other", "s3://bucket/results", "../key.pem", ("keys/results/a.pem",)).check_places()
+        Settings(shared=str(tmp_path / "results-of-all")).check_places()
+
+
+def test_it_is_told_before_any_job(toy: Toy):
+    toy.replace("Snakefile", 'key="key.pem"', 'key="key.pem", store="results/parts"')
+    done = toy.snakemake()
+    assert (done.returncode, jobs(done)) == (1, [])
+    assert "error: config: store: results/parts lies where outputs do" in done.stderr
+    assert not (toy.path / "results/parts").exists()
