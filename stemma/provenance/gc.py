@@ -31,7 +31,7 @@ from stemma.store import artifact
 from stemma.store.local import Store
 from stemma.store.manifest import is_digest
 
-GRAIN = 2  # seconds: no file system has coarser time stamps
+GRAIN = digest.GRAIN / 1e9  # seconds
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,7 @@ def plan(store: Store, budget: int | None = None) -> Plan:
 
 def fill(family: Family, sizes: dict[str, Size], kept: set[str], objects: set[str], budget: int) -> None:
     """Add records to `kept`, the most recently used first, until the next one with its ancestors would exceed the
-    budget.
-    """
+    budget."""
     spent = sum(sizes[sha256].bytes for sha256 in objects & sizes.keys())
     for entry in sorted(family.entries.values(), key=lambda entry: (entry.used, entry.key), reverse=True):
         keys = family.reach([entry.key], kept)
@@ -171,8 +170,7 @@ def fill(family: Family, sizes: dict[str, Size], kept: set[str], objects: set[st
 def collect(store: Store, planned: Plan) -> Plan:
     """Carry out a plan. Returns what really went: less than planned where something came into use meanwhile.
 
-    Raises StemmaError where nothing at all is in use: that is more likely a wrong directory than garbage.
-    """
+    Raises StemmaError where nothing at all is in use: that is more likely a wrong directory than garbage."""
     if planned.records and not planned.used:
         raise StemmaError(
             f"nothing in {Path('results').absolute()} points into {store.path}, so all of it would go; run this "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stemma.base.settings import Settings
 from stemma.report.page import write_report
-from tests.stemma.conftest import FILES, REPOSITORY, Toy
+from tests.stemma.conftest import Toy, planted
 
 ATTACK = "<script>alert(1)</script></SCRIPT><!--<img src=x onerror=alert(2)>\"'`{{ 7*7 }}"
 NAME = "<b onclick=alert(3)>.txt"
@@ -75,13 +75,7 @@ stages:
 
 def prepared(path: Path) -> Toy:
     """A built toy whose document, metrics, params and file names are hostile, and its poster.yaml."""
-    for name, text in FILES.items():
-        file = path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    for name in ("command", "errors", "progress", "settings"):
-        (path / f"llm/{name}.py").write_text((REPOSITORY / f"llm/{name}.py").read_text())
-    toy = Toy(path)
+    toy = planted(path)
     (path / "text.txt").write_text(ATTACK + "\n")
     (path / "poster.yaml").write_text(POSTER)
     toy.replace("llm/deep/low.py", "text.upper()", "text")
