@@ -15,11 +15,6 @@ rule instructions:
         instructions="results/align/instructions/manifest.json",
     params:
         settings=lambda w: slice_of(InstructionSettings, aligned()["instructions"], config),
-    log:
-        "results/logs/instructions.log",
-    benchmark:
-        "results/benchmarks/instructions.tsv"
-    threads: 1
     resources:
         mem_mb=1000,
     shell:
@@ -33,11 +28,6 @@ rule preferences:
         preferences="results/align/preferences/manifest.json",
     params:
         settings=slice_of(PreferenceSettings, config["align"]["preferences"], config),
-    log:
-        "results/logs/preferences.log",
-    benchmark:
-        "results/benchmarks/preferences.tsv"
-    threads: 1
     resources:
         mem_mb=500,
     shell:
@@ -52,10 +42,6 @@ rule sft:
         adapter="results/align/sft/manifest.json",
     params:
         settings=lambda w: slice_of(AdapterSettings, aligned()["sft"], config["align"], config),
-    log:
-        "results/logs/sft.log",
-    benchmark:
-        "results/benchmarks/sft.tsv"
     threads: ALIGN_RANKS
     resources:
         mem_mb=(2000 + 3 * WEIGHTS_MB) * ALIGN_RANKS,
@@ -74,10 +60,6 @@ use rule sft as reward with:
         adapter="results/align/reward/manifest.json",
     params:
         settings=lambda w: slice_of(AdapterSettings, aligned()["reward"], config["align"], config),
-    log:
-        "results/logs/reward.log",
-    benchmark:
-        "results/benchmarks/reward.tsv"
 
 
 use rule reward as kto with:
@@ -85,10 +67,6 @@ use rule reward as kto with:
         adapter="results/align/kto/manifest.json",
     params:
         settings=lambda w: slice_of(KtoSettings, aligned()["kto"], config["align"], config),
-    log:
-        "results/logs/kto.log",
-    benchmark:
-        "results/benchmarks/kto.tsv"
 
 
 use rule reward as paired with:
