@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import fork_server
 from tests.golden import ROOT
 
 
@@ -16,8 +17,15 @@ def command(directory: Path, *arguments: str) -> list[str]:
     ]  # fmt: skip
 
 
-def build(directory: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run it to its end; it must succeed."""
+def build_anew(directory: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run it to its end by a new interpreter, as a user does; it must succeed."""
     done = subprocess.run(command(directory, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def build(directory: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run it to its end by a fork of a process that has loaded Snakemake; it must succeed."""
+    done = fork_server.run(command(directory, *arguments), ROOT)
     assert done.returncode == 0, done.stderr
     return done

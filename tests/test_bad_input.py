@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import fork_server
+from tests.build import command
+from tests.golden import ROOT
+
 PROSE = "The quick brown fox jumps over the lazy dog while the small river runs slowly to the wide and open sea. "
 
 
@@ -25,30 +28,7 @@ def snakemake(directory: Path, overlay: dict, *targets: str) -> subprocess.Compl
     """Build targets with the repository's workflow in another directory."""
     config = directory / "overlay.yaml"
     config.write_text(yaml.safe_dump(overlay))
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            ROOT / "Snakefile",
-            "--profile",
-            ROOT / "profiles/default",
-            "--directory",
-            directory,
-            "--cores",
-            "2",
-            "--configfile",
-            ROOT / "presets/tiny.yaml",
-            config,
-            "--",
-            *targets,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=directory,
-    )
+    return fork_server.run(command(directory, str(config), "--", *targets), directory)
 
 
 def error_of(done: subprocess.CompletedProcess) -> str:

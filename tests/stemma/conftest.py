@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^(\S+) +(\S+) +(\S+)(?: \+\d+)? +(hit|run) ", re.MULTILINE)
 
@@ -109,9 +111,7 @@ class Toy:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run it to its end."""
-        return subprocess.run(
-            self.command(*arguments), cwd=self.path, capture_output=True, text=True, env=self.environment, check=False
-        )
+        return fork_server.run(self.command(*arguments), self.path, self.environment)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from llm.plan.presets import overlaid, plan_blocks, plan_files
 from llm.plan.report import report, values
 from llm.plan.request import Request
 from llm.plan.svg import COLOURS
+from tests import fork_server
 from tests.browser import CHROMIUM, SIZES, THEMES, assert_readable, opened
 from tests.llm.plan.claims import claims
 
@@ -189,7 +190,7 @@ def test_by_snakemake(tmp_path):
     def run(*arguments: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile"]
         command += [str(ROOT / "profiles/default"), "--directory", str(tmp_path), "--cores", "1", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return fork_server.run(command, ROOT)
 
     done = run("results/plan/gpt3-175b.html")
     assert done.returncode == 0, done.stderr

@@ -1,12 +1,12 @@
 """The repository's Snakefile as a module of another workflow: its files are its own, what it makes is the other's."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
 from llm.plan.presets import overlaid
+from tests import fork_server
 
 ROOT = Path(__file__).resolve().parents[3]
 OUTER = f"""
@@ -39,7 +39,7 @@ def test_another_workflow_takes_the_rules(tmp_path: Path) -> None:
     config = overlaid(overlaid(config, yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())), MINE)
     (tmp_path / "ours.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--cores", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = fork_server.run(command, tmp_path)
     assert done.returncode == 0, done.stderr
     assert int((tmp_path / "counted.txt").read_text()) > 0
     assert (tmp_path / "results/raw/mine/part-00000.parquet").is_file()
