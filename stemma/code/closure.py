@@ -1,7 +1,8 @@
 """Finds a script's closure: its own modules, its data files, and the distributions it imports with their requirements.
 
 Code is parsed, never imported: the script and every first-party module that it imports, transitively, including
-imports inside functions (stemma/code/source.py parses one file).
+imports inside functions (stemma/code/source.py parses one file). A package file that holds no code, a docstring at the
+most, is no part of it: stemma/code/frozen_code.py gives each folder of a closure one, be it in the checkout or not.
 """
 
 import sys
@@ -70,7 +71,7 @@ def closure_of(script: Path, root: Path) -> Closure:
     """Return the closure of a script in a repository. Raises StemmaError for a file that is missing, cannot be parsed,
     or loads code dynamically."""
     reader = reader_of(root)
-    modules = {}
+    modules: dict[str, Module] = {}
     data_files: dict[str, str] = {}
     others: set[str] = set()
     waiting = [script]
@@ -79,7 +80,10 @@ def closure_of(script: Path, root: Path) -> Closure:
         name = path.as_posix()
         if name in modules:
             continue
-        module = modules[name] = reader.module(path)
+        module = reader.module(path)
+        if path.name == "__init__.py" and not module.parts:
+            continue
+        modules[name] = module
         for data_file in module.data_files:
             data_files[data_file] = digest_of_data(reader, Path(data_file), name)
         others |= third_party(module, root)

@@ -2,7 +2,8 @@
 
 The files are byte for byte those that stemma/code/closure.py read; later changes in the checkout reach no job. Beside
 each module lies its bytecode, compiled from the syntax tree that was hashed: docstrings are in no key, so a script must
-not be able to read them either. The copy has nothing else of the checkout.
+not be able to read them either. The copy has nothing else of the checkout; a folder without a package file that holds
+code gets an empty one, so that what runs follows from the key alone.
 """
 
 import ast
@@ -25,8 +26,16 @@ def freeze(closure: Closure, reader: Reader, folder: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / name).write_bytes(reader.text(Path(name)))
+    for name in package_files(closure):
+        (folder / name).touch()
     for name in closure.modules:
         write_code(folder / name, compiled(reader.text(Path(name)), folder / name))
+
+
+def package_files(closure: Closure) -> set[str]:
+    """Return the package files that hold no code, of all folders in which modules lie."""
+    folders = {folder for name in closure.modules for folder in Path(name).parents if folder.name}
+    return {str(folder / "__init__.py") for folder in folders} - closure.modules.keys()
 
 
 def compiled(source: bytes, file: Path) -> bytes:

@@ -34,10 +34,8 @@ def test_transitive_with_relative_and_lazy_imports(tmp_path):
     found = closure(tmp_path, TREE)
     assert set(found.modules) == {
         "scripts/s/x.py",
-        "llm/__init__.py",
         "llm/a.py",
         "llm/b.py",
-        "llm/deep/__init__.py",
         "llm/deep/c.py",
     }
     assert found.distributions.keys() == {"numpy", "pyyaml"}
@@ -63,6 +61,26 @@ def test_transitive_with_relative_and_lazy_imports(tmp_path):
 def test_what_counts(tmp_path, before, after, same):
     first = closure(tmp_path, TREE | {"llm/deep/c.py": before}).key
     assert (closure(tmp_path, TREE | {"llm/deep/c.py": after}).key == first) is same
+
+
+@pytest.mark.parametrize(
+    ("package_file", "same"),
+    [
+        ('"""What the room is for."""\n', True),
+        ("# What the room is for.\n", True),
+        (None, True),
+        ("import json\n", False),
+        ('"""What the room is for."""\n\nNAMES = ()\n', False),
+        ("pass\n", False),
+    ],
+)
+def test_a_package_file_counts_once_it_holds_code(tmp_path, package_file, same):
+    first = closure(tmp_path, TREE).key
+    (tmp_path / "llm/deep/__init__.py").unlink()
+    others = {name: text for name, text in TREE.items() if name != "llm/deep/__init__.py"}
+    changed = closure(tmp_path, others | ({"llm/deep/__init__.py": package_file} if package_file else {}))
+    assert (changed.key == first) is same
+    assert ("llm/deep/__init__.py" in changed.modules) is not same
 
 
 def test_unrelated_module_does_not_count(tmp_path):
