@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -49,21 +49,32 @@ FAINT = """() => {
 
 
 @contextmanager
-def opened(page: Path, theme: str, width: int, script: bool = True) -> Iterator:
-    """The page in a tab. At the end: the console was silent, and nothing but the file itself was asked for."""
+def started() -> Iterator:
+    """Chromium, for as long as the context; starting it takes a second of CPU."""
     from playwright.sync_api import sync_playwright
 
-    said: list[str] = []
-    asked: list[str] = []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            context = browser.new_context(
-                viewport={"width": width, "height": 900},
-                color_scheme=theme,
-                reduced_motion="reduce",
-                java_script_enabled=script,
-            )
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(page: Path, theme: str, width: int, script: bool = True, browser=None) -> Iterator:
+    """The page in a tab of a browser, or of its own one. At the end: the console was silent, and nothing but the file
+    itself was asked for."""
+    said: list[str] = []
+    asked: list[str] = []
+    with started() if browser is None else nullcontext(browser) as chromium:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            reduced_motion="reduce",
+            java_script_enabled=script,
+        )
+        try:
             tab = context.new_page()
             tab.set_default_timeout(10_000)
             tab.on("console", lambda message: said.append(message.text))
@@ -73,14 +84,14 @@ def opened(page: Path, theme: str, width: int, script: bool = True) -> Iterator:
             tab.goto(page.as_uri())
             yield tab
         finally:
-            browser.close()
+            context.close()
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
 
 
-def examine(page: Path, theme: str, width: int) -> int:
+def examine(page: Path, theme: str, width: int, browser=None) -> int:
     """Open every block, by keyboard and by mouse in turn, close it by Escape; returns how many there are."""
-    with opened(page, theme, width) as tab:
+    with opened(page, theme, width, browser=browser) as tab:
         assert_readable(tab)
         places = tab.evaluate("[...document.querySelectorAll('.block')].map((block) => block.id)")
         for number, place in enumerate(places):

@@ -74,6 +74,7 @@ def test_second_run_does_nothing(tiny):
     assert "Nothing to be done" in done.stderr
 
 
+@pytest.mark.thorough
 def test_killed_again_and_again_then_equal(tiny, tmp_path):
     """Another directory, kill -9 at random moments, the same command again: the same bytes."""
     chance = random.Random(1)
@@ -86,6 +87,7 @@ def test_killed_again_and_again_then_equal(tiny, tmp_path):
     assert digests(tmp_path) == digests(tiny)
 
 
+@pytest.mark.thorough
 def test_rebuild_from_nothing_is_equal(tiny):
     """The engine's own check: a clean directory, an empty store, every ancestor of the last artifact built again."""
     done = subprocess.run(

@@ -123,12 +123,28 @@ def zipped(files: dict[str, bytes | str]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("inner", [0, 1, 3], ids=["a tree", "in an archive", "in three"])
-@pytest.mark.parametrize("format", FORMATS)
+held = pytest.mark.parametrize("inner", [0, 1, 3], ids=["a tree", "in an archive", "in three"])
+
+
+@held
+@pytest.mark.parametrize("format", [format for format in FORMATS if format != "parquet"])
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6), parts=st.integers(2, 6))
 @settings(max_examples=6, deadline=None)
 def test_parts_are_disjoint_and_complete(format: str, inner: int, sizes: list[int], parts: int) -> None:
     """But for its number every document of the whole is in one part, the same: its url too."""
+    assert_disjoint_and_complete(format, inner, sizes, parts)
+
+
+@held
+@pytest.mark.parametrize(
+    ("sizes", "parts"), [([3, 1, 2], 3), pytest.param([1, 5, 2, 2], 5, marks=pytest.mark.thorough)]
+)
+def test_so_are_those_of_parquet(inner: int, sizes: list[int], parts: int) -> None:
+    """Which each part reads in a process of its own that loads polars."""
+    assert_disjoint_and_complete("parquet", inner, sizes, parts)
+
+
+def assert_disjoint_and_complete(format: str, inner: int, sizes: list[int], parts: int) -> None:
     groups = [members(format, number, n) for number, n in enumerate(sizes)]
     files, changes = {name: data for group in groups for name, data in group.items()}, {}
     if inner and format != "epub":  # a book is an archive itself

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.parser import parse
 
 from llm.align.settings.paired import PAIRED
 from llm.collect.settings import Source
@@ -141,6 +142,25 @@ OF_IMPORTED = [
     ("member", "*.gguf", "import_model"),
     ("license", "Apache-2.0", "import_model"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once():
+    """The workflow is loaded for each key: its files, which stay as they are, are translated once, YAML by libyaml."""
+    translated: dict[tuple[str, int], tuple[tuple[str, int], dict[int, int]]] = {}
+
+    def once(path, workflow, linemap, rulecount=0):
+        key = (path.get_path_or_uri(secret_free=True), rulecount)
+        if key not in translated:
+            translated[key] = (parse(path, workflow, linemap, rulecount=rulecount), linemap)
+        linemap |= translated[key][1]
+        return translated[key][0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snakemake.workflow.parse", once)
+        patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
+        patch.setattr(yaml, "FullLoader", yaml.CFullLoader)
+        yield
 
 
 def keys_of(kind: type, place: str = "") -> Iterator[tuple[str, type, str]]:

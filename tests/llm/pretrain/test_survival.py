@@ -32,7 +32,11 @@ def clean(inputs: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "kills"),
-    [("single", 3), ("ddp2", 2), *[pytest.param(name, 10, marks=pytest.mark.slow) for name in LAYOUTS]],
+    [
+        ("single", 3),
+        pytest.param("ddp2", 2, marks=pytest.mark.thorough),
+        *[pytest.param(name, 10, marks=pytest.mark.slow) for name in LAYOUTS],
+    ],
 )
 def test_kills_change_nothing(inputs: dict, tmp_path: Path, name: str, kills: int) -> None:
     changes = {"parallel": LAYOUTS[name], "recovery_every": 3}

@@ -80,7 +80,7 @@ def sabotage(kill_at: int, log: Path | None = None) -> None:
         setattr(os, name, counted(name, getattr(os, name)))
 
 
-@pytest.mark.parametrize("kind", ["run", "hit"])
+@pytest.mark.parametrize("kind", [pytest.param("run", marks=pytest.mark.thorough), "hit"])
 def test_killed_at_every_step_of_a_job(whole, half, tmp_path, kind):
     """SIGKILL before each thing the runner does to the file system, from its first to after its last, while it replaces
     an earlier result: by a new one (run), or by one that the store holds (hit)."""

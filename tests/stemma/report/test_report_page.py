@@ -4,12 +4,14 @@ The browser is Debian's; tests/browser.py looks at any page, tests/test_pipeline
 """
 
 import re
+from functools import partial
 
 import pytest
 from playwright.sync_api import expect
 
 from stemma.report.page import in_rows
-from tests.browser import CHROMIUM, SIZES, THEMES, examine, opened
+from tests.browser import CHROMIUM, SIZES, THEMES, examine, started
+from tests.browser import opened as opened_in
 from tests.stemma.hostile import page_of, prepared
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
@@ -20,13 +22,24 @@ def page(tmp_path_factory):
     return page_of(prepared(tmp_path_factory.mktemp("browser")))
 
 
+@pytest.fixture(scope="module")
+def browser():
+    with started() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def opened(browser):
+    return partial(opened_in, browser=browser)
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", SIZES)
-def test_every_block(page, theme, width):
-    assert examine(page, theme, width) == 4
+def test_every_block(page, theme, width, browser):
+    assert examine(page, theme, width, browser) == 4
 
 
-def test_search_by_keyboard(page):
+def test_search_by_keyboard(page, opened):
     with opened(page, "light", 1600) as tab:
         tab.keyboard.press("/")
         assert tab.evaluate("document.activeElement.id") == "query"
@@ -47,7 +60,7 @@ def test_search_by_keyboard(page):
         assert tab.locator("#query").input_value() == ""
 
 
-def test_lineage_links_walk_and_back_returns(page):
+def test_lineage_links_walk_and_back_returns(page, opened):
     with opened(page, "light", 1600) as tab:
         tab.locator("#t-whole > summary").click()
         tab.locator("#t-whole .artifacts a", has_text="results/final.txt").first.click()
@@ -63,7 +76,7 @@ def test_lineage_links_walk_and_back_returns(page):
         assert tab.locator("#sheet").is_visible(), "the same link opens it again"
 
 
-def test_arrow_keys_move_between_blocks(page):
+def test_arrow_keys_move_between_blocks(page, opened):
     with opened(page, "light", 1600) as tab:
         tab.locator("#s-parts > summary").focus()
         for key, place in (("ArrowRight", "s-joined"), ("ArrowDown", "t-whole"), ("ArrowUp", "s-parts")):
@@ -71,7 +84,7 @@ def test_arrow_keys_move_between_blocks(page):
             assert tab.evaluate("document.activeElement.parentElement.id") == place
 
 
-def test_without_script_the_page_reads(page):
+def test_without_script_the_page_reads(page, opened):
     with opened(page, "light", 400, script=False) as tab:
         assert not tab.locator("#search").is_visible()
         tab.locator("#s-joined > summary").click()
@@ -80,7 +93,7 @@ def test_without_script_the_page_reads(page):
         assert tab.locator(".entry article h3", has_text="results/joined.txt").is_visible()
 
 
-def test_the_address_follows_the_opened_block(page):
+def test_the_address_follows_the_opened_block(page, opened):
     with opened(page, "light", 1600) as tab:
         tab.locator("#t-whole > summary").click()
         tab.wait_for_url("**#t-whole")
@@ -100,7 +113,7 @@ def test_no_block_stands_alone_in_its_row(blocks):
         assert all(lengths.count(length) % length == 0 for length in lengths), "rows are whole"
 
 
-def test_words_are_whole(page):
+def test_words_are_whole(page, opened):
     """No word is cut where a line could end before it."""
     broken = """() => [...document.querySelectorAll(".figure > *, .title, .line, .pairs dd")].filter((box) => {
       const range = document.createRange(), node = box.firstChild;
@@ -114,6 +127,6 @@ def test_words_are_whole(page):
             assert tab.evaluate(broken) == []
 
 
-def test_the_title_says_which_run(page):
+def test_the_title_says_which_run(page, opened):
     with opened(page, "light", 1600) as tab:
         assert re.search(r" · \d{4}-\d\d-\d\d$", tab.title())

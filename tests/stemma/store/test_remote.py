@@ -33,7 +33,7 @@ def s3():
     server.stop()
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", pytest.param("s3", marks=pytest.mark.thorough)])
 def place(request, tmp_path, monkeypatch) -> str:
     """An empty shared store, as one writes it into the config."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -46,6 +46,9 @@ def place(request, tmp_path, monkeypatch) -> str:
     bucket = f"b{os.getpid()}-{abs(hash(str(tmp_path))) % 10**8}"
     SharedS3(f"s3://{bucket}").client.create_bucket(Bucket=bucket)
     return f"s3://{bucket}/team/stemma"
+
+
+both = pytest.mark.parametrize("place", ["directory", "s3"], indirect=True)
 
 
 @pytest.fixture
@@ -70,6 +73,7 @@ def damage(place: str, name: str, tmp_path: Path) -> None:
     shared.publish(name, file)
 
 
+@both
 def test_interface(place, tmp_path):
     shared, file, target = shared_of(place), tmp_path / "file", tmp_path / "target"
     file.write_bytes(b"abc" * 5_000_000)
@@ -89,6 +93,7 @@ def test_interface(place, tmp_path):
     assert list(shared.names("records/")) == []
 
 
+@both
 def test_no_more_is_taken_than_was_asked_for(place, tmp_path):
     shared, file, target = shared_of(place), tmp_path / "file", tmp_path / "target"
     file.write_bytes(b"abc" * 5_000_000)
@@ -104,6 +109,7 @@ def test_no_more_is_taken_than_was_asked_for(place, tmp_path):
     assert not target.exists() or target.stat().st_size <= 14_999_999
 
 
+@both
 def test_pushed_from_one_checkout_hit_in_another(team, tmp_path):
     one, two = team
     assert one.build() == ALL_RUN
@@ -130,6 +136,7 @@ def test_what_was_not_published_is_on_a_later_hit(team):
     assert two.build() == ALL_HIT
 
 
+@both
 def test_damaged_object_is_named_not_served_and_replaced(team, tmp_path):
     one, two = team
     one.build()

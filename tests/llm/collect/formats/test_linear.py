@@ -93,4 +93,4 @@ def test_steps(step: str) -> None:
 
 def test_superlinear_work_is_seen() -> None:
     with pytest.raises(AssertionError, match="times as long"):
-        assert_linear(lambda text: re.search("a*b", text), lambda n: "a" * n)
+        assert_linear(lambda text: [re.search("a*b", text) for _ in range(16)], lambda n: "a" * n)

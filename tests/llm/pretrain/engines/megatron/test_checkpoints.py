@@ -10,8 +10,16 @@ import torch
 from llm.errors import InputError
 from llm.model.transformer import CausalLM, initialise
 from llm.training.engines.layout import Layout
-from tests.llm.pretrain.engines.megatron.conftest import MORE, STEPS
-from tests.llm.pretrain.engines.megatron.ranks import FOUR, LAYOUTS, SINGLE, continued_by, name_of, on_ranks, run_of
+from tests.llm.pretrain.engines.megatron.conftest import EACH, MORE, STEPS
+from tests.llm.pretrain.engines.megatron.ranks import (
+    FOUR,
+    LAYOUTS,
+    SINGLE,
+    continued_by,
+    name_of,
+    on_ranks,
+    run_of,
+)
 from tests.llm.pretrain.engines.runs import differences
 
 SHARDED = {name: layout for name, layout in LAYOUTS.items() if layout.sharding == "optimizer"} | {
@@ -24,14 +32,14 @@ def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_state_has_the_names_and_shapes_of_engine_torch(runs):
-    shapes = {name: array.shape for name, array in runs["torch"].saved.items()}
+@pytest.mark.parametrize("name", EACH)
+def test_state_has_the_names_and_shapes_of_engine_torch(name, runs):
+    shapes = {key: array.shape for key, array in runs["torch"].saved.items()}
     assert shapes.keys() >= initialise(CausalLM(FOUR), 3).state_dict().keys()
-    for name in LAYOUTS:
-        assert {key: array.shape for key, array in runs[name].saved.items()} == shapes, name
+    assert {key: array.shape for key, array in runs[name].saved.items()} == shapes
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", EACH)
 def test_one_process_continues_what_ranks_began(name, runs):
     """TP2, PP2, DP2, ... to 1, and from engine megatron to engine torch."""
     run = runs[name]

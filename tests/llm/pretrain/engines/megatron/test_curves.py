@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.llm.pretrain.engines.megatron.conftest import EACH
 from tests.llm.pretrain.engines.megatron.ranks import FOUR, LAYOUTS, SINGLE, curve_of, on_ranks
 from tests.llm.pretrain.engines.runs import ADAMW, differences
 
@@ -36,9 +37,10 @@ def assert_equal_curves(found: dict, wanted: list) -> None:
         assert norm <= NORM, f"{name}: gradient norm differs by {norm}"
 
 
-def test_fifty_steps_of_every_layout(runs):
+@pytest.mark.parametrize("name", EACH)
+def test_fifty_steps_of_every_layout(name, runs):
     assert len(runs["torch"].curve) == 50
-    assert_equal_curves({name: runs[name].curve for name in LAYOUTS}, runs["torch"].curve)
+    assert_equal_curves({name: runs[name].curve}, runs["torch"].curve)
 
 
 def test_a_halved_gradient_is_caught(runs):
@@ -56,7 +58,7 @@ def test_a_step_that_is_not_finite_is_seen_by_all_and_skipped(runs):
     assert same
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", EACH)
 def test_losses_of_single_tokens(name, runs):
     assert runs[name].losses == pytest.approx(runs["torch"].losses, abs=1e-4)
 
