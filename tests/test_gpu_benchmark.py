@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,17 +17,39 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    out = tmp_path_factory.mktemp("gpu") / "gpu.json"
-    done = run("--only", *PARTS, *ON_DEMAND, "--seconds", "500", "--out", str(out))
-    found = json.loads(out.read_text())
+QUICK = ("peaks", "minhash")  # the others train
+LONG = [part for part in (*PARTS, *ON_DEMAND) if part not in QUICK]
+
+
+def report_of(directory: Path, *parts: str) -> dict:
+    done = run("--only", *parts, "--seconds", "500", "--out", str(directory / "gpu.json"))
+    found = json.loads((directory / "gpu.json").read_text())
     assert done.returncode == 0, table(found)
     return found
 
 
-@pytest.mark.parametrize("part", [*PARTS, *ON_DEMAND])
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    return report_of(tmp_path_factory.mktemp("quick"), *QUICK)
+
+
+@pytest.fixture(scope="module")
+def long_report(tmp_path_factory):
+    return report_of(tmp_path_factory.mktemp("long"), *LONG)
+
+
+@pytest.mark.parametrize("part", QUICK)
 def test_part_runs_and_holds(report, part):
+    assert_holds(report, part)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", LONG)
+def test_long_part_runs_and_holds(long_report, part):
+    assert_holds(long_report, part)
+
+
+def assert_holds(report, part):
     rows = report["parts"][part]["rows"]
     assert rows and "failed" not in report["parts"][part]
     assert not any(row["what"] == "left out" for row in rows), rows
