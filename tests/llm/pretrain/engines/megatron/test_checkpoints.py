@@ -11,15 +11,7 @@ from llm.errors import InputError
 from llm.model.transformer import CausalLM, initialise
 from llm.training.engines.layout import Layout
 from tests.llm.pretrain.engines.megatron.conftest import EACH, MORE, STEPS
-from tests.llm.pretrain.engines.megatron.ranks import (
-    FOUR,
-    LAYOUTS,
-    SINGLE,
-    continued_by,
-    name_of,
-    on_ranks,
-    run_of,
-)
+from tests.llm.pretrain.engines.megatron.ranks import FOUR, LAYOUTS, SINGLE, continued_by, name_of, on_ranks, run_of
 from tests.llm.pretrain.engines.runs import differences
 
 SHARDED = {name: layout for name, layout in LAYOUTS.items() if layout.sharding == "optimizer"} | {
