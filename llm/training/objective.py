@@ -20,8 +20,8 @@ class Objective(nn.Module):
 
     stage = ""
     figures: tuple[str, ...] = ()
-    constants = 0
-    """How many numbers `prepare` gives, which `loss` then takes of the whole batch."""
+    constants = False
+    """Does `prepare` give numbers that `loss` takes of the whole batch?"""
 
     def __init__(self, model: CausalLM, dtype: torch.dtype) -> None:
         """dtype: of the matrix products."""
@@ -37,7 +37,7 @@ class Objective(nn.Module):
             return self.scores(part) if batch_size is None else self.prepare(part, batch_size)
 
     def prepare(self, part: Part, batch_size: int) -> torch.Tensor:
-        """Return the part's share of the batch's constants, fp64 [constants]; `loss` gets their sum over all parts."""
+        """Return the part's share of the batch's constants, a vector of fp64; `loss` gets their sum over all parts."""
         raise NotImplementedError
 
     def loss(self, *arguments: Any, **_: Any) -> tuple[torch.Tensor, torch.Tensor]:

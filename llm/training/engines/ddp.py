@@ -43,8 +43,8 @@ class DDPEngine(SingleEngine):
         dist.all_reduce(total)
         return self.noted(total, self.optimizer.norm())
 
-    def constants(self, rows: Rows, batch_size: int) -> torch.Tensor:
-        return summed(super().constants(rows, batch_size))
+    def constants(self, parts: list[Part], batch_size: int) -> torch.Tensor:
+        return summed(super().constants(parts, batch_size))
 
     def scores(self, part: Part) -> torch.Tensor:
         return shared_scores(super().scores, part, self.rank, self.world_size)

@@ -62,8 +62,8 @@ class FSDPEngine(SingleEngine):
         for held in self.held:
             held.tensor.grad = None
 
-    def constants(self, rows: Rows, batch_size: int) -> torch.Tensor:
-        found = summed(super().constants(rows, batch_size))
+    def constants(self, parts: list[Part], batch_size: int) -> torch.Tensor:
+        found = summed(super().constants(parts, batch_size))
         self.reshard()
         return found
 

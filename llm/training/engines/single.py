@@ -3,7 +3,7 @@
 K: figures of the objective.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import torch
@@ -44,18 +44,22 @@ class SingleEngine:
 
     def backward(self, rows: Rows, batch_size: int) -> Tensor:
         """Leave this rank's gradients in its weights; return its share of the loss and of the figures, fp64 [1 + K]."""
-        constants = self.constants(rows, batch_size) if self.objective.constants else None
+        parts: Iterable[Part] = (
+            rows(first, count).to(self.device, non_blocking=True) for first, count in self.portions(batch_size)
+        )
+        constants = None
+        if self.objective.constants:
+            parts = list(parts)
+            constants = self.constants(parts, batch_size)
         total = torch.zeros(1 + len(self.objective.figures), dtype=torch.float64, device=self.device)
-        for first, count in self.portions(batch_size):
-            part = rows(first, count).to(self.device, non_blocking=True)
+        for part in parts:
             loss, figures_K = self.objective(part, batch_size, constants)
             loss.backward()
             total += torch.cat((loss.detach()[None], figures_K.detach()))
         return total
 
-    def constants(self, rows: Rows, batch_size: int) -> Tensor:
+    def constants(self, parts: list[Part], batch_size: int) -> Tensor:
         """Return what the losses of all parts of the batch depend on, of the whole batch."""
-        parts = (rows(first, count).to(self.device) for first, count in self.portions(batch_size))
         return torch.stack([self.objective(part, batch_size) for part in parts]).sum(0)
 
     def noted(self, total: Tensor, norm: Tensor) -> tuple[float, float]:
