@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from llm.align import paired
 from llm.align.batches import Batch, Example, Item, ItemStream, Labelled, Pair
 from llm.align.kto import KTO
 from llm.align.lora import add_lora, save_adapter
-from llm.align.paired import PAIRED
 from llm.align.reward import REWARD
 from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.kto import KtoSettings
@@ -38,9 +38,7 @@ from llm.training.engines.single import SingleEngine
 CONFIG = ModelConfig(300, d_model=48, n_layers=2, n_heads=4, n_kv_heads=2, d_head=12, d_ff=96, context_length=64)
 LORA = LoraConfig(4, 8.0, ("q_proj", "v_proj", "down_proj"))
 BATCH, BETA, MARGIN, BOUND, RATE = 4, 0.2, 0.5, 1e-4, 5e-3
-METHODS = {"sft": SFT, "reward": REWARD, "kto": KTO} | {
-    loss: replace(PAIRED, name=loss) for loss in ("dpo", "ipo", "simpo", "orpo")
-}
+METHODS = {"sft": SFT, "reward": REWARD, "kto": KTO} | paired.METHODS
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ import torch
 
 from benchmarks.gpu_bench import LLAMA, TINY, Bench, Row, measured, median
 from benchmarks.gpu_speed import fast_initialise
+from llm.align import paired
 from llm.align.batches import Example, ItemStream, Pair
 from llm.align.lora import add_lora
-from llm.align.paired import PAIRED
 from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.paired import PairedSettings
 from llm.align.sft import SFT
@@ -29,7 +29,7 @@ LORA = LoraConfig(16, 32.0, ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj"
 MEDIUM = replace(
     TINY, d_model=768, n_layers=12, n_heads=12, n_kv_heads=12, d_ff=2048, vocab_size=32000, context_length=1024
 )
-METHODS = {"sft": SFT, "dpo": PAIRED}
+METHODS = {"sft": SFT, "dpo": paired.METHODS["dpo"]}
 REQUESTS = 64
 LOSSES = 1e-3  # by how much an adapter's losses may differ from the CPU's in fp32
 

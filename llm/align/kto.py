@@ -26,7 +26,7 @@ class KahnemanTversky(Objective):
 
     stage = "align.kto"
     figures = ("desirable_reward", "undesirable_reward", "kl")
-    constants = 1
+    constants = True
 
     def __init__(self, model: CausalLM, dtype: torch.dtype, settings: KtoSettings) -> None:
         super().__init__(model, dtype)
@@ -83,7 +83,7 @@ def evaluate(engine: Engine, items: Sequence[Labelled], pad: int) -> dict:
     }
 
 
-def guessing(settings: KtoSettings, vocab_size: int) -> float:
+def guessing(settings: KtoSettings, vocab_size: int, items: Sequence[Labelled]) -> float:
     """Return the loss of the reference, with as many good answers as bad ones."""
     return (settings.desirable_weight + settings.undesirable_weight) / 4
 

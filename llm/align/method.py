@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from llm.align.batches import Item, collate, evaluation_order, longest_sides
+from llm.align.batches import Item, Pair, collate, evaluation_order, longest_sides
+from llm.align.records import length_rule
 from llm.model.transformer import CausalLM
 from llm.training.engine import Engine
 from llm.training.objective import Objective
@@ -19,14 +20,14 @@ class Method:
     """One method. It pickles: its functions are a module's.
 
     objective: makes it of a model, adapted already, and the script's slice. evaluate: (engine, held-out items, padding
-    id) -> metrics. chance: (slice, size of the vocabulary) -> the loss of guessing. task_type: PEFT's. measured_before:
-    the metrics that are also taken before the first step, as `<name>_before`.
+    id) -> metrics. chance: (slice, size of the vocabulary, items) -> the loss of guessing. task_type: PEFT's.
+    measured_before: the metrics that are also taken before the first step, as `<name>_before`.
     """
 
     name: str
     objective: Callable[[CausalLM, Any], Objective]
     evaluate: Callable[[Engine, Any, int], dict]
-    chance: Callable[[Any, int], float]
+    chance: Callable[[Any, int, Any], float]
     task_type: str = "CAUSAL_LM"
     measured_before: tuple[str, ...] = ()
 
@@ -52,6 +53,21 @@ def mean_by(kinds: list[str], values: Sequence[float]) -> dict[str, float]:
     return {kind: mean([v for k, v in zip(kinds, values, strict=True) if k == kind]) for kind in sorted(set(kinds))}
 
 
-def hits_of(chosen_B: torch.Tensor, rejected_B: torch.Tensor) -> list[float]:
-    """Return 1 where the chosen side is rated above the rejected one, 0 where below, a half for a tie."""
-    return (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).tolist()
+def hits_of(chosen_B: torch.Tensor, rejected_B: torch.Tensor) -> torch.Tensor:
+    """Return 1 where the chosen side is rated above the rejected one, 0 where below, a half for a tie: [B]."""
+    return 0.5 + 0.5 * torch.sign(chosen_B - rejected_B)
+
+
+def ranked(
+    pairs: Sequence[Pair], kinds: list[str], loss_B: torch.Tensor, chosen_B: torch.Tensor, rejected_B: torch.Tensor
+) -> dict:
+    """Return how well the ratings of both sides rank held-out pairs, in all and by kind, beside what a rule that sees
+    only token counts would reach."""
+    hits = hits_of(chosen_B, rejected_B).tolist()
+    return {
+        "held_out_pairs": len(pairs),
+        "held_out_loss": loss_B.mean().item(),
+        "held_out_accuracy": mean(hits),
+        "held_out_accuracy_by_kind": mean_by(kinds, hits),
+        "length_rule": length_rule([(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]),
+    }

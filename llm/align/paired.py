@@ -15,8 +15,7 @@ from torch import Tensor
 from llm.align.batches import Batch, Pair
 from llm.align.likelihood import response_lengths, response_log_probs, response_logits, sum_rows
 from llm.align.lora import adapter_off
-from llm.align.method import Method, hits_of, mean, mean_by, scored
-from llm.align.records import length_rule
+from llm.align.method import Method, hits_of, ranked, scored
 from llm.align.settings.paired import PairedSettings
 from llm.model.transformer import CausalLM
 from llm.training.engine import Engine
@@ -131,7 +130,7 @@ class Paired(Objective):
     def loss(self, part: Batch, batch_size: int) -> tuple[Tensor, Tensor]:
         sides = self.sides(part)
         chosen_B, rejected_B = rewards = self.paired.rewards(sides, self.settings)
-        hits_B = 0.5 + 0.5 * torch.sign(chosen_B - rejected_B)
+        hits_B = hits_of(chosen_B, rejected_B)
         figures = torch.stack([values_B.sum() for values_B in (chosen_B, rejected_B, hits_B)])
         return self.paired.loss(sides, rewards, self.settings).sum() / batch_size, figures / batch_size
 
@@ -175,23 +174,17 @@ def evaluate(engine: Engine, pairs: Sequence[Pair], pad: int) -> dict:
     chosen answers. It is measured on given text, not on the policy's own samples.
     """
     kinds, (loss_B, chosen_B, rejected_B, divergence_B, positions_B) = scored(engine, pairs, pad)
-    hits = hits_of(chosen_B, rejected_B)
-    return {
-        "held_out_pairs": len(pairs),
-        "held_out_loss": loss_B.mean().item(),
-        "held_out_accuracy": mean(hits),
-        "held_out_accuracy_by_kind": mean_by(kinds, hits),
+    return ranked(pairs, kinds, loss_B, chosen_B, rejected_B) | {
         "chosen_reward": chosen_B.mean().item(),
         "rejected_reward": rejected_B.mean().item(),
         "margin": (chosen_B - rejected_B).mean().item(),
         "kl_per_token": (divergence_B.sum() / positions_B.sum()).item(),
-        "length_rule": length_rule([(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]),
     }
 
 
-def guessing(settings: PairedSettings, vocab_size: int) -> float:
+def guessing(settings: PairedSettings, vocab_size: int, pairs: Sequence[Pair]) -> float:
     """Return the loss of a model that prefers neither side."""
     return LOSSES[settings.loss].chance(settings, vocab_size)
 
 
-PAIRED = Method("paired", paired, evaluate, guessing)
+METHODS = {loss: Method(loss, paired, evaluate, guessing) for loss in LOSSES}

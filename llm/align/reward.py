@@ -1,9 +1,9 @@
 """A reward model: the aligned model's hidden state at the last token, projected to one number (Bradley-Terry).
 
 loss = -log sigmoid(r(prompt, chosen) - r(prompt, rejected)) (Ouyang et al. 2022, equation 1), less the pair's `margin`
-where its row has one. The body learns through
-a LoRA adapter, the projection `score` (1, d_model) from zero; both load in PEFT as a LlamaForSequenceClassification
-with one label. Rewards are not normalised: whoever uses them in reinforcement learning does that.
+where its row has one. The body learns through a LoRA adapter, the projection `score` (1, d_model) from zero; both load
+in PEFT as a LlamaForSequenceClassification with one label. Rewards are not normalised: whoever uses them in
+reinforcement learning does that.
 """
 
 import math
@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from llm.align.batches import Batch, Pair
 from llm.align.lora import load_adapter
-from llm.align.method import Method, hits_of, mean, mean_by, scored
-from llm.align.records import length_rule
+from llm.align.method import Method, hits_of, mean, ranked, scored
 from llm.align.settings.adapter import AdapterSettings
 from llm.errors import InputError
 from llm.model.transformer import CausalLM
@@ -46,13 +45,14 @@ class RewardModel(Objective):
 
     def loss(self, part: Batch, batch_size: int) -> tuple[Tensor, Tensor]:
         chosen_B, rejected_B = self.rewards(part).chunk(2)
-        hits = (0.5 + 0.5 * torch.sign(chosen_B - rejected_B)).sum()
+        hits = hits_of(chosen_B, rejected_B).sum()
         loss_B = bradley_terry(chosen_B, rejected_B, part.values_B)
         return loss_B.sum() / batch_size, (hits / batch_size)[None]
 
     def scores(self, part: Batch) -> Tensor:
-        """Return the rewards of the chosen and the rejected sides: [B, 2]."""
-        return torch.stack(self.rewards(part).chunk(2), 1)
+        """Return the loss, and the rewards of the chosen and the rejected sides: [B, 3]."""
+        chosen_B, rejected_B = self.rewards(part).chunk(2)
+        return torch.stack((bradley_terry(chosen_B, rejected_B, part.values_B), chosen_B, rejected_B), 1)
 
 
 def reward_model(model: CausalLM, settings: AdapterSettings) -> RewardModel:
@@ -78,20 +78,13 @@ def load_reward_model(model: CausalLM, adapter: Path) -> RewardModel:
 def evaluate(engine: Engine, pairs: Sequence[Pair], pad: int) -> dict:
     """Measure held-out accuracy, in all and by kind, the loss, and what a rule that sees only token counts would
     reach."""
-    kinds, (chosen_B, rejected_B) = scored(engine, pairs, pad)
-    hits = hits_of(chosen_B, rejected_B)
-    return {
-        "held_out_pairs": len(pairs),
-        "held_out_loss": bradley_terry(chosen_B, rejected_B).mean().item(),
-        "held_out_accuracy": mean(hits),
-        "held_out_accuracy_by_kind": mean_by(kinds, hits),
-        "length_rule": length_rule([(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in pairs]),
-    }
+    kinds, columns = scored(engine, pairs, pad)
+    return ranked(pairs, kinds, *columns)
 
 
-def guessing(settings: AdapterSettings, vocab_size: int) -> float:
+def guessing(settings: AdapterSettings, vocab_size: int, pairs: Sequence[Pair]) -> float:
     """Return the loss of rating every answer alike."""
-    return math.log(2)
+    return mean([math.log1p(math.exp(pair.value)) for pair in pairs])
 
 
 REWARD = Method("reward", reward_model, evaluate, guessing, task_type="SEQ_CLS")

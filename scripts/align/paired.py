@@ -1,10 +1,9 @@
 """Train a LoRA adapter on preference pairs by a loss of the table: DPO, IPO, SimPO or ORPO."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from llm.align.conversations import read_pairs
-from llm.align.paired import PAIRED
+from llm.align.paired import METHODS
 from llm.align.settings.paired import PairedSettings
 from llm.align.train_adapter import train_adapter
 from llm.command import Surroundings, command
@@ -22,8 +21,7 @@ def main(
 ) -> dict:
     """base: Hugging Face model directory with tokenizer.model. preferences: a training and a validation file. adapter:
     empty directory to fill in PEFT's format, with metrics.parquet."""
-    method = replace(PAIRED, name=settings.loss)
-    return train_adapter(method, read_pairs, base, preferences, adapter, BASE, settings, surroundings)
+    return train_adapter(METHODS[settings.loss], read_pairs, base, preferences, adapter, BASE, settings, surroundings)
 
 
 if __name__ == "__main__":

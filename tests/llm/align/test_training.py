@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,18 @@ from llm.errors import InputError
 from llm.model.transformer import CausalLM
 from llm.training.engines.single import SingleEngine
 from llm.training.metrics import NAME
-from tests.llm.align.toy import BETA, CONFIG, LORA, adapter_settings, example, items_of, job_of, pairs, schedule
+from tests.llm.align.toy import (
+    BETA,
+    CONFIG,
+    LORA,
+    adapter_of,
+    adapter_settings,
+    example,
+    items_of,
+    job_of,
+    pairs,
+    schedule,
+)
 
 
 def log_prob_by_hand(peer, item: Example) -> float:
@@ -50,8 +62,7 @@ def peers(adapted, new_model, in_transformers, tmp_path):
 
     from llm.align.lora import save_adapter
 
-    weights = {name: weight for name, weight in adapted.named_parameters() if weight.requires_grad}
-    save_adapter(weights, LORA, tmp_path, base="../../models/base")
+    save_adapter(adapter_of(adapted), LORA, tmp_path, base="../../models/base")
     return PeftModel.from_pretrained(in_transformers(new_model()), tmp_path).eval(), in_transformers(new_model())
 
 
@@ -172,6 +183,17 @@ def test_bradley_terry_formula():
     assert bradley_terry(chosen, rejected).tolist() == pytest.approx(expected, abs=1e-6)
     by_margin = [math.log(1 + math.exp(0.5)), math.log(1 + math.exp(6.0))]
     assert bradley_terry(chosen, rejected, torch.tensor([1.0, 1.0])).tolist() == pytest.approx(by_margin, abs=1e-6)
+
+
+def test_guessing_of_a_reward_model_counts_the_margins(model):
+    """Pairs with margins cost a model that rates all alike more than log 2, and that is no divergence."""
+    some = [replace(pair, value=3.0 * (number % 2)) for number, pair in enumerate(pairs(6))]
+    told, objective = adapter_settings("reward"), RewardModel(model)
+    chance = REWARD.chance(told, CONFIG.vocab_size, some)
+    assert chance == pytest.approx((math.log(2) + math.log(1 + math.exp(3.0))) / 2)
+    assert objective(collate(some, 3), 6)[0].item() == pytest.approx(chance, rel=1e-6)
+    found = REWARD.evaluate(SingleEngine(objective, optimizer_of(schedule(1, 1, 1.0, 0))), some, 3)
+    assert found["held_out_loss"] == pytest.approx(chance, rel=1e-6)
 
 
 def test_a_fresh_reward_model_ties_and_a_tie_is_half_a_hit(model):
