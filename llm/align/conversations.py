@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llm.align.batches import Example, Item, Labelled, Pair
+from llm.align.batches import Example, Item, Labelled, Pair, longest_sides
 from llm.align.rows import conversation, labelled, preference, rows_of
 from llm.errors import InputError
 from llm.tokenize.chat import encode_chat
@@ -37,13 +37,16 @@ def read_labelled(
     """Return the encoded answers one by one, and how many have more than `max_tokens` tokens, or their mismatched
     answers. That is the next prompt's of the same label."""
     answers = [(*answer, kind_of(row)) for place, row in rows_of(path) for answer in labelled(row, place)]
-    items = []
+    following: dict[int, int] = {}
     for wanted in (True, False):
-        same = [(number, *answer) for number, answer in enumerate(answers) if answer[2] is wanted]
-        for (number, prompt, answer, _, kind), (_, _, other, _, _) in zip(same, [*same[1:], *same[:1]], strict=True):
-            own, mismatched = (encode_example(tokenizer, [*prompt, each], kind) for each in (answer, other))
-            items.append((number, Labelled(own, mismatched, float(wanted), kind)))
-    return fitting([item for _, item in sorted(items, key=lambda each: each[0])], path, max_tokens, cut)
+        same = [number for number, (_, _, good, _) in enumerate(answers) if good is wanted]
+        following |= zip(same, [*same[1:], *same[:1]], strict=True)
+    items = []
+    for number, (prompt, answer, good, kind) in enumerate(answers):
+        both = answer, answers[following[number]][1]
+        own, mismatched = (encode_example(tokenizer, [*prompt, each], kind) for each in both)
+        items.append(Labelled(own, mismatched, float(good), kind))
+    return fitting(items, path, max_tokens, cut)
 
 
 def kind_of(row: dict) -> str:
@@ -54,15 +57,15 @@ def kind_of(row: dict) -> str:
 def fitting(items: Sequence, path: Path, max_tokens: int, cut: bool) -> tuple[list, int]:
     """Return the items of at most `max_tokens` tokens, with `cut` the others too, cut at their end where that leaves
     something to learn; and how many were longer. Raises InputError if nothing is left to learn from."""
-    kept = []
-    for item in items:
-        if max(len(side.ids) for side in item.sides) <= max_tokens:
+    kept, lengths = [], longest_sides(items)
+    for item, length in zip(items, lengths, strict=True):
+        if length <= max_tokens:
             kept.append(item)
         elif cut and all(side.mask[1:max_tokens].any() for side in item.sides):
             kept.append(shortened(item, max_tokens))
     if not kept:
         raise InputError(f"{path}: every conversation is longer than max_tokens={max_tokens}: raise align.max_tokens")
-    return kept, sum(max(len(side.ids) for side in item.sides) > max_tokens for item in items)
+    return kept, sum(length > max_tokens for length in lengths)
 
 
 def shortened(item: Item, tokens: int) -> Item:

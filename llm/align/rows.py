@@ -17,6 +17,7 @@ import polars as pl
 
 from llm.align.records import read_jsonl
 from llm.errors import InputError
+from llm.io import parquet
 
 NAMES = ("{}.jsonl", "{}.parquet")
 ROLES = ("system", "user", "assistant")
@@ -34,10 +35,8 @@ def find_split(directory: Path, split: str) -> Path:
 def rows_of(path: Path) -> Iterator[tuple[str, dict]]:
     """Yield each row with its place, `file:row`, for messages. Raises InputError for a file that cannot be read."""
     if path.suffix == ".parquet":
-        try:
+        with parquet.damage_is_input_error(path, []):
             rows = pl.read_parquet(path).to_dicts()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{path} cannot be read as parquet ({error}): write it again") from error
         rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
     else:
         rows = read_jsonl(path)
