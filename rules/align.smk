@@ -41,7 +41,7 @@ rule sft:
     output:
         adapter="results/align/sft/manifest.json",
     params:
-        settings=lambda w: slice_of(AdapterSettings, aligned()["sft"], config["align"], config),
+        settings=lambda w: adapter_slice(AdapterSettings, "sft"),
     threads: ALIGN_RANKS
     resources:
         mem_mb=(2000 + 3 * WEIGHTS_MB) * ALIGN_RANKS,
@@ -59,24 +59,20 @@ use rule sft as reward with:
     output:
         adapter="results/align/reward/manifest.json",
     params:
-        settings=lambda w: slice_of(AdapterSettings, aligned()["reward"], config["align"], config),
+        settings=lambda w: adapter_slice(AdapterSettings, "reward"),
 
 
 use rule reward as kto with:
     output:
         adapter="results/align/kto/manifest.json",
     params:
-        settings=lambda w: slice_of(KtoSettings, aligned()["kto"], config["align"], config),
+        settings=lambda w: adapter_slice(KtoSettings, "kto"),
 
 
 use rule reward as paired with:
     output:
         adapter="results/align/{loss}/manifest.json",
     params:
-        settings=lambda w: slice_of(PairedSettings, aligned()[w.loss], config["align"], config, loss=w.loss),
-    log:
-        "results/logs/{loss}.log",
-    benchmark:
-        "results/benchmarks/{loss}.tsv"
+        settings=lambda w: adapter_slice(PairedSettings, w.loss, loss=w.loss),
     wildcard_constraints:
         loss="|".join(PAIRED),

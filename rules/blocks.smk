@@ -2,6 +2,7 @@
 # and against this machine, so that a plan on paper meets no such check.
 from llm.model.counts import parameter_counts
 from llm.plan import feasible
+from llm.settings import slice_of
 
 WEIGHTS_MB = parameter_counts(ARCHITECTURE)["total"] * 4 // 10**6  # in fp32
 
@@ -16,6 +17,11 @@ def trained():
 def aligned():
     feasible.check_alignment(ARCHITECTURE, config["align"])
     return config["align"]
+
+
+def adapter_slice(kind, method, **found):
+    feasible.check_adapter(method, aligned())
+    return slice_of(kind, aligned()[method], aligned(), config, **found)
 
 
 def served():

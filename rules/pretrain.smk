@@ -40,11 +40,9 @@ rule pretrain:
         config=ORIGINAL if CONTINUED else "results/model/config.json",
         tokens="results/tokens/manifest.json",
         plan="results/mix/plan.parquet",
-        previous=lambda w: [
-            f"results/pretrain/step-{step}/manifest.json"
-            for step in ([0, *STEPS] if CONTINUED else STEPS)
-            if step == START[int(w.step)]
-        ],
+        previous=lambda w: (
+            f"results/pretrain/step-{START[int(w.step)]}/manifest.json" if CONTINUED or START[int(w.step)] else []
+        ),
     output:
         checkpoint="results/pretrain/step-{step}/manifest.json",
     params:

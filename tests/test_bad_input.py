@@ -46,6 +46,11 @@ GELU = {"model": {"activation": "gelu"}}
 @pytest.mark.parametrize(
     ("overlay", "target", "message"),
     [
+        (
+            {"align": {"parallel": {"data": 3}}},
+            "adapters",
+            "align.sft.schedule.batch_size: 8 is not divisible by align.parallel.data: 3; write 9",
+        ),
         ({"align": {"max_tokens": 300}}, "adapters", "align.max_tokens: 300 is more than model.context_length: 128"),
         (
             {"serve": {"prompt_tokens": [8, 120]}},

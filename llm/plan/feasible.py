@@ -14,7 +14,7 @@ from llm.model.counts import total
 from llm.model.shape import Shape
 from llm.plan.memory import activation_bytes, state_bytes
 from llm.plan.setup import SHARDING, Setup
-from llm.training.engines.layout import Layout
+from llm.training.engines.layout import Layout, Replicas
 
 UNTRAINED = {"experts": "mixtures of experts", "kv_rank": "latent attention", "window": "sliding windows"}
 COPIES = {"float32": 2.5, "bfloat16": 2.0}  # bytes kept for one that the terms count with
@@ -36,6 +36,12 @@ def check_alignment(model: ModelConfig, align: dict) -> None:
             f"align.max_tokens: {align['max_tokens']} is more than model.context_length: {model.context_length}, "
             "which is what the model is trained on; lower it"
         )
+
+
+def check_adapter(method: str, align: dict) -> None:
+    """Raise InputError if the replicas cannot share the method's batch evenly."""
+    key = f"align.{method}.schedule.batch_size"
+    Replicas(**align["parallel"]).rows_per_rank(align[method]["schedule"]["batch_size"], key)
 
 
 def check_serving(model: ModelConfig, serve: dict) -> None:
@@ -63,7 +69,7 @@ def check_memory(model: ModelConfig, pretrain: dict, available: float) -> None:
     needed = bytes_of_step(model, pretrain)
     if needed <= available:
         return
-    rows = pretrain["batch_size"] // Layout(**pretrain["parallel"]).data
+    rows = Layout(**pretrain["parallel"]).rows_per_rank(pretrain["batch_size"])
     advice = "lower model.context_length, pretrain.batch_size or the model"
     if (pretrain["parallel"].get("micro_batch") or rows) > 1:
         advice = f"set pretrain.parallel.micro_batch (now {rows} at once), or {advice}"
@@ -85,7 +91,7 @@ def bytes_of_step(model: ModelConfig, pretrain: dict) -> float:
     ranks = layout.world_size // pretrain["nodes"]
     replicas = layout.data * layout.context
     states = state_bytes(total(shape), ZERO[layout.sharding], replicas, "fp32")
-    rows = pretrain["batch_size"] // layout.data
+    rows = layout.rows_per_rank(pretrain["batch_size"])
     cut = {key: getattr(layout, key) for key in ("data", "tensor", "pipeline", "virtual", "context", "sequence")}
     setup = Setup(**cut, micro_batch=min(layout.micro_batch or rows, rows) or 1, recompute=pretrain["recompute"])
     kept = activation_bytes(shape, setup, model.context_length, setup.micro_batches(pretrain["batch_size"]))

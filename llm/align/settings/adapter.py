@@ -76,6 +76,9 @@ class AdapterSettings(AdapterKeys):
     schedule: Schedule
     seed: int
 
+    def __post_init__(self) -> None:
+        self.parallel.rows_per_rank(self.schedule.batch_size, "schedule.batch_size")
+
     @property
     def start(self) -> int:
         """An adapter is trained in one segment, from its first step."""

@@ -65,12 +65,7 @@ class Layout:
 
     def rows_per_rank(self, batch_size: int) -> int:
         """Return the rows of a step that each replica trains on. Raises InputError unless all have equally many."""
-        if batch_size % self.data:
-            raise InputError(
-                f"pretrain.batch_size: {batch_size} is not divisible by pretrain.parallel.data: {self.data}; "
-                f"write {batch_size - batch_size % self.data + self.data}"
-            )
-        return batch_size // self.data
+        return share_of(batch_size, self.data, "pretrain.batch_size", "pretrain.parallel.data")
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -91,8 +86,21 @@ class Replicas:
     def world_size(self) -> int:
         return self.data
 
+    def rows_per_rank(self, batch_size: int, key: str) -> int:
+        """Return the items of a step that each replica trains on. key: of the batch size, for the message. Raises
+        InputError unless all have equally many."""
+        return share_of(batch_size, self.data, key, "align.parallel.data")
+
     def to_dict(self) -> dict:
         return asdict(self)
+
+
+def share_of(batch_size: int, data: int, key: str, divisor: str) -> int:
+    if batch_size % data:
+        raise InputError(
+            f"{key}: {batch_size} is not divisible by {divisor}: {data}; write {batch_size - batch_size % data + data}"
+        )
+    return batch_size // data
 
 
 def refuse(name: str, problem: str) -> None:

@@ -1,6 +1,5 @@
 """An adapter's training survives what happens to it, by real processes: SIGKILL, SIGTERM, ranks that die."""
 
-import hashlib
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from llm.align.settings.paired import PAIRED
 from llm.model.config import ModelConfig
 from llm.model.directory import save_weights
 from llm.model.transformer import CausalLM, initialise
+from tests.llm.pretrain.toy import digests, ended
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYOUTS = {"single": {}, "ddp2": {"data": 2}, "fsdp2": {"data": 2, "sharding": "full"}}
@@ -67,19 +67,10 @@ def start(work: Path, method: str, adapter: Path, faults: dict | None = None, **
     )
 
 
-def ended(process: subprocess.Popen) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
-
-
 def trained(work: Path, method: str, adapter: Path, **changes: object) -> tuple[dict, str]:
     status, out, err = ended(start(work, method, adapter, **changes))
     assert status == 0, err
     return json.loads(out.splitlines()[-1]), err
-
-
-def digests(directory: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +115,7 @@ def test_sigterm_stops_in_peace(work: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_laid_out_is_refused_in_one_line(work: Path, tmp_path: Path) -> None:
     for parallel, line in (
         ({"tensor": 2}, "parallel.tensor: unknown key; known are data, sharding, micro_batch"),
-        ({"data": 3}, "align.sft: batch_size 4 is not divisible by parallel.data: 3; change one of them"),
+        ({"data": 3}, "schedule.batch_size: 4 is not divisible by align.parallel.data: 3; write 6"),
     ):
         status, _, err = ended(start(work, "sft", tmp_path / "adapter", parallel=parallel))
         assert status == 2
