@@ -61,8 +61,8 @@ def scale_of(config: LoraConfig) -> float:
     return config.alpha / (math.sqrt(config.r) if config.rslora else config.r)
 
 
-def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> list[nn.Parameter]:
-    """Freeze `model`, wrap its target layers in place and return the new parameters in the model's order.
+def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
+    """Freeze `model` and wrap its target layers in place; their new parameters alone are trained.
 
     A is drawn from `seed` as PEFT draws it (Kaiming uniform with a = sqrt(5), hence U(-1/sqrt(d_in), 1/sqrt(d_in))).
     Raises InputError where r, alpha or a name in target_modules does not fit the model.
@@ -71,8 +71,8 @@ def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> list[nn.Paramet
         raise InputError(f"LoRA needs r >= 1 and alpha > 0, not r={config.r} and alpha={config.alpha}: see align.lora")
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    wrapped = [wrap(model, name, config, generator) for name in target_names(model, config.target_modules)]
-    return [parameter for layer in wrapped for parameter in (layer.lora_A, layer.lora_B)]
+    for name in target_names(model, config.target_modules):
+        wrap(model, name, config, generator)
 
 
 def target_names(model: nn.Module, target_modules: tuple[str, ...]) -> list[str]:
@@ -88,8 +88,8 @@ def target_names(model: nn.Module, target_modules: tuple[str, ...]) -> list[str]
     return [name for name in linear if name.rsplit(".", 1)[-1] in target_modules]
 
 
-def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Generator) -> LoraLinear:
-    """Replace the layer `name` of `model` by a LoraLinear, and return that."""
+def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Generator) -> None:
+    """Replace the layer `name` of `model` by a LoraLinear."""
     base = model.get_submodule(name)
     assert isinstance(base, nn.Linear), name
     layer = LoraLinear(base, config)
@@ -97,7 +97,6 @@ def wrap(model: nn.Module, name: str, config: LoraConfig, generator: torch.Gener
     values = torch.rand(config.r, base.in_features, generator=generator) * (2 * bound) - bound
     layer.lora_A.data.copy_(values)
     replace(model, name, layer)
-    return layer
 
 
 def replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -27,7 +27,6 @@ from llm.training.engines.single import prepare_layers
 from llm.training.guards import Blame, refuse_divergence
 from llm.training.metrics import NAME, table, write_events
 from llm.training.mfu import flops_per_token
-from llm.training.objective import DTYPES
 from llm.training.run import Job, run_job, trained
 from llm.training.segment import Task
 from llm.training.settings import OptimizerSettings
@@ -39,14 +38,13 @@ Read = Callable[[Path, AnyTokenizer, int, bool], tuple[Sequence[Item], int]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterJob(Job):
+class AdapterJob(Job[AdapterSettings]):
     """Training of one adapter. base: Hugging Face model directory with tokenizer.model. data: directory with a training
     and a validation file (llm/align/rows.py), which `read` reads. base_name: where the base stands, as seen from the
     adapter."""
 
     method: Method
     read: Read
-    settings: AdapterSettings
     base: Path
     data: Path
     base_name: str
@@ -69,13 +67,11 @@ def train_adapter(
     return run_job(
         AdapterJob,
         train_rank,
-        settings.parallel,
         surroundings,
         task=Task(settings, None, config, blame),
         output=adapter,
         method=method,
         read=read,
-        settings=settings,
         base=base,
         data=data,
         base_name=base_name,
@@ -123,9 +119,9 @@ def adapt(
 
     # Frozen weights need no gradient, so a step takes two products of them instead of three.
     flops = 2 * flops_per_token(config, settings.max_tokens) // 3
-    with trained(job, build, stream, DTYPES[settings.dtype], flops) as run:
+    with trained(job, build, stream, flops) as run:
         segment = run.segment
-        refuse_divergence(segment.history, method.chance(settings, config.vocab_size), job.task.blame)
+        refuse_divergence(segment.history, method.chance(settings, config.vocab_size, training), job.task.blame)
         after = method.evaluate(segment.engine, validation, pad)
         weights = whole_weights(segment.engine, job.scratch / "whole", run.ranks)
         if run.ranks.rank == 0:

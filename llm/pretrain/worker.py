@@ -14,17 +14,15 @@ from llm.training.engine import Engine
 from llm.training.guards import Blame, refuse_divergence
 from llm.training.metrics import write_events
 from llm.training.mfu import flops_per_token
-from llm.training.objective import DTYPES
 from llm.training.run import Job, timed, trained
 
 ADVICE = "lower pretrain.learning_rate and matrix_learning_rate, or raise pretrain.warmup_steps"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentJob(Job):
+class SegmentJob(Job[SegmentSettings]):
     """A segment of pretraining: a job with its model and its data."""
 
-    settings: SegmentSettings
     model: ModelConfig
     tokens: Path
     plan: Path
@@ -37,9 +35,9 @@ def blame_of(settings: SegmentSettings) -> Blame:
 
 def train_segment(job: SegmentJob) -> dict:
     """Train the segment, on every rank. Returns the metrics."""
-    settings, dtype = job.settings, DTYPES[job.settings.dtype]
+    settings = job.settings
     stream = TokenStream(job.tokens, job.plan, job.model.context_length, job.model.vocab_size, settings.seed)
-    with trained(job, lambda: engine_of(job), stream, dtype, flops_per_token(job.model)) as run:
+    with trained(job, lambda: engine_of(job), stream, flops_per_token(job.model)) as run:
         segment, telemetry = run.segment, run.telemetry
         refuse_divergence(segment.history, math.log(job.model.vocab_size), job.task.blame)
         scores, held_out = segment.engine.scores, ValidationSet(job.tokens)
@@ -71,7 +69,7 @@ def engine_of(job: SegmentJob) -> Engine:
         job.model,
         settings.parallel,
         settings,
-        DTYPES[settings.dtype],
+        job.dtype,
         settings.seed,
         settings.recompute,
         settings.compile,

@@ -46,6 +46,11 @@ def copied(piece: Piece) -> Piece:
     return Piece(piece.name, piece.shape, piece.offset, piece.tensor.detach().to("cpu", copy=True))
 
 
+def beginning() -> dict:
+    """Return what state.json says of a run that has made no step."""
+    return {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
+
+
 def save_checkpoint(directory: Path, snapshot: Snapshot, state: dict, ranks: Ranks) -> None:
     """Write a checkpoint; all ranks call it on the same, existing directory. When it returns, everything is written. If
     a rank could not write its part it raises OSError, the others InputError."""
@@ -83,16 +88,17 @@ def written(path: Path, value: dict) -> OSError | None:
 
 
 def whole_weights(engine: Engine, directory: Path, ranks: Ranks) -> dict[str, torch.Tensor]:
-    """Return all trained weights, whole, on every rank and the CPU, by way of a directory that all ranks see."""
+    """Return all trained weights, whole and on the CPU, on rank 0, and nothing on the others, by way of a directory
+    that all ranks see."""
     if ranks.rank == 0:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
     ranks.gather(None)  # it is there
     save_checkpoint(directory, Snapshot(engine.weights(), []), {}, ranks)
-    found = open_pieces(directory, "model").all()
-    ranks.gather(None)  # all have read it
-    if ranks.rank == 0:
-        shutil.rmtree(directory)
+    if ranks.rank != 0:
+        return {}
+    found = {name: tensor.clone() for name, tensor in open_pieces(directory, "model").all().items()}
+    shutil.rmtree(directory)
     return found
 
 

@@ -128,6 +128,6 @@ def gradient_norm(weights: list[torch.Tensor]) -> torch.Tensor:
     """Return the Euclidean norm over all gradients, a scalar. On a CPU it is computed by rows first: a reduction over
     rows is never split between threads, so the norm does not depend on their number. On a GPU it takes few launches."""
     if not weights[0].is_cpu:
-        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients(weights))))
+        return plain_norm(weights)
     rows = [torch.linalg.vector_norm(gradient, dim=-1).flatten() for gradient in gradients(weights)]
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(row) for row in rows]))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -19,23 +19,25 @@ from llm.runtime.launch import run_ranks
 from llm.runtime.malloc import keep_freed_memory
 from llm.runtime.stopping import Stopping, deadline
 from llm.training.engine import Engine
-from llm.training.engines.layout import Layout, Replicas
 from llm.training.mfu import matmul_peak
+from llm.training.objective import DTYPES
 from llm.training.prefetch import Stream
 from llm.training.recovery import Recovery
 from llm.training.segment import Segment, Task
+from llm.training.settings import Steps
 from llm.training.telemetry import Telemetry, Work
 
+S = TypeVar("S", bound=Steps)
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Generic[S]):
     """What every rank is given, which may be another process: it pickles. output: the directory to fill. scratch:
     recovery points and the lease. logs: live telemetry, or None. deadline: when to have stopped, in seconds since the
     epoch. hang_seconds: 0 for no watchdog."""
 
-    task: Task
+    task: Task[S]
     output: Path
     scratch: Path
     logs: Path | None
@@ -43,9 +45,22 @@ class Job:
     hang_seconds: float
 
     @property
+    def settings(self) -> S:
+        """The slice of the config."""
+        return self.task.settings
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the matrix products."""
+        return DTYPES[self.settings.dtype]
+
+    @property
     def identity(self) -> str:
         """The digest of all that the steps depend on except files; a recovery point must have the same."""
         return hashlib.sha256(repr(replace(self.task, previous=None)).encode()).hexdigest()
+
+
+J = TypeVar("J", bound=Job)
 
 
 @dataclass(frozen=True)
@@ -68,9 +83,7 @@ class Trained:
         } | self.telemetry.summary()
 
 
-def run_job(
-    kind: Callable[..., Job], work: Callable, layout: Layout | Replicas, surroundings: Surroundings, **of_job: object
-) -> dict:
+def run_job(kind: Callable[..., J], work: Callable[[J], dict], surroundings: Surroundings, **of_job: object) -> dict:
     """Run `work(job)` on every rank; return rank 0's metrics. kind: of the job. of_job: its fields beside those that
     the surroundings give. Raises Stopped where it was told to stop."""
     if surroundings.logs is not None:
@@ -84,14 +97,14 @@ def run_job(
             **of_job,
         )
         metrics = run_ranks(
-            layout.world_size, rank_of, work, job, nodes=surroundings.nodes, shared=surroundings.scratch
+            job.settings.parallel.world_size, rank_of, work, job, nodes=surroundings.nodes, shared=surroundings.scratch
         )
     if "stopped" in metrics:
         raise Stopped(metrics["stopped"])
     return metrics
 
 
-def rank_of(work: Callable[[Job], dict], job: Job) -> dict:
+def rank_of(work: Callable[[J], dict], job: J) -> dict:
     """Run one rank's work. Returns its metrics, or {"stopped": line} where it was told to stop."""
     keep_freed_memory()
     set_determinism(True)
@@ -102,13 +115,10 @@ def rank_of(work: Callable[[Job], dict], job: Job) -> dict:
 
 
 @contextmanager
-def trained(
-    job: Job, build: Callable[[], Engine], stream: Stream, dtype: torch.dtype, flops_per_token: int
-) -> Iterator[Trained]:
+def trained(job: Job, build: Callable[[], Engine], stream: Stream, flops_per_token: int) -> Iterator[Trained]:
     """Train the job's segment to its last step, and keep its lease and its signals while what follows is done. build:
-    makes this rank's engine as it is at step 0. dtype: of the matrix products, for the peak that MFU is a share of.
-    Raises Stopped when it is time, InputError when training diverges."""
-    settings = job.task.settings
+    makes this rank's engine as it is at step 0. Raises Stopped when it is time, InputError when training diverges."""
+    settings = job.settings
     world_size = settings.parallel.world_size
     rank = torch.distributed.get_rank() if world_size > 1 else 0
     with Stopping(job.deadline) as stopping:
@@ -116,7 +126,7 @@ def trained(
         recovery = Recovery(job.scratch, str(job.output), ranks)
         try:
             segment = Segment(job.task, build, stream, ranks, recovery, job.identity)
-            peak = matmul_peak(dtype, "cuda" if torch.cuda.is_available() else "cpu") * world_size
+            peak = matmul_peak(job.dtype, "cuda" if torch.cuda.is_available() else "cpu") * world_size
             # The first batch stands for all: where they differ in length, rates are of a batch like it.
             work = Work(stream.tokens_of(0, settings.batch_size), flops_per_token, peak)
             telemetry = Telemetry(work, job.logs if rank == 0 else None, quiet=rank != 0)

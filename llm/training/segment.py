@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from llm.errors import InputError, Stopped
 from llm.runtime.agreement import Ranks
 from llm.runtime.stopping import Stopping
 from llm.runtime.watchdog import Watchdog
-from llm.training.checkpoint import Snapshot, check_finite, load_checkpoint, read_state, save_checkpoint
+from llm.training.checkpoint import Snapshot, beginning, check_finite, load_checkpoint, read_state, save_checkpoint
 from llm.training.engine import Engine
 from llm.training.guards import Blame, Guard, GuardSettings
 from llm.training.prefetch import Stream, ahead
@@ -24,13 +25,15 @@ from llm.training.recovery import Recovery
 from llm.training.settings import Steps
 from llm.training.step import StepMetrics
 
+S_co = TypeVar("S_co", bound=Steps, covariant=True)
+
 
 @dataclass(frozen=True)
-class Task:
+class Task(Generic[S_co]):
     """A segment's task. `previous`: the checkpoint of step `settings.start`, None at 0. `config`: the architecture's
     digest. `blame`: what to say if it diverges."""
 
-    settings: Steps
+    settings: S_co
     previous: Path | None
     config: str
     blame: Blame
@@ -64,7 +67,7 @@ class Segment:
     def from_start(self) -> None:
         """Set the engine, and all else, to the segment's first step."""
         task, settings = self.task, self.settings
-        state: dict = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
+        state = beginning()
         if task.previous is not None:
             state = load_checkpoint(task.previous, self.engine, task.config, self.ranks)
             check_finite(task.previous, self.engine, self.ranks)

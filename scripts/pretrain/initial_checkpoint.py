@@ -10,7 +10,7 @@ from llm.model.config import digest
 from llm.model.directory import load_model
 from llm.pretrain.next_token import NextToken
 from llm.runtime.agreement import Ranks
-from llm.training.checkpoint import Snapshot, save_checkpoint
+from llm.training.checkpoint import Snapshot, beginning, save_checkpoint
 from llm.training.engines.layout import Layout
 from llm.training.engines.single import SingleEngine
 from llm.training.settings import OptimizerSettings
@@ -20,8 +20,7 @@ def main(imported: Path, checkpoint: Path, *, settings: OptimizerSettings) -> di
     """imported: model directory. checkpoint: empty directory to fill. settings: of the optimizer, whose kind decides
     what is kept for each weight. Returns the step."""
     model = load_model(imported)
-    state = {"step": 0, "tokens_seen": 0, "skipped": [], "window": []}
-    state |= {"config": digest(model.config), "layout": Layout().to_dict()}
+    state = beginning() | {"config": digest(model.config), "layout": Layout().to_dict()}
     save_checkpoint(
         checkpoint, Snapshot.of(SingleEngine(NextToken(model, torch.float32), settings)), state, Ranks(0, 1)
     )

@@ -23,15 +23,13 @@ def main(
 ) -> dict:
     """config: config.json, or the directory of a model to go on from. tokens: directory of token shards. plan: the mix.
     previous: the checkpoint of step `start`. checkpoint: empty directory to fill. Returns the metrics."""
-    model, layout = load_config(config / "config.json" if config.is_dir() else config), settings.parallel.validate()
-    layout.ranks_per_node(surroundings.nodes)
+    model = load_config(config / "config.json" if config.is_dir() else config)
+    settings.parallel.validate().ranks_per_node(surroundings.nodes)
     return run_job(
         SegmentJob,
         train_segment,
-        layout,
         surroundings,
         task=Task(settings, previous, digest(model), blame_of(settings)),
-        settings=settings,
         model=model,
         tokens=tokens,
         plan=plan,

@@ -67,8 +67,7 @@ def gradients_of(engine: Engine, directory: Path) -> dict[str, torch.Tensor]:
 def whole(engine: Engine, directory: Path) -> dict[str, torch.Tensor]:
     from llm.runtime.agreement import Ranks
 
-    found = whole_weights(engine, directory, Ranks(engine.rank, engine.world_size))
-    return {name: tensor.clone() for name, tensor in found.items()}
+    return whole_weights(engine, directory, Ranks(engine.rank, engine.world_size))
 
 
 def seen_on(layouts: list[Replicas], directory: Path) -> dict:

@@ -1,16 +1,15 @@
 """Toy items and jobs of alignment, for tests: random conversations, and pairs that are easy to tell apart."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from llm.align import paired
 from llm.align.batches import Example, Labelled, Pair
 from llm.align.conversations import read_pairs
 from llm.align.kto import KTO
-from llm.align.paired import PAIRED
 from llm.align.reward import REWARD
 from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.kto import KtoSettings
@@ -28,7 +27,7 @@ CONFIG = ModelConfig(
 LORA = LoraConfig(r=4, alpha=8, target_modules=("q_proj", "v_proj", "down_proj"))
 BETA = 0.3
 PAIRS = ("dpo", "ipo", "simpo", "orpo")
-METHODS = {"sft": SFT, "reward": REWARD, **{loss: replace(PAIRED, name=loss) for loss in PAIRS}, "kto": KTO}
+METHODS = {"sft": SFT, "reward": REWARD, **paired.METHODS, "kto": KTO}
 
 
 def example(seed: int, prompt: int = 6, answer: int = 9, kind: str = "k") -> Example:
@@ -90,11 +89,15 @@ def job_of(method: str, settings: AdapterSettings, directory: Path) -> AdapterJo
         hang_seconds=0,
         method=METHODS[method],
         read=read_pairs,
-        settings=settings,
         base=Path(),
         data=Path(),
         base_name="../../models/base",
     )
+
+
+def adapter_of(model: CausalLM) -> dict[str, torch.Tensor]:
+    """What is trained, by name."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def random_model() -> CausalLM:

@@ -21,6 +21,7 @@ from llm.package.hf_directory import formulas, inventory
 from llm.tokenize.chat import encode_chat
 from llm.tokenize.load import Tokenizer
 from scripts.package import merge, package
+from tests.llm.align.toy import adapter_of
 
 GPT2 = {"n_kv_heads": 6, "position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True}
 BLOOM = GPT2 | {"position": "alibi", "embedding_norm": True, "d_ff": 192}
@@ -33,7 +34,6 @@ CONVERSATION = [
     {"role": "assistant", "content": "Tota est.\n"},
     {"role": "user", "content": " more …"},
 ]
-
 
 CORPUS = {"tale": {"domain": "books", "license": "MIT"}}
 
@@ -192,8 +192,7 @@ def trained_adapter(base: Path, directory: Path) -> Path:
     for layer in lora_layers(model).values():
         layer.lora_B.data.normal_(0.0, 0.1, generator=generator)
     directory.mkdir()
-    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    save_adapter(weights, config, directory, base="../base")
+    save_adapter(adapter_of(model), config, directory, base="../base")
     return directory
 
 

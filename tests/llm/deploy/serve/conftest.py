@@ -16,6 +16,7 @@ from llm.align.lora import add_lora, save_adapter
 from llm.align.settings.adapter import LoraConfig
 from llm.deploy.serve.app import ServerSettings, make_app
 from llm.package.hf_directory import write_directory
+from tests.llm.align.toy import adapter_of
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,11 @@ def directories(tmp_path_factory, random_lm, tokenizer_files) -> dict[str, Path]
     (found["base"] / "manifest.json").write_text("{}")
     config = LoraConfig(4, 8.0, ("q_proj", "down_proj"), rslora=True)
     model = random_lm(0, context_length=256)
-    for weight in add_lora(model, config, seed=5):
+    add_lora(model, config, seed=5)
+    weights = adapter_of(model)
+    for weight in weights.values():
         weight.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(weight.numel()))
     found["tuned"] = tmp_path_factory.mktemp("tuned")
-    weights = {name: weight for name, weight in model.named_parameters() if ".lora_" in name}
     save_adapter(weights, config, found["tuned"], base=os.path.relpath(found["base"], found["tuned"]))
     return found
 
