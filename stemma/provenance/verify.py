@@ -167,7 +167,7 @@ class Verifier:
                 wrong = model_signing.fault(path.parent, {**files, MANIFEST: pointer.sha256}, self.settings)
                 if wrong:
                     self.findings.blame(f"{found} {wrong}")
-            elif name not in files and name != MANIFEST:
+            elif name not in files and name != MANIFEST and not artifact.is_of_another(found, path.parent):
                 self.findings.blame(f"{found} is not listed in {path}")
 
     def has(self, path: Path, sha256: str) -> bool:

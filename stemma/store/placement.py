@@ -32,7 +32,7 @@ def restore(store: Store, path: Path, sha256: str) -> Files:
     if path.parent == Path(RESULTS) and is_directory(path):
         raise StemmaError(f"{path}: results/ as a whole can be no artifact; give the rule a directory in it")
     wanted = artifact.listed(store.object_path(sha256)) if is_directory(path) else {}
-    site = Site(store, path.parent, wanted | {path.name: sha256}, artifact.put_before(path))
+    site = Site(store, path.parent, wanted | {path.name: sha256}, *artifact.put_before(path))
     with opened(path.parent, make=True) as folder:
         if is_directory(path):
             site.clear(folder)
@@ -48,7 +48,7 @@ def restore(store: Store, path: Path, sha256: str) -> Files:
 def take_away(store: Store, path: Path) -> None:
     """Remove what the engine put at a declared path (for a directory, the manifest only); set aside anything else."""
     with contextlib.suppress(FileNotFoundError), opened(path.parent) as folder:
-        site = Site(store, path.parent, {}, artifact.put_before(path))
+        site = Site(store, path.parent, {}, *artifact.put_before(path))
         site.clear_one(folder, path.name)
         site.aside.say()
 
@@ -60,7 +60,7 @@ def write_view(store: Store, path: Path, data: bytes) -> None:
         digest.write_atomically(path, data)
         return
     with opened(path.parent, make=True) as folder:
-        site = Site(store, path.parent, {}, artifact.put_before(path))
+        site = Site(store, path.parent, {}, *artifact.put_before(path))
         site.clear_one(folder, path.name)
         site.aside.say()
     files = {path.name: [digest.of_bytes(data), *write_beneath(path, data)]}
@@ -73,7 +73,7 @@ def remove(store: Store, path: Path, spared: Collection[Path] = ()) -> list[str]
     pointer, mark = artifact.read_pointer(path), artifact.read_mark(path)
     put = {name: [entry] for said in (pointer, mark) if said for name, entry in said.files.items()}
     put = {name: entries for name, entries in put.items() if path.parent / name not in spared}
-    site, left = Site(store, path.parent, {}, put), []
+    site, left = Site(store, path.parent, {}, put, set()), []
     with contextlib.suppress(FileNotFoundError), opened(path.parent) as folder:
         for name in sorted(put):
             with contextlib.suppress(FileNotFoundError), site.holder(folder, name) as (inner, entry):
@@ -129,12 +129,14 @@ def parents_of(names: Iterable[str]) -> set[str]:
 @dataclass(frozen=True)
 class Site:
     """A directory of results/ in which artifacts are put. `wanted`: the files that are to stand in it, name -> sha256.
-    `before`: the files that the engine has put there, name -> [sha256, *stamp] of each time."""
+    `before`: the files that the engine has put there, name -> [sha256, *stamp] of each time; `others`: those of them
+    that are artifacts of their own, which stay."""
 
     store: Store
     path: Path
     wanted: dict[str, str]
     before: dict[str, list[list]]
+    others: set[str]
     aside: Aside = field(default_factory=Aside)
 
     @cached_property
@@ -173,7 +175,7 @@ class Site:
         """Remove what stands under a name if the engine put it there; set it aside if not. A file stays if one is
         wanted there, until `put` replaces it."""
         name, found = lead + entry, look(folder, entry)
-        if found is None or entry.startswith(SILLY):
+        if found is None or entry.startswith(SILLY) or (name in self.others and name not in self.kept):
             return
         if stat.S_ISREG(found.st_mode) and is_temporary(entry):
             if is_abandoned(entry):

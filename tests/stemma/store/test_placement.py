@@ -5,14 +5,17 @@ import contextlib
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stemma.base import digest
 from stemma.base.errors import StemmaError
+from stemma.store import artifact
 from stemma.store.open_beneath import Aside, opened
 from stemma.store.placement import restore
+from stemma.store.stamps import Stamps
 from tests.stemma import strays
 from tests.stemma.strays import STRAYS, plant_outside, snapshot, state
 from tests.stemma.yard import Yard, make_yard
@@ -212,3 +215,17 @@ def test_clean_leaves_what_the_store_has_damaged(yard: Yard):
     assert "so left: results/joined.txt" in said
     assert joined.read_text() == text
     assert not (yard.path / "results/parts/a.txt").exists()
+
+
+def test_an_artifact_below_another_stays(yard: Yard):
+    """Its own job put it there and is not to be done again when that of the other is."""
+    below = Path("results/parts/deep/final.txt")
+    with contextlib.chdir(yard.path):
+        pointer = artifact.read_pointer(Path("results/final.txt"))
+        files = restore(yard.store, below, pointer.sha256)
+        artifact.write_pointer(below, replace(pointer, files=files))
+        yard.times = 3
+        assert yard.run("first")[0] == 0
+        assert Stamps().fault(below, files) is None
+        assert not aside(yard)
+        assert "verified" in yard.ask("verify", "results/parts")
