@@ -154,11 +154,15 @@ def schema() -> Callable[[object], object]:
 
 
 def mistake(statement: dict[str, Any]) -> str | None:
-    """Return the first violation of the schema by a statement, in one line; None if there is none."""
+    """Return the first violation of the schema by a statement, in one line; None if there is none. What no schema can
+    say: the script is one of the modules."""
     from fastjsonschema import JsonSchemaValueException
 
     try:
         schema()(statement)
     except JsonSchemaValueException as error:
         return error.message[:200]
-    return None
+    definition = statement["predicate"]["buildDefinition"]
+    script = definition["externalParameters"]["script"]
+    modules = (one["name"] for one in definition["resolvedDependencies"] if one["annotations"]["kind"] == "module")
+    return None if script in modules else f"its script {script} is none of its modules"

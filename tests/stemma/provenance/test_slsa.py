@@ -14,15 +14,14 @@ from stemma.provenance.record import Input, Job, Outcome
 from stemma.provenance.slsa import SCHEMA, mistake, record_in, statement_of
 from tests.stemma.conftest import REPOSITORY
 
-SCRIPT = "scripts/model/model_config.py"
+SCRIPT = min((REPOSITORY / "scripts").rglob("*.py")).relative_to(REPOSITORY).as_posix()  # a real one
 DIGEST = "ab" * 32
 
 
 @pytest.fixture(scope="module")
 def closure() -> Closure:
-    """That of a real script."""
-    script = next(path for path in sorted((REPOSITORY / "scripts").rglob("*.py")))
-    return closure_of(script.relative_to(REPOSITORY), REPOSITORY)
+    """That of the script."""
+    return closure_of(Path(SCRIPT), REPOSITORY)
 
 
 @pytest.fixture
@@ -129,6 +128,12 @@ def test_schema_misses_nothing(record, place):
     container, key = at(record, place)
     del container[key]
     assert errors(record)
+
+
+def test_the_script_is_one_of_the_modules(record):
+    """Readers look its bytes up there; a schema cannot say so."""
+    record["predicate"]["buildDefinition"]["externalParameters"]["script"] = "scripts/process/others.py"
+    assert mistake(record) == "its script scripts/process/others.py is none of its modules"
 
 
 def test_nothing_else_knows_these_names():
