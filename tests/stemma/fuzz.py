@@ -1,8 +1,9 @@
 """Fuzzing of everything that is read where others may write: records, envelopes, manifests, pointers, markers, indexes.
 
 Each check takes what hypothesis makes of something valid (bytes changed, or one node of its JSON) and must end well or
-say in its own way what is wrong; anything else is a traceback at somebody's terminal. `python -m tests.stemma.fuzz 60`
-goes on for so many seconds, with new examples each time; tests/stemma/test_fuzz.py looks at a few.
+say in its own way what is wrong; anything else is a traceback at somebody's terminal. So must every command and whole
+builds (tests/stemma/fuzzed_commands.py). `python -m tests.stemma.fuzz 60` goes on for so many seconds, with new
+examples each time; tests/stemma/test_fuzz.py looks at a few.
 """
 
 import contextlib
@@ -40,6 +41,7 @@ from stemma.store import artifact
 from stemma.store.manifest import members
 from stemma.workflow.why import Inquiry
 from tests.stemma.conftest import ALL_RUN, Toy, planted
+from tests.stemma.fuzzed_commands import ASKING, BUILDING, WRITING, Site
 
 DEEP: list = []
 for _ in range(70):
@@ -81,10 +83,12 @@ def changed_bytes(draw, data: bytes) -> bytes:
 
 @st.composite
 def changed(draw, data: bytes) -> bytes:
-    """A JSON text, changed in one way or the other, sometimes in its one spelling."""
-    if draw(st.booleans()):
-        return draw(changed_bytes(data))
-    return text_of(draw(changed_value(json.loads(data))))
+    """Some bytes or, where they are JSON, a text in its one spelling with a node that is another."""
+    try:
+        value = None if draw(st.booleans()) else json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    return draw(changed_bytes(data)) if value is None else text_of(draw(changed_value(value)))
 
 
 def text_of(value: object) -> bytes:
@@ -95,8 +99,9 @@ def text_of(value: object) -> bytes:
 class Grounds:
     """A built toy in a directory, and what is checked there."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, around: Path):
         self.path = path
+        self.site = Site(path, around)
         with contextlib.chdir(path):
             self.settings = Settings.here()
             self.keyring = Keyring(Path(self.settings.key).absolute())
@@ -216,8 +221,22 @@ class Grounds:
         if job:
             Inquiry(Keys(jobs, self.path, here.numeric), Records.of(here), self.config).chain(job)
 
+    def asking(self, data: st.DataObject) -> None:
+        """A question, where something is other than it was."""
+        self.site.command(data, changed, ASKING)
 
-CHECKS = ("manifests", "envelope", "record", "forgery", "pointer", "everything")
+    def writing(self, data: st.DataObject) -> None:
+        """A job, or what writes and removes otherwise."""
+        self.site.command(data, changed, WRITING)
+
+    def building(self, data: st.DataObject) -> None:
+        """A whole build."""
+        self.site.command(data, changed, BUILDING)
+
+
+# Each check with the number of its examples in a round.
+CHECKS = dict.fromkeys(("manifests", "envelope", "record", "forgery", "pointer", "everything"), 50)
+CHECKS |= {"asking": 20, "writing": 20, "building": 1}
 
 
 def check_of(grounds: Grounds, name: str, examples: int) -> Callable[[], None]:
@@ -235,15 +254,15 @@ def check_of(grounds: Grounds, name: str, examples: int) -> Callable[[], None]:
 def main() -> None:
     """Build a toy, then check in turns until the time is over."""
     ends = time.monotonic() + float(sys.argv[1])
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as around:
         toy = Toy(planted(Path(directory)).path)
         assert toy.build() == ALL_RUN
-        grounds, rounds = Grounds(toy.path), 0
-        while time.monotonic() < ends or not rounds:
-            for name in CHECKS:
-                check_of(grounds, name, 50)()
-            rounds += 1
-    print(f"{rounds * len(CHECKS) * 50} examples, nothing found")
+        grounds, examples = Grounds(toy.path, Path(around)), 0
+        while time.monotonic() < ends or not examples:
+            for name, number in CHECKS.items():
+                check_of(grounds, name, number)()
+                examples += number
+    print(f"{examples} examples, nothing found")
 
 
 if __name__ == "__main__":
