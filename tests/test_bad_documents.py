@@ -30,7 +30,8 @@ def overlay(directory: Path, texts: list[str | None], **process: object) -> dict
         file.writelines(json.dumps({"id": "same", "text": text}) + "\n" for text in texts)
     config = source(path=str(directory / "mine.jsonl"), format="jsonl")
     config["sources"]["exam"] = config["sources"]["mine"] | {"path": str(directory / "exam.jsonl")}
-    return config | {"process": {"decontaminate": {"evaluations": ["exam"]}} | process}
+    without_models = {"curated": [], "toxicity": None}
+    return config | {"process": {"decontaminate": {"evaluations": ["exam"]}, "reference": without_models} | process}
 
 
 def metrics(directory: Path, target: str) -> dict:

@@ -30,8 +30,15 @@ def run(inputs: dict, checkpoint: Path, start: int, stop: int, previous: Path | 
     return main(**main_arguments(inputs, checkpoint, start=start, stop=stop, previous=previous, **changes))
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("optimizer", "dtype"),
+    [
+        ("muon", "bfloat16"),
+        ("adamw", "float32"),
+        pytest.param("muon", "float32", marks=pytest.mark.thorough),
+        pytest.param("adamw", "bfloat16", marks=pytest.mark.thorough),
+    ],
+)
 def test_twenty_and_twenty_are_forty(inputs: dict, tmp_path: Path, optimizer: str, dtype: str) -> None:
     changes = {"optimizer": optimizer, "dtype": dtype}
     whole = run(inputs, tmp_path / "whole", 0, 40, **changes)

@@ -114,14 +114,17 @@ def test_bad_batches_are_skipped(inputs: dict, clean: Path, tmp_path: Path, faul
     assert metrics["val_bpb"] == pytest.approx(bits_per_byte(clean), rel=0.02 * len(bad))  # of forty batches
 
 
-def test_rollback_is_deterministic_and_survives_kills(inputs: dict, clean: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [(22,), pytest.param((22, 17, 23, 26), marks=pytest.mark.thorough)])
+def test_rollback_is_deterministic_and_survives_kills(
+    inputs: dict, clean: Path, tmp_path: Path, kills: tuple[int, ...]
+) -> None:
     """Step 20 breaks the weights; it is left out on the way again from the golden point before it."""
     changes = {"recovery_every": 4, "guards": GUARDS}
     metrics, err = train(inputs, tmp_path / "checkpoint", {"poison": [20]}, **changes)
     assert metrics["rollbacks"] == 1
     assert "gone back from step 23 to 16" in err
     assert metrics["val_bpb"] == pytest.approx(bits_per_byte(clean), rel=0.1)  # six of forty batches less
-    for step in (22, 17, 23, 26):
+    for step in kills:
         faults = {"poison": [20], "kill": [0, step]}
         ended(start(inputs, tmp_path / "killed", faults, scratch=tmp_path / "scratch", **changes))
     train(inputs, tmp_path / "killed", {"poison": [20]}, scratch=tmp_path / "scratch", **changes)

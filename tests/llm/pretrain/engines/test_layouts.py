@@ -62,7 +62,11 @@ def label(run: Run) -> str:
     return f"{run.settings.optimizer}-{layout.data}-{layout.sharding}-{layout.micro_batch}{options}{z_loss}"
 
 
-@pytest.mark.parametrize("run", EQUAL, ids=label)
+@pytest.mark.parametrize(
+    "run",
+    [pytest.param(run, marks=[pytest.mark.thorough] if run.layout.world_size > 2 else []) for run in EQUAL],
+    ids=map(label, EQUAL),
+)
 def test_the_curve_is_that_of_one_process(run: Run) -> None:
     loss, norm = differences(curve_of(run), alone(run))
     assert loss < 1e-5

@@ -89,14 +89,24 @@ def on_ranks(layout: Layout, work: Callable, *arguments: object) -> object:
     return run_ranks(layout.world_size, work, layout, *arguments, timeout=120.0)
 
 
-@pytest.mark.parametrize("layouts", [[ONE], [DDP, FSDP], [DDP3, FSDP3]], ids=["one", "two", "three"])
+@pytest.mark.parametrize(
+    "layouts",
+    [[ONE], [DDP, FSDP], pytest.param([DDP3, FSDP3], marks=pytest.mark.thorough)],
+    ids=["one", "two", "three"],
+)
 def test_twenty_and_twenty_steps_are_forty(layouts: list[Layout]) -> None:
     for at_once, resumed in run_ranks(layouts[0].world_size, straight, layouts, timeout=120.0):
         assert at_once == resumed
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(ONE, FSDP), (FSDP, ONE), (FSDP3, DDP)], ids=["one-fsdp", "fsdp-one", "fsdp3-ddp"]
+    ("before", "after"),
+    [
+        pytest.param(ONE, FSDP, marks=pytest.mark.thorough),
+        (FSDP, ONE),
+        pytest.param(FSDP3, DDP, marks=pytest.mark.thorough),
+    ],
+    ids=["one-fsdp", "fsdp-one", "fsdp3-ddp"],
 )
 def test_another_number_of_ranks_goes_on_with_the_same_curve(before: Layout, after: Layout) -> None:
     state, wanted = on_ranks(before, first_half, MUON)
