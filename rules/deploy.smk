@@ -35,7 +35,9 @@ rule quantize:
     output:
         quantized="results/quantized/{method}/manifest.json",
     params:
-        settings=lambda w: slice_of(QuantizeSettings, config["quantize"]["methods"][w.method], config["quantize"]),
+        settings=lambda w: slice_of(
+            QuantizeSettings, config["quantize"]["methods"][w.method], config["quantize"], config.get("package", {})
+        ),
     wildcard_constraints:
         method="|".join(config["quantize"]["methods"]),
     resources:

@@ -1,9 +1,11 @@
 from llm.collect import config as source_entry
 from llm.package.importing.settings import ImportSettings
+from llm.package.settings import PackageSettings
 from llm.settings import slice_of
 
 # What the card says of the corpus.
 TRAINED_ON = {name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]}
+PACKAGE = slice_of(PackageSettings, config.get("package", {}))
 ADAPTER_BASE = {"sft": "base", **dict.fromkeys((*PAIRED, "kto"), "sft")}
 
 
@@ -21,6 +23,7 @@ if IMPORTED:
                 origin=source_entry.origin_of(IMPORT, IMPORTED),
                 expected=config["model"],
                 vocab_size=config["tokenizer"]["vocab_size"],
+                **PACKAGE,
             ),
         resources:
             mem_mb=1000 + 3 * WEIGHTS_MB,
@@ -38,6 +41,7 @@ if CONTINUED:
             hf="results/models/base/manifest.json",
         params:
             corpus=TRAINED_ON,
+            settings=PACKAGE,
         resources:
             mem_mb=1000 + 3 * WEIGHTS_MB,
         shell:
@@ -58,6 +62,7 @@ elif not IMPORTED:
             hf="results/models/base/manifest.json",
         params:
             corpus=TRAINED_ON,
+            settings=PACKAGE,
         resources:
             mem_mb=1000,
         shell:
@@ -100,6 +105,8 @@ rule merge:
         adapter="results/align/{method}/manifest.json",
     output:
         hf="results/models/{method}/manifest.json",
+    params:
+        settings=PACKAGE,
     wildcard_constraints:
         method="|".join(ADAPTER_BASE),
     resources:

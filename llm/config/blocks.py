@@ -21,6 +21,7 @@ from llm.deploy.settings.quantize import Method, Scoring
 from llm.deploy.settings.serve_benchmark import LoadTest
 from llm.model.config import ModelConfig
 from llm.package.importing.settings import Imported
+from llm.package.settings import PackageSettings
 from llm.plan.block import Plan
 from llm.pretrain.segments import Pretrain
 from llm.process.settings.candidates import CandidatesSettings
@@ -230,6 +231,8 @@ class Config:
     """A model made elsewhere, in place of stages 4 and 5."""
     align: Align = key()
     """Stage 6."""
+    package: PackageSettings = key(PackageSettings(), shown=False)
+    """Stage 7."""
     quantize: Quantize = key()
     """Stage 8."""
     serve: Serve = key()

@@ -17,8 +17,11 @@ from llm.errors import InputError
 from llm.io.json import write_json
 from llm.model.config import ModelConfig, has_beta
 from llm.model.counts import parameter_counts
-from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, save_weights
+from llm.model.directory import CONFIG_NAME
+from llm.model.tensor_names import to_family
 from llm.model.transformer import CausalLM
+from llm.package.settings import PackageSettings
+from llm.package.shards import write_shards
 
 GENERATION_CONFIG_NAME = "generation_config.json"
 TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
@@ -45,12 +48,24 @@ NEEDED_NAMES = ("tokenizer.json", "tokenizer_config.json")
 TOKENIZER_NAMES = ("tokenizer.model", "vocab.json", "merges.txt", *NEEDED_NAMES)
 
 
-def write_directory(directory: Path, config: dict, model: CausalLM, tokenizer_files: Iterable[Path]) -> None:
+def write_directory(
+    directory: Path,
+    config: dict,
+    model: CausalLM,
+    tokenizer_files: Iterable[Path],
+    settings: PackageSettings = PackageSettings(),  # noqa: B008 (frozen)
+) -> None:
     """Fill the existing `directory`. `config`: config.json as a dict, kept key by key."""
     write_configs(directory, config)
-    save_weights(model, directory / WEIGHTS_NAME, config["model_type"])
+    write_weights(directory, config, model, settings)
     copy_files(tokenizer_files, directory)
     state_length(directory / TOKENIZER_CONFIG_NAME, model.config.context_length)
+
+
+def write_weights(directory: Path, config: dict, model: CausalLM, settings: PackageSettings) -> None:
+    """Write the weights, in their own dtypes, by the names of config.json's family."""
+    tensors = to_family(config["model_type"], model.config.n_heads, model.state_dict())
+    write_shards([tensors], directory, settings.shard_bytes)
 
 
 def state_length(tokenizer_config: Path, context_length: int) -> None:

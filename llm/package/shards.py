@@ -1,4 +1,4 @@
-"""Writes a model's tensors as safetensors: one file, or several of at most SHARD bytes with an index."""
+"""Writes a model's tensors as safetensors: one file, or several with an index."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +10,12 @@ from safetensors.torch import save_file
 from llm.io.json import write_json
 from llm.model.directory import INDEX, WEIGHTS_NAME
 
-SHARD = 5_000_000_000  # bytes, the Hub's limit
 METADATA = {"format": "pt"}
 
 
-def write_shards(parts: Iterable[dict[str, torch.Tensor]], directory: Path, limit: int = SHARD) -> None:
-    """Write the tensors of `parts`, which may come one after the other: at most a shard of them is in memory. A tensor
-    is never split; one that is larger than a shard has a shard of its own."""
+def write_shards(parts: Iterable[dict[str, torch.Tensor]], directory: Path, limit: int) -> None:
+    """Write the tensors of `parts`, which may come one after the other: at most a shard of them, `limit` bytes, is in
+    memory. A tensor is never split; one that is larger than a shard has a shard of its own."""
     files: list[list[str]] = []
     held: dict[str, torch.Tensor] = {}
     held_bytes = total = 0

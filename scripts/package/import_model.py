@@ -5,9 +5,8 @@ from pathlib import Path
 
 from llm.command import command
 from llm.model.counts import parameter_counts
-from llm.model.directory import WEIGHTS_NAME, save_weights
 from llm.model.families import described
-from llm.package.hf_directory import directory_bytes, inventory, write_configs
+from llm.package.hf_directory import directory_bytes, inventory, write_configs, write_weights
 from llm.package.importing.find import find_model
 from llm.package.importing.read import read_model
 from llm.package.importing.settings import ImportSettings
@@ -24,7 +23,7 @@ def main(archive: Path, hf: Path, *, settings: ImportSettings) -> dict:
     check_expected(architecture, settings)
     config = config_of(found.model)
     write_configs(hf, config)
-    save_weights(found.model, hf / WEIGHTS_NAME, config["model_type"])
+    write_weights(hf, config, found.model, settings)
     (hf / CARD).write_text(imported_card(found, settings), encoding="utf-8")
     return {
         "built_here": False,

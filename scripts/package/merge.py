@@ -8,9 +8,10 @@ from llm.model.directory import CONFIG_NAME, load_model, read_config
 from llm.package.hf_directory import directory_bytes, tokenizer_files_of, write_directory
 from llm.package.model_card import NAME as CARD
 from llm.package.model_card import aligned_card
+from llm.package.settings import PackageSettings
 
 
-def main(base: Path, adapter: Path, hf: Path) -> dict:
+def main(base: Path, adapter: Path, hf: Path, *, settings: PackageSettings) -> dict:
     """base: Hugging Face directory. adapter: PEFT directory made on it. hf: empty directory to fill.
 
     Returns how far each kind of matrix moved: |W' - W| / |W| in the Frobenius norm, the largest over the layers."""
@@ -23,7 +24,7 @@ def main(base: Path, adapter: Path, hf: Path) -> dict:
         kind = name.rsplit(".", 1)[-1]
         change = (layer.weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
         moved[kind] = max(moved.get(kind, 0.0), change.item())
-    write_directory(hf, read_config(base / CONFIG_NAME), model, tokenizer_files_of(base))
+    write_directory(hf, read_config(base / CONFIG_NAME), model, tokenizer_files_of(base), settings)
     if (base / CARD).is_file():  # a model from elsewhere may come without
         card = aligned_card((base / CARD).read_text(encoding="utf-8"), base.name, adapter.name)
         (hf / CARD).write_text(card, encoding="utf-8")

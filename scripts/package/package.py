@@ -10,6 +10,7 @@ from llm.model.transformer import CausalLM
 from llm.package.hf_directory import check_vocabulary, directory_bytes, inventory, write_directory
 from llm.package.model_card import NAME as CARD
 from llm.package.model_card import model_card
+from llm.package.settings import PackageSettings
 from llm.training.checkpoint import read_state
 from llm.training.tensor_shards import open_pieces
 
@@ -25,6 +26,7 @@ def main(
     hf: Path,
     *,
     corpus: dict,
+    settings: PackageSettings,
 ) -> dict:
     """config: config.json. checkpoint: directory of any layout of ranks. model, vocab, merges, tokenizer,
     tokenizer_config: the tokenizer's files. hf: empty directory to fill. corpus: {source: {domain, license}}.
@@ -33,7 +35,8 @@ def main(
     check_vocabulary(architecture, vocab)
     weights = CausalLM(architecture)
     set_weights(weights, open_pieces(checkpoint, "model").all(), checkpoint)
-    write_directory(hf, read_config(config), weights, [model, vocab, merges, tokenizer, tokenizer_config])
+    files = [model, vocab, merges, tokenizer, tokenizer_config]
+    write_directory(hf, read_config(config), weights, files, settings)
     card = model_card(architecture, corpus, read_state(checkpoint, ("step", "tokens_seen")))
     (hf / CARD).write_text(card, encoding="utf-8")
     return {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llm.package.settings import PackageSettings
 from llm.settings import key
 
 
@@ -40,7 +41,7 @@ class Imported(Kept):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportSettings(Kept):
+class ImportSettings(Kept, PackageSettings):
     """The slice. origin: where it comes from, as the card and the record say it. expected: the config's model block and
     the vocabulary's size, which the plan and the checks before a run count with."""
 

@@ -34,6 +34,7 @@ BASE = {
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward kto paired "
     "calibration serve_benchmark generate",
+    "package.shard_bytes": "package merge quantize",  # and scripts of imported models
     "store": "",
     "shared_store": "",
     "signing.trusted": "",

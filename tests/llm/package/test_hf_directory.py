@@ -11,6 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llm.align.lora import add_lora, load_adapter, lora_layers, save_adapter
 from llm.align.settings.adapter import LoraConfig
+from llm.deploy.quantize.model import load_any
+from llm.deploy.quantize.write import write_quantized
+from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.inference.engine import generate
 from llm.model.config import ModelConfig
@@ -18,6 +21,7 @@ from llm.model.counts import parameter_counts
 from llm.model.directory import load_model, save_weights
 from llm.model.transformer import CausalLM
 from llm.package.hf_directory import formulas, inventory
+from llm.package.settings import PackageSettings
 from llm.tokenize.chat import encode_chat
 from llm.tokenize.load import Tokenizer
 from scripts.package import merge, package
@@ -38,15 +42,24 @@ CONVERSATION = [
 CORPUS = {"tale": {"domain": "books", "license": "MIT"}}
 
 
-def packaged(model: CausalLM, tokenizer_files: dict[str, Path], tmp_path: Path) -> tuple[Path, dict]:
+def packaged(
+    model: CausalLM, tokenizer_files: dict[str, Path], tmp_path: Path, shard_bytes: int = 10**9
+) -> tuple[Path, dict]:
     """The directory and the metrics of scripts/package/package.py."""
+    settings = PackageSettings(shard_bytes=shard_bytes)
+    tmp_path.mkdir(exist_ok=True)
     (tmp_path / "config.json").write_text(json.dumps(model.config.to_hf() | {"x_note": "kept"}))
     for name in ("checkpoint", "hf"):
         (tmp_path / name).mkdir()
     save_weights(model, tmp_path / "checkpoint" / "model.safetensors")
     (tmp_path / "checkpoint" / "state.json").write_text(json.dumps({"step": 2, "tokens_seen": 64}))
     metrics = package.main(
-        tmp_path / "config.json", tmp_path / "checkpoint", hf=tmp_path / "hf", **tokenizer_files, corpus=CORPUS
+        tmp_path / "config.json",
+        tmp_path / "checkpoint",
+        hf=tmp_path / "hf",
+        **tokenizer_files,
+        corpus=CORPUS,
+        settings=settings,
     )
     return tmp_path / "hf", metrics
 
@@ -133,7 +146,12 @@ def test_another_tokenizer_and_another_checkpoint_are_refused(random_lm, tokeniz
     save_weights(random_lm(), tmp_path / "checkpoint" / "model.safetensors")
     with pytest.raises(InputError, match="has shape"):
         package.main(
-            tmp_path / "config.json", tmp_path / "checkpoint", hf=tmp_path / "hf", **tokenizer_files, corpus=CORPUS
+            tmp_path / "config.json",
+            tmp_path / "checkpoint",
+            hf=tmp_path / "hf",
+            **tokenizer_files,
+            corpus=CORPUS,
+            settings=PackageSettings(),
         )
 
 
@@ -168,11 +186,38 @@ def test_what_no_family_computes_is_packaged_for_us_alone(random_lm, tokenizer_f
     assert torch.equal(load_model(directory)(tokens_BT), model(tokens_BT))
 
 
+@pytest.mark.parametrize("changes", [{"tie_embeddings": False}, GPT2, BLOOM], ids=str)
+def test_large_models_are_packaged_merged_and_quantized_in_shards(changes, random_lm, tokenizer_files, tmp_path):
+    base, metrics = packaged(random_lm(**changes), tokenizer_files, tmp_path, shard_bytes=60_000)
+    whole, _ = packaged(random_lm(**changes), tokenizer_files, tmp_path / "whole")
+    adapter = trained_adapter(base, tmp_path / "adapter")
+    for name in ("merged", "quantized"):
+        (tmp_path / name).mkdir()
+    merge.main(base, adapter, tmp_path / "merged", settings=PackageSettings(shard_bytes=60_000))
+    small = PackageSettings(shard_bytes=20_000)
+    write_quantized(base, tmp_path / "quantized", Method(bits=8), None, tmp_path / "scratch", small)
+    for place in (base, tmp_path / "merged", tmp_path / "quantized"):
+        shards = sorted(place.glob("model-*.safetensors"))
+        assert len(shards) > 2
+        assert not (place / "model.safetensors").exists()
+        assert json.loads((place / "model.safetensors.index.json").read_text())["metadata"]["total_size"] > 100_000
+    assert metrics["weight_bytes"] == sum(file.stat().st_size for file in base.glob("*.safetensors"))
+    tokens_BT = torch.randint(8, 400, (2, 9), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        one = load_model(whole)(tokens_BT)
+        assert torch.equal(load_model(base)(tokens_BT), one)
+        theirs = AutoModelForCausalLM.from_pretrained(base)(tokens_BT).logits
+        assert (theirs - one).abs().max() < 1e-5 * one.abs().max()
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")(tokens_BT).logits
+        assert (merged - load_model(tmp_path / "merged")(tokens_BT)).abs().max() < 1e-5 * merged.abs().max()
+        assert 0 < (load_any(tmp_path / "quantized")(tokens_BT) - one).norm() < 0.1 * one.norm()
+
+
 def test_an_adapter_is_merged_into_a_model_of_another_family(hf_directory, tmp_path):
     base = hf_directory("base", **GPT2)
     adapter = trained_adapter(base, tmp_path / "adapter")
     (tmp_path / "merged").mkdir()
-    merge.main(base, adapter, tmp_path / "merged")
+    merge.main(base, adapter, tmp_path / "merged", settings=PackageSettings())
     adapted = load_model(base)
     load_adapter(adapted, adapter)
     tokens_BT = torch.randint(8, 400, (1, 9))
@@ -202,7 +247,7 @@ def test_merged_directory_equals_peft_merge_and_unload(hf_directory, tmp_path):
     base = hf_directory("base", tie_embeddings=True)
     adapter = trained_adapter(base, tmp_path / "adapter")
     (tmp_path / "merged").mkdir()
-    metrics = merge.main(base, adapter, tmp_path / "merged")
+    metrics = merge.main(base, adapter, tmp_path / "merged", settings=PackageSettings())
     expected = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).merge_and_unload()
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     for (name, ours), theirs in zip(merged.named_parameters(), expected.parameters(), strict=True):
@@ -221,4 +266,4 @@ def test_merge_without_tokenizer_is_refused(hf_directory, tmp_path):
     (tmp_path / "bare" / "merges.txt").unlink()
     (tmp_path / "merged").mkdir()
     with pytest.raises(InputError, match="merges.txt is missing"):
-        merge.main(tmp_path / "bare", adapter, tmp_path / "merged")
+        merge.main(tmp_path / "bare", adapter, tmp_path / "merged", settings=PackageSettings())

@@ -15,7 +15,7 @@ def test_shards_hold_what_one_file_does(hf_directory: Callable[..., Path], tmp_p
     whole, want = read_tensors(base / "model.safetensors"), load_model(base)
     one = (base / "model.safetensors").read_bytes()
     (tmp_path / "one").mkdir()
-    write_shards([whole], tmp_path / "one")
+    write_shards([whole], tmp_path / "one", 10**9)
     assert (tmp_path / "one/model.safetensors").read_bytes() == one
     (base / "model.safetensors").unlink()
     write_shards([{name: tensor} for name, tensor in whole.items()], base, limit=40_000)

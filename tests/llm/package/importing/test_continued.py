@@ -9,6 +9,7 @@ import torch
 from llm.errors import InputError
 from llm.model.directory import load_model
 from llm.package.model_card import NAME as CARD
+from llm.package.settings import PackageSettings
 from llm.settings import made
 from llm.training.checkpoint import read_state
 from llm.training.settings import OptimizerSettings
@@ -33,7 +34,11 @@ def test_it_goes_on_from_the_imported_weights(hf_directory: Callable[..., Path],
     told = pretrain.main(**main_arguments(inputs, tmp_path / "three", previous=tmp_path / "zero", **changes))
     assert told["step"] == 3
     package_continued.main(
-        base, tmp_path / "three", tmp_path / "hf", corpus={"a": {"domain": "books", "license": "MIT"}}
+        base,
+        tmp_path / "three",
+        tmp_path / "hf",
+        corpus={"a": {"domain": "books", "license": "MIT"}},
+        settings=PackageSettings(),
     )
     found = load_model(tmp_path / "hf").state_dict()
     for name, weight in want.state_dict().items():
