@@ -32,7 +32,8 @@ def main(
         shape = load_config(model / "config.json")
         drawn, domains = read_calibration(calibration, shape.vocab_size, shape.context_length)
     with tempfile.TemporaryDirectory() as temporary:
-        written = write_quantized(model, quantized, settings, drawn, surroundings.scratch or Path(temporary))
+        scratch = surroundings.scratch or Path(temporary)
+        written = write_quantized(model, quantized, settings, drawn, scratch, settings)
     device, validation = default_device(), ValidationSet(tokens)
     original, packed = load_model(model, device=device), load_quantized(quantized, device=device)
     before, after = (quality(each, validation, settings.validation_tokens) for each in (original, packed))

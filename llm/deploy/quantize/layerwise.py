@@ -16,13 +16,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from llm.deploy.quantize.awq import input_factors
-from llm.deploy.quantize.bit_packing import packed_tensors
-from llm.deploy.quantize.gptq import gptq
-from llm.deploy.quantize.hessian import product_error, shrunk
+from llm.deploy.quantize.group import Made, fold_norm, fold_rows, quantize_group
+from llm.deploy.quantize.layout import Layout, stored_tensors
 from llm.deploy.quantize.lazy_weights import LazyWeights
-from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight, rounded, weight_error
-from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import empty_model
@@ -33,15 +29,14 @@ from llm.progress import progress
 Errors = dict[str, dict[str, float]]
 ROWS = 4  # sequences that go through a layer at once
 
-Made = dict[str, tuple[QuantizedWeight, dict[str, float]]]
 QKV, OUTPUT, DOWN = ["q_proj", "k_proj", "v_proj"], ["o_proj"], ["down_proj"]
 
 
 def quantize_layers(
-    source: LazyWeights, method: Method, size: int | None, calibration_CT: torch.Tensor | None, scratch: Path
+    source: LazyWeights, method: Method, layout: Layout, calibration_CT: torch.Tensor | None, scratch: Path
 ) -> tuple[list[Path], Errors]:
     """Quantize every linear layer of the decoder. calibration_CT: int64 tokens; may be None where the method needs
-    none. size: of a group. Returns a safetensors file for each layer, with our names, and the errors by matrix."""
+    none. layout: of the files. Returns a safetensors file for each layer, with our names, and the errors by matrix."""
     scratch.mkdir(parents=True, exist_ok=True)
     errors: Errors = {}
     files = [scratch / f"layer-{index:05}.safetensors" for index in range(source.config.n_layers)]
@@ -52,10 +47,10 @@ def quantize_layers(
     for index, file in enumerate(files):
         if index >= done:
             layer = filled_layer(source, index)
-            found = quantize_layer(layer, method, size, run)
+            found = quantize_layer(layer, method, layout.group_size, run)
             if run:
                 run.save(scratch / "hidden.safetensors", index + 1)
-            write_layer(file, index, layer, found)
+            write_layer(file, index, layer, found, layout)
             progress(f"layer {index + 1}/{len(files)}")
         errors |= read_errors(file)
     return files, errors
@@ -104,10 +99,10 @@ class Calibration:
 def filled_layer(source: LazyWeights, index: int) -> Layer:
     with torch.device("meta"):
         layer = Layer(source.config, index)
-    tensors = source.block(index)
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"layer {index}: {name} is not finite: the model diverged; quantize an earlier checkpoint")
+    tensors, wanted = source.block(index), layer.state_dict()
+    for name in sorted(wanted.keys() | tensors.keys()):
+        if name not in tensors or name not in wanted or tensors[name].shape != wanted[name].shape:
+            raise InputError(f"layer {index}: {name} is missing or of another shape than config.json says")
     layer.load_state_dict(tensors, assign=True)
     return layer.requires_grad_(False)
 
@@ -133,10 +128,10 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
         with without(mlp, "down_proj"):
             return run.map(mlp, inputs_CTD)
 
-    # Factors fold into a norm that stands before, and into rows of v or up where each of them makes one input.
-    by_head = attention.v_proj.weight.shape[0] == attention.o_proj.weight.shape[1]
+    # Factors fold into a norm that stands before; AWQ's into rows of v or up, too, where each of them makes one input.
+    by_head = method.kind == "awq" and attention.v_proj.weight.shape[0] == attention.o_proj.weight.shape[1]
     fold_v = fold_rows(attention.v_proj, made, "self_attn.v_proj") if by_head else None
-    fold_up = fold_rows(mlp.up_proj, made, "mlp.up_proj") if "gate_proj" in into_ffn else None
+    fold_up = fold_rows(mlp.up_proj, made, "mlp.up_proj") if method.kind == "awq" and "gate_proj" in into_ffn else None
     fold_one = None if layer.post else fold_norm(layer.input_layernorm)
     fold_two = None if layer.post else fold_norm(layer.post_attention_layernorm)
     x_CTD = run.x_CTD
@@ -165,102 +160,8 @@ def without(module: nn.Module, name: str) -> Iterator[None]:
         setattr(module, name, kept)
 
 
-def quantize_group(
-    layer: Layer,
-    part: str,
-    names: list[str],
-    method: Method,
-    size: int | None,
-    inputs: torch.Tensor | None,
-    fold: Callable[[torch.Tensor], None] | None,
-) -> Made:
-    """Quantize matrices that share their inputs [C, T, K]. fold: divides by factors what makes the inputs, where they
-    may be scaled."""
-    linears = {name: getattr(getattr(layer, part), name) for name in names}
-    h_KK = None
-    if inputs is not None:
-        x_MK = inputs.flatten(0, 1)
-        h_KK = x_MK.T @ x_MK
-        if method.kind == "awq" and fold is not None:
-            weights, believed_KK = [linear.weight for linear in linears.values()], shrunk(h_KK, method.shrinkage)
-            size_K = x_MK.abs().mean(0)
-            factor_K = input_factors(weights, believed_KK, size_K, lambda w, h: by_scales(w, method, size, h))
-            fold(factor_K)
-            h_KK = h_KK / factor_K[:, None] / factor_K
-            for linear in linears.values():
-                linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
-    made = Made()
-    for name, linear in linears.items():
-        weight = linear.weight
-        quantized = quantize_one(weight, method, size, h_KK)
-        made[f"{part}.{name}"] = quantized, measured(weight, quantized, h_KK)
-        linear.weight = nn.Parameter(quantized.dequantized(), requires_grad=False)
-    return made
-
-
-def quantize_one(
-    weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None
-) -> QuantizedWeight:
-    nearest = by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
-    if method.kind != "gptq" or h_KK is None:
-        return nearest
-    return gptq(
-        weight_NK,
-        shrunk(h_KK, method.shrinkage),
-        nearest.scale_NG,
-        method.bits,
-        act_order=method.act_order,
-        damping=method.damping,
-        first_order=method.first_order,
-    )
-
-
-def by_scales(
-    weight_NK: torch.Tensor, method: Method, size: int | None, importance_K: torch.Tensor | None
-) -> QuantizedWeight:
-    """Round a matrix to nearest, with scales of the method's kind."""
-    if not method.searched:
-        return quantize_weight(weight_NK, method.bits, size)
-    return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)
-
-
-def measured(weight_NK: torch.Tensor, quantized: QuantizedWeight, h_KK: torch.Tensor | None) -> dict[str, float]:
-    """Return the errors of a matrix; `output`: of its products with the calibration's inputs, relative and squared."""
-    errors = weight_error(weight_NK, quantized)
-    if h_KK is not None:
-        whole = product_error(weight_NK, h_KK)
-        errors["output"] = product_error(quantized.dequantized() - weight_NK, h_KK) / max(whole, 1e-30)
-    return errors
-
-
-def fold_norm(norm: nn.Module | None) -> Callable[[torch.Tensor], None] | None:
-    """Make a function that divides a norm's output by factors."""
-    if norm is None:
-        return None
-
-    def fold(factor_K: torch.Tensor) -> None:
-        for parameter in norm.parameters():
-            parameter.data = parameter.data / factor_K
-
-    return fold
-
-
-def fold_rows(linear: nn.Linear, made: Made, name: str) -> Callable[[torch.Tensor], None]:
-    """Make a function that divides the outputs of a quantized linear layer by factors: its scales are a row's."""
-
-    def fold(factor_K: torch.Tensor) -> None:
-        quantized, errors = made[name]
-        scaled = QuantizedWeight(quantized.q_NK, quantized.scale_NG / factor_K[:, None], quantized.bits)
-        made[name] = scaled, errors
-        linear.weight = nn.Parameter(scaled.dequantized(), requires_grad=False)
-        if linear.bias is not None:
-            linear.bias = nn.Parameter(linear.bias / factor_K, requires_grad=False)
-
-    return fold
-
-
-def write_layer(path: Path, index: int, layer: Layer, made: Made) -> None:
-    """Write a layer's tensors, its matrices packed, under their names in the model; the errors stand in the header."""
+def write_layer(path: Path, index: int, layer: Layer, made: Made, layout: Layout) -> None:
+    """Write a layer's tensors, its matrices quantized, under their names; the errors stand in the header."""
     prefix = f"model.layers.{index}"
     tensors = {
         f"{prefix}.{name}": tensor.contiguous()
@@ -268,7 +169,7 @@ def write_layer(path: Path, index: int, layer: Layer, made: Made) -> None:
         if name.removesuffix(".weight") not in made
     }
     for name, (weight, _) in made.items():
-        tensors |= packed_tensors(f"{prefix}.{name}", weight)
+        tensors |= stored_tensors(f"{prefix}.{name}", weight, layout)
     errors = {f"{prefix}.{name}": error for name, (_, error) in made.items()}
     part = path.with_suffix(".part")
     save_file(tensors, part, metadata={"errors": json.dumps(errors)})
@@ -281,12 +182,14 @@ def read_errors(path: Path) -> Errors:
 
 
 def packed_sizes(files: list[Path]) -> tuple[int, int]:
-    """Return the bytes of all quantized matrices in fp32, and packed with their scales."""
+    """Return the bytes of all quantized matrices in fp32, and as they are stored, with their scales."""
     before = after = 0
     for file in files:
         for name, tensor in load_file(file).items():
             if name.endswith(".weight_shape"):
                 before += 4 * int(tensor.prod())
+            elif tensor.dtype == torch.int8:
+                before, after = before + 4 * tensor.numel(), after + tensor.nbytes
             elif name.endswith((".weight_packed", ".weight_scale")):
                 after += tensor.nbytes
     return before, after

@@ -1,10 +1,12 @@
 """Reads a model directory's weights a block at a time, so that a model need not fit into memory whole."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
@@ -14,8 +16,21 @@ from llm.model.tensor_names import to_ours
 BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[safe_open]:
+    """Open a safetensors file. Raises InputError where it is missing or damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing, which {INDEX} names; build the model again") from error
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); build the model again") from error
+
+
 class LazyWeights:
-    """A directory's tensors, by our names, in fp32. Nothing is read before it is asked for."""
+    """A directory's tensors, by our names, in fp32. Nothing is read before it is asked for. Methods raise InputError
+    for weights that are missing, damaged or not finite."""
 
     def __init__(self, directory: Path, config: ModelConfig) -> None:
         self.config = config
@@ -24,7 +39,7 @@ class LazyWeights:
         if (directory / INDEX).is_file():
             paths = [directory / name for name in shard_names(directory / INDEX)]
         for path in paths:
-            with safe_open(path, "pt") as file:
+            with opened(path) as file:
                 self.files |= dict.fromkeys(file.keys(), path)
         if not self.files:
             raise InputError(f"{directory}: no safetensors; a model directory holds config.json and model.safetensors")
@@ -42,6 +57,11 @@ class LazyWeights:
     def read(self, names: list[str]) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
         for path in sorted({self.files[name] for name in names}):
-            with safe_open(path, "pt") as file:
+            with opened(path) as file:
                 found |= {name: file.get_tensor(name).float() for name in names if self.files[name] == path}
+        for name, tensor in found.items():
+            if not torch.isfinite(tensor).all():
+                raise InputError(
+                    f"{self.files[name]}: {name} is not finite: the model diverged; quantize an earlier checkpoint"
+                )
         return to_ours(self.config.family, self.config.n_heads, found)

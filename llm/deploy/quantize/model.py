@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from llm.deploy.quantize.bit_packing import BITS, bits_of, quantization_config, unpack
+from llm.deploy.quantize.activations import rounded_inputs
+from llm.deploy.quantize.bit_packing import unpack
+from llm.deploy.quantize.layout import PACKED, Layout, layout_of
 from llm.deploy.quantize.rtn import QuantizedWeight
 from llm.errors import InputError
 from llm.model import hf_config, tensor_names
@@ -18,7 +20,8 @@ from llm.model.config import ModelConfig
 from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, empty_model, load_model, read_config, read_tensors
 from llm.model.transformer import CausalLM
 
-PARTS = ("weight_packed", "weight_scale", "weight_shape")
+PACKED_PARTS = ("weight_packed", "weight_scale", "weight_shape")
+PLAIN_PARTS = ("weight", "weight_scale", "input_scale")
 
 
 class PackedLinear(nn.Module):
@@ -58,43 +61,101 @@ class PackedLinear(nn.Module):
         return QuantizedWeight(q_NK, self.weight_scale, self.bits).dequantized()
 
 
+class RoundedLinear(nn.Module):
+    """y = x' W^T + b, with W whole numbers times scales and x' the inputs on the 8-bit grid (activations.py), computed
+    in the scales' dtype."""
+
+    bias: torch.Tensor | None
+    weight: torch.Tensor
+    weight_scale: torch.Tensor
+    input_scale: torch.Tensor | None
+    dense: torch.Tensor | None
+
+    def __init__(
+        self,
+        q_NK: torch.Tensor,
+        scale: torch.Tensor,
+        input_scale_1: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        keep_dense: bool,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("bias", bias)
+        self.register_buffer("weight", q_NK)
+        self.register_buffer("weight_scale", scale)
+        self.register_buffer("input_scale", input_scale_1)
+        self.register_buffer("dense", self.dequantized() if keep_dense else None, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight_NK = self.dequantized() if self.dense is None else self.dense
+        return F.linear(rounded_inputs(x, self.input_scale), weight_NK, self.bias)
+
+    def dequantized(self) -> torch.Tensor:
+        """Return W, [N, K] in the scale's dtype."""
+        return self.weight * self.weight_scale
+
+
+def take_packed(
+    tensors: dict[str, torch.Tensor], name: str, linear: nn.Linear, layout: Layout, keep_dense: bool
+) -> PackedLinear | None:
+    """Make a layer of its tensors, which are taken away; None where one is missing or does not fit."""
+    packed, scale, shape = (tensors.pop(f"{name}.{part}", None) for part in PACKED_PARTS)
+    if packed is None or scale is None or shape is None or shape.tolist() != list(linear.weight.shape):
+        return None
+    scale = scale.view(1, 1) if layout.per_tensor else scale
+    return PackedLinear(packed, scale, linear.bias, linear.weight.shape[1], layout.bits, keep_dense)
+
+
+def take_plain(
+    tensors: dict[str, torch.Tensor], name: str, linear: nn.Linear, layout: Layout, keep_dense: bool
+) -> RoundedLinear | None:
+    """Do the same for int-quantized."""
+    weight, scale, input_scale_1 = (tensors.pop(f"{name}.{part}", None) for part in PLAIN_PARTS)
+    if weight is None or scale is None or weight.shape != linear.weight.shape:
+        return None
+    if (input_scale_1 is not None) != (layout.activations == "static"):
+        return None
+    return RoundedLinear(weight, scale, input_scale_1, linear.bias, keep_dense)
+
+
 def layers_to_quantize(model: CausalLM) -> dict[str, nn.Linear]:
     """The layers to quantize by their dotted names, in the model's order."""
     modules = model.model.named_modules(prefix="model")
     return {name: module for name, module in modules if isinstance(module, nn.Linear)}
 
 
-def quantized_config(config: dict, bits: int, group_size: int | None) -> dict:
-    """Return the model's config.json with `quantization_config`. Raises InputError for a width that cannot be packed.
+def quantized_config(config: dict, layout: Layout) -> dict:
+    """Return the model's config.json with `quantization_config`.
 
-    Packed weights belong to nn.Linear layers with our names: where the model's family has other names, config.json
+    Quantized weights belong to nn.Linear layers with our names: where the model's family has other names, config.json
     becomes one that only this repository loads."""
-    if bits not in BITS:
-        raise InputError(f"quantize: {bits} bits per weight; choose one of {', '.join(map(str, BITS))}")
     if config["model_type"] in tensor_names.NAMES:
         config = hf_config.own(vars(ModelConfig.from_hf(config)))
-    return config | {"quantization_config": quantization_config(bits, group_size)}
+    return config | {"quantization_config": layout.config()}
 
 
 def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.device | str = "cpu") -> CausalLM:
-    """Return the CausalLM of a quantized directory, its decoder's linear layers PackedLinear, on `device`, in eval
-    mode.
+    """Return the CausalLM of a quantized directory, its decoder's linear layers PackedLinear or RoundedLinear, on
+    `device`, in eval mode.
 
     Raises InputError where config.json states another layout or the weights do not fit it.
     """
     directory = Path(directory)
     config = read_config(directory / CONFIG_NAME)
-    bits = bits_of(config, str(directory / CONFIG_NAME))
+    layout = layout_of(config, str(directory / CONFIG_NAME))
     model = empty_model(ModelConfig.from_hf(config))
     tensors = read_tensors(directory / WEIGHTS_NAME)
     for name, linear in layers_to_quantize(model).items():
-        packed, scale, shape = (tensors.pop(f"{name}.{part}", None) for part in PARTS)
-        wanted = list(linear.weight.shape)
-        if packed is None or scale is None or shape is None or shape.tolist() != wanted:
+        found = take_packed if layout.format == PACKED else take_plain
+        made = found(tensors, name, linear, layout, keep_dense)
+        if made is None:
+            wanted = list(linear.weight.shape)
             raise InputError(f"{directory / WEIGHTS_NAME}: {name} is not packed as {wanted}; quantize the model again")
-        model.set_submodule(name, PackedLinear(packed, scale, linear.bias, wanted[1], bits, keep_dense))
+        model.set_submodule(name, made)
     missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
-    missing = [name for name in missing if name.rsplit(".", 1)[-1] not in PARTS]
+    quantized = [name for name, module in model.named_modules() if isinstance(module, PackedLinear | RoundedLinear)]
+    taken = {f"{name}.{part}" for name in quantized for part in (*PACKED_PARTS, *PLAIN_PARTS)}
+    missing = [name for name in missing if name not in taken]
     if missing or unexpected:
         raise InputError(
             f"{directory / WEIGHTS_NAME} {'lacks' if missing else 'has an unknown'} {(missing or unexpected)[0]}; "

@@ -18,19 +18,23 @@ PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
 @dataclass(frozen=True)
 class QuantizedWeight:
-    """A quantized matrix: `q_NK` int8 in [-2^(bits-1), 2^(bits-1) - 1]; `scale_NG` in the weight's dtype."""
+    """A quantized matrix: `q_NK` int8 in [-2^(bits-1), 2^(bits-1) - 1]; `scale_NG` in the weight's dtype, [1, 1] where
+    the whole matrix has one. input_scale_1: of its inputs, where these are rounded by a fixed scale."""
 
     q_NK: torch.Tensor
     scale_NG: torch.Tensor
     bits: int
+    input_scale_1: torch.Tensor | None = None
 
     def dequantized(self) -> torch.Tensor:
         """Return q * scale, [N, K] in scale's dtype."""
         return expand(self.scale_NG, self.q_NK.shape[1]) * self.q_NK
 
 
-def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) -> QuantizedWeight:
-    """Round a matrix to nearest. `group_size` inputs share a scale; None: all of a row.
+def quantize_weight(
+    weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False
+) -> QuantizedWeight:
+    """Round a matrix to nearest. `group_size` inputs share a scale; None: all of a row. per_tensor: all of the matrix.
 
     8 bits: scale = max|W| / 127, q in [-127, 127]. Fewer: scale = max|W| / (2^(bits-1) - 1/2), so that all 2^bits
     levels are used. Either way |W - q scale| <= scale / 2. A group of zeros has scale 1. Ties round to even.
@@ -41,7 +45,9 @@ def quantize_weight(weight_NK: torch.Tensor, bits: int, group_size: int | None) 
         raise InputError(f"a weight of {n_in} inputs has no whole number of groups of {size}; see fitting_group_size")
     if not torch.isfinite(weight_NK).all():
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
-    return rounded(weight_NK, absmax_scales(weight_NK.unflatten(1, (-1, size)).abs().amax(-1), bits), bits)
+    largest_NG = weight_NK.unflatten(1, (-1, size)).abs().amax(-1)
+    largest_NG = largest_NG.amax().view(1, 1) if per_tensor else largest_NG
+    return rounded(weight_NK, absmax_scales(largest_NG, bits), bits)
 
 
 def rounded(weight_NK: torch.Tensor, scale_NG: torch.Tensor, bits: int) -> QuantizedWeight:

@@ -7,12 +7,15 @@ from pathlib import Path
 import torch
 
 from llm.deploy.quantize.layerwise import Errors, packed_sizes, quantize_layers, read_layers
+from llm.deploy.quantize.layout import layout_for
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.quantize.model import quantized_config
+from llm.deploy.quantize.rotation import RotatedWeights, untied
 from llm.deploy.quantize.rtn import fitting_group_size
 from llm.deploy.settings.quantize import Method
 from llm.model.directory import CONFIG_NAME, load_config, read_config
 from llm.package.hf_directory import copy_files, tokenizer_files_of, write_configs
+from llm.package.settings import PackageSettings
 from llm.package.shards import write_shards
 
 
@@ -28,16 +31,22 @@ class Written:
 
 
 def write_quantized(
-    model: Path, target: Path, method: Method, calibration_CT: torch.Tensor | None, scratch: Path
+    model: Path,
+    target: Path,
+    method: Method,
+    calibration_CT: torch.Tensor | None,
+    scratch: Path,
+    package: PackageSettings = PackageSettings(),  # noqa: B008 (frozen)
 ) -> Written:
     """Quantize the model directory `model` into the empty directory `target`. calibration_CT: int64 tokens, for methods
     that need them. scratch: where finished layers are kept, for a run that is interrupted."""
     config = load_config(model / CONFIG_NAME)
     size = fitting_group_size(method.group_size, [config.d_model, config.n_heads * config.d_head, config.d_ff])
-    stated = quantized_config(read_config(model / CONFIG_NAME), method.bits, size)
-    source = LazyWeights(model, config)
-    files, errors = quantize_layers(source, method, size, calibration_CT, scratch)
-    write_configs(target, stated)
-    write_shards(chain([source.outside()], read_layers(files)), target)
+    layout = layout_for(method, size)
+    stated = quantized_config(read_config(model / CONFIG_NAME), layout)
+    source = RotatedWeights(model, config) if method.rotation else LazyWeights(model, config)
+    files, errors = quantize_layers(source, method, layout, calibration_CT, scratch)
+    write_configs(target, untied(stated) if method.rotation else stated)
+    write_shards(chain([source.outside()], read_layers(files)), target, package.shard_bytes)
     copy_files(tokenizer_files_of(model), target)
     return Written(size, errors, *packed_sizes(files))

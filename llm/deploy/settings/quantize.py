@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from llm.package.settings import PackageSettings
 from llm.settings import key
 
 
@@ -14,6 +15,14 @@ class Method:
     """Of a weight."""
     group_size: int | None = key(None, minimum=1)
     """Weights that share a scale, made smaller where it does not divide the layers' widths; null: an output channel."""
+    rotation: bool = key(False)
+    """Hidden states are rotated before (QuaRot's R1 and R2), so that none is large; embedding and lm_head are two."""
+    per_tensor: bool = key(False)
+    """8 bits: one scale for a whole matrix."""
+    activations: Literal["dynamic", "static"] | None = key(None)
+    """8 bits: layers' inputs are rounded, too, dynamic: by a scale for each token; static: by one from calibration."""
+    smoothing: float | None = key(None, minimum=0, maximum=1)
+    """Before activations are rounded, how much of large inputs' size moves into weights (SmoothQuant; usual: 0.5)."""
     kind: Literal["rtn", "gptq", "awq"] = key("rtn")
     """rtn rounds to nearest; gptq lets later columns make up for a column's error; awq scales inputs before."""
     scales: Literal["absmax", "searched"] | None = key(None)
@@ -35,7 +44,7 @@ class Method:
     @property
     def calibrated(self) -> bool:
         """Does it need calibration text?"""
-        return self.searched or self.kind != "rtn"
+        return self.searched or self.kind != "rtn" or self.activations == "static" or self.smoothing is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,5 +56,5 @@ class Scoring:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeSettings(Method, Scoring):
+class QuantizeSettings(Method, Scoring, PackageSettings):
     """The slice."""

@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from llm.deploy.quantize.calibration import draw, read_calibration
 from llm.deploy.quantize.gptq import gptq
 from llm.deploy.quantize.hessian import product_error
 from llm.deploy.quantize.layerwise import quantize_layers
+from llm.deploy.quantize.layout import Layout
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.rtn import quantize_weight, rounded
 from llm.deploy.quantize.scales import searched_scales
+from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.calibration import CalibrationSettings
 from llm.deploy.settings.quantize import Method, QuantizeSettings
 from llm.errors import InputError
 from llm.model.directory import load_config
+from llm.package.shards import write_shards
 from scripts.deploy import calibration as calibration_script
 from scripts.deploy import quantize
 from tests.llm.tokenize.write_ids import write_indexed
@@ -106,7 +109,9 @@ def layers(directory: Path, method: Method, scratch: Path, threads: int = 1) -> 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        files, errors = quantize_layers(LazyWeights(directory, config), method, method.group_size, tokens, scratch)
+        files, errors = quantize_layers(
+            LazyWeights(directory, config), method, Layout(4, method.group_size), tokens, scratch
+        )
     finally:
         torch.set_num_threads(before)
     return [file.read_bytes() for file in files], errors
@@ -157,7 +162,7 @@ def hidden_before(base: Path, method: Method, scratch: Path, stop: int) -> bytes
             return super().block(index)
 
     tokens = torch.randint(0, 400, (8, 32), generator=generator(3))
-    quantize_layers(Stopping(base, config), method, method.group_size, tokens, scratch)
+    quantize_layers(Stopping(base, config), method, Layout(4, method.group_size), tokens, scratch)
     return found[0]
 
 
@@ -230,3 +235,49 @@ def test_a_calibration_that_the_model_cannot_read_is_refused(hf_directory, token
     with pytest.raises(InputError, match="needs a calibration set"):
         settings = QuantizeSettings(bits=4, group_size=16)
         quantize.main(hf_directory("base"), tokens, tmp_path, settings=settings)
+
+
+def spoiled(base: Path, name: str) -> None:
+    """Do one damage to a model directory."""
+    file = base / "model.safetensors"
+    tensors = load_file(file)
+    match name:
+        case "truncated":
+            file.write_bytes(file.read_bytes()[:-50])
+            return
+        case "no shard":
+            write_shards([tensors], base, 40_000)
+            file.unlink()
+            next(base.glob("model-00002*")).unlink()
+            return
+        case "nan in a layer":
+            tensors["model.layers.1.mlp.up_proj.weight"][3, 4] = float("nan")
+        case "nan outside":
+            tensors["model.embed_tokens.weight"][3, 4] = float("inf")
+        case "missing":
+            del tensors["model.layers.1.mlp.up_proj.weight"]
+        case "shape":
+            tensors["model.layers.0.mlp.up_proj.weight"] = torch.zeros(5, 48)
+    save_file(tensors, file)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("truncated", r"model\.safetensors cannot be read as safetensors"),
+        ("no shard", "is missing, which model.safetensors.index.json names"),
+        ("nan in a layer", "model.layers.1.mlp.up_proj.weight is not finite"),
+        ("nan outside", "model.embed_tokens.weight is not finite"),
+        ("missing", "layer 1: mlp.up_proj.weight is missing"),
+        ("shape", "layer 0: mlp.up_proj.weight is missing or of another shape"),
+    ],
+)
+def test_damaged_models_are_refused_in_one_line(
+    name: str, words: str, hf_directory: Callable[..., Path], tmp_path: Path
+):
+    base = hf_directory("base")
+    spoiled(base, name)
+    (tmp_path / "q").mkdir()
+    with pytest.raises(InputError, match=words) as caught:
+        write_quantized(base, tmp_path / "q", Method(bits=8), None, tmp_path / "scratch")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,127 @@
+"""Quantizes matrices that share their inputs, as the method says, and folds factors of the inputs into what makes them.
+
+Legend: C calibration sequences, T their tokens; M = C T positions; N outputs, K inputs of a matrix.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from llm.deploy.quantize.activations import HALF, SMALLEST, smoothing_factors
+from llm.deploy.quantize.awq import input_factors
+from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.hessian import product_error, shrunk
+from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight, rounded, weight_error
+from llm.deploy.quantize.scales import searched_scales
+from llm.deploy.settings.quantize import Method
+from llm.model.transformer import Layer
+
+Made = dict[str, tuple[QuantizedWeight, dict[str, float]]]
+
+
+def quantize_group(
+    layer: Layer,
+    part: str,
+    names: list[str],
+    method: Method,
+    size: int | None,
+    inputs: torch.Tensor | None,
+    fold: Callable[[torch.Tensor], None] | None,
+) -> Made:
+    """Quantize matrices that share their inputs [C, T, K]. fold: divides by factors what makes the inputs, where they
+    may be scaled."""
+    linears = {name: getattr(getattr(layer, part), name) for name in names}
+    h_KK = input_scale_1 = None
+    if inputs is not None:
+        x_MK = inputs.flatten(0, 1)
+        h_KK, largest_K = x_MK.T @ x_MK, x_MK.abs().amax(0)
+        factor_K = factors(method, size, [linear.weight for linear in linears.values()], x_MK, h_KK)
+        if factor_K is not None and fold is not None:
+            fold(factor_K)
+            h_KK, largest_K = h_KK / factor_K[:, None] / factor_K, largest_K / factor_K
+            for linear in linears.values():
+                linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
+        if method.activations == "static":
+            input_scale_1 = (largest_K.amax() / HALF).clamp(min=SMALLEST).view(1)
+    made = Made()
+    for name, linear in linears.items():
+        weight = linear.weight
+        quantized = replace(quantize_one(weight, method, size, h_KK), input_scale_1=input_scale_1)
+        made[f"{part}.{name}"] = quantized, measured(weight, quantized, h_KK)
+        linear.weight = nn.Parameter(quantized.dequantized(), requires_grad=False)
+    return made
+
+
+def factors(
+    method: Method, size: int | None, weights: list[torch.Tensor], x_MK: torch.Tensor, h_KK: torch.Tensor
+) -> torch.Tensor | None:
+    """Return what the inputs are divided by, fp32 [K]; None where the method leaves them as they are."""
+    if method.kind == "awq":
+        believed_KK = shrunk(h_KK, method.shrinkage)
+        return input_factors(weights, believed_KK, x_MK.abs().mean(0), lambda w, h: by_scales(w, method, size, h))
+    if method.smoothing is not None:
+        return smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing)
+    return None
+
+
+def quantize_one(
+    weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None
+) -> QuantizedWeight:
+    nearest = by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
+    if method.kind != "gptq" or h_KK is None:
+        return nearest
+    return gptq(
+        weight_NK,
+        shrunk(h_KK, method.shrinkage),
+        nearest.scale_NG,
+        method.bits,
+        act_order=method.act_order,
+        damping=method.damping,
+        first_order=method.first_order,
+    )
+
+
+def by_scales(
+    weight_NK: torch.Tensor, method: Method, size: int | None, importance_K: torch.Tensor | None
+) -> QuantizedWeight:
+    """Round a matrix to nearest, with scales of the method's kind."""
+    if not method.searched:
+        return quantize_weight(weight_NK, method.bits, size, method.per_tensor)
+    return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)
+
+
+def measured(weight_NK: torch.Tensor, quantized: QuantizedWeight, h_KK: torch.Tensor | None) -> dict[str, float]:
+    """Return the errors of a matrix; `output`: of its products with the calibration's inputs, relative and squared."""
+    errors = weight_error(weight_NK, quantized)
+    if h_KK is not None:
+        whole = product_error(weight_NK, h_KK)
+        errors["output"] = product_error(quantized.dequantized() - weight_NK, h_KK) / max(whole, 1e-30)
+    return errors
+
+
+def fold_norm(norm: nn.Module | None) -> Callable[[torch.Tensor], None] | None:
+    """Make a function that divides a norm's output by factors."""
+    if norm is None:
+        return None
+
+    def fold(factor_K: torch.Tensor) -> None:
+        for parameter in norm.parameters():
+            parameter.data = parameter.data / factor_K
+
+    return fold
+
+
+def fold_rows(linear: nn.Linear, made: Made, name: str) -> Callable[[torch.Tensor], None]:
+    """Make a function that divides the outputs of a quantized linear layer by factors: its scales are a row's."""
+
+    def fold(factor_K: torch.Tensor) -> None:
+        quantized, errors = made[name]
+        scaled = replace(quantized, scale_NG=quantized.scale_NG / factor_K[:, None])
+        made[name] = scaled, errors
+        linear.weight = nn.Parameter(scaled.dequantized(), requires_grad=False)
+        if linear.bias is not None:
+            linear.bias = nn.Parameter(linear.bias / factor_K, requires_grad=False)
+
+    return fold
