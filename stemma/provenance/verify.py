@@ -19,6 +19,7 @@ from stemma.base.untrusted_files import Unusable
 from stemma.code.closure import Description
 from stemma.code.installed_files import examine
 from stemma.provenance import model_signing, standing_build
+from stemma.provenance.changed_tensors import described
 from stemma.provenance.dsse import signer_of
 from stemma.provenance.read_once import Envelopes, Hashes
 from stemma.provenance.record import Input, Record
@@ -177,7 +178,9 @@ class Verifier:
             return False
         found = self.hashes.of(path)
         if found != sha256:
-            self.findings.blame(f"{path} was changed after it was built (sha256 {found[:12]}, recorded {sha256[:12]})")
+            where = described(path, self.store.object_path(sha256))
+            digests = f"(sha256 {found[:12]}, recorded {sha256[:12]})"
+            self.findings.blame(f"{path} was changed after it was built {digests}{where}")
         return found == sha256
 
     def believed(self, envelope: bytes, what: str) -> Record | None:
