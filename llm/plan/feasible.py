@@ -1,11 +1,13 @@
-"""Refuses what cannot work before anything runs: requests beyond the context, training steps beyond the memory.
+"""Refuses what cannot work before anything runs: requests beyond the context, training steps beyond the memory, more
+ranks than GPUs.
 
 Each check runs only for the jobs that need it, since a plan on paper may have an `align` block that its model does not
-suit. It imports no torch. Memory is checked only where training takes this machine's own: not on a GPU, and not where
-jobs run on other machines.
+suit. It imports no torch. Memory is checked only where training takes this machine's own: not on a GPU, and neither
+memory nor GPUs where jobs run on other machines.
 """
 
 import os
+from importlib import metadata
 from pathlib import Path
 
 from llm.errors import InputError
@@ -18,6 +20,7 @@ from llm.training.engines.layout import Layout, Replicas
 
 UNTRAINED = {"experts": "mixtures of experts", "kv_rank": "latent attention", "window": "sliding windows"}
 COPIES = {"float32": 2.5, "bfloat16": 2.0}  # bytes kept for one that the terms count with
+DEVICES = Path("/dev")
 ZERO = {sharding: zero for zero, sharding in SHARDING.items()}
 
 
@@ -110,3 +113,27 @@ def machine_bytes() -> float:
 def trains_here(local: bool) -> bool:
     """Does training take this machine's own memory? True if jobs run here and there is no GPU."""
     return local and not Path("/dev/nvidiactl").exists()
+
+
+def check_gpus(block: str, layout: Layout | Replicas, gpus: int) -> None:
+    """Raise InputError if a machine with GPUs has fewer of them than ranks: each needs its own. block: the config's,
+    `pretrain` or `align`. Their number is never taken from the machine, since the bytes of what is trained depend on
+    it."""
+    if not 0 < gpus < layout.world_size:
+        return
+    advice = f"ask for {gpus} at most"
+    if gpus == 1:
+        advice = "lay presets/gpu.yaml over your config, as the last file of snakemake --configfile"
+    raise InputError(
+        f"{block}.parallel: {layout.world_size} ranks need a GPU each, this machine has {gpus}; {advice}"
+    )
+
+
+def gpus_here(numeric: str, devices: Path = DEVICES, torch: str | None = None) -> int:
+    """Return how many GPUs jobs of this machine train on: 0 where numeric is portable, where CUDA_VISIBLE_DEVICES is
+    empty, or where the installed torch is built for processors alone. torch: its version, None for the installed one's."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if numeric == "portable" or visible == "" or (torch or metadata.version("torch")).endswith("+cpu"):
+        return 0
+    found = sum(device.name.removeprefix("nvidia").isdigit() for device in devices.glob("nvidia*"))
+    return found if visible is None else min(found, len(visible.split(",")))

@@ -8,7 +8,8 @@ import pytest
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.plan.feasible import bytes_of_step, check_memory, machine_bytes, trains_here
+from llm.plan.feasible import bytes_of_step, check_gpus, check_memory, gpus_here, machine_bytes, trains_here
+from llm.training.engines.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = {"d_model": 128, "n_layers": 4, "n_heads": 2, "n_kv_heads": 1, "d_ff": 384}
@@ -71,3 +72,49 @@ def test_ranks_of_one_node_share_its_memory():
 def test_this_machine():
     assert 2**28 < machine_bytes() < 2**50
     assert not trains_here(local=False)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "ranks", "advice"),
+    [
+        (1, 2, "this machine has 1; lay presets/gpu.yaml over your config"),
+        (2, 8, "this machine has 2; ask for 2 at most"),
+    ],
+)
+def test_more_ranks_than_gpus_are_refused(gpus: int, ranks: int, advice: str):
+    with pytest.raises(InputError, match=rf"^pretrain.parallel: {ranks} ranks need a GPU each, {advice}"):
+        check_gpus("pretrain", Layout(data=ranks), gpus)
+    check_gpus("pretrain", Layout(data=ranks), 0)
+    check_gpus("pretrain", Layout(data=ranks), ranks)
+
+
+def test_the_gpus_that_jobs_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Devices as the driver makes them; CUDA's own variable, a torch without CUDA and portable numerics hide them."""
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpus_here("native", tmp_path, "2.13.0+cu130") == gpus_here("native", tmp_path, "2.13.0") == 2
+    assert gpus_here("native", tmp_path, "2.13.0+cpu") == gpus_here("portable", tmp_path, "2.13.0") == 0
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert gpus_here("native", tmp_path, "2.13.0") == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus_here("native", tmp_path, "2.13.0") == 0
+
+
+def test_one_gpu_and_the_default_run(tmp_path: Path):
+    """Refused before anything runs, with the preset to give, which is taken."""
+    target = "results/pretrain/step-1400/manifest.json"
+    default = on_one_gpu(tmp_path, target)
+    assert default.returncode != 0 and "Traceback" not in default.stderr
+    [line] = [line for line in default.stdout.splitlines() if line.startswith("error: ")]  # of a dry run, Snakemake's
+    assert "pretrain.parallel: 2 ranks need a GPU each, this machine has 1; lay presets/gpu.yaml" in line
+    done = on_one_gpu(tmp_path, target, "--configfile", str(ROOT / "presets/gpu.yaml"))
+    assert done.returncode == 0, done.stderr
+
+
+def on_one_gpu(directory: Path, target: str, *arguments: str) -> subprocess.CompletedProcess:
+    """A dry run in a process that is told of one GPU."""
+    code = "from llm.plan import feasible; feasible.gpus_here = lambda *_: 1; from snakemake.cli import main; main()"
+    where = ["--snakefile", str(ROOT / "Snakefile"), "--profile", str(ROOT / "profiles/default")]
+    command = [sys.executable, "-c", code, "-n", target, *where, "--directory", str(directory), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
