@@ -85,9 +85,10 @@ def called(main: Callable[..., dict], given: dict) -> dict:
 def parser(main: Callable[..., dict], explained: bool = True) -> argparse.ArgumentParser:
     """Make a parser with an `--option` per argument of `main`, and per field of a slice. The help text, from the
     docstrings of main and of the fields, is put together only if it is asked for."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         description=inspect.getdoc(main), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
+    result.epilog = f"{result.in_the_workflow}."
     hints = typing.get_type_hints(main)
     for name, argument in inspect.signature(main).parameters.items():
         if is_dataclass(hints[name]):
@@ -143,3 +144,15 @@ def reader(kind: object) -> Callable[[str], object]:
         return Path
     texts = typing.get_origin(kind) is typing.Literal and all(isinstance(value, str) for value in typing.get_args(kind))
     return str if kind is str or texts else json.loads
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a wrong command line in one line, with the call that needs none: the rule of the script's name."""
+
+    @property
+    def in_the_workflow(self) -> str:
+        return f"`snakemake {self.prog.removesuffix('.py')}` runs this script with all that it needs"
+
+    def error(self, message: str) -> typing.NoReturn:
+        print(f"error: {self.prog}: {message}; {self.in_the_workflow}, --help explains", file=sys.stderr)
+        sys.exit(2)

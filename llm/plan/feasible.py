@@ -124,14 +124,12 @@ def check_gpus(block: str, layout: Layout | Replicas, gpus: int) -> None:
     advice = f"ask for {gpus} at most"
     if gpus == 1:
         advice = "lay presets/gpu.yaml over your config, as the last file of snakemake --configfile"
-    raise InputError(
-        f"{block}.parallel: {layout.world_size} ranks need a GPU each, this machine has {gpus}; {advice}"
-    )
+    raise InputError(f"{block}.parallel: {layout.world_size} ranks need a GPU each, this machine has {gpus}; {advice}")
 
 
 def gpus_here(numeric: str, devices: Path = DEVICES, torch: str | None = None) -> int:
     """Return how many GPUs jobs of this machine train on: 0 where numeric is portable, where CUDA_VISIBLE_DEVICES is
-    empty, or where the installed torch is built for processors alone. torch: its version, None for the installed one's."""
+    empty, or where the installed torch is built for processors alone. torch: its version; None: the installed one's."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if numeric == "portable" or visible == "" or (torch or metadata.version("torch")).endswith("+cpu"):
         return 0

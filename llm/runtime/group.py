@@ -114,8 +114,8 @@ def process_group(place: Place, store: dist.Store | None, timeout: float) -> Ite
     if torch.cuda.is_available():
         if place.local >= torch.cuda.device_count():
             raise InputError(
-                f"rank {place.rank} has no GPU: this machine has {torch.cuda.device_count()}, and each of its ranks needs "
-                "its own; lower pretrain.parallel.data, or lay presets/gpu.yaml, for one GPU, over the config"
+                f"rank {place.rank} has no GPU: this machine has {torch.cuda.device_count()}, and each of its ranks "
+                "needs its own; lower parallel.data, or lay presets/gpu.yaml, for one GPU, over the config"
             )
         torch.cuda.set_device(place.local)
         backend = "cpu:gloo,cuda:nccl"

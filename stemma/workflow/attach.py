@@ -33,7 +33,7 @@ from stemma.code.closure import reader_of
 from stemma.execute.run import TOLD
 from stemma.planning.call import Call, spelled
 from stemma.planning.expected_keys import Keys
-from stemma.planning.planned_jobs import keep
+from stemma.planning.planned_jobs import Wanted, keep
 from stemma.provenance.trust import Records
 from stemma.store.local import Store
 from stemma.workflow import hooks
@@ -43,7 +43,7 @@ from stemma.workflow.escape_wildcards import literal_params, respect_literals, t
 from stemma.workflow.job_files import keep_files, mark_views
 from stemma.workflow.rules import ENGINE, RulePlan, named, script_of
 from stemma.workflow.staleness import judge_staleness, judge_submission
-from stemma.workflow.targets import resolve_targets
+from stemma.workflow.targets import artifact_job, resolve_targets
 from stemma.workflow.terminal import speak
 from stemma.workflow.ticketing import frozen_flags, submit_tickets
 from stemma.workflow.unevaluated_params import plan_without_params
@@ -58,8 +58,8 @@ CONFIG = Path("results/.records/config.json")  # the config of the last build, w
 
 @dataclass(frozen=True)
 class Attached:
-    """What a workflow was given: its plan, its keys, its settings, its config as canonical JSON, and from what it was
-    read."""
+    """What a workflow was given: its plan, its keys, its settings, its config as canonical JSON, from what it was read,
+    and how it finds the job that makes an artifact, or says that there is none (WorkflowError)."""
 
     plan: RulePlan
     keys: Keys
@@ -67,6 +67,7 @@ class Attached:
     config: bytes
     call: Call
     files: list[Path]
+    job_of: Callable[[str], Wanted]
 
     @property
     def values(self) -> dict:
@@ -111,7 +112,9 @@ def attach(workflow, settings: Settings) -> Attached:
     call = Call.of(Path(workflow.main_snakefile), map(Path, read.configfiles), read.config)
     files = [Path(file.get_path_or_uri(secret_free=True)) for file in workflow.included]
     files = [Path(spelled(file)) for file in (*files, *map(Path, workflow.configfiles)) if file.is_file()]
-    workflow.attached = Attached(plan, keys, settings, config, call, files)
+    workflow.attached = Attached(
+        plan, keys, settings, config, call, files, lambda word: artifact_job(word, workflow, plan)
+    )
     if workflow.is_main_process:
         plan_without_params(lambda job: script_of(job.rule) and plain_errors(lambda: keys.expected(plan.of(job))))
         records = Records.of(settings)

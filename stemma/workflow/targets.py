@@ -38,30 +38,60 @@ def target_of(word: str, workflow, plan: RulePlan) -> str:
         rule = workflow.get_rule(word)
         if not rule.has_wildcards():
             return word
-        made = [path for path, job in wanted_by_default(workflow, plan).items() if job.rule == word]
-        example = f", for example {named(made[0])}" if made else ""
+        example = example_of(word, workflow, plan)
         raise WorkflowError(f"{word}: this rule makes a file for each of many names; ask for one of them{example}")
     path = os.path.relpath(word)
+    found = first_made(path, plan)
+    if found is None:
+        raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan)}")
+    return found[0]
+
+
+def first_made(path: str, plan: RulePlan) -> tuple[str, Wanted] | None:
+    """Return a path, or the manifest of this directory, and the job that makes it; None where no rule does. Raises
+    WorkflowError where a rule's function refuses it and says why."""
     for candidate in (path, f"{path}/{MANIFEST}"):
         try:
-            if plan.maker(candidate):
-                return candidate
+            if job := plan.maker(candidate):
+                return candidate, job
         except (LookupError, InputFunctionException):  # the pattern fits, but the config has no such source or step
             continue
         except Exception as error:  # a rule's function refuses it and says why
             raise WorkflowError(str(error)) from None
-    raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan)}")
+    return None
 
 
-def suggestion(path: str, workflow, plan: RulePlan) -> str:
+def artifact_job(word: str, workflow, plan: RulePlan) -> Wanted:
+    """Return the job that makes an artifact, for questions that are about artifacts alone. Raises WorkflowError for a
+    word that is none."""
+    if workflow.is_rule(word):
+        raise WorkflowError(f"{word} is a rule; ask for one of its artifacts{example_of(word, workflow, plan)}")
+    path = os.path.relpath(word)
+    job = first_made(path, plan)
+    if job is None:
+        raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan, rules=False)}")
+    return job[1]
+
+
+def example_of(rule: str, workflow, plan: RulePlan) -> str:
+    """Name an artifact that a rule makes or, if it makes none, that it asks for; empty where the default target needs
+    none of its."""
+    wanted = wanted_by_default(workflow, plan)
+    made = [path for path, job in wanted.items() if job.rule == rule]
+    if not made and not workflow.get_rule(rule).has_wildcards():
+        made = [path for _, path in plan.job(workflow.get_rule(rule), {}).inputs if maker(path, plan)]
+    return f", for example {named(made[0])}" if made else ""
+
+
+def suggestion(path: str, workflow, plan: RulePlan, rules: bool = True) -> str:
     """Suggest another target for a path that no rule makes: the artifact that contains it, or one with a similar
-    name."""
+    name, of a rule's names too if `rules`."""
     for folder in Path(path).parents:
         if maker(f"{folder}/{MANIFEST}", plan):
             return f"it is in {folder}, ask for that"
     if Path(path).exists():
         return "it is there already"
-    names = {rule.name for rule in workflow.rules if not rule.has_wildcards()}
+    names = {rule.name for rule in workflow.rules if rules and not rule.has_wildcards()}
     names |= {name for made in wanted_by_default(workflow, plan) for name in (made, named(made))}
     near = difflib.get_close_matches(path, likely(path, names), 1, 0.5)
     return f"did you mean {near[0]}?" if near else "`snakemake --list-target-rules` says what there is"

@@ -41,10 +41,13 @@ def ask(call: Call, target: str) -> "list[Stale]":
     from stemma.workflow.load import load  # Snakemake takes a second to load
 
     attached = load(call)
-    job = job_at(attached.keys.plan, target)
-    if job is None:
-        raise StemmaError(f"{target} is made by no rule of this workflow; name a file below results/")
-    return Inquiry(attached.keys, Records.of(attached.settings), json.loads(attached.config)).chain(job)
+    try:
+        job = attached.job_of(target)
+        return Inquiry(attached.keys, Records.of(attached.settings), json.loads(attached.config)).chain(job)
+    except Exception as error:
+        if type(error).__module__ == "builtins":  # a defect
+            raise
+        raise StemmaError(str(error)) from None  # a rule's function refuses the config, in the workflow's own words
 
 
 def job_at(plan: Plan, target: str) -> Wanted | None:

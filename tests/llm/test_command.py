@@ -52,6 +52,24 @@ def test_a_slice_s_field_may_have_a_path_s_name(capsys: pytest.CaptureFixture):
     assert json.loads(capsys.readouterr().out) == {"path": "a", "names": ["x"]}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "the following arguments are required: --out"),
+        (["--out", "a", "--step", "3"], "unrecognized arguments: --step 3"),
+        (["--out", "a", "--steps", "many"], "argument --steps: invalid loads value: 'many'"),
+    ],
+)
+def test_a_script_by_hand_says_which_rule_runs_it(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.argv", ["scripts/process/clean.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command(main)
+    line = "`snakemake clean` runs this script with all that it needs, --help explains"
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"error: clean.py: {problem}; {line}\n")
+
+
 def test_surroundings_are_of_the_environment(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("STEMMA_SCRATCH", "there")
     monkeypatch.setenv("STEMMA_TIME_LIMIT", "5")

@@ -19,7 +19,7 @@ class Layout:
     engine: Literal["torch", "megatron"] = key("torch", shown=False)
     """torch: one process, DDP, FSDP2; megatron: megatron-core, which splits the model too."""
     data: int = key(1, minimum=1)
-    """Replicas, each with its own rows of the batch and a core or a GPU of its own: on one GPU 1, see presets/gpu.yaml."""
+    """Replicas, each with its own rows of the batch and a core or a GPU of its own: on one GPU presets/gpu.yaml."""
     tensor: int = key(1, minimum=1, shown=False)
     """Ranks that share each matrix."""
     pipeline: int = key(1, minimum=1, shown=False)

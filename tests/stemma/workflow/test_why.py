@@ -11,6 +11,19 @@ from stemma.planning.call import overrides
 from stemma.workflow.why import Change, differing, named_in_config
 from tests.stemma.conftest import Toy
 
+REFUSED = """
+class TooMany(Exception):
+    pass
+
+
+def refused(times):
+    if times > 8:
+        raise TooMany(f"times: {times} is too many")
+    return times
+
+
+rule first:"""
+
 
 def why(toy: Toy, *arguments: str) -> subprocess.CompletedProcess:
     """The command, in the toy's directory."""
@@ -44,6 +57,31 @@ def test_change_not_yet_made_names_the_config_key_and_the_time(built: Toy):
     assert "3 jobs" in text
     assert "config times: 2 -> 5" in text
     assert built.build() == [], "asking changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("results/fnal.txt", "results/fnal.txt: no rule makes it; did you mean results/final.txt?"),
+        ("./results/part", "./results/part: no rule makes it; did you mean results/parts?"),
+        ("results/parts/a.txt", "results/parts/a.txt: no rule makes it; it is in results/parts, ask for that"),
+        ("second", "second is a rule; ask for one of its artifacts, for example results/joined.txt"),
+        ("all", "all is a rule; ask for one of its artifacts, for example results/final.txt"),
+        ("text.txt", "text.txt: no rule makes it; it is there already"),
+    ],
+)
+def test_a_misspelt_target_gets_a_suggestion(toy: Toy, word: str, line: str):
+    done = why(toy, word)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {line}\n")
+
+
+def test_a_config_that_a_rule_refuses_is_refused_in_its_words(toy: Toy):
+    """The refusal comes from a function of a rule that the target needs; it is no traceback."""
+    toy.replace("Snakefile", 'times=config["times"]', 'times=lambda w: refused(config["times"])')
+    toy.replace("Snakefile", "rule first:", REFUSED)
+    done = why(toy, "results/final.txt", "--after", "times=9")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: times: 9 is too many\n")
+    assert why(toy, "results/final.txt").returncode == 0
 
 
 def test_changed_code_names_module_and_function(built: Toy):
