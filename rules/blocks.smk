@@ -2,4 +2,32 @@
 # and against this machine, so that a plan on paper meets no such check.
 from llm.model.counts import parameter_counts
 from llm.plan import feasible
+from llm.settings import slice_of
 from llm.training.engines.layout import Replicas
+
+WEIGHTS_MB = parameter_counts(ARCHITECTURE)["total"] * 4 // 10**6  # in fp32
+GPUS = feasible.gpus_here(config["numeric"]) if workflow.local_exec else 0  # of this machine, if jobs run on it
+
+
+def trained():
+    feasible.check_trainable(config.get("plan", {}).get("shape", {}))
+    feasible.check_gpus("pretrain", LAYOUT, GPUS)
+    if feasible.trains_here(workflow.local_exec):
+        feasible.check_memory(ARCHITECTURE, config["pretrain"], feasible.machine_bytes())
+    return config["pretrain"]
+
+
+def aligned():
+    feasible.check_alignment(ARCHITECTURE, config["align"])
+    feasible.check_gpus("align", Replicas(**config["align"]["parallel"]), GPUS)
+    return config["align"]
+
+
+def adapter_slice(kind, method, **found):
+    feasible.check_adapter(method, aligned())
+    return slice_of(kind, aligned()[method], aligned(), config, **found)
+
+
+def served():
+    feasible.check_serving(ARCHITECTURE, config["serve"])
+    return config["serve"]
