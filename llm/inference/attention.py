@@ -19,7 +19,7 @@ from torch import Tensor
 from llm.inference import fixed_order
 from llm.inference.fixed_order import BLOCK
 from llm.model.config import ModelConfig
-from llm.model.positions import alibi_slopes
+from llm.model.positions import alibi_bias, alibi_slopes
 from llm.model.transformer import attend
 
 try:
@@ -48,20 +48,12 @@ class KVPool:
     def store(self, layer: int, k_RKH: Tensor, v_RKH: Tensor, block_R: Tensor, slot_R: Tensor) -> None:
         """Write the rows' keys and values to their slots."""
         if self.dtype == torch.int8:
-            for which, x_RKH in enumerate((k_RKH, v_RKH)):
-                largest_RK = x_RKH.float().abs().amax(-1)
-                scale_RK = torch.where(largest_RK > 0, largest_RK / largest_RK.new_full((1,), 127.0), 1.0)
-                self.scale_L2PKB[layer, which][block_R, :, slot_R] = scale_RK
-            k_RKH, v_RKH = (self.rounded(x) for x in (k_RKH, v_RKH))
+            scales = self.scale_L2PKB[layer]
+            k_RKH, scales[0][block_R, :, slot_R] = rounded(k_RKH)
+            v_RKH, scales[1][block_R, :, slot_R] = rounded(v_RKH)
         # Indices on both sides of a slice come first: [R, K, H].
         self.keys_LPKHB[layer][block_R, :, :, slot_R] = k_RKH.to(self.dtype)
         self.values_LPKBH[layer][block_R, :, slot_R] = v_RKH.to(self.dtype)
-
-    @staticmethod
-    def rounded(x_RKH: Tensor) -> Tensor:
-        largest_RK1 = x_RKH.float().abs().amax(-1, keepdim=True)
-        scale_RK1 = torch.where(largest_RK1 > 0, largest_RK1 / largest_RK1.new_full((1,), 127.0), 1.0)
-        return torch.round(x_RKH.float() / scale_RK1)
 
     def dense(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return a layer's keys and values as fp32."""
@@ -77,6 +69,14 @@ class KVPool:
         self.values_LPKBH[:, target] = self.values_LPKBH[:, source]
         if self.dtype == torch.int8:
             self.scale_L2PKB[:, :, target] = self.scale_L2PKB[:, :, source]
+
+
+def rounded(x_RKH: Tensor) -> tuple[Tensor, Tensor]:
+    """Return vectors as whole numbers up to 127, and their scales [R, K]."""
+    x_RKH = x_RKH.float()
+    largest_RK = x_RKH.abs().amax(-1)
+    scale_RK = torch.where(largest_RK > 0, largest_RK / largest_RK.new_full((1,), 127.0), 1.0)
+    return torch.round(x_RKH / scale_RK[..., None]), scale_RK
 
 
 def block_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
@@ -119,6 +119,8 @@ class PagedAttention:
         )
         if way == "kernel":
             self.items = threads.divided(layout, config)
+        if way == "sdpa":
+            self.row_R, self.mask = self.rectangle()
 
     def attend(self, layer: int, q_BNTH: Tensor, k_BKTH: Tensor, v_BKTH: Tensor) -> Tensor:
         """Keep a layer's new keys and values, and return what the rows' queries find: [1, N, R, H]."""
@@ -172,25 +174,28 @@ class PagedAttention:
 
     def by_sdpa(self, layer: int, q_RNH: Tensor) -> Tensor:
         """Pad the sequences' rows and blocks to rectangles, and take torch's attention."""
-        device, table_SW = q_RNH.device, torch.from_numpy(self.layout.table_SW).to(q_RNH.device)
-        begin_S = torch.tensor([begin for begin, _ in self.layout.spans], device=device)
-        row_R = torch.arange(len(q_RNH), device=device) - begin_S[self.sequence_R]
-        longest = max(end - begin for begin, end in self.layout.spans)
-        q_STNH = q_RNH.new_zeros((len(table_SW), longest, *q_RNH.shape[1:]))
-        q_STNH[self.sequence_R, row_R] = q_RNH
-        position_ST = torch.zeros((len(table_SW), longest), dtype=torch.int64, device=device)
-        position_ST[self.sequence_R, row_R] = self.position_BT[0, : len(q_RNH)]
+        table_SW = torch.from_numpy(self.layout.table_SW).to(q_RNH.device)
+        q_STNH = q_RNH.new_zeros((len(table_SW), self.mask.shape[2], *q_RNH.shape[1:]))
+        q_STNH[self.sequence_R, self.row_R] = q_RNH
         keys_PKHB, values_PKBH = self.pool.keys_LPKHB[layer], self.pool.values_LPKBH[layer]
         if self.pool.dtype == torch.int8:
             keys_PKHB, values_PKBH = self.pool.dense(layer)
         k_SKTH = keys_PKHB[table_SW].permute(0, 2, 1, 4, 3).flatten(2, 3).to(q_RNH.dtype)
         v_SKTH = values_PKBH[table_SW].transpose(1, 2).flatten(2, 3).to(q_RNH.dtype)
-        distance_STW = position_ST[..., None] - torch.arange(k_SKTH.shape[2], device=device)
-        mask = (distance_STW >= 0)[:, None]
+        found_SNTH = attend(q_STNH.transpose(1, 2), k_SKTH, v_SKTH, self.mask)
+        return found_SNTH.transpose(1, 2)[self.sequence_R, self.row_R]
+
+    def rectangle(self) -> tuple[Tensor, Tensor]:
+        """Return each row's place in its sequence's part of the step, and what the sequences' rows see of their slots,
+        [S, 1 or N, T, slots], T rows of the longest part."""
+        lengths = [end - begin for begin, end in self.layout.spans]
+        row_R = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])).to(self.sequence_R.device)
+        position_ST = self.position_BT.new_zeros((len(lengths), max(lengths)))
+        position_ST[self.sequence_R, row_R] = self.position_BT[0, : len(row_R)]
+        n_slots = self.layout.table_SW.shape[1] * BLOCK
         if self.config.position == "alibi":
-            slope_N11 = torch.from_numpy(self.slopes).to(device)[:, None, None]
-            mask = (-slope_N11 * distance_STW[:, None]).masked_fill(~mask, -torch.inf)
-        return attend(q_STNH.transpose(1, 2), k_SKTH, v_SKTH, mask).transpose(1, 2)[self.sequence_R, row_R]
+            return row_R, alibi_bias(position_ST, n_slots, self.config.n_heads)
+        return row_R, (position_ST[..., None] >= torch.arange(n_slots, device=row_R.device))[:, None]
 
 
 class Threads:

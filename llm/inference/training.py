@@ -2,8 +2,8 @@
 said, so that the ratio of a policy to itself is exactly 1.
 
 It differs from the model's plain forward pass in the order in which attention adds, and pads the tokens to a multiple
-of 8. docs/inference.md says what it costs. The engine must compute in the same dtype (EngineSettings.autocast), and
-keep keys and values in it.
+of 8. docs/inference.md says what it costs. The engine must compute in the same dtype (under the same autocast), and
+keep keys and values in it, or in the weights' own.
 
 Legend: B batch, T tokens, R rows, N query heads, K key-value heads, H d_head, D d_model, V vocabulary.
 """
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from llm.inference.attention import BLOCK, KVPool, Layout, PagedAttention, Threads, best_way
 from llm.inference.runner import MULTIPLE, output_logits
-from llm.model.config import ModelConfig
 from llm.model.positions import alibi_bias
 from llm.model.transformer import CausalLM, attend
 
@@ -45,27 +44,30 @@ class FixedOrder:
         n_rows, self.longest = tokens_BT.shape
         self.position_BT = torch.arange(self.longest, device=tokens_BT.device).expand(n_rows, -1)
         blocks = -(-self.longest // BLOCK)
-        self.layout = Layout(
+        layout = Layout(
             np.tile(np.arange(self.longest), n_rows),
             [(row * self.longest, (row + 1) * self.longest) for row in range(n_rows)],
             np.arange(n_rows * blocks).reshape(n_rows, blocks),
         )
-        self.way = best_way(tokens_BT.device, deterministic=True)
-        self.threads = Threads(torch.get_num_threads())
+        weight = model.model.embed_tokens.weight
+        pool = KVPool(replace(model.config, n_layers=1), n_rows * blocks, weight.dtype, weight.device)
+        way, threads = best_way(weight.device, deterministic=True), Threads(torch.get_num_threads())
+        self.paged = PagedAttention(model.config, pool, layout, way, threads)
 
     def attend(self, layer: int, q_BNTH: Tensor, k_BKTH: Tensor, v_BKTH: Tensor) -> Tensor:
         return Attended.apply(q_BNTH, k_BKTH, v_BKTH, self)
 
     def forward(self, q_BNTH: Tensor, k_BKTH: Tensor, v_BKTH: Tensor) -> Tensor:
-        one = OneLayer(self.config, self.layout.table_SW.size, k_BKTH.dtype, k_BKTH.device)
-        paged = PagedAttention(self.config, one, self.layout, self.way, self.threads)
+        """Every layer in turn takes the one layer of the pool."""
         flat = (x.transpose(0, 1).flatten(1, 2)[None] for x in (q_BNTH, k_BKTH, v_BKTH))
-        output_1NRH = paged.attend(0, *flat)
+        output_1NRH = self.paged.attend(0, *flat)
         return output_1NRH[0].unflatten(1, (len(q_BNTH), -1)).transpose(0, 1)
 
     def plainly(self, q_BNTH: Tensor, k_BKTH: Tensor, v_BKTH: Tensor) -> Tensor:
-        bias = alibi_bias(self.position_BT[:1], self.longest, self.config.n_heads)
-        return attend(q_BNTH, k_BKTH, v_BKTH, bias if self.config.position == "alibi" else None)
+        bias = None
+        if self.config.position == "alibi":
+            bias = alibi_bias(self.position_BT[:1], self.longest, self.config.n_heads)
+        return attend(q_BNTH, k_BKTH, v_BKTH, bias)
 
 
 class Attended(torch.autograd.Function):
@@ -83,10 +85,3 @@ class Attended(torch.autograd.Function):
         with torch.enable_grad():
             output_BNTH = ctx.order.plainly(*inputs)
         return (*torch.autograd.grad(output_BNTH, inputs, grad_BNTH), None)
-
-
-class OneLayer(KVPool):
-    """The keys and values of one layer, for one forward pass."""
-
-    def __init__(self, config: ModelConfig, n_blocks: int, dtype: torch.dtype, device: torch.device) -> None:
-        super().__init__(replace(config, n_layers=1), n_blocks, dtype, device)
