@@ -2,7 +2,7 @@
 every run, are kept from times.
 
 Prompts are random token ids: the load depends on lengths, not on content. Some of them begin alike, as under one system
-prompt. There is no HTTP in it; benchmarks/serve.py is beside other engines.
+prompt. There is no HTTP in it.
 """
 
 import hashlib

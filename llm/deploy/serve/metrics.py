@@ -27,12 +27,7 @@ def state_of(models: Models) -> dict[str, dict[str, Any]]:
             "prefix_tokens": scheduler.asked_tokens,
             "prefix_hit_tokens": scheduler.hit_tokens,
             "evictions": blocks.evictions,
-            "prompt_tokens": counts.prompt_tokens,
-            "new_tokens": counts.new_tokens,
-            "finished": counts.finished,
-            "cancelled": counts.cancelled,
-            "steps": counts.steps,
-            "busy_seconds": counts.busy_seconds,
+            **vars(counts),
         }
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from llm.deploy.serve.app import ServerSettings, make_app
-from llm.deploy.serve.models import base_of, found_models
+from llm.deploy.serve.models import found_models
 from llm.errors import InputError
 from llm.inference.engine import EngineSettings
 from llm.inference.scheduler import Limits
@@ -68,7 +68,6 @@ def named(models: list[str]) -> dict[str, Path]:
     for text in models:
         name, _, place = text.rpartition("=")
         directory = Path(place)
-        base_of(directory)
         found[name or directory.name] = directory
     return found
 
