@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from llm.deploy.serve.guard import Guard
 from llm.deploy.serve.metrics import EngineState, Meters, state_of
 from llm.deploy.serve.models import Models, Served
 from llm.deploy.serve.schemas import ChatCall, CompletionCall, DetokenizeCall, Sampling, TokenizeCall
+from llm.deploy.serve.worker import EngineFailed
 from llm.errors import InputError
 from llm.inference.engine import EngineSettings
 from llm.inference.sequence import Request as Asked
@@ -53,7 +54,6 @@ def make_app(directories: dict[str, Path], settings: ServerSettings) -> FastAPI:
         await asyncio.to_thread(models.stop)
 
     app = FastAPI(title="Stemma", lifespan=lifespan)
-    app.state.models, app.state.desk = models, desk
     add_calls(app, desk)
     add_views(app, models, meters)
     add_errors(app)
@@ -87,30 +87,28 @@ class Desk:
         self.open += count
 
         def close() -> None:
+            call.cancel()
             self.open -= count
 
         if stream:
-            call.submit()
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-            return Streamed(
-                call.streamed(with_usage, lambda: None), close, media_type="text/event-stream", headers=headers
-            )
+            return Streamed(call.streamed(with_usage), close, media_type="text/event-stream", headers=headers)
         try:
-            call.submit()
             return JSONResponse(await call.whole(http))
         except ClientGone:
             return Response(status_code=499)
         except TimeoutError:
             raise HTTPException(504, f"not finished within {self.settings.seconds:g} seconds") from None
+        except EngineFailed as error:
+            raise HTTPException(503, str(error)) from None
         finally:
-            call.cancel()
             close()
 
 
 class Streamed(StreamingResponse):
     """A stream that says when it is over, however it ended."""
 
-    def __init__(self, content: AsyncIterator[str], on_end: Any, **options: Any) -> None:
+    def __init__(self, content: AsyncGenerator[str], on_end: Callable[[], None], **options: Any) -> None:
         super().__init__(content, **options)
         self.content, self.on_end = content, on_end
 
@@ -118,8 +116,8 @@ class Streamed(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.content.aclose()  # type: ignore[attr-defined]  # it is a generator
             self.on_end()
+            await self.content.aclose()
 
 
 def add_calls(app: FastAPI, desk: Desk) -> None:
@@ -197,9 +195,8 @@ def requests_of(
 
 
 def made(desk: Desk, served: Served, call: CompletionCall | ChatCall, requests: list[Asked], *, chat: bool) -> Call:
-    told = call.logprobs is not None and call.logprobs is not False
     echo = isinstance(call, CompletionCall) and call.echo
-    return Call(served, requests, chat, told, echo, call.stops(), desk.settings.seconds)
+    return Call(served, requests, chat, echo, desk.settings.seconds)
 
 
 def wants_usage(call: Sampling) -> bool:

@@ -5,7 +5,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from starlette.requests import Request as HttpRequest
 from llm.deploy.serve.models import Served
 from llm.deploy.serve.responses import Choice, chat_logprobs, legacy_logprobs, usage
 from llm.deploy.serve.text_stream import TextStream
-from llm.deploy.serve.worker import Ticket
+from llm.deploy.serve.worker import EngineFailed, Ticket
 from llm.inference.sequence import Output, Request
 
 
@@ -25,20 +25,20 @@ class ClientGone(Exception):
 
 @dataclass
 class Call:
-    """One HTTP call for text. chat: which shape its answer has. told: whether log-probabilities were asked for."""
+    """One HTTP call for text; its requests differ in their prompts alone. chat: which shape its answer has. seconds:
+    until it is given up."""
 
     served: Served
     requests: list[Request]
     chat: bool
-    told: bool
     echo: bool
-    stops: list[str]
     seconds: float
 
     def __post_init__(self) -> None:
         self.queue: asyncio.Queue = asyncio.Queue()
         decode = self.served.tokenizer.decode
-        self.choices = [Choice(TextStream(decode, self.stops)) for request in self.requests for _ in range(request.n)]
+        stops = self.requests[0].stop_texts
+        self.choices = [Choice(TextStream(decode, stops)) for request in self.requests for _ in range(request.n)]
         self.tickets: list[Ticket] = []
         self.head = {
             "id": f"{'chatcmpl' if self.chat else 'cmpl'}-{secrets.token_hex(12)}",
@@ -46,27 +46,29 @@ class Call:
             "model": self.served.name,
         }
 
-    def submit(self) -> None:
-        worker = self.served.worker
-        self.tickets = [worker.submit(request, index, self.queue) for index, request in enumerate(self.requests)]
+    @property
+    def told(self) -> bool:
+        """Were log-probabilities asked for?"""
+        return self.requests[0].logprobs is not None
 
     def cancel(self) -> None:
+        """End what still runs of it."""
         for ticket in self.tickets:
             self.served.worker.cancel(ticket)
 
     async def events(self) -> AsyncIterator[tuple[int, str]]:
-        """Yield (choice, text that it got) until all choices have ended. Raises TimeoutError at the deadline."""
-        try:
-            async with asyncio.timeout(self.seconds):
-                while any(choice.reason is None for choice in self.choices):
-                    index, told = await self.queue.get()
-                    if isinstance(told, Exception):
-                        raise told
-                    for event in told:
-                        place = index * self.requests[0].n + event.completion
-                        yield place, self.choices[place].add(event)
-        finally:
-            self.cancel()
+        """Submit the requests; yield (choice, text that it got) until all choices have ended. Raises TimeoutError at
+        the deadline."""
+        worker = self.served.worker
+        self.tickets = [worker.submit(request, index, self.queue) for index, request in enumerate(self.requests)]
+        async with asyncio.timeout(self.seconds):
+            while any(choice.reason is None for choice in self.choices):
+                index, told = await self.queue.get()
+                if isinstance(told, EngineFailed):
+                    raise told
+                for event in told:
+                    place = index * self.requests[0].n + event.completion
+                    yield place, self.choices[place].add(event)
 
     @property
     def outputs(self) -> list[Output]:
@@ -97,7 +99,7 @@ class Call:
         async for _ in self.events():
             pass
 
-    async def streamed(self, with_usage: bool, on_end: Callable[[], None]) -> AsyncIterator[str]:
+    async def streamed(self, with_usage: bool) -> AsyncGenerator[str]:
         """Yield the answer as server-sent events."""
         kind = "chat.completion.chunk" if self.chat else "text_completion"
         nothing = {"usage": None} if with_usage else {}
@@ -123,9 +125,8 @@ class Call:
         except TimeoutError:
             said = {"message": f"not finished within {self.seconds:g} seconds", "type": "timeout", "code": 504}
             yield f"data: {json.dumps({'error': said})}\n\n"
-        finally:
-            self.cancel()
-            on_end()
+        except EngineFailed as error:
+            yield f"data: {json.dumps({'error': {'message': str(error), 'type': 'server_error', 'code': 503}})}\n\n"
 
     def prepend_prompt(self, place: int, text: str) -> str:
         """Put a choice's prompt before its tokens; return its text with what has come of the completion."""

@@ -1,25 +1,33 @@
 """Runs an engine in a thread of its own, for callers on an event loop: they submit requests and wait for events.
 
 All that touches the engine happens in that thread. Submissions and cancellations are taken between two steps; a
-cancelled request frees its blocks there, in whatever state it is, and events of one that is gone go nowhere.
+cancelled request frees its blocks there, in whatever state it is. Where a step fails, all requests are told, and all
+that come after it.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llm.errors import InputError
 from llm.inference.engine import Engine, Event
 from llm.inference.sequence import Output, Request
+
+LOG = logging.getLogger("stemma.engine")
+
+
+class EngineFailed(Exception):
+    """A step of the engine failed; its model answers nothing any more."""
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A submitted request, number `index` of its call. To the call's queue go (index, events of a step), or (index, an
-    exception that ended it). output: what it has got, once the engine has taken it."""
+    """A submitted request, number `index` of its call. To the call's queue go (index, events of a step), or (index, the
+    EngineFailed that ended it). output: what it has got, once the engine has taken it. came, last: when the request
+    did, and each completion's last token."""
 
     request: Request
     index: int
@@ -28,8 +36,9 @@ class Ticket:
     number: int | None = None
     output: Output | None = None
     came: float = field(default_factory=time.monotonic)
+    last: dict[int, float] = field(default_factory=dict)
 
-    def tell(self, item: list[Event] | Exception) -> None:
+    def tell(self, item: "list[Event] | EngineFailed") -> None:
         """Hand an item to the event loop; one that is closed wants nothing any more."""
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.told.put_nowait, (self.index, item))
@@ -56,16 +65,13 @@ class Worker:
         self.engine, self.on_first, self.on_next = engine, on_first, on_next
         self.inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.tickets: dict[int, Ticket] = {}
-        self.last_token: dict[tuple[int, int], float] = {}
         self.counts = Counts()
-        self.failed: Exception | None = None
+        self.failed: EngineFailed | None = None
         self.thread = threading.Thread(target=self.work, name=name, daemon=True)
         self.thread.start()
 
     def submit(self, request: Request, index: int, told: asyncio.Queue) -> Ticket:
         """Let a request wait; call it on an event loop, after `check`."""
-        if self.failed:
-            raise RuntimeError(f"the engine has failed: {self.failed}")
         ticket = Ticket(request, index, told, asyncio.get_running_loop())
         self.inbox.put(lambda: self.take(ticket))
         return ticket
@@ -80,24 +86,22 @@ class Worker:
         self.thread.join()
 
     def work(self) -> None:
-        """Take what is in the inbox, make a step, again; wait where there is nothing to do."""
+        """Take what is in the inbox; where it is empty, make a step, or wait."""
         while True:
-            waits = not self.engine.has_work
             try:
-                while (call := self.inbox.get(block=waits)) is not None:
-                    waits = False
-                    call()
-                return
+                call = self.inbox.get(block=self.failed is not None or not self.engine.has_work)
             except queue.Empty:
-                if self.engine.has_work:
-                    self.step()
+                self.step()
+                continue
+            if call is None:
+                return
+            call()
 
     def take(self, ticket: Ticket) -> None:
-        try:
-            ticket.number = self.engine.add(ticket.request)
-        except InputError as error:
-            ticket.tell(error)
+        if self.failed:
+            ticket.tell(self.failed)
             return
+        ticket.number = self.engine.add(ticket.request)
         ticket.output = self.engine.output(ticket.number)
         self.tickets[ticket.number] = ticket
         self.counts.prompt_tokens += len(ticket.request.prompt)
@@ -113,39 +117,36 @@ class Worker:
         begin = time.monotonic()
         try:
             events = self.engine.step()
-        except Exception as error:  # every request would wait for ever: they are told, and the next find it out
-            self.failed = error
+        except Exception as error:  # whoever waits would wait for ever
+            LOG.exception("a step of %s failed", self.thread.name)
+            self.failed = EngineFailed(f"the engine has failed ({error}); start the server again")
             for ticket in self.tickets.values():
-                ticket.tell(error)
-                self.engine.abort(ticket.number or 0)
+                ticket.tell(self.failed)
             self.tickets.clear()
-            raise
+            return
         now = time.monotonic()
         self.counts.steps += 1
         self.counts.busy_seconds += now - begin
         by_request: dict[int, list[Event]] = {}
         for event in events:
             by_request.setdefault(event.request, []).append(event)
-            self.clock(event, now)
         for number, some in by_request.items():
-            if number not in self.tickets:
-                continue
-            told = self.tickets[number]
-            told.tell(some)
-            if told.output is not None and told.output.finished:
+            ticket = self.tickets[number]
+            self.clock(ticket, some, now)
+            ticket.tell(some)
+            if ticket.output is not None and ticket.output.finished:
                 del self.tickets[number]
                 self.counts.finished += 1
 
-    def clock(self, event: Event, now: float) -> None:
-        """Note how long a token took."""
-        key = (event.request, event.completion)
-        before = self.last_token.pop(key, None)
-        ticket = self.tickets.get(event.request)
-        if event.token >= 0:
+    def clock(self, ticket: Ticket, events: list[Event], now: float) -> None:
+        """Note how long tokens took."""
+        for event in events:
+            if event.token < 0:
+                continue
             self.counts.new_tokens += 1
-            if before is not None:
-                self.on_next(now - before)
-            elif ticket is not None:
+            before = ticket.last.get(event.completion)
+            if before is None:
                 self.on_first(now - ticket.came)
-        if not event.finished:
-            self.last_token[key] = now
+            else:
+                self.on_next(now - before)
+            ticket.last[event.completion] = now
