@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm.errors import InputError
+from llm.model.transformer import CausalLM
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,33 @@ class AdaptedLinear(nn.Module):
         return y_1RE
 
 
-def adapt(model: nn.Module, adapters: Mapping[str, Adapter]) -> Groups:
+def fitted(adapter: Adapter, model: CausalLM) -> Adapter:
+    """Return an adapter in the model's dtype. Raises InputError where an update has no layer of its shape."""
+    dtype = model.model.embed_tokens.weight.dtype
+    modules = model.model.layers.named_modules(prefix="model.layers")
+    widths = {name: (layer.in_features, layer.out_features) for name, layer in modules if hasattr(layer, "in_features")}
+    for name, update in adapter.items():
+        found = tuple(update.a.shape), tuple(update.b.shape)
+        if name not in widths:
+            raise InputError(f"the model has no linear layer {name}; it was made on another model")
+        rank, (n_in, n_out) = update.b.shape[-1], widths[name]
+        if found != ((rank, n_in), (n_out, rank)) or not update.a.is_floating_point():
+            raise InputError(
+                f"{name} of {n_in} inputs and {n_out} outputs has updates of shapes {found} in {update.a.dtype}; "
+                "it was made on another model"
+            )
+    return {name: Update(each.a.to(dtype), each.b.to(dtype), each.scale) for name, each in adapter.items()}
+
+
+def adapt(model: CausalLM, adapters: Mapping[str, Adapter]) -> Groups:
     """Put AdaptedLinear in the place of every layer of `model` that an adapter has an update for; returns the groups to
     set before each step. Raises InputError for an adapter that does not fit."""
     groups = Groups()
     layers = dict(model.named_modules())
-    for adapter_name, adapter in adapters.items():
-        for name in adapter:
-            if name not in layers:
-                raise InputError(f"adapter {adapter_name}: the model has no layer {name}; it was made on another model")
+    adapters = {name: fitted(adapter, model) for name, adapter in adapters.items()}
     for name in sorted({name for adapter in adapters.values() for name in adapter}):
         updates = {each: adapter[name] for each, adapter in adapters.items() if name in adapter}
-        parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, AdaptedLinear(layers[name], updates, groups))
+        model.set_submodule(name, AdaptedLinear(layers[name], updates, groups))
     return groups
 
 

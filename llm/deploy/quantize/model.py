@@ -46,7 +46,7 @@ class PackedLinear(nn.Module):
         keep_dense: bool,
     ) -> None:
         super().__init__()
-        self.n_in, self.bits = n_in, bits
+        self.in_features, self.out_features, self.bits = n_in, len(packed), bits
         self.register_buffer("bias", bias)
         self.register_buffer("weight_packed", packed)
         self.register_buffer("weight_scale", scale)
@@ -57,7 +57,7 @@ class PackedLinear(nn.Module):
 
     def dequantized(self) -> torch.Tensor:
         """Return W, [N, K] in the scale's dtype."""
-        q_NK = unpack(self.weight_packed, self.bits, self.n_in)
+        q_NK = unpack(self.weight_packed, self.bits, self.in_features)
         return QuantizedWeight(q_NK, self.weight_scale, self.bits).dequantized()
 
 

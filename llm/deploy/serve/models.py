@@ -13,7 +13,7 @@ from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_confi
 from llm.deploy.quantize.model import load_any
 from llm.deploy.serve.worker import Worker
 from llm.errors import InputError
-from llm.inference.adapters import Adapter, Update
+from llm.inference.adapters import Adapter, Update, fitted
 from llm.inference.engine import Engine, EngineSettings
 from llm.model.directory import read_tensors
 from llm.runtime.device import default_device
@@ -87,6 +87,7 @@ class Models:
         self.on_first, self.on_next = on_first, on_next
         self.bases = {name: base_of(directory) for name, directory in directories.items()}
         self.loaded: dict[str, Served] = {}
+        self.refused: dict[str, InputError] = {}
         self.lock = asyncio.Lock()
 
     async def get(self, name: str) -> Served:
@@ -94,22 +95,32 @@ class Models:
         cannot be loaded."""
         name = name or next(iter(self.directories))
         base = self.bases[name]
-        async with self.lock:
-            if name not in self.loaded:
-                self.loaded |= await asyncio.to_thread(self.load, base)
+        if name not in self.loaded and name not in self.refused:
+            async with self.lock:
+                if name not in self.loaded and name not in self.refused:
+                    self.loaded |= await asyncio.to_thread(self.load, base)
+        if name in self.refused:
+            raise self.refused[name]
         return self.loaded[name]
 
     def load(self, base: Path) -> dict[str, Served]:
-        """Load a model with all of its adapters, by their names."""
+        """Load a model with all of its adapters, by their names; an adapter that does not fit it is refused, alone."""
         names = [name for name, its in self.bases.items() if its == base]
         tokenizer = open_tokenizer(base)
         model = load_any(base, default_device())
-        adapters = {name: read_adapter(self.directories[name]) for name in names if is_adapter(self.directories[name])}
+        adapters: dict[str, Adapter] = {}
+        for name in names:
+            if is_adapter(self.directories[name]):
+                try:
+                    adapters[name] = fitted(read_adapter(self.directories[name]), model)
+                except InputError as error:
+                    self.refused[name] = InputError(f"adapter {name}: {error}")
         engine = Engine(model, self.settings, tokenizer.decode, adapters)
         worker = Worker(engine, self.on_first, self.on_next, f"engine {base.name}")
         return {
             name: Served(name, tokenizer, worker, digest(self.directories[name]), name if name in adapters else "")
             for name in names
+            if name not in self.refused
         }
 
     def workers(self) -> dict[str, Worker]:
@@ -135,25 +146,29 @@ def base_of(directory: Path) -> Path:
         if not (directory / "config.json").exists():
             raise InputError(f"{directory}: no model directory (it has no config.json)")
         return directory.resolve()
-    named = json.loads((directory / CONFIG_NAME).read_text()).get("base_model_name_or_path")
+    named = adapter_config(directory).get("base_model_name_or_path")
     base = (directory / str(named)).resolve()
     if not (base / "config.json").exists():
         raise InputError(f"{directory / CONFIG_NAME}: base_model_name_or_path {named!r} is no model directory")
     return base
 
 
+def adapter_config(directory: Path) -> dict:
+    return json.loads((directory / CONFIG_NAME).read_text(encoding="utf-8"))
+
+
 def read_adapter(directory: Path) -> Adapter:
     """Return the updates of an adapter directory by layer. Raises InputError for what is no plain LoRA."""
-    config = read_adapter_config(directory)
-    tensors = read_tensors(directory / WEIGHTS_NAME)
+    config, path = read_adapter_config(directory), directory / WEIGHTS_NAME
+    tensors = read_tensors(path)
     found = {}
-    for name in sorted(tensors):
-        if name.endswith(".lora_A.weight"):
-            other = tensors.get(name.replace(".lora_A.", ".lora_B."))
-            if other is None or tensors[name].shape[0] != other.shape[1]:
-                raise InputError(f"{directory / WEIGHTS_NAME}: {name} has no lora_B that fits it")
-            layer = name.removeprefix(PREFIX).removesuffix(".lora_A.weight")
-            found[layer] = Update(tensors[name], other, scale_of(config))
+    for name in sorted(name for name in tensors if name.endswith(".lora_A.weight")):
+        a, b = tensors.pop(name), tensors.pop(name.replace(".lora_A.", ".lora_B."), None)
+        if b is None or (a.shape[:1], b.shape[1:]) != ((config.r,), (config.r,)):
+            raise InputError(f"{path}: {name} has no lora_B beside it, or their rank is not the config's {config.r}")
+        found[name.removeprefix(PREFIX).removesuffix(".lora_A.weight")] = Update(a, b, scale_of(config))
+    if tensors or not found:
+        raise InputError(f"{path}: {min(tensors, default='nothing')} is no update of a linear layer")
     return found
 
 
@@ -171,12 +186,7 @@ def found_models(results: Path) -> dict[str, Path]:
         *sorted((results / "models").glob("*")),
     ]
     found = {place.name: place for place in places if (place / "config.json").exists()}
-    adapters = [place for place in sorted((results / "align").glob("*")) if is_adapter(place) and has_base(place)]
-    return found | {f"{place.name}-adapter": place for place in adapters}
-
-
-def has_base(directory: Path) -> bool:
-    """Is there the model that an adapter generates with? (A reward model's adapter generates nothing.)"""
-    config = json.loads((directory / CONFIG_NAME).read_text())
-    base = (directory / str(config.get("base_model_name_or_path")) / "config.json").exists()
-    return base and config.get("task_type") == "CAUSAL_LM"
+    adapters = [place for place in sorted((results / "align").glob("*")) if is_adapter(place)]
+    # A reward model's adapter generates nothing.
+    generating = [place for place in adapters if adapter_config(place).get("task_type") == "CAUSAL_LM"]
+    return found | {f"{place.name}-adapter": place for place in generating}

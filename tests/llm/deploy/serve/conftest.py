@@ -44,8 +44,8 @@ def serving(directories) -> Callable:
     """A context manager: settings to the base URL of a server, which ends with it."""
 
     @contextmanager
-    def serve(settings: ServerSettings | None = None) -> Iterator[str]:
-        app = make_app(directories, settings or ServerSettings())
+    def serve(settings: ServerSettings | None = None, models: dict[str, Path] | None = None) -> Iterator[str]:
+        app = make_app(models or directories, settings or ServerSettings())
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from llm.align.lora import load_adapter
 from llm.deploy.serve.app import ServerSettings
@@ -204,6 +206,7 @@ def test_who_hangs_up_frees_everything(serving) -> None:
                 for thread in threads:
                     thread.join()
         wait_until_idle(url)
+        assert httpx.get(f"{url}/stats").json()["base"]["cancelled"] > 0
         assert post(url, "/v1/completions", {"prompt": "x", "max_tokens": 2}).status_code == 200
 
 
@@ -249,6 +252,50 @@ def test_a_deadline_ends_an_answer(serving) -> None:
         streamed = post(url, "/v1/completions", body | {"stream": True}).text
         assert "not finished within 0.01 seconds" in streamed
         wait_until_idle(url)
+
+
+def test_a_failed_engine_says_so(serving, monkeypatch) -> None:
+    """To whoever waited, and to all that come later; nothing stays open."""
+
+    def fail(_: Engine) -> None:
+        raise MemoryError("no memory is left")
+
+    with serving(ServerSettings(max_open=2)) as url:
+        monkeypatch.setattr(Engine, "step", fail)
+        for _ in range(3):
+            answer = post(url, "/v1/completions", {"prompt": "x", "n": 2})
+            assert answer.status_code == 503 and "no memory is left" in answer.json()["error"]["message"]
+            streamed = post(url, "/v1/completions", {"prompt": "x", "n": 2, "stream": True}).text
+            assert json.loads(streamed.removeprefix("data: "))["error"]["code"] == 503
+        assert httpx.get(f"{url}/health").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (
+            lambda tensors: {name: each.T.contiguous() for name, each in tensors.items()},
+            "their rank is not the con",
+        ),
+        (lambda tensors: {name: each[..., :4].contiguous() for name, each in tensors.items()}, "made on another model"),
+        (lambda tensors: {name: each.to(torch.int32) for name, each in tensors.items()}, "in torch.int32"),
+        (lambda tensors: dict(list(tensors.items())[1:]), "is no update of a linear layer"),
+        (lambda tensors: {name.replace("layers.0", "layers.9"): each for name, each in tensors.items()}, "layers.9"),
+        (lambda tensors: {"base_model.model.score.weight": torch.ones(1), **tensors}, "score.weight is no update"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_refused_alone(damage, said, directories, serving, tmp_path) -> None:
+    tensors = load_file(directories["tuned"] / "adapter_model.safetensors")
+    save_file(damage(tensors), tmp_path / "adapter_model.safetensors")
+    config = json.loads((directories["tuned"] / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = os.path.relpath(directories["base"], tmp_path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with serving(models=directories | {"wrong": tmp_path}) as url:
+        for _ in range(2):
+            refused = post(url, "/v1/completions", {"prompt": "x", "model": "wrong"})
+            assert refused.status_code == 400 and said in refused.json()["error"]["message"]
+            for model in ("base", "tuned"):
+                assert post(url, "/v1/completions", {"prompt": "x", "model": model}).status_code == 200
 
 
 def test_sigterm_lets_answers_finish(directories) -> None:
