@@ -16,17 +16,14 @@ from torch import Tensor
 
 from llm.errors import InputError
 from llm.inference.adapters import Adapter, adapt
-from llm.inference.attention import BLOCK, KVPool, best_way, block_bytes
+from llm.inference.attention import BLOCK, KVPool, Threads, best_way, block_bytes
 from llm.inference.blocks import BlockManager
-from llm.inference.detokenizer import StopTexts
 from llm.inference.lookup import guessed
-from llm.inference.runner import ROWS_OF_LOGITS, ModelRunner, rows_with_logits
+from llm.inference.runner import ROWS_OF_LOGITS, ModelRunner, output_logits, rows_with_logits
 from llm.inference.sampler import alternatives, choose, is_plain, log_softmax
 from llm.inference.scheduler import Limits, Scheduler
 from llm.inference.sequence import Alternatives, Completion, Output, Request, Sequence, sequence_of
 from llm.model.transformer import CausalLM
-
-OnToken = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,6 @@ class EngineSettings:
     prefix_sharing: bool = True
     deterministic: bool = True
     draft_tokens: int = 0
-    autocast: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Engine:
         groups = adapt(model, self.adapters)
         self.model, self.settings, self.decode = model, settings, decode
         config, weight = model.config, model.model.embed_tokens.weight
-        dtype = settings.kv_dtype or settings.autocast or weight.dtype
+        dtype = settings.kv_dtype or weight.dtype
         per_block = block_bytes(config, dtype)
         # More than all sequences at full length would never be used.
         useful = settings.limits.max_sequences * -(-config.context_length // BLOCK)
@@ -87,32 +83,28 @@ class Engine:
         self.scheduler = Scheduler(self.blocks, settings.limits)
         way = best_way(weight.device, settings.deterministic)
         pool = KVPool(config, n_blocks, dtype, weight.device)
-        self.runner = ModelRunner(model, pool, way, torch.get_num_threads(), settings.autocast, groups)
+        self.runner = ModelRunner(model, pool, way, Threads(torch.get_num_threads()), groups)
         self.sequences: dict[int, list[Sequence]] = {}
-        self.stops: dict[Sequence, StopTexts] = {}
         self.numbers = count()
 
-    def generate(self, requests: Listing[Request], on_token: OnToken | None = None) -> list[Output]:
-        """Run the requests to their end; outputs in their order. `on_token(index of the request, token)` is called as
-        tokens come. Raises InputError, which names the request, before anything runs."""
+    def generate(self, requests: Listing[Request]) -> list[Output]:
+        """Run the requests to their end; outputs in their order. Raises InputError, which names the request, before
+        anything runs."""
         for index, request in enumerate(requests):
             try:
                 self.check(request)
             except InputError as error:
                 raise InputError(f"request {index}: {error}") from None
-        index_of = {self.add(request): index for index, request in enumerate(requests)}
-        outputs = {number: self.sequences[number][0].output for number in index_of}
+        outputs = [self.output(self.add(request)) for request in requests]
         while self.has_work:
-            for event in self.step():
-                if on_token is not None and event.request in index_of and event.token >= 0:
-                    on_token(index_of[event.request], event.token)
-        return list(outputs.values())
+            self.step()
+        return outputs
 
     def check(self, request: Request) -> None:
         """Raise InputError for a request that could never run."""
         config = self.model.config
         request.validate(config.context_length, config.vocab_size)
-        longest = min(len(request.prompt) + request.max_new_tokens, config.context_length)
+        longest = request.longest(config.context_length)
         if self.blocks.blocks_for(longest) > self.blocks.n_blocks:
             raise InputError(
                 f"{longest} tokens need {self.blocks.blocks_for(longest)} blocks, the key-value cache has "
@@ -130,7 +122,7 @@ class Engine:
         self.check(request)
         number = next(self.numbers)
         output = Output(request, [Completion() for _ in range(request.n)])
-        leader = sequence_of(output, 0, (number, 0), self.model.config.context_length)
+        leader = sequence_of(output, (number, 0), request.longest(self.model.config.context_length), self.decode)
         leader.leads = request.n > 1
         self.sequences[number] = [leader]
         self.scheduler.add(leader)
@@ -142,11 +134,10 @@ class Engine:
 
     def abort(self, number: int) -> None:
         """End a request in whatever state it is. One that has ended, or never was, is no error."""
-        for sequence in self.sequences.pop(number, []):
-            self.scheduler.remove(sequence)
-            self.stops.pop(sequence, None)
+        for sequence in self.sequences.get(number, []):
             for completion in sequence.output.completions:
                 completion.finish_reason = completion.finish_reason or "abort"
+            self.end(sequence)
 
     def forget_prefixes(self) -> None:
         """Drop cached prefixes: needed after the weights have changed. Raises RuntimeError while requests run."""
@@ -167,8 +158,8 @@ class Engine:
     def step(self) -> list[Event]:
         """Compute the next step, and return the tokens that came."""
         for sequence in self.scheduler.running if self.settings.draft_tokens else ():
-            if sequence.remaining == 1:
-                sequence.draft = guessed(sequence.tokens, min(self.settings.draft_tokens, room(sequence) - 1))
+            if sequence.remaining == 1 and not sequence.leads:  # siblings share what a leader has computed, no more
+                sequence.draft = guessed(sequence.tokens, min(self.settings.draft_tokens, sequence.room - 1))
         step = self.scheduler.schedule()
         if not step.counts:
             return []
@@ -176,17 +167,18 @@ class Engine:
         needed = {sequence: rows_with_logits(sequence, n_tokens) for sequence, n_tokens in step.counts.items()}
         begins = accumulate(step.counts.values(), initial=0)
         rows = [begin + place for begin, places in zip(begins, needed.values(), strict=False) for place in places]
-        logits = self.each_row(hidden_RD, rows)
+        logits = self.each_row(hidden_RD, rows, any(is_plain(sequence.request) for sequence in step.counts))
         events = []
         for sequence, n_tokens in step.counts.items():
             events += self.taken(sequence, n_tokens, needed[sequence], logits)
         return events
 
-    def each_row(self, hidden_RD: Tensor, rows: list[int]) -> Iterator[tuple[Tensor, int]]:
-        """Yield (logits [V], the likeliest token) of the rows."""
+    def each_row(self, hidden_RD: Tensor, rows: list[int], plain: bool) -> Iterator[tuple[Tensor, int]]:
+        """Yield (logits [V], the likeliest token) of the rows; without `plain` nobody asks for that token."""
         for begin in range(0, len(rows), ROWS_OF_LOGITS):
-            logits_RV = self.runner.logits(hidden_RD[rows[begin : begin + ROWS_OF_LOGITS]])
-            yield from zip(logits_RV, logits_RV.argmax(-1).tolist(), strict=True)
+            logits_RV = output_logits(self.model, hidden_RD[rows[begin : begin + ROWS_OF_LOGITS]])
+            likeliest_R = logits_RV.argmax(-1).tolist() if plain else [-1] * len(logits_RV)
+            yield from zip(logits_RV, likeliest_R, strict=True)
 
     def taken(
         self, sequence: Sequence, n_tokens: int, needed: range, logits: Iterator[tuple[Tensor, int]]
@@ -194,7 +186,7 @@ class Engine:
         """Take what was computed of a sequence: its prompt's log-probabilities, then new tokens as far as the draft was
         right."""
         known, begin = len(sequence.tokens), sequence.computed
-        draft, sequence.draft = sequence.draft, []
+        supposed, sequence.draft = [sequence.tokens[-1], *sequence.draft], []
         sequence.computed = min(begin + n_tokens, known)
         new = [sequence]
         events: list[Event] = []
@@ -203,18 +195,17 @@ class Engine:
             if position + 1 < known:
                 self.note_prompt(sequence.output, position + 1, logits_V)
                 continue
-            right = (
-                position < known
-                or draft[position - known : position - known + 1] == sequence.tokens[position : position + 1]
-            )
-            if position + 1 == len(sequence.tokens) and right and sequence.completion.finish_reason is None:
-                new += self.forked(sequence)
-                events += [self.appended(each, logits_V, likeliest) for each in new]
+            right = sequence.tokens[position:] == [supposed[position + 1 - known]]
+            if right and sequence.completion.finish_reason is None:
+                siblings = self.scheduler.fork(sequence, self.decode)
+                self.sequences[sequence.rank[0]] += siblings
+                new += siblings
+                events += [self.appended(each, logits_V, likeliest) for each in (sequence, *siblings)]
                 sequence.computed = position + 1
-        self.register(sequence)
+        self.scheduler.register(sequence)
         if sequence.request.max_new_tokens == 0 and sequence.computed == known:
             sequence.completion.finish_reason = "length"
-            events.append(Event(sequence.rank[0], 0, -1, "length"))
+            events.append(Event(*sequence.rank, -1, "length"))
         for each in new:
             if each.completion.finish_reason is not None:
                 self.end(each)
@@ -226,23 +217,6 @@ class Engine:
         output.prompt_logprobs.append(float(log_probs_V[output.request.prompt[position]]))
         output.prompt_alternatives.append(alternatives(log_probs_V, output.request.prompt_logprobs or 0))
 
-    def forked(self, leader: Sequence) -> list[Sequence]:
-        """Return the siblings of a sequence whose prompt is computed, which share its blocks; once."""
-        if not leader.leads:
-            return []
-        leader.leads = False
-        siblings = []
-        for index in range(1, leader.request.n):
-            sibling = sequence_of(leader.output, index, (leader.rank[0], index), self.model.config.context_length)
-            sibling.computed, sibling.registered, sibling.serial = leader.computed, leader.registered, leader.serial
-            sibling.table = list(leader.table)
-            for block in sibling.table:
-                self.blocks.hold(block)
-            self.scheduler.fork(sibling)
-            siblings.append(sibling)
-        self.sequences[leader.rank[0]] += siblings
-        return siblings
-
     def appended(self, sequence: Sequence, logits_V: Tensor, likeliest: int) -> Event:
         """Choose a sequence's next token, and see whether it is the last."""
         request, completion = sequence.request, sequence.completion
@@ -253,44 +227,18 @@ class Engine:
             completion.alternatives.append(alternatives(log_probs_V, request.logprobs))
         sequence.tokens.append(token)
         completion.tokens.append(token)
-        if token in request.stop_ids or self.says_a_stop_text(sequence, token):
+        if token in request.stop_ids or (sequence.stop is not None and sequence.stop.add(token)):
             completion.finish_reason = "stop"
-        elif len(sequence.tokens) >= sequence.limit:
+        elif not sequence.room:
             completion.finish_reason = "length"
         told = (completion.logprobs[-1], completion.alternatives[-1]) if request.logprobs is not None else (None, None)
-        return Event(sequence.rank[0], sequence.index, token, completion.finish_reason, *told)
-
-    def says_a_stop_text(self, sequence: Sequence, token: int) -> bool:
-        if not sequence.request.stop_texts or self.decode is None:
-            return False
-        stops = self.stops.setdefault(sequence, StopTexts(self.decode, sequence.request.stop_texts))
-        return stops.add(token)
-
-    def register(self, sequence: Sequence) -> None:
-        """Make the blocks known that a sequence has filled."""
-        size = self.blocks.block_size
-        while sequence.serial >= 0 and (sequence.registered + 1) * size <= sequence.computed:
-            begin = sequence.registered * size
-            sequence.serial = self.blocks.register(
-                sequence.table,
-                sequence.registered,
-                sequence.serial,
-                sequence.tokens[begin : begin + size],
-                sequence.kin,
-            )
-            sequence.registered += 1
+        return Event(*sequence.rank, token, completion.finish_reason, *told)
 
     def end(self, sequence: Sequence) -> None:
         """Free what a finished sequence holds."""
         self.scheduler.remove(sequence)
-        self.stops.pop(sequence, None)
         if sequence.output.finished:
             self.sequences.pop(sequence.rank[0], None)
-
-
-def room(sequence: Sequence) -> int:
-    """Return how many tokens a sequence may still get."""
-    return sequence.limit - len(sequence.tokens)
 
 
 def generate(

@@ -6,8 +6,6 @@ others are (docs/inference.md says where that was measured).
 Legend: R rows, V vocabulary, D d_model.
 """
 
-from contextlib import nullcontext
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -28,21 +26,10 @@ def padded(n: int) -> int:
 
 
 class ModelRunner:
-    """`autocast`: the dtype of the matrix products where the weights are kept in fp32, as in training; None: the
-    weights' own. groups: where the adapted layers look up which rows are whose."""
+    """groups: where the adapted layers look up which rows are whose."""
 
-    def __init__(
-        self,
-        model: CausalLM,
-        pool: KVPool,
-        way: Way,
-        threads: int,
-        autocast: torch.dtype | None = None,
-        groups: Groups | None = None,
-    ) -> None:
-        self.groups = groups or Groups()
-        self.model, self.pool, self.way, self.autocast = model, pool, way, autocast
-        self.threads = Threads(threads)
+    def __init__(self, model: CausalLM, pool: KVPool, way: Way, threads: Threads, groups: Groups) -> None:
+        self.model, self.pool, self.way, self.threads, self.groups = model, pool, way, threads, groups
 
     def run(self, step: Step) -> Tensor:
         """Compute a step's tokens: [R, D] after the last norm, the rows in the order of `step.counts`."""
@@ -52,8 +39,7 @@ class ModelRunner:
         names = [sequence.request.adapter for sequence in step.counts]
         self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
         attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
-        with self.precision():
-            return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0]
+        return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0]
 
     def layout(self, step: Step) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""
@@ -73,16 +59,6 @@ class ModelRunner:
             table_SW[place, : len(sequence.table)] = sequence.table
         return Layout(position_R, spans, table_SW), torch.from_numpy(tokens_R)
 
-    def logits(self, x_RD: Tensor) -> Tensor:
-        """Return the output layer's fp32 logits [R, V] of some rows."""
-        with self.precision():
-            return output_logits(self.model, x_RD)
-
-    def precision(self):
-        if self.autocast is None:
-            return nullcontext()
-        return torch.autocast(self.model.device.type, self.autocast)
-
 
 def output_logits(model: CausalLM, x_RD: Tensor) -> Tensor:
     """Return fp32 logits [R, V] of rows after the last norm; each row's bytes are its own."""
@@ -98,7 +74,6 @@ def rows_with_logits(sequence: Sequence, count: int) -> range:
     first = len(sequence.tokens) - 1  # its row predicts the first new token
     if request.max_new_tokens == 0:
         end = min(end, first)
-    if request.prompt_logprobs is not None and sequence.index == 0:
-        noted = len(sequence.output.prompt_logprobs)
-        first = noted if noted < len(request.prompt) - 1 else first
+    if sequence.wants_prompt:
+        first = len(sequence.output.prompt_logprobs)
     return range(min(max(first, begin), end) - begin, end - begin)

@@ -32,7 +32,7 @@ def choose(logits_V: Tensor, sequence: Sequence) -> int:
 
 def is_plain(request: Request) -> bool:
     """Is the likeliest token all that a request asks for?"""
-    return request.temperature == 0 and request.logprobs is None and not changes_logits(request)
+    return request.temperature == 0 and not changes_logits(request)
 
 
 def changes_logits(request: Request) -> bool:
@@ -52,8 +52,8 @@ def adjusted(logits_V: Tensor, request: Request, tokens: list[int]) -> Tensor:
         values = logits_V[seen]
         penalty = request.repetition_penalty
         logits_V[seen] = torch.where(values > 0, values / penalty, values * penalty)
-    counts = Counter(tokens[len(request.prompt) :])
-    if counts and (request.presence_penalty or request.frequency_penalty):
+    if request.presence_penalty or request.frequency_penalty:
+        counts = Counter(tokens[len(request.prompt) :])
         ids = sorted(counts)
         off = [request.presence_penalty + request.frequency_penalty * counts[token] for token in ids]
         logits_V[ids] -= torch.tensor(off, device=logits_V.device)

@@ -12,10 +12,11 @@ max_new_tokens at the latest. The first in rank is never preempted, so something
 """
 
 import bisect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from llm.inference.blocks import BlockManager
-from llm.inference.sequence import Sequence
+from llm.inference.sequence import Sequence, sequence_of
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,29 @@ class Scheduler:
         """Let a sequence wait in its place."""
         bisect.insort(self.waiting, sequence, key=lambda each: each.rank)
 
-    def fork(self, sibling: Sequence) -> None:
-        """Run a sequence beside the one whose blocks it shares."""
-        bisect.insort(self.running, sibling, key=lambda each: each.rank)
+    def fork(self, leader: Sequence, decode: Callable[[list[int]], str] | None) -> list[Sequence]:
+        """Return the siblings of a sequence whose prompt is computed, once. They share its blocks, and run."""
+        siblings: list[Sequence] = []
+        while leader.leads and len(siblings) + 1 < leader.request.n:
+            rank = (leader.rank[0], len(siblings) + 1)
+            sibling = sequence_of(leader.output, rank, leader.limit, decode)
+            sibling.computed, sibling.registered, sibling.serial = leader.computed, leader.registered, leader.serial
+            sibling.table = list(leader.table)
+            for block in sibling.table:
+                self.blocks.hold(block)
+            bisect.insort(self.running, sibling, key=lambda each: each.rank)
+            siblings.append(sibling)
+        leader.leads = False
+        return siblings
+
+    def register(self, sequence: Sequence) -> None:
+        """Make the blocks known that a sequence has filled."""
+        size, table = self.blocks.block_size, sequence.table
+        while sequence.serial >= 0 and (sequence.registered + 1) * size <= sequence.computed:
+            index = sequence.registered
+            part = sequence.tokens[index * size : (index + 1) * size]
+            sequence.serial = self.blocks.register(table, index, sequence.serial, part, sequence.kin)
+            sequence.registered += 1
 
     def remove(self, sequence: Sequence) -> None:
         """Forget a sequence, whatever its state, and free its blocks."""
@@ -123,9 +144,8 @@ class Scheduler:
         """Start waiting sequences, in their order, while there is room."""
         blocked: list[Sequence] = []
         for sequence in list(self.waiting):
-            width = len(sequence.output.completions) if sequence.leads else 1
-            active = sum(len(each.output.completions) if each.leads else 1 for each in self.running)
-            if self.running and active + width > self.limits.max_sequences:
+            active = sum(each.width for each in self.running)
+            if self.running and active + sequence.width > self.limits.max_sequences:
                 return
             if not self.place(sequence):
                 blocked.append(sequence)
@@ -143,10 +163,7 @@ class Scheduler:
         """Give a sequence blocks for its tokens, those of a known prefix first. Returns whether there were enough. At
         least one token is left to compute, and all of them where the prompt's log-probabilities are asked for."""
         tokens, request = sequence.tokens, sequence.request
-        wants_all = request.prompt_logprobs is not None and len(sequence.output.prompt_logprobs) + 1 < len(
-            request.prompt
-        )
-        found = [] if wants_all else self.blocks.find(tokens[:-1], sequence.kin)
+        found = [] if sequence.wants_prompt else self.blocks.find(tokens[:-1], sequence.kin)
         idle = sum(self.blocks.references[block] == 0 for block in found)
         if self.blocks.blocks_for(len(tokens)) - len(found) > self.blocks.n_free - idle:
             return False

@@ -1,7 +1,7 @@
 """Says what can be asked of the engine (Request), what comes back (Output), and keeps what is on the way (Sequence)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from llm.errors import InputError
+from llm.inference.detokenizer import StopTexts
 
 Alternatives = list[tuple[int, float]]
 MAX_ALTERNATIVES = 128
@@ -48,8 +49,12 @@ class Request:
     adapter: str = ""
     salt: str = ""
 
-    def validate(self, context_length: int, vocab_size: int) -> "Request":
-        """Return itself. Raises InputError for what cannot be run."""
+    def longest(self, context_length: int) -> int:
+        """Return how many tokens a sequence of it can come to, the prompt's included."""
+        return min(len(self.prompt) + self.max_new_tokens, context_length)
+
+    def validate(self, context_length: int, vocab_size: int) -> None:
+        """Raise InputError for what cannot be run."""
         if not 0 < len(self.prompt) <= context_length - (self.max_new_tokens > 0):
             raise InputError(
                 f"a prompt of {len(self.prompt)} tokens; this model takes 1 to {context_length - 1}, and a new token"
@@ -80,7 +85,6 @@ class Request:
                 raise InputError(f"logit_bias {token}: {bias}; it takes ids of 0 ... {vocab_size - 1} and numbers")
         if any(not text for text in self.stop_texts):
             raise InputError("stop: an empty text would stop at once; leave it out")
-        return self
 
 
 @dataclass
@@ -114,18 +118,19 @@ class Output:
 class Sequence:
     """One continuation on its way through the engine.
 
-    tokens: prompt and what came since. computed: so many of them have keys and values in the blocks of `table`.
-    rank: (arrival, index among the request's n), kept through preemption. registered: so many blocks, from the first,
-    are known to the prefix cache, the last of them by `serial`. leads: its siblings are forked from it once the prompt
-    is computed. overtaken: how often a later request was admitted before it.
+    tokens: prompt and what came since, at most `limit`. computed: so many of them have keys and values in the blocks of
+    `table`. rank: (arrival, index among the request's n), kept through preemption. registered: so many blocks, from the
+    first, are known to the prefix cache, the last of them by `serial`. leads: its siblings are forked from it once the
+    prompt is computed. overtaken: how often a later request was admitted before it. stop: sees the request's stop
+    texts, where it has any.
     """
 
     output: Output
-    index: int
     rank: tuple[int, int]
     limit: int
     key: np.ndarray
     tokens: list[int]
+    stop: StopTexts | None = None
     computed: int = 0
     table: list[int] = field(default_factory=list)
     registered: int = 0
@@ -145,7 +150,23 @@ class Sequence:
 
     @property
     def completion(self) -> Completion:
-        return self.output.completions[self.index]
+        return self.output.completions[self.rank[1]]
+
+    @property
+    def width(self) -> int:
+        """How many sequences it is, or will be once its prompt is computed."""
+        return self.request.n if self.leads else 1
+
+    @property
+    def wants_prompt(self) -> bool:
+        """Are log-probabilities of the prompt asked for, and not all there?"""
+        request = self.request
+        return request.prompt_logprobs is not None and len(self.output.prompt_logprobs) + 1 < len(request.prompt)
+
+    @property
+    def room(self) -> int:
+        """Tokens that it may still get."""
+        return self.limit - len(self.tokens)
 
     @property
     def remaining(self) -> int:
@@ -153,16 +174,18 @@ class Sequence:
         return len(self.tokens) - self.computed
 
 
-def sequence_of(output: Output, index: int, rank: tuple[int, int], context_length: int) -> Sequence:
-    """Make the sequence of a request's completion `index`."""
+def sequence_of(
+    output: Output, rank: tuple[int, int], limit: int, decode: Callable[[list[int]], str] | None = None
+) -> Sequence:
+    """Make a sequence of a request: that of its completion rank[1]. decode: token ids to text, for stop texts."""
     request = output.request
     seed = (request.seed,) if isinstance(request.seed, int) else tuple(request.seed)
-    seed = tuple(number & (2**64 - 1) for number in (*seed, index))
+    seed = tuple(number & (2**64 - 1) for number in (*seed, rank[1]))
     return Sequence(
         output,
-        index,
         rank,
-        limit=min(len(request.prompt) + request.max_new_tokens, context_length),
+        limit,
         key=np.random.SeedSequence(seed).generate_state(2, np.uint64),
         tokens=list(request.prompt),
+        stop=StopTexts(decode, request.stop_texts) if decode is not None and request.stop_texts else None,
     )

@@ -1,6 +1,6 @@
 """Runs random mixes of requests through engines of random limits, and compares each request with its lone run.
 
-By hand: python tests/llm/inference/mixes.py float32 50    (threads: OMP_NUM_THREADS)
+By hand: python tests/llm/inference/mixes.py float32 50 1    (dtype, mixes, threads)
 """
 
 import hashlib

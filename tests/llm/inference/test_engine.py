@@ -10,6 +10,7 @@ from llm.inference.attention import BLOCK, block_bytes
 from llm.inference.engine import Engine, EngineSettings, generate
 from llm.inference.scheduler import Limits
 from llm.inference.sequence import Request
+from llm.inference.training import log_probs
 
 PROMPTS = [[1, 6, 30, 40, 7], [9], [8, 300, 301, 11, 12, 13, 14, 15, 16], [1, 6, 30, 40, 7]]
 VARIANTS = [{}, {"tie_embeddings": False}, {"n_kv_heads": 6}, {"n_kv_heads": 1}]
@@ -146,6 +147,26 @@ def test_guesses_change_speed_alone(random_lm) -> None:
     assert steps[1][0] < steps[0][0]
 
 
+def test_siblings_begin_where_the_prompt_ends(random_lm) -> None:
+    """Though the step that computes the prompt's last token, alone, could guess ahead."""
+    request = Request([9, 10, 11] * 5 + [9, 10], 20, seed=4, n=3, logprobs=1)
+    model, chunks = random_lm(), Limits(token_budget=16)
+    plain, guessed = (Engine(model, EngineSettings(limits=chunks, draft_tokens=each)) for each in (0, 4))
+    assert guessed.generate([request]) == plain.generate([request])
+
+
+def test_autocast_has_training_s_bytes_too(random_lm) -> None:
+    """Weights in fp32, products in bf16, as a trainer computes them."""
+    model = random_lm()
+    request = Request(PROMPTS[2], 12, 1.0, seed=1, logprobs=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = Engine(model).generate([request])[0].completions[0]
+        with torch.no_grad():
+            expected = log_probs(model, torch.tensor([[*request.prompt, *found.tokens]]))[0, len(request.prompt) - 1 :]
+    assert found.logprobs == expected.tolist()
+    assert found.logprobs != Engine(model).generate([request])[0].completions[0].logprobs
+
+
 def test_a_completion_ends_where_it_should(random_lm) -> None:
     model = random_lm()
     free = by_hand(model, PROMPTS[0], 20)
@@ -158,20 +179,10 @@ def test_a_completion_ends_where_it_should(random_lm) -> None:
     ]
     engine = Engine(model, decode=lambda ids: "".join(f" {token}" for token in ids))
     outputs = engine.generate(requests)
-    assert tokens(outputs) == [
-        free[: free.index(free[5]) + 1], by_hand(model, PROMPTS[1], 3), tokens(outputs)[2], free, free[:4]
-    ]  # fmt: skip
-    assert len(tokens(outputs)[2]) == 4
+    full = by_hand(model, [*range(8, 68)], 4)
+    assert tokens(outputs) == [free[: free.index(free[5]) + 1], by_hand(model, PROMPTS[1], 3), full, free, free[:4]]
     reasons = [output.completions[0].finish_reason for output in outputs]
     assert reasons == ["stop", "length", "length", "length", "stop"]
-
-
-def test_tokens_are_reported_as_they_come(random_lm) -> None:
-    seen: list[tuple[int, int]] = []
-    requests = [Request(prompt, 4) for prompt in PROMPTS]
-    outputs = Engine(random_lm()).generate(requests, lambda index, token: seen.append((index, token)))
-    assert [[token for index, token in seen if index == row] for row in range(4)] == tokens(outputs)
-    assert [index for index, _ in seen] == [0, 1, 2, 3] * 4
 
 
 def test_streams_are_numbered(random_lm) -> None:
