@@ -22,7 +22,7 @@ from llm.inference.lookup import guessed
 from llm.inference.runner import ROWS_OF_LOGITS, ModelRunner, output_logits, rows_with_logits
 from llm.inference.sampler import alternatives, choose, is_plain, log_softmax
 from llm.inference.scheduler import Limits, Scheduler
-from llm.inference.sequence import Alternatives, Completion, Output, Request, Sequence, sequence_of
+from llm.inference.sequence import Alternatives, Completion, Output, Reason, Request, Sequence, sequence_of
 from llm.model.transformer import CausalLM
 
 
@@ -227,10 +227,7 @@ class Engine:
             completion.alternatives.append(alternatives(log_probs_V, request.logprobs))
         sequence.tokens.append(token)
         completion.tokens.append(token)
-        if token in request.stop_ids or (sequence.stop is not None and sequence.stop.add(token)):
-            completion.finish_reason = "stop"
-        elif not sequence.room:
-            completion.finish_reason = "length"
+        completion.finish_reason = ended(sequence, token)
         told = (completion.logprobs[-1], completion.alternatives[-1]) if request.logprobs is not None else (None, None)
         return Event(*sequence.rank, token, completion.finish_reason, *told)
 
@@ -239,6 +236,18 @@ class Engine:
         self.scheduler.remove(sequence)
         if sequence.output.finished:
             self.sequences.pop(sequence.rank[0], None)
+
+
+def ended(sequence: Sequence, token: int) -> Reason | None:
+    """Say why a sequence ends with its new token; None where it goes on."""
+    if sequence.matcher is not None:
+        sequence.matcher.consume_token(token)
+        if sequence.matcher.is_error():  # the grammar has become larger than the library's limits
+            return "abort"
+    fulfilled = sequence.matcher is not None and sequence.matcher.is_stopped()
+    if token in sequence.request.stop_ids or fulfilled or (sequence.stop is not None and sequence.stop.add(token)):
+        return "stop"
+    return None if sequence.room else "length"
 
 
 def generate(

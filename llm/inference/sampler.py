@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llm.inference.grammar import permitted
 from llm.inference.sequence import Alternatives, Request, Sequence
 
 
@@ -25,6 +26,8 @@ def choose(logits_V: Tensor, sequence: Sequence) -> int:
     """Return the sequence's next token for the model's fp32 logits of it."""
     request = sequence.request
     adjusted_V = adjusted(logits_V, request, sequence.tokens)
+    if sequence.matcher is not None:
+        adjusted_V = permitted(adjusted_V, sequence.matcher)
     if request.temperature == 0:
         return int(adjusted_V.argmax())
     return sample(adjusted_V, request, uniform(sequence.key, len(sequence.tokens)))
@@ -32,7 +35,7 @@ def choose(logits_V: Tensor, sequence: Sequence) -> int:
 
 def is_plain(request: Request) -> bool:
     """Is the likeliest token all that a request asks for?"""
-    return request.temperature == 0 and not changes_logits(request)
+    return request.temperature == 0 and request.grammar is None and not changes_logits(request)
 
 
 def changes_logits(request: Request) -> bool:
@@ -86,7 +89,8 @@ def sample(logits_V: Tensor, request: Request, uniform_: float) -> int:
         inside = np.flatnonzero(weights >= request.min_p * weights.max())
         kept, weights = inside if kept is None else kept[inside], weights[inside]
     cumulative = weights.cumsum()
-    place = min(int(np.searchsorted(cumulative, uniform_ * cumulative[-1], side="right")), len(cumulative) - 1)
+    last = int(np.searchsorted(cumulative, cumulative[-1]))  # behind it there are impossible tokens alone
+    place = min(int(np.searchsorted(cumulative, uniform_ * cumulative[-1], side="right")), last)
     return place if kept is None else int(kept[place])
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from llm.errors import InputError
 from llm.inference.detokenizer import StopTexts
+from llm.inference.grammar import Grammar, Matcher
 
 Alternatives = list[tuple[int, float]]
+Reason = Literal["stop", "length", "abort"]
 MAX_ALTERNATIVES = 128
 
 
@@ -20,9 +22,10 @@ class Request:
     """One prompt and how to continue it.
 
     temperature 0 is greedy. top_k 0, top_p 1, min_p 0, repetition_penalty 1 and the other penalties 0 do nothing; they
-    act in the order penalties, logit_bias, temperature, top_k, top_p, min_p. `seed` (one or several ints) alone decides
-    the random numbers, whatever else runs beside it. A completion ends after one of `stop_ids`, which is kept as its
-    last token, where its text holds one of `stop_texts`, after `max_new_tokens`, or where the context is full.
+    act in the order penalties, logit_bias, grammar, temperature, top_k, top_p, min_p. `seed` (one or several ints)
+    alone decides the random numbers, whatever else runs beside it. A completion ends after one of `stop_ids`, which is
+    kept as its last token, where its text holds one of `stop_texts`, where its `grammar` is fulfilled and nothing can
+    be added, after `max_new_tokens`, or where the context is full.
 
     n: completions of the prompt; they share its blocks. logprobs: log-probabilities of the chosen tokens, with so many
     alternatives. prompt_logprobs: the same of the prompt's tokens. Both are the model's own, before penalties, bias,
@@ -48,6 +51,7 @@ class Request:
     prompt_logprobs: int | None = None
     adapter: str = ""
     salt: str = ""
+    grammar: Grammar | None = None
 
     def longest(self, context_length: int) -> int:
         """Return how many tokens a sequence of it can come to, the prompt's included."""
@@ -95,7 +99,7 @@ class Completion:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     alternatives: list[Alternatives] = field(default_factory=list)
-    finish_reason: Literal["stop", "length", "abort"] | None = None
+    finish_reason: Reason | None = None
 
 
 @dataclass
@@ -121,8 +125,8 @@ class Sequence:
     tokens: prompt and what came since, at most `limit`. computed: so many of them have keys and values in the blocks of
     `table`. rank: (arrival, index among the request's n), kept through preemption. registered: so many blocks, from the
     first, are known to the prefix cache, the last of them by `serial`. leads: its siblings are forked from it once the
-    prompt is computed. overtaken: how often a later request was admitted before it. stop: sees the request's stop
-    texts, where it has any.
+    prompt is computed. overtaken: how often a later request was admitted before it. stop, matcher: see the request's
+    stop texts and follow its grammar, where it has any.
     """
 
     output: Output
@@ -131,6 +135,7 @@ class Sequence:
     key: np.ndarray
     tokens: list[int]
     stop: StopTexts | None = None
+    matcher: Matcher | None = None
     computed: int = 0
     table: list[int] = field(default_factory=list)
     registered: int = 0
@@ -188,4 +193,5 @@ def sequence_of(
         key=np.random.SeedSequence(seed).generate_state(2, np.uint64),
         tokens=list(request.prompt),
         stop=StopTexts(decode, request.stop_texts) if decode is not None and request.stop_texts else None,
+        matcher=None if request.grammar is None else request.grammar.matcher(),
     )

@@ -128,7 +128,7 @@ def add_calls(app: FastAPI, desk: Desk) -> None:
         served = await desk.served(call.model)
         prompts = prompts_of(call.prompt, served)
         of_prompt = call.logprobs if call.echo else None
-        requests = requests_of(call, served, prompts, call.max_tokens, call.logprobs, of_prompt)
+        requests = await requests_of(call, served, prompts, call.max_tokens, call.logprobs, of_prompt)
         return await desk.answer(http, made(desk, served, call, requests, chat=False), call.stream, wants_usage(call))
 
     @app.post("/v1/chat/completions")
@@ -138,7 +138,7 @@ def add_calls(app: FastAPI, desk: Desk) -> None:
         context = served.worker.engine.model.config.context_length
         limit = call.max_completion_tokens or call.max_tokens or max(context - len(prompt), 1)
         logprobs = call.top_logprobs if call.logprobs else None
-        requests = requests_of(call, served, [prompt], limit, logprobs, None)
+        requests = await requests_of(call, served, [prompt], limit, logprobs, None)
         return await desk.answer(http, made(desk, served, call, requests, chat=True), call.stream, wants_usage(call))
 
     @app.post("/tokenize")
@@ -172,7 +172,7 @@ def prompts_of(prompt: Any, served: Served) -> list[list[int]]:
     return [served.encode(each) if isinstance(each, str) else each for each in prompt]
 
 
-def requests_of(
+async def requests_of(
     call: Sampling,
     served: Served,
     prompts: Sequence[list[int]],
@@ -184,13 +184,15 @@ def requests_of(
     seed = secrets.randbits(63) if call.seed is None else call.seed
     eos = served.tokenizer.eos
     context = served.worker.engine.model.config.context_length
+    if limit == 0 and of_prompt is None:
+        raise InputError("max_tokens: 0 has a meaning with echo and logprobs alone; ask for at least 1")
+    grammar = await asyncio.to_thread(call.grammar, served.vocabulary) if call.response_format else None
     found = []
     for index, prompt in enumerate(prompts):
         if len(prompt) >= context:
             raise InputError(f"a prompt of {len(prompt)} tokens; this model takes 1 to {context - 1}, and a new token")
-        found.append(call.request(prompt, min(limit, context), eos, (seed, index), logprobs, of_prompt, served.adapter))
-    if limit == 0 and of_prompt is None:
-        raise InputError("max_tokens: 0 has a meaning with echo and logprobs alone; ask for at least 1")
+        told = (seed, index), logprobs, of_prompt, served.adapter, grammar
+        found.append(call.request(prompt, min(limit, context), eos, *told))
     return found
 
 

@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config, scale_of
 from llm.deploy.quantize.model import load_any
+from llm.deploy.serve.structured import Vocabulary, vocabulary_of
 from llm.deploy.serve.worker import Worker
 from llm.errors import InputError
 from llm.inference.adapters import Adapter, Update, fitted
@@ -29,12 +31,13 @@ BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
 @dataclass(frozen=True)
 class Served:
     """A loaded model, or an adapter of one. digest: sha256 of its manifest.json, by which its record is found; None
-    without one."""
+    without one. vocabulary: for grammars, made when it is first asked for."""
 
     name: str
     tokenizer: AnyTokenizer
     worker: Worker
     digest: str | None
+    vocabulary: Callable[[], Vocabulary]
     adapter: str = ""
 
     def encode_chat(self, messages: list[dict]) -> list[int]:
@@ -117,10 +120,11 @@ class Models:
                     self.refused[name] = InputError(f"adapter {name}: {error}")
         engine = Engine(model, self.settings, tokenizer.decode, adapters)
         worker = Worker(engine, self.on_first, self.on_next, f"engine {base.name}")
+        vocabulary = cache(partial(vocabulary_of, tokenizer))
         return {
-            name: Served(name, tokenizer, worker, digest(self.directories[name]), name if name in adapters else "")
-            for name in names
-            if name not in self.refused
+            name: Served(name, tokenizer, worker, digest(place), vocabulary, name if name in adapters else "")
+            for name, place in self.directories.items()
+            if name in names and name not in self.refused
         }
 
     def workers(self) -> dict[str, Worker]:

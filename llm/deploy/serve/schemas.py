@@ -4,10 +4,13 @@ repetition_penalty, stop_token_ids, ignore_eos, cache_salt). An unknown field is
 FastAPI validates with these and writes the OpenAPI page from them.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llm.deploy.serve.structured import Vocabulary
+from llm.inference.grammar import Grammar
 from llm.inference.sequence import MAX_ALTERNATIVES, Request
 
 Text = Annotated[str, Field(max_length=2**20)]
@@ -21,6 +24,44 @@ class Strict(BaseModel):
 
 class StreamOptions(Strict):
     include_usage: bool = False
+
+
+class PlainText(Strict):
+    """Any text."""
+
+    type: Literal["text"]
+
+
+class JsonObject(Strict):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class NamedSchema(Strict):
+    """name, description and strict are taken and not used: an answer always keeps to its schema."""
+
+    name: str = Field("", max_length=64)
+    description: str | None = None
+    strict: bool | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class JsonSchema(Strict):
+    """JSON that is valid by a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+class Regex(Strict):
+    """Text that a regular expression matches as a whole."""
+
+    type: Literal["regex"]
+    pattern: str = Field(min_length=1, max_length=2**14)
+
+
+ResponseFormat = Annotated[PlainText | JsonObject | JsonSchema | Regex, Field(discriminator="type")]
 
 
 class Sampling(Strict):
@@ -42,8 +83,20 @@ class Sampling(Strict):
     ignore_eos: bool = False
     stream: bool = False
     stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
     cache_salt: str = Field("", max_length=256)
     user: str | None = Field(None, description="Taken and not used.")
+
+    def grammar(self, vocabulary: Callable[[], Vocabulary]) -> Grammar | None:
+        """Return what `response_format` asks for. Raises InputError where it cannot be kept to."""
+        match self.response_format:
+            case JsonObject():
+                return vocabulary().json({"type": "object"})
+            case JsonSchema(json_schema=named):
+                return vocabulary().json(named.schema_)
+            case Regex(pattern=pattern):
+                return vocabulary().regex(pattern)
+        return None
 
     def stops(self) -> list[str]:
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or [])
@@ -57,6 +110,7 @@ class Sampling(Strict):
         logprobs: int | None,
         of_prompt: int | None,
         adapter: str,
+        grammar: Grammar | None,
     ) -> Request:
         """Return what the engine is asked."""
         return Request(
@@ -78,6 +132,7 @@ class Sampling(Strict):
             prompt_logprobs=of_prompt,
             adapter=adapter,
             salt=self.cache_salt,
+            grammar=grammar,
         )
 
 

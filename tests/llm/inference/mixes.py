@@ -12,10 +12,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import torch
+from llguidance import LLTokenizer, TokenizerWrapper
 from torch import nn
 
 from llm.align.lora import LoraLinear, replace
 from llm.align.settings.adapter import LoraConfig
+from llm.deploy.serve.structured import Vocabulary
 from llm.inference.adapters import Update
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.scheduler import Limits
@@ -34,6 +36,19 @@ KINDS = [
 ]
 
 
+def characters() -> Vocabulary:
+    """Token 8 is a space, and so on by ASCII."""
+
+    class Characters:
+        eos_token_id, bos_token_id, special_token_ids = 2, 1, list(range(8))
+        tokens = [*(b"control" for _ in range(8)), *(bytes([24 + i]) for i in range(8, VOCAB))]  # noqa: RUF012
+
+        def __call__(self, text: bytes) -> list[int]:
+            return [byte - 24 for byte in text]
+
+    return Vocabulary(LLTokenizer(TokenizerWrapper(Characters())))
+
+
 def model_of(kind: dict, dtype: torch.dtype) -> CausalLM:
     sizes = {"d_model": 24, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_head": 6, "d_ff": 40}
     model = CausalLM(ModelConfig(**{"vocab_size": VOCAB, "context_length": 160, **sizes, **kind}))
@@ -47,6 +62,7 @@ def model_of(kind: dict, dtype: torch.dtype) -> CausalLM:
 def requests_of(chance: random.Random, number: int) -> list[Request]:
     """Requests of all kinds; many begin alike."""
     beginning = [chance.randrange(8, VOCAB) for _ in range(100)]
+    grammar = characters().regex("[A-Z][a-w]{1,8}( [0-9]{2}){1,3}[.]")
     return [
         Request(
             beginning[: chance.randrange(100)] + [chance.randrange(8, VOCAB) for _ in range(chance.randrange(1, 20))],
@@ -62,6 +78,7 @@ def requests_of(chance: random.Random, number: int) -> list[Request]:
             logprobs=chance.choice([0, 2]),
             prompt_logprobs=chance.choice([None, None, None, 1]),
             adapter=chance.choice(["", "", "one", "two"]),
+            grammar=chance.choice([None, None, None, grammar]),
         )
         for index in range(number)
     ]
