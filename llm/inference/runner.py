@@ -1,7 +1,7 @@
 """Computes a step: puts the tokens of all its sequences into one forward pass, and returns the logits that are needed.
 
 The number of rows is padded to a multiple of 8, with which a matrix product gives each row the same bytes whatever the
-others are (docs/inference.md says where that was measured).
+others are (docs/inference.md says where that was measured). Operators of quantized weights do so for any number.
 
 Legend: R rows, V vocabulary, D d_model.
 """
@@ -21,8 +21,14 @@ MULTIPLE = 8
 ROWS_OF_LOGITS = 64  # at once: those of a long prompt would fill the memory
 
 
-def padded(n: int) -> int:
-    return -(-n // MULTIPLE) * MULTIPLE
+def padded(n: int, multiple: int = MULTIPLE) -> int:
+    return -(-n // multiple) * multiple
+
+
+def multiple_of(model: CausalLM) -> int:
+    """Return what the number of rows has to be a multiple of: 1 where every linear layer has `exact_rows`."""
+    linear = [layer for layer in model.model.layers.modules() if hasattr(layer, "in_features")]
+    return 1 if all(getattr(layer, "exact_rows", False) for layer in linear) else MULTIPLE
 
 
 class ModelRunner:
@@ -30,6 +36,7 @@ class ModelRunner:
 
     def __init__(self, model: CausalLM, pool: KVPool, way: Way, threads: Threads, groups: Groups) -> None:
         self.model, self.pool, self.way, self.threads, self.groups = model, pool, way, threads, groups
+        self.multiple = multiple_of(model)
 
     def run(self, step: Step) -> Tensor:
         """Compute a step's tokens: [R, D] after the last norm, the rows in the order of `step.counts`."""
@@ -43,7 +50,7 @@ class ModelRunner:
 
     def layout(self, step: Step) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""
-        total = padded(sum(step.counts.values()))
+        total = padded(sum(step.counts.values()), self.multiple)
         tokens_R, position_R = np.zeros(total, np.int64), np.zeros(total, np.int64)
         spans: list[tuple[int, int]] = []
         row = 0

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from llm.deploy.quantize.operators import Products
 from llm.deploy.serve.calls import Call, ClientGone
 from llm.deploy.serve.guard import Guard
 from llm.deploy.serve.metrics import EngineState, Meters, state_of
@@ -31,19 +32,21 @@ RETRY_SECONDS = 2
 @dataclass(frozen=True)
 class ServerSettings:
     """max_open: requests that run or wait at once; more are refused with 429. max_body: bytes. seconds: until an
-    answer that is not finished is given up. key: that clients must show; None: anyone may ask."""
+    answer that is not finished is given up. key: that clients must show; None: anyone may ask. products: how quantized
+    weights are multiplied (llm/deploy/quantize/operators.py)."""
 
     engine: EngineSettings = field(default_factory=EngineSettings)
     max_open: int = 256
     max_body: int = 4 * 2**20
     seconds: float = 600.0
     key: str | None = None
+    products: Products | None = None
 
 
 def make_app(directories: dict[str, Path], settings: ServerSettings) -> FastAPI:
     """Return the application that serves these model directories, the first of them by default."""
     meters = Meters()
-    models = Models(directories, settings.engine, meters.first.observe, meters.next.observe)
+    models = Models(directories, settings.engine, meters.first.observe, meters.next.observe, settings.products)
     meters.registry.register(EngineState(models))
     desk = Desk(models, settings)
 

@@ -4,6 +4,7 @@ own, which its adapters share."""
 import asyncio
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config, scale_of
 from llm.deploy.quantize.model import load_any
+from llm.deploy.quantize.operators import Products, run_quantized, table
 from llm.deploy.serve.structured import Vocabulary, vocabulary_of
 from llm.deploy.serve.worker import Worker
 from llm.errors import InputError
@@ -25,6 +27,7 @@ from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS
 from llm.tokenize.open import AnyTokenizer, open_tokenizer
 
+LOG = logging.getLogger("stemma.engine")
 BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
 
 
@@ -75,7 +78,8 @@ def spelled_bytes(raw: bytes) -> str:
 
 class Models:
     """`directories`: of models and of adapters (PEFT's format, which names its model) by name; the first is the
-    default. A model takes kv_bytes of `settings` once it, or an adapter of it, is first asked for."""
+    default. A model takes kv_bytes of `settings` once it, or an adapter of it, is first asked for. products: how
+    quantized weights are multiplied, in bf16; None: as stored, dequantized."""
 
     def __init__(
         self,
@@ -83,11 +87,12 @@ class Models:
         settings: EngineSettings,
         on_first: Callable[[float], None],
         on_next: Callable[[float], None],
+        products: Products | None = None,
     ) -> None:
         if not directories:
             raise InputError("no model to serve: build one (snakemake), or name a directory")
         self.directories, self.settings = directories, settings
-        self.on_first, self.on_next = on_first, on_next
+        self.on_first, self.on_next, self.products = on_first, on_next, products
         self.bases = {name: base_of(directory) for name, directory in directories.items()}
         self.loaded: dict[str, Served] = {}
         self.refused: dict[str, InputError] = {}
@@ -111,6 +116,10 @@ class Models:
         names = [name for name, its in self.bases.items() if its == base]
         tokenizer = open_tokenizer(base)
         model = load_any(base, default_device())
+        if self.products is not None:
+            run_quantized(model, self.products)
+            for line in table(model):
+                LOG.info("%s: %s", base.name, line)
         adapters: dict[str, Adapter] = {}
         for name in names:
             if is_adapter(self.directories[name]):

@@ -6,9 +6,11 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import get_args
 
 import uvicorn
 
+from llm.deploy.quantize.operators import Products
 from llm.deploy.serve.app import ServerSettings, make_app
 from llm.deploy.serve.models import found_models
 from llm.errors import InputError
@@ -29,13 +31,15 @@ def main(arguments: list[str] | None = None) -> None:
             raise InputError(f"--host {options.host}: others could ask, too; set {KEY} to a key that they must show")
         limits = Limits(options.token_budget, options.max_sequences)
         engine = EngineSettings(kv_bytes=options.kv_mib * 2**20, limits=limits)
-        app = make_app(directories, ServerSettings(engine, options.max_open, seconds=options.seconds, key=key))
+        served = ServerSettings(engine, options.max_open, seconds=options.seconds, key=key, products=options.products)
+        app = make_app(directories, served)
     except InputError as error:
         sys.exit(f"error: {error}")
     listener = socket.create_server((options.host, options.port))
     host, port = listener.getsockname()[:2]
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("stemma.access").setLevel(logging.INFO)
+    for name in ("stemma.access", "stemma.engine"):
+        logging.getLogger(name).setLevel(logging.INFO)
     print(f"http://{host}:{port}/  serves {', '.join(directories)}", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(options.drain))
     uvicorn.Server(config).run([listener])
@@ -58,6 +62,12 @@ def parser() -> argparse.ArgumentParser:
     add("--max-sequences", type=int, default=64, help="that run at once (default: 64)")
     add("--max-open", type=int, default=256, help="requests that run or wait; more get 429 (default: 256)")
     add("--seconds", type=float, default=600, help="until an answer is given up (default: 600)")
+    add(
+        "--products",
+        choices=get_args(Products),
+        help="run in bf16, quantized weights by integer operators: weights alone, or each row of activations in int8, "
+        "too; dense: dequantized (default: as stored, dequantized)",
+    )
     add("--drain", type=float, default=60, help="seconds for running answers after SIGTERM (default: 60)")
     return found
 

@@ -1,0 +1,80 @@
+"""Packed weights run packed: near the dequantized matrix, the same bytes in any batch, a reason for each fallback."""
+
+import pytest
+import torch
+
+from llm.deploy.quantize.bit_packing import pack
+from llm.deploy.quantize.model import PackedLinear, layers_to_quantize
+from llm.deploy.quantize.operators import QuantizedLinear, chosen, run_quantized, table
+from llm.deploy.quantize.rtn import quantize_weight
+from llm.inference.engine import Engine
+from llm.inference.sequence import Request
+from llm.inference.training import log_probs
+
+CPU = torch.device("cpu")
+WAYS = [
+    (8, None, "weights", "int8pack"),
+    (8, None, "activations", "int_mm"),
+    (4, 32, "weights", "int4pack"),
+    (8, 32, "weights", "dense"),
+]
+SIZES = {"d_model": 64, "d_head": 16, "n_heads": 4, "d_ff": 96}
+
+
+def packed(weight: torch.Tensor, bits: int, group: int | None, bias: torch.Tensor | None = None) -> PackedLinear:
+    found = quantize_weight(weight, bits, group)
+    return PackedLinear(pack(found.q_NK, bits), found.scale_NG, bias, weight.shape[1], bits, keep_dense=False)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", [(48, 64), (96, 192), (256, 128)], ids=str)
+@pytest.mark.parametrize(("bits", "group", "products", "operator"), WAYS)
+def test_a_row_s_bytes_are_its_own_and_right(bits, group, products, operator, shape, threads) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(shape, generator=generator) * 0.1, torch.randn(shape[0], generator=generator)
+    source = packed(weight, bits, group, bias)
+    layer = QuantizedLinear(source, chosen(bits, shape[1], shape[0], source.weight_scale.shape[1], products, CPU))
+    assert layer.choice.operator == operator
+    x = torch.randn(1, 70, shape[1], generator=generator).bfloat16()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = layer(x)
+        sizes = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33, 64) if layer.exact_rows else (8, 16, 64)
+        assert all(torch.equal(layer(x[:, :rows]), together[:, :rows]) for rows in sizes)
+    finally:
+        torch.set_num_threads(before)
+    expected = x.float() @ source.dequantized().t() + bias
+    assert (together.float() - expected).norm() / expected.norm() < (0.02 if operator == "int_mm" else 0.008)
+
+
+def test_each_fallback_has_its_reason() -> None:
+    assert chosen(4, 96, 64, 2, "weights", CPU).why == "groups of 48; the int4 operator takes 32, 64, 128"
+    assert chosen(4, 64, 24, 2, "weights", CPU).why == "24 outputs; the int4 operator takes multiples of 16"
+    assert chosen(8, 64, 64, 2, "weights", CPU).why.startswith("2 groups of inputs")
+    assert "for CPUs" in chosen(8, 64, 64, 1, "weights", torch.device("cuda")).why
+    assert chosen(8, 64, 64, 1, "dense", CPU).operator == "dense"
+
+
+@pytest.mark.parametrize(("bits", "group", "products", "operator"), WAYS)
+def test_the_engine_s_promise_holds(bits, group, products, operator, random_lm) -> None:
+    """Alone, in a batch and in training: the same bytes; near the float model; and no dense copy is kept."""
+    model, prompt = random_lm(**SIZES), [9, 10, 11]
+    reference = Engine(random_lm(**SIZES)).generate([Request(prompt, 1, logprobs=0)])[0].completions[0]
+    for name, linear in layers_to_quantize(model).items():
+        model.set_submodule(name, packed(linear.weight.data, bits, group))
+    run_quantized(model, products)
+    lines = list(table(model))
+    assert all(operator in line for line in lines[:-1]) and lines[-1].startswith("instruction set: ")
+    assert not any(isinstance(module, PackedLinear) for module in model.modules())
+    requests = [Request([9 + seed, 10, 11] * (1 + seed), 9, 0.8, seed=seed, logprobs=0) for seed in range(5)]
+    together = Engine(model).generate(requests)
+    lone = [Engine(model).generate([each])[0] for each in requests]
+    assert [output.completions for output in together] == [output.completions for output in lone]
+    for output in together:
+        told = output.completions[0]
+        with torch.no_grad():
+            expected = log_probs(model, torch.tensor([[*output.request.prompt, *told.tokens]]))
+        assert told.logprobs == expected[0, len(output.request.prompt) - 1 :].tolist()
+    same = Request(prompt, 1, logit_bias={reference.tokens[0]: 100.0}, logprobs=0)
+    assert Engine(model).generate([same])[0].completions[0].logprobs == pytest.approx(reference.logprobs, abs=0.5)
