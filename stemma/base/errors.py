@@ -27,6 +27,8 @@ def refusal(error: OSError) -> str | None:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         place = error.filename or "a file"
         return f"{place}: {reason(error)}; make it writable, or name another directory in the config"
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY):
+        return f"{error.filename2 or error.filename or 'a file'}: {reason(error)}; move it away and run again"
     return None
 
 
