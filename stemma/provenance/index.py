@@ -18,12 +18,14 @@ from pathlib import Path
 
 from stemma.base import digest
 from stemma.base.digest import JSON_BYTES
+from stemma.base.errors import StemmaError
 from stemma.base.files import stamp_of
 from stemma.base.untrusted_files import Unusable, read_plain
 from stemma.provenance.record import Record
 from stemma.store.artifact import MANIFEST, POINTERS, Pointer
 from stemma.store.local import Store
 from stemma.store.manifest import members
+from stemma.store.open_beneath import write_beneath
 
 INDEX = POINTERS / "index.sqlite"
 IMAGE_BYTES = 4 << 30  # the largest image read: of some ten million jobs
@@ -276,8 +278,8 @@ def keep_image(path: Path, image: bytes) -> None:
     """Save the image where that is possible; in a read-only or full directory the next question just takes longer."""
     if not path.parent.is_dir():  # nothing was built here, so no file is left behind
         return
-    with contextlib.suppress(OSError):
-        digest.write_atomically(path, seal_of(image) + image)
+    with contextlib.suppress(OSError, StemmaError):  # StemmaError: a link is in the way
+        write_beneath(path, seal_of(image) + image)
 
 
 def seal_of(image: bytes) -> bytes:

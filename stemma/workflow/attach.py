@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,9 +27,9 @@ from stemma.base.errors import StemmaError, refusal, warn
 from stemma.base.files import PARENT, where_writable
 from stemma.base.settings import Settings, cache_of
 from stemma.cluster.job_log import announce, say
-from stemma.cluster.markers import begin_run
+from stemma.cluster.markers import MARKERS, begin_run
 from stemma.cluster.resources import adapt_resources, end_leftovers, lead, slurm_executor
-from stemma.cluster.ticket import STRICT
+from stemma.cluster.ticket import STRICT, TICKETS
 from stemma.code.closure import reader_of
 from stemma.execute.run import TOLD
 from stemma.planning.call import Call, spelled
@@ -36,6 +37,7 @@ from stemma.planning.expected_keys import Keys
 from stemma.planning.planned_jobs import Wanted, keep
 from stemma.provenance.trust import Records
 from stemma.store.local import Store
+from stemma.store.open_beneath import check_way
 from stemma.workflow import hooks
 from stemma.workflow.adopt_build import Idle, keep_build, settle
 from stemma.workflow.cache_lookup import Foresight
@@ -85,6 +87,8 @@ def attach(workflow, settings: Settings) -> Attached:
     config = digest.canonical(digest.plain(workflow.globals["config"]))
     settings = replace(settings, config=digest.of_bytes(config))
     plain_errors(settings.check_places)
+    for place in (MARKERS, TICKETS):  # with all that the engine keeps above them
+        plain_errors(partial(check_way, place))
     plan = RulePlan(workflow.rules)
     keys = Keys(plan, root, settings.numeric)
     respect_literals()

@@ -157,11 +157,11 @@ def test_nothing_is_written_through_a_log_or_a_benchmark(built: Toy, tmp_path_fa
     assert (built.path / "kept.tsv").read_text() == before
 
 
-@pytest.mark.parametrize("way", ["results/parts", "results/logs"])
+@pytest.mark.parametrize("way", ["results/parts", "results/logs", "results/.records", "results/.records/.jobs"])
 def test_a_link_on_the_way_is_one_line(toy: Toy, tmp_path_factory, way: str):
     outside = plant_outside(tmp_path_factory.mktemp("outside"))
     kept = snapshot(outside)
-    (toy.path / "results").mkdir()
+    (toy.path / way).parent.mkdir(parents=True)
     (toy.path / way).symlink_to(outside / "precious")
     done = toy.snakemake()
     assert done.returncode != 0
