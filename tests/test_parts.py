@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.stemma.conftest import jobs
 from tests.test_bad_documents import prose
@@ -41,6 +42,7 @@ def cleaned(directory: Path) -> tuple[Counter, Counter]:
     return Counter(kept.select("source", "text").iter_rows()), Counter(dropped["reason"].to_list())
 
 
+@pytest.mark.thorough
 def test_parts_keep_what_the_whole_keeps_and_a_threshold_runs_their_clean_jobs_alone(tmp_path: Path) -> None:
     found = {}
     for parts in (1, 3):
