@@ -80,6 +80,7 @@ class RoundedLinear(nn.Module):
         keep_dense: bool,
     ) -> None:
         super().__init__()
+        self.out_features, self.in_features = q_NK.shape
         self.register_buffer("bias", bias)
         self.register_buffer("weight", q_NK)
         self.register_buffer("weight_scale", scale)

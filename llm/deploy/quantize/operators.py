@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llm.deploy.quantize.activations import input_scales, rounded_inputs
 from llm.deploy.quantize.bit_packing import unpack
-from llm.deploy.quantize.model import PackedLinear
+from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.model.transformer import CausalLM
 
 Products = Literal["dense", "weights", "activations"]
@@ -35,14 +36,16 @@ class Choice:
     why: str = ""
 
 
-def chosen(bits: int, n_in: int, n_out: int, n_groups: int, products: Products, device: torch.device) -> Choice:
-    """Choose the operator for a layer."""
+def chosen(
+    bits: int, n_in: int, n_out: int, n_groups: int, rounds: bool, products: Products, device: torch.device
+) -> Choice:
+    """Choose the operator for a layer. rounds: its inputs are rounded to int8, by its own format."""
     if products == "dense":
         return Choice("dense", "asked for")
     if device.type != "cpu":
         return Choice("dense", f"torch's operators of packed weights are for CPUs, this is {device.type}")
     if bits == 8 and n_groups == 1:
-        return Choice("int_mm" if products == "activations" else "int8pack")
+        return Choice("int_mm" if rounds or products == "activations" else "int8pack")
     if bits == 8:
         return Choice("dense", f"{n_groups} groups of inputs; the int8 operators take one scale an output")
     if n_in // n_groups not in GROUPS:
@@ -55,20 +58,24 @@ def chosen(bits: int, n_in: int, n_out: int, n_groups: int, products: Products, 
 class QuantizedLinear(nn.Module):
     """y = x W^T + b for bf16 x. operator:
 
-    int4pack, int8pack: the weights are integers, x stays bf16. int_mm: each row of x is rounded to int8 by its largest
-    value, and integers are summed without error. dense: bf16 weights.
+    int4pack, int8pack: the weights are integers, x stays bf16. int_mm: x is rounded to int8, each row by its largest
+    value unless the layer has a fixed scale, and integers are summed without error. dense: bf16 weights.
     """
 
-    def __init__(self, packed: PackedLinear, choice: Choice) -> None:
+    def __init__(self, source: PackedLinear | RoundedLinear, choice: Choice) -> None:
         super().__init__()
-        self.in_features, self.out_features = packed.in_features, packed.out_features
-        self.bits, self.choice = packed.bits, choice
+        self.in_features, self.out_features = source.in_features, source.out_features
+        self.bits, self.choice, self.rounds = bits_of(source), choice, isinstance(source, RoundedLinear)
         self.exact_rows = choice.operator != "dense"
-        self.register_buffer("bias", None if packed.bias is None else packed.bias.detach().bfloat16())
-        q_NK = unpack(packed.weight_packed, packed.bits, packed.in_features)
-        scale_NG = packed.weight_scale
+        self.register_buffer("bias", None if source.bias is None else source.bias.detach().bfloat16())
+        if isinstance(source, RoundedLinear):
+            q_NK, input_scale = source.weight, source.input_scale
+        else:
+            q_NK, input_scale = unpack(source.weight_packed, source.bits, source.in_features), None
+        self.register_buffer("input_scale", None if input_scale is None else input_scale.float())
+        scale_NG = scales_of(source)
         self.group_size = self.in_features // scale_NG.shape[1]
-        weight, scale = packed.dequantized().bfloat16(), scale_NG[:, 0]
+        weight, scale = source.dequantized().bfloat16(), scale_NG[:, 0].contiguous()
         if choice.operator == "int4pack":
             weight = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q_NK.to(torch.int32) + 8, 1)
             scale = torch.stack([scale_NG.t(), torch.zeros_like(scale_NG.t())], -1).bfloat16().contiguous()
@@ -82,6 +89,7 @@ class QuantizedLinear(nn.Module):
     weight: Tensor
     scale: Tensor
     bias: Tensor | None
+    input_scale: Tensor | None
 
     def forward(self, x: Tensor) -> Tensor:
         y_MN = self.product(x.flatten(0, -2).contiguous())
@@ -93,26 +101,32 @@ class QuantizedLinear(nn.Module):
         if self.choice.operator == "int8pack":
             return torch.ops.aten._weight_int8pack_mm(x_MK, self.weight, self.scale)
         if self.choice.operator == "int_mm":
-            largest_M1 = x_MK.float().abs().amax(-1, keepdim=True)
-            scale_M1 = torch.where(largest_M1 > 0, largest_M1 / 127.0, 1.0)
-            q_MK = torch.round(x_MK.float() / scale_M1).to(torch.int8)
+            scale_M1 = input_scales(x_MK.float()) if self.input_scale is None else self.input_scale
+            q_MK = (x_MK.float() / scale_M1).round().clamp(-128, 127).to(torch.int8)
             return (torch._int_mm(q_MK, self.weight.t()).float() * scale_M1 * self.scale).to(x_MK.dtype)
+        if self.rounds:
+            x_MK = rounded_inputs(x_MK.float(), self.input_scale).to(x_MK.dtype)
         return F.linear(x_MK, self.weight)
+
+
+def bits_of(source: PackedLinear | RoundedLinear) -> int:
+    return source.bits if isinstance(source, PackedLinear) else 8
+
+
+def scales_of(source: PackedLinear | RoundedLinear) -> Tensor:
+    """Return a layer's scales, [N, G], though it may have one for the whole matrix."""
+    return source.weight_scale.view(-1, source.weight_scale.shape[-1]).expand(source.out_features, -1)
 
 
 def run_quantized(model: CausalLM, products: Products) -> CausalLM:
     """Return a quantized model in bf16 whose packed layers run by their operators, in place; one without packed layers
     becomes bf16 alone."""
-    packed = {name: module for name, module in model.named_modules() if isinstance(module, PackedLinear)}
-    for name, module in packed.items():
-        found = module.bits, module.in_features, module.out_features, module.weight_scale.shape[1]
-        model.set_submodule(name, QuantizedLinear(module, chosen(*found, products, model.device)))
-    return model.bfloat16() if not packed else dense_parts_in_bfloat16(model)
-
-
-def dense_parts_in_bfloat16(model: CausalLM) -> CausalLM:
-    """Convert what is not packed; the scales of some operators are fp32."""
-    for parameter in model.parameters():
+    kinds = (PackedLinear, RoundedLinear)
+    for name, source in [(name, each) for name, each in model.named_modules() if isinstance(each, kinds)]:
+        found = bits_of(source), source.in_features, source.out_features, scales_of(source).shape[1]
+        choice = chosen(*found, isinstance(source, RoundedLinear), products, model.device)
+        model.set_submodule(name, QuantizedLinear(source, choice))
+    for parameter in model.parameters():  # the scales of some operators stay fp32, and are buffers
         parameter.data = parameter.data.bfloat16()
     return model
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from llm.deploy.quantize.bit_packing import pack
-from llm.deploy.quantize.model import PackedLinear, layers_to_quantize
+from llm.deploy.quantize.model import PackedLinear, RoundedLinear, layers_to_quantize
 from llm.deploy.quantize.operators import QuantizedLinear, chosen, run_quantized, table
 from llm.deploy.quantize.rtn import quantize_weight
 from llm.inference.engine import Engine
+from llm.inference.runner import multiple_of
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
 
@@ -33,7 +34,9 @@ def test_a_row_s_bytes_are_its_own_and_right(bits, group, products, operator, sh
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(shape, generator=generator) * 0.1, torch.randn(shape[0], generator=generator)
     source = packed(weight, bits, group, bias)
-    layer = QuantizedLinear(source, chosen(bits, shape[1], shape[0], source.weight_scale.shape[1], products, CPU))
+    layer = QuantizedLinear(
+        source, chosen(bits, shape[1], shape[0], source.weight_scale.shape[1], False, products, CPU)
+    )
     assert layer.choice.operator == operator
     x = torch.randn(1, 70, shape[1], generator=generator).bfloat16()
     before = torch.get_num_threads()
@@ -48,12 +51,58 @@ def test_a_row_s_bytes_are_its_own_and_right(bits, group, products, operator, sh
     assert (together.float() - expected).norm() / expected.norm() < (0.02 if operator == "int_mm" else 0.008)
 
 
+@pytest.mark.parametrize("products", ["dense", "weights", "activations"])
+@pytest.mark.parametrize("fixed", [None, 0.03], ids=str)
+def test_a_format_that_rounds_its_inputs_is_computed_as_it_says(fixed, products) -> None:
+    """Near the same layer in fp32, with a scale a row or a fixed one; with a scale an output, and one for all."""
+    generator = torch.Generator().manual_seed(0)
+    weight, x = torch.randn(48, 64, generator=generator), torch.randn(20, 64, generator=generator).bfloat16()
+    found = quantize_weight(weight, 8, None)
+    for scale in (found.scale_NG, found.scale_NG.amax().view(1)):
+        source = RoundedLinear(
+            found.q_NK, scale, None if fixed is None else torch.tensor([fixed]), None, keep_dense=False
+        )
+        layer = QuantizedLinear(source, chosen(8, 64, 48, 1, True, products, CPU))
+        assert layer.choice.operator == ("dense" if products == "dense" else "int_mm")
+        expected = source(x.float())
+        assert (layer(x).float() - expected).norm() / expected.norm() < 0.006
+        if layer.exact_rows:
+            assert all(torch.equal(layer(x[:rows]), layer(x)[:rows]) for rows in (1, 3, 8, 17))
+
+
+def test_one_scale_for_a_matrix() -> None:
+    weight = torch.randn(48, 64, generator=torch.Generator().manual_seed(0))
+    found = quantize_weight(weight, 8, None)
+    source = PackedLinear(pack(found.q_NK, 8), found.scale_NG.amax().view(1, 1), None, 64, 8, keep_dense=False)
+    x = torch.randn(9, 64).bfloat16()
+    expected = x.float() @ source.dequantized().t()
+    for products in ("weights", "activations"):
+        layer = QuantizedLinear(source, chosen(8, 64, 48, 1, False, products, CPU))
+        assert (layer(x).float() - expected).norm() / expected.norm() < 0.02
+
+
+def test_layers_that_are_not_exact_are_padded(random_lm) -> None:
+    """Of all kinds: plain, packed, rounded."""
+    model = random_lm()
+    assert multiple_of(model) == 8
+    for make in (lambda w: packed(w, 8, None), rounded_of):
+        for name, linear in layers_to_quantize(random_lm()).items():
+            model.set_submodule(name, make(linear.weight.data))
+        assert multiple_of(model) == 8
+        assert multiple_of(run_quantized(model, "activations")) == 1
+
+
+def rounded_of(weight: torch.Tensor) -> RoundedLinear:
+    found = quantize_weight(weight, 8, None)
+    return RoundedLinear(found.q_NK, found.scale_NG, None, None, keep_dense=True)
+
+
 def test_each_fallback_has_its_reason() -> None:
-    assert chosen(4, 96, 64, 2, "weights", CPU).why == "groups of 48; the int4 operator takes 32, 64, 128"
-    assert chosen(4, 64, 24, 2, "weights", CPU).why == "24 outputs; the int4 operator takes multiples of 16"
-    assert chosen(8, 64, 64, 2, "weights", CPU).why.startswith("2 groups of inputs")
-    assert "for CPUs" in chosen(8, 64, 64, 1, "weights", torch.device("cuda")).why
-    assert chosen(8, 64, 64, 1, "dense", CPU).operator == "dense"
+    assert chosen(4, 96, 64, 2, False, "weights", CPU).why == "groups of 48; the int4 operator takes 32, 64, 128"
+    assert chosen(4, 64, 24, 2, False, "weights", CPU).why == "24 outputs; the int4 operator takes multiples of 16"
+    assert chosen(8, 64, 64, 2, False, "weights", CPU).why.startswith("2 groups of inputs")
+    assert "for CPUs" in chosen(8, 64, 64, 1, False, "weights", torch.device("cuda")).why
+    assert chosen(8, 64, 64, 1, False, "dense", CPU).operator == "dense"
 
 
 @pytest.mark.parametrize(("bits", "group", "products", "operator"), WAYS)
