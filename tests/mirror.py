@@ -79,7 +79,6 @@ ELSEWHERE = {
     "llm/inference/*.py": "llm/inference/test_engine.py",
     "llm/model/attending.py": "llm/model/test_transformer.py",
     "stemma/provenance/crate/*.py": "stemma/provenance/crate/test_crate.py",
-    "stemma/provenance/catalogue.py": "stemma/report/test_report.py",
     "stemma/provenance/read_once.py": "stemma/provenance/test_verify.py",
     "stemma/provenance/publish.py": "stemma/store/test_remote.py",
     "stemma/provenance/render_tree.py": "stemma/provenance/test_lineage.py",
@@ -99,13 +98,11 @@ ELSEWHERE = {
     "llm/runtime/*.py": "llm/pretrain/test_survival.py",  # stopping, the watchdog, the allocator: processes that die
     "stemma/base/colour.py": "stemma/workflow/test_terminal.py",
     "stemma/base/*.py": "stemma/store/test_local.py",
-    "stemma/cluster/ticket.py": "stemma/workflow/test_ticketing.py",
     "stemma/cluster/*.py": "cluster/test_sites.py",  # a real Slurm
     "stemma/code/frozen_code.py": "stemma/execute/test_edits.py",
     "stemma/code/source.py": "stemma/code/test_closure.py",
     "stemma/execute/*.py": "stemma/execute/test_outputs.py",
     "stemma/planning/*.py": "stemma/workflow/test_why.py",
-    "stemma/store/open_beneath.py": "stemma/store/test_foreign_files.py",
     "stemma/workflow/*.py": "stemma/workflow/test_attach.py",  # snakemake is run on a small workflow
     "kernels/phrases.py": "kernels/test_signals.py",
     "kernels/splitmix.py": "kernels/test_words.py",
