@@ -2,6 +2,7 @@ from llm.align.settings.adapter import AdapterSettings
 from llm.align.settings.instructions import InstructionSettings
 from llm.align.settings.kto import KtoSettings
 from llm.align.settings.paired import PAIRED, PairedSettings
+from llm.align.settings.policy import POLICIES, PolicySettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.settings import slice_of
 
@@ -76,3 +77,16 @@ use rule reward as paired with:
         settings=lambda w: adapter_slice(PairedSettings, w.loss, loss=w.loss),
     wildcard_constraints:
         loss="|".join(PAIRED),
+
+
+use rule sft as policy with:
+    input:
+        base="results/models/sft/manifest.json",
+        instructions="results/align/instructions/manifest.json",
+        functions=lambda w: literal(path) if (path := config["align"][w.algorithm]["functions"]) else [],
+    output:
+        adapter="results/align/{algorithm}/manifest.json",
+    params:
+        settings=lambda w: adapter_slice(PolicySettings, w.algorithm, algorithm=w.algorithm),
+    wildcard_constraints:
+        algorithm="|".join(POLICIES),

@@ -6,7 +6,7 @@ from llm.settings import slice_of
 # What the card says of the corpus.
 TRAINED_ON = {name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]}
 PACKAGE = slice_of(PackageSettings, config.get("package", {}))
-ADAPTER_BASE = {"sft": "base", **dict.fromkeys((*PAIRED, "kto"), "sft")}
+ADAPTER_BASE = {"sft": "base", **dict.fromkeys((*PAIRED, "kto", *POLICIES), "sft")}
 
 
 if IMPORTED:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ class Method:
 
     objective: makes it of a model, adapted already, and the script's slice. evaluate: (engine, held-out items, padding
     id) -> metrics. chance: (slice, size of the vocabulary, items) -> the loss of guessing. task_type: PEFT's.
-    measured_before: the metrics that are also taken before the first step, as `<name>_before`.
+    measured_before: the metrics that are also taken before the first step, as `<name>_before`. leave: writes more
+    beside the adapter.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Method:
     chance: Callable[[Any, int, Any], float]
     task_type: str = "CAUSAL_LM"
     measured_before: tuple[str, ...] = ()
+    leave: Callable[[Path], None] | None = None
 
 
 def scored(engine: Engine, items: Sequence[Item], pad: int) -> tuple[list[str], list[torch.Tensor]]:

@@ -6,6 +6,7 @@ A run that was killed, stopped or interrupted goes on from its last recovery poi
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from llm.align.base import load_base
 from llm.align.batches import Item, ItemStream
@@ -27,27 +28,34 @@ from llm.training.engines.single import prepare_layers
 from llm.training.guards import Blame, refuse_divergence
 from llm.training.metrics import NAME, table, write_events
 from llm.training.mfu import flops_per_token
+from llm.training.prefetch import Stream
 from llm.training.run import Job, run_job, trained
 from llm.training.segment import Task
 from llm.training.settings import OptimizerSettings
 from llm.training.step import StepMetrics
 
 BETAS = (0.9, 0.999)
+A = TypeVar("A", bound=AdapterSettings)
 Read = Callable[[Path, AnyTokenizer, int, bool], tuple[Sequence[Item], int]]
 """read(file, tokenizer, max_tokens, cut): the items of a file, and how many were longer: cut, or left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterJob(Job[AdapterSettings]):
+class AdapterJob(Job[A]):
     """Training of one adapter. base: Hugging Face model directory with tokenizer.model. data: directory with a training
-    and a validation file (llm/align/rows.py), which `read` reads. base_name: where the base stands, as seen from the
-    adapter."""
+    and a validation file (llm/align/rows.py). base_name: where the base stands, as seen from the adapter."""
 
-    method: Method
-    read: Read
     base: Path
     data: Path
     base_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsJob(AdapterJob[AdapterSettings]):
+    """Training by a method on items that `read` reads."""
+
+    method: Method
+    read: Read
 
 
 def train_adapter(
@@ -61,14 +69,12 @@ def train_adapter(
     surroundings: Surroundings,
 ) -> dict:
     """Train an adapter on the ranks of align.parallel and write it to the empty directory `adapter`. The other
-    arguments are the fields of AdapterJob. Returns the metrics."""
-    config = digest(load_config(base / "config.json"))
-    blame = Blame(method.name, f"lower align.{method.name}.schedule.learning_rate or raise its warmup_steps")
+    arguments are the fields of ItemsJob. Returns the metrics."""
     return run_job(
-        AdapterJob,
+        ItemsJob,
         train_rank,
         surroundings,
-        task=Task(settings, None, config, blame),
+        task=task_of(method.name, settings, base),
         output=adapter,
         method=method,
         read=read,
@@ -78,24 +84,32 @@ def train_adapter(
     )
 
 
-def train_rank(job: AdapterJob) -> dict:
+def task_of(name: str, settings: A, base: Path) -> Task[A]:
+    """Return the task of training an adapter of `base` by the method of this name."""
+    blame = Blame(name, f"lower align.{name}.schedule.learning_rate or raise its warmup_steps")
+    return Task(settings, None, digest(load_config(base / "config.json")), blame)
+
+
+def train_rank(job: ItemsJob) -> dict:
     """Read model and data, and train, on every rank."""
-    model, tokenizer = load_base(job.base, job.settings.max_tokens)
     most = job.settings.max_tokens
+    model, tokenizer = load_base(job.base, most)
     cut = job.settings.too_long == "cut"
     training, too_long = job.read(find_split(job.data, "train"), tokenizer, most, cut)
     validation, _ = job.read(find_split(job.data, "validation"), tokenizer, most, cut)
-    fresh = iter([model])  # a rollback to the first step loads it again
-
-    def load() -> CausalLM:
-        return next(fresh, None) or load_base(job.base, most)[0]
-
-    found = adapt(job, model.config, load, training, validation)
+    found = adapt(job, model.config, loader(job, model), training, validation)
     return found | {"examples": len(training), "too_long": too_long}
 
 
+def loader(job: AdapterJob, model: CausalLM) -> Callable[[], CausalLM]:
+    """Return a function that gives `model`, and loads it again when it is called again: after a rollback to the first
+    step."""
+    fresh = iter([model])
+    return lambda: next(fresh, None) or load_base(job.base, job.settings.max_tokens)[0]
+
+
 def adapt(
-    job: AdapterJob,
+    job: ItemsJob,
     config: ModelConfig,
     load: Callable[[], CausalLM],
     training: Sequence[Item],
@@ -103,12 +117,26 @@ def adapt(
 ) -> dict:
     """Train on `training`, write the adapter, return what the method's `evaluate` finds on `validation`. load: makes
     the base model, on the CPU, anew each time."""
-    method, settings, pad = job.method, job.settings, config.pad_id
-    stream = ItemStream(training, settings.batch_size, settings.seed, pad)
+    stream = ItemStream(training, job.settings.batch_size, job.settings.seed, config.pad_id)
+    return trained_by(job, job.method, config, load, stream, training, validation)
+
+
+def trained_by(
+    job: AdapterJob,
+    method: Method,
+    config: ModelConfig,
+    load: Callable[[], CausalLM],
+    stream: Stream,
+    training: Sequence,
+    validation: Sequence,
+) -> dict:
+    """Train by a method on a stream, which is made of `training`, write the adapter, return what the method's
+    `evaluate` finds on `validation`."""
+    settings, pad = job.settings, config.pad_id
     before: dict = {}
 
     def build() -> Engine:
-        engine = engine_of(job, load())
+        engine = adapted(method, load(), settings)
         if method.measured_before and not before:
             before.update(method.evaluate(engine, validation, pad))
             if engine.rank == 0:
@@ -128,6 +156,8 @@ def adapt(
             save_adapter(weights, settings.lora, job.output, base=job.base_name, task_type=method.task_type)
             parquet.write(table(segment.history), job.output / NAME)
             write_events(job.output, segment.guard.events)
+            if method.leave is not None:
+                method.leave(job.output)
     return (
         {"steps": settings.stop, "trainable_parameters": sum(weight.numel() for weight in weights.values())}
         | first_and_last(segment.history)
@@ -137,11 +167,10 @@ def adapt(
     )
 
 
-def engine_of(job: AdapterJob, model: CausalLM) -> Engine:
-    """Return this rank's engine of a base model, with a fresh adapter."""
-    settings = job.settings
+def adapted(method: Method, model: CausalLM, settings: AdapterSettings) -> Engine:
+    """Return this rank's engine for a method of a base model that gets a fresh adapter."""
     add_lora(model, settings.lora, settings.seed)
-    objective = job.method.objective(prepare_layers(model, settings.recompute), settings)
+    objective = method.objective(prepare_layers(model, settings.recompute), settings)
     return build_engine(objective, settings.parallel, optimizer_of(settings.schedule))
 
 

@@ -12,6 +12,7 @@ from llm.align.settings.adapter import AdapterKeys, Schedule
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.kto import Weights
 from llm.align.settings.paired import Margin, Strength
+from llm.align.settings.policy import PolicyKeys
 from llm.align.settings.preferences import PreferenceKeys
 from llm.collect.settings import Source
 from llm.config.schema import schema_of
@@ -161,6 +162,36 @@ class Kto(Weights, Dpo):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Grpo(PolicyKeys):
+    """Group relative policy optimisation, by rewards that can be verified."""
+
+    functions: str | None = key(None, shown=False)
+    """A Python file of reward functions, which `rewards` may name beside those of llm/align/rewards.py."""
+    schedule: Schedule = key(Schedule(steps=12, batch_size=4, learning_rate=0.002, warmup_steps=1))
+    """How it is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dapo(Grpo):
+    """GRPO with a mean over tokens; its clip_high, overlong_tokens, resample are beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrGrpo(Grpo):
+    """GRPO without its biases towards lengths and difficulties."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gspo(Grpo):
+    """Group sequence policy optimisation: ratios are of answers as a whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rloo(Grpo):
+    """REINFORCE, the other answers' mean reward being the baseline."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Align(Limits, AdapterKeys):
     """Stage 6. Adapters that make the model answer: docs/align.md."""
 
@@ -182,6 +213,16 @@ class Align(Limits, AdapterKeys):
     """Odds ratio preference optimisation."""
     kto: Kto = key(Kto(), shown=False)
     """Kahneman-Tversky optimisation."""
+    grpo: Grpo = key(Grpo(), shown=False)
+    """Group relative policy optimisation."""
+    dapo: Dapo = key(Dapo(clip_high=0.28, overlong_tokens=12, resample=2, kl_coef=0.0), shown=False)
+    """GRPO as DAPO has it."""
+    dr_grpo: DrGrpo = key(DrGrpo(), shown=False)
+    """GRPO as Dr. GRPO has it."""
+    gspo: Gspo = key(Gspo(clip_low=0.0003, clip_high=0.0004), shown=False)
+    """Group sequence policy optimisation."""
+    rloo: Rloo = key(Rloo(), shown=False)
+    """REINFORCE leave-one-out."""
 
 
 @dataclass(frozen=True, kw_only=True)

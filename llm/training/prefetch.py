@@ -4,7 +4,7 @@ GPU waits for nothing. On a CPU nothing is prefetched. The rows are the same eit
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -25,10 +25,24 @@ class Stream(Protocol):
         """Return how many tokens the items begin ... begin + count - 1 have."""
 
 
+@runtime_checkable
+class OnPolicy(Stream, Protocol):
+    """A stream whose items the model makes that is trained: none can be made ahead, and later steps may need those of
+    earlier ones."""
+
+    def state(self) -> dict:
+        """Return what the steps from here on need, for JSON."""
+
+    def restore(self, state: dict | None) -> None:
+        """Go on from what `state` returned; None: from the beginning."""
+
+
 def ahead(stream: Stream, per_step: int) -> Items:
     """Return the stream's rows, prefetched where there is a GPU. per_step: items of a step, by which `begin` grows."""
     device = default_device()
-    return stream.rows if device.type == "cpu" else Prefetch(stream.rows, per_step, device)
+    return (
+        stream.rows if device.type == "cpu" or isinstance(stream, OnPolicy) else Prefetch(stream.rows, per_step, device)
+    )
 
 
 class Prefetch:

@@ -20,7 +20,7 @@ from llm.runtime.watchdog import Watchdog
 from llm.training.checkpoint import Snapshot, beginning, check_finite, load_checkpoint, read_state, save_checkpoint
 from llm.training.engine import Engine
 from llm.training.guards import Blame, Guard, GuardSettings
-from llm.training.prefetch import Stream, ahead
+from llm.training.prefetch import OnPolicy, Stream, ahead
 from llm.training.recovery import Recovery
 from llm.training.settings import Steps
 from llm.training.step import StepMetrics
@@ -79,6 +79,8 @@ class Segment:
         self.guard = Guard(settings.guards or GuardSettings(), [settings.start, None], state["window"])
         self.guard.golden[1] = self.guard.limit(0)
         self.history: list[StepMetrics] = []
+        if isinstance(self.stream, OnPolicy):
+            self.stream.restore(None)
 
     def go_on_from(self, point: Path) -> None:
         """Restore everything from a recovery point."""
@@ -88,6 +90,8 @@ class Segment:
         self.step, self.tokens_seen, self.skipped = state["step"], state["tokens_seen"], state["skipped"]
         self.guard = Guard.from_json(self.settings.guards or GuardSettings(), state["guard"])
         self.history = [StepMetrics(*values) for values in state["history"]]
+        if isinstance(self.stream, OnPolicy):
+            self.stream.restore(state["stream"])
 
     def steps(self, stopping: Stopping, hang_seconds: float) -> Iterator[StepMetrics]:
         """Train to the last step; yield an item for each step, whose numbers come again after a rollback. Raises
@@ -162,6 +166,8 @@ class Segment:
             "guard": self.guard.to_json(),
             "history": [astuple(metrics) for metrics in self.history],
         }
+        if isinstance(self.stream, OnPolicy):
+            state["stream"] = self.stream.state()
         self.recovery.save(Snapshot.of(self.engine), state)
 
     def state(self) -> dict:

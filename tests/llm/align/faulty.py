@@ -10,10 +10,10 @@ import time
 
 from llm.command import command
 from llm.training.segment import Segment
-from scripts.align import kto, paired, reward, sft
+from scripts.align import kto, paired, policy, reward, sft
 
 FAULTS = json.loads(os.environ["FAULTS"])
-SCRIPTS = {"sft": sft, "reward": reward, "paired": paired, "kto": kto}
+SCRIPTS = {"sft": sft, "reward": reward, "paired": paired, "kto": kto, "policy": policy}
 make_step = Segment.make_step
 
 

@@ -10,12 +10,12 @@ import torch
 from llm.align.batches import Batch, ItemStream, count_targets
 from llm.align.lora import lora_layers
 from llm.align.sft import Supervised
-from llm.align.train_adapter import engine_of
+from llm.align.train_adapter import adapted
 from llm.runtime.launch import run_ranks
 from llm.training.checkpoint import whole_weights
 from llm.training.engine import Engine
 from llm.training.engines.layout import Replicas
-from tests.llm.align.toy import CONFIG, METHODS, adapter_settings, items_of, job_of, random_model
+from tests.llm.align.toy import CONFIG, METHODS, adapter_settings, items_of, random_model
 
 BATCH = 6
 MICRO, DDP, FSDP = Replicas(micro_batch=2), Replicas(data=2), Replicas(data=2, sharding="full", micro_batch=2)
@@ -38,7 +38,7 @@ def seen_of(method: str, layout: Replicas, directory: Path) -> Seen:
     """On every rank of the layout."""
     settings = adapter_settings(method, parallel=layout)
     model = random_model()
-    engine = engine_of(job_of(method, settings, directory), model)
+    engine = adapted(METHODS[method], model, settings)
     with torch.no_grad():  # a fresh adapter has no gradient in A
         for name, held in sorted((held.name, held.tensor) for held in engine.held):
             held += 0.05 if name.endswith("lora_B") else 0.01

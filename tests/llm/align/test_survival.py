@@ -12,6 +12,7 @@ import pytest
 
 from llm.align.records import write_jsonl
 from llm.align.settings.paired import PAIRED
+from llm.align.settings.policy import POLICIES
 from llm.model.config import ModelConfig
 from llm.model.directory import save_weights
 from llm.model.transformer import CausalLM, initialise
@@ -26,6 +27,16 @@ SETTINGS = {
     "max_tokens": 128,
     "recovery_every": 2,
     "seed": 0,
+}
+
+# Recovery points fall between steps on the same answers.
+POLICY = {
+    "rewards": {"brevity": 1.0},
+    "samples": 2,
+    "max_new_tokens": 8,
+    "iterations": 3,
+    "kl_bound": 50.0,
+    "held_out": 2,
 }
 
 
@@ -49,14 +60,15 @@ def work(tmp_path_factory: pytest.TempPathFactory, tokenizer_files: dict[str, Pa
 
 
 def start(work: Path, method: str, adapter: Path, faults: dict | None = None, **changes: object) -> subprocess.Popen:
-    data = "instructions" if method == "sft" else "preferences"
-    settings = SETTINGS | ({"loss": method} if method in PAIRED else {})
+    data = "instructions" if method in ("sft", *POLICIES) else "preferences"
+    script = "paired" if method in PAIRED else "policy" if method in POLICIES else method
+    settings = SETTINGS | {"paired": {"loss": method}, "policy": POLICY | {"algorithm": method}}.get(script, {})
     scratch = changes.pop("scratch", None)
     adapter.mkdir(exist_ok=True)
     arguments = ["--base", work / "base", f"--{data}", work / data, "--adapter", adapter]
     arguments += ["--settings", json.dumps(settings | changes)]
     return subprocess.Popen(
-        [sys.executable, "tests/llm/align/faulty.py", "paired" if method in PAIRED else method, *map(str, arguments)],
+        [sys.executable, "tests/llm/align/faulty.py", script, *map(str, arguments)],
         cwd=ROOT,
         env=os.environ
         | {"PYTHONPATH": str(ROOT), "FAULTS": json.dumps(faults or {}), "OMP_NUM_THREADS": "1"}
@@ -78,8 +90,8 @@ def trained(work: Path, method: str, adapter: Path, **changes: object) -> tuple[
     [("dpo", "single"), ("kto", "ddp2")]
     + [
         pytest.param(method, layout, marks=pytest.mark.slow)
-        for method in ("sft", "reward", "kto", *PAIRED)
-        for layout in LAYOUTS
+        for method in ("sft", "reward", "kto", *PAIRED, *POLICIES)
+        for layout in (LAYOUTS if method not in POLICIES else ("single", "ddp2"))
         if (method, layout) not in {("dpo", "single"), ("kto", "ddp2")}
     ],
 )
@@ -94,7 +106,8 @@ def test_killed_and_resumed_is_never_killed(work: Path, tmp_path: Path, method: 
     again, err = trained(work, method, tmp_path / "killed", **there)
     assert "going on from step" in err
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
-    assert {"adapter_config.json", "adapter_model.safetensors", "metrics.parquet"} == digests(tmp_path / "whole").keys()
+    files = {"adapter_config.json", "adapter_model.safetensors", "metrics.parquet"}
+    assert files | ({"rollouts.parquet"} if method in POLICIES else set()) == digests(tmp_path / "whole").keys()
     same = [name for name in metrics if "loss" in name or name.startswith("held_out")]
     assert same and {name: again[name] for name in same} == {name: metrics[name] for name in same}
 
@@ -115,8 +128,9 @@ def test_sigterm_stops_in_peace(work: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_laid_out_is_refused_in_one_line(work: Path, tmp_path: Path) -> None:
     for parallel, line in (
         ({"tensor": 2}, "parallel.tensor: unknown key; known are data, sharding, micro_batch"),
+        ({"data": 2, "sharding": "full"}, "align.parallel.sharding: full cannot answer prompts"),
         ({"data": 3}, "schedule.batch_size: 4 is not divisible by align.parallel.data: 3; write 6"),
     ):
-        status, _, err = ended(start(work, "sft", tmp_path / "adapter", parallel=parallel))
+        status, _, err = ended(start(work, "grpo", tmp_path / "adapter", parallel=parallel))
         assert status == 2
         assert line in err.splitlines()[-1]

@@ -15,7 +15,7 @@ from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.kto import KtoSettings
 from llm.align.settings.paired import PairedSettings
 from llm.align.sft import SFT
-from llm.align.train_adapter import AdapterJob
+from llm.align.train_adapter import ItemsJob
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 from llm.training.guards import Blame
@@ -79,8 +79,8 @@ def labelled(given: list[Pair]) -> list[Labelled]:
     return found
 
 
-def job_of(method: str, settings: AdapterSettings, directory: Path) -> AdapterJob:
-    return AdapterJob(
+def job_of(method: str, settings: AdapterSettings, directory: Path) -> ItemsJob:
+    return ItemsJob(
         task=Task(settings, None, "digest", Blame(method, f"lower align.{method}.schedule.learning_rate")),
         output=directory,
         scratch=directory.with_name(f"{directory.name}.scratch"),

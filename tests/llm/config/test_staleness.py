@@ -14,6 +14,7 @@ import yaml
 from snakemake.parser import parse
 
 from llm.align.settings.paired import PAIRED
+from llm.align.settings.policy import POLICIES
 from llm.collect.settings import Source
 from llm.config.blocks import Config, schema
 from llm.package.importing.settings import Imported
@@ -59,6 +60,7 @@ READERS = {
     "pretrain.time_limit": "",
     "pretrain.hang_seconds": "",
     "quantize.methods": "quantize",
+    **{f"align.{method}.functions": "policy" for method in POLICIES},  # an input
 }
 VALUES: dict[str, object] = {
     "store": "elsewhere",
@@ -100,6 +102,8 @@ VALUES: dict[str, object] = {
     "align.instructions.validation_counts": {"definition": 7},
     "align.instructions.languages": ["de"],
     "align.preferences.train_counts": {"irrelevant": 7},
+    **{f"align.{method}.rewards": {"brevity": 0.5} for method in POLICIES},
+    **{f"align.{method}.functions": str(ROOT / "llm/align/rewards.py") for method in POLICIES},
     "align.preferences.validation_counts": {"irrelevant": 7},
     "quantize.calibration.length": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
@@ -133,7 +137,9 @@ SOURCE = [
     ("parts", 2, "candidates edges deduplicate substrings clean_shards token_shards quality_model report"),
 ]
 
-METHODS = {"sft": "sft", "reward": "reward", "kto": "kto", **dict.fromkeys(PAIRED, "paired")}  # align.<block> -> script
+# align.<block> -> script
+METHODS = {"sft": "sft", "reward": "reward", "kto": "kto"}
+METHODS |= dict.fromkeys(PAIRED, "paired") | dict.fromkeys(POLICIES, "policy")
 # Of a model made elsewhere: likewise.
 IMPORTED = {"pypi": "m==1", "file": "m-1.whl", "sha256": "1" * 64, "license": "MIT"}
 OF_IMPORTED = [
@@ -196,7 +202,7 @@ def run(changes: str = "{}") -> tuple[dict[str, Wanted], dict[str, str]]:
     attached = load(Call.of(ROOT / "Snakefile", [], merged(BASE, json.loads(changes))))
     jobs: dict[str, Wanted] = {}
     waiting = ["results/report/index.html", "results/plan/config.json"]
-    waiting += [f"results/align/{method}/manifest.json" for method in (*PAIRED, "kto")]
+    waiting += [f"results/align/{method}/manifest.json" for method in (*PAIRED, "kto", *POLICIES)]
     while waiting:
         job = attached.keys.plan.maker(waiting.pop())
         if job is not None and job.place not in jobs:

@@ -1,0 +1,61 @@
+"""What scripts/align/policy.py is told, by method. It imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from llm.align.settings.adapter import AdapterSettings
+from llm.errors import InputError
+from llm.settings import key
+
+Algorithm = Literal["grpo", "dapo", "dr_grpo", "gspo", "rloo"]
+POLICIES = get_args(Algorithm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyKeys:
+    """Beside what every adapter is told. A schedule's batch_size counts prompts."""
+
+    rewards: dict[str, float] = key({"sentence": 1.0, "brevity": 1.0, "variety": 0.0})
+    """Reward functions and their weights; those of weight 0 are judges, which are watched and not learned from."""
+    samples: int = key(8, minimum=2)
+    """Answers to a prompt."""
+    max_new_tokens: int = key(48, minimum=1)
+    """Of an answer."""
+    kl_coef: float = key(0.02, minimum=0)
+    """Weight of the KL divergence from the reference model."""
+    kl_bound: float = key(1.0, exclusiveMinimum=0, shown=False)
+    """Nats a token; where a step's answers are further from the reference, training ends with a line."""
+    clip_low: float = key(0.2, exclusiveMinimum=0, maximum=1, shown=False)
+    """A ratio below 1 - clip_low is no further lowered."""
+    clip_high: float = key(0.2, exclusiveMinimum=0, shown=False)
+    """A ratio above 1 + clip_high is no further raised."""
+    iterations: int = key(1, minimum=1, shown=False)
+    """Steps on the same answers."""
+    overlong_tokens: int = key(0, minimum=0, shown=False)
+    """The last tokens of max_new_tokens, over which a penalty grows to 1; 0: none (DAPO's soft punishment)."""
+    resample: int = key(0, minimum=0, shown=False)
+    """How often prompts whose answers have all one reward are replaced by others (DAPO's dynamic sampling)."""
+    held_out: int = key(32, minimum=1, shown=False)
+    """Prompts of the validation file that are answered before and after."""
+    reward_seconds: float = key(5.0, exclusiveMinimum=0, shown=False)
+    """In which a reward function has to answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySettings(PolicyKeys, AdapterSettings):
+    """The slice."""
+
+    algorithm: Algorithm
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not any(self.rewards.values()):
+            raise InputError("rewards: none has a weight other than 0, so there is nothing to learn; give one a weight")
+        if self.overlong_tokens > self.max_new_tokens:
+            raise InputError(
+                f"overlong_tokens: {self.overlong_tokens} is more than max_new_tokens: {self.max_new_tokens}; lower it"
+            )
+        if self.parallel.sharding == "full":
+            raise InputError(
+                "align.parallel.sharding: full cannot answer prompts, since no rank has the whole model; write none"
+            )

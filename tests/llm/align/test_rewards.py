@@ -1,0 +1,64 @@
+"""Reward functions: what they say, and what is told of those that do not say it."""
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from llm.align.rewards import brevity, exact, load_rewards, rated, sentence, variety
+from llm.errors import InputError
+
+
+def test_rewards_of_the_file() -> None:
+    assert [sentence("", text, {}) for text in ("Yes, it is.", "no", "Cut off in", " ")] == [1.0, 0.0, 0.5, 0.0]
+    assert [brevity("", "a " * n, {}) for n in (0, 1, 12, 48, 99)] == [0.0, 1.0, 1.0, 0.0, 0.0]
+    assert brevity("", "a " * 30, {}) == 0.5
+    assert variety("", "the cat the Cat", {}) == 0.5
+    assert [exact("", text, {"answer": "42"}) for text in (" 42\n", "41")] == [1.0, 0.0]
+
+
+def test_a_users_file_stands_beside_them(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("def vowels(prompt, answer, row):\n    return sum(c in 'aeiou' for c in answer) / row['n']\n")
+    found = load_rewards(["vowels", "variety"], file, 60.0)
+    assert rated(found, 60.0, "p", "banana", {"n": 2}) == [1.5, 1.0]
+    with pytest.raises(InputError, match="no function consonants; known are brevity, exact, sentence, variety, vowels"):
+        load_rewards(["consonants"], file, 60.0)
+
+
+def hang(prompt: str, answer: str, row: dict) -> float:
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("reward", "line"),
+    [
+        (lambda p, a, r: math.nan, "nan is no finite number"),
+        (lambda p, a, r: "good", "'good' is no finite number"),
+        (lambda p, a, r: None, "None is no finite number"),
+        (lambda p, a, r: r["answer"], "KeyError: 'answer'"),
+        (lambda p, a, r: 1 / 0, "ZeroDivisionError: division by zero"),
+        (hang, "no answer after 0.2 s"),
+    ],
+)
+def test_what_a_function_does_wrong_is_said_in_one_line(reward, line: str) -> None:
+    with pytest.raises(InputError, match=rf"^reward f, of the answer 'an answer' to 'a prompt': {line}") as caught:
+        rated({"f": reward}, 0.2 if reward is hang else 60.0, "a prompt", "an answer", {})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("1 / 0\n", "ZeroDivisionError"), ("while True: pass\n", "no answer after 0.2 s"), ("def\n", "SyntaxError")],
+)
+def test_a_file_that_cannot_be_run_is_named(text: str, line: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(text)
+    with pytest.raises(InputError, match=rf"own.py: {line}") as caught:
+        load_rewards([], file, 0.2 if "while" in text else 60.0)
+    assert "\n" not in str(caught.value)
