@@ -7,6 +7,7 @@ examples each time; tests/stemma/test_fuzz.py looks at a few.
 """
 
 import contextlib
+import io
 import json
 import sys
 import tempfile
@@ -174,7 +175,7 @@ class Grounds:
         file.unlink()
         file.write_bytes(other)
         try:
-            with contextlib.chdir(self.path), contextlib.redirect_stderr(None):
+            with contextlib.chdir(self.path), contextlib.redirect_stderr(io.StringIO()):
                 self.read_all()
         finally:
             file.unlink()
