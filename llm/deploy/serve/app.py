@@ -19,7 +19,7 @@ from llm.deploy.serve.calls import Call, ClientGone
 from llm.deploy.serve.guard import Guard
 from llm.deploy.serve.metrics import EngineState, Meters, state_of
 from llm.deploy.serve.models import Models, Served
-from llm.deploy.serve.schemas import ChatCall, CompletionCall, DetokenizeCall, Sampling, TokenizeCall
+from llm.deploy.serve.schemas import ChatCall, CompletionCall, DetokenizeCall, ErrorAnswer, Sampling, TokenizeCall
 from llm.deploy.serve.worker import EngineFailed
 from llm.errors import InputError
 from llm.inference.engine import EngineSettings
@@ -56,7 +56,8 @@ def make_app(directories: dict[str, Path], settings: ServerSettings) -> FastAPI:
         yield
         await asyncio.to_thread(models.stop)
 
-    app = FastAPI(title="Stemma", lifespan=lifespan)
+    refusals: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}}
+    app = FastAPI(title="Stemma", lifespan=lifespan, responses=refusals)
     add_calls(app, desk)
     add_views(app, models, meters)
     add_errors(app)
@@ -227,7 +228,7 @@ def add_views(app: FastAPI, models: Models, meters: Meters) -> None:
         failed = [name for name, worker in models.workers().items() if worker.failed]
         return JSONResponse({"status": "failed" if failed else "ok", "failed": failed}, 503 if failed else 200)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         return PlainTextResponse(prometheus_client.generate_latest(meters.registry))
 

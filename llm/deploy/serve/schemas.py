@@ -180,6 +180,21 @@ class DetokenizeCall(Strict):
     tokens: Ids
 
 
+class Refusal(BaseModel):
+    """What was wrong, and where."""
+
+    message: str
+    type: str
+    param: str | None
+    code: int | str
+
+
+class ErrorAnswer(BaseModel):
+    """The one shape of every refusal."""
+
+    error: Refusal
+
+
 def whole(token: str) -> int:
     """Return the token id that a key of logit_bias spells; -1, which no vocabulary has, where it spells none."""
     return int(token) if token.isascii() and token.isdigit() and len(token) < 12 else -1

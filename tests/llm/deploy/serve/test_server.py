@@ -141,7 +141,14 @@ def test_what_can_be_read(client, url, directories) -> None:
     assert float(lines['stemma_prefix_hit_tokens_total{model="base"}']) >= 96
     assert float(lines["stemma_time_to_first_token_seconds_count"]) > 0
     assert httpx.get(f"{url}/stats").json()["base"]["kv_blocks_held"] == 0
-    assert "/v1/chat/completions" in httpx.get(f"{url}/openapi.json").json()["paths"]
+    calls = httpx.get(f"{url}/openapi.json").json()["paths"]
+    assert "/v1/chat/completions" in calls and list(calls["/metrics"]["get"]["responses"]["200"]["content"]) == [
+        "text/plain"
+    ]
+    for call in calls.values():  # every refusal has our shape, none has FastAPI's
+        assert all(
+            {"4XX", "5XX"} < set(method["responses"]) and "422" not in method["responses"] for method in call.values()
+        )
 
 
 @pytest.mark.parametrize(
