@@ -49,7 +49,6 @@ ELSEWHERE = {
     "llm/config/page.py": "llm/config/test_derived.py",
     # parts of one whole, which is tested as such
     "llm/align/base.py": "llm/align/test_scripts.py",
-    "llm/align/method.py": "llm/align/test_training.py",
     "llm/collect/formats/tex/*.py": "llm/collect/formats/test_latex.py",
     "llm/collect/formats/html_text.py": "llm/collect/formats/test_epub.py",
     "llm/deploy/quantize/quality.py": "llm/deploy/quantize/test_layerwise.py",
