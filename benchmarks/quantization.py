@@ -36,10 +36,12 @@ METHODS = {
     "round to nearest, absmax": replace(INT4, scales="absmax"),
     "round to nearest, searched": INT4,
     "awq, searched": replace(INT4, kind="awq"),
+    "gptq, searched": replace(INT4, kind="gptq"),
+    "gptq, searched, no shrinkage": replace(INT4, kind="gptq", shrinkage=0.0),
     "gptq, searched, no act-order": replace(INT4, kind="gptq", act_order=False),
-    "gptq, searched, act-order": replace(INT4, kind="gptq"),
-    "gptq, the same, damping 0.1": replace(INT4, kind="gptq", damping=0.1),
-    "gptq, the same, first order 0.1": replace(INT4, kind="gptq", first_order=0.1),
+    "gptq, searched, rotated": replace(INT4, kind="gptq", rotation=True),
+    "int8, activations by token": Method(bits=8, activations="dynamic"),
+    "int8, activations static, smoothed": Method(bits=8, activations="static", smoothing=0.5),
 }
 PEER = """
 import sys, numpy, torch

@@ -59,8 +59,7 @@ def factors(
 ) -> torch.Tensor | None:
     """Return what the inputs are divided by, fp32 [K]; None where the method leaves them as they are."""
     if method.kind == "awq":
-        believed_KK = shrunk(h_KK, method.shrinkage)
-        return input_factors(weights, believed_KK, x_MK.abs().mean(0), lambda w, h: by_scales(w, method, size, h))
+        return input_factors(weights, h_KK, x_MK.abs().mean(0), lambda w, h: by_scales(w, method, size, h))
     if method.smoothing is not None:
         return smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing)
     return None

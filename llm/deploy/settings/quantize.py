@@ -31,8 +31,8 @@ class Method:
     """gptq: columns with the largest inputs first."""
     damping: float = key(0.01, exclusiveMinimum=0)
     """gptq: added to the Hessian's diagonal, of its mean."""
-    shrinkage: float = key(0.0, minimum=0, maximum=1)
-    """gptq, awq: by how much inputs are taken to be correlated less than on the calibration text; 1: not at all."""
+    shrinkage: float = key(0.8, minimum=0, maximum=1)
+    """gptq: by how much inputs are taken to be correlated less than on the calibration text; 1: not at all."""
     first_order: float = key(0.0, minimum=0)
     """gptq: FOEM's term, how much of a column's drift counts as error."""
 

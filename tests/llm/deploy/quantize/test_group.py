@@ -1,0 +1,79 @@
+"""Matrices that share their inputs: factors fold without a trace, and shrinkage gains on text that was not seen."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from llm.deploy.quantize.awq import input_factors
+from llm.deploy.quantize.group import by_scales, fold_norm, fold_rows, quantize_one
+from llm.deploy.quantize.hessian import product_error, shrunk
+from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight
+from llm.deploy.settings.quantize import Method
+
+INT4 = Method(bits=4, group_size=16, kind="gptq", shrinkage=0.0)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_factors_fold_into_norms_and_rows():
+    x, factor = torch.randn(5, 8, generator=generator()), torch.rand(8, generator=generator(1)) + 0.5
+    norm = nn.LayerNorm(8).requires_grad_(False)
+    before = norm(x)
+    fold: Callable | None = fold_norm(norm)
+    assert fold is not None
+    fold(factor)
+    assert torch.allclose(norm(x) * factor, before, atol=1e-6)
+    assert fold_norm(None) is None
+    linear = nn.Linear(16, 8).requires_grad_(False)
+    found = quantize_weight(linear.weight, 8, None)
+    linear.weight.copy_(found.dequantized())
+    made, inputs = {"up": (found, {})}, torch.randn(5, 16, generator=generator(2))
+    before = linear(inputs)
+    fold_rows(linear, made, "up")(factor)
+    assert torch.allclose(linear(inputs) * factor, before, atol=1e-6)
+    assert torch.equal(made["up"][0].q_NK, found.q_NK)  # the scales alone have changed
+
+
+def test_shrinkage_goes_from_gptq_to_rounding():
+    x = torch.randn(64, 32, generator=generator()) @ torch.randn(32, 32, generator=generator(1))
+    h_KK, weight = x.T @ x, torch.randn(24, 32, generator=generator(2))
+    nearest = by_scales(weight, INT4, 16, h_KK.diagonal())
+    none = Method(bits=4, group_size=16, kind="gptq", shrinkage=1.0)
+    assert torch.equal(quantize_one(weight, none, 16, h_KK).q_NK, nearest.q_NK)
+    assert not torch.equal(quantize_one(weight, INT4, 16, h_KK).q_NK, nearest.q_NK)
+    assert torch.equal(shrunk(h_KK, 0.25).diagonal(), h_KK.diagonal())
+    assert torch.allclose(shrunk(h_KK, 0.25)[0, 1:], 0.75 * h_KK[0, 1:])
+
+
+def test_shrinkage_gains_on_inputs_that_were_not_seen():
+    """Few inputs tell correlations badly: GPTQ, which trusts them, loses to rounding on others; less trust gains."""
+    mixing = torch.eye(64) + 0.1 * torch.randn(64, 64, generator=generator(3))
+    few, many = (torch.randn(rows, 64, generator=generator(rows + 3)) @ mixing for rows in (96, 4000))
+    weight = torch.randn(48, 64, generator=generator(4))
+    h_KK, others_KK = few.T @ few, many.T @ many
+    errors = {}
+    for shrinkage in (0.0, 0.3, 1.0):
+        method = Method(bits=4, group_size=16, kind="gptq", shrinkage=shrinkage)
+        change = quantize_one(weight, method, 16, h_KK).dequantized() - weight
+        errors[shrinkage] = product_error(change, h_KK), product_error(change, others_KK)
+    assert errors[0.0][0] < errors[0.3][0] < errors[1.0][0]
+    assert errors[0.3][1] < 0.95 * errors[1.0][1] < errors[0.0][1]
+
+
+def test_awq_makes_weights_of_large_inputs_larger():
+    x = torch.randn(200, 32, generator=generator(5))
+    x[:, 7] *= 30
+    h_KK, weight = x.T @ x, torch.randn(24, 32, generator=generator(6))
+    size_K = x.abs().mean(0)
+
+    def absmax(scaled: torch.Tensor, _: torch.Tensor) -> QuantizedWeight:
+        return quantize_weight(scaled, 4, 16)
+
+    factor_K = input_factors([weight], h_KK, size_K, absmax)
+    assert factor_K.argmax() == 7
+    plain = quantize_weight(weight, 4, 16).dequantized()
+    scaled = quantize_weight(weight * factor_K, 4, 16).dequantized() / factor_K
+    assert product_error(scaled - weight, h_KK) < 0.7 * product_error(plain - weight, h_KK)
