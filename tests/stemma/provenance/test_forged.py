@@ -245,6 +245,21 @@ def test_artifact_and_pointer_forged_together_are_not_consumed(yard: Yard, tmp_p
     check_store(yard.store, yard.keyring)
 
 
+def test_record_of_a_trusted_key_that_names_other_inputs(yard: Yard):
+    """It answers the action all the same; a record that nobody has cannot be replaced by that of an input it names."""
+    assert yard.run("second")[0] == 0
+
+    def with_another_input(statement: dict) -> None:
+        for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            if item["annotations"]["kind"] == "input":
+                item["digest"]["sha256"] = item["annotations"]["record"] = "0" * 64
+
+    action = action_of(yard, "results/joined.txt")
+    put(yard.store.record_path(action), resealed(yard, action, with_another_input, yard.keyring))
+    status, error = yard.run("second")
+    assert (status, how_of(error)) == (0, "hit"), error
+
+
 def test_forged_model_is_not_signed(yard: Yard):
     sha256 = digest.of_bytes(b"forged")
     forge(yard, "results/parts/manifest.json", manifest_with("a.txt", sha256, 6))

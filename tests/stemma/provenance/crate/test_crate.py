@@ -1,5 +1,6 @@
 """The crate: derived from the records alone, so the same records give the same bytes, and no place or secret shows."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from stemma.base import digest
+from stemma.base.errors import StemmaError
+from stemma.base.settings import Settings
+from stemma.provenance.crate.write import write_crate
+from stemma.provenance.trust import Records
 from tests.stemma.conftest import Toy
 
 METADATA = "results/report/ro-crate-metadata.json"
@@ -90,3 +95,12 @@ def test_nothing_built_is_said(toy):
     assert done.returncode == 2
     assert "build something first" in done.stderr
     assert not (toy.path / METADATA).exists()
+
+
+def test_a_workflow_file_that_is_not_there_is_said(built: Toy):
+    with (
+        contextlib.chdir(built.path),
+        pytest.raises(StemmaError, match=r"^rules/x.smk is no file here; name the Snake"),
+    ):
+        write_crate(Records.of(Settings.here()), Path("crate"), [Path("Snakefile"), Path("rules/x.smk")])
+    assert not (built.path / "crate").exists()
