@@ -28,13 +28,14 @@ from llm.training.engines.single import prepare_layers
 from llm.training.guards import Blame, refuse_divergence
 from llm.training.metrics import NAME, table, write_events
 from llm.training.mfu import flops_per_token
+from llm.training.optimizer import BETA1
 from llm.training.prefetch import Stream
 from llm.training.run import Job, run_job, trained
 from llm.training.segment import Task
 from llm.training.settings import OptimizerSettings
 from llm.training.step import StepMetrics
 
-BETAS = (0.9, 0.999)
+BETAS = (BETA1, 0.999)
 A = TypeVar("A", bound=AdapterSettings)
 Read = Callable[[Path, AnyTokenizer, int, bool], tuple[Sequence[Item], int]]
 """read(file, tokenizer, max_tokens, cut): the items of a file, and how many were longer: cut, or left out."""
@@ -177,7 +178,7 @@ def adapted(method: Method, model: CausalLM, settings: AdapterSettings) -> Engin
 def optimizer_of(schedule: Schedule) -> OptimizerSettings:
     """Return AdamW on all that is trained."""
     return OptimizerSettings(
-        "adamw", schedule.learning_rate, weight_decay=schedule.weight_decay, betas=BETAS, plain=True
+        "adamw", schedule.learning_rate, weight_decay=schedule.weight_decay, beta2=BETAS[1], plain=True
     )
 
 

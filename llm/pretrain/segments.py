@@ -28,13 +28,15 @@ class Length:
 class Pretrain(Limits, StepSettings, Length):
     """Stage 5. Pretraining in chained segments: docs/pretrain.md."""
 
+    beta2: float = key(0.99, exclusiveMinimum=0, maximum=0.9999)
+    """AdamW's decay of the squared gradient's mean; beta1 is 0.9. Small batches ask for a longer mean."""
     parallel: Layout = key(Layout(data=2))
     """How the work is laid over ranks, see docs/pretrain.md."""
     schedule: Literal["cosine", "wsd"] = key("wsd")
     """wsd: warm-up, stable, linear decay; cosine: falls from the warm-up on."""
     warmup_steps: int = key(20, minimum=0)
     """The first steps, in which the rate rises linearly."""
-    decay_steps: int = key(2100, minimum=0)
+    decay_steps: int = key(2700, minimum=0)
     """The last steps of wsd, in which the rate falls."""
     tail_steps: int = key(0, minimum=0, shown=False)
     """The last steps of cosine, at final_fraction."""

@@ -14,7 +14,7 @@ from llm.training.engine import Piece, Read
 from llm.training.muon import Muon
 from llm.training.settings import OptimizerSettings
 
-EPS = 1e-8
+BETA1, EPS = 0.9, 1e-8
 MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
 STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # the state of each per parameter
@@ -41,7 +41,9 @@ class Optimizer:
         ]
         self.plain = settings.plain and all(piece.tensor.is_cpu for piece in held)
         self.parts: dict[str, torch.optim.Optimizer] = {
-            "adamw": torch.optim.AdamW(groups, settings.learning_rate, settings.betas, EPS, fused=not self.plain)
+            "adamw": torch.optim.AdamW(
+                groups, settings.learning_rate, (BETA1, settings.beta2), EPS, fused=not self.plain
+            )
         }
         if matrices:
             self.parts["muon"] = muon(

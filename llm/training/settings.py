@@ -13,7 +13,7 @@ class OptimizerSettings:
     """How the weights are moved."""
 
     optimizer: Literal["adamw", "muon"] = key("muon")
-    """muon: matrices by Muon, the rest by AdamW (betas 0.9 and 0.95); adamw: all by AdamW."""
+    """muon: matrices by Muon, the rest by AdamW; adamw: all by AdamW."""
     learning_rate: float = key(0.03, exclusiveMinimum=0)
     """AdamW's, at its peak."""
     matrix_learning_rate: float = key(0.01, exclusiveMinimum=0)
@@ -22,8 +22,8 @@ class OptimizerSettings:
     """Decoupled, times the rate; none on norms, biases and embeddings."""
     clip_norm: float = key(1.0, exclusiveMinimum=0, shown=False)
     """Bound of the whole gradient's norm."""
-    betas: tuple[float, float] = (0.9, 0.95)
-    """AdamW's."""
+    beta2: float = key(0.95, exclusiveMinimum=0, maximum=0.9999, shown=False)
+    """AdamW's decay of the squared gradient's mean; beta1 is 0.9. Small batches ask for a longer mean."""
     plain: bool = False
     """On a CPU, round as torch's AdamW without fusion and its clip_grad_norm_ do: adapters' bytes are of these."""
 

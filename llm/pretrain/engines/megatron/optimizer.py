@@ -13,7 +13,7 @@ from megatron.core.optimizer.optimizer_config import OptimizerConfig
 from megatron.core.utils import unwrap_model
 
 from llm.errors import InputError
-from llm.training.optimizer import EPS, fresh_state
+from llm.training.optimizer import BETA1, EPS, fresh_state
 from llm.training.settings import OptimizerSettings
 
 IDENTIFIERS = {
@@ -45,7 +45,7 @@ def build_optimizer(
         {"params": others, "weight_decay": 0.0, "wd_mult": 0.0},
     ]
     groups = [group | IDENTIFIERS for group in groups]
-    adamw = torch.optim.AdamW(groups, settings.learning_rate, settings.betas, EPS, fused=True)
+    adamw = torch.optim.AdamW(groups, settings.learning_rate, (BETA1, settings.beta2), EPS, fused=True)
     config = OptimizerConfig(
         lr=settings.learning_rate,
         min_lr=0.0,
