@@ -8,6 +8,7 @@
    shorter blocks as prose and stops at the element that is called content: reference pages are made of short blocks.
 4. Of the blocks in that element, those stay that are no list of links, no caption, no short label (on an article's
    page) and no heading without text below it; what stands between the page's <h1> and the element, if it is prose, too.
+5. An article's page loses teasers of other articles (kernels/teasers.py) and what it repeats (kernels/page_repeats.py).
 """
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy as np
 from kernels.html import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.markup import HIDES, UNREAD
+from kernels.page_repeats import drop_repeated
 from kernels.slugs import REPLIES
 from kernels.tags import BLOCK, HOLDS, KIND, TAG
+from kernels.teasers import drop_teasers
 
 DROP, CONTENT = 1, 2  # cues, and REPLIES: boilerplate, content, what readers wrote
 MIN_PROSE, MIN_PHRASE = 60, 25  # bytes, on a page that calls itself an article and on another
@@ -28,6 +31,7 @@ MARKED_SHARE = 0.55
 ROOT_SHARE = 0.8
 LINKED_LIST = 0.5
 LABEL = 40  # bytes
+MOST_LEADS = 4  # blocks of a standfirst
 ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in ["article", "main", "section", "p", "li", "pre"])
 TD, TH, TR, H1, H6, DD, DT = (TAG[name] for name in ["td", "th", "tr", "h1", "h6", "dd", "dt"])
 NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in ["nav", "footer", "aside", "dialog", "menu"])
@@ -36,7 +40,7 @@ LISTING, XMP = TAG["listing"], TAG["xmp"]
 
 
 @jit
-def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
+def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: bool) -> tuple:
     """Return whether each block is content, bool [n_blocks], and the number of the page's first <h1> block, or -1."""
     n, m = len(nodes), len(blocks)
     prose, size, links = np.zeros(m), np.zeros(n), np.zeros(n)
@@ -53,6 +57,9 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
     add_up(nodes, links)
     out = boilerplate(nodes, mass)
     root = root_of(nodes, blocks, prose, out, is_article)
+    is_article = is_article or nodes[root, KIND_OF] == ARTICLE
+    if is_article:
+        drop_teasers(nodes, blocks, mass, root, out)
     h1 = -1
     for b in range(m):
         if nodes[blocks[b, NODE], KIND_OF] == H1 and not out[blocks[b, NODE]]:
@@ -60,7 +67,6 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
             break
     inside, pictured = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     inside[root] = True
-    is_article = is_article or nodes[root, KIND_OF] == ARTICLE
     for i in range(1, n):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
         inside[i] |= inside[up] and not out[i]
@@ -78,6 +84,8 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, is_article: bool) -> tuple:
         return kept, h1
     lead(nodes, blocks, prose, out, inside, pictured, kept)
     headings(nodes, blocks, kept)
+    if is_article:
+        drop_repeated(nodes, blocks, text, kept)
     return kept, h1
 
 
@@ -168,11 +176,15 @@ def lead(nodes, blocks, prose, out, inside, pictured, kept):
         head -= 1
     if head < 0:
         return
+    found = 0
     for b in range(head + 1, start):
         node = blocks[b, NODE]
         tag = nodes[node, KIND_OF]
         if not out[node] and not pictured[node] and prose[b] >= 80 and tag != TD and tag != LI:
             kept[b] = True
+            found += 1
+    if found > MOST_LEADS:  # no standfirst: what else stands at the head of a page
+        kept[head + 1 : start] = False
 
 
 @jit

@@ -137,10 +137,10 @@ def tables(offsets):
 
 @jit
 def shingle_sets(data, offsets, words):
-    """Return the sets of the documents' shingles, each in text order: values u64 and offsets i64 [n_documents + 1].
+    """Return the sets of the documents' shingles, without repetitions, each in text order: values u64 and offsets i64
+    [n_documents + 1].
 
     data u8 [n_bytes], offsets i64 [n_documents + 1]: UTF-8; words: tokens in a shingle.
-    without repetitions.
     """
     starts, hashes, joined, _ = scratch(offsets)
     size = room_for(len(joined))

@@ -106,6 +106,8 @@ ELSEWHERE = {
     "kernels/phrases.py": "kernels/test_signals.py",
     "kernels/splitmix.py": "kernels/test_words.py",
     "kernels/content.py": "llm/collect/formats/test_html.py",
+    "kernels/page_repeats.py": "llm/collect/formats/test_html.py",
+    "kernels/teasers.py": "llm/collect/formats/test_html.py",
     "kernels/duplicates.py": "llm/process/dedup/test_clusters.py",
     "kernels/windows.py": "llm/process/dedup/test_substrings.py",
     "kernels/*.py": "llm/tokenize/test_encoder.py",  # bpe, encode, hashmap, pretokens

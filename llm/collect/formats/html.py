@@ -49,7 +49,7 @@ def extract(markup: str, extractor: str) -> Page:
     data = np.frombuffer(markup.encode("utf-8", "replace"), dtype=np.uint8)
     nodes, blocks, text, page = scan(data, TABLE)
     add_cues_of_ids(nodes, blocks, text, data, bool(page[IS_ARTICLE]))
-    kept, h1 = choose(nodes, blocks, bool(page[IS_ARTICLE]))
+    kept, h1 = choose(nodes, blocks, text, bool(page[IS_ARTICLE]))
     title = line(data[page[TITLE_START] : page[TITLE_END]])
     heading = line(text[blocks[h1, START] : blocks[h1, END]]) if h1 >= 0 else ""
     content = precise(markup) if extractor == "precise" else ""

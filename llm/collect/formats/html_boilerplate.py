@@ -12,7 +12,10 @@ recommendations share sharing sharebar sharedaddy addtoany addthis newsletter su
 navbar navigation submenu masthead cookie cookies consent gdpr sponsored tagcloud taglist pagination pager paging
 toolbar outbrain taboola byline skiplink copyright disclaimer noprint headerlink editsection catlinks printfooter
 navbox jumplinks mostread contentinfo bookmarks related datenschutz werbung anzeige publicidad publicite
-relacionadas relacionados
+relacionadas relacionados relacionada relacionado verwandte similaires correlati related relatedposts relatedarticles
+relatedstories relatedcontent relatednews relatedlinks recirc recirculation footer colophon sharethis shareaholic
+heateor socialshare sharebuttons newsticker mostpopular megamenu offcanvas flyout topbar adslot adunit adbox
+adcontainer adwrapper livefyre spotim
 """  # in any name: "post-sidebar", "sidebarLeft"
 PAIRS = """
 read more, read next, see also, more stories, more from, more on, t navbar, most read, most popular, most viewed,
@@ -20,7 +23,14 @@ article tools, story tools, also like, about author, page header, site header, u
 media, social links, social share, social icons, post navigation, entry utility, site footer, page footer, global
 footer, you may, latest news, top stories, image caption, photo caption, caption text, wp caption, cookie banner,
 author bio, author info, follow us, sign up, comment form, comment list, user comments, comment section, comments
-area, ad container, ad wrapper, ad slot, ad unit
+area, ad container, ad wrapper, ad slot, ad unit, more articles, more news, more posts, other articles, other news,
+other stories, also read, read also, similar posts, similar articles, recent posts, recent articles, recent news,
+popular posts, popular articles, latest posts, latest articles, trending now, trending stories, most commented, most
+shared, might like, may like, must read, dont miss, editors picks, top news, read this, next article, previous
+article, post nav, article nav, nav previous, nav next, author profile, author details, author card, author block,
+social bar, social buttons, social sharing, leia mais, leia tambem, lea tambien, lire aussi, leggi anche, lees ook,
+mehr zum, weitere artikel, mobile menu, top bar, off canvas, mega menu, pop up, modal body, modal content, modal
+dialog, breaking news, leave reply, comment respond, comment reply, comment count, video js
 """  # neighbours in a name: "page-header-top"
 NAMES = """
 ad ads adv banner comment nav menu footer foot social popup modal overlay tags tag toolbar login print toc teaser
@@ -34,6 +44,10 @@ editsection mw-jump-link noprint printonly no-print print-only inline-related
 READERS = """
 comentarios commentaires commentlist comments disqus kommentare
 """
+CONSENT = """
+onetrust cookiebot cybot didomi iubenda usercentrics cmplz cookielaw cookieconsent cookiebanner cookienotice cookiebar
+eupopup trustarc truste borlabs
+"""  # dialogs of their own services: nothing else has such a name
 BODY = """
 article body, articlebody, entry content, post content, story body, article content, body text, post body, article
 text, story content, news content, content body, mw content, mw parser, main content, story text, entry body, page
@@ -53,6 +67,7 @@ def cues() -> dict[str, int]:
         **dict.fromkeys(pairs(PAIRS), DROP),
         **{f"={name}": DROP for name in NAMES.split()},
         **dict.fromkeys(READERS.split(), REPLIES),
+        **dict.fromkeys(CONSENT.split(), REPLIES),
         **{f"={name}": REPLIES for name in ("comment", "respond", "reply")},
         **dict.fromkeys(pairs(BODY), CONTENT),
     }
