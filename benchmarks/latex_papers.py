@@ -20,7 +20,7 @@ from llm.collect.archive import open_archive
 from llm.collect.decode import decode
 from llm.collect.documents import Report
 from llm.collect.fetch import Pin, fetch
-from llm.collect.formats.tex.scanner import read_paper
+from llm.collect.formats.tex.paper import read_paper
 
 R = "usr/lib/R/site-library"
 # field: the archive that holds a paper, and the paper's name in it

@@ -14,7 +14,7 @@ from llm.collect.archive import Archive, TooLargeError
 from llm.collect.decode import decode, texts
 from llm.collect.documents import Document, Report
 from llm.collect.formats.plain_text import parts
-from llm.collect.formats.tex.scanner import read_paper
+from llm.collect.formats.tex.paper import read_paper
 
 INCLUDE = ["**/*.tex", "**/*.ltx", "**/*.tex.gz"]
 MAIN = re.compile(r"\\document(?:class|style)(?![A-Za-z])")

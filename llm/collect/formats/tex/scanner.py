@@ -1,4 +1,4 @@
-"""TeX source of one document to text, in one pass: prose without its markup, formulas and verbatim text as written.
+"""TeX source to text, in one pass: prose without its markup, formulas and verbatim text as written.
 
 What is done with a command stands in the tables of commands.py and in the modules that handlers.py names. A command
 that nothing is known of loses its name and keeps its braces' text. Macros expand within a budget; time and memory are
@@ -10,38 +10,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from llm.collect.formats.tex import citations, conditionals, formulas, macros, prose
+from llm.collect.formats.tex import conditionals, formulas, macros, prose
 from llm.collect.formats.tex.commands import ACCENTS, ENVIRONMENTS, FLOATS, SHORTHANDS, SYMBOLS, Environment
 from llm.collect.formats.tex.handlers import COMMANDS, Handler
 from llm.collect.formats.tex.layout import CELL, CLOSE, OPEN, finished, rows
 from llm.collect.formats.tex.numbers import Numbers, Target
-from llm.collect.formats.tex.source import PIECE, PIECE_OF_STYLE, Source, piece_with
+from llm.collect.formats.tex.source import PIECE, PIECE_OF_STYLE, Source
 
 COMMENT = re.compile(r"[^\n]*+\n?[ \t]*+")
 AT = re.compile(r"\\[A-Za-z]{0,40}@[A-Za-z]")  # in a macro that was written where @ was a letter
-BEGIN = re.compile(r"^[^%\n]*\\begin[ \t]*\{document\}", re.MULTILINE)
-SWITCH = re.compile(r"\\newif[ \t]*\\(if[A-Za-z@]+)")
-CHAPTERED = re.compile(
-    r"\\documentclass[^{}]{0,500}\{[^{}]{0,80}(?:book|report|thesis|memoir|scrreprt)|\\chapter(?![A-Za-z])"
-)
-GERMAN = re.compile(r"\\(?:usepackage|documentclass)(?:\[[^\]]{0,300}german[^\]]{0,300}\]|\{n?german\})")
-SHORT_VERB = re.compile(
-    r"\\(?:MakeShortVerb|DefineShortVerb)\*?(?:\[[^\]]{0,99}\])?\{?\\([|\"!+/@])\}?|\\documentclass(?:\[[^\]]{0,300}\])?\{ltxdoc\}"
-)
 MOST_ENDINGS = 50
 BUDGET, BUDGET_PER_CHARACTER = 100_000, 20
 
 
 class EndlessError(Exception):
     """Raised for macros that expand into far more than the document holds."""
-
-
-@dataclass(frozen=True)
-class Paper:
-    """A document's text and its title, if it says one."""
-
-    text: str
-    title: str | None
 
 
 @dataclass
@@ -275,33 +258,3 @@ class Scanner:
             own = rf"\\end[ \t]*\{{[ \t]*{re.escape(environment)}[ \t]*\}}"
             self.patterns[environment] = re.compile("|".join([own, *self.endings.get(environment, [])]))
         return self.patterns[environment]
-
-
-def short_verb(source: str) -> str:
-    r"""Return the character that \MakeShortVerb{\|} made a kind of \verb, or ''."""
-    match = SHORT_VERB.search(source)
-    return (match[1] or "|") if match else ""
-
-
-def read_paper(source: str, styles: Sequence[str] = (), bibliography: str = "") -> Paper:
-    """Return the text and the title of a document. `styles`: style files of its own that it uses; `bibliography`: its
-    .bbl. A document whose macros have no end is read without expanding any."""
-    try:
-        return read_with(source, styles, bibliography, expanding=True)
-    except EndlessError:
-        return read_with(source, styles, bibliography, expanding=False)
-
-
-def read_with(source: str, styles: Sequence[str], bibliography: str, *, expanding: bool) -> Paper:
-    whole = "\n".join([*styles, source])
-    chaptered = CHAPTERED.search(source) is not None
-    scanner = Scanner(len(whole), SWITCH.findall(whole), chaptered=chaptered, expanding=expanding)
-    for style in styles:
-        scanner.learn(style)
-    scanner.piece = piece_with(short_verb(source))
-    german = GERMAN.search(source) is not None
-    for key, (names, year) in citations.authors(f"{source}\n{bibliography}").items():
-        scanner.authors[key] = (" ".join(scanner.read(names).split()), year)
-    text = scanner.read(source, preamble=BEGIN.search(source) is not None, german=german)
-    title = " ".join(scanner.read(scanner.title, german=german).split()) if scanner.title else ""
-    return Paper(text, title or None)

@@ -241,7 +241,7 @@ Section~\ref{two}, \ref{part}, Theorem~\ref{thm}, Eq.~(\ref{a}), \eqref{c}, step
     )
 
 
-def test_references_of_the_issue() -> None:
+def test_references_within_a_sentence() -> None:
     source = r"\section{A}\label{s}\begin{equation}x\label{e}\end{equation} see Section~\ref{s} and Eq.~(\ref{e})."
     assert text_of(source).endswith("see Section 1 and Eq. (1).")
 
