@@ -21,7 +21,7 @@ from llm.align.prompts import Prompt
 from llm.align.rewards import Reward, rated
 from llm.align.settings.policy import PolicySettings
 from llm.errors import InputError
-from llm.inference.engine import Engine, EngineSettings
+from llm.inference.engine import Engine
 from llm.inference.sequence import Request
 from llm.io import parquet
 from llm.model.transformer import CausalLM
@@ -77,8 +77,7 @@ class Rollouts:
     def policy(self, model: CausalLM) -> PolicyGradient:
         """Return the objective of a model, which answers from now on."""
         self.objective = PolicyGradient(model, self.settings, self.seen)
-        dtype = self.objective.dtype
-        self.engine = Engine(model, EngineSettings(autocast=None if dtype == torch.float32 else dtype))
+        self.engine = Engine(model)
         return self.objective
 
     def restore(self, state: dict | None) -> None:
@@ -175,7 +174,8 @@ class Rollouts:
             for place in places
         ]
         self.engine.forget_prefixes()  # the weights have changed
-        outputs = self.engine.generate(asked)
+        with self.objective.products(self.objective.model.device):
+            outputs = self.engine.generate(asked)
         mine = {}
         for place, output in zip(places, outputs, strict=True):
             group = [self.rated(prompts[place], each) for each in output.completions]
