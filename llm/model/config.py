@@ -59,8 +59,8 @@ class ModelConfig:
     """Of linear layers (the output layer has none) and of LayerNorms, as GPT-2 and BLOOM have."""
     qkv_bias: bool = key(False, shown=False)
     """Of queries, keys and values alone (Qwen2)."""
-    tie_embeddings: bool = key(True, shown=False)
-    """The output layer is the embedding."""
+    tie_embeddings: bool = key(True, optional=True)
+    """Is the output layer the embedding? true unless said."""
     qk_norm: bool = key(False, shown=False)
     """RMSNorm over each head's queries and keys (Qwen3)."""
     embedding_norm: bool = key(False, shown=False)

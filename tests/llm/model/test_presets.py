@@ -16,7 +16,7 @@ from stemma.workflow.config import check
 ROOT = Path(__file__).resolve().parents[3]
 # Published: GPT-2's, LLaMA's and Llama 3's checkpoints summed over their shapes. 1b, 7b: the seed's sizes with SwiGLU.
 TOTALS = {
-    "nano": 1_311_872,
+    "nano": 1_836_160,
     "smollm2": 134_515_008,
     "gpt2-124m": 124_439_808,
     "1b": 1_279_887_360,
