@@ -18,9 +18,9 @@ from llm.training.settings import Limits
 class Length:
     """How long a run is, and in which pieces."""
 
-    steps: int = key(4500, minimum=1)
+    steps: int = key(4350, minimum=1)
     """Optimizer steps in all."""
-    checkpoint_every: int = key(1500, minimum=1)
+    checkpoint_every: int = key(1450, minimum=1)
     """Steps in a segment, which is what a crash costs at most; divides steps."""
 
 
@@ -36,7 +36,7 @@ class Pretrain(Limits, StepSettings, Length):
     """wsd: warm-up, stable, linear decay; cosine: falls from the warm-up on."""
     warmup_steps: int = key(20, minimum=0)
     """The first steps, in which the rate rises linearly."""
-    decay_steps: int = key(2900, minimum=0)
+    decay_steps: int = key(2800, minimum=0)
     """The last steps of wsd, in which the rate falls."""
     tail_steps: int = key(0, minimum=0, shown=False)
     """The last steps of cosine, at final_fraction."""

@@ -103,7 +103,7 @@ def test_the_gpus_that_jobs_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_one_gpu_and_the_default_run(tmp_path: Path):
     """Refused before anything runs, with the preset to give, which is taken."""
-    target = "results/pretrain/step-1500/manifest.json"
+    target = "results/pretrain/step-1450/manifest.json"
     default = on_one_gpu(tmp_path, target)
     assert default.returncode != 0 and "Traceback" not in default.stderr
     [line] = [line for line in default.stdout.splitlines() if line.startswith("error: ")]  # of a dry run, Snakemake's
