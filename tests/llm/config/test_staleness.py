@@ -34,7 +34,7 @@ BASE = {
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward kto paired "
-    "calibration serve_benchmark generate",
+    "policy calibration serve_benchmark generate",
     "package.shard_bytes": "package merge quantize",  # and scripts of imported models
     "store": "",
     "shared_store": "",
@@ -52,6 +52,7 @@ READERS = {
     "pretrain.checkpoint_every": "pretrain loss_plot report",
     "pretrain.schedule": "pretrain",
     "pretrain.warmup_steps": "pretrain",
+    "pretrain.beta2": "pretrain",
     "pretrain.decay_steps": "pretrain",
     "pretrain.tail_steps": "",  # of cosine
     "pretrain.final_fraction": "pretrain",
@@ -93,8 +94,8 @@ VALUES: dict[str, object] = {
     "pretrain.batch_size": 18,
     "pretrain.parallel.data": 4,
     "pretrain.parallel.sharding": "full",
-    "pretrain.steps": 5600,
-    "pretrain.checkpoint_every": 700,
+    "pretrain.steps": 5800,
+    "pretrain.checkpoint_every": 725,
     "align.max_tokens": 127,
     "align.lora.target_modules": ["q_proj"],
     "align.instructions.kinds": {"definition": ["jargon"]},
