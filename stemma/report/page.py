@@ -72,7 +72,8 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": short, "size": size_text, "rows": rows, "seconds": duration, "svg": Markup}
+    environment.filters |= {"short": short, "size": size_text, "rows": rows, "seconds": duration}
+    environment.filters |= {"svg": Markup, "path": breakable}
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     text = environment.get_template("report.html").render(
         poster=poster,
@@ -96,6 +97,13 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         script_hash=source_hash(script),
     )
     write_view(Store.of(settings), page, text.encode())
+
+
+def breakable(path: object) -> str:
+    """Return a path's HTML that a narrow window may break after a slash, where a browser would break within a name."""
+    from markupsafe import Markup, escape
+
+    return Markup("/<wbr>").join(escape(path).split("/"))
 
 
 WIDE, NARROW = 5, 3  # blocks in a row at most, on a wide and on a narrower window

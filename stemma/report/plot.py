@@ -6,6 +6,7 @@ chart follows light and dark. Bars are plain HTML in the template; what is drawn
 
 import html
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stemma.base.wording import short
@@ -31,8 +32,15 @@ class Level:
     y: float
 
 
-def chart(title: str, series: list[Series], levels: list[Level], x_label: str, y_label: str) -> str:
-    """Return the SVG element. `series` must hold at least one point."""
+def chart(
+    title: str,
+    series: list[Series],
+    levels: list[Level],
+    x_label: str,
+    y_label: str,
+    height: Callable[[float], str] = short,
+) -> str:
+    """Return the SVG element. `series` must hold at least one point. height: how a tick of the y axis is written."""
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points] + [level.y for level in levels]
     x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(ys), max(ys))
@@ -47,7 +55,7 @@ def chart(title: str, series: list[Series], levels: list[Level], x_label: str, y
     parts = [f'<svg class="chart" role="img" aria-label="{html.escape(title)}" width="100%" height="{HEIGHT}">']
     for y in y_ticks:
         parts.append(f'<line class="grid" x1="0" x2="100%" y1="{down(y)}" y2="{down(y)}"/>')
-        parts.append(f'<text x="-8" y="{down(y) + 4}" text-anchor="end">{short(y)}</text>')
+        parts.append(f'<text x="-8" y="{down(y) + 4}" text-anchor="end">{height(y)}</text>')
     for x in x_ticks:
         if min(xs) <= x <= max(xs):
             place = across(x) / 10

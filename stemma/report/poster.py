@@ -5,9 +5,11 @@ name. Only the description (report/poster.yaml) knows which stages, blocks and m
 """
 
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 
 from stemma.base.errors import StemmaError
+from stemma.base.wording import short
 from stemma.provenance.catalogue import Artifact
 from stemma.report.plot import Level, Series, chart
 from stemma.report.samples import first_rows, series_of
@@ -171,9 +173,11 @@ def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
     for entry in spec.get("levels", []):
         value = gathered(chosen(artifacts, entry), entry["value"], "last")
         levels += [Level(entry["label"], value)] if is_number(value) else []
-    svg = chart(spec["title"], found, levels, spec.get("x", "step"), spec.get("y", ""))
-    legend = [(one.label, shown(one.points[-1][1], "number"), "line") for one in found]
-    legend += [(level.label, shown(level.y, "number"), "level") for level in levels]
+    kind = spec.get("as", "number")
+    height = short if kind == "number" else partial(shown, kind=kind)
+    svg = chart(spec["title"], found, levels, spec.get("x", "step"), spec.get("y", ""), height)
+    legend = [(one.label, shown(one.points[-1][1], kind), "line") for one in found]
+    legend += [(level.label, shown(level.y, kind), "level") for level in levels]
     return {"kind": "curve", "title": spec["title"], "svg": svg, "legend": legend}
 
 

@@ -127,6 +127,20 @@ def test_words_are_whole(page, opened):
             assert tab.evaluate(broken) == []
 
 
+def test_an_opened_panel_fits_and_stands_under_its_block(page, opened):
+    """Paths break after a slash; on a telephone the panel follows the block that was opened, and not the whole row."""
+    with opened(page, "light", 400) as tab:
+        for block in tab.locator("details.block").all():
+            block.locator("> summary").click()
+            widths = block.locator("> .panel").evaluate("(panel) => [panel.scrollWidth, panel.clientWidth]")
+            assert widths[0] <= widths[1], block.get_attribute("id")
+            gap = block.evaluate("""(block) => block.querySelector(".panel").getBoundingClientRect().top
+              - block.querySelector("summary").getBoundingClientRect().bottom""")
+            assert 0 <= gap < 40, block.get_attribute("id")
+        paths = tab.locator(".artifacts .to")
+        assert paths.count() and all("/<wbr>" in path.inner_html() for path in paths.all())
+
+
 def test_the_title_says_which_run(page, opened):
     with opened(page, "light", 1600) as tab:
         assert re.search(r" · \d{4}-\d\d-\d\d$", tab.title())
