@@ -105,6 +105,7 @@ def test_plots_and_samples(page):
 
 
 def test_lineage_both_ways_record_and_rebuild(page, artifacts):
+    page = page.replace("<wbr>", "")  # where a path may break
     for item in artifacts:
         assert f"python -m stemma rebuild {item.path}" in page
     article = page[page.index('aria-label="results/joined.txt"') :]
