@@ -191,7 +191,9 @@ def split(label: str, points: list[tuple]) -> dict[str, list[tuple]]:
 
 
 def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
-    """Draw bars of a mapping of numbers, summed over artifacts (`field`: of its entries), or one an artifact (`by`)."""
+    """Draw bars of a mapping of numbers, summed over artifacts (`field`: of those of its entries that are mappings), or
+    one an artifact (`by`). Bars beyond the first are summed up; `rest: most` gives their largest, where a sum says
+    nothing."""
     found: dict[str, float] = {}
     for item in chosen(artifacts, spec):
         for value in at(item, spec["value"]):
@@ -200,15 +202,19 @@ def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
             else:
                 pairs = list(value.items()) if isinstance(value, dict) else []
             for name, number in pairs:
-                inner = number.get(spec["field"]) if "field" in spec and isinstance(number, dict) else number
-                if is_number(inner):
-                    found[name] = found.get(name, 0) + inner
+                if "field" in spec:
+                    number = number.get(spec["field"]) if isinstance(number, dict) else None
+                if is_number(number):
+                    found[name] = found.get(name, 0) + number
     if not found:
         return None
     ordered = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
     if len(ordered) > BARS:
         rest = ordered[BARS - 1 :]
-        ordered = [*ordered[: BARS - 1], (f"{len(rest)} more", sum(number for _, number in rest))]
+        one = (f"{len(rest)} more", sum(number for _, number in rest))
+        if spec.get("rest") == "most":
+            one = (f"{len(rest)} more, at most", rest[0][1])
+        ordered = [*ordered[: BARS - 1], one]
     longest = max(abs(number) for _, number in ordered) or 1
     kind = spec.get("as", "number")
     rows = [(name, shown(number, kind), round(abs(number) / longest * 100, 1)) for name, number in ordered]

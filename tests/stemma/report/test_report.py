@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -249,3 +250,25 @@ def test_curves_of_columns_and_of_mappings(toy, artifacts):
         [plot] = drawn(artifacts, {"kind": "curve", "title": "c", "of": ["results/parts"], "series": series})
     assert [label for label, *_ in plot["legend"]] == ["length", *sorted([ATTACK, "large", "small"])]
     assert plot["legend"][0][1] == "81"
+
+
+def test_bars_of_a_field_skip_plain_numbers_and_do_not_sum_what_has_no_sum(artifacts):
+    """A total that stands beside the entries is none of them, and thirty errors do not add up to one."""
+    runs = {f"run{n:02}": {"speed": float(n)} for n in range(20)}
+    item = next(item for item in artifacts if item.target == "results/parts")
+    item = replace(item, record=replace(item.record, metrics={"runs": runs | {"requests": 558}}))
+    spec = {"kind": "bars", "title": "b", "of": ["results/parts"], "value": "metrics.runs", "field": "speed"}
+    [plot] = drawn([item], spec)
+    assert [row[:2] for row in plot["rows"][-2:]] == [("run05", "5"), ("5 more", "10")]
+    assert "requests" not in {name for name, *_ in plot["rows"]}
+    [plot] = drawn([item], spec | {"rest": "most"})
+    assert plot["rows"][-1][:2] == ("5 more, at most", "4")
+
+
+def test_a_curve_of_bytes_has_units(artifacts):
+    item = next(item for item in artifacts if item.target == "results/parts")
+    item = replace(item, record=replace(item.record, metrics={"step": 1, "peak": 555_798_528}))
+    series = [{"label": "peak", "x": "metrics.step", "y": "metrics.peak"}]
+    spec = {"kind": "curve", "title": "c", "of": ["results/parts"], "as": "bytes", "series": series}
+    [plot] = drawn([item], spec)
+    assert plot["legend"] == [("peak", "555.8 MB", "line")] and ">555.8 MB</text>" in plot["svg"]
