@@ -150,20 +150,23 @@ def marked_below(directory: Path) -> list[Path]:
 def put_before(path: Path) -> tuple[dict[str, list[list]], set[str]]:
     """Return the files that the engine put at a declared path and, for a directory, at the paths below it: name
     relative to the path's directory -> [sha256, *stamp] of every time it put that file there; and those names that
-    belong to artifacts which are declared below."""
+    belong to artifacts which are declared below, but for what the path's own artifact has held: of a gathered directory
+    a source that is not gathered any more leaves."""
     paths = {path}
     if is_directory(path):
         said = (file for kind in (".json", MARK) for file in pointer_path(path).parent.rglob(f"*{kind}"))
         paths |= {Path("results") / file.relative_to(POINTERS).with_suffix("") for file in said}
     found: dict[str, list[list]] = {}
+    own: set[str] = set()
     others: set[str] = set()
     for declared in paths:
         for known in (read_pointer(declared), read_mark(declared)):
             for name, entry in (known.files if known else {}).items():
                 inside = str((declared.parent / name).relative_to(path.parent))
                 found.setdefault(inside, []).append(entry)
-                others |= {inside} if declared != path and isinstance(known, Pointer) else set()
-    return found, others
+                if isinstance(known, Pointer):
+                    (own if declared == path else others).add(inside)
+    return found, others - own
 
 
 def manifest_of(directory: Path, sha256_of: Callable[[Path], str] = digest.of_file) -> bytes:

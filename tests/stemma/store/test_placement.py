@@ -229,3 +229,16 @@ def test_an_artifact_below_another_stays(yard: Yard):
         assert Stamps().fault(below, files) is None
         assert not aside(yard)
         assert "verified" in yard.ask("verify", "results/parts")
+
+
+def test_what_a_directory_does_not_gather_any_more_leaves_it(yard: Yard):
+    """As the shards of a source that the corpus has no more: whoever reads the directory would read them, too."""
+    parts = Path("results/parts/manifest.json")
+    with contextlib.chdir(yard.path):
+        files = artifact.read_pointer(parts).files
+        own = {"a.txt": files["a.txt"]}
+        artifact.write_pointer(parts.with_name("a.txt"), replace(artifact.read_pointer(parts), files=own))
+        Path("empty").mkdir()
+        restore(yard.store, parts, yard.store.add_bytes(artifact.manifest_of(Path("empty"))))
+        assert [file.name for file in parts.parent.iterdir()] == ["manifest.json"]
+    assert not aside(yard)
