@@ -14,7 +14,8 @@ from llm.training.engine import Piece, Read
 from llm.training.muon import Muon
 from llm.training.settings import OptimizerSettings
 
-BETA1, EPS = 0.9, 1e-8
+BETA1 = 0.9
+EPS = 1e-8
 MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
 STATE = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}  # the state of each per parameter

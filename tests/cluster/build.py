@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,11 @@ from tests.golden import ROOT
 
 SUBMITTED = re.compile(r"submitted with SLURM jobid (\d+) \(log: \S*/(?:rule|group)_(\w+)/")
 PATIENCE = 1800  # seconds, of a busy machine too
+
+
+def heed_interrupts() -> None:
+    """What a shell runs in the background ignores SIGINT, and so does what that starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Build:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
 
     def end(self, process: subprocess.Popen) -> Submitted:
