@@ -5,7 +5,8 @@ it, so that no attention mask is needed. Shapes: B sequences of a batch, T token
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -65,6 +66,7 @@ class Labelled:
 
 
 Item = Example | Pair | Labelled
+P = TypeVar("P", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,6 @@ class Batch:
         tokens_BT, mask_BT, length_B = self.tokens_BT[rows], self.mask_BT[rows], self.length_B[rows]
         return Batch(tokens_BT, mask_BT, length_B, self.values_B[items], self.targets)
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """Return the batch with every tensor changed."""
-        tokens_BT, mask_BT = change(self.tokens_BT), change(self.mask_BT)
-        return Batch(tokens_BT, mask_BT, change(self.length_B), change(self.values_B), self.targets)
-
     def side(self, side: int) -> "Batch":
         """Return one side of every item, its padding cut."""
         rows = slice(side * len(self), (side + 1) * len(self))
@@ -102,24 +99,35 @@ class Batch:
         return Batch(tokens_BT, mask_BT, self.length_B[rows], self.values_B, self.targets)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        return self.each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return each_tensor(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
-        return self.each(lambda tensor: tensor.pin_memory())
+        return each_tensor(self, lambda tensor: tensor.pin_memory())
 
 
 def collate(items: Sequence[Item], pad: int, targets: int | None = None) -> Batch:
     """Pad `items` to the longest of their sides. targets: None where they are a whole batch."""
     examples = [example for sides in zip(*(item.sides for item in items), strict=True) for example in sides]
-    lengths = [len(example.ids) for example in examples]
-    tokens_BT = np.full((len(examples), max(lengths)), pad, dtype=np.int64)
-    mask_BT = np.zeros(tokens_BT.shape, dtype=bool)
-    for row, example in enumerate(examples):
-        tokens_BT[row, : lengths[row]] = example.ids
-        mask_BT[row, : lengths[row]] = example.mask
+    tokens_BT, mask_BT = padded([example.ids for example in examples], [example.mask for example in examples], pad)
+    length_B = torch.tensor([len(example.ids) for example in examples])
     values_B = torch.tensor([item.value for item in items], dtype=torch.float32)
-    tensors = (torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT), torch.tensor(lengths), values_B)
-    return Batch(*tensors, count_targets(items) if targets is None else targets)
+    return Batch(tokens_BT, mask_BT, length_B, values_B, count_targets(items) if targets is None else targets)
+
+
+def padded(ids: Sequence, masks: Sequence, pad: int) -> tuple[Tensor, Tensor]:
+    """Return sequences and their masks, padded to the longest: int64 and bool [B, T]."""
+    tokens_BT = np.full((len(ids), max(map(len, ids))), pad, dtype=np.int64)
+    mask_BT = np.zeros(tokens_BT.shape, dtype=bool)
+    for row, (own, mask) in enumerate(zip(ids, masks, strict=True)):
+        tokens_BT[row, : len(own)] = own
+        mask_BT[row, : len(own)] = mask
+    return torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT)
+
+
+def each_tensor(part: P, change: Callable[[Tensor], Tensor]) -> P:
+    """Return a dataclass with every tensor in it changed."""
+    values = {each.name: getattr(part, each.name) for each in fields(part)}
+    return replace(part, **{name: change(value) for name, value in values.items() if isinstance(value, Tensor)})
 
 
 def count_targets(items: Sequence[Item]) -> int:

@@ -9,14 +9,15 @@ answer tokens.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from llm.align.batches import each_tensor, padded
 from llm.align.settings.policy import PolicySettings
 from llm.inference.runner import output_logits
 from llm.inference.training import hidden
@@ -33,11 +34,9 @@ class Sequences:
     tokens_BT: Tensor
     mask_BT: Tensor
 
-    def to(self, device: torch.device | str, non_blocking: bool = False):  # noqa: ANN201
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the same on a device."""
-        moved = {each.name: getattr(self, each.name) for each in fields(self)}
-        moved = {name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor)}
-        return replace(self, **moved)
+        return each_tensor(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
 
 @dataclass(frozen=True)
@@ -115,14 +114,10 @@ ALGORITHMS = {
 }
 
 
-def padded(texts: Sequence[Sequence[int]], prompts: Sequence[int], pad: int) -> Sequences:
+def sequences_of(texts: Sequence[Sequence[int]], prompts: Sequence[int], pad: int) -> Sequences:
     """Pad texts, the first `prompts` tokens of each of which are not answered ones."""
-    tokens_BT = np.full((len(texts), max(map(len, texts))), pad, dtype=np.int64)
-    mask_BT = np.zeros(tokens_BT.shape, dtype=bool)
-    for row, (text, begin) in enumerate(zip(texts, prompts, strict=True)):
-        tokens_BT[row, : len(text)] = text
-        mask_BT[row, begin : len(text)] = True
-    return Sequences(torch.from_numpy(tokens_BT), torch.from_numpy(mask_BT))
+    masks = [np.arange(len(text)) >= begin for text, begin in zip(texts, prompts, strict=True)]
+    return Sequences(*padded(texts, masks, pad))
 
 
 def answer_logits(model: CausalLM, part: Sequences) -> Tensor:

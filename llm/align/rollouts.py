@@ -16,7 +16,7 @@ import polars as pl
 import torch
 
 from llm.align.lora import adapter_off
-from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, answer_logits, chosen, padded
+from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, answer_logits, chosen, sequences_of
 from llm.align.prompts import Prompt
 from llm.align.rewards import Reward, rated
 from llm.align.settings.policy import PolicySettings
@@ -92,29 +92,33 @@ class Rollouts:
 
     def rows(self, begin: int, first: int, count: int) -> Experience:
         """Return the answers to prompts first ... first + count - 1 of the batch that begins at `begin`."""
-        number = begin // self.settings.batch_size // self.settings.iterations
+        number = self.number_of(begin)
         if self.made[-1:] != [number]:
             self.make(number)
-        answers = [answer for group in self.groups[first : first + count] for answer in group]
-        whole = [answer for group in self.groups for answer in group]
-        sequences = padded(*self.texts(answers), self.pad)
+        groups = self.groups[first : first + count]
+        answers, whole = joined(groups), joined(self.groups)
+        part = sequences_of(*self.texts(answers), self.pad)
         return Experience(
-            sequences.tokens_BT,
-            sequences.mask_BT,
+            part.tokens_BT,
+            part.mask_BT,
             torch.tensor([p for answer in answers for p in answer.log_probs]),
             torch.tensor([p for answer in answers for p in answer.reference]),
             torch.tensor([answer.advantage for answer in answers]),
             torch.tensor([seen_of(answer) for answer in answers], dtype=torch.float64),
-            len(self.groups[first : first + count]),
+            len(groups),
             len(whole),
             sum(len(answer.tokens) for answer in whole),
         )
 
     def tokens_of(self, begin: int, count: int) -> int:
         """Return the tokens of the batch that begins at `begin`; where it is not made, the most that it may have."""
-        if self.made[-1:] == [begin // self.settings.batch_size // self.settings.iterations]:
-            return sum(map(len, self.texts([answer for group in self.groups for answer in group])[0]))
+        if self.made[-1:] == [self.number_of(begin)]:
+            return sum(map(len, self.texts(joined(self.groups))[0]))
         return count * self.settings.samples * self.settings.max_tokens
+
+    def number_of(self, begin: int) -> int:
+        """Return which rollout the batch that begins at `begin` is of."""
+        return begin // self.settings.batch_size // self.settings.iterations
 
     def texts(self, answers: Sequence[Answer]) -> tuple[list[list[int]], list[int]]:
         """Return each answer behind its prompt, and the prompt's tokens."""
@@ -155,8 +159,7 @@ class Rollouts:
 
     def held_out_answers(self) -> list[Answer]:
         """Answer the held-out prompts."""
-        groups = self.answered(range(self.n_training, len(self.prompts)), (HELD_OUT,))
-        return [answer for group in groups for answer in group]
+        return joined(self.answered(range(self.n_training, len(self.prompts)), (HELD_OUT,)))
 
     def answered(self, prompts: Sequence[int], seed: tuple[int, ...]) -> list[list[Answer]]:
         """Return the answers to the prompts of these numbers, rated, on every rank; the ranks share the work."""
@@ -199,7 +202,7 @@ class Rollouts:
     def references(self, answers: Sequence[Answer]) -> list[list[float]]:
         """Return the reference's log-probabilities of the answers' tokens: the model with its adapter off."""
         model = self.objective.model
-        part = padded(*self.texts(answers), self.pad).to(model.device)
+        part = sequences_of(*self.texts(answers), self.pad).to(model.device)
         with adapter_off(model), self.objective.products(model.device):
             log_prob_N = chosen(answer_logits(model, part), part)
         return [own.tolist() for own in log_prob_N.cpu().split([len(answer.tokens) for answer in answers])]
@@ -232,8 +235,7 @@ class Rollouts:
                 "log_probs": answer.log_probs,
                 "reference_log_probs": answer.reference,
             }
-            for group in self.groups
-            for answer in group
+            for answer in joined(self.groups)
         ]
         lists = {"tokens": pl.List(pl.Int32), "log_probs": pl.List(pl.Float32)}
         return pl.DataFrame(rows, schema_overrides=lists | {"reference_log_probs": pl.List(pl.Float32)})
@@ -244,6 +246,11 @@ class Rollouts:
     def write(self, path: Path) -> None:
         """Write all answers of the run, in order. Called on rank 0."""
         parquet.write(pl.concat([pl.read_parquet(self.file(number)) for number in self.made]), path)
+
+
+def joined(groups: Sequence[Sequence[Answer]]) -> list[Answer]:
+    """Return the answers of all groups, in order."""
+    return [answer for group in groups for answer in group]
 
 
 def seen_of(answer: Answer) -> list[float]:
@@ -264,5 +271,5 @@ def ratio_of(answer: Answer) -> float:
 
 def distance_of(groups: Sequence[Sequence[Answer]]) -> float:
     """Return the mean of log p/ref over all tokens, in nats."""
-    answers = [answer for group in groups for answer in group]
+    answers = joined(groups)
     return math.fsum(map(ratio_of, answers)) / sum(len(answer.tokens) for answer in answers)

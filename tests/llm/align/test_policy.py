@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from llm.align.lora import add_lora, lora_layers
-from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, padded
+from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, sequences_of
 from llm.align.settings.policy import POLICIES
 from llm.align.train_adapter import adapted
 from llm.runtime.agreement import Ranks
@@ -31,7 +31,7 @@ def experience(log_p: list[list[float]]) -> Experience:
     texts = [[chance.randrange(8, 264) for _ in range(p + n)] for p, n in zip(PROMPTS, LENGTHS, strict=True)]
     old, reference = ([[p + chance.gauss(0, 0.3) for p in row] for row in log_p] for _ in range(2))
     advantages = [1.2, -0.7, -0.5, 0.4, 0.9, -1.3]
-    sequences = padded(texts, PROMPTS, 3)
+    sequences = sequences_of(texts, PROMPTS, 3)
     return Experience(
         sequences.tokens_BT,
         sequences.mask_BT,
