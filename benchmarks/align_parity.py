@@ -86,6 +86,16 @@ def curves(method: str, steps: int) -> tuple[list[float], list[float]]:
     return ours, theirs
 
 
+def plain_step(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
+    """Take a step of a plain loop, at this rate, by a loss's clipped gradients."""
+    (group,) = optimizer.param_groups
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(group["params"], 1.0)
+    group["lr"] = rate
+    optimizer.step()
+
+
 def settings_of(method: str, schedule: Schedule) -> AdapterSettings:
     told: dict[str, Any] = {"lora": LORA, "schedule": schedule, "seed": 0, "dtype": "float32"}
     if method in ("sft", "reward"):
@@ -184,17 +194,13 @@ class Peer:
         data = Dataset(InMemoryTable.from_pydict(of.data), fingerprint="unused")
         self.trainer = of.trainer(model=model, args=args, train_dataset=data, processing_class=tokenizer())
         self.model = self.trainer.model.train()
-        self.parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=schedule.learning_rate, betas=BETAS, weight_decay=0.0)
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self.optimizer = torch.optim.AdamW(weights, lr=schedule.learning_rate, betas=BETAS, weight_decay=0.0)
 
     def step(self, batch: Batch, rate: float) -> float:
         """Take a step; return the loss before it."""
         loss = self.trainer.compute_loss(self.model, self.inputs(batch))
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
+        plain_step(self.optimizer, loss, rate)
         return loss.item()
 
     def inputs(self, batch: Batch) -> dict:

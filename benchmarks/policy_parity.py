@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.align_parity import BOUND, CONFIG, LORA, RATE
+from benchmarks.align_parity import BOUND, CONFIG, LORA, RATE, plain_step
 from llm.align.lora import add_lora, save_adapter
-from llm.align.policy import Experience, PolicyGradient, answer_logits, chosen, padded
+from llm.align.policy import Experience, PolicyGradient, answer_logits, chosen, sequences_of
 from llm.align.settings.adapter import Schedule
 from llm.align.settings.policy import Algorithm, PolicySettings
 from llm.align.train_adapter import BETAS, optimizer_of
@@ -87,11 +87,7 @@ def curves(algorithm: Algorithm, steps: int) -> tuple[list[float], list[float], 
         engine.update(schedule.factor(step), norm)
         peers = trl_loss(algorithm, peer, given)
         theirs.append(peers.item())
-        optimizer.zero_grad()
-        peers.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.param_groups[0]["lr"] = RATE * schedule.factor(step)
-        optimizer.step()
+        plain_step(optimizer, peers, RATE * schedule.factor(step))
     return ours, theirs, engine.figures["clip_fraction"]
 
 
@@ -100,7 +96,7 @@ def experience(model: CausalLM) -> Experience:
     random = torch.Generator().manual_seed(0)
     lengths = torch.randint(3, MOST + 1, (ANSWERS,), generator=random).tolist()
     texts = [torch.randint(4, 300, (5 + n,), generator=random).tolist() for n in lengths]
-    sequences = padded(texts, [5] * ANSWERS, CONFIG.pad_id)
+    sequences = sequences_of(texts, [5] * ANSWERS, CONFIG.pad_id)
     with torch.no_grad():
         log_prob_N = chosen(answer_logits(model, sequences), sequences)
     old_N, reference_N = (log_prob_N + 0.1 * torch.randn(len(log_prob_N), generator=random) for _ in range(2))
