@@ -75,7 +75,7 @@ def our_model(config: ModelConfig, pretrain: dict, tokens: Path, plan: Path) -> 
     decay = pretrain["decay_steps"] * STEPS // pretrain["steps"]
     schedule = Schedule(**schedule_of(pretrain | {"steps": STEPS, "decay_steps": decay}, STEPS))
     rates = pretrain["learning_rate"], pretrain["matrix_learning_rate"]
-    settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], clip_norm=1.0)
+    settings = OptimizerSettings(pretrain["optimizer"], *rates, pretrain["weight_decay"], beta2=pretrain["beta2"])
     engine = SingleEngine(NextToken(initialise(CausalLM(config), 1), torch.bfloat16), settings)
     stream = TokenStream(tokens, plan, config.context_length, config.vocab_size, 1)
     batch = pretrain["batch_size"]
