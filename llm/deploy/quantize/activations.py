@@ -16,7 +16,12 @@ def rounded_inputs(x_TK: torch.Tensor, scale_1: torch.Tensor | None) -> torch.Te
     """Return inputs as the 8-bit grid has them. scale_1: of all of them; None: each token has its own. More axes may
     stand before."""
     scale = input_scales(x_TK) if scale_1 is None else scale_1
-    return (x_TK / scale).round().clamp(-128, 127) * scale
+    return on_grid(x_TK, scale) * scale
+
+
+def on_grid(x_TK: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Return the whole numbers, in the inputs' dtype, that stand for inputs on the grid of a scale."""
+    return (x_TK / scale).round().clamp(-128, 127)
 
 
 def input_scales(x_TK: torch.Tensor) -> torch.Tensor:

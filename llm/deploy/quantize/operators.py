@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llm.deploy.quantize.activations import input_scales, rounded_inputs
+from llm.deploy.quantize.activations import input_scales, on_grid, rounded_inputs
 from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.model.transformer import CausalLM
@@ -75,7 +75,7 @@ class QuantizedLinear(nn.Module):
         self.register_buffer("input_scale", None if input_scale is None else input_scale.float())
         scale_NG = scales_of(source)
         self.group_size = self.in_features // scale_NG.shape[1]
-        weight, scale = source.dequantized().bfloat16(), scale_NG[:, 0].contiguous()
+        scale = scale_NG[:, 0].contiguous()
         if choice.operator == "int4pack":
             weight = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q_NK.to(torch.int32) + 8, 1)
             scale = torch.stack([scale_NG.t(), torch.zeros_like(scale_NG.t())], -1).bfloat16().contiguous()
@@ -83,6 +83,8 @@ class QuantizedLinear(nn.Module):
             weight, scale = q_NK, scale.bfloat16()
         elif choice.operator == "int_mm":
             weight, scale = q_NK, scale.float()
+        else:
+            weight = source.dequantized().bfloat16()
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
 
@@ -102,7 +104,7 @@ class QuantizedLinear(nn.Module):
             return torch.ops.aten._weight_int8pack_mm(x_MK, self.weight, self.scale)
         if self.choice.operator == "int_mm":
             scale_M1 = input_scales(x_MK.float()) if self.input_scale is None else self.input_scale
-            q_MK = (x_MK.float() / scale_M1).round().clamp(-128, 127).to(torch.int8)
+            q_MK = on_grid(x_MK.float(), scale_M1).to(torch.int8)
             return (torch._int_mm(q_MK, self.weight.t()).float() * scale_M1 * self.scale).to(x_MK.dtype)
         if self.rounds:
             x_MK = rounded_inputs(x_MK.float(), self.input_scale).to(x_MK.dtype)
