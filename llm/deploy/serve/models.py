@@ -5,7 +5,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -21,6 +20,7 @@ from llm.inference.adapters import Adapter, Update, fitted
 from llm.inference.engine import Engine, EngineSettings
 from llm.model.directory import read_tensors
 from llm.runtime.device import default_device
+from llm.tokenize.byte_pieces import byte_of
 from llm.tokenize.chat import encode_chat
 from llm.tokenize.escape import SPACE
 from llm.tokenize.hub import HubTokenizer
@@ -28,7 +28,6 @@ from llm.tokenize.load import CONTROLS
 from llm.tokenize.open import AnyTokenizer, open_tokenizer
 
 LOG = logging.getLogger("stemma.engine")
-BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,8 @@ class Served:
         if self.tokenizer.pieces:
             return spelled_bytes(self.tokenizer.pieces[token - len(CONTROLS)])
         piece = self.tokenizer.token(token)
-        if BYTE_PIECE.fullmatch(piece):
-            return spelled_bytes(bytes([int(piece[3:5], 16)]))
-        return piece.replace(SPACE, " ")
+        byte = byte_of(piece)
+        return piece.replace(SPACE, " ") if byte is None else spelled_bytes(byte)
 
 
 def spelled_bytes(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from llm.errors import InputError
 from llm.inference.grammar import Grammar
+from llm.tokenize.byte_pieces import byte_of
 from llm.tokenize.escape import ESCAPES, MARK, SPACE
 from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer
@@ -100,8 +101,8 @@ def token_bytes(tokenizer: Tokenizer) -> list[bytes]:
 
 def piece_bytes(piece: str) -> bytes:
     """Return the bytes of one of SentencePiece's pieces."""
-    if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
-        return bytes([int(piece[3:5], 16)])
+    if (byte := byte_of(piece)) is not None:
+        return byte
     text = piece.replace(SPACE, " ")
     for plain, escape in reversed(ESCAPES):
         text = text.replace(escape, plain)

@@ -5,7 +5,6 @@ GGUF has two kinds that matter here: "gpt2", BPE over bytes, which names how tex
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from llm.errors import InputError
 from llm.tokenize.byte_level import PATTERN, byte_merges, splits, words
+from llm.tokenize.byte_pieces import byte_of
 from llm.tokenize.chat import chat_template
 from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer
@@ -197,9 +197,7 @@ def hub_vocabulary(tokenizer: HubTokenizer) -> dict[str, Any]:
             raise InputError(f"gguf: {tokenizer.path.name} cuts text in a way that has no name in GGUF")
         return byte_vocabulary(tokens, types, merges, word)
     rank = {merge.replace(" ", ""): -float(i) for i, merge in reversed([*enumerate(merges)])}
-    types = [
-        BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else each for token, each in zip(tokens, types, strict=True)
-    ]
+    types = [each if byte_of(token) is None else BYTE for token, each in zip(tokens, types, strict=True)]
     prefix = "Prepend" in json.dumps(stated["normalizer"] or {}) or "Metaspace" in json.dumps(stated["pre_tokenizer"])
     return {
         "ggml.model": "llama",
