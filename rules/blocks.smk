@@ -24,8 +24,9 @@ def aligned():
 
 
 def adapter_slice(kind, method, **found):
-    feasible.check_adapter(method, aligned())
-    return slice_of(kind, aligned()[method], aligned(), config, **found)
+    align = aligned()
+    feasible.check_adapter(method, align)
+    return slice_of(kind, align[method], align, config, **found)
 
 
 def served():

@@ -36,7 +36,7 @@ rule quantize:
         quantized="results/quantized/{method}/manifest.json",
     params:
         settings=lambda w: slice_of(
-            QuantizeSettings, config["quantize"]["methods"][w.method], config["quantize"], config.get("package", {})
+            QuantizeSettings, config["quantize"]["methods"][w.method], config["quantize"], **PACKAGE
         ),
     wildcard_constraints:
         method="|".join(config["quantize"]["methods"]),
