@@ -40,16 +40,13 @@ def target_of(word: str, workflow, plan: RulePlan) -> str:
             return word
         example = example_of(word, workflow, plan)
         raise WorkflowError(f"{word}: this rule makes a file for each of many names; ask for one of them{example}")
+    return first_made(word, workflow, plan)[0]
+
+
+def first_made(word: str, workflow, plan: RulePlan, rules: bool = True) -> tuple[str, Wanted]:
+    """Return a path, or the manifest of this directory, and the job that makes it. Raises WorkflowError where no rule
+    does, with a suggestion, a rule's name too if `rules`; and where a rule's function refuses it and says why."""
     path = os.path.relpath(word)
-    found = first_made(path, plan)
-    if found is None:
-        raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan)}")
-    return found[0]
-
-
-def first_made(path: str, plan: RulePlan) -> tuple[str, Wanted] | None:
-    """Return a path, or the manifest of this directory, and the job that makes it; None where no rule does. Raises
-    WorkflowError where a rule's function refuses it and says why."""
     for candidate in (path, f"{path}/{MANIFEST}"):
         try:
             if job := plan.maker(candidate):
@@ -58,7 +55,7 @@ def first_made(path: str, plan: RulePlan) -> tuple[str, Wanted] | None:
             continue
         except Exception as error:  # a rule's function refuses it and says why
             raise WorkflowError(str(error)) from None
-    return None
+    raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan, rules)}")
 
 
 def artifact_job(word: str, workflow, plan: RulePlan) -> Wanted:
@@ -66,11 +63,7 @@ def artifact_job(word: str, workflow, plan: RulePlan) -> Wanted:
     word that is none."""
     if workflow.is_rule(word):
         raise WorkflowError(f"{word} is a rule; ask for one of its artifacts{example_of(word, workflow, plan)}")
-    path = os.path.relpath(word)
-    job = first_made(path, plan)
-    if job is None:
-        raise WorkflowError(f"{word}: no rule makes it; {suggestion(path, workflow, plan, rules=False)}")
-    return job[1]
+    return first_made(word, workflow, plan, rules=False)[1]
 
 
 def example_of(rule: str, workflow, plan: RulePlan) -> str:
@@ -83,7 +76,7 @@ def example_of(rule: str, workflow, plan: RulePlan) -> str:
     return f", for example {named(made[0])}" if made else ""
 
 
-def suggestion(path: str, workflow, plan: RulePlan, rules: bool = True) -> str:
+def suggestion(path: str, workflow, plan: RulePlan, rules: bool) -> str:
     """Suggest another target for a path that no rule makes: the artifact that contains it, or one with a similar
     name, of a rule's names too if `rules`."""
     for folder in Path(path).parents:
