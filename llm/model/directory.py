@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in an extra alone)
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.model.tensor_names import to_family, to_ours
+from llm.model.tensor_names import to_ours
 from llm.model.transformer import CausalLM
 
 CONFIG_NAME, WEIGHTS_NAME, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -75,14 +75,6 @@ def by_our_names(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[
     """Return a directory's tensors by our names; of tied matrices, which some writers store twice, one."""
     found = to_ours(config.family, config.n_heads, tensors)
     return {name: tensor for name, tensor in found.items() if not (config.tie_embeddings and name == "lm_head.weight")}
-
-
-def save_weights(model: CausalLM, path: Path, family: str | None = None) -> None:
-    """Write the state dict, in its own dtypes, as safetensors; equal weights give equal bytes. The names are ours, as
-    in a checkpoint, or those of the Hugging Face family that config.json's model_type names."""
-    tensors = to_family(family, model.config.n_heads, model.state_dict())
-    tensors = {name: weight.detach().contiguous() for name, weight in tensors.items()}
-    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

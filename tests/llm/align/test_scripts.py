@@ -17,10 +17,11 @@ from llm.align.settings.paired import PAIRED, PairedSettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.errors import InputError
 from llm.model.config import ModelConfig
-from llm.model.directory import load_model, save_weights
+from llm.model.directory import load_model
 from llm.model.transformer import CausalLM, initialise
 from llm.settings import made
 from scripts.align import instructions, kto, paired, preferences, reward, sft
+from tests.llm.weights import save_weights
 
 LORA = {"r": 4, "alpha": 8, "target_modules": ["q_proj", "down_proj"]}
 SCHEDULE = {"steps": 4, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1}

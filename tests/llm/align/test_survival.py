@@ -14,9 +14,9 @@ from llm.align.records import write_jsonl
 from llm.align.settings.paired import PAIRED
 from llm.align.settings.policy import POLICIES
 from llm.model.config import ModelConfig
-from llm.model.directory import save_weights
 from llm.model.transformer import CausalLM, initialise
 from tests.llm.pretrain.toy import digests, ended
+from tests.llm.weights import save_weights
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYOUTS = {"single": {}, "ddp2": {"data": 2}, "fsdp2": {"data": 2, "sharding": "full"}}

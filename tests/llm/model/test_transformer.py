@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from llm.errors import InputError
 from llm.model.config import ModelConfig, config_json
 from llm.model.counts import parameter_counts
-from llm.model.directory import load_model, read_tensors, save_weights
+from llm.model.directory import load_model, read_tensors
 from llm.model.transformer import CausalLM, initialise
 from llm.package.hf_directory import inventory
 from tests.llm.model.architectures import (
@@ -31,6 +31,7 @@ from tests.llm.model.architectures import (
     random_model,
     random_tokens,
 )
+from tests.llm.weights import save_weights
 
 
 def write_directory(model: CausalLM, directory: Path) -> Path:

@@ -18,7 +18,7 @@ from llm.errors import InputError
 from llm.inference.engine import generate
 from llm.model.config import ModelConfig
 from llm.model.counts import parameter_counts
-from llm.model.directory import load_model, save_weights
+from llm.model.directory import load_model
 from llm.model.transformer import CausalLM
 from llm.package.hf_directory import formulas, inventory
 from llm.package.settings import PackageSettings
@@ -26,6 +26,7 @@ from llm.tokenize.chat import encode_chat
 from llm.tokenize.load import Tokenizer
 from scripts.package import merge, package
 from tests.llm.align.toy import adapter_of
+from tests.llm.weights import save_weights
 
 GPT2 = {"n_kv_heads": 6, "position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True}
 BLOOM = GPT2 | {"position": "alibi", "embedding_norm": True, "d_ff": 192}

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from llm.errors import InputError
-from llm.model.directory import load_model, save_weights
+from llm.model.directory import load_model
 from llm.package.tensors import changed, facts, facts_of
 from scripts.package import inventory
+from tests.llm.weights import save_weights
 
 GPT2 = {"position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True, "n_kv_heads": 6}
 

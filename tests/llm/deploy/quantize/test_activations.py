@@ -14,7 +14,8 @@ from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
-from llm.model.directory import load_model, read_config, save_weights
+from llm.model.directory import load_model, read_config
+from tests.llm.weights import save_weights
 
 WAYS = {
     "dynamic": Method(bits=8, activations="dynamic"),

@@ -14,8 +14,9 @@ from llm.deploy.quantize.rotation import RotatedWeights, rotation
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
-from llm.model.directory import load_config, load_model, save_weights
+from llm.model.directory import load_config, load_model
 from llm.model.transformer import CausalLM
+from tests.llm.weights import save_weights
 
 SHAPES: list[dict] = [{}, {"tie_embeddings": False, "n_kv_heads": 6}, {"qkv_bias": True}, {"bias": True},
                       {"qk_norm": True}, {"position": "alibi"}]  # fmt: skip
