@@ -11,14 +11,16 @@ help:           ## this list
 
 setup: .venv/.runtime  ## a virtual environment with the pinned packages of envs/runtime.lock
 
-# Torch comes first and by itself: pip then takes the build that this machine is configured for.
+# Torch comes first and by itself: pip then takes the build that this machine is configured for. Bytecode is written by all
+# cores at the end, where pip would write it on one; some packages hold files that Python 3 cannot compile, which is no matter.
 .venv/.runtime: envs/runtime.lock
 	@echo "setting up .venv from envs/runtime.lock (some minutes, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/runtime.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r envs/runtime.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
 .venv/.dev: .venv/.runtime envs/dev.lock
