@@ -1,5 +1,6 @@
 from llm.collect import config as source_entry
 from llm.package.importing.settings import ImportSettings
+from llm.package.inventory.settings import InventorySettings
 from llm.package.settings import PackageSettings
 from llm.settings import slice_of
 
@@ -91,6 +92,8 @@ rule inventory:
         model="results/models/{stage}/manifest.json",
     output:
         facts="results/inventory/{stage}.json",
+    params:
+        settings=slice_of(InventorySettings, config.get("package", {}).get("inventory", {})),
     wildcard_constraints:
         stage="|".join(("base", *ADAPTER_BASE)),
     resources:

@@ -22,6 +22,7 @@ from llm.deploy.settings.quantize import Method, Scoring
 from llm.deploy.settings.serve_benchmark import LoadTest
 from llm.model.config import ModelConfig
 from llm.package.importing.settings import Imported
+from llm.package.inventory.settings import InventorySettings
 from llm.package.settings import PackageSettings
 from llm.plan.block import Plan
 from llm.pretrain.segments import Pretrain
@@ -226,6 +227,14 @@ class Align(Limits, AdapterKeys):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Package(PackageSettings):
+    """Stage 7. Model directories and what is in them: docs/package.md."""
+
+    inventory: InventorySettings = key(InventorySettings(), shown=False)
+    """What is looked at in a model beside its weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantize(Scoring):
     """Stage 8. Quantized weights: docs/deploy.md."""
 
@@ -272,7 +281,7 @@ class Config:
     """A model made elsewhere, in place of stages 4 and 5."""
     align: Align = key()
     """Stage 6."""
-    package: PackageSettings = key(PackageSettings(), shown=False)
+    package: Package = key(Package(), shown=False)
     """Stage 7."""
     quantize: Quantize = key()
     """Stage 8."""

@@ -13,16 +13,17 @@ import torch
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.package.hf_directory import BLOCK_OF
+from llm.package.inventory.matrices import sampled, singular_values
 
-SPECTRUM = 2048  # rows and columns of a matrix up to which all singular values are computed
+SPECTRUM = 2048  # the smaller side of a matrix up to which all singular values are computed
 DEAD = 1e-6  # of the largest norm of a matrix's rows or columns
 
 
 @dataclass(frozen=True)
 class TensorFacts:
     """One tensor. heads: of query, key, value and output, [norm of each head's part]. largest: singular value. rank:
-    the stable rank, sum of squared singular values over the largest's square. dead: rows of `up` and columns of `down`
-    that are nothing beside the others."""
+    the stable rank, sum of squared singular values over the largest's square. spectrum: some singular values as [rank,
+    value]. dead: rows of `up` and columns of `down` that are nothing beside the others."""
 
     name: str
     block: str
@@ -34,6 +35,7 @@ class TensorFacts:
     mean: float
     largest: float | None
     rank: float | None
+    spectrum: list[list[float]]
     dead: int
     heads: list[float]
 
@@ -49,7 +51,7 @@ def facts(config: ModelConfig, name: str, tensor: torch.Tensor) -> TensorFacts:
     if BLOCK_OF.get(parts[-2]) is None:
         raise InputError(f"{name} belongs to no block of this architecture; is this directory of another model?")
     value = tensor.float()
-    spectrum = torch.linalg.svdvals(value) if value.ndim == 2 and max(value.shape) <= SPECTRUM else None
+    spectrum = singular_values(value) if value.ndim == 2 and min(value.shape) <= SPECTRUM else None
     largest = None if spectrum is None else float(spectrum[0])
     return TensorFacts(
         name=name,
@@ -62,6 +64,7 @@ def facts(config: ModelConfig, name: str, tensor: torch.Tensor) -> TensorFacts:
         mean=float(value.mean()),
         largest=largest,
         rank=None if spectrum is None or not largest else float(spectrum.square().sum()) / largest**2,
+        spectrum=[] if spectrum is None else sampled(spectrum),
         dead=dead_units(parts[-2], value) if parts[-1] == "weight" else 0,
         heads=head_norms(config, parts[-2], value) if parts[-1] == "weight" else [],
     )
@@ -87,6 +90,18 @@ def head_norms(config: ModelConfig, module: str, value: torch.Tensor) -> list[fl
         return []
     rows = value.T if module == "o_proj" else value
     return rows.unflatten(0, (-1, config.d_head)).flatten(1).norm(dim=1).tolist()
+
+
+def tying(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict:
+    """Return whether config.json says that the output layer is the embedding, and what the files say: whether they hold
+    both, and if so whether they are equal, and the rows' mean cosine. tensors: by our names, with both if both are
+    stored."""
+    embedding, output = tensors["model.embed_tokens.weight"], tensors.get("lm_head.weight")
+    told: dict = {"stated": config.tie_embeddings, "stored_twice": output is not None, "equal": None, "cosine": None}
+    if output is not None and output.shape == embedding.shape:
+        told["equal"] = bool(torch.equal(output, embedding))
+        told["cosine"] = float(torch.nn.functional.cosine_similarity(output.float(), embedding.float()).mean())
+    return told
 
 
 def changed(one: list[dict], other: list[dict]) -> Iterator[str]:
