@@ -29,6 +29,7 @@ from stemma.store.placement import write_view
 TEMPLATES = Path(__file__).with_name("templates")
 RECORDS = 1_500_000  # bytes of records on a page; beyond that the page names the command that prints one
 ENTRIES = 500  # artifacts in the register; the poster's figures count all
+PICTURES = 1_500_000  # bytes of the blocks' pictures; those beyond are named, and not drawn
 IMAGE = 300_000  # bytes of the largest SVG artifact that is shown
 
 
@@ -61,6 +62,7 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         (stage, [description.filled(stage, block, artifacts, readable) for block in stage.blocks])
         for stage in poster.stages
     ]
+    bound([plot for _, blocks in stages for filled in blocks for plot in filled.plots])
     named = {item.path for _, blocks in stages for filled in blocks for item in filled.artifacts}
     for stage, blocks in stages:
         add_rest(stage, blocks, [item for item in artifacts if item.path not in named])
@@ -97,6 +99,18 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         script_hash=source_hash(script),
     )
     write_view(Store.of(settings), page, text.encode())
+
+
+def bound(plots: list[dict]) -> None:
+    """Turn those plots whose pictures, with all before them, exceed PICTURES into a sentence."""
+    left = PICTURES
+    for plot in plots:
+        svgs = [plot.get("svg", ""), *(svg for _, svg, *_ in plot.get("tiles", []) + plot.get("strips", []))]
+        size = sum(map(len, svgs))
+        if size > left:
+            plot["kind"] = "omitted"
+        else:
+            left -= size
 
 
 def breakable(path: object) -> str:

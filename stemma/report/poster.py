@@ -4,6 +4,7 @@
 name. Only the description (report/poster.yaml) knows which stages, blocks and metrics there are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from stemma.base.errors import StemmaError
 from stemma.base.wording import short
 from stemma.provenance.catalogue import Artifact
+from stemma.report import pictures
 from stemma.report.plot import Level, Series, chart
 from stemma.report.samples import first_rows, series_of
 from stemma.report.values import at, chosen, figures, gathered, is_number, listed, shown
@@ -139,17 +141,24 @@ def with_default(spec: dict, default: dict) -> dict:
 
 def drawn(artifacts: list[Artifact], spec: dict) -> list[dict]:
     """Return the plots of one spec, by its kind; with `each`, one an artifact. None where records have no values."""
-    kinds = {"curve": curve, "bars": bars, "table": table}
-    if spec.get("kind") not in kinds:
-        raise StemmaError(f"poster: plot {spec.get('title')!r}: kind must be one of {', '.join(kinds)}")
-    if not spec.get("each"):
-        plot = kinds[spec["kind"]](artifacts, spec)
-        return [plot] if plot else []
+    if spec.get("kind") not in KINDS:
+        raise StemmaError(f"poster: plot {spec.get('title')!r}: kind must be one of {', '.join(KINDS)}")
+    groups = [[item] for item in chosen(artifacts, spec)] if spec.get("each") else [artifacts]
     found = []
-    for item in chosen(artifacts, spec):
-        plot = kinds[spec["kind"]]([item], spec)
-        found += [{**plot, "title": f"{spec['title']}: {item.path.parent.name}"}] if plot else []
+    for group in groups:
+        made_of = KINDS[spec["kind"]](group, spec)
+        plots = made_of if isinstance(made_of, list) else [made_of] if made_of else []
+        told = {"caption": spec.get("caption", ""), "fold": spec.get("fold", False), "more": 0}
+        found += [{**told, **plot, "title": titled(plot["title"], group, spec)} for plot in plots]
     return found
+
+
+def titled(title: str, group: list[Artifact], spec: dict) -> str:
+    """Return a plot's title; with `each` it names the artifact: its directory, or a file without its ending."""
+    if not spec.get("each"):
+        return title
+    [item] = group
+    return f"{title}: {pictures.name_of(item)}"
 
 
 def curve(artifacts: list[Artifact], spec: dict) -> dict | None:
@@ -223,7 +232,7 @@ def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
 
 def table(artifacts: list[Artifact], spec: dict) -> dict | None:
     """Make a table with a row an artifact (`by` names it), or a row an entry of a mapping of mappings (`value`; `rows`
-    selects entries)."""
+    selects entries), or of a list of mappings, where `name` is the field that names them. most: rows, at most."""
     columns = spec["columns"]
     names = [column["label"] for column in columns]
     found = []
@@ -233,15 +242,34 @@ def table(artifacts: list[Artifact], spec: dict) -> dict | None:
             found.append((gathered([item], spec["by"], "last"), cells))
             continue
         for value in at(item, spec["value"]):
+            if isinstance(value, list):
+                found += [(one.get(spec["name"]), [one.get(c["value"]) for c in columns]) for one in value]
+                continue
             wanted = spec.get("rows", list(value))
             found += [(name, [value[name].get(c["value"]) for c in columns]) for name in wanted if name in value]
     if not found:
         return None
     rows = [
         (str(name), ["" if v is None else shown(v, c.get("as", "number")) for v, c in zip(cells, columns, strict=True)])
-        for name, cells in found[:TABLE]
+        for name, cells in found[: spec.get("most", TABLE)]
     ]
-    return {"kind": "table", "title": spec["title"], "columns": names, "rows": rows}
+    more = len(found) - len(rows)
+    return {"kind": "table", "title": spec["title"], "columns": names, "rows": rows, "more": more}
+
+
+KINDS: dict[str, Callable[[list[Artifact], dict], list[dict] | dict | None]] = {
+    "curve": curve,
+    "bars": bars,
+    "table": table,
+    "heat": pictures.heat,
+    "tiles": pictures.tiles,
+    "strips": pictures.strips,
+    "scatter": pictures.scatter,
+    "spectrum": pictures.spectrum,
+    "histogram": pictures.histogram,
+    "profile": pictures.profile,
+    "cross": pictures.cross,
+}
 
 
 def sampled(artifacts: list[Artifact], spec: dict) -> list[dict]:

@@ -55,12 +55,14 @@ def at(item: Artifact, path: str) -> list:
     root, *keys = path.split(".")
     values = [root_of(item, root)]
     for key in keys:
-        values = [inner for value in values if isinstance(value, dict) for inner in step(value, key)]
+        values = [inner for value in values if isinstance(value, dict | list) for inner in step(value, key)]
     return [value for value in values if value is not None]
 
 
-def step(value: dict, key: str) -> list:
-    """Return the values one step down: of a key, or of every key."""
+def step(value: dict | list, key: str) -> list:
+    """Return the values one step down: of a key, or of every key. Of a list `*` gives every entry."""
+    if isinstance(value, list):
+        return value if key == "*" else []
     return list(value.values()) if key == "*" else [value[key]] if key in value else []
 
 
@@ -141,7 +143,12 @@ def notes(artifacts: list[Artifact], specs: list[dict]) -> list[str]:
 
 
 def shown(value: object, kind: str) -> str:
-    """Format a value for people, by its kind: number, bytes, percent, seconds, shape, scaled, counts."""
+    """Format a value for people, by its kind: number, bytes, percent, seconds, shape, scaled, counts, ranked,
+    digest."""
+    if kind == "ranked" and isinstance(value, dict):
+        return ", ".join(f"{name} {number:.2f}" for name, number in sorted(value.items(), key=lambda e: (-e[1], e[0])))
+    if kind == "digest" and isinstance(value, str):
+        return value[:12]
     if kind == "counts" and isinstance(value, dict):
         ranked = sorted(value.items(), key=lambda entry: (-entry[1], entry[0]))
         said = [f"{name.replace('_', ' ')} {short(count)}" for name, count in ranked[:COUNTS]]

@@ -19,17 +19,27 @@ KL_WINDOWS = 2  # of each source
 
 
 def quality(model: CausalLM, validation: ValidationSet, limit: int | None) -> dict:
-    """Return {"bits_per_byte", "perplexity" per token, "by_domain": bits per byte, "tokens" scored}, in fp32."""
+    """Return {"bits_per_byte", "perplexity" per token, "by_domain": bits per byte, "perplexity_by_domain", "tokens"
+    scored}, in fp32."""
     config = replace(model.config, context_length=min(model.config.context_length, WINDOW))
     result = bits_per_byte(partial(losses, model), config, validation, limit)
-    held_out = [meta["validation"] for meta in validation.metas.values()]
-    bytes_per_token = sum(counts["bytes"] for counts in held_out) / sum(counts["tokens"] for counts in held_out)
+    metas = list(validation.metas.values())
     return {
         "bits_per_byte": result["bpb"],
         "by_domain": result["by_domain"],
-        "perplexity": 2 ** (result["bpb"] * bytes_per_token),
+        "perplexity": 2 ** (result["bpb"] * bytes_per_token(metas)),
+        "perplexity_by_domain": {
+            domain: 2 ** (bpb * bytes_per_token([meta for meta in metas if meta["domain"] == domain]))
+            for domain, bpb in result["by_domain"].items()
+        },
         "tokens": result["tokens"],
     }
+
+
+def bytes_per_token(metas: list[dict]) -> float:
+    """Return how many bytes of validation text a token stands for, over the sources that these describe."""
+    held_out = [meta["validation"] for meta in metas]
+    return sum(counts["bytes"] for counts in held_out) / sum(counts["tokens"] for counts in held_out)
 
 
 def losses(model: CausalLM, tokens_BT: torch.Tensor) -> torch.Tensor:

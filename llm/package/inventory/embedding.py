@@ -13,23 +13,30 @@ from llm.tokenize.load import Tokenizer
 from llm.tokenize.open import AnyTokenizer
 
 SPACES = ("\N{LOWER ONE EIGHTH BLOCK}", "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}")  # how vocabularies spell one
-LETTERS = 3  # of a word at least
+SPACE = "\N{OPEN BOX}"  # how it is shown
+LETTERS = 4  # of a word at least
 NEIGHBOURS = 6
 LISTED = 24  # words whose neighbours are listed
 FEWEST = 12  # words that a map needs
 
 
 def spelled(tokenizer: AnyTokenizer, index: int) -> str:
-    """Return a token as the vocabulary spells it; "" for a row of the embedding that has no token."""
+    """Return a token as people read it: its text, with a sign for the space that it begins with, or, of control tokens
+    and parts of characters, the vocabulary's own spelling; "" for a row of the embedding that has no token."""
     if isinstance(tokenizer, Tokenizer):
-        return tokenizer.token(index) if index < tokenizer.vocab_size else ""
-    return tokenizer.fast.id_to_token(index) or ""
+        own = tokenizer.token(index) if index < tokenizer.vocab_size else ""
+    else:
+        own = tokenizer.fast.id_to_token(index) or ""
+    text = tokenizer.decode([index]).removeprefix(" ") if own else ""
+    if not text.strip() or "\N{REPLACEMENT CHARACTER}" in text:
+        return own
+    return SPACE + text if own.startswith(SPACES) else text
 
 
 def word(token: str) -> str | None:
     """Return the word that a token is as a whole; None for parts of words, signs, and control tokens."""
     bare = token[1:]
-    return bare if token.startswith(SPACES) and bare.isalpha() and len(bare) >= LETTERS else None
+    return bare if token.startswith(SPACE) and bare.isalpha() and len(bare) >= LETTERS else None
 
 
 def words_of(tokens: list[str], most: int) -> dict[str, int]:
@@ -67,9 +74,7 @@ def map_of(matrix_VD: torch.Tensor, words: dict[str, int]) -> list[dict]:
     rows = matrix_VD[list(words.values())].float().numpy()
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     perplexity = min(12.0, (len(rows) - 1) / 3)
-    places = TSNE(perplexity=perplexity, init="pca", method="exact", random_state=0).fit_transform(
-        rows.astype(np.float64)
-    )
+    places = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(rows.astype(np.float64))
     places = (places - places.min(0)) / np.maximum(np.ptp(places, axis=0), 1e-12)
     return [{"word": text, "x": rounded(x), "y": rounded(y)} for text, (x, y) in zip(words, places, strict=True)]
 

@@ -64,7 +64,8 @@ def fused(config: ModelConfig, tensors: Tensors) -> list[dict]:
     for layer in layers_shown(config):
         parts = [tensors[f"model.layers.{layer}.self_attn.{name}.weight"] for name in ATTENTION]
         matrix = torch.cat(parts).T
-        title = f"layer {layer}: {' | '.join('QKV')}, [{matrix.shape[0]} × {matrix.shape[1]}]"
+        widths = ", ".join(f"{kind} {len(part)}" for kind, part in zip("QKV", parts, strict=True))
+        title = f"layer {layer}: {widths} columns of [{matrix.shape[0]} × {matrix.shape[1]}]"
         found.append({"title": title, "cells": cells(matrix, CELLS[0], columns)})
     return found
 
@@ -101,7 +102,7 @@ def scales(tensors: Tensors) -> dict[str, dict]:
             size = len(names), min(CHANNELS, vectors.shape[1])
             means = torch.nn.functional.adaptive_avg_pool2d(vectors[None, None], size)[0, 0]
             found[label] = {
-                "rows": [name.removeprefix("model.").removesuffix(f".{kind}") for name in names],
+                "rows": [norm_label(name) for name in names],
                 "cells": [[rounded(value) for value in row] for row in means.tolist()],
                 "values": histogram(vectors),
             }
@@ -111,6 +112,14 @@ def scales(tensors: Tensors) -> dict[str, dict]:
 def is_norm(name: str, kind: str) -> bool:
     module, ending = name.split(".")[-2:]
     return ending == kind and BLOCK_OF.get(module) == "norms" and module not in ("q_norm", "k_norm")
+
+
+def norm_label(name: str) -> str:
+    """Return what people call a norm: its layer and the part that it belongs to."""
+    parts = name.split(".")
+    if parts[1] != "layers":
+        return "embedding" if parts[1] == "embed_norm" else "last"
+    return f"{parts[2]} {'attention' if parts[3] == 'input_layernorm' else 'ffn'}"
 
 
 def place(name: str) -> tuple:

@@ -53,6 +53,20 @@
       if (!block.open && here) history.replaceState(null, "", location.href.split("#")[0]);
     });
   }
+  // A small picture that is opened is large, with the names of its rows beside it.
+  for (const tile of document.querySelectorAll("details.tile")) {
+    tile.addEventListener("toggle", () => {
+      const summary = tile.firstElementChild;
+      summary.querySelector(".names")?.remove();
+      if (!tile.open) return;
+      const names = document.createElement("span");
+      names.className = "names";
+      for (const name of JSON.parse(tile.parentElement.dataset.names)) {
+        names.append(Object.assign(document.createElement("span"), { textContent: name }));
+      }
+      summary.append(names);
+    });
+  }
   sheet.addEventListener("close", () => {
     putBack();
     if (location.hash.startsWith("#a-")) history.replaceState(null, "", location.href.split("#")[0]);

@@ -62,6 +62,7 @@ VALUES: dict[str, object] = {
     "process.reference.toxicity.source": "jargon",
     "process.decontaminate.evaluations": ["human-eval", "comments"],
     "serve.arrival_rates": [5.0],
+    "package.inventory.prompts": ["Another text."],
     "process.mix.weights": {"web": 0.5},
     "process.mix.epochs": {"web": 2},
     "process.mix.quality": [{"top_fraction": 0.5, "factor": 2}],

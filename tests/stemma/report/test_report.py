@@ -139,9 +139,11 @@ def test_a_fault_is_named_and_its_artifact_not_opened(tmp_path, toy, page):
 def test_a_page_is_bounded(toy, monkeypatch):
     monkeypatch.setattr(page_module, "ENTRIES", 1)
     monkeypatch.setattr(page_module, "RECORDS", 10)
+    monkeypatch.setattr(page_module, "PICTURES", 10)
     text = page_of(toy, "results/report/small.html").read_text()
     assert "1 of 3 are shown" in text and text.count('<details class="entry"') == 1
     assert "in-toto.io" not in text and "python -m stemma show" in text
+    assert text.count("Not drawn") == 1 and "<polyline" not in text, "the one curve"
 
 
 def test_what_no_block_names_is_shown_all_the_same(toy):
@@ -173,7 +175,7 @@ def test_a_mistake_in_the_description_is_named(tmp_path, text, message):
 
 
 def test_unknown_kinds_and_roots_are_named(artifacts):
-    with pytest.raises(StemmaError, match="kind must be one of curve, bars, table"):
+    with pytest.raises(StemmaError, match="kind must be one of curve, bars, table, heat, tiles"):
         drawn(artifacts, {"kind": "pie", "title": "x", "of": "results/parts"})
     with pytest.raises(StemmaError, match="not 'metric'"):
         figures(artifacts, [{"label": "x", "of": "results/parts", "value": "metric.times"}])

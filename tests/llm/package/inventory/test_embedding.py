@@ -4,15 +4,16 @@ import numpy as np
 import torch
 
 from llm.package.inventory.embedding import FEWEST, looked_into, map_of, neighbours, spelled, word, words_of
+from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import Tokenizer
 
-TOKENS = ["[BOS]", "▁the", "▁The", "ing", "▁algorithm", "▁x", "Ġcompiler", "▁3d", "▁", "▁naïve", ""]
+TOKENS = ["[BOS]", "␣they", "␣They", "ing", "␣algorithm", "␣x", "␣compiler", "␣3rd day", "␣", "␣naïve", ""]
 
 
 def test_words_are_whole_and_counted_once() -> None:
-    assert words_of(TOKENS, 10) == {"the": 1, "algorithm": 4, "compiler": 6, "naïve": 9}
-    assert list(words_of(TOKENS, 2)) == ["the", "algorithm"]
-    assert word("the") is None and word("<|user|>") is None
+    assert words_of(TOKENS, 10) == {"they": 1, "algorithm": 4, "compiler": 6, "naïve": 9}
+    assert list(words_of(TOKENS, 2)) == ["they", "algorithm"]
+    assert word("they") is None and word("<|user|>") is None
 
 
 def test_neighbours_are_the_nearest_by_cosine() -> None:
@@ -43,5 +44,16 @@ def test_a_model_is_looked_into_by_its_tokenizer(random_lm, tokenizer_files) -> 
     tokenizer, model = Tokenizer(tokenizer_files["model"]), random_lm()
     found = looked_into(model.model.embed_tokens.weight.detach(), tokenizer, 40)
     names = {spelled(tokenizer, index) for index in range(tokenizer.vocab_size)}
-    assert len(found["map"]) <= 40 and {f"▁{each['word']}" for each in found["map"]} <= names
+    assert len(found["map"]) <= 40 and {f"␣{each['word']}" for each in found["map"]} <= names
     assert all(near in names for each in found["neighbours"] for near in each["neighbours"])
+
+
+def test_tokens_are_spelled_as_people_read_them(tokenizer_files, tmp_path) -> None:
+    """The space that a token begins with is a sign; control tokens and parts of characters keep their own spelling."""
+    own = Tokenizer(tokenizer_files["model"])
+    there = own.encode("there")[0]
+    assert own.token(there).startswith("▁") and spelled(own, there) == "␣" + own.decode([there])
+    assert spelled(own, own.bos) == "[BOS]" and spelled(own, own.vocab_size) == ""
+    assert {spelled(own, index) for index in range(own.vocab_size)} >= {"<0xE2>"} or own.kind != "bpe"
+    hub = HubTokenizer(tokenizer_files["tokenizer"].parent)
+    assert [spelled(hub, index) for index in range(20, 60)] == [spelled(own, index) for index in range(20, 60)]
