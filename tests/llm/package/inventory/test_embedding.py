@@ -48,12 +48,14 @@ def test_a_model_is_looked_into_by_its_tokenizer(random_lm, tokenizer_files) -> 
     assert all(near in names for each in found["neighbours"] for near in each["neighbours"])
 
 
-def test_tokens_are_spelled_as_people_read_them(tokenizer_files, tmp_path) -> None:
+def test_tokens_are_spelled_as_people_read_them(tokenizer_files) -> None:
     """The space that a token begins with is a sign; control tokens and parts of characters keep their own spelling."""
     own = Tokenizer(tokenizer_files["model"])
-    there = own.encode("there")[0]
-    assert own.token(there).startswith("▁") and spelled(own, there) == "␣" + own.decode([there])
+    begins = next(i for i in range(own.vocab_size) if own.token(i).startswith("▁") and own.token(i)[1:].isalpha())
+    assert spelled(own, begins) == "␣" + own.token(begins)[1:]
+    inside = own.encode("there")[0]
+    assert spelled(own, inside) == own.token(inside)
     assert spelled(own, own.bos) == "[BOS]" and spelled(own, own.vocab_size) == ""
-    assert {spelled(own, index) for index in range(own.vocab_size)} >= {"<0xE2>"} or own.kind != "bpe"
+    assert "<0xE2>" in {spelled(own, index) for index in range(own.vocab_size)}
     hub = HubTokenizer(tokenizer_files["tokenizer"].parent)
     assert [spelled(hub, index) for index in range(20, 60)] == [spelled(own, index) for index in range(20, 60)]
