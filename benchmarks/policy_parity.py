@@ -100,10 +100,12 @@ def experience(model: CausalLM) -> Experience:
     with torch.no_grad():
         log_prob_N = chosen(answer_logits(model, sequences), sequences)
     old_N, reference_N = (log_prob_N + 0.1 * torch.randn(len(log_prob_N), generator=random) for _ in range(2))
-    advantage_B, seen_BK = torch.randn(ANSWERS, generator=random), torch.zeros(ANSWERS, 0, dtype=torch.float64)
+    advantage_N = torch.randn(ANSWERS, generator=random).repeat_interleave(torch.tensor(lengths))
+    seen_BK, none_N = torch.zeros(ANSWERS, 0, dtype=torch.float64), torch.zeros(0)
     return Experience(
-        sequences.tokens_BT, sequences.mask_BT, old_N, reference_N, advantage_B, seen_BK, 2, ANSWERS, sum(lengths)
-    )
+        sequences.tokens_BT, sequences.mask_BT, old_N, reference_N, advantage_N, seen_BK, 2, ANSWERS, sum(lengths),
+        none_N, none_N, 0.0,
+    )  # fmt: skip
 
 
 def trl_loss(algorithm: Algorithm, peer: nn.Module, given: Experience) -> Tensor:
@@ -145,7 +147,7 @@ def trl_loss(algorithm: Algorithm, peer: nn.Module, given: Experience) -> Tensor
         "prompt_mask": torch.ones(ANSWERS, 5, dtype=torch.int64),
         "completion_ids": given.tokens_BT[:, 5:],
         "completion_mask": answers_BT.long(),
-        "advantages": given.advantage_B,
+        "advantages": given.advantage_N[given.mask_BT.sum(1).cumsum(0) - 1],
         "old_per_token_logps": spread(given.old_N),
         "ref_per_token_logps": spread(given.reference_N),
         "num_items_in_batch": torch.tensor(float(given.targets)),

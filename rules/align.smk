@@ -2,7 +2,7 @@ from llm.align.settings.adapter import AdapterSettings
 from llm.align.settings.instructions import InstructionSettings
 from llm.align.settings.kto import KtoSettings
 from llm.align.settings.paired import PAIRED, PairedSettings
-from llm.align.settings.policy import POLICIES, PolicySettings
+from llm.align.settings.policy import POLICIES, REWARD_MODEL, PolicySettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.settings import slice_of
 
@@ -82,8 +82,15 @@ use rule reward as paired with:
 use rule sft as policy with:
     input:
         base="results/models/sft/manifest.json",
-        instructions="results/align/instructions/manifest.json",
+        instructions=lambda w: (
+            literal(path)
+            if (path := config["align"][w.algorithm]["prompts"])
+            else "results/align/instructions/manifest.json"
+        ),
         functions=lambda w: literal(path) if (path := config["align"][w.algorithm]["functions"]) else [],
+        reward=lambda w: (
+            "results/align/reward/manifest.json" if REWARD_MODEL in config["align"][w.algorithm]["rewards"] else []
+        ),
     output:
         adapter="results/align/{algorithm}/manifest.json",
     params:

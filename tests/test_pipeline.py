@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 
+import polars as pl
 import pytest
 from safetensors.torch import load_file
 
 from llm.deploy.serve.repetition import repeated_share
 from stemma.code import numeric
+from tests import fork_server
 from tests.browser import CHROMIUM, SIZES, THEMES, examine
 from tests.build import build, command
-from tests.golden import GOLDEN, digests, is_trained
+from tests.golden import GOLDEN, ROOT, digests, is_trained
 from tests.stemma.conftest import jobs
 
 
@@ -106,6 +108,42 @@ def test_prompts_with_braces_are_answered(tiny):
     assert jobs(done) == [("generate", "run")]
     assert [row["prompt"] for row in json.loads((tiny / "results/serve/answers.json").read_text())] == prompts
     assert ("generate", "hit") in jobs(build(tiny))
+
+
+def test_policies_learn_by_the_reward_model_and_from_ones_own_prompts_and_functions(tiny, tmp_path):
+    """In the sandbox of the rule: the functions' file and the prompts are inputs, so an edit of them is a build."""
+    (tmp_path / "prompts").mkdir()
+    for split, numbers in (("train", range(12)), ("validation", range(12, 16))):
+        rows = [{"prompt": f"{n} + {n}?", "answer": str(n + n)} for n in numbers]
+        (tmp_path / f"prompts/{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    functions = tmp_path / "own.py"
+    functions.write_text("def close(prompt, answer, row):\n    return -abs(len(answer) - len(row['answer']))\n")
+    schedule = {"steps": 2, "batch_size": 2, "learning_rate": 0.001, "warmup_steps": 1}
+    common = {"schedule": schedule, "samples": 2, "max_new_tokens": 8, "held_out": 2, "normalising_prompts": 4}
+    own = common | {"prompts": str(tmp_path / "prompts"), "functions": str(functions), "rewards": {"close": 1.0}}
+    align = ("--config", f"align={json.dumps({'grpo': own, 'ppo': common})}")
+    targets = [f"results/align/{name}/manifest.json" for name in ("grpo", "ppo")]
+    targets.append("results/models/ppo/manifest.json")
+    try:
+        assert sorted(jobs(build(tiny, *align, "--", *targets))) == [("merge", "run"), *[("policy", "run")] * 2]
+        kept = pl.read_parquet(tiny / "results/align/grpo/rollouts.parquet")
+        assert set(kept["prompt"]) <= {f"{n} + {n}?" for n in range(12)} and (kept["reward_close"] <= 0).all()
+        assert {"reward_reward_model", "values"} <= set(
+            pl.read_parquet(tiny / "results/align/ppo/rollouts.parquet").columns
+        )
+        functions.write_text(functions.read_text() + "    # otherwise\n")
+        assert jobs(build(tiny, *align, "--", *targets)) == [("policy", "run")]
+        functions.write_text("def close(prompt, answer, row):\n    return row['points']\n")
+        done = fork_server.run(command(tiny, *align, "--", targets[0]), ROOT)
+        assert (
+            done.returncode != 0
+            and "reward close, of the answer" in done.stderr
+            and "KeyError: 'points'" in done.stderr
+        )
+    finally:
+        for name in ("align/grpo", "align/ppo", "models/ppo"):
+            for path in (tiny / "results" / name, tiny / "results/.records" / name):
+                subprocess.run(["rm", "-rf", path], check=True)
 
 
 def test_results_come_back_from_the_store(tiny):

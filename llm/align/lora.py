@@ -186,16 +186,26 @@ def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:
 
 def read_adapter_config(directory: Path) -> LoraConfig:
     """Return the adapter's r, alpha and target_modules. Raises InputError if it is not plain LoRA."""
-    path = directory / CONFIG_NAME
-    if not path.is_file():
-        raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
-    values = json.loads(path.read_text())
+    path, values = directory / CONFIG_NAME, config_values(directory)
     used = [key for key in UNSUPPORTED if values.get(key)]
     if values.get("peft_type") != "LORA" or used or not isinstance(values.get("target_modules"), list):
         raise InputError(f"{path}: only plain LoRA with a list of target_modules can be read, not {used or values}")
     return LoraConfig(
         values["r"], values["lora_alpha"], tuple(values["target_modules"]), bool(values.get("use_rslora"))
     )
+
+
+def config_values(directory: Path) -> dict:
+    """Return what adapter_config.json says. Raises InputError if there is none."""
+    path = directory / CONFIG_NAME
+    if not path.is_file():
+        raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
+    return json.loads(path.read_text())
+
+
+def base_of(directory: Path) -> str | None:
+    """Return the name of the model that an adapter was made on."""
+    return config_values(directory).get("base_model_name_or_path")
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
-"""Policy gradients as a table: GRPO, DAPO, Dr. GRPO, GSPO, RLOO. They differ in how an answer's advantage is found
-among the answers to its prompt, in what a ratio is of, in how tokens are averaged, in where the KL divergence counts.
+"""Policy gradients as a table: GRPO, DAPO, Dr. GRPO, GSPO, RLOO, PPO. They differ in how an advantage is found, among
+the answers to a prompt or by a critic (llm/align/ppo.py), in what a ratio is of, in how tokens are averaged, in where
+the KL divergence counts.
 
 loss = sum over answers i and their tokens t of w_i (-min(r A_i, clip(r, 1 - clip_low, 1 + clip_high) A_i) + kl_coef k)
 
@@ -42,17 +43,21 @@ class Sequences:
 @dataclass(frozen=True)
 class Experience(Sequences):
     """The answers to some prompts of a step. old_N, reference_N: log-probabilities of the answers' tokens, row by row,
-    of the policy that answered and of the reference, fp32. advantage_B fp32. seen_BK: what is logged of each answer,
-    fp64. prompts: how many these are. answers, targets: all answers of the step and their tokens, of which these are a
-    part."""
+    of the policy that answered and of the reference, fp32. advantage_N: of the tokens, fp32. seen_BK: what is logged of
+    each answer, fp64. prompts: how many these are. answers, targets: all answers of the step and their tokens, of which
+    these are a part. value_N, return_N: what a critic expected, and what it should have, fp32; empty without one.
+    kl_coef: what the rewards were shaped with."""
 
     old_N: Tensor
     reference_N: Tensor
-    advantage_B: Tensor
+    advantage_N: Tensor
     seen_BK: Tensor
     prompts: int
     answers: int
     targets: int
+    value_N: Tensor
+    return_N: Tensor
+    kl_coef: float
 
     def __len__(self) -> int:
         return self.prompts
@@ -60,11 +65,12 @@ class Experience(Sequences):
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A row of the table. advantages: of the rewards [G, S]. ratio: of a token, or of the answer as a whole, per token.
-    weights: (tokens of each answer [B], answers and tokens of the step, most tokens of an answer) -> by what each
-    token's term counts, [B]. kl: a term of the loss, or taken off the reward."""
+    """A row of the table. advantages: of the rewards [G, S]; None where a critic finds those of tokens. ratio: of a
+    token, or of the answer as a whole, per token. weights: (tokens of each answer [B], answers and tokens of the step,
+    most tokens of an answer) -> by what each token's term counts, [B]. kl: a term of the loss, or taken off the
+    reward."""
 
-    advantages: Callable[[Tensor], Tensor]
+    advantages: Callable[[Tensor], Tensor] | None
     ratio: Literal["token", "answer"]
     weights: Callable[[Tensor, int, int, int], Tensor]
     kl: Literal["loss", "reward"]
@@ -111,6 +117,7 @@ ALGORITHMS = {
     "dr_grpo": Algorithm(centred, "token", constant, "loss"),
     "gspo": Algorithm(normalised, "answer", mean_of_answers, "loss"),  # Zheng et al. 2025, arXiv 2507.18071, eq. 5
     "rloo": Algorithm(leave_one_out, "token", summed, "reward"),
+    "ppo": Algorithm(None, "token", mean_of_tokens, "reward"),  # Schulman et al. 2017, arXiv 1707.06347, equation 9
 }
 
 
@@ -120,10 +127,15 @@ def sequences_of(texts: Sequence[Sequence[int]], prompts: Sequence[int], pad: in
     return Sequences(*padded(texts, masks, pad))
 
 
+def answer_states(model: CausalLM, part: Sequences) -> Tensor:
+    """Return the hidden states [N, D] that predict the answers' tokens, row by row, with the bytes of the engine that
+    answered."""
+    return hidden(model, part.tokens_BT[:, :-1])[part.mask_BT[:, 1:]]
+
+
 def answer_logits(model: CausalLM, part: Sequences) -> Tensor:
-    """Return fp32 logits [N, V] of the answers' tokens, row by row, with the bytes of the engine that answered."""
-    x_BTD = hidden(model, part.tokens_BT[:, :-1])
-    return output_logits(model, x_BTD[part.mask_BT[:, 1:]])
+    """Return fp32 logits [N, V] of the answers' tokens, likewise."""
+    return output_logits(model, answer_states(model, part))
 
 
 def chosen(logits_NV: Tensor, part: Sequences) -> Tensor:
@@ -134,18 +146,22 @@ def chosen(logits_NV: Tensor, part: Sequences) -> Tensor:
 class PolicyGradient(Objective):
     """The loss above, of a row of the table. seen: the names of what is logged of each answer."""
 
+    critics: tuple[str, ...] = ()
+    """Names of the figures that `criticised` gives."""
+
     def __init__(self, model: CausalLM, settings: PolicySettings, seen: Sequence[str]) -> None:
         super().__init__(model, DTYPES[settings.dtype])
         self.settings, self.algorithm = settings, ALGORITHMS[settings.algorithm]
         self.stage = f"align.{settings.algorithm}"
-        self.figures = ("kl", "entropy", "clip_fraction", "log_ratio", *seen)
+        self.figures = ("kl", "entropy", "clip_fraction", "log_ratio", *self.critics, *seen)
 
     def loss(self, part: Experience, batch_size: int) -> tuple[Tensor, Tensor]:
         """Return the part's share of the loss, and of its figures: means over all tokens of the estimate of the KL
         divergence, of the entropy, of what is clipped, of |log ratio|; then means over all answers."""
         settings = self.settings
         with self.products(part.tokens_BT.device):
-            logits_NV = answer_logits(self.model, part)
+            x_ND = answer_states(self.model, part)
+            logits_NV = output_logits(self.model, x_ND)
         log_prob_N = chosen(logits_NV, part)
         length_B = part.mask_BT.sum(1)
         row_N = part.mask_BT.nonzero()[:, 0]
@@ -153,7 +169,7 @@ class PolicyGradient(Objective):
         if self.algorithm.ratio == "answer":
             mean_B = log_ratio_N.new_zeros(len(length_B)).index_add(0, row_N, log_ratio_N) / length_B
             log_ratio_N = mean_B[row_N]
-        ratio_N, advantage_N = log_ratio_N.exp(), part.advantage_B[row_N]
+        ratio_N, advantage_N = log_ratio_N.exp(), part.advantage_N
         free_N = ratio_N * advantage_N
         bound_N = ratio_N.clamp(1 - settings.clip_low, 1 + settings.clip_high) * advantage_N
         kl_N = estimated(log_prob_N, part.reference_N)
@@ -166,8 +182,14 @@ class PolicyGradient(Objective):
             entropy_N = -(log_p_NV.exp() * log_p_NV).sum(-1)
             of_tokens = (kl_N, entropy_N, (bound_N < free_N).float(), log_ratio_N.abs())
             figures = [values_N.double().sum() / part.targets for values_N in of_tokens]
-        figures_K = torch.cat((torch.stack(figures), part.seen_BK.sum(0) / part.answers))
-        return (loss_N * weight_B[row_N]).sum(), figures_K
+        loss = (loss_N * weight_B[row_N]).sum()
+        more, of_critic = self.criticised(x_ND, part, batch_size)
+        figures_K = torch.cat((torch.stack([*figures, *of_critic]), part.seen_BK.sum(0) / part.answers))
+        return loss if more is None else loss + more, figures_K
+
+    def criticised(self, x_ND: Tensor, part: Experience, batch_size: int) -> tuple[Tensor | None, list[Tensor]]:
+        """Return the part's share of a critic's loss, None without a critic, and of its figures."""
+        return None, []
 
 
 def estimated(log_prob_N: Tensor, reference_N: Tensor) -> Tensor:

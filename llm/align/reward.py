@@ -2,8 +2,8 @@
 
 loss = -log sigmoid(r(prompt, chosen) - r(prompt, rejected)) (Ouyang et al. 2022, equation 1), less the pair's `margin`
 where its row has one. The body learns through a LoRA adapter, the projection `score` (1, d_model) from zero; both load
-in PEFT as a LlamaForSequenceClassification with one label. Rewards are not normalised: whoever uses them in
-reinforcement learning does that.
+in PEFT as a LlamaForSequenceClassification with one label. Rewards are not normalised:
+llm/align/scorer.py does that, for reinforcement learning.
 """
 
 import math
@@ -22,6 +22,8 @@ from llm.errors import InputError
 from llm.model.transformer import CausalLM
 from llm.training.engine import Engine
 from llm.training.objective import DTYPES, Objective
+
+BINS = 10  # of chances from 0.5 to 1
 
 
 class RewardModel(Objective):
@@ -65,10 +67,10 @@ def bradley_terry(chosen_B: Tensor, rejected_B: Tensor, margin_B: Tensor | float
     return -F.logsigmoid(chosen_B - rejected_B - margin_B)
 
 
-def load_reward_model(model: CausalLM, adapter: Path) -> RewardModel:
-    """Load the reward model of an adapter directory on the `model` it was trained on."""
+def load_reward_model(model: CausalLM, adapter: Path, dtype: torch.dtype = torch.float32) -> RewardModel:
+    """Load the reward model of an adapter directory on the `model` it was trained on. dtype: of the products."""
     rest = load_adapter(model, adapter)
-    result = RewardModel(model)
+    result = RewardModel(model, dtype)
     if set(rest) != {"score.weight"} or rest["score.weight"].shape != result.score.weight.shape:
         raise InputError(f"{adapter}: no reward adapter of this model: score.weight is missing or of another size")
     result.score.weight.data.copy_(rest["score.weight"])
@@ -76,10 +78,42 @@ def load_reward_model(model: CausalLM, adapter: Path) -> RewardModel:
 
 
 def evaluate(engine: Engine, pairs: Sequence[Pair], pad: int) -> dict:
-    """Measure held-out accuracy, in all and by kind, the loss, and what a rule that sees only token counts would
-    reach."""
+    """Measure held-out accuracy, in all and by kind, the loss, what a rule that sees only token counts would reach, how
+    far the chances that it gives are from what is so, and how much it goes by length."""
     kinds, columns = scored(engine, pairs, pad)
-    return ranked(pairs, kinds, *columns)
+    margin_B = columns[1] - columns[2]
+    longer = [len(pair.chosen.ids) - len(pair.rejected.ids) for pair in pairs]
+    return ranked(pairs, kinds, *columns) | calibration(margin_B) | length_bias(margin_B, longer)
+
+
+def calibration(margin_B: Tensor) -> dict:
+    """Return the expected calibration error (Naeini et al. 2015) of the chance, sigmoid(|margin|), with which a side is
+    held to be the chosen one: the mean distance from how often it is, over BINS equal intervals of 0.5 to 1; and by
+    interval its pairs, the chance and how often. margin_B: the chosen side's reward above the other's."""
+    chance_B = margin_B.abs().sigmoid()
+    bin_B = ((chance_B - 0.5) * 2 * BINS).long().clamp(max=BINS - 1)
+    hits_B = hits_of(margin_B, torch.zeros_like(margin_B))
+    rows = []
+    for number in sorted(set(bin_B.tolist())):
+        inside_B = bin_B == number
+        chance, right = chance_B[inside_B].mean().item(), hits_B[inside_B].mean().item()
+        rows.append({"pairs": int(inside_B.sum()), "chance": chance, "accuracy": right})
+    error = sum(row["pairs"] * abs(row["chance"] - row["accuracy"]) for row in rows) / len(margin_B)
+    return {"calibration_error": error, "calibration": rows}
+
+
+def length_bias(margin_B: Tensor, longer: Sequence[int]) -> dict:
+    """Return how the margin goes with the length: the correlation of both over the pairs (0 where one is constant), and
+    the accuracy where the chosen side is the longer one, and where it is the shorter. longer: tokens by which it is."""
+    longer_B = torch.tensor(longer, dtype=torch.float64)
+    both = torch.stack((margin_B.double(), longer_B))
+    varied = len(longer) > 1 and bool((both.std(1) > 0).all())
+    hits_B = hits_of(margin_B, torch.zeros_like(margin_B))
+    return {
+        "length_correlation": torch.corrcoef(both)[0, 1].item() if varied else 0.0,
+        "accuracy_of_longer": mean(hits_B[longer_B > 0].tolist()),
+        "accuracy_of_shorter": mean(hits_B[longer_B < 0].tolist()),
+    }
 
 
 def guessing(settings: AdapterSettings, vocab_size: int, pairs: Sequence[Pair]) -> float:

@@ -6,52 +6,39 @@ neither the ranks, which share the prompts, nor what else is answered beside cha
 same answers these are part of a recovery point. All are kept in a file for each rollout, and joined at the end.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
 
+from llm.align.advantages import adapted_coef
+from llm.align.answers import Answer, distance_of, joined, overlong, padded_answers, ratio_of, seen_of
 from llm.align.lora import adapter_off
-from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, answer_logits, chosen, sequences_of
+from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, Sequences, answer_logits, chosen
+from llm.align.ppo import Ppo, credited
 from llm.align.prompts import Prompt
 from llm.align.rewards import Reward, rated
-from llm.align.settings.policy import PolicySettings
+from llm.align.scorer import Scorer
+from llm.align.settings.policy import REWARD_MODEL, PolicySettings
 from llm.errors import InputError
 from llm.inference.engine import Engine
-from llm.inference.sequence import Request
+from llm.inference.sequence import Completion, Request
 from llm.io import parquet
 from llm.model.transformer import CausalLM
 from llm.runtime.agreement import Ranks
 from llm.tokenize.open import AnyTokenizer
 
 NAME = "rollouts.parquet"
-TRAINING, REPLACING, HELD_OUT = range(3)  # what an answer is for: part of its seed
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer. prompt: its number among the prompts. tokens: with the [EOS] that ends it, unless it was cut off
-    (`finished`). log_probs, reference: of the tokens. rewards: of each function. reward: their weighted sum, less
-    penalties."""
-
-    prompt: int
-    tokens: list[int]
-    log_probs: list[float]
-    finished: bool
-    text: str
-    rewards: list[float]
-    reward: float
-    reference: list[float]
-    advantage: float = 0.0
+TRAINING, REPLACING, HELD_OUT, NORMALISING = range(4)  # what an answer is for: part of its seed
 
 
 class Rollouts:
     """The stream (OnPolicy of llm/training/prefetch.py). `policy` makes the objective of the model that is trained, and
-    that answers. directory: for the files, one that all ranks see."""
+    that answers. directory: for the files, one that all ranks see. scorer: of the reward model, where the rewards name
+    it."""
 
     def __init__(
         self,
@@ -63,32 +50,36 @@ class Rollouts:
         pad: int,
         ranks: Ranks,
         directory: Path,
+        scorer: Scorer | None = None,
     ) -> None:
         if len(training) < settings.batch_size:
             raise InputError(
                 f"{len(training)} prompts do not fill one batch of {settings.batch_size}: lower the batch or get more"
             )
         self.prompts, self.n_training = [*training, *held_out], len(training)
-        self.settings, self.rewards = settings, rewards
+        self.settings, self.rewards, self.scorer = settings, rewards, scorer
+        self.algorithm = ALGORITHMS[settings.algorithm]
         self.tokenizer, self.pad, self.ranks, self.directory = tokenizer, pad, ranks, directory
-        self.seen = ("reward", "length", "finished", *(f"reward_{name}" for name in rewards))
+        self.seen = ("reward", "length", "finished", *(f"reward_{name}" for name in settings.rewards))
         self.restore(None)
 
     def policy(self, model: CausalLM) -> PolicyGradient:
         """Return the objective of a model, which answers from now on."""
-        self.objective = PolicyGradient(model, self.settings, self.seen)
+        self.objective = (Ppo if self.algorithm.advantages is None else PolicyGradient)(model, self.settings, self.seen)
         self.engine = Engine(model)
         return self.objective
 
     def restore(self, state: dict | None) -> None:
         """Go on from what `state` returned; None: from the beginning."""
-        state = state or {"made": [], "groups": []}
+        state = state or {"made": [], "groups": [], "kl_coef": self.settings.kl_coef}
         self.made: list[int] = state["made"]
+        self.kl_coef: float = state["kl_coef"]  # of the last rollout's rewards
         self.groups = [[Answer(**answer) for answer in group] for group in state["groups"]]
 
     def state(self) -> dict:
         """Return what later steps need of earlier ones, for JSON: the rollouts that were made, and the last one."""
-        return {"made": self.made, "groups": [[asdict(answer) for answer in group] for group in self.groups]}
+        groups = [[asdict(answer) for answer in group] for group in self.groups]
+        return {"made": self.made, "groups": groups, "kl_coef": self.kl_coef}
 
     def rows(self, begin: int, first: int, count: int) -> Experience:
         """Return the answers to prompts first ... first + count - 1 of the batch that begins at `begin`."""
@@ -97,38 +88,47 @@ class Rollouts:
             self.make(number)
         groups = self.groups[first : first + count]
         answers, whole = joined(groups), joined(self.groups)
-        part = sequences_of(*self.texts(answers), self.pad)
+        part = self.sequences(answers)
+
+        def of_tokens(name: str) -> torch.Tensor:
+            return torch.tensor([value for answer in answers for value in getattr(answer, name)])
+
         return Experience(
             part.tokens_BT,
             part.mask_BT,
-            torch.tensor([p for answer in answers for p in answer.log_probs]),
-            torch.tensor([p for answer in answers for p in answer.reference]),
-            torch.tensor([answer.advantage for answer in answers]),
-            torch.tensor([seen_of(answer) for answer in answers], dtype=torch.float64),
-            len(groups),
-            len(whole),
-            sum(len(answer.tokens) for answer in whole),
+            old_N=of_tokens("log_probs"),
+            reference_N=of_tokens("reference"),
+            advantage_N=of_tokens("advantages"),
+            seen_BK=torch.tensor([seen_of(answer) for answer in answers], dtype=torch.float64),
+            prompts=len(groups),
+            answers=len(whole),
+            targets=sum(len(answer.tokens) for answer in whole),
+            value_N=of_tokens("values"),
+            return_N=of_tokens("returns"),
+            kl_coef=self.kl_coef,
         )
 
     def tokens_of(self, begin: int, count: int) -> int:
         """Return the tokens of the batch that begins at `begin`; where it is not made, the most that it may have."""
         if self.made[-1:] == [self.number_of(begin)]:
-            return sum(map(len, self.texts(joined(self.groups))[0]))
+            answers = joined(self.groups)
+            return sum(len(self.prompts[answer.prompt].ids) + len(answer.tokens) for answer in answers)
         return count * self.settings.samples * self.settings.max_tokens
 
     def number_of(self, begin: int) -> int:
         """Return which rollout the batch that begins at `begin` is of."""
         return begin // self.settings.batch_size // self.settings.iterations
 
-    def texts(self, answers: Sequence[Answer]) -> tuple[list[list[int]], list[int]]:
-        """Return each answer behind its prompt, and the prompt's tokens."""
-        ids = [self.prompts[answer.prompt].ids for answer in answers]
-        return [[*own, *answer.tokens] for own, answer in zip(ids, answers, strict=True)], list(map(len, ids))
+    def sequences(self, answers: Sequence[Answer]) -> Sequences:
+        """Return each answer behind its prompt."""
+        return padded_answers(answers, [self.prompts[answer.prompt].ids for answer in answers], self.pad)
 
     def make(self, number: int) -> None:
         """Answer the prompts of rollout `number`, and keep the answers. Raises InputError where they are too far from
         the reference."""
         settings = self.settings
+        if self.made and settings.kl_target is not None:
+            self.kl_coef = adapted_coef(self.kl_coef, distance_of(self.groups), settings.kl_target)
         groups = self.answered(self.drawn(number), (TRAINING, number))
         for turn in range(settings.resample):
             alike = [place for place, group in enumerate(groups) if len({answer.reward for answer in group}) == 1]
@@ -163,6 +163,19 @@ class Rollouts:
 
     def answered(self, prompts: Sequence[int], seed: tuple[int, ...]) -> list[list[Answer]]:
         """Return the answers to the prompts of these numbers, rated, on every rank; the ranks share the work."""
+        if self.scorer is not None and not self.scorer.normalised:
+            self.normalise(self.scorer)
+        mine = {}
+        for place, completions in self.completions(prompts, seed).items():
+            prompt = prompts[place]
+            scores = self.scores(prompt, completions)
+            rated = [self.rated(prompt, *each) for each in zip(completions, scores, strict=True)]
+            mine[place] = self.judged(rated)
+        found = {place: group for part in self.ranks.gather(mine) for place, group in part.items()}
+        return [found[place] for place in range(len(prompts))]
+
+    def completions(self, prompts: Sequence[int], seed: tuple[int, ...]) -> dict[int, list[Completion]]:
+        """Answer this rank's share of the prompts; return what was answered by the prompts' places."""
         places = range(self.ranks.rank, len(prompts), self.ranks.world_size)
         asked = [
             Request(
@@ -179,49 +192,71 @@ class Rollouts:
         self.engine.forget_prefixes()  # the weights have changed
         with self.objective.products(self.objective.model.device):
             outputs = self.engine.generate(asked)
-        mine = {}
-        for place, output in zip(places, outputs, strict=True):
-            group = [self.rated(prompts[place], each) for each in output.completions]
-            references = self.references(group)
-            mine[place] = [replace(answer, reference=own) for answer, own in zip(group, references, strict=True)]
-        found = {place: group for part in self.ranks.gather(mine) for place, group in part.items()}
-        return [found[place] for place in range(len(prompts))]
+        return {place: output.completions for place, output in zip(places, outputs, strict=True)}
 
-    def rated(self, prompt: int, completion) -> Answer:  # noqa: ANN001
-        """Rate one answer."""
-        asked, finished = self.prompts[prompt], completion.finish_reason == "stop"
+    def normalise(self, scorer: Scorer) -> None:
+        """Let the reference answer training prompts, and bring the reward model's scores to a scale by them."""
+        order = np.random.Generator(np.random.PCG64([self.settings.seed, NORMALISING])).permutation(self.n_training)
+        prompts = order[: self.settings.normalising_prompts].tolist()
+        scorer.to(self.objective.model.device)
+        with adapter_off(self.objective.model):
+            answered = self.completions(prompts, (NORMALISING,))
+        mine = {place: self.scores(prompts[place], each) for place, each in answered.items()}
+        found = {place: scores for part in self.ranks.gather(mine) for place, scores in part.items()}
+        scorer.normalise([score for place in range(len(prompts)) for score in found[place]])
+
+    def scores(self, prompt: int, completions: Sequence[Completion]) -> list[float]:
+        """Return what the reward model says of answers to a prompt; 0 without one."""
+        if self.scorer is None:
+            return [0.0] * len(completions)
+        return self.scorer.scores([[*self.prompts[prompt].ids, *each.tokens] for each in completions])
+
+    def rated(self, prompt: int, completion: Completion, score: float) -> Answer:
+        """Rate one answer. score: the reward model's."""
+        asked, settings, finished = self.prompts[prompt], self.settings, completion.finish_reason == "stop"
         tokens = list(completion.tokens)
         text = self.tokenizer.decode(tokens[:-1] if finished else tokens)
-        rewards = rated(self.rewards, self.settings.reward_seconds, asked.text, text, asked.row)
-        weights = self.settings.rewards.values()
-        reward = sum(weight * value for weight, value in zip(weights, rewards, strict=True))
-        reward -= overlong(len(tokens), self.settings.max_new_tokens, self.settings.overlong_tokens)
-        return Answer(prompt, tokens, list(completion.logprobs), finished, text, rewards, reward, [])
+        said = rated(self.rewards, settings.reward_seconds, asked.text, text, asked.row)
+        by_name = {REWARD_MODEL: score, **dict(zip(self.rewards, said, strict=True))}
+        rewards = [by_name[name] for name in settings.rewards]
+        reward = sum(weight * value for weight, value in zip(settings.rewards.values(), rewards, strict=True))
+        reward -= overlong(len(tokens), settings.max_new_tokens, settings.overlong_tokens)
+        reward -= 0.0 if finished else settings.missing_eos_penalty
+        return Answer(prompt, tokens, list(completion.logprobs), finished, text, rewards, reward)
 
     @torch.no_grad()
-    def references(self, answers: Sequence[Answer]) -> list[list[float]]:
-        """Return the reference's log-probabilities of the answers' tokens: the model with its adapter off."""
-        model = self.objective.model
-        part = sequences_of(*self.texts(answers), self.pad).to(model.device)
-        with adapter_off(model), self.objective.products(model.device):
-            log_prob_N = chosen(answer_logits(model, part), part)
-        return [own.tolist() for own in log_prob_N.cpu().split([len(answer.tokens) for answer in answers])]
+    def judged(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Return answers with the log-probabilities of the reference, the model with its adapter off, and with what a
+        critic expects."""
+        objective = self.objective
+        part = self.sequences(answers).to(objective.model.device)
+        counts = [len(answer.tokens) for answer in answers]
+        with adapter_off(objective.model), objective.products(objective.model.device):
+            log_prob_N = chosen(answer_logits(objective.model, part), part).cpu()
+        answers = [replace(a, reference=own.tolist()) for a, own in zip(answers, log_prob_N.split(counts), strict=True)]
+        if not isinstance(objective, Ppo):
+            return answers
+        value_N = objective.expected(part).cpu()
+        return [replace(a, values=own.tolist()) for a, own in zip(answers, value_N.split(counts), strict=True)]
 
     def with_advantages(self, groups: list[list[Answer]]) -> list[list[Answer]]:
         """Return the answers with their advantages."""
-        algorithm = ALGORITHMS[self.settings.algorithm]
-        off = self.settings.kl_coef if algorithm.kl == "reward" else 0.0
+        if self.algorithm.advantages is None:
+            rest = iter(credited(joined(groups), self.settings, self.kl_coef))
+            return [[next(rest) for _ in group] for group in groups]
+        off = self.settings.kl_coef if self.algorithm.kl == "reward" else 0.0
         reward_GS = torch.tensor(
             [[answer.reward - off * ratio_of(answer) for answer in group] for group in groups], dtype=torch.float64
         )
-        advantages = algorithm.advantages(reward_GS).tolist()
+        advantages = self.algorithm.advantages(reward_GS).tolist()
         return [
-            [replace(answer, advantage=value) for answer, value in zip(group, values, strict=True)]
+            [replace(each, advantages=[value] * len(each.tokens)) for each, value in zip(group, values, strict=True)]
             for group, values in zip(groups, advantages, strict=True)
         ]
 
     def table(self, number: int) -> pl.DataFrame:
         """Return the last rollout, a row for each answer."""
+        critic = self.algorithm.advantages is None
         rows = [
             {
                 "step": number * self.settings.iterations + 1,
@@ -229,16 +264,18 @@ class Rollouts:
                 "answer": answer.text,
                 "finished": answer.finished,
                 "reward": answer.reward,
-                "advantage": answer.advantage,
-                **dict(zip((f"reward_{name}" for name in self.rewards), answer.rewards, strict=True)),
+                **({} if critic else {"advantage": answer.advantages[0]}),
+                **dict(zip((f"reward_{name}" for name in self.settings.rewards), answer.rewards, strict=True)),
                 "tokens": answer.tokens,
                 "log_probs": answer.log_probs,
                 "reference_log_probs": answer.reference,
+                **({name: getattr(answer, name) for name in ("advantages", "values", "returns")} if critic else {}),
             }
             for answer in joined(self.groups)
         ]
-        lists = {"tokens": pl.List(pl.Int32), "log_probs": pl.List(pl.Float32)}
-        return pl.DataFrame(rows, schema_overrides=lists | {"reference_log_probs": pl.List(pl.Float32)})
+        lists = {"log_probs", "reference_log_probs", "advantages", "values", "returns"} & rows[0].keys()
+        schema = {"tokens": pl.List(pl.Int32)} | dict.fromkeys(sorted(lists), pl.List(pl.Float32))
+        return pl.DataFrame(rows, schema_overrides=schema)
 
     def file(self, number: int) -> Path:
         return self.directory / f"{number:06}.parquet"
@@ -246,30 +283,3 @@ class Rollouts:
     def write(self, path: Path) -> None:
         """Write all answers of the run, in order. Called on rank 0."""
         parquet.write(pl.concat([pl.read_parquet(self.file(number)) for number in self.made]), path)
-
-
-def joined(groups: Sequence[Sequence[Answer]]) -> list[Answer]:
-    """Return the answers of all groups, in order."""
-    return [answer for group in groups for answer in group]
-
-
-def seen_of(answer: Answer) -> list[float]:
-    """Return what is logged of an answer: `Rollouts.seen`."""
-    return [answer.reward, float(len(answer.tokens)), float(answer.finished), *answer.rewards]
-
-
-def overlong(tokens: int, most: int, last: int) -> float:
-    """Return the penalty of an answer's length, which grows from 0 to 1 over the `last` of `most` tokens (DAPO, Yu et
-    al. 2025, equation 13)."""
-    return max(0.0, tokens - (most - last)) / last if last else 0.0
-
-
-def ratio_of(answer: Answer) -> float:
-    """Return log p/ref of the answer, the estimate k1 of the KL divergence, which is not biased."""
-    return math.fsum(answer.log_probs) - math.fsum(answer.reference)
-
-
-def distance_of(groups: Sequence[Sequence[Answer]]) -> float:
-    """Return the mean of log p/ref over all tokens, in nats."""
-    answers = joined(groups)
-    return math.fsum(map(ratio_of, answers)) / sum(len(answer.tokens) for answer in answers)

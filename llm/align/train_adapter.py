@@ -153,14 +153,15 @@ def trained_by(
         refuse_divergence(segment.history, method.chance(settings, config.vocab_size, training), job.task.blame)
         after = method.evaluate(segment.engine, validation, pad)
         weights = whole_weights(segment.engine, job.scratch / "whole", run.ranks)
+        trainable = sum(weight.numel() for weight in weights.values())
         if run.ranks.rank == 0:
+            if method.leave is not None:
+                weights = method.leave(job.output, weights)
             save_adapter(weights, settings.lora, job.output, base=job.base_name, task_type=method.task_type)
             parquet.write(table(segment.history), job.output / NAME)
             write_events(job.output, segment.guard.events)
-            if method.leave is not None:
-                method.leave(job.output)
     return (
-        {"steps": settings.stop, "trainable_parameters": sum(weight.numel() for weight in weights.values())}
+        {"steps": settings.stop, "trainable_parameters": trainable}
         | first_and_last(segment.history)
         | {f"{name}_before": before[name] for name in method.measured_before}
         | after

@@ -13,14 +13,18 @@ from pathlib import Path
 from statistics import stdev
 
 import torch
+from torch import Tensor
 
+from llm.align.answers import Answer, distance_of, seen_of
 from llm.align.base import load_base
 from llm.align.method import Method, mean
+from llm.align.ppo import keep_critic
 from llm.align.prompts import read_prompts
 from llm.align.rewards import load_rewards
-from llm.align.rollouts import NAME, Answer, Rollouts, distance_of, seen_of
+from llm.align.rollouts import NAME, Rollouts
 from llm.align.rows import find_split
-from llm.align.settings.policy import PolicySettings
+from llm.align.scorer import load_scorer
+from llm.align.settings.policy import REWARD_MODEL, PolicySettings
 from llm.align.train_adapter import AdapterJob, loader, task_of, trained_by
 from llm.command import Surroundings
 from llm.model.config import ModelConfig
@@ -33,9 +37,10 @@ BEYOND = 2.0  # standard errors of a difference that is no noise
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyJob(AdapterJob[PolicySettings]):
-    """functions: the file of the user's reward functions, or None."""
+    """functions: the file of the user's reward functions, or None. reward: the reward model's adapter, or None."""
 
     functions: Path | None
+    reward: Path | None
 
 
 def train_policy(
@@ -43,6 +48,7 @@ def train_policy(
     data: Path,
     adapter: Path,
     functions: Path | None,
+    reward: Path | None,
     base_name: str,
     settings: PolicySettings,
     surroundings: Surroundings,
@@ -59,6 +65,7 @@ def train_policy(
         data=data,
         base_name=base_name,
         functions=functions,
+        reward=reward,
     )
 
 
@@ -69,12 +76,14 @@ def train_rank(job: PolicyJob) -> dict:
     room = settings.max_tokens - settings.max_new_tokens
     training, too_long = read_prompts(find_split(job.data, "train"), tokenizer, room)
     validation, _ = read_prompts(find_split(job.data, "validation"), tokenizer, room)
-    rewards = load_rewards(settings.rewards, job.functions, settings.reward_seconds)
+    named = [name for name in settings.rewards if name != REWARD_MODEL]
+    rewards = load_rewards(named, job.functions, settings.reward_seconds)
+    scorer = load_scorer(job.base, job.reward, job.base_name, settings)
     world_size = settings.parallel.world_size
     ranks = Ranks(torch.distributed.get_rank() if world_size > 1 else 0, world_size)
     config = model.config
     prompts = training, validation[: settings.held_out]
-    rollouts = Rollouts(*prompts, settings, rewards, tokenizer, config.pad_id, ranks, job.scratch / "rollouts")
+    rollouts = Rollouts(*prompts, settings, rewards, tokenizer, config.pad_id, ranks, job.scratch / "rollouts", scorer)
     found = learn(job, config, loader(job, model), rollouts)
     if ranks.rank == 0 and found["reward_hacking"]:
         print(
@@ -91,13 +100,17 @@ def learn(job: PolicyJob, config: ModelConfig, load: Callable[[], CausalLM], rol
     settings = job.settings
     names = [name for name in rollouts.seen if name.startswith("reward")]
 
+    def leave(directory: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        rollouts.write(directory / NAME)
+        return keep_critic(directory, weights)
+
     method = Method(
         settings.algorithm,
         lambda model, settings: rollouts.policy(model),
         lambda engine, prompts, pad: measured(rollouts.held_out_answers(), rollouts.seen),
         lambda settings, vocab_size, prompts: math.inf,  # a policy's loss says nothing of how good it is
         measured_before=tuple(each for name in names for each in (name, f"{name}_error")),
-        leave=lambda directory: rollouts.write(directory / NAME),
+        leave=leave,
     )
     found = trained_by(job, method, config, load, rollouts, [], [])
     return found | {"reward_hacking": fallen(found, settings.rewards)}

@@ -12,7 +12,7 @@ from llm.align.settings.adapter import AdapterKeys, Schedule
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.kto import Weights
 from llm.align.settings.paired import Margin, Strength
-from llm.align.settings.policy import PolicyKeys
+from llm.align.settings.policy import REWARD_MODEL, CriticKeys, PolicyKeys
 from llm.align.settings.preferences import PreferenceKeys
 from llm.collect.settings import Source
 from llm.config.schema import schema_of
@@ -168,6 +168,8 @@ class Grpo(PolicyKeys):
 
     functions: str | None = key(None, shown=False)
     """A Python file of reward functions, which `rewards` may name beside those of llm/align/rewards.py."""
+    prompts: str | None = key(None, shown=False)
+    """A directory of train.jsonl and validation.jsonl, whose prompts are answered; null: those of the instructions."""
     schedule: Schedule = key(Schedule(steps=12, batch_size=4, learning_rate=0.002, warmup_steps=1))
     """How it is trained."""
 
@@ -190,6 +192,11 @@ class Gspo(Grpo):
 @dataclass(frozen=True, kw_only=True)
 class Rloo(Grpo):
     """REINFORCE, the other answers' mean reward being the baseline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ppo(CriticKeys, Grpo):
+    """Proximal policy optimisation: a critic learns beside the policy what its answers are worth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +231,13 @@ class Align(Limits, AdapterKeys):
     """Group sequence policy optimisation."""
     rloo: Rloo = key(Rloo(), shown=False)
     """REINFORCE leave-one-out."""
+    ppo: Ppo = key(
+        Ppo(
+            rewards={REWARD_MODEL: 1.0, "variety": 0.0}, samples=4, kl_coef=0.05, missing_eos_penalty=1.0, iterations=2
+        ),
+        shown=False,
+    )
+    """Proximal policy optimisation, by the reward model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from llm.align.settings.adapter import AdapterSettings
 from llm.errors import InputError
 from llm.settings import key
 
-Algorithm = Literal["grpo", "dapo", "dr_grpo", "gspo", "rloo"]
+Algorithm = Literal["grpo", "dapo", "dr_grpo", "gspo", "rloo", "ppo"]
 POLICIES = get_args(Algorithm)
+REWARD_MODEL = "reward_model"  # the name among `rewards` of the one that is trained on preferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +17,10 @@ class PolicyKeys:
     """Beside what every adapter is told. A schedule's batch_size counts prompts."""
 
     rewards: dict[str, float] = key({"sentence": 1.0, "brevity": 1.0, "variety": 0.0})
-    """Reward functions and their weights; those of weight 0 are judges, which are watched and not learned from."""
-    samples: int = key(8, minimum=2)
-    """Answers to a prompt."""
+    """Reward functions and their weights; those of weight 0 are judges, which are watched and not learned from.
+    reward_model: results/align/reward, with mean 0 and deviation 1 among the reference's answers."""
+    samples: int = key(8, minimum=1)
+    """Answers to a prompt; 2 or more where they are compared with each other, which PPO alone does not."""
     max_new_tokens: int = key(48, minimum=1)
     """Of an answer."""
     kl_coef: float = key(0.02, minimum=0)
@@ -33,6 +35,10 @@ class PolicyKeys:
     """Steps on the same answers."""
     overlong_tokens: int = key(0, minimum=0, shown=False)
     """The last tokens of max_new_tokens, over which a penalty grows to 1; 0: none (DAPO's soft punishment)."""
+    missing_eos_penalty: float = key(0.0, minimum=0, shown=False)
+    """Taken off the reward of an answer that does not end by itself."""
+    normalising_prompts: int = key(32, minimum=1, shown=False)
+    """Training prompts whose answers by the reference give the reward model's mean and deviation."""
     resample: int = key(0, minimum=0, shown=False)
     """How often prompts whose answers have all one reward are replaced by others (DAPO's dynamic sampling)."""
     held_out: int = key(32, minimum=1, shown=False)
@@ -42,7 +48,23 @@ class PolicyKeys:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicySettings(PolicyKeys, AdapterSettings):
+class CriticKeys:
+    """Of PPO, whose advantages a critic finds."""
+
+    gamma: float = key(1.0, exclusiveMinimum=0, maximum=1, shown=False)
+    """By how much a reward one token later counts."""
+    gae_lambda: float = key(0.95, minimum=0, maximum=1, shown=False)
+    """1: advantages by what came of an answer, 0: by what the critic expects one token later."""
+    value_coef: float = key(0.1, minimum=0, shown=False)
+    """Weight of the critic's loss."""
+    value_clip: float = key(0.2, exclusiveMinimum=0, shown=False)
+    """By how much a value may leave the one of the rollout."""
+    kl_target: float | None = key(None, exclusiveMinimum=0, shown=False)
+    """Nats a token that kl_coef is adapted to (Ziegler et al. 2019); null: kl_coef stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySettings(CriticKeys, PolicyKeys, AdapterSettings):
     """The slice."""
 
     algorithm: Algorithm
@@ -51,6 +73,10 @@ class PolicySettings(PolicyKeys, AdapterSettings):
         super().__post_init__()
         if not any(self.rewards.values()):
             raise InputError("rewards: none has a weight other than 0, so there is nothing to learn; give one a weight")
+        if self.algorithm != "ppo" and self.samples < 2:
+            raise InputError(
+                f"samples: {self.algorithm} compares the answers to a prompt, so it needs 2 or more, not {self.samples}"
+            )
         if self.overlong_tokens > self.max_new_tokens:
             raise InputError(
                 f"overlong_tokens: {self.overlong_tokens} is more than max_new_tokens: {self.max_new_tokens}; lower it"

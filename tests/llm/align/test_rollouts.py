@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from llm.align.answers import overlong
 from llm.align.prompts import asked, read_prompts
 from llm.align.records import write_jsonl
-from llm.align.rollouts import Rollouts, overlong
+from llm.align.rollouts import Rollouts
 from llm.align.settings.policy import PolicySettings
 from llm.align.train_adapter import adapted
 from llm.align.train_policy import fallen, learn
@@ -68,7 +69,7 @@ def test_what_a_recovery_point_keeps_is_enough(tmp_path: Path) -> None:
     second.restore(json.loads(json.dumps(first.state())))
     second.answered = None  # type: ignore[assignment]
     found = second.rows(4, 0, 4)
-    assert found.old_N.equal(wanted.old_N) and found.advantage_B.equal(wanted.advantage_B)
+    assert found.old_N.equal(wanted.old_N) and found.advantage_N.equal(wanted.advantage_N)
     assert found.tokens_BT.equal(wanted.tokens_BT)
 
 
@@ -115,7 +116,7 @@ def test_prompts_whose_answers_are_all_alike_are_replaced(tmp_path: Path) -> Non
         rollouts.rows(0, 0, 4)
     assert any(answer.prompt % 2 for group in plain.groups for answer in group)
     assert not any(answer.prompt % 2 for group in drawn.groups for answer in group)
-    assert {answer.advantage for group in plain.groups for answer in group if answer.prompt % 2} == {0.0}
+    assert {answer.advantages[0] for group in plain.groups for answer in group if answer.prompt % 2} == {0.0}
 
 
 def test_answers_far_from_the_reference_end_the_run(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_kl_in_the_reward_is_taken_off(tmp_path: Path) -> None:
     group = [asdict(answer) for answer in rollouts.groups[0]]
     values = [each["reward"] - 0.5 * (sum(each["log_probs"]) - sum(each["reference"])) for each in group]
     wanted = [value - (sum(values) - value) / 5 for value in values]
-    assert [each["advantage"] for each in group] == pytest.approx(wanted)
+    assert [each["advantages"][0] for each in group] == pytest.approx(wanted)
 
 
 def test_prompts_are_what_comes_before_an_answer(tokenizer, tmp_path: Path) -> None:
@@ -171,6 +172,7 @@ def test_prompts_are_what_comes_before_an_answer(tokenizer, tmp_path: Path) -> N
     ("changes", "line"),
     [
         ({"rewards": {"low": 0.0}}, "rewards: none has a weight other than 0"),
+        ({"samples": 1}, "samples: grpo compares the answers to a prompt, so it needs 2 or more, not 1"),
         ({"overlong_tokens": 11}, "overlong_tokens: 11 is more than max_new_tokens: 10"),
     ],
 )

@@ -9,11 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from llm.align.lora import add_lora, save_adapter
 from llm.align.records import write_jsonl
+from llm.align.settings.adapter import LoraConfig
 from llm.align.settings.paired import PAIRED
 from llm.align.settings.policy import POLICIES
 from llm.model.config import ModelConfig
+from llm.model.directory import load_model
 from llm.model.transformer import CausalLM, initialise
 from tests.llm.pretrain.toy import digests, ended
 from tests.llm.weights import save_weights
@@ -38,6 +42,8 @@ POLICY = {
     "kl_bound": 50.0,
     "held_out": 2,
 }
+# A reward model of random weights, one of two rewards; the coefficient of the divergence is part of the state.
+OF_METHOD = {"ppo": {"rewards": {"reward_model": 1.0, "brevity": 0.5}, "kl_target": 0.01, "kl_coef": 0.2}}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,7 @@ def work(tmp_path_factory: pytest.TempPathFactory, tokenizer_files: dict[str, Pa
     (directory / "base/config.json").write_text(json.dumps(config.to_hf()))
     save_weights(initialise(CausalLM(config), 0), directory / "base/model.safetensors")
     (directory / "base/tokenizer.model").write_bytes(tokenizer_files["model"].read_bytes())
+    random_reward_model(load_model(directory / "base"), directory / "reward")
     for split, numbers in (("train", range(30)), ("validation", range(30, 36))):
         asked = [(f"What is {n}?", f"A number {'of parts ' * (n % 4)}{n}.") for n in numbers]
         messages = [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in asked]
@@ -59,13 +66,26 @@ def work(tmp_path_factory: pytest.TempPathFactory, tokenizer_files: dict[str, Pa
     return directory
 
 
+def random_reward_model(model: CausalLM, directory: Path) -> None:
+    """The adapter of a reward model that rates all answers differently."""
+    directory.mkdir()
+    lora = LoraConfig(4, 8, ("q_proj", "down_proj"))
+    add_lora(model, lora, 0)
+    random = torch.Generator().manual_seed(1)
+    weights = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+    weights["score.weight"] = torch.randn(1, model.config.d_model, generator=random)
+    save_adapter(weights, lora, directory, base="../../models/sft", task_type="SEQ_CLS")
+
+
 def start(work: Path, method: str, adapter: Path, faults: dict | None = None, **changes: object) -> subprocess.Popen:
     data = "instructions" if method in ("sft", *POLICIES) else "preferences"
     script = "paired" if method in PAIRED else "policy" if method in POLICIES else method
-    settings = SETTINGS | {"paired": {"loss": method}, "policy": POLICY | {"algorithm": method}}.get(script, {})
+    extra = {"paired": {"loss": method}, "policy": POLICY | {"algorithm": method} | OF_METHOD.get(method, {})}
+    settings = SETTINGS | extra.get(script, {})
     scratch = changes.pop("scratch", None)
     adapter.mkdir(exist_ok=True)
     arguments = ["--base", work / "base", f"--{data}", work / data, "--adapter", adapter]
+    arguments += ["--reward", work / "reward"] if method == "ppo" else []
     arguments += ["--settings", json.dumps(settings | changes)]
     return subprocess.Popen(
         [sys.executable, "tests/llm/align/faulty.py", script, *map(str, arguments)],
@@ -107,7 +127,9 @@ def test_killed_and_resumed_is_never_killed(work: Path, tmp_path: Path, method: 
     assert "going on from step" in err
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
     files = {"adapter_config.json", "adapter_model.safetensors", "metrics.parquet"}
-    assert files | ({"rollouts.parquet"} if method in POLICIES else set()) == digests(tmp_path / "whole").keys()
+    files |= {"rollouts.parquet"} if method in POLICIES else set()
+    files |= {"critic.safetensors"} if method == "ppo" else set()
+    assert files == digests(tmp_path / "whole").keys()
     same = [name for name in metrics if "loss" in name or name.startswith("held_out")]
     assert same and {name: again[name] for name in same} == {name: metrics[name] for name in same}
 

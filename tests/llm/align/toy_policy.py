@@ -3,16 +3,20 @@
 import math
 from pathlib import Path
 
+import torch
+
 from llm.align.method import Method
 from llm.align.prompts import Prompt
+from llm.align.reward import RewardModel
 from llm.align.rewards import Reward
 from llm.align.rollouts import Rollouts
-from llm.align.settings.policy import PolicySettings
+from llm.align.scorer import Scorer
+from llm.align.settings.policy import REWARD_MODEL, PolicySettings
 from llm.align.train_policy import PolicyJob
 from llm.runtime.agreement import Ranks
 from llm.training.guards import Blame
 from llm.training.segment import Task
-from tests.llm.align.toy import LORA, schedule
+from tests.llm.align.toy import LORA, random_model, schedule
 
 
 class Bytes:
@@ -62,10 +66,23 @@ def prompts(n: int, first: int = 0) -> list[Prompt]:
     return found
 
 
-def rollouts_of(settings: PolicySettings, directory: Path, ranks: Ranks | None = None) -> Rollouts:
+def rollouts_of(
+    settings: PolicySettings, directory: Path, ranks: Ranks | None = None, scorer: Scorer | None = None
+) -> Rollouts:
     told = prompts(11), prompts(settings.held_out, 100)
-    rewards = {name: REWARDS.get(name, low) for name in settings.rewards}
-    return Rollouts(*told, settings, rewards, Bytes(), 3, ranks or Ranks(0, 1), directory / "rollouts")
+    rewards = {name: REWARDS.get(name, low) for name in settings.rewards if name != REWARD_MODEL}
+    return Rollouts(*told, settings, rewards, Bytes(), 3, ranks or Ranks(0, 1), directory / "rollouts", scorer)
+
+
+def scorer_of(score: float | None = None) -> Scorer:
+    """A reward model with random weights; score: all weights of its projection."""
+    model = RewardModel(random_model())
+    with torch.no_grad():
+        if score is None:
+            model.score.weight.normal_(generator=torch.Generator().manual_seed(9))
+        else:
+            model.score.weight.fill_(score)
+    return Scorer(model.eval(), 3)
 
 
 def method_of(rollouts: Rollouts) -> Method:
@@ -85,4 +102,5 @@ def job_of(settings: PolicySettings, directory: Path) -> PolicyJob:
         data=Path(),
         base_name="../../models/sft",
         functions=None,
+        reward=None,
     )

@@ -42,7 +42,7 @@ READERS = {
     "pretrain.time_limit": "",
     "pretrain.hang_seconds": "",
     "quantize.methods": "quantize",
-    **{f"align.{method}.functions": "policy" for method in POLICIES},  # an input
+    **{f"align.{method}.{name}": "policy" for method in POLICIES for name in ("functions", "prompts")},  # inputs
 }
 VALUES: dict[str, object] = {
     "store": "elsewhere",
@@ -87,6 +87,7 @@ VALUES: dict[str, object] = {
     "align.preferences.train_counts": {"irrelevant": 7},
     **{f"align.{method}.rewards": {"brevity": 0.5} for method in POLICIES},
     **{f"align.{method}.functions": str(ROOT / "llm/align/rewards.py") for method in POLICIES},
+    **{f"align.{method}.prompts": str(ROOT / "llm/align") for method in POLICIES},
     "align.preferences.validation_counts": {"irrelevant": 7},
     "quantize.calibration.length": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
