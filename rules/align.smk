@@ -1,4 +1,5 @@
 from llm.align.settings.adapter import AdapterSettings
+from llm.align.settings.constitution import AdherenceSettings, CritiqueSettings, FeedbackSettings, RevisionSettings
 from llm.align.settings.instructions import InstructionSettings
 from llm.align.settings.kto import KtoSettings
 from llm.align.settings.paired import PAIRED, PairedSettings
@@ -7,6 +8,17 @@ from llm.align.settings.preferences import PreferenceSettings
 from llm.settings import slice_of
 
 ALIGN_RANKS = config["align"]["parallel"]["data"]
+CONSTITUTION = config["align"]["constitution"]
+CONSTITUTIONS = "|".join(CONSTITUTION["files"])
+LABELS = {"": "principles", "-random": "random"}
+# What an adapter is trained on: "" are the derived pairs, "-<constitution>" what a model made by it, "-<constitution>-random"
+# the control of that.
+TRAINED_BY = ["", *(f"-{name}{labels}" for name in CONSTITUTION["files"] for labels in LABELS)]
+
+
+def constitution_of(wildcards):
+    path = CONSTITUTION["files"][wildcards.constitution]
+    return literal(path if Path(path).exists() else str(HOUSE / path))
 
 
 rule instructions:
@@ -35,14 +47,88 @@ rule preferences:
         "python -m stemma run scripts/align/preferences.py {params.flags}"
 
 
+rule critiques:
+    input:
+        base="results/models/sft/manifest.json",
+        instructions="results/align/instructions/manifest.json",
+        constitution=constitution_of,
+    output:
+        critiques="results/align/critiques-{constitution}/manifest.json",
+    params:
+        settings=lambda w: slice_of(CritiqueSettings, CONSTITUTION, config),
+    wildcard_constraints:
+        constitution=CONSTITUTIONS,
+    resources:
+        mem_mb=1500 + 4 * WEIGHTS_MB,
+    shell:
+        "python -m stemma run scripts/align/critiques.py {params.flags}"
+
+
+rule revisions:
+    input:
+        critiques="results/align/critiques-{constitution}/manifest.json",
+        constitution=constitution_of,
+    output:
+        revisions="results/align/revisions-{constitution}{labels}/manifest.json",
+    params:
+        settings=lambda w: slice_of(RevisionSettings, config, labels=LABELS[w.labels]),
+    wildcard_constraints:
+        constitution=CONSTITUTIONS,
+        labels="|".join(LABELS),
+    resources:
+        mem_mb=500,
+    shell:
+        "python -m stemma run scripts/align/revisions.py {params.flags}"
+
+
+rule ai_preferences:
+    input:
+        critiques="results/align/critiques-{constitution}/manifest.json",
+        constitution=constitution_of,
+        judge=lambda w: [] if CONSTITUTION["prefer"] == "revised" else "results/models/sft/manifest.json",
+    output:
+        preferences="results/align/preferences-{constitution}{labels}/manifest.json",
+    params:
+        settings=lambda w: slice_of(FeedbackSettings, CONSTITUTION, config, labels=LABELS[w.labels]),
+    wildcard_constraints:
+        constitution=CONSTITUTIONS,
+        labels="|".join(LABELS),
+    resources:
+        mem_mb=1500 + 4 * WEIGHTS_MB,
+    shell:
+        "python -m stemma run scripts/align/ai_preferences.py {params.flags}"
+
+
+rule adherence:
+    input:
+        model="results/models/{stage}/manifest.json",
+        instructions="results/align/instructions/manifest.json",
+        constitution=constitution_of,
+    output:
+        answers="results/align/adherence/{constitution}/{stage}.json",
+    params:
+        settings=lambda w: slice_of(
+            AdherenceSettings, CONSTITUTION, config, held_out=CONSTITUTION["prompts"]["validation"]
+        ),
+    wildcard_constraints:
+        constitution=CONSTITUTIONS,
+        stage=r"[\w-]+",
+    resources:
+        mem_mb=1500 + 4 * WEIGHTS_MB,
+    shell:
+        "python -m stemma run scripts/align/adherence.py {params.flags}"
+
+
 rule sft:
     input:
-        base="results/models/base/manifest.json",
-        instructions="results/align/instructions/manifest.json",
+        base=lambda w: f"results/models/{'sft' if w.of else 'base'}/manifest.json",
+        instructions=lambda w: f"results/align/{'revisions' if w.of else 'instructions'}{w.of}/manifest.json",
     output:
-        adapter="results/align/sft/manifest.json",
+        adapter="results/align/sft{of}/manifest.json",
     params:
-        settings=lambda w: adapter_slice(AdapterSettings, "sft"),
+        settings=lambda w: adapter_slice(AdapterSettings, "sft", w.of),
+    wildcard_constraints:
+        of="|".join(TRAINED_BY),
     threads: ALIGN_RANKS
     resources:
         mem_mb=(2000 + 3 * WEIGHTS_MB) * ALIGN_RANKS,
@@ -56,26 +142,27 @@ rule sft:
 use rule sft as reward with:
     input:
         base="results/models/sft/manifest.json",
-        preferences="results/align/preferences/manifest.json",
+        preferences="results/align/preferences{of}/manifest.json",
     output:
-        adapter="results/align/reward/manifest.json",
+        adapter="results/align/reward{of}/manifest.json",
     params:
-        settings=lambda w: adapter_slice(AdapterSettings, "reward"),
+        settings=lambda w: adapter_slice(AdapterSettings, "reward", w.of),
 
 
 use rule reward as kto with:
     output:
-        adapter="results/align/kto/manifest.json",
+        adapter="results/align/kto{of}/manifest.json",
     params:
-        settings=lambda w: adapter_slice(KtoSettings, "kto"),
+        settings=lambda w: adapter_slice(KtoSettings, "kto", w.of),
 
 
 use rule reward as paired with:
     output:
-        adapter="results/align/{loss}/manifest.json",
+        adapter="results/align/{loss}{of}/manifest.json",
     params:
-        settings=lambda w: adapter_slice(PairedSettings, w.loss, loss=w.loss),
+        settings=lambda w: adapter_slice(PairedSettings, w.loss, w.of, loss=w.loss),
     wildcard_constraints:
+        of="|".join(TRAINED_BY),
         loss="|".join(PAIRED),
 
 

@@ -23,10 +23,13 @@ def aligned():
     return config["align"]
 
 
-def adapter_slice(kind, method, **found):
+def adapter_slice(kind, method, of="", **found):
+    """of: what it is trained on, if not on the derived pairs."""
     align = aligned()
     feasible.check_adapter(method, align)
-    return slice_of(kind, align[method], align, config, **found)
+    schedules = align["constitution"]["schedules"]
+    own = {"schedule": schedules.get(method, schedules["preferences"])} if of else {}
+    return slice_of(kind, own, align[method], align, config, **found)
 
 
 def served():

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Literal
 
 from llm.align.settings.adapter import AdapterKeys, Schedule
+from llm.align.settings.constitution import AdherenceKeys, CritiqueKeys, FeedbackKeys
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.kto import Weights
 from llm.align.settings.paired import Margin, Strength
@@ -200,6 +201,31 @@ class Ppo(CriticKeys, Grpo):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Schedules:
+    """How adapters are trained on what a model made by a constitution."""
+
+    sft: Schedule = key(Schedule(steps=30, batch_size=8, learning_rate=0.002, warmup_steps=3))
+    """On revisions."""
+    reward: Schedule = key(Schedule(steps=30, batch_size=8, learning_rate=0.002, warmup_steps=3))
+    """The preference model."""
+    preferences: Schedule = key(Schedule(steps=30, batch_size=8, learning_rate=0.0005, warmup_steps=3))
+    """DPO, IPO, SimPO, ORPO, KTO."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constitutional(FeedbackKeys, CritiqueKeys, AdherenceKeys):
+    """Constitutional AI: a model criticises and revises its answers by principles; adapters are trained on that."""
+
+    files: dict[str, str] = key(
+        {"natural": "constitutions/natural.yaml", "checkable": "constitutions/checkable.yaml"},
+        propertyNames={"pattern": "^[a-z0-9_]+$"},
+    )
+    """By name, the files of principles; they are looked for here, then beside the Snakefile."""
+    schedules: Schedules = key(Schedules())
+    """How adapters are trained on what the model made."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Align(Limits, AdapterKeys):
     """Stage 6. Adapters that make the model answer: docs/align.md."""
 
@@ -238,6 +264,8 @@ class Align(Limits, AdapterKeys):
         shown=False,
     )
     """Proximal policy optimisation, by the reward model."""
+    constitution: Constitutional = key(Constitutional(), shown=False)
+    """Constitutional AI."""
 
 
 @dataclass(frozen=True, kw_only=True)

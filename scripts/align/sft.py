@@ -8,8 +8,6 @@ from llm.align.sft import SFT
 from llm.align.train_adapter import train_adapter
 from llm.command import Surroundings, command
 
-BASE = "../../models/base"  # where the adapter's model stands in results/, as seen from the adapter
-
 
 def main(
     base: Path,
@@ -19,9 +17,10 @@ def main(
     settings: AdapterSettings,
     surroundings: Surroundings = Surroundings(),  # noqa: B008 (frozen)
 ) -> dict:
-    """base: Hugging Face model directory with tokenizer.model. instructions: a training and a validation file. adapter:
-    empty directory to fill in PEFT's format, with metrics.parquet."""
-    return train_adapter(SFT, read_examples, base, instructions, adapter, BASE, settings, surroundings)
+    """base: Hugging Face model directory with tokenizer.model, in results/models. instructions: a training and a
+    validation file. adapter: empty directory to fill in PEFT's format, with metrics.parquet."""
+    name = f"../../models/{base.name}"  # where the adapter's model stands in results/, as seen from the adapter
+    return train_adapter(SFT, read_examples, base, instructions, adapter, name, settings, surroundings)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ def run(changes: str = "{}") -> tuple[dict[str, Wanted], dict[str, str]]:
     jobs: dict[str, Wanted] = {}
     waiting = ["results/report/index.html", "results/plan/config.json", "results/inventory/base.json"]
     waiting += [f"results/align/{method}/manifest.json" for method in (*PAIRED, "kto", *POLICIES)]
+    waiting += [f"results/align/{method}-checkable/manifest.json" for method in ("sft", "reward")]
+    waiting += ["results/align/adherence/checkable/dpo-checkable.json"]
     while waiting:
         job = attached.keys.plan.maker(waiting.pop())
         if job is not None and job.place not in jobs:

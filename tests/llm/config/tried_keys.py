@@ -15,7 +15,7 @@ BASE = {
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward kto paired "
-    "policy calibration serve_benchmark generate",
+    "policy calibration serve_benchmark generate critiques revisions ai_preferences adherence",
     "package.shard_bytes": "package merge quantize",  # and scripts of imported models
     "store": "",
     "shared_store": "",
@@ -43,6 +43,14 @@ READERS = {
     "pretrain.hang_seconds": "",
     "quantize.methods": "quantize",
     **{f"align.{method}.{name}": "policy" for method in POLICIES for name in ("functions", "prompts")},  # inputs
+    "align.constitution.files": "critiques revisions ai_preferences adherence",  # an input
+    "align.constitution.prompts": "critiques adherence",
+    "align.constitution.prefer": "ai_preferences",
+    **{
+        f"align.constitution.schedules.{kind}.{key}": script
+        for kind, script in {"sft": "sft", "reward": "reward", "preferences": "paired"}.items()
+        for key in ("steps", "batch_size", "learning_rate", "warmup_steps", "weight_decay")
+    },
 }
 VALUES: dict[str, object] = {
     "store": "elsewhere",
@@ -89,6 +97,12 @@ VALUES: dict[str, object] = {
     **{f"align.{method}.functions": str(ROOT / "llm/align/rewards.py") for method in POLICIES},
     **{f"align.{method}.prompts": str(ROOT / "llm/align") for method in POLICIES},
     "align.preferences.validation_counts": {"irrelevant": 7},
+    "align.constitution.files": {
+        "natural": "constitutions/natural.yaml",
+        "checkable": str(ROOT / "llm/align/rewards.py"),
+    },
+    "align.constitution.prompts": {"train": 7, "validation": 7},
+    "align.constitution.prefer": "judged",
     "quantize.calibration.length": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
     "quantize.methods": {"int8": {"group_size": 32}},
