@@ -172,15 +172,18 @@ use rule sft as policy with:
         instructions=lambda w: (
             literal(path)
             if (path := config["align"][w.algorithm]["prompts"])
-            else "results/align/instructions/manifest.json"
+            else f"results/align/{'revisions' if w.of else 'instructions'}{w.of}/manifest.json"
         ),
         functions=lambda w: literal(path) if (path := config["align"][w.algorithm]["functions"]) else [],
         reward=lambda w: (
-            "results/align/reward/manifest.json" if REWARD_MODEL in config["align"][w.algorithm]["rewards"] else []
+            f"results/align/reward{w.of}/manifest.json"
+            if REWARD_MODEL in config["align"][w.algorithm]["rewards"]
+            else []
         ),
     output:
-        adapter="results/align/{algorithm}/manifest.json",
+        adapter="results/align/{algorithm}{of}/manifest.json",
     params:
         settings=lambda w: adapter_slice(PolicySettings, w.algorithm, algorithm=w.algorithm),
     wildcard_constraints:
+        of="|".join(TRAINED_BY),
         algorithm="|".join(POLICIES),

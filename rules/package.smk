@@ -7,8 +7,8 @@ from llm.settings import slice_of
 # What the card says of the corpus.
 TRAINED_ON = {name: {key: config["sources"][name][key] for key in ("domain", "license")} for name in config["corpus"]}
 PACKAGE = slice_of(PackageSettings, config.get("package", {}))
-ADAPTER_BASE = {f"{method}{of}": "sft" for method in ("sft", *PAIRED, "kto") for of in TRAINED_BY}
-ADAPTER_BASE |= dict.fromkeys(POLICIES, "sft") | {"sft": "base"}
+ADAPTER_BASE = {f"{method}{of}": "sft" for method in ("sft", *PAIRED, "kto", *POLICIES) for of in TRAINED_BY}
+ADAPTER_BASE |= {"sft": "base"}
 
 
 if IMPORTED:
