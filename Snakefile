@@ -12,6 +12,7 @@ be_terse(workflow)
 check_installed(HOUSE)
 
 from llm.config.blocks import schema
+from llm.deploy.settings.qat import grid_of
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.training.engines.layout import Layout
@@ -34,7 +35,9 @@ try:
     check(config, schema())
     IMPORT, IMPORTED = "imported-model", config.get("imported")  # what `fetch` calls it; what is said of it
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
-    STEPS = checkpoint_steps(config["pretrain"])
+    GRID = grid_of(config["quantize"], config["pretrain"], not IMPORTED or IMPORTED["continued"])
+    GRID_STEPS = config["quantize"]["qat"]["steps"] if GRID else 0  # the last of pretraining
+    STEPS = checkpoint_steps(config["pretrain"], GRID_STEPS)
     LAYOUT = Layout(**config["pretrain"]["parallel"]).validate()
     LAYOUT.ranks_per_node(config["pretrain"]["nodes"])
     LAYOUT.rows_per_rank(config["pretrain"]["batch_size"])

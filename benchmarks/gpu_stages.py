@@ -17,11 +17,10 @@ from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.paired import PairedSettings
 from llm.align.sft import SFT
 from llm.align.train_adapter import optimizer_of
-from llm.deploy.quantize.model import layers_to_quantize
-from llm.deploy.quantize.rtn import quantize_weight
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.sequence import Request
 from llm.model.config import ModelConfig
+from llm.model.rounding import layers_to_quantize, quantize_weight
 from llm.model.transformer import CausalLM, initialise
 from llm.training.engines.single import SingleEngine
 

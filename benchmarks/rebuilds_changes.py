@@ -99,7 +99,11 @@ CHANGES = (
         replaced("llm/training/optimizer.py", "EPS = 1e-8", "EPS = 1e-9"),
     ),
     Change("a statement in DPO's loss", "code", BAD_RATE),
-    Change("a constant of quantization", "code", replaced("llm/deploy/quantize/rtn.py", "- 0.5", "- 0.45")),
+    Change(
+        "a constant of quantization",
+        "code",
+        replaced("llm/deploy/quantize/scales.py", "STEP = 0.1", "STEP = 0.2"),
+    ),
     Change("a threshold that drops documents", "config", THRESHOLD, data=True),
     Change(
         "a threshold that drops nothing more",

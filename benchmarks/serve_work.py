@@ -38,11 +38,11 @@ def ours(model: str, work: Requests, deterministic: bool = True, products: Any =
     import torch
 
     from llm.deploy.quantize.bit_packing import pack
-    from llm.deploy.quantize.model import PackedLinear, layers_to_quantize, load_any
+    from llm.deploy.quantize.model import PackedLinear, load_any
     from llm.deploy.quantize.operators import run_quantized
-    from llm.deploy.quantize.rtn import quantize_weight
     from llm.inference.engine import Engine, EngineSettings
     from llm.inference.sequence import Request
+    from llm.model.rounding import layers_to_quantize, quantize_weight
 
     torch.set_num_threads(THREADS)
     settings = EngineSettings(kv_bytes=CACHE, deterministic=deterministic)

@@ -27,6 +27,8 @@ def adapter_slice(kind, method, of="", **found):
     """of: what it is trained on, if not on the derived pairs."""
     align = aligned()
     feasible.check_adapter(method, align)
+    if GRID and method != "reward":  # which is not deployed
+        found["grid"] = GRID
     schedules = align["constitution"]["schedules"]
     own = {"schedule": schedules.get(method, schedules["preferences"])} if of else {}
     return slice_of(kind, own, align[method], align, config, **found)

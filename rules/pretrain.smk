@@ -6,6 +6,7 @@ RANKS, NODES = LAYOUT.world_size, config["pretrain"]["nodes"]
 # to the job; tasks_per_gpu keeps `tasks` from being taken for it.
 SPREAD = {"mpi": "srun", "nodes": NODES, "tasks": NODES, "cpus_per_task": RANKS // NODES, "tasks_per_gpu": 0}
 START = dict(zip(STEPS, [0, *STEPS]))
+ON_GRID = [step for step in STEPS if START[step] >= config["pretrain"]["steps"] - GRID_STEPS]
 
 
 rule ngram_baseline:
@@ -47,6 +48,8 @@ rule pretrain:
         checkpoint="results/pretrain/step-{step}/manifest.json",
     params:
         settings=lambda w: segment_slice(trained(), config["seed"], START[int(w.step)], int(w.step)),
+    wildcard_constraints:
+        step="|".join(str(step) for step in STEPS if step not in ON_GRID) or "none",
     threads: RANKS  # of products this small, a second thread a rank gives nothing and loses much on a busy machine
     resources:
         **(SPREAD if NODES > 1 else {}),
@@ -56,7 +59,16 @@ rule pretrain:
         hang_seconds=config["pretrain"]["hang_seconds"],
     shell:
         "STEMMA_TIME_LIMIT={resources.time_limit} STEMMA_HANG_SECONDS={resources.hang_seconds} STEMMA_NODES={resources.on_nodes} "
-        "python -m stemma run scripts/pretrain/pretrain.py {params.flags}"
+        "python -m stemma run scripts/pretrain/{rule}.py {params.flags}"
+
+
+if ON_GRID:
+
+    use rule pretrain as qat with:
+        params:
+            settings=lambda w: segment_slice(trained(), config["seed"], START[int(w.step)], int(w.step), grid=GRID),
+        wildcard_constraints:
+            step="|".join(map(str, ON_GRID)),
 
 
 rule loss_plot:

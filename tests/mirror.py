@@ -27,6 +27,7 @@ ELSEWHERE = {
     "scripts/deploy/calibration.py": "llm/deploy/quantize/test_layerwise.py",
     "scripts/package/*.py": "llm/package/test_hf_directory.py",
     "scripts/pretrain/pretrain.py": "llm/pretrain/test_pretrain.py",
+    "scripts/pretrain/qat.py": "llm/pretrain/test_qat.py",
     "scripts/pretrain/initial_checkpoint.py": "llm/package/importing/test_continued.py",
     "scripts/pretrain/loss_plot.py": "test_pipeline.py",
     "scripts/pretrain/ngram_baseline.py": "scripts/test_tokenize.py",

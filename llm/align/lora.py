@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from llm.align.settings.adapter import LoraConfig
 from llm.errors import InputError
 from llm.io.json import write_json
+from llm.model.on_grid import GridLinear
 
 PREFIX = "base_model.model."
 CONFIG_NAME = "adapter_config.json"
@@ -38,7 +39,8 @@ UNSUPPORTED = (
 
 
 class LoraLinear(nn.Module):
-    """A frozen nn.Linear plus a low-rank update; `enabled` switches the update on and off."""
+    """A frozen nn.Linear plus a low-rank update; `enabled` switches the update on and off. Where the layer computes on
+    a grid, the sum of both stands on it, as it will when they are merged and quantized."""
 
     def __init__(self, base: nn.Linear, config: LoraConfig) -> None:
         super().__init__()
@@ -50,10 +52,18 @@ class LoraLinear(nn.Module):
         self.lora_B = nn.Parameter(base.weight.new_zeros(base.out_features, r))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.enabled and isinstance(self.base, GridLinear):
+            return F.linear(x, self.base.on_grid(self.merged()), self.base.bias)
         y = self.base(x)
         if not self.enabled:
             return y
         return y + self.scale * F.linear(F.linear(x, self.lora_A), self.lora_B)
+
+    def merged(self) -> Tensor:
+        """Return W + scale B A, in W's dtype."""
+        with torch.autocast(self.lora_A.device.type, enabled=False):
+            update = self.lora_B.double() @ self.lora_A.double() * self.scale
+        return (self.base.weight.double() + update).to(self.base.weight.dtype)
 
 
 def scale_of(config: LoraConfig) -> float:
@@ -127,8 +137,7 @@ def adapter_off(model: nn.Module) -> Iterator[None]:
 def merge_lora(model: nn.Module) -> None:
     """Add every update to its weight, W + scale B A, and put the plain linear layers back."""
     for name, layer in lora_layers(model).items():
-        update = layer.lora_B.double() @ layer.lora_A.double() * layer.scale
-        layer.base.weight.copy_(layer.base.weight.double() + update)
+        layer.base.weight.copy_(layer.merged())
         replace(model, name, layer.base)
 
 

@@ -18,6 +18,7 @@ from llm.command import Surroundings
 from llm.io import parquet
 from llm.model.config import ModelConfig, digest
 from llm.model.directory import load_config
+from llm.model.on_grid import put_on_grid
 from llm.model.transformer import CausalLM
 from llm.progress import progress
 from llm.tokenize.open import AnyTokenizer
@@ -171,6 +172,8 @@ def trained_by(
 
 def adapted(method: Method, model: CausalLM, settings: AdapterSettings) -> Engine:
     """Return this rank's engine for a method of a base model that gets a fresh adapter."""
+    if settings.grid is not None:
+        put_on_grid(model, settings.grid)
     add_lora(model, settings.lora, settings.seed)
     objective = method.objective(prepare_layers(model, settings.recompute), settings)
     return build_engine(objective, settings.parallel, optimizer_of(settings.schedule))

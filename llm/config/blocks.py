@@ -19,6 +19,7 @@ from llm.collect.settings import Source
 from llm.config.schema import schema_of
 from llm.deploy.settings.calibration import Calibration
 from llm.deploy.settings.generate import Sampling
+from llm.deploy.settings.qat import Qat
 from llm.deploy.settings.quantize import Method, Scoring
 from llm.deploy.settings.serve_benchmark import LoadTest
 from llm.model.config import ModelConfig
@@ -284,6 +285,8 @@ class Quantize(Scoring):
     """The text by which weights are quantized."""
     methods: dict[str, Method] = key(minProperties=1, propertyNames={"pattern": "^[a-z0-9-]+$"})
     """By name, e.g. rtn-int4: {bits: 4, group_size: 64}."""
+    qat: Qat | None = key(None, shown=False)
+    """Training that computes with weights as a method will round them, so that nothing is lost by it; null: none."""
 
 
 @dataclass(frozen=True, kw_only=True)

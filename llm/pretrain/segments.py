@@ -48,9 +48,10 @@ class Pretrain(Limits, StepSettings, Length):
     """Machines of a cluster that share the ranks evenly; in no key, and without a cluster all ranks run here."""
 
 
-def checkpoint_steps(pretrain: dict) -> list[int]:
-    """Return the steps that have a checkpoint: every `checkpoint_every`, up to and including `steps`. Raises
-    InputError, one line that begins with the config key, where the keys contradict each other."""
+def checkpoint_steps(pretrain: dict, on_grid: int = 0) -> list[int]:
+    """Return the steps that have a checkpoint: every `checkpoint_every`, up to and including `steps`, and where the
+    last `on_grid` steps begin, which are segments of their own. Raises InputError, one line that begins with the config
+    key, where the keys contradict each other."""
     steps, every = pretrain["steps"], pretrain["checkpoint_every"]
     last = "decay_steps" if pretrain["schedule"] == "wsd" else "tail_steps"
     if steps % every:
@@ -63,7 +64,7 @@ def checkpoint_steps(pretrain: dict) -> list[int]:
             f"pretrain.{last}: {pretrain[last]} and pretrain.warmup_steps: {pretrain['warmup_steps']} "
             f"together exceed pretrain.steps: {steps}; write {fitting(pretrain, last)}"
         )
-    return list(range(every, steps + 1, every))
+    return sorted({*range(every, steps + 1, every), steps - on_grid} - {0})
 
 
 def fitting(pretrain: dict, last: str) -> str:
@@ -78,11 +79,12 @@ def fitting(pretrain: dict, last: str) -> str:
     return f"pretrain: {{{', '.join(f'{name}: {value}' for name, value in keys.items())}}}"
 
 
-def segment_slice(pretrain: dict, seed: int, start: int, stop: int) -> dict:
-    """Return the slice for scripts/pretrain/pretrain.py of the segment from after step `start` to `stop`."""
+def segment_slice(pretrain: dict, seed: int, start: int, stop: int, **more: object) -> dict:
+    """Return the slice for scripts/pretrain/pretrain.py of the segment from after step `start` to `stop`, or for qat.py
+    with `more` beside it."""
     tokens = None if stop == pretrain["steps"] else pretrain["validation_tokens"]
     found = {"start": start, "stop": stop, "schedule": schedule_of(pretrain, stop), "validation_tokens": tokens}
-    return slice_of(SegmentSettings, pretrain, **found, seed=seed)
+    return slice_of(SegmentSettings, pretrain, **found, **more, seed=seed)
 
 
 def schedule_of(pretrain: dict, stop: int) -> dict:

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from llm.model.grid import Grid
 from llm.settings import key
 from llm.training.engines.layout import Layout
 from llm.training.settings import OptimizerSettings, RunSettings
@@ -61,3 +62,10 @@ class SegmentSettings(StepSettings):
     validation_tokens: int | None
     """Of each source, scored at the end; null: all."""
     seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatSettings(SegmentSettings):
+    """The slice of a segment whose weights are trained on the grid that they will be quantized to."""
+
+    grid: Grid

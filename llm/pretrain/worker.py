@@ -1,10 +1,14 @@
 """Runs one rank of a segment of pretraining: build, train, validate, write the checkpoint."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm.model.config import ModelConfig
+from llm.command import Surroundings
+from llm.model.config import ModelConfig, digest
+from llm.model.directory import CONFIG_NAME, load_config
+from llm.model.transformer import CausalLM
 from llm.pretrain.data import TokenStream
 from llm.pretrain.engines.build import build_engine
 from llm.pretrain.evaluate import ValidationSet, bits_per_byte
@@ -14,18 +18,49 @@ from llm.training.engine import Engine
 from llm.training.guards import Blame, refuse_divergence
 from llm.training.metrics import write_events
 from llm.training.mfu import flops_per_token
-from llm.training.run import Job, timed, trained
+from llm.training.run import Job, run_job, timed, trained
+from llm.training.segment import Task
 
 ADVICE = "lower pretrain.learning_rate and matrix_learning_rate, or raise pretrain.warmup_steps"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentJob(Job[SegmentSettings]):
-    """A segment of pretraining: a job with its model and its data."""
+    """A segment of pretraining: a job with its model and its data. prepare: what is done to the model before it is
+    trained, whose weights keep their names; it pickles."""
 
     model: ModelConfig
     tokens: Path
     plan: Path
+    prepare: Callable[[CausalLM], CausalLM] | None = None
+
+
+def train(
+    config: Path,
+    tokens: Path,
+    plan: Path,
+    checkpoint: Path,
+    previous: Path | None,
+    settings: SegmentSettings,
+    surroundings: Surroundings,
+    prepare: Callable[[CausalLM], CausalLM] | None = None,
+) -> dict:
+    """Train a segment on all its ranks. config: config.json, or the directory of a model to go on from. tokens:
+    directory of token shards. plan: the mix. previous: the checkpoint of step `start`. checkpoint: empty directory to
+    fill. Returns the metrics."""
+    model = load_config(config / CONFIG_NAME if config.is_dir() else config)
+    settings.parallel.validate().ranks_per_node(surroundings.nodes)
+    return run_job(
+        SegmentJob,
+        train_segment,
+        surroundings,
+        task=Task(settings, previous, digest(model), blame_of(settings)),
+        model=model,
+        tokens=tokens,
+        plan=plan,
+        output=checkpoint,
+        prepare=prepare,
+    )
 
 
 def blame_of(settings: SegmentSettings) -> Blame:
@@ -73,4 +108,5 @@ def engine_of(job: SegmentJob) -> Engine:
         settings.seed,
         settings.recompute,
         settings.compile,
+        job.prepare,
     )

@@ -23,8 +23,7 @@ from llm.align.lora import add_lora
 from llm.model.config import ModelConfig
 from llm.pretrain.engines.build import build_engine
 from llm.training.engines.layout import Layout
-from llm.deploy.quantize.model import layers_to_quantize
-from llm.deploy.quantize.rtn import quantize_weight
+from llm.model.rounding import layers_to_quantize, quantize_weight
 from llm.inference.engine import generate
 from llm.training.settings import OptimizerSettings
 

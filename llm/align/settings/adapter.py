@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm.errors import InputError
+from llm.model.grid import Grid
 from llm.settings import key
 from llm.training.engines.layout import Replicas
 from llm.training.settings import RunSettings
@@ -75,6 +76,8 @@ class AdapterSettings(AdapterKeys):
 
     schedule: Schedule
     seed: int
+    grid: Grid | None = None
+    """Of the weights that the forward pass computes with."""
 
     def __post_init__(self) -> None:
         self.parallel.rows_per_rank(self.schedule.batch_size, "schedule.batch_size")

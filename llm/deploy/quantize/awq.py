@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from llm.deploy.quantize.hessian import product_error
-from llm.deploy.quantize.rtn import QuantizedWeight
+from llm.model.rounding import QuantizedWeight
 
 GRID = 10
 

@@ -9,8 +9,8 @@ Legend: N outputs, K inputs, B columns of a block. H = X^T X of calibration inpu
 
 import torch
 
-from llm.deploy.quantize.rtn import QuantizedWeight, expand
 from llm.errors import InputError
+from llm.model.rounding import QuantizedWeight, expand
 
 BLOCK = 128  # columns whose corrections to later ones are applied together
 

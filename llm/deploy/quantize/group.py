@@ -13,9 +13,9 @@ from llm.deploy.quantize.activations import HALF, SMALLEST, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
 from llm.deploy.quantize.gptq import gptq
 from llm.deploy.quantize.hessian import product_error, shrunk
-from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight, rounded, weight_error
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.settings.quantize import Method
+from llm.model.rounding import QuantizedWeight, quantize_weight, rounded, weight_error
 from llm.model.transformer import Layer
 
 Made = dict[str, tuple[QuantizedWeight, dict[str, float]]]

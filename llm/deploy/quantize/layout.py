@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 
 from llm.deploy.quantize.bit_packing import pack
-from llm.deploy.quantize.rtn import QuantizedWeight
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
+from llm.model.rounding import QuantizedWeight
 
 BITS = (4, 8)
 QUANT_METHOD = "compressed-tensors"

@@ -13,11 +13,11 @@ from torch import nn
 from llm.deploy.quantize.activations import rounded_inputs
 from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.layout import PACKED, Layout, layout_of
-from llm.deploy.quantize.rtn import QuantizedWeight
 from llm.errors import InputError
 from llm.model import hf_config, tensor_names
 from llm.model.config import ModelConfig
 from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, empty_model, load_model, read_config, read_tensors
+from llm.model.rounding import QuantizedWeight, layers_to_quantize
 from llm.model.transformer import CausalLM
 
 PACKED_PARTS = ("weight_packed", "weight_scale", "weight_shape")
@@ -117,12 +117,6 @@ def take_plain(
     if (input_scale_1 is not None) != (layout.activations == "static"):
         return None
     return RoundedLinear(weight, scale, input_scale_1, linear.bias, keep_dense)
-
-
-def layers_to_quantize(model: CausalLM) -> dict[str, nn.Linear]:
-    """The layers to quantize by their dotted names, in the model's order."""
-    modules = model.model.named_modules(prefix="model")
-    return {name: module for name, module in modules if isinstance(module, nn.Linear)}
 
 
 def quantized_config(config: dict, layout: Layout) -> dict:

@@ -9,7 +9,7 @@ Legend: N outputs, K inputs, G groups, S = K / G inputs of a group.
 
 import torch
 
-from llm.deploy.quantize.rtn import absmax_scales
+from llm.model.rounding import absmax_scales
 
 STEPS = 9  # to each side of the scale that gives the largest weight the lowest level
 STEP = 0.1  # levels

@@ -11,9 +11,9 @@ from llm.deploy.quantize.layout import layout_for
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.quantize.model import quantized_config
 from llm.deploy.quantize.rotation import RotatedWeights, untied
-from llm.deploy.quantize.rtn import fitting_group_size
 from llm.deploy.settings.quantize import Method
 from llm.model.directory import CONFIG_NAME, load_config, read_config
+from llm.model.rounding import group_size_of
 from llm.package.hf_directory import copy_files, tokenizer_files_of, write_configs
 from llm.package.settings import PackageSettings
 from llm.package.shards import write_shards
@@ -41,7 +41,7 @@ def write_quantized(
     """Quantize the model directory `model` into the empty directory `target`. calibration_CT: int64 tokens, for methods
     that need them. scratch: where finished layers are kept, for a run that is interrupted."""
     config = load_config(model / CONFIG_NAME)
-    size = fitting_group_size(method.group_size, [config.d_model, config.n_heads * config.d_head, config.d_ff])
+    size = group_size_of(config, method.group_size)
     layout = layout_for(method, size)
     stated = quantized_config(read_config(model / CONFIG_NAME), layout)
     source = RotatedWeights(model, config) if method.rotation else LazyWeights(model, config)

@@ -2,7 +2,8 @@
 every weight's rows, of its gradient and of the optimizer's state; a layer is whole only while it is computed.
 
 The optimizer works on the local rows as plain tensors, without DTensor's dispatch. In bf16 the layers' weights are
-communicated as bf16; master weights, sums of gradients, embeddings and the residual stream are fp32.
+communicated as bf16, but for layers that round them themselves (`rounds_weights`); master weights, sums of gradients,
+embeddings and the residual stream are fp32.
 """
 
 from functools import partial
@@ -85,9 +86,10 @@ class FSDPEngine(SingleEngine):
 def shard(objective: Objective, device: torch.device) -> Objective:
     """Shard, in place, the weights of each layer, and those outside of layers, by rows. Gradients are summed."""
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    policy = MixedPrecisionPolicy(objective.dtype, torch.float32, cast_forward_inputs=False)
     for layer in objective.model.model.layers:
-        fully_shard(layer, mesh=mesh, mp_policy=policy)
+        whole = any(getattr(module, "rounds_weights", False) for module in layer.modules())
+        dtype = torch.float32 if whole else objective.dtype
+        fully_shard(layer, mesh=mesh, mp_policy=MixedPrecisionPolicy(dtype, torch.float32, cast_forward_inputs=False))
     fully_shard(objective, mesh=mesh)
     for module in objective.modules():
         if isinstance(module, FSDPModule):

@@ -11,12 +11,15 @@ import torch
 
 from llm.align.batches import Example, Pair, collate
 from llm.align.likelihood import response_log_probs
-from llm.align.lora import add_lora, lora_layers
+from llm.align.lora import LoraLinear, add_lora, load_adapter, lora_layers, merge_lora
 from llm.align.paired import Paired
 from llm.align.reward import REWARD, RewardModel, bradley_terry, load_reward_model
 from llm.align.sft import Supervised, evaluate
 from llm.align.train_adapter import adapt, optimizer_of
 from llm.errors import InputError
+from llm.model.grid import Grid
+from llm.model.on_grid import put_on_grid
+from llm.model.rounding import layers_to_quantize, quantize_weight
 from llm.model.transformer import CausalLM
 from llm.training.engines.single import SingleEngine
 from llm.training.metrics import NAME
@@ -30,6 +33,7 @@ from tests.llm.align.toy import (
     items_of,
     job_of,
     pairs,
+    random_model,
     schedule,
 )
 
@@ -251,3 +255,26 @@ def test_bad_schedules_and_diverging_losses_are_named(new_model, tmp_path):
 
     with pytest.raises(InputError, match=r"sft diverged at step \d+: loss nan.*lower align.sft.schedule.learning_rate"):
         run("sft", broken, tmp_path / "x")
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_an_adapter_is_trained_on_the_grid_that_the_merged_model_is_quantized_to(method: str, tmp_path: Path) -> None:
+    """Merged and rounded, its matrices are to the bit those that the last forward pass used, and it learned there."""
+    grid = Grid(4, 8)
+    settings = adapter_settings(method, grid=grid, schedule=schedule(12, 8, 1e-2, 2))
+    (tmp_path / "adapter").mkdir()
+    given = items_of(method, 40)
+    metrics = adapt(job_of(method, settings, tmp_path / "adapter"), CONFIG, random_model, given, given[:10])
+    assert metrics["last_loss"] < metrics["first_loss"]
+    trained, merged = random_model(), random_model()
+    load_adapter(put_on_grid(trained, grid), tmp_path / "adapter")
+    load_adapter(merged, tmp_path / "adapter")
+    merge_lora(merged)
+    for name, layer in layers_to_quantize(merged).items():
+        used = trained.get_submodule(name)
+        weight = used.base.on_grid(used.merged()) if isinstance(used, LoraLinear) else used.on_grid(used.weight)
+        assert torch.equal(weight, quantize_weight(layer.weight, 4, 8).dequantized()), name
+        layer.weight.data = weight.detach()
+    tokens_BT = torch.randint(8, 264, (2, 20), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(trained(tokens_BT), merged(tokens_BT))

@@ -23,7 +23,17 @@ from stemma.code.closure import closure_of
 from stemma.planning.call import Call, merged
 from stemma.planning.planned_jobs import Wanted
 from stemma.workflow.load import load
-from tests.llm.config.tried_keys import ALONG, BASE, IMPORTED, METHODS, OF_IMPORTED, READERS, SOURCE, VALUES
+from tests.llm.config.tried_keys import (
+    ALONG,
+    BASE,
+    IMPORTED,
+    METHODS,
+    NOT_PRETRAINED,
+    OF_IMPORTED,
+    READERS,
+    SOURCE,
+    VALUES,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -179,7 +189,7 @@ def test_a_key_of_a_source(key: str, value: object, expected: str, tmp_path: Pat
 @pytest.mark.parametrize(("key", "value", "expected"), OF_IMPORTED, ids=[key for key, _, _ in OF_IMPORTED])
 def test_a_key_of_an_imported_model(key: str, value: object, expected: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    base = json.dumps({"imported": IMPORTED})
+    base = json.dumps({"imported": IMPORTED} | NOT_PRETRAINED)
     assert mistakes(f"imported.{key}", value, set(expected.split()), base) == []
 
 
@@ -187,12 +197,32 @@ def test_pretraining_goes_on_from_an_imported_model_or_is_left_out(tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     scripts = {}
     for continued in (False, True):
-        jobs, _ = run(json.dumps({"imported": IMPORTED | {"continued": continued}}))
+        jobs, _ = run(json.dumps({"imported": IMPORTED | {"continued": continued}} | NOT_PRETRAINED))
         scripts[continued] = {name_of(job) for job in jobs.values()}
     ours = {"tokenizer", "model_config", "package"}
     assert not scripts[True] & ours and not scripts[False] & ours
     assert "pretrain" not in scripts[False]
     assert {"initial_checkpoint", "pretrain", "package_continued"} <= scripts[True]
+
+
+def test_the_last_steps_of_pretraining_are_segments_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And those before them do not know of any grid, nor of the code that rounds: they are what they were without."""
+    monkeypatch.chdir(tmp_path)
+    chains, keys = {}, {}
+    for steps in (None, 0, 400, 4350):
+        qat = None if steps is None else {"steps": steps}
+        jobs, keys[steps] = run(json.dumps({"quantize": {"qat": qat}}))
+        made = {path: job for job in jobs.values() for _, path in job.outputs}
+        chains[steps] = {
+            int(path.split("step-")[1].split("/")[0]): name_of(job) for path, job in made.items() if "/step-" in path
+        }
+    plain = dict.fromkeys((1450, 2900, 4350), "pretrain")
+    assert chains[None] == chains[0] == plain
+    assert chains[400] == plain | {3950: "pretrain", 4350: "qat"}
+    assert chains[4350] == dict.fromkeys(plain, "qat")
+    before = [place for place in keys[None] if keys[400].get(place) == keys[None][place]]
+    assert {f"results/pretrain/step-{step}/manifest.json" for step in (1450, 2900)} <= set(before)
+    assert "llm/model/rounding.py" not in closure_of(Path("scripts/pretrain/pretrain.py"), ROOT).modules
 
 
 def test_every_key_of_an_imported_model_is_tried():

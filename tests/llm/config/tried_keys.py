@@ -11,11 +11,15 @@ BASE = {
     "process": {"duplicates": {"substring": {"min_bytes": 400}}, "pii": {"name": "report"}},
     "align": {"lora": {"target_modules": ["q_proj", "v_proj"]}},  # of every architecture
     "pretrain": {"parallel": {"data": 2}},  # that two nodes can share
+    "quantize": {
+        "methods": {"qat-int4": {"bits": 4, "group_size": 64, "scales": "absmax"}, "qat-int8": {"bits": 8}},
+        "qat": {"method": "qat-int4", "steps": 1450},
+    },
 }
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
-    "seed": "minhash clean mix quality_model toxicity_model pretrain instructions preferences sft reward kto paired "
-    "policy calibration serve_benchmark generate critiques revisions ai_preferences adherence",
+    "seed": "minhash clean mix quality_model toxicity_model pretrain qat instructions preferences sft reward kto "
+    "paired policy calibration serve_benchmark generate critiques revisions ai_preferences adherence",
     "package.shard_bytes": "package merge quantize",  # and scripts of imported models
     "store": "",
     "shared_store": "",
@@ -30,18 +34,20 @@ READERS = {
     "process.decontaminate.evaluations": "decontaminate",
     "tokenizer.vocab_size": "tokenizer preset_plan",
     "pretrain.steps": "pretrain package loss_plot report",
-    "pretrain.checkpoint_every": "pretrain loss_plot report",
-    "pretrain.schedule": "pretrain",
-    "pretrain.warmup_steps": "pretrain",
-    "pretrain.beta2": "pretrain",
-    "pretrain.decay_steps": "pretrain",
+    "pretrain.checkpoint_every": "pretrain qat loss_plot report",
+    "pretrain.schedule": "pretrain qat",
+    "pretrain.warmup_steps": "pretrain qat",
+    "pretrain.beta2": "pretrain qat",
+    "pretrain.decay_steps": "pretrain qat",
     "pretrain.tail_steps": "",  # of cosine
-    "pretrain.final_fraction": "pretrain",
+    "pretrain.final_fraction": "pretrain qat",
     "pretrain.validation_tokens": "pretrain",
     "pretrain.nodes": "",
     "pretrain.time_limit": "",
     "pretrain.hang_seconds": "",
     "quantize.methods": "quantize",
+    "quantize.qat.method": "qat sft kto paired policy",
+    "quantize.qat.steps": "qat",
     **{f"align.{method}.{name}": "policy" for method in POLICIES for name in ("functions", "prompts")},  # inputs
     "align.constitution.files": "critiques revisions ai_preferences adherence",  # an input
     "align.constitution.prompts": "critiques adherence",
@@ -105,6 +111,8 @@ VALUES: dict[str, object] = {
     "align.constitution.prefer": "judged",
     "quantize.calibration.length": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
+    "quantize.qat.method": "qat-int8",
+    "quantize.qat.steps": 2900,
     "quantize.methods": {"int8": {"group_size": 32}},
     "serve.prompt_tokens": [8, 65],
     "serve.new_tokens": [4, 41],
@@ -139,6 +147,7 @@ SOURCE = [
 METHODS = {"sft": "sft", "reward": "reward", "kto": "kto"}
 METHODS |= dict.fromkeys(PAIRED, "paired") | dict.fromkeys(POLICIES, "policy")
 # Of a model made elsewhere: likewise.
+NOT_PRETRAINED = {"quantize": {"qat": {"steps": 0}}}
 IMPORTED = {"pypi": "m==1", "file": "m-1.whl", "sha256": "1" * 64, "license": "MIT"}
 OF_IMPORTED = [
     ("pypi", "m==2", "fetch import_model"),  # the record and the card say the origin

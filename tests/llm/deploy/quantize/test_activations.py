@@ -10,11 +10,11 @@ from transformers import AutoModelForCausalLM
 
 from llm.deploy.quantize.activations import rounded_inputs, smoothing_factors
 from llm.deploy.quantize.model import load_any, load_quantized
-from llm.deploy.quantize.rtn import quantize_weight
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import load_model, read_config
+from llm.model.rounding import quantize_weight
 from tests.llm.weights import save_weights
 
 WAYS = {

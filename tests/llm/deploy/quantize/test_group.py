@@ -8,8 +8,8 @@ from torch import nn
 from llm.deploy.quantize.awq import input_factors
 from llm.deploy.quantize.group import by_scales, fold_norm, fold_rows, quantize_one
 from llm.deploy.quantize.hessian import product_error, shrunk
-from llm.deploy.quantize.rtn import QuantizedWeight, quantize_weight
 from llm.deploy.settings.quantize import Method
+from llm.model.rounding import QuantizedWeight, quantize_weight
 
 INT4 = Method(bits=4, group_size=16, kind="gptq", shrinkage=0.0)
 

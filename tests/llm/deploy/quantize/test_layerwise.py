@@ -18,13 +18,13 @@ from llm.deploy.quantize.layerwise import quantize_layers
 from llm.deploy.quantize.layout import Layout
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.quantize.model import load_any
-from llm.deploy.quantize.rtn import quantize_weight, rounded
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.calibration import CalibrationSettings
 from llm.deploy.settings.quantize import Method, QuantizeSettings
 from llm.errors import InputError
 from llm.model.directory import load_config
+from llm.model.rounding import quantize_weight, rounded
 from llm.package.shards import write_shards
 from scripts.deploy import calibration as calibration_script
 from scripts.deploy import quantize

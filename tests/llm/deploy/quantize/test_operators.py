@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from llm.deploy.quantize.bit_packing import pack
-from llm.deploy.quantize.model import PackedLinear, RoundedLinear, layers_to_quantize
+from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.deploy.quantize.operators import QuantizedLinear, chosen, run_quantized, table
-from llm.deploy.quantize.rtn import quantize_weight
 from llm.inference.engine import Engine
 from llm.inference.runner import multiple_of
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
+from llm.model.rounding import layers_to_quantize, quantize_weight
 
 CPU = torch.device("cpu")
 WAYS = [

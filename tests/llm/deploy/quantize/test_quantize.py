@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from llm.deploy.quantize.bit_packing import pack, unpack
-from llm.deploy.quantize.model import layers_to_quantize, load_any, load_quantized
-from llm.deploy.quantize.rtn import fitting_group_size, quantize_weight, weight_error
+from llm.deploy.quantize.model import load_any, load_quantized
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.errors import InputError
 from llm.model.directory import read_config
+from llm.model.rounding import fitting_group_size, layers_to_quantize, quantize_weight, weight_error
 from scripts.deploy import quantize
 from tests.llm.tokenize.write_ids import write_indexed
 

@@ -1,7 +1,8 @@
 """Quantizes a weight matrix by symmetric round-to-nearest, per output channel or per group of inputs.
 
-W is approximated by q * scale, with q whole numbers of `bits` bits. Scales are searched in scales.py; gptq.py and
-awq.py make the same QuantizedWeight by other means.
+W is approximated by q * scale, with q whole numbers of `bits` bits. Training on the grid (llm/model/on_grid.py) and
+llm/deploy/quantize/, whose other methods make the same QuantizedWeight, share these lines: so what was trained is what
+is exported.
 
 Legend: N outputs, K inputs, G groups of K / G inputs each (one group: per channel).
 """
@@ -10,8 +11,11 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from llm.errors import InputError
+from llm.model.config import ModelConfig
+from llm.model.transformer import CausalLM
 
 PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
@@ -40,12 +44,18 @@ def quantize_weight(
     levels are used. Either way |W - q scale| <= scale / 2. A group of zeros has scale 1. Ties round to even.
     """
     n_in = weight_NK.shape[1]
-    size = group_size or n_in
-    if n_in % size:
-        raise InputError(f"a weight of {n_in} inputs has no whole number of groups of {size}; see fitting_group_size")
+    if n_in % (group_size or n_in):
+        raise InputError(
+            f"a weight of {n_in} inputs has no whole number of groups of {group_size}; see fitting_group_size"
+        )
     if not torch.isfinite(weight_NK).all():
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
-    largest_NG = weight_NK.unflatten(1, (-1, size)).abs().amax(-1)
+    return nearest(weight_NK, bits, group_size, per_tensor)
+
+
+def nearest(weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False) -> QuantizedWeight:
+    """Do the same without a look at the weights, for which a GPU would have to be waited for."""
+    largest_NG = weight_NK.unflatten(1, (-1, group_size or weight_NK.shape[1])).abs().amax(-1)
     largest_NG = largest_NG.amax().view(1, 1) if per_tensor else largest_NG
     return rounded(weight_NK, absmax_scales(largest_NG, bits), bits)
 
@@ -63,6 +73,18 @@ def absmax_scales(largest_NG: torch.Tensor, bits: int) -> torch.Tensor:
     # bit.
     top = largest_NG.new_full((1,), 127.0 if bits == 8 else 2 ** (bits - 1) - 0.5)
     return torch.where(largest_NG > 0, largest_NG / top, torch.ones_like(largest_NG))
+
+
+def layers_to_quantize(model: CausalLM) -> dict[str, nn.Linear]:
+    """Return the decoder's linear layers by their dotted names, in the model's order. Embeddings, norms and lm_head
+    keep full precision."""
+    modules = model.model.named_modules(prefix="model")
+    return {name: module for name, module in modules if isinstance(module, nn.Linear)}
+
+
+def group_size_of(config: ModelConfig, wanted: int | None) -> int | None:
+    """Return the group size of a model's layers: `wanted`, where that fits."""
+    return fitting_group_size(wanted, [config.d_model, config.n_heads * config.d_head, config.d_ff])
 
 
 def fitting_group_size(wanted: int | None, widths: list[int]) -> int | None:
