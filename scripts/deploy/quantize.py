@@ -6,7 +6,9 @@ from pathlib import Path
 from llm.command import Surroundings, command
 from llm.deploy.quantize.calibration import read_calibration
 from llm.deploy.quantize.model import load_quantized
+from llm.deploy.quantize.operators import run_quantized
 from llm.deploy.quantize.quality import divergence, quality
+from llm.deploy.quantize.speed import speed
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.model.directory import load_config, load_model
@@ -37,6 +39,8 @@ def main(
     device, validation = default_device(), ValidationSet(tokens)
     original, packed = load_model(model, device=device), load_quantized(quantized, device=device)
     before, after = (quality(each, validation, settings.validation_tokens) for each in (original, packed))
+    moved = divergence(original, packed, validation)
+    speeds = {"before": speed(run_quantized(original, "dense")), "after": speed(run_quantized(packed, "weights"))}
     progress(f"{settings.bits} bits  bits per byte {before['bits_per_byte']:.4f} -> {after['bits_per_byte']:.4f}")
     return {
         "bits": settings.bits,
@@ -50,7 +54,8 @@ def main(
         "before": before,
         "after": after,
         "perplexity_change": after["perplexity"] / before["perplexity"] - 1,
-        "divergence": divergence(original, packed, validation),
+        "divergence": moved,
+        "tokens_per_second": speeds,
         "largest_error_in_scales": max(error["max_in_scales"] for error in written.errors.values()),
         "error_bound_in_scales": None if settings.calibrated else 0.5,  # a searched scale cuts off the largest weights
         "weight_error": written.errors,

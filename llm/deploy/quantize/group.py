@@ -48,8 +48,13 @@ def quantize_group(
     made = Made()
     for name, linear in linears.items():
         weight = linear.weight
-        quantized = replace(quantize_one(weight, method, size, h_KK), input_scale_1=input_scale_1)
-        made[f"{part}.{name}"] = quantized, measured(weight, quantized, h_KK)
+        quantized, nearest = quantize_one(weight, method, size, h_KK)
+        errors = weight_error(weight, quantized)
+        if h_KK is not None:
+            plain = quantize_weight(weight, method.bits, size, method.per_tensor)
+            found = {"output": quantized, "nearest_output": nearest, "absmax_output": plain}
+            errors |= {name: output_error(weight, one, h_KK) for name, one in found.items()}
+        made[f"{part}.{name}"] = replace(quantized, input_scale_1=input_scale_1), errors
         linear.weight = nn.Parameter(quantized.dequantized(), requires_grad=False)
     return made
 
@@ -67,10 +72,11 @@ def factors(
 
 def quantize_one(
     weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None
-) -> QuantizedWeight:
+) -> tuple[QuantizedWeight, QuantizedWeight]:
+    """Quantize a matrix. Returns with it what rounding to nearest gives on the same scales."""
     nearest = by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
     if method.kind != "gptq" or h_KK is None:
-        return nearest
+        return nearest, nearest
     return gptq(
         weight_NK,
         shrunk(h_KK, method.shrinkage),
@@ -79,7 +85,7 @@ def quantize_one(
         act_order=method.act_order,
         damping=method.damping,
         first_order=method.first_order,
-    )
+    ), nearest
 
 
 def by_scales(
@@ -91,13 +97,10 @@ def by_scales(
     return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)
 
 
-def measured(weight_NK: torch.Tensor, quantized: QuantizedWeight, h_KK: torch.Tensor | None) -> dict[str, float]:
-    """Return the errors of a matrix; `output`: of its products with the calibration's inputs, relative and squared."""
-    errors = weight_error(weight_NK, quantized)
-    if h_KK is not None:
-        whole = product_error(weight_NK, h_KK)
-        errors["output"] = product_error(quantized.dequantized() - weight_NK, h_KK) / max(whole, 1e-30)
-    return errors
+def output_error(weight_NK: torch.Tensor, quantized: QuantizedWeight, h_KK: torch.Tensor) -> float:
+    """Return the error of a matrix's products with the calibration's inputs, relative and squared."""
+    whole = product_error(weight_NK, h_KK)
+    return product_error(quantized.dequantized() - weight_NK, h_KK) / max(whole, 1e-30)
 
 
 def fold_norm(norm: nn.Module | None) -> Callable[[torch.Tensor], None] | None:

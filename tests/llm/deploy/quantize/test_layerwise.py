@@ -217,7 +217,15 @@ def test_the_script_measures_what_it_writes(kind: str, hf_directory: Callable[..
     assert metrics["calibrated_on"] == ["books", "code"]
     assert set(metrics["after"]["by_domain"]) == {"books", "code"}
     assert all(0 < value < 1 for value in metrics["divergence"].values())
-    assert all(0 < error["output"] < 0.1 for error in metrics["weight_error"].values())
+    errors = metrics["weight_error"].values()
+    assert all(0 < error["output"] < 0.1 for error in errors)
+    ours, nearest, plain = (
+        sum(error[name] for error in errors) for name in ("output", "nearest_output", "absmax_output")
+    )
+    assert ours <= nearest < plain
+    assert (ours < nearest) is (kind == "gptq")
+    speeds = metrics["tokens_per_second"]
+    assert all(speeds[when][what] > 0 for when in ("before", "after") for what in ("one_token", "prompt"))
     tokens_BT = torch.randint(8, 400, (2, 20), generator=generator(1))
     with torch.no_grad():
         full, small = load_any(base)(tokens_BT), load_any(tmp_path / "q")(tokens_BT)

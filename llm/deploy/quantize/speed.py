@@ -1,0 +1,29 @@
+"""How fast a model computes next to another: tokens/s of one token at a time, as in an answer, and of a prompt.
+
+These are times of a machine: they stand in a job's record and in no artifact. There is no past to attend to in them.
+"""
+
+import time
+
+import torch
+import torch.nn.functional as F
+
+from llm.model.transformer import CausalLM
+
+PROMPT = 128  # tokens at most
+REPEATS = 10
+
+
+def speed(model: CausalLM) -> dict[str, float]:
+    """Return tokens/s, the best of a few passes: whatever else a machine does makes them slower."""
+    return {"one_token": rate(model, 1), "prompt": rate(model, min(PROMPT, model.config.context_length))}
+
+
+@torch.no_grad()
+def rate(model: CausalLM, tokens: int) -> float:
+    tokens_1T, seconds = torch.full((1, tokens), model.config.eos_id, device=model.device), []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        F.linear(model.hidden(tokens_1T)[:, -1], model.output_weight).sum().item()  # a GPU is waited for
+        seconds.append(time.perf_counter() - begin)
+    return tokens / min(seconds)
