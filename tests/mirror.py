@@ -53,6 +53,7 @@ ELSEWHERE = {
     "llm/collect/formats/tex/*.py": "llm/collect/formats/test_latex.py",
     "llm/collect/formats/html_text.py": "llm/collect/formats/test_epub.py",
     "llm/deploy/quantize/quality.py": "llm/deploy/quantize/test_layerwise.py",
+    "llm/deploy/quantize/speed.py": "llm/deploy/quantize/test_layerwise.py",
     "llm/package/gguf/*.py": "llm/package/gguf/test_gguf.py",
     "llm/package/importing/*.py": "llm/package/importing/test_import.py",
     "llm/tokenize/chat_template.py": "llm/tokenize/test_hub.py",
@@ -63,7 +64,6 @@ ELSEWHERE = {
     "llm/model/tensor_names.py": "llm/model/test_transformer.py",
     "llm/plan/*.py": "llm/plan/test_page.py",
     "llm/pretrain/engines/megatron/*.py": "llm/pretrain/engines/megatron/test_curves.py",
-    "llm/pretrain/next_token.py": "llm/pretrain/engines/test_layouts.py",
     # the trainer is seen to work by what it trains
     "llm/training/engines/*.py": "llm/pretrain/engines/test_layouts.py",
     "llm/training/optimizer.py": "llm/pretrain/engines/test_layouts.py",

@@ -28,8 +28,8 @@ from tests.llm.config.tried_keys import (
     BASE,
     IMPORTED,
     METHODS,
-    NOT_PRETRAINED,
     OF_IMPORTED,
+    OFF_GRID,
     READERS,
     SOURCE,
     VALUES,
@@ -177,7 +177,13 @@ def mistakes(name: str, value: object, expected: set[str], base: str = "{}") -> 
 def test_a_key_makes_stale_the_scripts_that_read_it(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     names = [name for name in KEYS if name.split(".")[0] == block]
-    assert [text for name in names for text in mistakes(name, other(name), readers(name))] == []
+    assert [text for name in names for text in mistakes_of(name)] == []
+
+
+def mistakes_of(name: str) -> list[str]:
+    if name.startswith("pretrain.parallel."):  # with megatron, in part
+        return mistakes(name, other(name), readers(name) - {"qat"}, json.dumps(OFF_GRID))
+    return mistakes(name, other(name), readers(name))
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), SOURCE, ids=[key for key, _, _ in SOURCE])
@@ -189,7 +195,7 @@ def test_a_key_of_a_source(key: str, value: object, expected: str, tmp_path: Pat
 @pytest.mark.parametrize(("key", "value", "expected"), OF_IMPORTED, ids=[key for key, _, _ in OF_IMPORTED])
 def test_a_key_of_an_imported_model(key: str, value: object, expected: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    base = json.dumps({"imported": IMPORTED} | NOT_PRETRAINED)
+    base = json.dumps({"imported": IMPORTED} | OFF_GRID)
     assert mistakes(f"imported.{key}", value, set(expected.split()), base) == []
 
 
@@ -197,7 +203,7 @@ def test_pretraining_goes_on_from_an_imported_model_or_is_left_out(tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     scripts = {}
     for continued in (False, True):
-        jobs, _ = run(json.dumps({"imported": IMPORTED | {"continued": continued}} | NOT_PRETRAINED))
+        jobs, _ = run(json.dumps({"imported": IMPORTED | {"continued": continued}} | OFF_GRID))
         scripts[continued] = {name_of(job) for job in jobs.values()}
     ours = {"tokenizer", "model_config", "package"}
     assert not scripts[True] & ours and not scripts[False] & ours

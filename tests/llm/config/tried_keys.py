@@ -113,7 +113,7 @@ VALUES: dict[str, object] = {
     "quantize.calibration.domains": ["web"],
     "quantize.qat.method": "qat-int8",
     "quantize.qat.steps": 2900,
-    "quantize.methods": {"int8": {"group_size": 32}},
+    "quantize.methods": {"qat-int8": {"group_size": 32}},
     "serve.prompt_tokens": [8, 65],
     "serve.new_tokens": [4, 41],
     "serve.prompts": ["Who?"],
@@ -146,8 +146,9 @@ SOURCE = [
 # align.<block> -> script
 METHODS = {"sft": "sft", "reward": "reward", "kto": "kto"}
 METHODS |= dict.fromkeys(PAIRED, "paired") | dict.fromkeys(POLICIES, "policy")
+# Where pretraining is not there, or of an engine that knows no grid.
+OFF_GRID = {"quantize": {"qat": {"steps": 0}}}
 # Of a model made elsewhere: likewise.
-NOT_PRETRAINED = {"quantize": {"qat": {"steps": 0}}}
 IMPORTED = {"pypi": "m==1", "file": "m-1.whl", "sha256": "1" * 64, "license": "MIT"}
 OF_IMPORTED = [
     ("pypi", "m==2", "fetch import_model"),  # the record and the card say the origin
