@@ -27,7 +27,8 @@ def grid_of(quantize: dict, pretrain: dict, pretrained: bool) -> dict | None:
     if name not in quantize["methods"]:
         raise InputError(f"quantize.qat.method: {name} is not in quantize.methods: {', '.join(quantize['methods'])}")
     method = Method(**quantize["methods"][name])
-    if method.calibrated or method.rotation or method.activations:
+    grid = Grid(method.bits, method.group_size, method.per_tensor)
+    if method.calibrated or method != Method(**asdict(grid), scales=method.scales):  # any other key changes the values
         raise InputError(
             f"quantize.qat.method: {name} has no grid that follows from the weights alone; name a method such as "
             "{bits: 4, group_size: 64, scales: absmax}"
@@ -41,4 +42,4 @@ def grid_of(quantize: dict, pretrain: dict, pretrained: bool) -> dict | None:
         )
     if steps and pretrain["parallel"]["engine"] != "torch":
         raise InputError("quantize.qat.steps: needs pretrain.parallel.engine: torch")
-    return asdict(Grid(method.bits, method.group_size, method.per_tensor))
+    return asdict(grid)
