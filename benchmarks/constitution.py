@@ -66,7 +66,7 @@ class Sizes:
 
 SMALL = Sizes(128, 32, 48, 4, 8, 1.0, 160, Schedule(steps=60, batch_size=8, learning_rate=2e-3, warmup_steps=5),
               Schedule(steps=60, batch_size=8, learning_rate=1e-3, warmup_steps=5))  # fmt: skip
-IMPORTED = Sizes(40, 16, 40, 12, 2, 0.7, 128, Schedule(steps=8, batch_size=4, learning_rate=1e-4, warmup_steps=1),
+IMPORTED = Sizes(20, 4, 40, 12, 4, 0.7, 128, Schedule(steps=8, batch_size=4, learning_rate=1e-4, warmup_steps=1),
                  Schedule(steps=8, batch_size=4, learning_rate=1e-4, warmup_steps=1))  # fmt: skip
 
 
@@ -86,6 +86,8 @@ def main() -> None:
         if not small_model(model, constitution, options.minutes):
             sys.exit("the small model is not trained yet; run again")
     seeds = [Seed(options.work / str(seed), model, constitution, sizes, seed, end) for seed in options.seeds]
+    for seed in seeds:  # first of all, what the others need
+        seed.kept("critiques", seed.criticised)
     found = [seed.figures() for seed in seeds]
     print(table(found))
     sys.exit(any(missed(found, *names) for names in ROWS.values()))
