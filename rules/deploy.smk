@@ -46,6 +46,21 @@ rule quantize:
         "python -m stemma run scripts/deploy/quantize.py {params.flags}"
 
 
+rule export_quantized:
+    input:
+        quantized="results/quantized/{method}/manifest.json",
+    output:
+        gguf="results/gguf/{method}.gguf",
+    params:
+        name=lambda w: w.method,
+    wildcard_constraints:
+        method="|".join(config["quantize"]["methods"]),
+    resources:
+        mem_mb=1500 + 4 * WEIGHTS_MB,
+    shell:
+        "python -m stemma run scripts/deploy/export_quantized.py {params.flags}"
+
+
 rule serve_benchmark:
     input:
         quantized="results/quantized/int8/manifest.json",

@@ -1,8 +1,8 @@
-"""Quantizes a weight matrix by symmetric round-to-nearest, per output channel or per group of inputs.
+"""Quantizes a weight matrix by round-to-nearest, per output channel or per group of inputs.
 
-W is approximated by q * scale, with q whole numbers of `bits` bits. Training on the grid (llm/model/on_grid.py) and
-llm/deploy/quantize/, whose other methods make the same QuantizedWeight, share these lines: so what was trained is what
-is exported.
+W is approximated by (q - zero) * scale, with q whole numbers of `bits` bits; a symmetric grid has no zero points.
+Training on the grid (llm/model/on_grid.py) and llm/deploy/quantize/, whose other methods make the same QuantizedWeight,
+share these lines: so what was trained is what is exported.
 
 Legend: N outputs, K inputs, G groups of K / G inputs each (one group: per channel).
 """
@@ -23,16 +23,21 @@ PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 @dataclass(frozen=True)
 class QuantizedWeight:
     """A quantized matrix: `q_NK` int8 in [-2^(bits-1), 2^(bits-1) - 1]; `scale_NG` in the weight's dtype, [1, 1] where
-    the whole matrix has one. input_scale_1: of its inputs, where these are rounded by a fixed scale."""
+    the whole matrix has one. input_scale_1: of its inputs, where these are rounded by a fixed scale. zero_NG: int8,
+    which q stands for zero; None: 0 does."""
 
     q_NK: torch.Tensor
     scale_NG: torch.Tensor
     bits: int
     input_scale_1: torch.Tensor | None = None
+    zero_NG: torch.Tensor | None = None
 
     def dequantized(self) -> torch.Tensor:
-        """Return q * scale, [N, K] in scale's dtype."""
-        return expand(self.scale_NG, self.q_NK.shape[1]) * self.q_NK
+        """Return (q - zero) * scale, [N, K] in scale's dtype."""
+        scale_NK = expand(self.scale_NG, self.q_NK.shape[1])
+        if self.zero_NG is None:
+            return scale_NK * self.q_NK
+        return scale_NK * (self.q_NK.to(torch.int16) - expand(self.zero_NG, self.q_NK.shape[1]))
 
 
 def quantize_weight(
@@ -43,6 +48,12 @@ def quantize_weight(
     8 bits: scale = max|W| / 127, q in [-127, 127]. Fewer: scale = max|W| / (2^(bits-1) - 1/2), so that all 2^bits
     levels are used. Either way |W - q scale| <= scale / 2. A group of zeros has scale 1. Ties round to even.
     """
+    checked(weight_NK, group_size)
+    return nearest(weight_NK, bits, group_size, per_tensor)
+
+
+def checked(weight_NK: torch.Tensor, group_size: int | None) -> torch.Tensor:
+    """Return a matrix by its groups, [N, G, S]. Raises InputError where it has none, or is not finite."""
     n_in = weight_NK.shape[1]
     if n_in % (group_size or n_in):
         raise InputError(
@@ -50,21 +61,25 @@ def quantize_weight(
         )
     if not torch.isfinite(weight_NK).all():
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
-    return nearest(weight_NK, bits, group_size, per_tensor)
+    return weight_NK.unflatten(1, (-1, group_size or n_in))
 
 
 def nearest(weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False) -> QuantizedWeight:
-    """Do the same without a look at the weights, for which a GPU would have to be waited for."""
+    """Do what quantize_weight does without a look at the weights, for which a GPU would have to be waited for."""
     largest_NG = weight_NK.unflatten(1, (-1, group_size or weight_NK.shape[1])).abs().amax(-1)
     largest_NG = largest_NG.amax().view(1, 1) if per_tensor else largest_NG
     return rounded(weight_NK, absmax_scales(largest_NG, bits), bits)
 
 
-def rounded(weight_NK: torch.Tensor, scale_NG: torch.Tensor, bits: int) -> QuantizedWeight:
-    """Round a matrix to nearest with given scales."""
+def rounded(
+    weight_NK: torch.Tensor, scale_NG: torch.Tensor, bits: int, zero_NG: torch.Tensor | None = None
+) -> QuantizedWeight:
+    """Round a matrix to nearest with given scales and zero points."""
     limit = 2 ** (bits - 1)
-    q_NK = (weight_NK / expand(scale_NG, weight_NK.shape[1])).round().clamp(-limit, limit - 1)
-    return QuantizedWeight(q_NK.to(torch.int8), scale_NG, bits)
+    q_NK = (weight_NK / expand(scale_NG, weight_NK.shape[1])).round()
+    if zero_NG is not None:
+        q_NK = q_NK + expand(zero_NG, weight_NK.shape[1])
+    return QuantizedWeight(q_NK.clamp(-limit, limit - 1).to(torch.int8), scale_NG, bits, zero_NG=zero_NG)
 
 
 def absmax_scales(largest_NG: torch.Tensor, bits: int) -> torch.Tensor:

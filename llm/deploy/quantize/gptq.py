@@ -21,12 +21,13 @@ def gptq(
     scale_NG: torch.Tensor,
     bits: int,
     *,
+    zero_NG: torch.Tensor | None = None,
     act_order: bool = True,
     damping: float = 0.01,
     first_order: float = 0.0,
 ) -> QuantizedWeight:
-    """Round a matrix with given scales. damping: of H's mean diagonal, added to its diagonal. first_order: how much of
-    a column's drift from its original counts as error too (FOEM, arXiv:2507.11017); 0: GPTQ.
+    """Round a matrix with given scales and zero points. damping: of H's mean diagonal, added to its diagonal.
+    first_order: how much of a column's drift from its original counts as error too (FOEM, arXiv:2507.11017); 0: GPTQ.
 
     Raises InputError where H has no inverse even so."""
     diagonal_K = h_KK.diagonal()
@@ -35,15 +36,19 @@ def gptq(
     scale_NK = expand(scale_NG, weight_NK.shape[1])[:, order_K]
     factor_KK = inverse_factor(h_KK[order_K][:, order_K], damping)
     q_NK = torch.empty_like(w_NK)
-    limit = 2 ** (bits - 1)
+    # Levels are counted from the zero point here, so a zero point moves the grid's ends.
+    zero_NK = expand(torch.zeros_like(scale_NG) if zero_NG is None else zero_NG.to(scale_NG.dtype), w_NK.shape[1])
+    lowest_NK = -(2 ** (bits - 1)) - zero_NK[:, order_K]
     for begin in range(0, w_NK.shape[1], BLOCK):
         end = min(begin + BLOCK, w_NK.shape[1])
         # Columns are rows here, since those are contiguous.
         w_BN, s_BN = w_NK[:, begin:end].T.contiguous(), scale_NK[:, begin:end].T.contiguous()
         raw_BN = original_NK[:, begin:end].T
+        low_BN = lowest_NK[:, begin:end].T.contiguous()
+        high_BN = low_BN + (2**bits - 1)
         factor_BB, error_BN = factor_KK[begin:end, begin:end], torch.empty_like(w_BN)
         for i in range(end - begin):
-            q_N = (w_BN[i] / s_BN[i]).round_().clamp_(-limit, limit - 1)
+            q_N = (w_BN[i] / s_BN[i]).round_().clamp_(low_BN[i], high_BN[i])
             q_NK[:, begin + i] = q_N
             error_BN[i] = (w_BN[i] - q_N * s_BN[i]) / factor_BB[i, i]
             if first_order:
@@ -51,7 +56,8 @@ def gptq(
             w_BN[i + 1 :].addr_(factor_BB[i, i + 1 :], error_BN[i], alpha=-1)
         w_NK[:, end:] -= error_BN.T @ factor_KK[begin:end, end:]
     back_K = torch.argsort(order_K)
-    return QuantizedWeight(q_NK[:, back_K].to(torch.int8), scale_NG, bits)
+    q_NK = q_NK[:, back_K] + zero_NK
+    return QuantizedWeight(q_NK.to(torch.int8), scale_NG, bits, zero_NG=zero_NG)
 
 
 def inverse_factor(h_KK: torch.Tensor, damping: float) -> torch.Tensor:
@@ -61,8 +67,10 @@ def inverse_factor(h_KK: torch.Tensor, damping: float) -> torch.Tensor:
     diagonal_K[diagonal_K == 0] = 1.0
     diagonal_K += damping * diagonal_K.mean()
     try:
-        inverse_KK = torch.cholesky_inverse(torch.linalg.cholesky(damped_KK))
-        return torch.linalg.cholesky(inverse_KK, upper=True).to(h_KK.dtype)
+        # Each in the place of the one before: the Hessian in double precision is the largest thing in memory.
+        damped_KK = torch.linalg.cholesky(damped_KK)
+        damped_KK = torch.cholesky_inverse(damped_KK)
+        return torch.linalg.cholesky(damped_KK, upper=True).to(h_KK.dtype)
     except torch.linalg.LinAlgError as error:
         raise InputError(
             "quantize: the calibration's Hessian cannot be inverted; raise damping, or calibrate on more text"

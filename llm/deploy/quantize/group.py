@@ -14,6 +14,7 @@ from llm.deploy.quantize.awq import input_factors
 from llm.deploy.quantize.gptq import gptq
 from llm.deploy.quantize.hessian import product_error, shrunk
 from llm.deploy.quantize.scales import searched_scales
+from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
 from llm.model.rounding import QuantizedWeight, quantize_weight, rounded, weight_error
 from llm.model.transformer import Layer
@@ -82,6 +83,7 @@ def quantize_one(
         shrunk(h_KK, method.shrinkage),
         nearest.scale_NG,
         method.bits,
+        zero_NG=nearest.zero_NG,
         act_order=method.act_order,
         damping=method.damping,
         first_order=method.first_order,
@@ -92,6 +94,9 @@ def by_scales(
     weight_NK: torch.Tensor, method: Method, size: int | None, importance_K: torch.Tensor | None
 ) -> QuantizedWeight:
     """Round a matrix to nearest, with scales of the method's kind."""
+    if not method.symmetric:
+        make = searched_grid if method.searched else spanned_grid
+        return rounded(weight_NK, *make(weight_NK, method.bits, size, importance_K))
     if not method.searched:
         return quantize_weight(weight_NK, method.bits, size, method.per_tensor)
     return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)

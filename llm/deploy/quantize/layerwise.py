@@ -52,7 +52,7 @@ def quantize_layers(
                 run.save(scratch / "hidden.safetensors", index + 1)
             write_layer(file, index, layer, found, layout)
             progress(f"layer {index + 1}/{len(files)}")
-        errors |= read_errors(file)
+        errors |= read_made(file)["errors"]
     return files, errors
 
 
@@ -137,14 +137,16 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
     x_CTD = run.x_CTD
     made |= quantize_group(layer, "self_attn", QKV, method, size, normed(layer.input_layernorm, x_CTD), fold_one)
     before = normed(layer.input_layernorm, x_CTD)
-    made |= quantize_group(layer, "self_attn", OUTPUT, method, size, heads(before), fold_v)
-    x_CTD = x_CTD + run.map(lambda x_RTD: run.attend(layer, x_RTD), before)
+    into = heads(before)
+    made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v)
+    x_CTD = x_CTD + run.map(attention.o_proj, heads(before) if fold_v else into)
     x_CTD = run.map(layer.input_layernorm, x_CTD) if layer.post else x_CTD
     into = normed(layer.post_attention_layernorm, x_CTD)
     made |= quantize_group(layer, "mlp", into_ffn, method, size, into, fold_two)
     into = normed(layer.post_attention_layernorm, x_CTD)
-    made |= quantize_group(layer, "mlp", DOWN, method, size, inner(into), fold_up)
-    x_CTD = x_CTD + run.map(mlp, into)
+    into_down = inner(into)
+    made |= quantize_group(layer, "mlp", DOWN, method, size, into_down, fold_up)
+    x_CTD = x_CTD + run.map(mlp.down_proj, inner(into) if fold_up else into_down)
     run.x_CTD = run.map(layer.post_attention_layernorm, x_CTD) if layer.post else x_CTD
     return made
 
@@ -161,37 +163,34 @@ def without(module: nn.Module, name: str) -> Iterator[None]:
 
 
 def write_layer(path: Path, index: int, layer: Layer, made: Made, layout: Layout) -> None:
-    """Write a layer's tensors, its matrices quantized, under their names; the errors stand in the header."""
-    prefix = f"model.layers.{index}"
+    """Write a layer's tensors, its matrices quantized, under their names; errors and sizes stand in the header."""
+    prefix, before, after = f"model.layers.{index}", 0, 0
     tensors = {
         f"{prefix}.{name}": tensor.contiguous()
         for name, tensor in layer.state_dict().items()
         if name.removesuffix(".weight") not in made
     }
     for name, (weight, _) in made.items():
-        tensors |= stored_tensors(f"{prefix}.{name}", weight, layout)
+        stored = stored_tensors(f"{prefix}.{name}", weight, layout)
+        tensors |= stored
+        before += 4 * weight.q_NK.numel()
+        after += sum(tensor.nbytes for key, tensor in stored.items() if not key.endswith(".weight_shape"))
     errors = {f"{prefix}.{name}": error for name, (_, error) in made.items()}
     part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"errors": json.dumps(errors)})
+    # One entry, since safetensors writes several in any order.
+    save_file(tensors, part, metadata={"made": json.dumps({"errors": errors, "bytes": [before, after]})})
     part.rename(path)
 
 
-def read_errors(path: Path) -> Errors:
+def read_made(path: Path) -> dict:
+    """Return the errors of a layer's matrices and their bytes, in fp32 and packed."""
     with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["errors"])
+        return json.loads(file.metadata()["made"])
 
 
 def packed_sizes(files: list[Path]) -> tuple[int, int]:
     """Return the bytes of all quantized matrices in fp32, and as they are stored, with their scales."""
-    before = after = 0
-    for file in files:
-        for name, tensor in load_file(file).items():
-            if name.endswith(".weight_shape"):
-                before += 4 * int(tensor.prod())
-            elif tensor.dtype == torch.int8:
-                before, after = before + 4 * tensor.numel(), after + tensor.nbytes
-            elif name.endswith((".weight_packed", ".weight_scale")):
-                after += tensor.nbytes
+    before, after = (sum(sizes) for sizes in zip(*(read_made(file)["bytes"] for file in files), strict=True))
     return before, after
 
 

@@ -1,9 +1,10 @@
 """Compressed-tensors' layouts: which tensors stand for a quantized matrix, and the config that says so.
 
 `pack-quantized`, where weights alone are quantized: `<layer>.weight_packed` int32 [N, K bits / 32], `weight_scale`,
-`weight_shape` int64 [N, K]. `int-quantized`, where inputs are too: `weight` int8 [N, K], `weight_scale`, and for fixed
-scales of the inputs `input_scale` [1]. A weight's scales are [N, G] by group, [N, 1] by channel, [1] for a matrix.
-Everything else (embeddings, lm_head, norms) stays as it was. transformers and vLLM read both.
+`weight_shape` int64 [N, K], and for grids that are not symmetric `weight_zero_point` int32 [N bits / 32, G].
+`int-quantized`, where inputs are too: `weight` int8 [N, K], `weight_scale`, and for fixed scales of the inputs
+`input_scale` [1]. A weight's scales are [N, G] by group, [N, 1] by channel, [1] for a matrix. Everything else
+(embeddings, lm_head, norms) stays as it was. transformers and vLLM read both. gptq_layout.py has another layout.
 """
 
 from dataclasses import dataclass
@@ -11,42 +12,48 @@ from typing import Literal
 
 import torch
 
+from llm.deploy.quantize import gptq_layout
 from llm.deploy.quantize.bit_packing import pack
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.rounding import QuantizedWeight
 
 BITS = (4, 8)
-QUANT_METHOD = "compressed-tensors"
+QUANT_METHOD: Literal["compressed-tensors"] = "compressed-tensors"
 PACKED, PLAIN = "pack-quantized", "int-quantized"
 
 
 @dataclass(frozen=True)
 class Layout:
     """What config.json states. group_size: None for a scale per channel or per tensor. activations: how the inputs'
-    scales come about, per token at each call or once by calibration; None: inputs are not quantized."""
+    scales come about, per token at each call or once by calibration; None: inputs are not quantized. quant_method:
+    whose layout it is."""
 
     bits: int
     group_size: int | None = None
     per_tensor: bool = False
     activations: Literal["dynamic", "static"] | None = None
+    symmetric: bool = True
+    quant_method: Literal["compressed-tensors", "gptq"] = QUANT_METHOD
 
     @property
     def format(self) -> str:
         return PACKED if self.activations is None else PLAIN
 
     def config(self) -> dict:
-        """Return config.json's `quantization_config` for symmetric weights of every nn.Linear but lm_head."""
+        """Return config.json's `quantization_config` for weights of every nn.Linear but lm_head."""
+        if self.quant_method == gptq_layout.QUANT_METHOD:
+            return gptq_layout.config(self.bits, self.group_size, self.symmetric)
         strategy = "tensor" if self.per_tensor else "channel" if self.group_size is None else "group"
         inputs = None
         if self.activations is not None:
             dynamic = self.activations == "dynamic"
-            inputs = arguments(8, None, "token" if dynamic else "tensor", dynamic)
+            inputs = arguments(8, None, "token" if dynamic else "tensor", True, dynamic)
         group = {
             "input_activations": inputs,
             "output_activations": None,
             "targets": ["Linear"],
-            "weights": arguments(self.bits, self.group_size, strategy, dynamic=False),
+            "weights": arguments(self.bits, self.group_size, strategy, self.symmetric, dynamic=False),
         }
         return {
             "config_groups": {"group_0": group},
@@ -59,7 +66,7 @@ class Layout:
         }
 
 
-def arguments(bits: int, group_size: int | None, strategy: str, dynamic: bool) -> dict[str, object]:
+def arguments(bits: int, group_size: int | None, strategy: str, symmetric: bool, dynamic: bool) -> dict[str, object]:
     return {
         "actorder": None,
         "block_structure": None,
@@ -69,7 +76,7 @@ def arguments(bits: int, group_size: int | None, strategy: str, dynamic: bool) -
         "observer": None if dynamic else "minmax",
         "observer_kwargs": {},
         "strategy": strategy,
-        "symmetric": True,
+        "symmetric": symmetric,
         "type": "int",
     }
 
@@ -85,19 +92,22 @@ def layout_for(method: Method, group_size: int | None) -> Layout:
         raise InputError("quantize: per_tensor needs scales: absmax, and another kind than awq")
     if method.smoothing is not None and (method.activations is None or method.kind == "awq"):
         raise InputError("quantize: smoothing needs activations, and another kind than awq, which scales inputs itself")
-    return Layout(method.bits, group_size, method.per_tensor, method.activations)
+    if whole and not (method.symmetric and method.format == QUANT_METHOD):
+        raise InputError("quantize: activations and per_tensor need symmetric: true and format: compressed-tensors")
+    return Layout(method.bits, group_size, method.per_tensor, method.activations, method.symmetric, method.format)
 
 
 def layout_of(config: dict, path: str) -> Layout:
     """Return the layout that a model's config.json states. Raises InputError for another than those above."""
     stated = config.get("quantization_config") or {}
+    if stated.get("quant_method") == gptq_layout.QUANT_METHOD:
+        bits, group_size, symmetric = gptq_layout.read_config(stated, path)
+        return Layout(bits, group_size, symmetric=symmetric, quant_method="gptq")
     group = (stated.get("config_groups") or {}).get("group_0", {})
     weights, inputs = group.get("weights") or {}, group.get("input_activations")
-    if (stated.get("quant_method"), stated.get("format")) not in (
-        (QUANT_METHOD, PACKED),
-        (QUANT_METHOD, PLAIN),
-    ) or not weights.get("symmetric"):
-        raise InputError(f"{path}: no symmetric {PACKED} weights of {QUANT_METHOD}; make them with `quantize`")
+    grids = {PACKED: (True, False), PLAIN: (True,)}.get(stated.get("format", ""), ())  # symmetric or not
+    if stated.get("quant_method") != QUANT_METHOD or weights.get("symmetric") not in grids:
+        raise InputError(f"{path}: no {PACKED} weights of {QUANT_METHOD}; make them with `quantize`")
     if weights.get("num_bits") not in BITS:
         raise InputError(
             f"{path}: {weights.get('num_bits')} bits per weight; only {' and '.join(map(str, BITS))} can be read"
@@ -107,6 +117,7 @@ def layout_of(config: dict, path: str) -> Layout:
         weights.get("group_size"),
         weights.get("strategy") == "tensor",
         None if inputs is None else "dynamic" if inputs.get("dynamic") else "static",
+        weights["symmetric"],
     )
     if found.config()["config_groups"]["group_0"]["input_activations"] != inputs and inputs is not None:
         raise InputError(f"{path}: its inputs are quantized in another way; make them with `quantize`")
@@ -115,13 +126,18 @@ def layout_of(config: dict, path: str) -> Layout:
 
 def stored_tensors(name: str, weight: QuantizedWeight, layout: Layout) -> dict[str, torch.Tensor]:
     """Return the tensors that stand for `<name>.weight`."""
+    if layout.quant_method == gptq_layout.QUANT_METHOD:
+        return gptq_layout.stored_tensors(name, weight)
     scale = weight.scale_NG.flatten() if layout.per_tensor else weight.scale_NG.contiguous()
     if layout.format == PACKED:
-        return {
+        packed = {
             f"{name}.weight_packed": pack(weight.q_NK, weight.bits),
             f"{name}.weight_scale": scale,
             f"{name}.weight_shape": torch.tensor(weight.q_NK.shape, dtype=torch.int64),
         }
+        if weight.zero_NG is not None:
+            packed[f"{name}.weight_zero_point"] = pack(weight.zero_NG.T, weight.bits).T.contiguous()
+        return packed
     found = {f"{name}.weight": weight.q_NK.contiguous(), f"{name}.weight_scale": scale}
     if weight.input_scale_1 is not None:
         found[f"{name}.input_scale"] = weight.input_scale_1.clone()  # of several matrices

@@ -4,14 +4,16 @@ not know of it.
 The decoder's linear layers are quantized; embeddings, norms and lm_head keep full precision.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from llm.deploy.quantize import gptq_layout
 from llm.deploy.quantize.activations import rounded_inputs
-from llm.deploy.quantize.bit_packing import unpack
+from llm.deploy.quantize.bit_packing import pack, unpack
 from llm.deploy.quantize.layout import PACKED, Layout, layout_of
 from llm.errors import InputError
 from llm.model import hf_config, tensor_names
@@ -20,7 +22,7 @@ from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, empty_model, load_mod
 from llm.model.rounding import QuantizedWeight, layers_to_quantize
 from llm.model.transformer import CausalLM
 
-PACKED_PARTS = ("weight_packed", "weight_scale", "weight_shape")
+PACKED_PARTS = ("weight_packed", "weight_scale", "weight_shape", "weight_zero_point")
 PLAIN_PARTS = ("weight", "weight_scale", "input_scale")
 
 
@@ -34,6 +36,7 @@ class PackedLinear(nn.Module):
     bias: torch.Tensor | None
     weight_packed: torch.Tensor
     weight_scale: torch.Tensor
+    weight_zero_point: torch.Tensor | None
     dense: torch.Tensor | None
 
     def __init__(
@@ -44,12 +47,14 @@ class PackedLinear(nn.Module):
         n_in: int,
         bits: int,
         keep_dense: bool,
+        zero_NG: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.in_features, self.out_features, self.bits = n_in, len(packed), bits
         self.register_buffer("bias", bias)
         self.register_buffer("weight_packed", packed)
         self.register_buffer("weight_scale", scale)
+        self.register_buffer("weight_zero_point", zero_NG)
         self.register_buffer("dense", self.dequantized() if keep_dense else None, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,7 +63,7 @@ class PackedLinear(nn.Module):
     def dequantized(self) -> torch.Tensor:
         """Return W, [N, K] in the scale's dtype."""
         q_NK = unpack(self.weight_packed, self.bits, self.in_features)
-        return QuantizedWeight(q_NK, self.weight_scale, self.bits).dequantized()
+        return QuantizedWeight(q_NK, self.weight_scale, self.bits, zero_NG=self.weight_zero_point).dequantized()
 
 
 class RoundedLinear(nn.Module):
@@ -100,11 +105,26 @@ def take_packed(
     tensors: dict[str, torch.Tensor], name: str, linear: nn.Linear, layout: Layout, keep_dense: bool
 ) -> PackedLinear | None:
     """Make a layer of its tensors, which are taken away; None where one is missing or does not fit."""
-    packed, scale, shape = (tensors.pop(f"{name}.{part}", None) for part in PACKED_PARTS)
+    packed, scale, shape, zero = (tensors.pop(f"{name}.{part}", None) for part in PACKED_PARTS)
     if packed is None or scale is None or shape is None or shape.tolist() != list(linear.weight.shape):
         return None
+    if (zero is None) != layout.symmetric:
+        return None
     scale = scale.view(1, 1) if layout.per_tensor else scale
-    return PackedLinear(packed, scale, linear.bias, linear.weight.shape[1], layout.bits, keep_dense)
+    zero_NG = None if zero is None else unpack(zero.T.contiguous(), layout.bits, len(packed)).T.contiguous()
+    return PackedLinear(packed, scale, linear.bias, linear.weight.shape[1], layout.bits, keep_dense, zero_NG)
+
+
+def take_gptq(
+    tensors: dict[str, torch.Tensor], name: str, linear: nn.Linear, layout: Layout, keep_dense: bool
+) -> PackedLinear | None:
+    """Do the same for GPTQ's own layout."""
+    found = gptq_layout.take_weight(tensors, name, linear.weight.shape, layout.bits, layout.symmetric)
+    if found is None:
+        return None
+    packed = pack(found.q_NK, layout.bits)
+    n_in = linear.weight.shape[1]
+    return PackedLinear(packed, found.scale_NG, linear.bias, n_in, layout.bits, keep_dense, found.zero_NG)
 
 
 def take_plain(
@@ -117,6 +137,13 @@ def take_plain(
     if (input_scale_1 is not None) != (layout.activations == "static"):
         return None
     return RoundedLinear(weight, scale, input_scale_1, linear.bias, keep_dense)
+
+
+def take(layout: Layout) -> Callable[..., PackedLinear | RoundedLinear | None]:
+    """Return what makes a layer of a layout's tensors."""
+    if layout.quant_method == gptq_layout.QUANT_METHOD:
+        return take_gptq
+    return take_packed if layout.format == PACKED else take_plain
 
 
 def quantized_config(config: dict, layout: Layout) -> dict:
@@ -141,8 +168,7 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
     model = empty_model(ModelConfig.from_hf(config))
     tensors = read_tensors(directory / WEIGHTS_NAME)
     for name, linear in layers_to_quantize(model).items():
-        found = take_packed if layout.format == PACKED else take_plain
-        made = found(tensors, name, linear, layout, keep_dense)
+        made = take(layout)(tensors, name, linear, layout, keep_dense)
         if made is None:
             wanted = list(linear.weight.shape)
             raise InputError(f"{directory / WEIGHTS_NAME}: {name} is not packed as {wanted}; quantize the model again")

@@ -37,13 +37,23 @@ class Choice:
 
 
 def chosen(
-    bits: int, n_in: int, n_out: int, n_groups: int, rounds: bool, products: Products, device: torch.device
+    bits: int,
+    n_in: int,
+    n_out: int,
+    n_groups: int,
+    rounds: bool,
+    products: Products,
+    device: torch.device,
+    zeros: bool = False,
 ) -> Choice:
-    """Choose the operator for a layer. rounds: its inputs are rounded to int8, by its own format."""
+    """Choose the operator for a layer. rounds: its inputs are rounded to int8, by its own format. zeros: it has zero
+    points."""
     if products == "dense":
         return Choice("dense", "asked for")
     if device.type != "cpu":
         return Choice("dense", f"torch's operators of packed weights are for CPUs, this is {device.type}")
+    if bits == 8 and zeros:
+        return Choice("dense", "zero points; the int8 operators have none")
     if bits == 8 and n_groups == 1:
         return Choice("int_mm" if rounds or products == "activations" else "int8pack")
     if bits == 8:
@@ -78,7 +88,9 @@ class QuantizedLinear(nn.Module):
         scale = scale_NG[:, 0].contiguous()
         if choice.operator == "int4pack":
             weight = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q_NK.to(torch.int32) + 8, 1)
-            scale = torch.stack([scale_NG.t(), torch.zeros_like(scale_NG.t())], -1).bfloat16().contiguous()
+            zero_NG = source.weight_zero_point if isinstance(source, PackedLinear) else None
+            offset_NG = torch.zeros_like(scale_NG) if zero_NG is None else -scale_NG * zero_NG
+            scale = torch.stack([scale_NG.t(), offset_NG.t()], -1).bfloat16().contiguous()
         elif choice.operator == "int8pack":
             weight, scale = q_NK, scale.bfloat16()
         elif choice.operator == "int_mm":
@@ -126,7 +138,9 @@ def run_quantized(model: CausalLM, products: Products) -> CausalLM:
     kinds = (PackedLinear, RoundedLinear)
     for name, source in [(name, each) for name, each in model.named_modules() if isinstance(each, kinds)]:
         found = bits_of(source), source.in_features, source.out_features, scales_of(source).shape[1]
-        choice = chosen(*found, isinstance(source, RoundedLinear), products, model.device)
+        rounds = isinstance(source, RoundedLinear)
+        zeros = isinstance(source, PackedLinear) and source.weight_zero_point is not None
+        choice = chosen(*found, rounds, products, model.device, zeros)
         model.set_submodule(name, QuantizedLinear(source, choice))
     for parameter in model.parameters():  # the scales of some operators stay fp32, and are buffers
         parameter.data = parameter.data.bfloat16()

@@ -7,6 +7,8 @@ is refined once by least squares for the levels that it gives; the least weighte
 Legend: N outputs, K inputs, G groups, S = K / G inputs of a group.
 """
 
+from collections.abc import Iterator
+
 import torch
 
 from llm.model.rounding import absmax_scales
@@ -21,6 +23,13 @@ def searched_scales(
 ) -> torch.Tensor:
     """Return a scale for each group, [N, G]. importance_K: what an error of an input's weights counts, the diagonal of
     X^T X for calibration inputs X; None: all alike."""
+    return torch.cat([search(*part, bits) for part in in_parts(weight_NK, group_size, importance_K)])
+
+
+def in_parts(
+    weight_NK: torch.Tensor, group_size: int | None, importance_K: torch.Tensor | None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield some rows of a matrix by their groups, [n, G, S], and what errors count there, [G, S]."""
     n_in = weight_NK.shape[1]
     size = group_size or n_in
     one_K = torch.ones(n_in, dtype=weight_NK.dtype, device=weight_NK.device)
@@ -28,7 +37,8 @@ def searched_scales(
     weigh_K = one_K if importance_K is None else importance_K + 1e-6 * importance_K.mean().clamp(min=1e-30)
     h_GS = weigh_K.to(weight_NK.dtype).unflatten(0, (n_in // size, size))
     rows = max(1, ROWS // n_in) if weight_NK.is_cpu else len(weight_NK)
-    return torch.cat([search(part.unflatten(1, (-1, size)), h_GS, bits) for part in weight_NK.split(rows)])
+    for part in weight_NK.split(rows):
+        yield part.unflatten(1, (-1, size)), h_GS
 
 
 def search(w_NGS: torch.Tensor, h_GS: torch.Tensor, bits: int) -> torch.Tensor:

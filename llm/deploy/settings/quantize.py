@@ -15,6 +15,10 @@ class Method:
     """Of a weight."""
     group_size: int | None = key(None, minimum=1)
     """Weights that share a scale, made smaller where it does not divide the layers' widths; null: an output channel."""
+    symmetric: bool = key(True)
+    """false: a group's levels lie where its weights do (a zero point for each group), not around zero."""
+    format: Literal["compressed-tensors", "gptq"] = key("compressed-tensors")
+    """Of the files: what llm-compressor writes, or what GPTQModel does (4 bits, or 8)."""
     rotation: bool = key(False)
     """Hidden states are rotated before (QuaRot's R1 and R2), so that none is large; embedding and lm_head are two."""
     per_tensor: bool = key(False)

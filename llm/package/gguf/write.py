@@ -43,12 +43,7 @@ def write_gguf(directory: Path, path: Path, kind: str, name: str) -> dict[str, i
         raise InputError(f"gguf: type {kind!r} is not one of {', '.join(TYPES)}; the gguf package writes no others")
     config = load_config(directory / "config.json")
     architecture = architecture_of(config)
-    writer = GGUFWriter(path, architecture)
-    writer.add_name(name)
-    writer.add_file_type(TYPES[kind][1])
-    add_config(writer, architecture, config)
-    for key, value in vocabulary_of(open_tokenizer(directory), config.vocab_size).items():
-        add(writer, f"tokenizer.{key}", value)
+    writer = begun(directory, path, config, TYPES[kind][1], name)
     ours = by_our_names(config, read_tensors(directory / WEIGHTS_NAME))
     tensors = to_gguf(architecture, config, ours) | scaled_frequencies(config)
     counts: dict[str, int] = {}
@@ -60,11 +55,26 @@ def write_gguf(directory: Path, path: Path, kind: str, name: str) -> dict[str, i
             writer.add_tensor(key, value)
         else:
             writer.add_tensor(key, quantize(value, chosen), raw_dtype=chosen)
+    finish(writer)
+    return counts
+
+
+def begun(directory: Path, path: Path, config: ModelConfig, file_type: LlamaFileType, name: str) -> GGUFWriter:
+    """Begin a file: architecture, tokenizer and what the file is called."""
+    writer = GGUFWriter(path, architecture_of(config))
+    writer.add_name(name)
+    writer.add_file_type(file_type)
+    add_config(writer, architecture_of(config), config)
+    for key, value in vocabulary_of(open_tokenizer(directory), config.vocab_size).items():
+        add(writer, f"tokenizer.{key}", value)
+    return writer
+
+
+def finish(writer: GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return counts
 
 
 def type_of(name: str, tensor: torch.Tensor, kind: str) -> GGMLQuantizationType:
