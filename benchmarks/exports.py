@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,8 +31,8 @@ from llm.tokenize.load import Tokenizer
 from llm.tokenize.train import train
 
 VOCABULARY = 400
-SIZES = {"d_model": 192, "n_layers": 2, "n_heads": 6, "n_kv_heads": 2, "d_head": 32, "d_ff": 384}
-OLD = {"n_kv_heads": 6, "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
+SIZES: dict = {"d_model": 192, "n_layers": 2, "n_heads": 6, "n_kv_heads": 2, "d_head": 32, "d_ff": 384}
+OLD: dict = {"n_kv_heads": 6, "norm": "layernorm", "bias": True, "activation": "gelu_tanh"}
 FAMILIES: dict[str, dict] = {
     "llama": {},
     "qwen2": {"qkv_bias": True},
@@ -40,16 +41,16 @@ FAMILIES: dict[str, dict] = {
     "bloom": OLD | {"position": "alibi", "embedding_norm": True, "d_ff": 768},
     "mpt": {"n_kv_heads": 6, "norm": "layernorm", "activation": "gelu", "position": "alibi", "d_ff": 768},
 }
-INT4 = {"bits": 4, "group_size": 64}
+INT4 = Method(bits=4, group_size=64)
 METHODS = {
     "int8": Method(bits=8),
     "int8, dynamic inputs": Method(bits=8, activations="dynamic"),
     "int8, static inputs": Method(bits=8, activations="static"),
-    "int4": Method(**INT4),
+    "int4": INT4,
     "int4 by channel": Method(bits=4),
-    "int4, zero points": Method(**INT4, symmetric=False),
-    "int4, gptq layout": Method(**INT4, format="gptq"),
-    "int4, zero points, gptq layout": Method(**INT4, symmetric=False, format="gptq"),
+    "int4, zero points": replace(INT4, symmetric=False),
+    "int4, gptq layout": replace(INT4, format="gptq"),
+    "int4, zero points, gptq layout": replace(INT4, symmetric=False, format="gptq"),
     "int8, gptq layout": Method(bits=8, format="gptq"),
 }
 LLAMALIKE = ("llama", "qwen2", "qwen3")  # whose names and layers are ours: the others are quantized for us alone
@@ -153,7 +154,7 @@ def write_base(directory: Path, family: str) -> None:
     write_merges(tokenizer, directory / "merges.txt")
     write_tokenizer_json(tokenizer, directory / "tokenizer.json")
     write_tokenizer_config(directory / "tokenizer_config.json")
-    model = CausalLM(ModelConfig(**{"vocab_size": VOCABULARY, "context_length": 64} | SIZES | FAMILIES[family]))
+    model = CausalLM(ModelConfig(vocab_size=VOCABULARY, context_length=64, **(SIZES | FAMILIES[family])))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in model.parameters():

@@ -1,20 +1,22 @@
-"""INT4 methods on an imported model, beside llmcompressor's GPTQ: same format, same calibration tokens, same scoring.
+"""INT4 methods on an imported model, beside the GPTQ of llmcompressor and of GPTQModel: the same grids, calibration
+tokens and scoring.
 
-    python -m benchmarks.quantization results/models/base --peer .venv/quantizers/bin/python
+    OMP_NUM_THREADS=1 python -m benchmarks.quantization results/models/base --llmcompressor VENV/bin/python \\
+        --gptqmodel VENV/bin/python
 
 The calibration is drawn from one half of Python's reference (pydoc's topics); perplexity is scored on the other half,
-and on a license, of which the calibration holds nothing. Seconds are CPU time, of all threads and of
-child processes.
+and on a license, of which the calibration holds nothing. Seconds are CPU time of quantization, of all threads: without
+imports, and for the peers without reading and writing the model, which ours count. Contenders take turns.
 """
 
 import argparse
 import json
-import os
 import pydoc_data.topics
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,16 +37,18 @@ METHODS = {
     "int8, per channel": Method(bits=8),
     "round to nearest, absmax": replace(INT4, scales="absmax"),
     "round to nearest, searched": INT4,
+    "round to nearest, zero points": replace(INT4, symmetric=False),
     "awq, searched": replace(INT4, kind="awq"),
     "gptq, searched": replace(INT4, kind="gptq"),
+    "gptq, zero points": replace(INT4, kind="gptq", symmetric=False),
     "gptq, searched, no shrinkage": replace(INT4, kind="gptq", shrinkage=0.0),
     "gptq, searched, no act-order": replace(INT4, kind="gptq", act_order=False),
     "gptq, searched, rotated": replace(INT4, kind="gptq", rotation=True),
     "int8, activations by token": Method(bits=8, activations="dynamic"),
     "int8, activations static, smoothed": Method(bits=8, activations="static", smoothing=0.5),
 }
-PEER = """
-import sys, numpy, torch
+LLMCOMPRESSOR = """
+import sys, time, numpy, torch
 from datasets import Dataset
 from llmcompressor import oneshot
 from llmcompressor.modifiers.quantization import GPTQModifier
@@ -56,15 +60,29 @@ data = Dataset.from_dict({"input_ids": rows.tolist(), "attention_mask": numpy.on
 weights = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 64, "actorder": "static"}
 groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
 recipe = GPTQModifier(config_groups=groups, ignore=["lm_head"])
+before = time.process_time()
 oneshot(model=model, dataset=data, recipe=recipe, max_seq_length=rows.shape[1], num_calibration_samples=len(rows))
+print("CPU", time.process_time() - before, flush=True)
 model.save_pretrained(target, save_compressed=True)
+"""
+GPTQMODEL = """
+import sys, time, numpy
+from gptqmodel import GPTQModel, QuantizeConfig
+source, tokens, target = sys.argv[1:]
+rows = numpy.load(tokens).tolist()
+model = GPTQModel.load(source, QuantizeConfig(bits=4, group_size=64, sym=True, device="cpu", offload_to_disk=False))
+before = time.process_time()
+model.quantize([{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows], batch_size=1)
+print("CPU", time.process_time() - before, flush=True)
+model.save(target)
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--peer", type=Path, help="a Python that has llmcompressor")
+    parser.add_argument("--llmcompressor", type=Path, help="a Python that has it")
+    parser.add_argument("--gptqmodel", type=Path, help="a Python that has it")
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--sequences", type=int, default=32)
     parser.add_argument("--length", type=int, default=256)
@@ -77,14 +95,16 @@ def main() -> None:
     for seed in given.seeds:
         rows = drawn(texts["calibration"], seed, given.sequences, given.length)
         makers = {name: partial(ours, given.model, rows, METHODS[name]) for name in given.methods}
-        if given.peer:
-            makers["llmcompressor's gptq"] = partial(peer, given.peer, given.model, rows)
+        for name, python, code in (
+            ("llmcompressor", given.llmcompressor, LLMCOMPRESSOR),
+            ("gptqmodel", given.gptqmodel, GPTQMODEL),
+        ):
+            if python:
+                makers[f"{name}'s gptq"] = partial(peer, python, code, given.model, rows)
         for name, make in makers.items():
             with tempfile.TemporaryDirectory() as target:
-                before = os.times()
-                make(Path(target))
-                seconds = sum(os.times()[:4]) - sum(before[:4])
-                show(name, seed, seconds, score(load_any(Path(target)), texts, given.scored, given.length))
+                seconds = make(Path(target))
+                show(name, seed, seconds, score(load_any(Path(target)).float(), texts, given.scored, given.length))
 
 
 def read_texts(tokenizer: AnyTokenizer) -> dict[str, np.ndarray]:
@@ -100,22 +120,25 @@ def drawn(stream: np.ndarray, seed: int, sequences: int, length: int) -> torch.T
     return torch.from_numpy(np.stack([stream[begin : begin + length] for begin in begins]))
 
 
-def ours(model: Path, rows: torch.Tensor, method: Method, target: Path) -> None:
-    """Quantize into `target`."""
+def ours(model: Path, rows: torch.Tensor, method: Method, target: Path) -> float:
+    """Quantize into `target`; return CPU seconds."""
+    before = time.process_time()
     with tempfile.TemporaryDirectory() as scratch:
         write_quantized(model, target, method, rows, Path(scratch))
+    return time.process_time() - before
 
 
-def peer(python: Path, model: Path, rows: torch.Tensor, target: Path) -> None:
-    """Have llmcompressor do the same."""
+def peer(python: Path, code: str, model: Path, rows: torch.Tensor, target: Path) -> float:
+    """Have another tool do the same."""
     with tempfile.TemporaryDirectory() as scratch:
         tokens = Path(scratch) / "tokens.npy"
         np.save(tokens, rows.numpy())
-        command = [str(python), "-c", PEER, str(model), str(tokens), str(target)]
+        command = [str(python), "-c", code, str(model), str(tokens), str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"error: llmcompressor: {done.stderr.strip()[-2000:]}")
+        sys.exit(f"error: {python}: {done.stderr.strip()[-2000:]}")
     shutil.copy(model / "tokenizer.json", target)
+    return float(next(line for line in done.stdout.splitlines() if line.startswith("CPU ")).split()[1])
 
 
 def score(model: CausalLM, texts: dict[str, np.ndarray], scored: int, length: int) -> dict[str, float]:

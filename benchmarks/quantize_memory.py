@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import save_file
@@ -23,7 +24,7 @@ from llm.io.json import write_json
 from llm.model.config import ModelConfig
 from llm.model.directory import CONFIG_NAME, WEIGHTS_NAME, empty_model
 
-SEVEN = {"vocab_size": 32000, "d_model": 4096, "n_heads": 32, "d_ff": 11008}
+SEVEN: dict = {"vocab_size": 32000, "d_model": 4096, "n_heads": 32, "d_ff": 11008}
 TOKENS = (4, 128)  # of the calibration: sequences, their length
 
 
@@ -74,7 +75,7 @@ def write_model(directory: Path, config: ModelConfig) -> None:
         (directory / name).write_text("{}")
 
 
-def quantize(model: Path, kind: str) -> None:
+def quantize(model: Path, kind: Literal["rtn", "gptq", "awq"]) -> None:
     config = ModelConfig.from_hf(json.loads((model / CONFIG_NAME).read_text()))
     rows = torch.randint(8, config.vocab_size, TOKENS, generator=torch.Generator().manual_seed(1))
     target = model / "quantized"

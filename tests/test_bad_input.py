@@ -150,6 +150,14 @@ def test_wrong_sha256(tmp_path):
     assert hashlib.sha256(b"hello").hexdigest()[:12] in line
 
 
+def test_another_model_than_the_pinned_one(tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    pinned = {"url": f"file://{tmp_path}/model.gguf", "sha256": "0" * 64, "license": "MIT"}
+    line = error_of(snakemake(tmp_path, {"imported": pinned}, "results/models/base/manifest.json"))
+    assert "sha256" in line
+    assert hashlib.sha256(b"GGUF").hexdigest()[:12] in line
+
+
 def test_truncated_archive(tmp_path):
     data = archive_with("a.txt", os.urandom(5000))
     line = error_of(snakemake(tmp_path, url_source(tmp_path, "a.tar.gz", data[:-1500]), "raw"))

@@ -7,6 +7,8 @@ first ("act-order"), while the most columns are left to make up for them.
 Legend: N outputs, K inputs, B columns of a block. H = X^T X of calibration inputs X, [K, K].
 """
 
+from dataclasses import dataclass
+
 import torch
 
 from llm.errors import InputError
@@ -15,26 +17,37 @@ from llm.model.rounding import QuantizedWeight, expand
 BLOCK = 128  # columns whose corrections to later ones are applied together
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What H says, for all matrices that share their inputs. order_K: of the columns. factor_KK: the upper Cholesky
+    factor of the inverse of H in this order, by whose rows later columns make up for an error."""
+
+    order_K: torch.Tensor
+    factor_KK: torch.Tensor
+
+
+def correction(h_KK: torch.Tensor, act_order: bool = True, damping: float = 0.01) -> Correction:
+    """Make it. damping: of H's mean diagonal, added to its diagonal. Raises InputError where H has no inverse even
+    so."""
+    diagonal_K = h_KK.diagonal()
+    order_K = torch.argsort(diagonal_K, descending=True, stable=True) if act_order else torch.arange(len(diagonal_K))
+    return Correction(order_K, inverse_factor(h_KK[order_K][:, order_K], damping))
+
+
 def gptq(
     weight_NK: torch.Tensor,
-    h_KK: torch.Tensor,
+    correct: Correction,
     scale_NG: torch.Tensor,
     bits: int,
     *,
     zero_NG: torch.Tensor | None = None,
-    act_order: bool = True,
-    damping: float = 0.01,
     first_order: float = 0.0,
 ) -> QuantizedWeight:
-    """Round a matrix with given scales and zero points. damping: of H's mean diagonal, added to its diagonal.
-    first_order: how much of a column's drift from its original counts as error too (FOEM, arXiv:2507.11017); 0: GPTQ.
-
-    Raises InputError where H has no inverse even so."""
-    diagonal_K = h_KK.diagonal()
-    order_K = torch.argsort(diagonal_K, descending=True, stable=True) if act_order else torch.arange(len(diagonal_K))
+    """Round a matrix with given scales and zero points. first_order: how much of a column's drift from its original
+    counts as error too (FOEM, arXiv:2507.11017); 0: GPTQ."""
+    order_K, factor_KK = correct.order_K, correct.factor_KK
     w_NK, original_NK = weight_NK[:, order_K].clone(), weight_NK[:, order_K]
     scale_NK = expand(scale_NG, weight_NK.shape[1])[:, order_K]
-    factor_KK = inverse_factor(h_KK[order_K][:, order_K], damping)
     q_NK = torch.empty_like(w_NK)
     # Levels are counted from the zero point here, so a zero point moves the grid's ends.
     zero_NK = expand(torch.zeros_like(scale_NG) if zero_NG is None else zero_NG.to(scale_NG.dtype), w_NK.shape[1])

@@ -11,7 +11,7 @@ from torch import nn
 
 from llm.deploy.quantize.activations import HALF, SMALLEST, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
-from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.gptq import Correction, correction, gptq
 from llm.deploy.quantize.hessian import product_error, shrunk
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
@@ -46,15 +46,14 @@ def quantize_group(
                 linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
         if method.activations == "static":
             input_scale_1 = (largest_K.amax() / HALF).clamp(min=SMALLEST).view(1)
-    made = Made()
+    made, correct = Made(), correction_of(method, h_KK)
     for name, linear in linears.items():
         weight = linear.weight
-        quantized, nearest = quantize_one(weight, method, size, h_KK)
+        quantized, nearest = quantize_one(weight, method, size, h_KK, correct)
         errors = weight_error(weight, quantized)
         if h_KK is not None:
             plain = quantize_weight(weight, method.bits, size, method.per_tensor)
-            found = {"output": quantized, "nearest_output": nearest, "absmax_output": plain}
-            errors |= {name: output_error(weight, one, h_KK) for name, one in found.items()}
+            errors |= output_errors(weight, quantized, nearest, plain, h_KK)
         made[f"{part}.{name}"] = replace(quantized, input_scale_1=input_scale_1), errors
         linear.weight = nn.Parameter(quantized.dequantized(), requires_grad=False)
     return made
@@ -71,23 +70,23 @@ def factors(
     return None
 
 
+def correction_of(method: Method, h_KK: torch.Tensor | None) -> Correction | None:
+    """Return how later columns make up for errors; None where they do not."""
+    if method.kind != "gptq" or h_KK is None:
+        return None
+    return correction(shrunk(h_KK, method.shrinkage), method.act_order, method.damping)
+
+
 def quantize_one(
-    weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None
+    weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None, correct: Correction | None
 ) -> tuple[QuantizedWeight, QuantizedWeight]:
     """Quantize a matrix. Returns with it what rounding to nearest gives on the same scales."""
     nearest = by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
-    if method.kind != "gptq" or h_KK is None:
+    if correct is None:
         return nearest, nearest
-    return gptq(
-        weight_NK,
-        shrunk(h_KK, method.shrinkage),
-        nearest.scale_NG,
-        method.bits,
-        zero_NG=nearest.zero_NG,
-        act_order=method.act_order,
-        damping=method.damping,
-        first_order=method.first_order,
-    ), nearest
+    scale_NG, zero_NG = nearest.scale_NG, nearest.zero_NG
+    found = gptq(weight_NK, correct, scale_NG, method.bits, zero_NG=zero_NG, first_order=method.first_order)
+    return found, nearest
 
 
 def by_scales(
@@ -102,10 +101,23 @@ def by_scales(
     return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)
 
 
-def output_error(weight_NK: torch.Tensor, quantized: QuantizedWeight, h_KK: torch.Tensor) -> float:
-    """Return the error of a matrix's products with the calibration's inputs, relative and squared."""
-    whole = product_error(weight_NK, h_KK)
-    return product_error(quantized.dequantized() - weight_NK, h_KK) / max(whole, 1e-30)
+def output_errors(
+    weight_NK: torch.Tensor,
+    quantized: QuantizedWeight,
+    nearest: QuantizedWeight,
+    plain: QuantizedWeight,
+    h_KK: torch.Tensor,
+) -> dict[str, float]:
+    """Return the errors of a matrix's products with the calibration's inputs, relative and squared: its own, and those
+    of rounding to nearest on its scales, and on those of the largest weights."""
+    whole = max(product_error(weight_NK, h_KK), 1e-30)
+
+    def error(one: QuantizedWeight) -> float:
+        return product_error(one.dequantized() - weight_NK, h_KK) / whole
+
+    own = error(quantized)
+    on_scales = own if nearest is quantized else error(nearest)
+    return {"output": own, "nearest_output": on_scales, "absmax_output": error(plain)}
 
 
 def fold_norm(norm: nn.Module | None) -> Callable[[torch.Tensor], None] | None:

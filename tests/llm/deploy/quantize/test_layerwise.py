@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm.deploy.quantize.calibration import draw, read_calibration
-from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.gptq import correction, gptq
 from llm.deploy.quantize.hessian import product_error
 from llm.deploy.quantize.layerwise import quantize_layers
 from llm.deploy.quantize.layout import Layout
@@ -80,7 +80,7 @@ def test_gptq_finds_what_trying_all_neighbours_finds():
     up = torch.tensor(list(itertools.product((0.0, 1.0), repeat=6)))
     changes = ((weight / 0.6).floor()[:, None] + up) * 0.6 - weight[:, None]
     best = float(((changes @ h_KK) * changes).sum(-1).amin(-1).sum())
-    ours = product_error(gptq(weight, h_KK, scale, 4, damping=1e-6).dequantized() - weight, h_KK)
+    ours = product_error(gptq(weight, correction(h_KK, damping=1e-6), scale, 4).dequantized() - weight, h_KK)
     plain = product_error(rounded(weight, scale, 4).dequantized() - weight, h_KK)
     assert ours <= best
     assert 10 * ours < plain
@@ -89,7 +89,7 @@ def test_gptq_finds_what_trying_all_neighbours_finds():
 def test_gptq_without_correlations_is_rounding_to_nearest():
     weight = torch.randn(8, 32, generator=generator())
     scale = searched_scales(weight, 4, 16)
-    found = gptq(weight, torch.diag(torch.rand(32, generator=generator()) + 0.1), scale, 4)
+    found = gptq(weight, correction(torch.diag(torch.rand(32, generator=generator()) + 0.1)), scale, 4)
     assert torch.equal(found.q_NK, rounded(weight, scale, 4).q_NK)
 
 
@@ -97,10 +97,10 @@ def test_inputs_that_are_always_zero_are_no_obstacle():
     x = inputs(100, 32)
     x[:, 5] = 0
     weight = torch.randn(8, 32, generator=generator())
-    found = gptq(weight, x.T @ x, searched_scales(weight, 4, 16, (x.T @ x).diagonal()), 4)
+    found = gptq(weight, correction(x.T @ x), searched_scales(weight, 4, 16, (x.T @ x).diagonal()), 4)
     assert torch.isfinite(found.dequantized()).all()
     with pytest.raises(InputError, match="cannot be inverted; raise damping"):
-        gptq(weight, torch.full((32, 32), float("nan")), searched_scales(weight, 4, 16), 4)
+        correction(torch.full((32, 32), float("nan")))
 
 
 def layers(directory: Path, method: Method, scratch: Path, threads: int = 1) -> tuple[list[bytes], dict]:

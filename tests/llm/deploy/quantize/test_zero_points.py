@@ -12,7 +12,7 @@ from compressed_tensors.quantization import QuantizationConfig
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.gptq import correction, gptq
 from llm.deploy.quantize.hessian import product_error
 from llm.deploy.quantize.model import load_any, load_quantized
 from llm.deploy.quantize.operators import run_quantized
@@ -81,11 +81,11 @@ def test_gptq_on_zero_points_finds_what_trying_all_neighbours_finds():
     up = torch.tensor(list(itertools.product((0.0, 1.0), repeat=6)))
     changes = ((weight / 0.3).floor()[:, None] + up) * 0.3 - weight[:, None]
     best = float(((changes @ h_KK) * changes).sum(-1).amin(-1).sum())
-    found = gptq(weight, h_KK, scale, 4, zero_NG=zero, damping=1e-6)
+    found = gptq(weight, correction(h_KK, damping=1e-6), scale, 4, zero_NG=zero)
     assert product_error(found.dequantized() - weight, h_KK) <= best * 1.01
-    symmetric = gptq(weight, h_KK, scale, 4, damping=1e-6)  # whose levels end at 7 x 0.3
+    symmetric = gptq(weight, correction(h_KK, damping=1e-6), scale, 4)  # whose levels end at 7 x 0.3
     assert product_error(symmetric.dequantized() - weight, h_KK) > 3 * best
-    diagonal = gptq(weight, torch.eye(6), scale, 4, zero_NG=zero)
+    diagonal = gptq(weight, correction(torch.eye(6)), scale, 4, zero_NG=zero)
     assert torch.equal(diagonal.q_NK, rounded(weight, scale, 4, zero).q_NK)
 
 
@@ -198,5 +198,5 @@ def test_a_symmetric_grid_is_one_with_zero_points_of_zero():
     zero = torch.zeros_like(found.scale_NG, dtype=torch.int8)
     assert torch.equal(rounded(weight, found.scale_NG, 4, zero).q_NK, found.q_NK)
     h_KK = inputs(50, 32).T @ inputs(50, 32)
-    one, two = (gptq(weight, h_KK, found.scale_NG, 4, zero_NG=each) for each in (None, zero))
+    one, two = (gptq(weight, correction(h_KK), found.scale_NG, 4, zero_NG=each) for each in (None, zero))
     assert torch.equal(one.q_NK, two.q_NK)
