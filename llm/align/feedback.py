@@ -33,7 +33,8 @@ def says_broken(principle: Principle, critique: str) -> bool | None:
 
 
 def figures(rows: Sequence[dict], constitution: Constitution) -> dict:
-    """Return what is known of critiques and revisions: of all constitutions the outcomes, of tested ones more."""
+    """Return what is known of critiques and revisions: of all constitutions the outcomes, of tested ones more. A mean
+    and its control are of the principles that both are known of."""
     outcomes = Counter(row["outcome"] for row in rows)
     found: dict = {"prompts": len(rows), "outcomes": dict(outcomes), "revised": outcomes["revised"] / len(rows)}
     if not constitution.tested:
@@ -41,13 +42,10 @@ def figures(rows: Sequence[dict], constitution: Constitution) -> dict:
     said = {principle.name: critique_figures(principle, rows) for principle in constitution.tested}
     done = {principle.name: revision_figures(principle, rows) for principle in constitution.tested}
     by_principle = {name: said[name] | done[name] for name in said}
-    for name, (over, right, of_random) in {
-        "critique_accuracy": ("critiques", "critique_accuracy", "critique_accuracy_random"),
-        "revision_success": ("broken", "revision_success", "revision_success_random"),
-    }.items():
-        known = [each for each in by_principle.values() if each[over]]
-        found |= averaged(name, [(each[right], each[over]) for each in known])
-        found |= {f"{name}_random": mean([each[of_random] for each in known])}
+    for name, counted in {"critique_accuracy": ("critiques",), "revision_success": ("broken", "broken_others")}.items():
+        known = [each for each in by_principle.values() if all(each[count] for count in counted)]
+        found |= averaged(name, [(each[name], each[counted[0]]) for each in known])
+        found |= {f"{name}_random": mean([each[f"{name}_random"] for each in known])}
     return found | {
         "answers_follow": mean([each["answers_follow"] for each in by_principle.values()]),
         "by_principle": by_principle,

@@ -93,6 +93,15 @@ def test_figures_of_revisions_by_hand():
     assert found["revised"] == 4 / 6
 
 
+def test_a_principle_without_a_control_is_not_in_the_mean():
+    """No answer that breaks `digits` was revised by the other principle."""
+    rows = [row("digits", "7?", revision="a"), row("asks", "a", revision="b?"), row("digits", "b", revision="c")]
+    found = figures(rows, CONSTITUTION)
+    assert (found["by_principle"]["digits"]["broken"], found["by_principle"]["digits"]["broken_others"]) == (1, 0)
+    assert (found["revision_success"], found["revision_success_random"]) == (1.0, 0.0)
+    assert found["revision_success"] == found["by_principle"]["asks"]["revision_success"]
+
+
 def test_a_critic_that_always_says_yes_is_no_better_than_chance():
     found = figures([row("digits", text) for text in ("7", "8", "9", "a")], CONSTITUTION)
     assert found["critique_accuracy"] == found["critique_accuracy_random"] == 0.75
