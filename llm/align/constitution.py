@@ -131,7 +131,8 @@ def principle_of(name: str, value: object, path: str) -> Principle:
     if not isinstance(yes_breaks, bool):
         raise InputError(f"{place}.yes_breaks: {yes_breaks!r} is not true or false")
     test = exact_test(value["test"], f"{place}.test") if "test" in value else None
-    return Principle(name, *(value[key].strip() for key in REQUESTS), yes_breaks, test)
+    critique, revision, choice = (value[key].strip() for key in REQUESTS)
+    return Principle(name, critique, revision, choice, yes_breaks, test)
 
 
 def exact_test(value: object, place: str) -> Test:
