@@ -35,18 +35,18 @@ DENSE, BFLOAT16, INT8 = 0, 1, 2  # what a pool holds
 
 @jit
 def exponentials(x, shifted, bits):
-    """Replace each of `x`, float32 <= 0, by e^x. shifted, bits: the same memory, as long as x, as float32 and int32."""
-    for s in range(len(x)):
+    """Replace each of `x`, float32 [33] <= 0, by e^x. shifted, bits: the same memory, as long, as float32 and int32."""
+    for s in range(BLOCK + 1):
         x[s] = max(x[s], LOWEST)
         shifted[s] = x[s] * LOG2E + ROUND
-    for s in range(len(x)):
+    for s in range(BLOCK + 1):
         n = shifted[s] - ROUND
         r = (x[s] - n * LN2_HIGH) - n * LN2_LOW
         y = ((((C0 * r + C1) * r + C2) * r + C3) * r + C4) * r + C5
         x[s] = (y * (r * r) + r) + ONE
-    for s in range(len(x)):
+    for s in range(BLOCK + 1):
         bits[s] = (bits[s] - ROUND_BITS + np.int32(127)) << np.int32(23)
-    for s in range(len(x)):
+    for s in range(BLOCK + 1):
         x[s] = x[s] * shifted[s]
 
 
@@ -62,19 +62,21 @@ def widen(values, kind, buffer, bits):
 
 
 @jit
-def score(query, scale, keys, slope, distance, seen, scores):
-    """Write q k / sqrt(H), with ALiBi's bias, of a block's first `seen` keys into scores; -inf for the others.
-    distance: of the block's first key."""
+def score(query, keys, slope, distance, seen, scores):
+    """Write q k / sqrt(H), with ALiBi's bias, of a block's first `seen` keys into scores; -inf for the others. query:
+    divided by sqrt(H). distance: of the block's first key."""
     for s in range(BLOCK):
         scores[s] = ZERO
     width = query.shape[0]
-    whole = width - width % 4
-    for d in range(0, whole, 4):
-        a, b, c, e = query[d] * scale, query[d + 1] * scale, query[d + 2] * scale, query[d + 3] * scale
+    whole = width - width % 8
+    for d in range(0, whole, 8):
+        a, b, c, e = query[d], query[d + 1], query[d + 2], query[d + 3]
+        f, g, h, i = query[d + 4], query[d + 5], query[d + 6], query[d + 7]
         for s in range(BLOCK):
-            scores[s] = (((scores[s] + a * keys[d, s]) + b * keys[d + 1, s]) + c * keys[d + 2, s]) + e * keys[d + 3, s]
+            first = (((scores[s] + a * keys[d, s]) + b * keys[d + 1, s]) + c * keys[d + 2, s]) + e * keys[d + 3, s]
+            scores[s] = (((first + f * keys[d + 4, s]) + g * keys[d + 5, s]) + h * keys[d + 6, s]) + i * keys[d + 7, s]
     for d in range(whole, width):
-        a = query[d] * scale
+        a = query[d]
         for s in range(BLOCK):
             scores[s] = scores[s] + a * keys[d, s]
     if slope != ZERO:
@@ -85,12 +87,53 @@ def score(query, scale, keys, slope, distance, seen, scores):
 
 
 @jit
+def largest_of(scores, scratch):
+    """Return the largest of a block's scores; pairs side by side, which vectorises. scratch: [16]."""
+    for s in range(16):
+        scratch[s] = max(scores[s], scores[s + 16])
+    for s in range(8):
+        scratch[s] = max(scratch[s], scratch[s + 8])
+    for s in range(4):
+        scratch[s] = max(scratch[s], scratch[s + 4])
+    return max(max(scratch[0], scratch[2]), max(scratch[1], scratch[3]))
+
+
+@jit
+def sum_of(weights):
+    """Return the sum of a block's weights, as a tree; they are changed."""
+    for s in range(16):
+        weights[s] = weights[s] + weights[s + 16]
+    for s in range(8):
+        weights[s] = weights[s] + weights[s + 8]
+    for s in range(4):
+        weights[s] = weights[s] + weights[s + 4]
+    return (weights[0] + weights[2]) + (weights[1] + weights[3])
+
+
+@jit
+def add_values(weights, values, seen, kept, width, output):
+    """Multiply the output by `kept`, and add a block's first `seen` weighted values."""
+    for d in range(width):
+        output[d] = output[d] * kept
+    whole = seen - seen % 8
+    for s in range(0, whole, 8):
+        a, b, c, e = weights[s], weights[s + 1], weights[s + 2], weights[s + 3]
+        f, g, h, i = weights[s + 4], weights[s + 5], weights[s + 6], weights[s + 7]
+        for d in range(width):
+            x = (((output[d] + a * values[s, d]) + b * values[s + 1, d]) + c * values[s + 2, d]) + e * values[s + 3, d]
+            x = (((x + f * values[s + 4, d]) + g * values[s + 5, d]) + h * values[s + 6, d]) + i * values[s + 7, d]
+            output[d] = x
+    for s in range(whole, seen):
+        a = weights[s]
+        for d in range(width):
+            output[d] = output[d] + a * values[s, d]
+
+
+@jit
 def accumulate(scores, shifted, bits, values, seen, state, output):
     """Take a block into a row's running softmax. scores [33]: the last is scratch, as shifted and bits are. state: [2],
     the largest score yet and the sum of the weights; output [H]: the weighted sum of the values."""
-    largest = state[0]
-    for s in range(BLOCK):
-        largest = max(largest, scores[s])
+    largest = max(state[0], largest_of(scores, shifted))
     for s in range(BLOCK):
         scores[s] = scores[s] - largest
     scores[BLOCK] = state[0] - largest
@@ -98,27 +141,9 @@ def accumulate(scores, shifted, bits, values, seen, state, output):
     kept = scores[BLOCK]
     for s in range(seen, BLOCK):
         scores[s] = ZERO
-    width = output.shape[0]
-    for d in range(width):
-        output[d] = output[d] * kept
-    whole = seen - seen % 4
-    for s in range(0, whole, 4):
-        a, b, c, e = scores[s], scores[s + 1], scores[s + 2], scores[s + 3]
-        for d in range(width):
-            output[d] = (((output[d] + a * values[s, d]) + b * values[s + 1, d]) + c * values[s + 2, d]) + e * values[
-                s + 3, d
-            ]
-    for s in range(whole, seen):
-        a = scores[s]
-        for d in range(width):
-            output[d] = output[d] + a * values[s, d]
-    half = BLOCK // 2
-    while half:  # a tree, so that the sum vectorises
-        for s in range(half):
-            scores[s] = scores[s] + scores[s + half]
-        half //= 2
+    add_values(scores, values, seen, kept, len(output), output)
     state[0] = largest
-    state[1] = state[1] * kept + scores[0]
+    state[1] = state[1] * kept + sum_of(scores)
 
 
 @jit
@@ -141,10 +166,15 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     bits = shifted.view(np.int32)
     state = np.empty((most * group, 2), np.float32)
     output = np.empty((most * group, width), np.float32)
+    query = np.empty((most * group, width), np.float32)
     for i in range(item_I4.shape[0]):
         sequence, head, begin, end = item_I4[i]
         state[:, 0], state[:, 1] = NEVER, ZERO
         output[:] = ZERO
+        for row in range(begin, end):
+            for g in range(group):
+                for d in range(width):
+                    query[(row - begin) * group + g, d] = query_RNH[row, head * group + g, d] * scale
         for b in range(position_R[end - 1] // BLOCK + 1):
             block = table_SW[sequence, b]
             widen(keys_PKHB[block, head], kind, keys, key_bits)
@@ -161,7 +191,7 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
                 seen = min(BLOCK, distance + 1)
                 for g in range(group):
                     n, place = head * group + g, (row - begin) * group + g
-                    score(query_RNH[row, n], scale, keys, slope_N[n], distance, seen, scores)
+                    score(query[place], keys, slope_N[n], distance, seen, scores)
                     accumulate(scores, shifted, bits, values, seen, state[place], output[place])
         for row in range(begin, end):
             for g in range(group):

@@ -43,15 +43,17 @@ class AdaptedLinear(nn.Module):
         super().__init__()
         self.base, self.updates, self.groups = base, updates, groups
 
-    def forward(self, x_1RD: Tensor) -> Tensor:
-        y_1RE = self.base(x_1RD)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's product for the rows of a step, [R, out] or [1, R, out]."""
+        y = self.base(x)
+        x_RD, y_RE = (x, y) if x.ndim == 2 else (x[0], y[0])
         for name, index, n_rows in self.groups.rows:
             update = self.updates.get(name)
             if update is not None:
-                added = update.scale * F.linear(F.linear(x_1RD[0, index], update.a), update.b)
+                added = update.scale * F.linear(F.linear(x_RD[index], update.a), update.b)
                 rows = index[:n_rows]
-                y_1RE[0, rows] = (y_1RE[0, rows] + added[:n_rows]).to(y_1RE.dtype)
-        return y_1RE
+                y_RE[rows] = (y_RE[rows] + added[:n_rows]).to(y_RE.dtype)
+        return y
 
 
 def fitted(adapter: Adapter, model: CausalLM) -> Adapter:

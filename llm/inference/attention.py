@@ -30,6 +30,7 @@ except ImportError:  # where only torch and numpy are installed
 
 Way = Literal["kernel", "tensors", "sdpa"]
 TILE = 16  # rows that share a block's way through the processor's cache
+NO_SCALES = np.ones((2, 1, 1, 1), np.float32)
 WORTH_A_THREAD = 64 * 1024  # products of a query and a key; below, handing work over takes longer than doing it
 
 
@@ -144,25 +145,23 @@ class PagedAttention:
                 slope_N,
             )
         else:
-            found_RNH = self.by_kernel(layer, q_RNH)
+            query_RNH = q_RNH.float().contiguous()
+            found_RNH = self.by_kernel(layer, query_RNH, torch.empty_like(query_RNH))
         output_RNH = q_RNH.new_zeros(q_RNH.shape)
         output_RNH[:n_rows] = found_RNH[:n_rows].to(q_RNH.dtype)
         return output_RNH.transpose(0, 1)[None]
 
-    def by_kernel(self, layer: int, q_RNH: Tensor) -> Tensor:
-        query_RNH = q_RNH.float().contiguous()
-        output_RNH = torch.empty_like(query_RNH)
+    def by_kernel(self, layer: int, query_RNH: Tensor, output_RNH: Tensor) -> Tensor:
+        """Write what the rows' queries find into `output_RNH`, and return it; fp32, both."""
         pool = self.pool
-        keys, values = pool.keys_LPKHB[layer], pool.values_LPKBH[layer]
+        keys, values = self.raw_pool(layer)
         kind = {torch.bfloat16: BFLOAT16, torch.int8: INT8}.get(pool.dtype, DENSE)
-        if kind == BFLOAT16:
-            keys, values = keys.view(torch.int16), values.view(torch.int16)
-        scales = pool.scale_L2PKB[layer] if kind == INT8 else torch.ones((2, 1, 1, 1))
+        scales = pool.scale_L2PKB[layer].numpy() if kind == INT8 else NO_SCALES
         self.threads.run(
             query_RNH.numpy(),
-            keys.numpy(),
-            values.numpy(),
-            scales.numpy(),
+            keys,
+            values,
+            scales,
             kind,
             self.layout.table_SW,
             self.layout.position_R,
@@ -171,6 +170,13 @@ class PagedAttention:
             output_RNH.numpy(),
         )
         return output_RNH
+
+    def raw_pool(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the memory of a layer's keys and values; that of bf16 as int16."""
+        keys, values = self.pool.keys_LPKHB[layer], self.pool.values_LPKBH[layer]
+        if self.pool.dtype == torch.bfloat16:
+            keys, values = keys.view(torch.int16), values.view(torch.int16)
+        return keys.numpy(), values.numpy()
 
     def by_sdpa(self, layer: int, q_RNH: Tensor) -> Tensor:
         """Pad the sequences' rows and blocks to rectangles, and take torch's attention."""

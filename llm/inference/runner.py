@@ -1,7 +1,8 @@
 """Computes a step: puts the tokens of all its sequences into one forward pass, and returns the logits that are needed.
 
 The number of rows is padded to a multiple of 8, with which a matrix product gives each row the same bytes whatever the
-others are (docs/inference.md says where that was measured). Operators of quantized weights do so for any number.
+others are (docs/inference.md says where that was measured). Operators of quantized weights do so for any number, those
+of reordered matrices for an even one.
 
 Legend: R rows, V vocabulary, D d_model.
 """
@@ -11,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from llm.inference import fused
 from llm.inference.adapters import Groups, grouped
 from llm.inference.attention import KVPool, Layout, PagedAttention, Threads, Way
+from llm.inference.fused import can_fuse
 from llm.inference.scheduler import Step
 from llm.inference.sequence import Sequence
 from llm.model.transformer import CausalLM
@@ -26,9 +29,10 @@ def padded(n: int, multiple: int = MULTIPLE) -> int:
 
 
 def multiple_of(model: CausalLM) -> int:
-    """Return what the number of rows has to be a multiple of: 1 where every linear layer has `exact_rows`."""
+    """Return what the number of rows has to be a multiple of, as the linear layers say by `row_multiple`: 1 for packed
+    integers, 2 for reordered matrices, 8 for all others."""
     linear = [layer for layer in model.model.layers.modules() if hasattr(layer, "in_features")]
-    return 1 if all(getattr(layer, "exact_rows", False) for layer in linear) else MULTIPLE
+    return max(getattr(layer, "row_multiple", MULTIPLE) for layer in linear)
 
 
 class ModelRunner:
@@ -37,6 +41,7 @@ class ModelRunner:
     def __init__(self, model: CausalLM, pool: KVPool, way: Way, threads: Threads, groups: Groups) -> None:
         self.model, self.pool, self.way, self.threads, self.groups = model, pool, way, threads, groups
         self.multiple = multiple_of(model)
+        self.fuses = way == "kernel" and pool.dtype == torch.bfloat16 and can_fuse(model)
 
     def run(self, step: Step) -> Tensor:
         """Compute a step's tokens: [R, D] after the last norm, the rows in the order of `step.counts`."""
@@ -46,6 +51,8 @@ class ModelRunner:
         names = [sequence.request.adapter for sequence in step.counts]
         self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
         attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
+        if self.fuses:
+            return fused.hidden(self.model, tokens_R, attention)
         return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0]
 
     def layout(self, step: Step) -> tuple[Layout, Tensor]:
@@ -69,8 +76,9 @@ class ModelRunner:
 
 def output_logits(model: CausalLM, x_RD: Tensor) -> Tensor:
     """Return fp32 logits [R, V] of rows after the last norm; each row's bytes are its own."""
-    missing = padded(len(x_RD)) - len(x_RD)
-    return F.linear(F.pad(x_RD, (0, 0, 0, missing)), model.output_weight)[: len(x_RD)].float()
+    multiple = getattr(getattr(model, "lm_head", None), "row_multiple", MULTIPLE)
+    missing = padded(len(x_RD), multiple) - len(x_RD)
+    return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)].float()
 
 
 def rows_with_logits(sequence: Sequence, count: int) -> range:

@@ -67,6 +67,8 @@ def set_weights(
             raise InputError(
                 f"{path}: {name} has shape {tuple(weights[name].shape)}, config.json wants {expected[name]}"
             )
+        if not weights[name].is_floating_point():
+            raise InputError(f"{path}: {name} has whole numbers ({weights[name].dtype}), weights are floats")
     model.load_state_dict({name: weight.to(dtype) for name, weight in weights.items()}, assign=True)
     model.requires_grad_(True)
 

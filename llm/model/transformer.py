@@ -33,7 +33,11 @@ class CausalLM(nn.Module):
 
     def forward(self, tokens_BT: torch.Tensor) -> torch.Tensor:
         """Return logits [B, T, V] for int64 [B, T]."""
-        return F.linear(self.hidden(tokens_BT), self.output_weight)
+        return self.logits(self.hidden(tokens_BT))
+
+    def logits(self, x_BTD: torch.Tensor) -> torch.Tensor:
+        """Return the output layer's product, [B, T, V]. Serving may give a tied model a `lm_head` of its own."""
+        return self.lm_head(x_BTD) if hasattr(self, "lm_head") else F.linear(x_BTD, self.output_weight)
 
     def hidden(self, tokens_BT: torch.Tensor, engine: Attending | None = None) -> torch.Tensor:
         """Return [B, T, D] after the last norm, which the output layer multiplies, for int64 [B, T]. An engine says

@@ -43,7 +43,7 @@ def test_a_row_s_bytes_are_its_own_and_right(bits, group, products, operator, sh
     torch.set_num_threads(threads)
     try:
         together = layer(x)
-        sizes = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33, 64) if layer.exact_rows else (8, 16, 64)
+        sizes = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33, 64) if layer.row_multiple == 1 else (2, 8, 16, 64)
         assert all(torch.equal(layer(x[:, :rows]), together[:, :rows]) for rows in sizes)
     finally:
         torch.set_num_threads(before)
@@ -66,8 +66,22 @@ def test_a_format_that_rounds_its_inputs_is_computed_as_it_says(fixed, products)
         assert layer.choice.operator == ("dense" if products == "dense" else "int_mm")
         expected = source(x.float())
         assert (layer(x).float() - expected).norm() / expected.norm() < 0.006
-        if layer.exact_rows:
+        if layer.row_multiple == 1:
             assert all(torch.equal(layer(x[:rows]), layer(x)[:rows]) for rows in (1, 3, 8, 17))
+
+
+@pytest.mark.parametrize("fixed", [None, 0.03])
+def test_kernels_of_int8_give_torch_s_bytes(fixed: float | None) -> None:
+    """With rows of zeros, and inputs beyond a fixed scale's grid."""
+    found = quantize_weight(torch.randn(200, 72, generator=torch.Generator().manual_seed(0)), 8, None)
+    input_scale = None if fixed is None else torch.tensor([fixed])
+    layer = QuantizedLinear(
+        RoundedLinear(found.q_NK, found.scale_NG, input_scale, None, keep_dense=False),
+        chosen(8, 72, 200, 1, True, "activations", CPU),
+    )
+    x_MK = torch.randn(65, 72, generator=torch.Generator().manual_seed(1)).mul(2).bfloat16()
+    x_MK[3] = 0
+    assert torch.equal(layer.in_int8_by_kernels(x_MK), layer.in_int8(x_MK))
 
 
 def test_one_scale_for_a_matrix() -> None:

@@ -1,0 +1,121 @@
+"""The fused layers against the model's own operators, to the bit; reordered matrices against F.linear."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kernels.decoder import gate, rotate_and_store
+from llm.deploy.quantize.operators import run_quantized
+from llm.inference import fused
+from llm.inference.engine import Engine, EngineSettings
+from llm.inference.reordered import ROW_MULTIPLE, ReorderedLinear, can_reorder, reorder
+from llm.inference.sequence import Request
+from llm.inference.training import log_probs
+from llm.model.positions import rotate
+from llm.model.transformer import RMSNorm
+
+BF16 = torch.zeros(1, 1).bfloat16()
+needs_bf16 = pytest.mark.skipif(not can_reorder(BF16), reason="this processor's oneDNN has no bf16")
+
+
+def drawn(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).mul(3).bfloat16()
+
+
+@pytest.mark.parametrize("width", [24, 128, 576, 1040, 2048, 4100])
+def test_norms_are_torch_s_to_the_bit(width: int) -> None:
+    lanes = fused.lanes_of_sums(width)
+    assert lanes is not None
+    x_RD, added_RD, norm = drawn(0, 300, width), drawn(1, 300, width), RMSNorm(width, 1e-5).bfloat16()
+    norm.weight.data = drawn(2, width)
+    with torch.no_grad():
+        expected_RD = norm(x_RD + added_RD)
+    sum_RD = x_RD.clone()
+    assert torch.equal(fused.normalised(sum_RD, added_RD, norm, lanes), expected_RD)
+    assert torch.equal(sum_RD, x_RD + added_RD)
+    assert torch.equal(fused.normalised(x_RD, None, norm, lanes), norm(x_RD).detach())
+
+
+def test_what_is_no_number_stays_none() -> None:
+    x_RD = drawn(0, 3, 64)
+    x_RD[1, 5] = torch.nan
+    found = fused.normalised(x_RD.clone(), None, RMSNorm(64, 1e-5).bfloat16(), fused.lanes_of_sums(64) or 8)
+    assert found[1].isnan().all() and not found[[0, 2]].isnan().any()
+
+
+def test_gates_are_torch_s_to_the_bit() -> None:
+    """Also for each of the 65,536 numbers by the operator for numbers that are no neighbours."""
+    x_RF, up_RF = drawn(0, 70, 1536), drawn(1, 70, 1536)
+    found_RF = torch.empty_like(x_RF)
+    gate(fused.raw(x_RF), fused.raw(up_RF), fused.silu_table(), fused.raw(found_RF))
+    assert torch.equal(found_RF, F.silu(x_RF) * up_RF)
+    apart = torch.zeros((2**16, 2), dtype=torch.bfloat16)
+    apart[:, 0] = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
+    expected = F.silu(apart[:, 0]).float()
+    assert torch.equal(expected.nan_to_num(7), torch.from_numpy(fused.silu_table()).nan_to_num(7))
+
+
+@pytest.mark.parametrize("width", [6, 64])
+def test_rotations_are_torch_s_to_the_bit(width: int) -> None:
+    """Queries come out, keys and values stand in their blocks, rows of padding nowhere."""
+    rows, used, heads, kv_heads = 104, 99, 6, 2
+    q_RE, k_RE, v_RE = (drawn(seed, rows, n * width) for seed, n in enumerate((heads, kv_heads, kv_heads)))
+    angle_P = torch.rand(width // 2, generator=torch.Generator().manual_seed(3))
+    angle_BTH = (torch.arange(rows)[:, None] * torch.cat((angle_P, angle_P)))[None]
+    cos, sin = angle_BTH.cos(), angle_BTH.sin()
+    expected_q, expected_k = (
+        rotate(x.view(1, rows, -1, width).transpose(1, 2), cos, sin)[0].transpose(0, 1) for x in (q_RE, k_RE)
+    )
+    keys, values = np.zeros((5, kv_heads, width, 32), np.int16), np.zeros((5, kv_heads, 32, width), np.int16)
+    found_q = torch.zeros((rows, heads, width))
+    place = np.random.default_rng(0).permutation(5 * 32)[:used]
+    bf16_cos, bf16_sin = (table[0].bfloat16().float().numpy() for table in (cos, sin))
+    raw = [fused.raw(x) for x in (q_RE, k_RE, v_RE)]
+    rotate_and_store(*raw, bf16_cos, bf16_sin, place // 32, place % 32, keys, values, found_q.numpy())
+    assert torch.equal(found_q[:used], expected_q[:used].float())
+    stored = keys.transpose(0, 3, 1, 2).reshape(-1, kv_heads, width), values.transpose(0, 2, 1, 3)
+    assert np.array_equal(stored[0][place], fused.raw(expected_k.contiguous())[:used])
+    assert np.array_equal(stored[1].reshape(-1, kv_heads * width)[place], fused.raw(v_RE)[:used])
+    empty = np.setdiff1d(np.arange(5 * 32), place)
+    assert not stored[0][empty].any()
+
+
+@needs_bf16
+@pytest.mark.parametrize(("n_out", "n_in"), [(1536, 576), (576, 1536), (192, 64), (72, 24), (4096, 128)])
+def test_reordered_matrices_give_linear_s_bytes(n_out: int, n_in: int) -> None:
+    """Whatever rows are beside a row, at any even number of them."""
+    weight, bias, x_MK = drawn(0, n_out, n_in), drawn(1, n_out), drawn(2, 512, n_in)
+    layer = ReorderedLinear(weight, bias)
+    expected = F.linear(x_MK, weight, bias)
+    for begin, rows in ((0, 512), (3, 2), (100, 4), (7, 6), (0, 8), (1, 18), (9, 34), (64, 64), (5, 130)):
+        assert rows % ROW_MULTIPLE == 0
+        assert torch.equal(layer(x_MK[begin : begin + rows]), expected[begin : begin + rows])
+
+
+@needs_bf16
+@pytest.mark.parametrize("changes", [{}, {"tie_embeddings": False}, {"position": "alibi"}, {"qk_norm": True}], ids=str)
+def test_a_served_model_s_answers_are_the_plain_one_s(random_lm, changes: dict) -> None:
+    """Fused and reordered, or not: the same tokens and log-probabilities, which are training's, too."""
+    requests = [Request([9 + seed, 10, 11] * (1 + 5 * seed), 9, 0.8, seed=seed, logprobs=1) for seed in range(5)]
+    plain = random_lm(**changes).bfloat16()
+    unfused = Engine(plain)
+    unfused.runner.fuses = False
+    expected = unfused.generate(requests)
+    served = run_quantized(random_lm(**changes), "dense")
+    engine = Engine(served, EngineSettings())
+    assert engine.runner.fuses == (not changes.get("qk_norm") and "position" not in changes)
+    assert engine.runner.multiple == ROW_MULTIPLE
+    assert [each.completions for each in engine.generate(requests)] == [each.completions for each in expected]
+    for output in expected:
+        told = output.completions[0]
+        with torch.no_grad():
+            said = log_probs(plain, torch.tensor([[*output.request.prompt, *told.tokens]]))
+        assert told.logprobs == said[0, len(output.request.prompt) - 1 :].tolist()
+
+
+def test_what_cannot_be_fused_is_not(random_lm) -> None:
+    """fp32 weights, and keys and values in int8, have torch's operators; reordering leaves fp32 alone."""
+    model = random_lm()
+    assert not fused.can_fuse(model) and reorder(model) is model and not hasattr(model, "lm_head")
+    assert not Engine(random_lm().bfloat16(), EngineSettings(kv_dtype=torch.int8)).runner.fuses
