@@ -17,7 +17,7 @@ ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it and taking it away round
 @jit
 def round_rows(x_MK, half, smallest, fixed, scale_M, q_MK):
     """Write each row as whole numbers times its scale: by which its largest input is `half`, or `smallest` where all
-    are zero; `fixed`: the scales are given. half, smallest: float32."""
+    are zero; `fixed`: the scales are given. half, smallest: float32. q_MK: int8, or float32 that holds the same."""
     width = x_MK.shape[1]
     x = np.empty(width, np.float32)
     bits = x.view(np.int32)
@@ -46,7 +46,7 @@ def round_rows(x_MK, half, smallest, fixed, scale_M, q_MK):
 
 @jit
 def scale_sums(sum_MN, scale_M, scale_N, out_MN):
-    """Write int32 sums times both scales as bf16."""
+    """Write sums, int32 or float32, times both scales as bf16."""
     width = sum_MN.shape[1]
     y = np.empty(width, np.float32)
     bits = y.view(np.int32)

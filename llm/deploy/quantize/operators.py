@@ -8,6 +8,7 @@ Activations are bf16: with others these operators take a scalar path, fifty time
 Legend: M rows, N outputs, K inputs, G groups of inputs.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,9 +32,10 @@ except ImportError:  # where only torch and numpy are installed
     round_rows = None  # type: ignore[assignment]
 
 Products = Literal["dense", "weights", "activations"]
-Operator = Literal["int4pack", "int8pack", "int_mm", "dense"]
+Operator = Literal["int4pack", "int8pack", "fbgemm", "int_mm", "dense"]
 GROUPS = (32, 64, 128)
 MULTIPLE_OF_OUTPUTS = 16
+WHOLE = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default  # x, its scale and zero, weights
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def chosen(
     if bits == 8 and zeros:
         return Choice("dense", "zero points; the int8 operators have none")
     if bits == 8 and n_groups == 1:
-        return Choice("int_mm" if rounds or products == "activations" else "int8pack")
+        return whole_numbers() if rounds or products == "activations" else Choice("int8pack")
     if bits == 8:
         return Choice("dense", f"{n_groups} groups of inputs; the int8 operators take one scale an output")
     if n_in // n_groups not in GROUPS:
@@ -73,11 +75,31 @@ def chosen(
     return Choice("int4pack", "int4 has no operator for int8 activations" if products == "activations" else "")
 
 
+def whole_numbers() -> Choice:
+    """Choose how int8 is multiplied with int8. Without VNNI fbgemm cuts sums of two products to 16 bits."""
+    if (
+        round_rows is not None
+        and torch.cpu._is_vnni_supported()
+        and "fbgemm" in torch.backends.quantized.supported_engines
+    ):
+        return Choice("fbgemm")
+    return Choice("int_mm", "fbgemm's sums are exact with VNNI alone")
+
+
+def packed_for_fbgemm(q_NK: Tensor) -> torch.ScriptObject:
+    """Return int8 weights in fbgemm's order, with scales of one."""
+    ones, zeros = torch.ones(len(q_NK), dtype=torch.double), torch.zeros(len(q_NK), dtype=torch.long)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # these tensors will go from torch; int_mm stays, and has the same bytes
+        return torch.ops.quantized.linear_prepack(torch._make_per_channel_quantized_tensor(q_NK, ones, zeros, 0), None)
+
+
 class QuantizedLinear(nn.Module):
     """y = x W^T + b for bf16 x. operator:
 
-    int4pack, int8pack: the weights are integers, x stays bf16. int_mm: x is rounded to int8, each row by its largest
-    value unless the layer has a fixed scale, and integers are summed without error. dense: bf16 weights.
+    int4pack, int8pack: the weights are integers, x stays bf16. fbgemm, int_mm: x is rounded to int8, each row by its
+    largest value unless the layer has a fixed scale, and integers are summed without error, so that both give the same
+    bytes; int_mm copies the weights at each call. dense: bf16 weights.
     """
 
     def __init__(self, source: PackedLinear | RoundedLinear, choice: Choice) -> None:
@@ -101,6 +123,8 @@ class QuantizedLinear(nn.Module):
             scale = torch.stack([scale_NG.t(), offset_NG.t()], -1).bfloat16().contiguous()
         elif choice.operator == "int8pack":
             weight, scale = q_NK, scale.bfloat16()
+        elif choice.operator == "fbgemm":
+            self.packed, weight, scale = packed_for_fbgemm(q_NK), q_NK[:0], scale.float()
         elif choice.operator == "int_mm":
             weight, scale = q_NK, scale.float()
         else:
@@ -125,8 +149,10 @@ class QuantizedLinear(nn.Module):
             return torch.ops.aten._weight_int4pack_mm_for_cpu(x_MK, self.weight, self.group_size, self.scale)
         if self.choice.operator == "int8pack":
             return torch.ops.aten._weight_int8pack_mm(x_MK, self.weight, self.scale)
+        if self.choice.operator == "fbgemm" or (self.choice.operator == "int_mm" and round_rows is not None):
+            return self.in_int8_by_kernels(x_MK)
         if self.choice.operator == "int_mm":
-            return self.in_int8(x_MK) if round_rows is None else self.in_int8_by_kernels(x_MK)
+            return self.in_int8(x_MK)
         if self.rounds:
             x_MK = rounded_inputs(x_MK.float(), self.input_scale).to(x_MK.dtype)
         return product(x_MK, self.weight, None) if self.reordered else F.linear(x_MK, self.weight)
@@ -140,11 +166,14 @@ class QuantizedLinear(nn.Module):
         """Do the same, to the same bytes, with two kernels in the place of a dozen operators."""
         fixed = self.input_scale is not None
         scale_M = np.full(len(x_MK), float(self.input_scale) if fixed else 0.0, np.float32)
-        q_MK = torch.empty(x_MK.shape, dtype=torch.int8)
+        q_MK = torch.empty(x_MK.shape, dtype=torch.float32 if self.choice.operator == "fbgemm" else torch.int8)
         x = x_MK.view(torch.int16).numpy()
         round_rows(x, np.float32(HALF), np.float32(SMALLEST), fixed, scale_M, q_MK.numpy())
         y_MN = x_MK.new_empty((len(x_MK), self.out_features))
-        sum_MN = torch._int_mm(q_MK, self.weight.t())
+        if self.choice.operator == "fbgemm":
+            sum_MN = WHOLE(q_MK, 1.0, 128, self.packed)
+        else:
+            sum_MN = torch._int_mm(q_MK, self.weight.t())
         scale_sums(sum_MN.numpy(), scale_M, self.scale.numpy(), y_MN.view(torch.int16).numpy())
         return y_MN
 

@@ -15,7 +15,7 @@ UP = "model.layers.0.mlp.up_proj.weight"
 
 def damage(directory: Path, kind: str) -> None:
     file = directory / "model.safetensors"
-    tensors = load_file(file)
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}  # not the file, which is written to
     match kind:
         case "truncated":
             file.write_bytes(file.read_bytes()[:-50])
