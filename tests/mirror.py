@@ -24,6 +24,7 @@ ELSEWHERE = {
     "scripts/deploy/generate.py": "llm/deploy/serve/test_generate.py",
     "scripts/deploy/serve_benchmark.py": "llm/deploy/serve/test_benchmark.py",
     "scripts/deploy/quantize.py": "llm/deploy/quantize/test_quantize.py",
+    "scripts/deploy/export_quantized.py": "llm/deploy/quantize/test_gguf.py",
     "scripts/deploy/calibration.py": "llm/deploy/quantize/test_layerwise.py",
     "scripts/package/*.py": "llm/package/test_hf_directory.py",
     "scripts/pretrain/pretrain.py": "llm/pretrain/test_pretrain.py",
