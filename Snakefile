@@ -16,7 +16,7 @@ from llm.deploy.settings.qat import grid_of
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.training.engines.layout import Layout
-from llm.collect.config import check_names, in_parts, parted, reference_sources
+from llm.collect.config import archives_of, check_names, in_parts, parted, reference_sources
 from llm.pretrain.segments import checkpoint_steps
 from stemma.workflow.config import check
 from stemma.workflow.read_errors import refuse_repeated_keys
@@ -48,6 +48,7 @@ try:
     if IMPORTED and IMPORT in config["sources"]:
         raise InputError(f"config: sources.{IMPORT} has the name under which the imported model is fetched; rename it")
     REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
+    EVALUATION_ARCHIVES = archives_of(config["evaluate"]["sources"], config["sources"], "evaluate.sources")
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -73,6 +74,7 @@ include: "rules/pretrain.smk"
 include: "rules/align.smk"
 include: "rules/package.smk"
 include: "rules/deploy.smk"
+include: "rules/evaluate.smk"
 include: "rules/provenance.smk"
 
 
@@ -105,6 +107,11 @@ rule adapters:
         [f"results/align/{method}/manifest.json" for method in ("sft", "reward", "dpo")],
 
 
+rule evaluations:
+    input:
+        [f"results/evaluation/{stage}.json" for stage in ("base", "sft", "dpo")],
+
+
 rule models:
     input:
         [f"results/models/{stage}/manifest.json" for stage in ("base", "sft", "dpo")],
@@ -129,6 +136,7 @@ localrules:
     plan,
     checkpoints,
     adapters,
+    evaluations,
     models,
     quantized,
     serve,

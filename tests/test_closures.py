@@ -21,8 +21,9 @@ FORBIDDEN = {
     "align": ("llm/collect", "llm/process", "llm/pretrain", "llm/deploy", "llm/plan"),
     "package": ("llm/collect", "llm/process", "llm/deploy", "llm/plan"),
     "deploy": ("llm/collect", "llm/process", "llm/pretrain/engines", "llm/training", "llm/plan"),
+    "evaluate": ("llm/process", "llm/pretrain/engines", "llm/plan"),
 }
-TORCH = ("align", "deploy", "package", "pretrain")  # the stages whose scripts may import it
+TORCH = ("align", "deploy", "evaluate", "package", "pretrain")  # the stages whose scripts may import it
 
 
 def stage_of(script: str) -> str:

@@ -25,7 +25,8 @@ STAGES = {
     "align": "io runtime model tokenize training inference",
     "package": "io model tokenize",
     "deploy": "io runtime model package tokenize pretrain inference align",
-    "config": "collect process tokenize model training pretrain plan align package deploy",
+    "evaluate": "io collect runtime model tokenize inference pretrain align",
+    "config": "collect process tokenize model training pretrain plan align package deploy evaluate",
 }
 
 

@@ -110,6 +110,14 @@ def reference_sources(reference: dict, corpus: list[str], sources: dict) -> dict
     if toxicity:
         name = toxicity["source"]
         source = sources[name]
-        result["archive"] = [source.get("path") or f"results/fetched/{name}/archive"]
+        result["archive"] = archives_of([name], sources, "process.reference.toxicity.source")
         result["labels"] = toxicity | {"file": file_of(name, source), "include": source.get("include", [])}
     return result
+
+
+def archives_of(names: list[str], sources: dict, key: str) -> list[str]:
+    """Return where the archives of sources lie: their own paths, else what `fetch` brings. Raises InputError for an
+    unknown name; key: the config's that has it."""
+    if unknown := sorted(set(names) - set(sources)):
+        raise InputError(f"config: {key}: {unknown[0]} is not defined under sources")
+    return [sources[name].get("path") or f"results/fetched/{name}/archive" for name in names]

@@ -22,6 +22,7 @@ from llm.deploy.settings.generate import Sampling
 from llm.deploy.settings.qat import Qat
 from llm.deploy.settings.quantize import Method, Scoring
 from llm.deploy.settings.serve_benchmark import LoadTest
+from llm.evaluate.settings import EvaluationKeys, SuiteSettings
 from llm.model.config import ModelConfig
 from llm.package.importing.settings import Imported
 from llm.package.inventory.settings import InventorySettings
@@ -278,6 +279,14 @@ class Package(PackageSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evaluate(EvaluationKeys, SuiteSettings):
+    """Stage 6, judged: docs/evaluate.md."""
+
+    suite: str | None = key(None, shown=False)
+    """A YAML file of checks, prompts and tasks; null: evaluation/suite.yaml."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantize(Scoring):
     """Stage 8. Quantized weights: docs/deploy.md."""
 
@@ -326,6 +335,8 @@ class Config:
     """A model made elsewhere, in place of stages 4 and 5."""
     align: Align = key()
     """Stage 6."""
+    evaluate: Evaluate = key(Evaluate())
+    """Stage 6, judged."""
     package: Package = key(Package(), shown=False)
     """Stage 7."""
     quantize: Quantize = key()

@@ -14,8 +14,8 @@ from stemma.base.wording import short
 from stemma.provenance.catalogue import Artifact
 from stemma.report import pictures
 from stemma.report.plot import Level, Series, chart
-from stemma.report.samples import first_rows, series_of
-from stemma.report.values import at, chosen, figures, gathered, is_number, listed, shown
+from stemma.report.samples import first_rows, rows_at, series_of
+from stemma.report.values import at, chosen, figures, gathered, is_number, listed, shown, with_error
 
 BARS = 16  # most bars of a chart; the rest is summed up in one
 TABLE = 40  # most rows of a table
@@ -238,23 +238,32 @@ def table(artifacts: list[Artifact], spec: dict) -> dict | None:
     found = []
     for item in chosen(artifacts, spec):
         if "by" in spec:
-            cells = [gathered([item], column["value"], column.get("how", "last")) for column in columns]
+            cells = [said_of(item, column) for column in columns]
             found.append((gathered([item], spec["by"], "last"), cells))
             continue
         for value in at(item, spec["value"]):
             if isinstance(value, list):
-                found += [(one.get(spec["name"]), [one.get(c["value"]) for c in columns]) for one in value]
+                found += [(one.get(spec["name"]), [said(one.get(c["value"]), c) for c in columns]) for one in value]
                 continue
             wanted = spec.get("rows", list(value))
-            found += [(name, [value[name].get(c["value"]) for c in columns]) for name in wanted if name in value]
+            found += [
+                (name, [said(value[name].get(c["value"]), c) for c in columns]) for name in wanted if name in value
+            ]
     if not found:
         return None
-    rows = [
-        (str(name), ["" if v is None else shown(v, c.get("as", "number")) for v, c in zip(cells, columns, strict=True)])
-        for name, cells in found[: spec.get("most", TABLE)]
-    ]
+    rows = [(str(name), cells) for name, cells in found[: spec.get("most", TABLE)]]
     more = len(found) - len(rows)
     return {"kind": "table", "title": spec["title"], "columns": names, "rows": rows, "more": more}
+
+
+def said_of(item: Artifact, column: dict) -> str:
+    """Return an artifact's cell of a column, with the standard error where the column names one."""
+    text = said(gathered([item], column["value"], column.get("how", "last")), column)
+    return with_error([item], column, text) if text else text
+
+
+def said(value: object, column: dict) -> str:
+    return "" if value is None else shown(value, column.get("as", "number"))
 
 
 KINDS: dict[str, Callable[[list[Artifact], dict], list[dict] | dict | None]] = {
@@ -273,9 +282,10 @@ KINDS: dict[str, Callable[[list[Artifact], dict], list[dict] | dict | None]] = {
 
 
 def sampled(artifacts: list[Artifact], spec: dict) -> list[dict]:
-    """Return the first rows of at most `artifacts` (3) of the chosen artifacts."""
+    """Return the first rows of at most `artifacts` (3) of the chosen artifacts: of a file, or of a list at `value`."""
     found = []
     for item in chosen(artifacts, spec)[: spec.get("artifacts", 3)]:
-        rows = first_rows(item, spec.get("file"), listed(spec.get("columns", [])), spec.get("rows", 2))
+        place = (rows_at, spec["value"]) if "value" in spec else (first_rows, spec.get("file"))
+        rows = place[0](item, place[1], listed(spec.get("columns", [])), spec.get("rows", 2))
         found += [{"title": spec.get("title", "Samples"), "item": item, "rows": rows}] if rows else []
     return found

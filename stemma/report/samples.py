@@ -5,12 +5,13 @@ No more of a file than its beginning is read. The template escapes the texts.
 
 import contextlib
 import json
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 from stemma.base.digest import from_json
 from stemma.provenance.catalogue import Artifact
-from stemma.report.values import content
+from stemma.report.values import at, content
 
 TEXT = 700  # the most characters of one value
 
@@ -25,9 +26,16 @@ def file_of(item: Artifact, pattern: str | None) -> Path | None:
 def first_rows(item: Artifact, pattern: str | None, columns: list[str], count: int) -> list[list[tuple[str, str]]]:
     """Return the first `count` rows as (column, text): those of `columns` (none: all) that a row has, in that order."""
     file = file_of(item, pattern)
-    if file is None:
-        return []
-    rows = [row for row in islice(records(item, file), count) if isinstance(row, dict)]
+    return [] if file is None else cut(records(item, file), columns, count)
+
+
+def rows_at(item: Artifact, path: str, columns: list[str], count: int) -> list[list[tuple[str, str]]]:
+    """Return the same of a list of rows that stands at a path of the artifact or its record."""
+    return cut((row for value in at(item, path) if isinstance(value, list) for row in value), columns, count)
+
+
+def cut(rows: Iterable, columns: list[str], count: int) -> list[list[tuple[str, str]]]:
+    rows = [row for row in islice(rows, count) if isinstance(row, dict)]
     return [
         [(name, clipped(row[name])) for name in (columns or row) if row.get(name) not in (None, "")] for row in rows
     ]

@@ -123,7 +123,13 @@ def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
         return None
     kind = spec.get("as", "number")
     unit = ("" if kind == "scaled" else "\N{NO-BREAK SPACE}") + spec["unit"] if "unit" in spec else ""
-    return spec["label"], shown(value, kind) + unit
+    return spec["label"], with_error(items, spec, shown(value, kind)) + unit
+
+
+def with_error(items: list[Artifact], spec: dict, text: str) -> str:
+    """Return a value's text with its standard error behind it, where the spec has a path for one (`error`)."""
+    error = gathered(items, spec["error"], "last") if "error" in spec else None
+    return text if error is None else f"{text} ± {shown(error, spec.get('as', 'number'))}"
 
 
 def figures(artifacts: list[Artifact], specs: list[dict], default: dict | None = None) -> list[tuple[str, str]]:
