@@ -73,13 +73,14 @@ P = TypeVar("P", bound=Any)
 class Batch:
     """Items, padded: their first sides, then their second ones. tokens_BT int64; mask_BT bool, true on the tokens to
     learn; length_B int64, without padding. values_B: of the items, fp32. targets: response tokens of the whole step's
-    batch, of which these may be a part."""
+    batch, of which these may be a part. packed: is it computed as one sequence (llm/align/packing.py)?"""
 
     tokens_BT: Tensor
     mask_BT: Tensor
     length_B: Tensor
     values_B: Tensor
     targets: int
+    packed: bool = False
 
     def __len__(self) -> int:
         return len(self.values_B)
@@ -89,14 +90,14 @@ class Batch:
         items = items.to(self.tokens_BT.device)
         rows = (torch.arange(sides, device=items.device)[:, None] * len(self) + items).flatten()
         tokens_BT, mask_BT, length_B = self.tokens_BT[rows], self.mask_BT[rows], self.length_B[rows]
-        return Batch(tokens_BT, mask_BT, length_B, self.values_B[items], self.targets)
+        return Batch(tokens_BT, mask_BT, length_B, self.values_B[items], self.targets, self.packed)
 
     def side(self, side: int) -> "Batch":
         """Return one side of every item, its padding cut."""
         rows = slice(side * len(self), (side + 1) * len(self))
         longest = int(self.length_B[rows].max())
         tokens_BT, mask_BT = self.tokens_BT[rows, :longest], self.mask_BT[rows, :longest]
-        return Batch(tokens_BT, mask_BT, self.length_B[rows], self.values_B, self.targets)
+        return Batch(tokens_BT, mask_BT, self.length_B[rows], self.values_B, self.targets, self.packed)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         return each_tensor(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -105,13 +106,14 @@ class Batch:
         return each_tensor(self, lambda tensor: tensor.pin_memory())
 
 
-def collate(items: Sequence[Item], pad: int, targets: int | None = None) -> Batch:
+def collate(items: Sequence[Item], pad: int, targets: int | None = None, packed: bool = False) -> Batch:
     """Pad `items` to the longest of their sides. targets: None where they are a whole batch."""
     examples = [example for sides in zip(*(item.sides for item in items), strict=True) for example in sides]
     tokens_BT, mask_BT = padded([example.ids for example in examples], [example.mask for example in examples], pad)
     length_B = torch.tensor([len(example.ids) for example in examples])
     values_B = torch.tensor([item.value for item in items], dtype=torch.float32)
-    return Batch(tokens_BT, mask_BT, length_B, values_B, count_targets(items) if targets is None else targets)
+    targets = count_targets(items) if targets is None else targets
+    return Batch(tokens_BT, mask_BT, length_B, values_B, targets, packed)
 
 
 def padded(ids: Sequence, masks: Sequence, pad: int) -> tuple[Tensor, Tensor]:
@@ -144,8 +146,8 @@ class ItemStream:
     """The Stream (llm/training/prefetch.py) of a training set: epoch after epoch of shuffled batches; what of an epoch
     fills no batch is left out. Raises InputError where there are fewer items than a batch has."""
 
-    def __init__(self, items: Sequence[Item], batch_size: int, seed: int, pad: int) -> None:
-        self.items, self.batch_size, self.seed, self.pad = items, batch_size, seed, pad
+    def __init__(self, items: Sequence[Item], batch_size: int, seed: int, pad: int, packed: bool = False) -> None:
+        self.items, self.batch_size, self.seed, self.pad, self.packed = items, batch_size, seed, pad, packed
         self.lengths = longest_sides(items)
         self.per_epoch = len(items) // batch_size
         if self.per_epoch < 1:
@@ -157,7 +159,7 @@ class ItemStream:
     def rows(self, begin: int, first: int, count: int) -> Batch:
         """Return items first ... first + count - 1 of the batch that begins at `begin`."""
         batch = self.batch(begin)
-        return collate(batch[first : first + count], self.pad, count_targets(batch))
+        return collate(batch[first : first + count], self.pad, count_targets(batch), self.packed)
 
     def tokens_of(self, begin: int, count: int) -> int:
         """Return the tokens of the batch that begins at `begin`, all sides, prompts too."""

@@ -8,14 +8,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm.align.batches import Batch
+from llm.align.packing import packed_hidden
 from llm.model.transformer import CausalLM
 
 
 def response_logits(model: CausalLM, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return fp32 logits [N, V] for the batch's response tokens, row by row, and the tokens themselves [N]."""
-    x_BTD = model.hidden(batch.tokens_BT[:, :-1])
     target_BT = batch.mask_BT[:, 1:]
-    logits_NV = F.linear(x_BTD[target_BT], model.output_weight)
+    if batch.packed:  # a row's last token predicts nothing
+        x_RD, real_BT = packed_hidden(model, batch.tokens_BT[:, :-1], batch.length_B - 1)
+        x_ND = x_RD[target_BT[real_BT]]
+    else:
+        x_ND = model.hidden(batch.tokens_BT[:, :-1])[target_BT]
+    logits_NV = F.linear(x_ND, model.output_weight)
     return logits_NV.float(), batch.tokens_BT[:, 1:][target_BT]
 
 

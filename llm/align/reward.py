@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from llm.align.batches import Batch, Pair
 from llm.align.lora import load_adapter
 from llm.align.method import Method, hits_of, mean, ranked, scored
+from llm.align.packing import packed_hidden
 from llm.align.settings.adapter import AdapterSettings
 from llm.errors import InputError
 from llm.model.transformer import CausalLM
@@ -41,8 +42,12 @@ class RewardModel(Objective):
     def rewards(self, batch: Batch) -> Tensor:
         """Return fp32 [B], from the hidden state (after the final norm) of each sequence's last real token."""
         with self.products(batch.tokens_BT.device):
-            x_BTD = self.model.hidden(batch.tokens_BT)
-            x_BD = x_BTD[torch.arange(len(batch.length_B), device=x_BTD.device), batch.length_B - 1]
+            if batch.packed:
+                x_RD, _ = packed_hidden(self.model, batch.tokens_BT, batch.length_B)
+                x_BD = x_RD[batch.length_B.cumsum(0) - 1]
+            else:
+                x_BTD = self.model.hidden(batch.tokens_BT)
+                x_BD = x_BTD[torch.arange(len(batch.length_B), device=x_BTD.device), batch.length_B - 1]
             return self.score(x_BD).squeeze(-1).float()
 
     def loss(self, part: Batch, batch_size: int) -> tuple[Tensor, Tensor]:

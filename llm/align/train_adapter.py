@@ -119,7 +119,8 @@ def adapt(
 ) -> dict:
     """Train on `training`, write the adapter, return what the method's `evaluate` finds on `validation`. load: makes
     the base model, on the CPU, anew each time."""
-    stream = ItemStream(training, job.settings.batch_size, job.settings.seed, config.pad_id)
+    settings = job.settings
+    stream = ItemStream(training, settings.batch_size, settings.seed, config.pad_id, settings.packing)
     return trained_by(job, job.method, config, load, stream, training, validation)
 
 

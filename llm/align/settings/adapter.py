@@ -62,6 +62,8 @@ class AdapterKeys(RunSettings):
     """Longer conversations are counted as too_long; at most model.context_length."""
     too_long: Literal["leave_out", "cut"] = key("leave_out", shown=False)
     """What becomes of them; cut: at their end, which is then not learned as one."""
+    packing: bool = key(False, shown=False)
+    """The answers of a step are computed end to end, without padding; none sees another. Gradients are the same."""
     dtype: Literal["bfloat16", "float32"] = key("bfloat16")
     """Of the matrix products: bfloat16 is 1.5 times as fast here; weights stay in float32."""
     parallel: Replicas = key(Replicas(), shown=False)
