@@ -23,7 +23,8 @@ class Method:
     objective: makes it of a model, adapted already, and the script's slice. evaluate: (engine, held-out items, padding
     id) -> metrics. chance: (slice, size of the vocabulary, items) -> the loss of guessing. task_type: PEFT's.
     measured_before: the metrics that are also taken before the first step, as `<name>_before`. leave: writes more
-    beside the adapter, and returns those of the trained weights that are the adapter's.
+    beside the adapter, and returns those of the trained weights that are the adapter's. whole: may all weights be
+    trained (align.*.full)? Where a reference is the model without its adapter, or a head stands beside it, not.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Method:
     task_type: str = "CAUSAL_LM"
     measured_before: tuple[str, ...] = ()
     leave: Callable[[Path, dict[str, torch.Tensor]], dict[str, torch.Tensor]] | None = None
+    whole: bool = False
 
 
 def scored(engine: Engine, items: Sequence[Item], pad: int) -> tuple[list[str], list[torch.Tensor]]:

@@ -33,7 +33,7 @@ class Packed:
 
     def attend(self, layer: int, q_1NRH: Tensor, k_1KRH: Tensor, v_1KRH: Tensor) -> Tensor:
         """Return what each token's queries find in its own sequence, [1, N, R, H]."""
-        o_BNTH = attend(*map(self.apart, (q_1NRH, k_1KRH, v_1KRH)), self.bias)
+        o_BNTH = attend(self.apart(q_1NRH), self.apart(k_1KRH), self.apart(v_1KRH), self.bias)
         return o_BNTH.transpose(1, 2).flatten(0, 1).index_select(0, self.place_R).transpose(0, 1)[None]
 
     def apart(self, x_1KRH: Tensor) -> Tensor:

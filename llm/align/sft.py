@@ -1,7 +1,4 @@
-"""Supervised fine-tuning: cross-entropy on response tokens only; prompt and padding are masked.
-
-Each sequence has one conversation (there is no packing).
-"""
+"""Supervised fine-tuning: cross-entropy on response tokens only; prompt and padding are masked."""
 
 import math
 from collections.abc import Sequence
@@ -54,4 +51,4 @@ def guessing(settings: AdapterSettings, vocab_size: int, examples: Sequence[Exam
     return math.log(vocab_size)
 
 
-SFT = Method("sft", supervised, evaluate, guessing, measured_before=("validation_loss",))
+SFT = Method("sft", supervised, evaluate, guessing, measured_before=("validation_loss",), whole=True)

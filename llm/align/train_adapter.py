@@ -14,7 +14,9 @@ from llm.align.lora import add_lora, save_adapter
 from llm.align.method import Method, mean
 from llm.align.rows import find_split
 from llm.align.settings.adapter import AdapterSettings, Schedule
+from llm.align.whole import save_whole
 from llm.command import Surroundings
+from llm.errors import InputError
 from llm.io import parquet
 from llm.model.config import ModelConfig, digest
 from llm.model.directory import load_config
@@ -149,7 +151,7 @@ def trained_by(
         return engine
 
     # Frozen weights need no gradient, so a step takes two products of them instead of three.
-    flops = 2 * flops_per_token(config, settings.max_tokens) // 3
+    flops = (3 if settings.full else 2) * flops_per_token(config, settings.max_tokens) // 3
     with trained(job, build, stream, flops) as run:
         segment = run.segment
         refuse_divergence(segment.history, method.chance(settings, config.vocab_size, training), job.task.blame)
@@ -159,7 +161,10 @@ def trained_by(
         if run.ranks.rank == 0:
             if method.leave is not None:
                 weights = method.leave(job.output, weights)
-            save_adapter(weights, settings.lora, job.output, base=job.base_name, task_type=method.task_type)
+            if settings.full:
+                save_whole(weights, job.output)
+            else:
+                save_adapter(weights, settings.lora, job.output, base=job.base_name, task_type=method.task_type)
             parquet.write(table(segment.history), job.output / NAME)
             write_events(job.output, segment.guard.events)
     return (
@@ -172,10 +177,15 @@ def trained_by(
 
 
 def adapted(method: Method, model: CausalLM, settings: AdapterSettings) -> Engine:
-    """Return this rank's engine for a method of a base model that gets a fresh adapter."""
+    """Return this rank's engine for a method of a base model, which gets a fresh adapter or is trained as a whole."""
+    if settings.full and not method.whole:
+        raise InputError(f"align.{method.name}.full: this method needs an adapter beside the model it begins with")
     if settings.grid is not None:
         put_on_grid(model, settings.grid)
-    add_lora(model, settings.lora, settings.seed)
+    if settings.full:
+        model.requires_grad_(True)
+    else:
+        add_lora(model, settings.lora, settings.seed)
     objective = method.objective(prepare_layers(model, settings.recompute), settings)
     return build_engine(objective, settings.parallel, optimizer_of(settings.schedule))
 

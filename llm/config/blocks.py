@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from llm.align.settings.adapter import AdapterKeys, Schedule
+from llm.align.settings.adapter import AdapterKeys, Schedule, Whole
 from llm.align.settings.constitution import AdherenceKeys, CritiqueKeys, FeedbackKeys
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.kto import Weights
@@ -119,7 +119,7 @@ class Process(Policy, NamesSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sft:
+class Sft(Whole):
     """Supervised fine-tuning on instruction pairs."""
 
     schedule: Schedule = key(Schedule(steps=130, batch_size=16, learning_rate=0.005, warmup_steps=10))

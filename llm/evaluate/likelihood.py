@@ -15,7 +15,7 @@ LOGITS = 1 << 23  # held at once, 32 MiB of fp32
 
 
 @torch.inference_mode()
-def log_probs_of(model: CausalLM, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+def log_probs_of(model: CausalLM, texts: Sequence[Sequence[int] | np.ndarray]) -> list[np.ndarray]:
     """Return of each text the log-probabilities of its tokens from the second on, in nats, fp64 [T - 1]. Padding stands
     behind a text, where a causal model does not see it, and a text's bytes do not depend on the others."""
     order = sorted(range(len(texts)), key=lambda index: (-len(texts[index]), index))

@@ -125,7 +125,7 @@ def question_of(item: dict, task: Written, place: str) -> Question:
         raise InputError(f"{place}: prompt is {prompt!r}; it should be text")
     prompt = task.template.replace("{prompt}", prompt)
     if task.kind == "exact":
-        targets = answer if isinstance(answer, list) else [answer]
+        targets: list[Any] = answer if isinstance(answer, list) else [answer]
         if not targets or not all(isinstance(target, str) and target.strip() for target in targets):
             raise InputError(f"{place}: answer is {answer!r}; it should be text, or a list of texts")
         return Question(prompt=prompt, targets=[target.strip() for target in targets])

@@ -73,8 +73,10 @@ def corpus_rows(corpus: dict[str, dict]) -> list[str]:
     return ["| source | domain | license |\n|---|---|---|", *rows]
 
 
-def aligned_card(card: str, base: str, method: str) -> str:
-    """The card of a model that a method of alignment made of another. card, base: the other's own, and its name."""
-    told = f"The model `{base}`, aligned by `{method}`: a LoRA adapter, merged into its weights.\n\n"
+def aligned_card(card: str, base: str, method: str, full: bool) -> str:
+    """The card of a model that a method of alignment made of another. card, base: the other's own, and its name. full:
+    was it trained as a whole?"""
+    how = "all its weights were trained" if full else "a LoRA adapter, merged into its weights"
+    told = f"The model `{base}`, aligned by `{method}`: {how}.\n\n"
     card = card.replace(f"# {base}\n", f"# {method}\n\n{told.rstrip()}\n", 1)
     return card.replace(f"results/models/{base}", f"results/models/{method}")

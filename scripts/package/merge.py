@@ -1,8 +1,8 @@
-"""Fold a LoRA adapter into its base model: W + alpha/r B A, written as a Hugging Face directory."""
+"""Fold a LoRA adapter into its base model, W + alpha/r B A, or take whole weights in its place: a model directory."""
 
 from pathlib import Path
 
-from llm.align.lora import load_adapter, lora_layers, merge_lora
+from llm.align.whole import is_whole, take_trained
 from llm.command import command
 from llm.model.directory import CONFIG_NAME, load_model, read_config
 from llm.package.hf_directory import directory_bytes, tokenizer_files_of, write_directory
@@ -12,23 +12,21 @@ from llm.package.settings import PackageSettings
 
 
 def main(base: Path, adapter: Path, hf: Path, *, settings: PackageSettings) -> dict:
-    """base: Hugging Face directory. adapter: PEFT directory made on it. hf: empty directory to fill.
+    """base: Hugging Face directory. adapter: PEFT directory made on it, or whole weights. hf: empty directory to fill.
 
     Returns how far each kind of matrix moved: |W' - W| / |W| in the Frobenius norm, the largest over the layers."""
     model = load_model(base)
-    load_adapter(model, adapter)
-    before = {name: (layer.base, layer.base.weight.detach().clone()) for name, layer in lora_layers(model).items()}
-    merge_lora(model)
+    trained = take_trained(model, adapter)
     moved: dict[str, float] = {}
-    for name, (layer, weight) in before.items():
+    for name, (before, after) in trained.items():
         kind = name.rsplit(".", 1)[-1]
-        change = (layer.weight.detach() - weight).norm() / weight.norm().clamp(min=1e-12)
+        change = (after - before).norm() / before.norm().clamp(min=1e-12)
         moved[kind] = max(moved.get(kind, 0.0), change.item())
     write_directory(hf, read_config(base / CONFIG_NAME), model, tokenizer_files_of(base), settings)
     if (base / CARD).is_file():  # a model from elsewhere may come without
-        card = aligned_card((base / CARD).read_text(encoding="utf-8"), base.name, adapter.name)
+        card = aligned_card((base / CARD).read_text(encoding="utf-8"), base.name, adapter.name, is_whole(adapter))
         (hf / CARD).write_text(card, encoding="utf-8")
-    return {"merged_matrices": len(before), "weight_bytes": directory_bytes(hf), "largest_relative_change": moved}
+    return {"merged_matrices": len(trained), "weight_bytes": directory_bytes(hf), "largest_relative_change": moved}
 
 
 if __name__ == "__main__":

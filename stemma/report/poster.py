@@ -285,7 +285,10 @@ def sampled(artifacts: list[Artifact], spec: dict) -> list[dict]:
     """Return the first rows of at most `artifacts` (3) of the chosen artifacts: of a file, or of a list at `value`."""
     found = []
     for item in chosen(artifacts, spec)[: spec.get("artifacts", 3)]:
-        place = (rows_at, spec["value"]) if "value" in spec else (first_rows, spec.get("file"))
-        rows = place[0](item, place[1], listed(spec.get("columns", [])), spec.get("rows", 2))
+        columns, count = listed(spec.get("columns", [])), spec.get("rows", 2)
+        if "value" in spec:
+            rows = rows_at(item, spec["value"], columns, count)
+        else:
+            rows = first_rows(item, spec.get("file"), columns, count)
         found += [{"title": spec.get("title", "Samples"), "item": item, "rows": rows}] if rows else []
     return found

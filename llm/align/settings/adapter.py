@@ -73,13 +73,22 @@ class AdapterKeys(RunSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whole:
+    """Of a method that needs neither a reference nor a head beside the model."""
+
+    full: bool = key(False, shown=False)
+    """All weights are trained, and `lora` has no meaning; learning_rate should be a tenth, or less, of an adapter's."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterSettings(AdapterKeys):
-    """The slice."""
+    """The slice. full: see Whole."""
 
     schedule: Schedule
     seed: int
     grid: Grid | None = None
     """Of the weights that the forward pass computes with."""
+    full: bool = False
 
     def __post_init__(self) -> None:
         self.parallel.rows_per_rank(self.schedule.batch_size, "schedule.batch_size")
