@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from stemma.base.wording import scaled
+from stemma.report.poster import drawn
+from stemma.report.samples import rows_at
 from stemma.report.values import figures, natural, notes
 
 
@@ -48,3 +50,19 @@ def test_a_note_is_said_where_it_holds(ours, said):
 def test_names_sort_by_their_numbers():
     """A power is a digit and no number."""
     assert sorted(["step-1000", "step-500", "step-5²6"], key=natural) == ["step-5²6", "step-500", "step-1000"]
+
+
+def test_a_standard_error_stands_behind_its_value():
+    """In figures and in the cells of tables, in the value's own form; without one the value stands alone."""
+    models = [artifact("a", stage="a", rate=0.25, error=0.05), artifact("b", stage="b", rate=0.5)]
+    cell = {"value": "metrics.rate", "error": "metrics.error", "as": "percent"}
+    assert figures(models[:1], [{"label": "rate", "of": "*", **cell}]) == [("rate", "25.0 % ± 5.0 %")]
+    spec = {"kind": "table", "title": "t", "of": "*", "by": "metrics.stage", "columns": [{"label": "rate", **cell}]}
+    [plot] = drawn(models, spec)
+    assert plot["rows"] == [("a", ["25.0 % ± 5.0 %"]), ("b", ["50.0 %"])]
+
+
+def test_samples_are_rows_of_a_list_within_an_artifact():
+    told = artifact("sft", rows=[{"b": "two", "a": "one", "c": ""}, "no row", {"a": "three"}])
+    assert rows_at(told, "metrics.rows", ["a", "c", "b"], 3) == [[("a", "one"), ("b", "two")], [("a", "three")]]
+    assert rows_at(told, "metrics.absent", [], 3) == rows_at(artifact("x", rows=7), "metrics.rows", [], 3) == []
