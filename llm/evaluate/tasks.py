@@ -52,23 +52,25 @@ def mean_of(tasks: dict[str, dict]) -> dict:
 
 def chosen(engine: Engine, tokenizer: AnyTokenizer, task: Task) -> list[float]:
     """Return 1 for each question whose right choice is the likeliest, in all or per byte."""
+    hits = []
+    for question, scores in zip(task.questions, likelihoods(engine, tokenizer, task), strict=True):
+        if task.per_byte:
+            scores = [score / len(choice.encode()) for score, choice in zip(scores, question.choices, strict=True)]
+        hits.append(float(scores.index(max(scores)) == question.answer))
+    return hits
+
+
+def likelihoods(engine: Engine, tokenizer: AnyTokenizer, task: Task) -> list[list[float]]:
+    """Return log p of each choice behind its question, in nats."""
     texts, begins = [], []
     for question in task.questions:
         for choice in question.choices:
             text, begin = continued(tokenizer, task, question, choice)
             texts.append(fitting(engine.model, text, begin, task.name))
             begins.append(begin)
-    scores = [
-        float(score[begin - 1 :].sum()) for score, begin in zip(log_probs_of(engine.model, texts), begins, strict=True)
-    ]
-    hits, start = [], 0
-    for question in task.questions:
-        own = scores[start : start + len(question.choices)]
-        start += len(own)
-        if task.per_byte:
-            own = [score / len(choice.encode()) for score, choice in zip(own, question.choices, strict=True)]
-        hits.append(float(own.index(max(own)) == question.answer))
-    return hits
+    scores = zip(log_probs_of(engine.model, texts), begins, strict=True)
+    sums = iter([float(score[begin - 1 :].sum()) for score, begin in scores])
+    return [[next(sums) for _ in question.choices] for question in task.questions]
 
 
 def continued(tokenizer: AnyTokenizer, task: Task, question: Question, choice: str) -> tuple[list[int], int]:
