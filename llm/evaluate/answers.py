@@ -4,11 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from llm.align.batches import Example, collate, evaluation_order
 from llm.align.prompts import Prompt
-from llm.align.reward import RewardModel
+from llm.align.scorer import Scorer
 from llm.evaluate.checks import CHECKS, Answer
 from llm.evaluate.statistics import estimate
 from llm.inference.engine import Engine
@@ -76,17 +74,10 @@ def compliance(answers: Sequence[Answer], checks: dict[str, dict], controls: Col
     return found | {"all": estimate(np.min([*passed.values()], axis=0))} if passed else {}
 
 
-@torch.inference_mode()
-def rewards_of(judge: RewardModel, pad: int, prompts: Sequence[Prompt], answers: Sequence[Answer]) -> list[float]:
+def rewards_of(scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer]) -> list[float]:
     """Return the reward model's rating of each answer behind its prompt."""
     texts = [[*prompt.ids, *answer.tokens] for prompt, answer in zip(prompts, answers, strict=True)]
-    found = [0.0] * len(texts)
-    for selected in evaluation_order([len(text) for text in texts], BATCH):
-        rows = [Example(np.asarray(texts[number]), np.ones(len(texts[number]), bool), "") for number in selected]
-        ratings = judge.rewards(collate(rows, pad).to(judge.score.weight.device)).tolist()
-        for number, rating in zip(selected, ratings, strict=True):
-            found[number] = rating
-    return found
+    return [rating for start in range(0, len(texts), BATCH) for rating in scorer.scores(texts[start : start + BATCH])]
 
 
 def compared(rewards: Sequence[float], lengths: Sequence[int], before: Sequence[dict]) -> dict:

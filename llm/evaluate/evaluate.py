@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llm.align.batches import Example
 from llm.align.prompts import Prompt
-from llm.align.reward import RewardModel
+from llm.align.scorer import Scorer
 from llm.evaluate.answers import (
     FORMAT,
     REFUSAL,
@@ -49,7 +49,7 @@ def evaluated(
     engine: Engine,
     tokenizer: AnyTokenizer,
     questions: Questions,
-    judge: RewardModel,
+    scorer: Scorer,
     settings: EvaluationSettings,
     before: dict | None,
     base: dict | None,
@@ -62,7 +62,7 @@ def evaluated(
     progress(f"{settings.stage}: held-out loss {metrics['held_out_loss']['value']:.3f}")
 
     answers = answered(engine, tokenizer, questions.prompts, how, FORMAT)
-    ratings = rewards_of(judge, model.config.pad_id, questions.prompts, answers)
+    ratings = rewards_of(scorer, questions.prompts, answers)
     rows = [row_of(answer, rating) for answer, rating in zip(answers, ratings, strict=True)]
     metrics |= {"reward": estimate(ratings), "answer_tokens": estimate([len(answer.tokens) for answer in answers])}
     if before is not None:

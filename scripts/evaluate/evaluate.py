@@ -7,6 +7,7 @@ from llm.align.conversations import read_examples
 from llm.align.prompts import Prompt, read_prompts
 from llm.align.reward import load_reward_model
 from llm.align.rows import find_split
+from llm.align.scorer import Scorer
 from llm.command import command
 from llm.deploy.quantize.model import load_any
 from llm.evaluate.evaluate import Questions, evaluated
@@ -50,9 +51,10 @@ def main(
         ValidationSet(tokens),
         from_json(json.loads(questions.read_text(encoding="utf-8"))),
     )
-    rater = load_reward_model(load_model(judge), reward).to(device)
+    rater = load_model(judge)
+    scorer = Scorer(load_reward_model(rater, reward).to(device), rater.config.pad_id)
     earlier = [None if path is None else json.loads(path.read_text(encoding="utf-8")) for path in (before, base)]
-    found = evaluated(Engine(load_any(model, device)), tokenizer, asked, rater, settings, *earlier)
+    found = evaluated(Engine(load_any(model, device)), tokenizer, asked, scorer, settings, *earlier)
     write_json(evaluation, found)
     return found["metrics"]
 

@@ -11,6 +11,7 @@ from llm.align.batches import collate
 from llm.align.conversations import encode_example
 from llm.align.prompts import Prompt
 from llm.align.reward import load_reward_model
+from llm.align.scorer import Scorer
 from llm.evaluate.answers import rewards_of
 from llm.evaluate.checks import Answer
 from llm.evaluate.settings import EvaluationSettings, SuiteSettings
@@ -79,7 +80,7 @@ def test_the_win_rate_is_counted_from_the_reward_models_own_ratings(work, both):
     answer = Answer("thi", "no.", example.ids[begin:].tolist(), True)
     with torch.inference_mode():
         wanted = judge.rewards(collate([example], 3)).tolist()
-    assert rewards_of(judge, 3, [prompt], [answer]) == pytest.approx(wanted, abs=1e-6)
+    assert rewards_of(Scorer(judge, 3), [prompt], [answer]) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_answers_stand_side_by_side(both):
