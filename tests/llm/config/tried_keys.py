@@ -19,7 +19,10 @@ BASE = {
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain qat instructions preferences sft reward kto "
-    "paired policy calibration serve_benchmark generate critiques revisions ai_preferences adherence",
+    "paired policy suite evaluate calibration serve_benchmark generate critiques revisions ai_preferences adherence",
+    "align.max_tokens": "sft reward kto paired policy evaluate",
+    "align.sft.full": "sft",
+    "evaluate.suite": "suite",  # an input
     "package.shard_bytes": "package merge quantize",  # and scripts of imported models
     "store": "",
     "shared_store": "",
@@ -109,6 +112,8 @@ VALUES: dict[str, object] = {
     },
     "align.constitution.prompts": {"train": 7, "validation": 7},
     "align.constitution.prefer": "judged",
+    "evaluate.suite": str(ROOT / "evaluation/bigbench.yaml"),
+    "evaluate.sources": ["comments"],
     "quantize.calibration.length": 64,  # no more than the context
     "quantize.calibration.domains": ["web"],
     "quantize.qat.method": "qat-int8",
