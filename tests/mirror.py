@@ -26,6 +26,7 @@ ELSEWHERE = {
     "scripts/deploy/quantize.py": "llm/deploy/quantize/test_quantize.py",
     "scripts/deploy/export_quantized.py": "llm/deploy/quantize/test_gguf.py",
     "scripts/deploy/calibration.py": "llm/deploy/quantize/test_layerwise.py",
+    "scripts/evaluate/*.py": "llm/evaluate/test_evaluate.py",
     "scripts/package/*.py": "llm/package/test_hf_directory.py",
     "scripts/pretrain/pretrain.py": "llm/pretrain/test_pretrain.py",
     "scripts/pretrain/qat.py": "llm/pretrain/test_qat.py",

@@ -231,15 +231,16 @@ def bars(artifacts: list[Artifact], spec: dict) -> dict | None:
 
 
 def table(artifacts: list[Artifact], spec: dict) -> dict | None:
-    """Make a table with a row an artifact (`by` names it), or a row an entry of a mapping of mappings (`value`; `rows`
-    selects entries), or of a list of mappings, where `name` is the field that names them. most: rows, at most."""
+    """Make a table with a row an artifact that has a name (`by`), or a row an entry of a mapping of mappings (`value`;
+    `rows` selects entries), or of a list of mappings, where `name` is the field that names them. most: rows, at
+    most."""
     columns = spec["columns"]
     names = [column["label"] for column in columns]
     found = []
     for item in chosen(artifacts, spec):
         if "by" in spec:
-            cells = [said_of(item, column) for column in columns]
-            found.append((gathered([item], spec["by"], "last"), cells))
+            name = gathered([item], spec["by"], "last")
+            found += [(name, [said_of(item, column) for column in columns])] if name is not None else []
             continue
         for value in at(item, spec["value"]):
             if isinstance(value, list):

@@ -54,7 +54,7 @@ def test_names_sort_by_their_numbers():
 
 def test_a_standard_error_stands_behind_its_value():
     """In figures and in the cells of tables, in the value's own form; without one the value stands alone."""
-    models = [artifact("a", stage="a", rate=0.25, error=0.05), artifact("b", stage="b", rate=0.5)]
+    models = [artifact("a", stage="a", rate=0.25, error=0.05), artifact("b", stage="b", rate=0.5), artifact("c")]
     cell = {"value": "metrics.rate", "error": "metrics.error", "as": "percent"}
     assert figures(models[:1], [{"label": "rate", "of": "*", **cell}]) == [("rate", "25.0 % ± 5.0 %")]
     spec = {"kind": "table", "title": "t", "of": "*", "by": "metrics.stage", "columns": [{"label": "rate", **cell}]}
