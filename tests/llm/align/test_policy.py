@@ -13,6 +13,7 @@ from llm.align.lora import add_lora, lora_layers
 from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, sequences_of
 from llm.align.settings.policy import POLICIES
 from llm.align.train_adapter import adapted
+from llm.model.grid import Grid
 from llm.runtime.agreement import Ranks
 from llm.runtime.launch import run_ranks
 from llm.training.engine import Engine
@@ -104,10 +105,18 @@ def test_advantages() -> None:
     assert all(rows[1] == [0, 0, 0] for rows in found.values())
 
 
-@pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_first_steps_ratios_are_one_and_its_divergence_nought(dtype: str, algorithm: str, tmp_path: Path) -> None:
-    told = policy_settings(algorithm, dtype=dtype)
+@pytest.mark.parametrize(
+    ("dtype", "algorithm", "grid"),
+    [
+        ("float32", "grpo", None),
+        ("bfloat16", "grpo", None),
+        ("float32", "ppo", None),
+        ("bfloat16", "ppo", None),
+        ("bfloat16", "grpo", Grid(4, 8)),
+    ],
+)
+def test_the_first_steps_ratios_are_one_and_its_divergence_nought(dtype, algorithm, grid, tmp_path: Path) -> None:
+    told = policy_settings(algorithm, dtype=dtype, grid=grid)
     rollouts = rollouts_of(told, tmp_path)
     engine = adapted(method_of(rollouts), random_model(), told)
     for step in range(3):
