@@ -103,7 +103,7 @@ def test_a_plan_on_paper_has_no_adapters(tmp_path):
         ({"quantize": {"qat": {"method": "int3", "steps": 5}}}, "quantize.qat.method: int3 is not in .*: rtn-int4"),
         (
             {"quantize": {"qat": {"method": "rtn-int4", "steps": 5}}},
-            "quantize.qat.method: rtn-int4 has no grid .* name a method such as .*scales: absmax",
+            "quantize.qat.method: rtn-int4 has no symmetric grid .* name a method such as .*scales: absmax",
         ),
         ({"numeric": "fast"}, "numeric: 'fast' is not one of native, portable"),
         ({"model": {"d_model": 65}}, "model.d_model.*65.*n_heads"),

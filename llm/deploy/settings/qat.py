@@ -13,7 +13,7 @@ class Qat:
     """Training that computes with weights as a method will round them."""
 
     method: str = key()
-    """Of quantize.methods, of kind rtn with scales absmax, e.g. qat-int4: {bits: 4, group_size: 64, scales: absmax}."""
+    """Of quantize.methods, plain rtn with scales absmax, e.g. qat-int4: {bits: 4, group_size: 64, scales: absmax}."""
     steps: int = key(minimum=0)
     """So many of pretraining's steps, the last; then adapters, in all of their steps."""
 
@@ -30,7 +30,7 @@ def grid_of(quantize: dict, pretrain: dict, pretrained: bool) -> dict | None:
     grid = Grid(method.bits, method.group_size, method.per_tensor)
     if method.calibrated or method != Method(**asdict(grid), scales=method.scales):  # any other key changes the values
         raise InputError(
-            f"quantize.qat.method: {name} has no grid that follows from the weights alone; name a method such as "
+            f"quantize.qat.method: {name} has no symmetric grid that follows from weights alone; name a method such as "
             "{bits: 4, group_size: 64, scales: absmax}"
         )
     if steps > pretrain["steps"]:

@@ -23,11 +23,13 @@ def test_the_grid_is_the_method_s():
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"method": {"bits": 4}}, "one has no grid that follows from the weights alone"),
-        ({"method": ABSMAX | {"kind": "gptq"}}, "one has no grid"),
-        ({"method": ABSMAX | {"kind": "awq"}}, "one has no grid"),
-        ({"method": ABSMAX | {"rotation": True}}, "one has no grid"),
-        ({"method": {"bits": 8, "activations": "dynamic"}}, "one has no grid"),
+        ({"method": {"bits": 4}}, "one has no symmetric grid that follows from weights alone"),
+        ({"method": ABSMAX | {"kind": "gptq"}}, "one has no symmetric grid"),
+        ({"method": ABSMAX | {"kind": "awq"}}, "one has no symmetric grid"),
+        ({"method": ABSMAX | {"rotation": True}}, "one has no symmetric grid"),
+        ({"method": ABSMAX | {"symmetric": False}}, "one has no symmetric grid"),
+        ({"method": ABSMAX | {"format": "gptq"}}, "one has no symmetric grid"),
+        ({"method": {"bits": 8, "activations": "dynamic"}}, "one has no symmetric grid"),
         ({"method": ABSMAX, "steps": 101}, "quantize.qat.steps: 101 is more than pretrain.steps: 100; lower it"),
         (
             {"method": ABSMAX, "pretrained": False},
