@@ -32,7 +32,6 @@ class GridLinear(nn.Linear):
     """A linear layer with the weights of another, computed with them on a grid. grid: its groups divide the inputs."""
 
     rounds_weights = True  # an engine gives it fp32
-    bias: nn.Parameter | None
 
     def __init__(self, linear: nn.Linear, grid: Grid) -> None:
         super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
