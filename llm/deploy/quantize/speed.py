@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from llm.model.transformer import CausalLM
 
 PROMPT = 128  # tokens at most
-REPEATS = 10
+PASSES, ENOUGH = 10, 2.0  # at most so many, and no more of them after these seconds
 
 
 def speed(model: CausalLM) -> dict[str, float]:
@@ -21,8 +21,8 @@ def speed(model: CausalLM) -> dict[str, float]:
 
 @torch.no_grad()
 def rate(model: CausalLM, tokens: int) -> float:
-    tokens_1T, seconds = torch.full((1, tokens), model.config.eos_id, device=model.device), []
-    for _ in range(REPEATS):
+    tokens_1T, seconds = torch.full((1, tokens), model.config.eos_id, device=model.device), list[float]()
+    while len(seconds) < 2 or (len(seconds) < PASSES and sum(seconds) < ENOUGH):
         begin = time.perf_counter()
         F.linear(model.hidden(tokens_1T)[:, -1], model.output_weight).sum().item()  # a GPU is waited for
         seconds.append(time.perf_counter() - begin)
