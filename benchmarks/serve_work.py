@@ -4,6 +4,7 @@ REQUESTS. Prints a line of JSON: new tokens, seconds, CPU seconds, peak memory i
 
 import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -46,7 +47,7 @@ def ours(model: str, work: Requests, deterministic: bool = True, products: Any =
 
     torch.set_num_threads(THREADS)
     settings = EngineSettings(kv_bytes=CACHE, deterministic=deterministic)
-    lm = load_any(Path(model))
+    lm = load_any(Path(model), dtype=torch.bfloat16 if products == "dense" else torch.float32)
     for name, layer in layers_to_quantize(lm).items() if products != "dense" else ():
         found = quantize_weight(layer.weight.data, 8, None)
         packed = PackedLinear(pack(found.q_NK, 8), found.scale_NG, layer.bias, layer.in_features, 8, keep_dense=False)
@@ -81,7 +82,12 @@ def vllm(model: str, work: Requests) -> dict[str, float]:
 
     longest = max(len(prompt) + new for prompt, new in work)
     engine = LLM(
-        model, dtype="bfloat16", skip_tokenizer_init=True, max_model_len=longest + 8, enable_prefix_caching=True
+        model,
+        dtype="bfloat16",
+        skip_tokenizer_init=True,
+        max_model_len=longest + 8,
+        enable_prefix_caching=True,
+        enforce_eager=True,  # compiled, its start did not end within 20 minutes
     )
 
     def run(some: Requests) -> int:
@@ -172,7 +178,7 @@ def llama(model: str, work: Requests) -> dict[str, float]:
 
 
 def memory(model: str, work: Requests) -> dict[str, float]:
-    """How fast memory is read: a bf16 matrix larger than the caches, times a vector. And the bytes of the weights."""
+    """How fast memory is read, by adding more numbers than the caches hold; and the bytes of the weights in bf16."""
     import torch
 
     from llm.deploy.quantize.model import load_any
@@ -180,13 +186,18 @@ def memory(model: str, work: Requests) -> dict[str, float]:
     torch.set_num_threads(THREADS)
     lm = load_any(Path(model))
     weight_bytes = 2 * sum(each.numel() for each in lm.parameters())
-    block = torch.zeros(2**27, dtype=torch.int64)  # 1 GiB
-    seconds = []
-    for _ in range(5):
-        begin = time.perf_counter()
+    block = torch.ones(2**26, dtype=torch.int64)  # 512 MiB
+    seconds, spent = [], []
+    for _ in range(9):
+        begin, cpu = time.perf_counter(), time.process_time()
         block.sum()
         seconds.append(time.perf_counter() - begin)
-    return {"bytes_per_s": block.nbytes / min(seconds), "weight_bytes": weight_bytes}
+        spent.append(time.process_time() - cpu)
+    return {
+        "bytes_per_s": block.nbytes / min(seconds),
+        "bytes_per_cpu_s": THREADS * block.nbytes / statistics.median(spent),
+        "weight_bytes": weight_bytes,
+    }
 
 
 WORKS = {each.__name__: each for each in (ours, ours_fast, ours_int8, ours_int8_weights, vllm, static, llama, memory)}

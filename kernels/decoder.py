@@ -166,3 +166,24 @@ def gate(gate_RF, up_RF, silu, out_RF):
         for f in range(width):
             x[f] = silu[np.uint16(gate_RF[row, f])] * x[f]
         narrowed(x, bits, out_RF[row])
+
+
+@jit
+def sortable(bits):
+    """Return bf16 bits as int16 that sort as the numbers do."""
+    turned_round = bits ^ ((bits >> 15) & 0x7FFF)
+    return np.int16(0 if turned_round == -1 else turned_round)
+
+
+@jit
+def likeliest(logits_RV, out_R):
+    """Write the place of each row's largest logit, the first of equal ones. Bits of bf16 sort like whole numbers once
+    those below zero are turned round; -0 counts as 0."""
+    for row in range(logits_RV.shape[0]):
+        largest = np.int16(-32768)
+        for v in range(logits_RV.shape[1]):
+            largest = max(largest, sortable(logits_RV[row, v]))
+        for v in range(logits_RV.shape[1]):
+            if sortable(logits_RV[row, v]) == largest:
+                out_R[row] = v
+                break

@@ -19,8 +19,8 @@ from llm.inference.adapters import Adapter, adapt
 from llm.inference.attention import BLOCK, KVPool, Threads, best_way, block_bytes
 from llm.inference.blocks import BlockManager
 from llm.inference.lookup import guessed
-from llm.inference.runner import ROWS_OF_LOGITS, ModelRunner, output_logits, rows_with_logits
-from llm.inference.sampler import alternatives, choose, is_plain, log_softmax
+from llm.inference.runner import ROWS_OF_LOGITS, ModelRunner, logits_as_computed, rows_with_logits
+from llm.inference.sampler import alternatives, argmax, choose, is_plain, log_softmax
 from llm.inference.scheduler import Limits, Scheduler
 from llm.inference.sequence import Alternatives, Completion, Output, Reason, Request, Sequence, sequence_of
 from llm.model.transformer import CausalLM
@@ -176,8 +176,8 @@ class Engine:
     def each_row(self, hidden_RD: Tensor, rows: list[int], plain: bool) -> Iterator[tuple[Tensor, int]]:
         """Yield (logits [V], the likeliest token) of the rows; without `plain` nobody asks for that token."""
         for begin in range(0, len(rows), ROWS_OF_LOGITS):
-            logits_RV = output_logits(self.model, hidden_RD[rows[begin : begin + ROWS_OF_LOGITS]])
-            likeliest_R = logits_RV.argmax(-1).tolist() if plain else [-1] * len(logits_RV)
+            logits_RV = logits_as_computed(self.model, hidden_RD[rows[begin : begin + ROWS_OF_LOGITS]])
+            likeliest_R = argmax(logits_RV) if plain else [-1] * len(logits_RV)
             yield from zip(logits_RV, likeliest_R, strict=True)
 
     def taken(
@@ -220,7 +220,7 @@ class Engine:
     def appended(self, sequence: Sequence, logits_V: Tensor, likeliest: int) -> Event:
         """Choose a sequence's next token, and see whether it is the last."""
         request, completion = sequence.request, sequence.completion
-        token = likeliest if is_plain(request) else choose(logits_V, sequence)
+        token = likeliest if is_plain(request) else choose(logits_V.float(), sequence)
         if request.logprobs is not None:
             log_probs_V = log_softmax(logits_V)
             completion.logprobs.append(float(log_probs_V[token]))

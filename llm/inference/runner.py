@@ -76,9 +76,14 @@ class ModelRunner:
 
 def output_logits(model: CausalLM, x_RD: Tensor) -> Tensor:
     """Return fp32 logits [R, V] of rows after the last norm; each row's bytes are its own."""
+    return logits_as_computed(model, x_RD).float()
+
+
+def logits_as_computed(model: CausalLM, x_RD: Tensor) -> Tensor:
+    """Return the same in the dtype of the product."""
     multiple = getattr(getattr(model, "lm_head", None), "row_multiple", MULTIPLE)
     missing = padded(len(x_RD), multiple) - len(x_RD)
-    return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)].float()
+    return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)]
 
 
 def rows_with_logits(sequence: Sequence, count: int) -> range:

@@ -15,6 +15,11 @@ from torch import Tensor
 from llm.inference.grammar import permitted
 from llm.inference.sequence import Alternatives, Request, Sequence
 
+try:
+    from kernels.decoder import likeliest
+except ImportError:  # where only torch and numpy are installed
+    likeliest = None  # type: ignore[assignment]
+
 
 def uniform(key: np.ndarray, position: int) -> float:
     """Return the number in [0, 1) of a sequence's token at `position`."""
@@ -36,6 +41,15 @@ def choose(logits_V: Tensor, sequence: Sequence) -> int:
 def is_plain(request: Request) -> bool:
     """Is the likeliest token all that a request asks for?"""
     return request.temperature == 0 and request.grammar is None and not changes_logits(request)
+
+
+def argmax(logits_RV: Tensor) -> list[int]:
+    """Return each row's likeliest token, the first of equal ones."""
+    if likeliest is None or logits_RV.dtype != torch.bfloat16 or not logits_RV.is_cpu:
+        return logits_RV.argmax(-1).tolist()
+    found_R = np.zeros(len(logits_RV), np.int64)
+    likeliest(logits_RV.view(torch.int16).numpy(), found_R)
+    return found_R.tolist()
 
 
 def changes_logits(request: Request) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in an extra alone)
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from llm.errors import InputError
@@ -48,7 +48,7 @@ def empty_model(config: ModelConfig) -> CausalLM:
 
 def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Replace the model's weights by those of a safetensors file, see set_weights."""
-    set_weights(model, read_tensors(path), path, dtype)
+    set_weights(model, read_tensors(path, None if dtype == torch.float32 else dtype), path, dtype)
 
 
 def set_weights(
@@ -79,19 +79,34 @@ def by_our_names(config: ModelConfig, tensors: dict[str, torch.Tensor]) -> dict[
     return {name: tensor for name, tensor in found.items() if not (config.tie_embeddings and name == "lm_head.weight")}
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return all tensors of a safetensors file, or of the shards that an index lists in its place. Raises InputError
-    if one is missing or damaged."""
+def read_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:
+    """Return all tensors of a safetensors file, or of the shards that an index lists in its place, as they are, or the
+    floats among them in `dtype`, with no more than one in another beside them. Raises InputError if one is missing or
+    damaged."""
     index = path.with_name(INDEX)
     if not path.is_file() and index.is_file():
         shards = [path.with_name(name) for name in shard_names(index)]
-        return {name: tensor for shard in shards for name, tensor in read_tensors(shard).items()}
+        return {name: tensor for shard in shards for name, tensor in read_tensors(shard, dtype).items()}
     try:
-        return load_file(path)
+        return load_file(path) if dtype is None else converted(path, dtype)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
     except SafetensorError as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); build it again") from error
+
+
+def converted(path: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Return a file's tensors, floats in `dtype`. What has been read of an open file stays in memory, so it is opened
+    for each."""
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+    found = {}
+    for name in names:
+        with safe_open(path, "pt") as file:
+            tensor = file.get_tensor(name)
+            found[name] = tensor.to(dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
+            del tensor
+    return found
 
 
 def shard_names(index: Path) -> list[str]:

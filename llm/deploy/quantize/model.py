@@ -185,8 +185,8 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
     return model.to(device).eval().requires_grad_(False)
 
 
-def load_any(directory: Path, device: torch.device | str = "cpu") -> CausalLM:
-    """Load a model directory, quantized or not, on `device`."""
+def load_any(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> CausalLM:
+    """Load a model directory, quantized or not, on `device`. dtype: of weights that are not quantized."""
     if "quantization_config" in read_config(directory / CONFIG_NAME):
         return load_quantized(directory, device=device)
-    return load_model(directory, device=device)
+    return load_model(directory, dtype, device)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+import torch
+
 from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config, scale_of
 from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.operators import Products, run_quantized, table
@@ -113,7 +115,7 @@ class Models:
         """Load a model with all of its adapters, by their names; an adapter that does not fit it is refused, alone."""
         names = [name for name, its in self.bases.items() if its == base]
         tokenizer = open_tokenizer(base)
-        model = load_any(base, default_device())
+        model = load_any(base, default_device(), torch.float32 if self.products is None else torch.bfloat16)
         if self.products is not None:
             run_quantized(model, self.products)
             for line in table(model):

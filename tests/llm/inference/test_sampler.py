@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from llm.inference.sampler import adjusted, alternatives, sample, uniform
+from llm.inference.sampler import adjusted, alternatives, argmax, sample, uniform
 from llm.inference.sequence import Request
 
 LOGITS = torch.tensor([2.0, 0.0, 1.0, -1.0, 3.0])
@@ -80,3 +80,15 @@ def test_alternatives_are_sorted_and_ties_go_by_id() -> None:
     log_probs = torch.tensor([-2.0, -1.0, -3.0, -1.0, -2.0])
     assert alternatives(log_probs, 3) == [(1, -1.0), (3, -1.0), (0, -2.0)]
     assert len(alternatives(log_probs, 9)) == 5 and alternatives(log_probs, 0) == []
+
+
+def test_the_likeliest_token_is_the_first_of_equal_ones() -> None:
+    logits_RV = torch.randn(20, 999, generator=torch.Generator().manual_seed(0)).bfloat16()
+    logits_RV[3] = -0.0
+    logits_RV[3, 500:] = 0.0
+    logits_RV[4] = -7.0
+    logits_RV[5, 700] = logits_RV[5, 70] = 9.0
+    logits_RV[6] = -torch.inf
+    logits_RV[6, 8] = -1e30
+    logits_RV[7, 998] = torch.inf
+    assert argmax(logits_RV) == argmax(logits_RV.float()) == logits_RV.float().argmax(-1).tolist()
