@@ -15,11 +15,14 @@ from llm.inference.sequence import MAX_ALTERNATIVES, Request
 
 Text = Annotated[str, Field(max_length=2**20)]
 Ids = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(max_length=2**20)]
+Id = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 MAX_STOPS, MAX_PROMPTS = 16, 128
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    """Takes what the page states and no more: no unknown field, no text or truth value in a number's place."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class StreamOptions(Strict):
@@ -76,7 +79,7 @@ class Sampling(Strict):
     repetition_penalty: float = Field(1.0, gt=0, le=100)
     presence_penalty: float = Field(0.0, ge=-2, le=2)
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(None, max_length=1024)
+    logit_bias: dict[Id, Annotated[float, Field(ge=-100, le=100)]] | None = Field(None, max_length=1024)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: str | Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=MAX_STOPS)] | None = None
     stop_token_ids: Ids = []
@@ -123,7 +126,7 @@ class Sampling(Strict):
             repetition_penalty=self.repetition_penalty,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
-            logit_bias={whole(token): bias for token, bias in (self.logit_bias or {}).items()},
+            logit_bias={int(token): bias for token, bias in (self.logit_bias or {}).items()},
             seed=seed,
             stop_ids=[*self.stop_token_ids, *([] if self.ignore_eos else [eos])],
             stop_texts=self.stops(),
@@ -193,8 +196,3 @@ class ErrorAnswer(BaseModel):
     """The one shape of every refusal."""
 
     error: Refusal
-
-
-def whole(token: str) -> int:
-    """Return the token id that a key of logit_bias spells; -1, which no vocabulary has, where it spells none."""
-    return int(token) if token.isascii() and token.isdigit() and len(token) < 12 else -1
