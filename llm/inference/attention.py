@@ -36,7 +36,7 @@ WORTH_A_THREAD = 64 * 1024  # products of a query and a key; below, handing work
 
 class KVPool:
     """One layer after the other: keys [P, K, H, B], transposed in their block, and values [P, K, B, H]. In int8 each
-    key and each value has a scale of its own."""
+    key and each value has a scale of its own. raw: the same memory for kernels, layer by layer."""
 
     def __init__(self, config: ModelConfig, n_blocks: int, dtype: torch.dtype, device: torch.device) -> None:
         shape = (config.n_layers, n_blocks, config.n_kv_heads)
@@ -45,6 +45,8 @@ class KVPool:
         self.values_LPKBH = torch.zeros((*shape, BLOCK, config.d_head), dtype=dtype, device=device)
         scales = (config.n_layers, 2, n_blocks, config.n_kv_heads, BLOCK) if dtype == torch.int8 else (0,)
         self.scale_L2PKB = torch.ones(scales, dtype=torch.float32, device=device)
+        pairs = zip(self.keys_LPKHB, self.values_LPKBH, strict=True)
+        self.raw = [(raw(keys), raw(values)) for keys, values in pairs] if device.type == "cpu" else []
 
     def store(self, layer: int, k_RKH: Tensor, v_RKH: Tensor, block_R: Tensor, slot_R: Tensor) -> None:
         """Write the rows' keys and values to their slots."""
@@ -70,6 +72,11 @@ class KVPool:
         self.values_LPKBH[:, target] = self.values_LPKBH[:, source]
         if self.dtype == torch.int8:
             self.scale_L2PKB[:, :, target] = self.scale_L2PKB[:, :, source]
+
+
+def raw(x: Tensor) -> np.ndarray:
+    """Return the memory of a tensor; that of bf16 as int16."""
+    return (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
 
 
 def rounded(x_RKH: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,7 +161,7 @@ class PagedAttention:
     def by_kernel(self, layer: int, query_RNH: Tensor, output_RNH: Tensor) -> Tensor:
         """Write what the rows' queries find into `output_RNH`, and return it; fp32, both."""
         pool = self.pool
-        keys, values = self.raw_pool(layer)
+        keys, values = pool.raw[layer]
         kind = {torch.bfloat16: BFLOAT16, torch.int8: INT8}.get(pool.dtype, DENSE)
         scales = pool.scale_L2PKB[layer].numpy() if kind == INT8 else NO_SCALES
         self.threads.run(
@@ -170,13 +177,6 @@ class PagedAttention:
             output_RNH.numpy(),
         )
         return output_RNH
-
-    def raw_pool(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the memory of a layer's keys and values; that of bf16 as int16."""
-        keys, values = self.pool.keys_LPKHB[layer], self.pool.values_LPKBH[layer]
-        if self.pool.dtype == torch.bfloat16:
-            keys, values = keys.view(torch.int16), values.view(torch.int16)
-        return keys.numpy(), values.numpy()
 
     def by_sdpa(self, layer: int, q_RNH: Tensor) -> Tensor:
         """Pad the sequences' rows and blocks to rectangles, and take torch's attention."""

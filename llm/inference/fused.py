@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm.inference.attention import PagedAttention
+from llm.inference.attention import PagedAttention, raw
 from llm.model.positions import rotary_tables
 from llm.model.transformer import CausalLM, RMSNorm
 
@@ -53,11 +53,6 @@ def silu_table() -> np.ndarray:
     return F.silu(bits.view(torch.bfloat16)).float().numpy()
 
 
-def raw(x: Tensor) -> np.ndarray:
-    """Return the memory of a bf16 tensor as int16."""
-    return x.view(torch.int16).numpy()
-
-
 def normalised(x_RD: Tensor, added_RD: Tensor | None, norm: RMSNorm, lanes: int) -> Tensor:
     """Add to `x_RD` in place, and return its RMSNorm."""
     out_RD = torch.empty_like(x_RD)
@@ -84,7 +79,7 @@ def hidden(model: CausalLM, tokens_R: Tensor, paged: PagedAttention) -> Tensor:
     added_RD = None
     for index, layer in enumerate(decoder.layers):
         attention, mlp = layer.self_attn, layer.mlp
-        keys, values = paged.raw_pool(index)
+        keys, values = paged.pool.raw[index]
         normed_RD = normalised(x_RD, added_RD, layer.input_layernorm, lanes)
         q, k, v = (raw(project(normed_RD)) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
         rotate_and_store(q, k, v, cos_RH, sin_RH, block_R, slot_R, keys, values, query)

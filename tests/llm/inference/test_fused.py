@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from kernels.decoder import gate, rotate_and_store
 from llm.deploy.quantize.operators import run_quantized
 from llm.inference import fused
+from llm.inference.attention import raw
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.reordered import ROW_MULTIPLE, ReorderedLinear, can_reorder, reorder
 from llm.inference.sequence import Request
@@ -48,7 +49,7 @@ def test_gates_are_torch_s_to_the_bit() -> None:
     """Also for each of the 65,536 numbers by the operator for numbers that are no neighbours."""
     x_RF, up_RF = drawn(0, 70, 1536), drawn(1, 70, 1536)
     found_RF = torch.empty_like(x_RF)
-    gate(fused.raw(x_RF), fused.raw(up_RF), fused.silu_table(), fused.raw(found_RF))
+    gate(raw(x_RF), raw(up_RF), fused.silu_table(), raw(found_RF))
     assert torch.equal(found_RF, F.silu(x_RF) * up_RF)
     apart = torch.zeros((2**16, 2), dtype=torch.bfloat16)
     apart[:, 0] = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
@@ -71,12 +72,12 @@ def test_rotations_are_torch_s_to_the_bit(width: int) -> None:
     found_q = torch.zeros((rows, heads, width))
     place = np.random.default_rng(0).permutation(5 * 32)[:used]
     bf16_cos, bf16_sin = (table[0].bfloat16().float().numpy() for table in (cos, sin))
-    raw = [fused.raw(x) for x in (q_RE, k_RE, v_RE)]
-    rotate_and_store(*raw, bf16_cos, bf16_sin, place // 32, place % 32, keys, values, found_q.numpy())
+    rows_of = [raw(x) for x in (q_RE, k_RE, v_RE)]
+    rotate_and_store(*rows_of, bf16_cos, bf16_sin, place // 32, place % 32, keys, values, found_q.numpy())
     assert torch.equal(found_q[:used], expected_q[:used].float())
     stored = keys.transpose(0, 3, 1, 2).reshape(-1, kv_heads, width), values.transpose(0, 2, 1, 3)
-    assert np.array_equal(stored[0][place], fused.raw(expected_k.contiguous())[:used])
-    assert np.array_equal(stored[1].reshape(-1, kv_heads * width)[place], fused.raw(v_RE)[:used])
+    assert np.array_equal(stored[0][place], raw(expected_k.contiguous())[:used])
+    assert np.array_equal(stored[1].reshape(-1, kv_heads * width)[place], raw(v_RE)[:used])
     empty = np.setdiff1d(np.arange(5 * 32), place)
     assert not stored[0][empty].any()
 
