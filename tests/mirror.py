@@ -108,6 +108,8 @@ ELSEWHERE = {
     "stemma/workflow/*.py": "stemma/workflow/test_attach.py",  # snakemake is run on a small workflow
     "kernels/phrases.py": "kernels/test_signals.py",
     "kernels/splitmix.py": "kernels/test_words.py",
+    "kernels/decoder.py": "llm/inference/test_fused.py",
+    "kernels/int8_rows.py": "llm/deploy/quantize/test_operators.py",
     "kernels/content.py": "llm/collect/formats/test_html.py",
     "kernels/page_repeats.py": "llm/collect/formats/test_html.py",
     "kernels/teasers.py": "llm/collect/formats/test_html.py",
