@@ -129,7 +129,10 @@ def figure(artifacts: list[Artifact], spec: dict) -> tuple[str, str] | None:
 def with_error(items: list[Artifact], spec: dict, text: str) -> str:
     """Return a value's text with its standard error behind it, where the spec has a path for one (`error`)."""
     error = gathered(items, spec["error"], "last") if "error" in spec else None
-    return text if error is None else f"{text} ± {shown(error, spec.get('as', 'number'))}"
+    if not is_number(error):
+        return text
+    kind = spec.get("as", "number")
+    return f"{text} ± {f'{error:.2g}' if kind == 'number' else shown(error, kind)}"
 
 
 def figures(artifacts: list[Artifact], specs: list[dict], default: dict | None = None) -> list[tuple[str, str]]:

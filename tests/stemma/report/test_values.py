@@ -57,6 +57,10 @@ def test_a_standard_error_stands_behind_its_value():
     models = [artifact("a", stage="a", rate=0.25, error=0.05), artifact("b", stage="b", rate=0.5), artifact("c")]
     cell = {"value": "metrics.rate", "error": "metrics.error", "as": "percent"}
     assert figures(models[:1], [{"label": "rate", "of": "*", **cell}]) == [("rate", "25.0 % ± 5.0 %")]
+    assert figures(
+        [artifact("a", loss=4.5112, error=0.04385)],
+        [{"label": "loss", "of": "*", "value": "metrics.loss", "error": "metrics.error"}],
+    ) == [("loss", "4.511 ± 0.044")]
     spec = {"kind": "table", "title": "t", "of": "*", "by": "metrics.stage", "columns": [{"label": "rate", **cell}]}
     [plot] = drawn(models, spec)
     assert plot["rows"] == [("a", ["25.0 % ± 5.0 %"]), ("b", ["50.0 %"])]
