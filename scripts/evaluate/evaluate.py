@@ -41,7 +41,7 @@ def main(
     tokenizer = open_tokenizer(model)
     file = find_split(instructions, "validation")
     examples, _ = read_examples(file, tokenizer, settings.max_tokens)
-    prompts, _ = read_prompts(file, tokenizer, settings.max_tokens)
+    prompts, _ = read_prompts(file, tokenizer, settings.max_tokens - 1)  # an answer has a token at least
     some = spread(prompts, settings.prompts)
     device = default_device()
     asked = Questions(

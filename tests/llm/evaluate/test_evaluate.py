@@ -16,6 +16,7 @@ from llm.evaluate.answers import rewards_of
 from llm.evaluate.checks import Answer
 from llm.evaluate.settings import EvaluationSettings, SuiteSettings
 from llm.model.directory import load_model
+from llm.tokenize.chat import encode_chat
 from llm.tokenize.open import open_tokenizer
 from scripts.evaluate import evaluate, suite
 from tests.llm.evaluate.conftest import ROWS
@@ -35,10 +36,13 @@ def questions(work) -> Path:
     return work / "questions.json"
 
 
-def judged(work: Path, stage: str, out: Path, before: Path | None = None, **changes: object) -> dict:
+def judged(
+    work: Path, stage: str, out: Path, before: Path | None = None, instructions: Path | None = None, **changes: object
+) -> dict:
     told = {"stage": stage, "prompts": 6, "max_new_tokens": 12, "max_tokens": 48, "seed": 1, "samples": 4}
+    pairs = instructions or work / "align/instructions"
     return evaluate.main(
-        work / "models" / stage, work / "models/sft", work / "align/reward", work / "align/instructions",
+        work / "models" / stage, work / "models/sft", work / "align/reward", pairs,
         work / "tokens", work / "questions.json", out, before, before,
         settings=EvaluationSettings(**told | changes),
     )  # fmt: skip
@@ -90,6 +94,18 @@ def test_answers_stand_side_by_side(both):
     assert [row["base"] for row in samples[:4]] == texts["base"] and [row["sft"] for row in samples[:4]] == texts["sft"]
     assert samples[0]["reference"] == ROWS[0]["messages"][1]["content"] and samples[4]["prompt"] == "thi no?"
     assert samples[0]["prompt"] == ROWS[0]["messages"][0]["content"]
+
+
+def test_a_prompt_that_fills_the_context_is_not_asked(work, questions, tmp_path):
+    """Nothing could be answered to it: the engine refuses it."""
+    tokenizer, text = open_tokenizer(work / "models/base"), "thi"
+    while len(encode_chat(tokenizer, [{"role": "user", "content": text}], add_generation_prompt=True)[0]) < 64:
+        text += "?"
+    rows = [{"prompt": text, "completion": "no."}, {"prompt": "thi", "completion": "no."}]
+    (tmp_path / "validation.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    judged(work, "base", tmp_path / "out.json", instructions=tmp_path, max_tokens=64)
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [row["prompt"] for row in found["answers"]] == ["thi"] and found["metrics"]["held_out_loss"]["n"] == 1
 
 
 def test_the_same_bytes_again_and_others_by_another_seed(work, both, tmp_path):
