@@ -29,8 +29,11 @@ def test_it_says_what_the_model_is_and_how_to_load_it():
 
 
 def test_an_aligned_model_says_what_it_was_made_of():
-    dpo = aligned_card(aligned_card(CARD, "base", "sft"), "sft", "dpo")
-    assert "# dpo\n\nThe model `sft`, aligned by `dpo`" in dpo and "The model `base`, aligned by `sft`" in dpo
+    dpo = aligned_card(aligned_card(CARD, "base", "sft", full=True), "sft", "dpo", full=False)
+    assert (
+        "# dpo\n\nThe model `sft`, aligned by `dpo`" in dpo and "aligned by `sft`: all its weights were trained." in dpo
+    )
+    assert "a LoRA adapter, merged into its weights." in dpo
     assert "results/models/dpo" in dpo and "results/models/base" not in dpo
     assert yaml.safe_load(dpo.split("---")[1]) == yaml.safe_load(CARD.split("---")[1])
 
