@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from llm.deploy.quantize.gguf import write_packed_gguf
 from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import Method
@@ -54,6 +55,7 @@ METHODS = {
     "int8, gptq layout": Method(bits=8, format="gptq"),
 }
 LLAMALIKE = ("llama", "qwen2", "qwen3")  # whose names and layers are ours: the others are quantized for us alone
+PACKED = ("int8", "int4", "int4, zero points")  # whose levels a GGUF can have
 GGUF = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 TRANSFORMERS = """
 import json, sys, torch
@@ -89,7 +91,7 @@ print(json.dumps([row[token] for row, token in zip(logits.tolist(), ids[1:])]))
 GPTQMODEL = """
 import json, sys, torch
 from gptqmodel import BACKEND, GPTQModel
-model = GPTQModel.load(sys.argv[1], device="cpu", backend=BACKEND.TORCH, dtype=torch.float32)
+model = GPTQModel.load(sys.argv[1], device="cpu", backend=BACKEND.TORCH, dtype=torch.float16)
 ids = torch.tensor([json.loads(sys.argv[2])])
 with torch.no_grad():
     found = model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
@@ -130,11 +132,18 @@ def exports(scratch: Path, family: str, wanted: list[str] | None) -> Iterator[tu
     base.mkdir()
     write_base(base, family)
     names = ["fp32", *(METHODS if family in LLAMALIKE else ()), *(f"gguf {kind}" for kind in GGUF)]
+    names += [f"gguf of {name}" for name in PACKED]
     calibration_CT = torch.randint(8, VOCABULARY, (8, 32), generator=torch.Generator().manual_seed(2))
     for number, name in enumerate(name for name in names if wanted is None or name in wanted):
         target = scratch / f"{family}-{number}"
         if name == "fp32":
             target = base
+        elif name.startswith("gguf of"):
+            target.mkdir()
+            method = METHODS[name.removeprefix("gguf of ")]
+            write_quantized(base, target, method, calibration_CT, scratch / f"{target.name}-layers")
+            write_packed_gguf(target, target.with_suffix(".gguf"), family)
+            target = target.with_suffix(".gguf")
         elif name.startswith("gguf"):
             target = target.with_suffix(".gguf")
             write_gguf(base, target, name.removeprefix("gguf "), family)

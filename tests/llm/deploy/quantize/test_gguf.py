@@ -1,5 +1,7 @@
 """GGUF files of quantized models hold their levels: read back by gguf's own reader, and computed by ours."""
 
+import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from llm.errors import InputError
 from llm.package.importing.read import read_model
 from scripts.deploy import export_quantized
 from tests.llm.deploy.quantize.test_activations import drawn, logits, quantized
+from tests.llm.package.gguf.test_gguf import READ, READERS
 
 SIZES = {"d_model": 128, "n_heads": 4, "n_kv_heads": 2, "d_head": 32, "d_ff": 256}
 GPT2 = {"position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True, "n_kv_heads": 4}
@@ -49,6 +52,23 @@ def test_levels_are_kept(way: str, shape: dict, hf_directory: Callable[..., Path
     again = tmp_path / "again.gguf"
     export_quantized.main(target, again, name="small")
     assert again.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not READERS.exists(), reason="make readers sets up llama.cpp")
+@pytest.mark.parametrize("shape", [{}, GPT2], ids=["llama", "gpt2"])
+@pytest.mark.parametrize("way", WAYS)
+def test_llama_cpp_computes_the_same(way: str, shape: dict, hf_directory: Callable[..., Path], tmp_path: Path) -> None:
+    """But for its own rounding of inputs to 8 bits."""
+    target = quantized(hf_directory("base", **SIZES | shape), WAYS[way], tmp_path)
+    file = tmp_path / "model.gguf"
+    export_quantized.main(target, file, name="small")
+    ids = drawn(9)[:1, :20]
+    command = [READERS, "-c", READ, file, "etaoin", json.dumps(ids[0].tolist())]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    ours, theirs = logits(load_any(target), ids)[0].log_softmax(-1), torch.tensor(told["logits"]).log_softmax(-1)
+    assert (ours - theirs).abs().max() < 0.8
+    assert (ours - theirs).abs().mean() < 0.1
 
 
 @pytest.mark.parametrize(
