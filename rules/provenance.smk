@@ -13,6 +13,7 @@ MAIN = [
     *CHECKPOINTS[-1:],
     *(f"results/align/{method}" for method in ("sft", "reward", "dpo")),
     *(f"results/models/{stage}" for stage in ("base", "sft", "dpo")),
+    *(f"results/inventory/{stage}.json" for stage in ("base", "dpo")),
     *(f"results/evaluation/{stage}.json" for stage in ("base", "sft", "dpo")),
     *(f"results/quantized/{method}" for method in config["quantize"]["methods"]),
     "results/serve/benchmark.json",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm.command import command
-from llm.model.counts import kv_bytes_per_token, parameter_counts
+from llm.model.counts import kv_bytes, kv_bytes_per_token, parameter_counts
 from llm.model.directory import WEIGHTS_NAME, by_our_names, empty_model, load_config, read_tensors, set_weights
 from llm.model.shape import Shape
 from llm.model.tensor_names import to_ours
@@ -54,6 +54,10 @@ def main(model: Path, facts: Path, *, settings: InventorySettings) -> dict:
         "entropy": looks["entropy"],
         "sink": looks["sink"],
         "kv_bytes_per_token": kv_bytes_per_token(Shape.of(config), 2),
+        "kv_bytes": {
+            length: {"one request": kv_bytes(Shape.of(config), length)}
+            for length in (config.context_length * eighth // 8 for eighth in range(1, 9))
+        },
     }
 
 

@@ -123,11 +123,18 @@ def spectrum(artifacts: list[Artifact], spec: dict) -> dict | None:
         return None
     lines = lines[: spec.get("most", 100)]
     svg = plot.chart(spec["title"], lines, [], spec.get("x", ""), spec.get("y", ""), log=True)
-    entries = [(line, "line") for line in lines]
-    if len(lines) > plot.COLOURS:  # shades, of which the first and the last are named
-        entries = [(lines[0], "line q1"), (lines[-1], f"line q{cells.LEVELS}")]
-    legend = [(line.label, shown(line.points[0][1], "number"), kind) for line, kind in entries]
+    legend = lines_legend(lines, "number", 0)
+    if len(lines) > plot.COLOURS:  # layers, which are shades in their order
+        legend = [legend[0], legend[-1]]
     return {"kind": "curve", "title": spec["title"], "svg": svg, "legend": legend}
+
+
+def lines_legend(lines: list[plot.Series], kind: str, point: int) -> list[tuple[str, str, str]]:
+    """Return (label, the height of one of its points, class) of every line."""
+    colours = plot.colours_of(len(lines))
+    return [
+        (line.label, shown(line.points[point][1], kind), f"line {c}") for line, c in zip(lines, colours, strict=True)
+    ]
 
 
 def histogram(artifacts: list[Artifact], spec: dict) -> dict | None:
@@ -163,7 +170,7 @@ def profile(artifacts: list[Artifact], spec: dict) -> dict | None:
     svg = plot.chart(
         spec["title"], lines, [], spec.get("x", ""), spec.get("y", ""), partial(shown, kind=kind), zero=True
     )
-    legend = [(line.label, shown(line.points[-1][1], kind), "line") for line in lines[: plot.COLOURS]]
+    legend = lines_legend(lines, kind, -1)
     return {"kind": "curve", "title": spec["title"], "svg": svg, "legend": legend}
 
 

@@ -67,9 +67,7 @@ def chart(
         y = down(level.y)
         parts.append(f'<line class="level s{len(series) + number}" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
     parts.append(f'<svg viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none" width="100%" height="{HEIGHT}">')
-    colours = [f"s{number}" for number in range(len(series))]
-    if len(series) > COLOURS:  # many lines are shades in their order
-        colours = [f"q{1 + round((LEVELS - 1) * number / (len(series) - 1))}" for number in range(len(series))]
+    colours = colours_of(len(series))
     for number, one in enumerate(series):
         points = " ".join(f"{across(x)},{down(y)}" for x, y in thinned(one.points))
         parts.append(f'<polyline class="{colours[number]}" points="{points}" vector-effect="non-scaling-stroke"/>')
@@ -81,6 +79,13 @@ def chart(
                 for x, y in one.points
             ]
     return "".join([*parts, "</svg>"])
+
+
+def colours_of(count: int) -> list[str]:
+    """Return the classes of so many lines: colours, or, of many lines, shades in their order."""
+    if count <= COLOURS:
+        return [f"s{number}" for number in range(count)]
+    return [f"q{1 + round((LEVELS - 1) * number / (count - 1))}" for number in range(count)]
 
 
 def axes(

@@ -88,7 +88,7 @@ def run(changes: str = "{}") -> tuple[dict[str, Wanted], dict[str, str]]:
     """The jobs of a whole run by their places, and their expected keys. changes: to the config, as JSON."""
     attached = load(Call.of(ROOT / "Snakefile", [], merged(BASE, json.loads(changes))))
     jobs: dict[str, Wanted] = {}
-    waiting = ["results/report/index.html", "results/plan/config.json", "results/inventory/base.json"]
+    waiting = ["results/report/index.html", "results/plan/config.json"]
     waiting += [f"results/align/{method}/manifest.json" for method in (*PAIRED, "kto", *POLICIES)]
     waiting += [f"results/align/{method}-checkable/manifest.json" for method in ("sft", "reward")]
     waiting += ["results/align/adherence/checkable/dpo-checkable.json"]

@@ -136,7 +136,7 @@ def test_a_spectrum_is_logarithmic(tmp_path):
     lines = {"layer 0": [[1, 100], [2, 10], [3, 1], [4, 0], [5, NAN]]}
     [plot] = made("spectrum", lines, tmp_path, x="rank", y="value")
     assert 'points="0.0,0.0 500.0,100.0 1000.0,200.0"' in plot["svg"], "equal factors are equal heights"
-    assert plot["legend"] == [("layer 0", "100", "line")]
+    assert plot["legend"] == [("layer 0", "100", "line s0")]
     many = {f"layer {n}": [[1, n + 1], [2, 1]] for n in range(30)}
     [plot] = made("spectrum", many, tmp_path)
     assert [label for label, *_ in plot["legend"]] == ["layer 0", "layer 29"]
@@ -207,13 +207,15 @@ def test_a_profile_runs_along_the_number_in_names():
     spec = {"kind": "profile", "title": ATTACK, "of": ["rtn", "gptq"], "value": "metrics.error"}
     spec |= {"number": r"layers\.(\d+)\.", "fields": {"": "e"}, "x": "layer", "as": "percent"}
     [plot] = drawn(both, spec)
-    assert plot["legend"] == [("gptq", "20.0 %", "line"), ("rtn", "40.0 %", "line")]
+    assert plot["legend"] == [("gptq", "20.0 %", "line s0"), ("rtn", "40.0 %", "line s1")]
     assert 'points="0.0,100.0 1000.0,0.0"' in plot["svg"] and "<script" not in plot["svg"], "2 before 10, their mean .2"
     [rates] = drawn(
         [artifact("load", error={"10": {"p50": 1, "p99": 2}, "2.5": {"p50": 3, "p99": 4}, "total": 7})],
         spec | {"of": "load", "number": r"^([\d.]+)$", "fields": {"p50": "p50", "p99": "p99"}, "as": "number"},
     )
-    assert rates["legend"] == [("p50", "1", "line"), ("p99", "2", "line")]
+    assert rates["legend"] == [("p50", "1", "line s0"), ("p99", "2", "line s1")]
+    [many] = drawn([artifact(f"m{n}", error=errors) for n in range(9)], spec | {"of": "*"})
+    assert len(many["legend"]) == 9 and many["legend"][8][2] == f"line q{LEVELS}", "none is without a name"
     assert drawn([artifact("rtn")], spec) == [] and drawn(both, spec | {"fields": {"": "none"}}) == []
 
 

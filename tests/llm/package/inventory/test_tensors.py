@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from llm.errors import InputError
-from llm.model.directory import load_model
+from llm.model.directory import load_config, load_model
 from llm.package.inventory.settings import InventorySettings
 from llm.package.inventory.tensors import changed, facts, facts_of, tying
 from scripts.package import inventory
@@ -25,6 +25,11 @@ def test_the_sums_are_the_formulas(changes: dict, hf_directory: Callable[..., Pa
     assert told["parameters"] == told["expected"]
     assert told["tied"] is changes.get("tie_embeddings", True)
     assert told["dead_units"] == 0
+    config = load_config(tmp_path / "base" / "config.json")
+    assert told["kv_bytes_per_token"] == 2 * config.n_layers * config.n_kv_heads * config.d_head * 2
+    assert told["kv_bytes"][config.context_length] == {
+        "one request": told["kv_bytes_per_token"] * config.context_length
+    }
 
 
 def test_spectra_and_heads_of_known_matrices(random_lm: Callable) -> None:
