@@ -70,6 +70,36 @@ stages:
     line: The end
     of: [results/final.txt]
     figures: [{{label: length, value: metrics.length}}]
+  - tag: PICTURES
+    title: Pictures
+    line: Of what its metrics hold
+    of: [results/parts]
+    plots:
+      - kind: tiles
+        title: Heads
+        value: metrics.prompts.*
+        name: prompt
+        names: tokens
+        tiles: heads
+        cells: w
+        by: [head]
+      - {{kind: heat, title: Heat, value: metrics.matrix, rows: row, columns: column, signed: true}}
+      - {{kind: strips, title: Strips, value: metrics.strips}}
+      - {{kind: scatter, title: Map, value: metrics.words, x: x, y: y, label: word}}
+      - {{kind: spectrum, title: Spectrum, value: metrics.spectra, x: rank}}
+      - {{kind: histogram, title: Histogram, value: metrics.histogram}}
+      - {{kind: table, title: Words, value: metrics.words, name: word, fold: true, columns: [{{label: x, value: x}}]}}
+"""
+# What its metrics hold for pictures.
+PICTURES = """
+    'prompts': [
+        {'prompt': label, 'tokens': [label, 'b'], 'heads': [{'head': n, 'w': [[9], [n, 9 - n]]} for n in range(9)]}
+    ],
+    'matrix': [[-1, 0.5], [float(times), 2]],
+    'strips': [{'title': label, 'cells': [[1, 2], [3, 4]]}],
+    'words': [{'word': label + str(n), 'x': n % 7, 'y': n // 7} for n in range(50)],
+    'spectra': {label: [[1, 10.0], [2, 1.0]]},
+    'histogram': {'edges': [0, 1, 2], 'counts': [3, 4]},
 """
 
 
@@ -92,7 +122,7 @@ def prepared(path: Path) -> Toy:
         "    (parts / 'b.txt')",
     )
     toy.replace("scripts/s/first.py", "times: int)", "times: int, label: str)")
-    scores = "'goal': 1.5, 'scores': {'small': 1, 'large': 4, label: 2}"
+    scores = "'goal': 1.5, 'scores': {'small': 1, 'large': 4, label: 2}," + PICTURES.replace("\n", "")
     toy.replace("scripts/s/first.py", "{'times': times}", f"{{'times': times, {scores}}}")
     toy.replace("scripts/s/third.py", "{'length':", f"{{'note': {ATTACK!r}, 'length':")
     toy.replace("Snakefile", 'times=config["times"],', f'times=config["times"],\n        label={ATTACK!r},')

@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_records(page, artifacts, toy):
 
 
 def test_plots_and_samples(page):
-    assert page.count('<figure class="plot') == 3
+    assert page.count('<figure class="plot') == 3 + 7
     assert re.search(r'<polyline class="s0" points="0.0,\S', page)
     assert 'class="level s1"' in page and "goal <b>1.5</b>" in page
     assert '<rect class="bar" width="100.0"' in page and '<rect class="bar" width="25.0"' in page
@@ -143,7 +143,7 @@ def test_a_page_is_bounded(toy, monkeypatch):
     text = page_of(toy, "results/report/small.html").read_text()
     assert "1 of 3 are shown" in text and text.count('<details class="entry"') == 1
     assert "in-toto.io" not in text and "python -m stemma show" in text
-    assert text.count("Not drawn") == 1 and "<polyline" not in text, "the one curve"
+    assert text.count("Not drawn") == 1 + 6 and 'class="chart"' not in text, "curve and pictures; a table is none"
 
 
 def test_what_no_block_names_is_shown_all_the_same(toy):

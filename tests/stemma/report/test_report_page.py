@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from stemma.report.page import in_rows
 from tests.browser import CHROMIUM, SIZES, THEMES, examine, started
 from tests.browser import opened as opened_in
-from tests.stemma.hostile import page_of, prepared
+from tests.stemma.hostile import ATTACK, page_of, prepared
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 
@@ -36,7 +36,7 @@ def opened(browser):
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", SIZES)
 def test_every_block(page, theme, width, browser):
-    assert examine(page, theme, width, browser) == 4
+    assert examine(page, theme, width, browser) == 5
 
 
 def test_search_by_keyboard(page, opened):
@@ -82,6 +82,28 @@ def test_arrow_keys_move_between_blocks(page, opened):
         for key, place in (("ArrowRight", "s-joined"), ("ArrowDown", "t-whole"), ("ArrowUp", "s-parts")):
             tab.keyboard.press(key)
             assert tab.evaluate("document.activeElement.parentElement.id") == place
+
+
+def test_a_small_picture_opens_by_keyboard_with_the_names_of_its_rows(page, opened):
+    with opened(page, "light", 400) as tab:
+        tab.locator("#t-pictures > summary").click()
+        tile = tab.locator("#t-pictures details.tile").nth(2)
+        before = tile.locator("svg").bounding_box()["width"]
+        tile.locator("> summary").focus()
+        tab.keyboard.press("Enter")
+        expect(tile.locator(".names > span")).to_have_text([ATTACK, "b"])
+        assert tile.locator("svg").bounding_box()["width"] > 1.5 * before
+        tab.keyboard.press("Escape")
+        assert not tile.evaluate("(tile) => tile.open") and tab.locator("#t-pictures > .panel").is_visible()
+
+
+def test_a_folded_table_opens(page, opened):
+    with opened(page, "dark", 1600) as tab:
+        tab.locator("#t-pictures > summary").click()
+        folded = tab.locator("#t-pictures .plot.table details")
+        assert not folded.locator("table").is_visible()
+        folded.locator("summary").click()
+        assert folded.locator("tbody tr").count() == 40 and "10 more" in folded.inner_text()
 
 
 def test_without_script_the_page_reads(page, opened):
