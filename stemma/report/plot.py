@@ -50,9 +50,10 @@ def chart(
     the y axis is logarithmic; all of y must be positive. zero: it reaches down to zero."""
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points] + [level.y for level in levels] + [0.0] * zero
-    x_ticks, y_ticks = ticks(min(xs), max(xs)), (powers if log else ticks)(min(ys), max(ys))
+    x_ticks = ticks(min(xs), max(xs))
+    y_ticks = powers(min(ys), max(ys)) if log else ticks(min(ys), max(ys))
     low, high = min(*y_ticks, *ys), max(*y_ticks, *ys)
-    bent = math.log10 if log else float
+    bent: Callable[[float], float] = math.log10 if log else float
 
     def across(x: float) -> float:
         return round((x - min(xs)) / ((max(xs) - min(xs)) or 1) * 1000, 1)

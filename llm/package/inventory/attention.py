@@ -73,7 +73,8 @@ def looks(model: CausalLM, tokenizer: AnyTokenizer, prompts: list[str], most: in
     """Return {prompts, heads, entropy, sink}: every head's pattern of each prompt; entropy and sink by layer and head,
     means over prompts; and the means of all heads. A prompt begins as texts in pretraining do, and is cut after `most`
     tokens, or where the context ends."""
-    found, sums = [], []
+    found: list[dict] = []
+    sums: list[tuple[torch.Tensor, torch.Tensor]] = []
     for prompt in prompts:
         begin = [] if tokenizer.bos is None else [tokenizer.bos]
         tokens = [*begin, *tokenizer.encode(prompt)][: min(most, model.config.context_length)]
