@@ -29,9 +29,9 @@ def mappings(values: list) -> list[dict]:
 def labelled(artifacts: list[Artifact], spec: dict, path: str, count: int) -> list[str]:
     """Return `count` labels of an axis: the texts at a path, or numbers from 0 for an axis that a spec only names."""
     found = values_of(artifacts, spec, path) if "." in path else []
-    return (
-        [str(label) for label in found[0]] if found and isinstance(found[0], list) else [str(i) for i in range(count)]
-    )
+    if found and isinstance(found[0], list):
+        return [str(label) for label in found[0]]
+    return [str(number) for number in range(count)]
 
 
 def legend_of(scale: cells.Scale, kind: str) -> dict:
@@ -50,19 +50,15 @@ def heat(artifacts: list[Artifact], spec: dict) -> dict | None:
     scale = cells.scale_of(matrix, spec.get("signed", False), spec.get("zero", False))
     sizes = {"rows": len(matrix), "columns": max(map(len, matrix))}
     names = [labelled(artifacts, spec, spec[axis], sizes[axis]) if axis in spec else [] for axis in sizes]
-    svg = cells.heat(spec["title"], matrix, scale, *names)
-    axes = [
-        f"{way}: {spec[axis]}"
-        for axis, way in (("rows", "down"), ("columns", "across"))
-        if "." not in spec.get(axis, ".")
-    ]
+    ways = {"rows": "down", "columns": "across"}
     return {
         "kind": "heat",
         "title": spec["title"],
-        "svg": svg,
-        "axes": ", ".join(axes),
+        "svg": cells.heat(spec["title"], matrix, scale, *names),
+        "axes": ", ".join(f"{ways[axis]}: {spec[axis]}" for axis in ways if "." not in spec.get(axis, ".")),
         "long": max(map(len, names[0]), default=0) > 4,
-    } | {"scale": legend_of(scale, spec.get("as", "number"))}
+        "scale": legend_of(scale, spec.get("as", "number")),
+    }
 
 
 def tiles(artifacts: list[Artifact], spec: dict) -> list[dict]:
@@ -108,7 +104,7 @@ def scatter(artifacts: list[Artifact], spec: dict) -> dict | None:
     places = [(x, y, label) for x, y, label in triples if is_number(x) and is_number(y)]
     if not places:
         return None
-    return {"kind": "scatter", "title": spec["title"], "svg": plot.scatter(spec["title"], places), "count": len(places)}
+    return {"kind": "scatter", "title": spec["title"], "svg": plot.scatter(spec["title"], places)}
 
 
 def spectrum(artifacts: list[Artifact], spec: dict) -> dict | None:
@@ -152,12 +148,12 @@ def profile(artifacts: list[Artifact], spec: dict) -> dict | None:
     the mean of a field over the names with the same number. `fields`: label -> field, a line each; of several artifacts
     each has its lines."""
     wanted = re.compile(spec.get("number", r"(-?\d+(?:\.\d+)?)"))
-    items = [item for item in chosen(artifacts, spec) if at(item, spec["value"])]
+    items = [item for item in chosen(artifacts, spec) if mapping_at(item, spec["value"])]
     lines = []
     for item in items:
         for label, field in spec["fields"].items():
             sums: dict[float, list[float]] = {}
-            for name, entry in at(item, spec["value"])[-1].items():
+            for name, entry in mapping_at(item, spec["value"]).items():
                 found, number = wanted.search(name), entry.get(field) if isinstance(entry, dict) else None
                 if found and is_number(number):
                     sums.setdefault(float(found[1]), []).append(number)
@@ -203,8 +199,13 @@ def cross(artifacts: list[Artifact], spec: dict) -> dict | None:
 
 def of_numbers(item: Artifact, path: str) -> dict[str, float]:
     """Return the mapping at a path, as far as its values are numbers; {} where there is none."""
+    return {name: number for name, number in mapping_at(item, path).items() if is_number(number)}
+
+
+def mapping_at(item: Artifact, path: str) -> dict:
+    """Return the last mapping at a path; {} where there is none."""
     found = [value for value in at(item, path) if isinstance(value, dict)]
-    return {name: number for name, number in found[-1].items() if is_number(number)} if found else {}
+    return found[-1] if found else {}
 
 
 def is_histogram(value: object) -> bool:

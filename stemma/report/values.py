@@ -16,7 +16,7 @@ from stemma.base.wording import duration, scaled, short, size_text
 from stemma.provenance.catalogue import Artifact
 
 COUNTS = 4  # of a mapping from names to numbers, the largest that are named
-JSON_LIMIT = 2_000_000  # bytes of the largest artifact that is read for one of its values
+JSON_LIMIT = 8_000_000  # bytes of the largest artifact that is read for one of its values
 GATHERED: dict[str, Callable[[list[float]], float]] = {
     "sum": math.fsum,
     "max": max,

@@ -78,10 +78,10 @@ def test_one_value_is_seen_and_zeros_are_not():
 
 
 @pytest.mark.parametrize("value", [[], [[]], [[], []], {}, "text", 3, None, [1, 2], [[1], 2]])
-@pytest.mark.parametrize("kind", ["heat", "strips", "scatter", "spectrum", "histogram", "tiles"])
+@pytest.mark.parametrize("kind", ["heat", "strips", "scatter", "spectrum", "histogram", "tiles", "profile", "cross"])
 def test_what_is_no_such_picture_gives_none(kind, value, tmp_path):
-    spec = {"x": "x", "y": "y", "label": "l", "tiles": "t", "cells": "c", "name": "n", "by": []}
-    assert made(kind, value, tmp_path, **(spec if kind in ("scatter", "tiles") else {})) == []
+    spec = {"x": "x", "y": "y", "label": "l", "tiles": "t", "cells": "c", "name": "n", "by": [], "fields": {"": "f"}}
+    assert made(kind, value, tmp_path, **(spec if kind in ("scatter", "tiles", "profile") else {})) == []
 
 
 def test_a_heat_map_has_its_axes_and_its_scale(tmp_path):
