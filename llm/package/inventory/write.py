@@ -6,9 +6,9 @@ from pathlib import Path
 from llm.package.inventory.matrices import rounded
 
 
-def by_block(tensors: list[dict], field: str) -> dict[str, dict[str, object]]:
+def by_block(tensors: list[dict], field: str) -> dict[str, dict[str, list]]:
     """Return block -> layer -> what each matrix's facts have as `field`, where they have it."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, list]] = {}
     for tensor in sorted(tensors, key=lambda each: -1 if each["layer"] is None else each["layer"]):
         if tensor[field]:
             label = tensor["block"] if tensor["layer"] is None else f"layer {tensor['layer']}"
