@@ -145,12 +145,12 @@ def number(data, begin, end, start, stop, document, found, n):
         first = data[start]
         digits = digits_ahead(data, start, end)
         announced = digits >= 7 and is_announced(data, begin, start)
-        if before == 43 and digits >= 8:
+        if before == 43 and digits >= 7:
             return put(found, n, document, start - 1, PHONE)
-        if before == 40 and after == 41 and digits >= 7:
+        if before == 40 and (after == 41 or first == 48) and digits >= 7:
             n = put(found, n, document, start - 1, PHONE)
         if announced or (
-            digits >= 9
+            digits >= 8
             and CLASS[after] & GAP
             and (
                 (length == 3 and (after == 45 or after == 46))

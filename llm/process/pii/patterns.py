@@ -104,15 +104,22 @@ def is_personal_email(match: re.Match[str]) -> bool:
 
 def is_phone(match: re.Match[str]) -> bool:
     """Is it a phone number? An international one needs a country's code and a possible length; a national one is
-    checked by the pattern, and for its length if it begins with a trunk 0; other digits must be announced as a phone
-    number. Digits of an extension do not count."""
+    checked by the pattern, and for its length if it begins with a trunk 0; other digits, and international ones of 7 or
+    8 digits where the country has longer ones, must be announced as a phone number. Digits of an extension do not
+    count."""
     digits = re.sub("[^0-9]", "", match["number"].replace("(0)", ""))
     if match["plus"]:
-        return 9 <= len(digits) <= 15 and COUNTRY_CODE.match(digits) is not None
+        if len(digits) > 15 or COUNTRY_CODE.match(digits) is None:
+            return False
+        added = match.start() == 0 or match.string[match.start() - 1] == "\n"  # a line of a diff: +6901234
+        of_islands = ISLAND.fullmatch(digits) is not None and not (added and digits in match["number"])
+        return len(digits) >= 9 or of_islands or follows(OF_PHONES, match)
     if match["trunk"]:
         groups = [int(group) for group in re.findall("[0-9]+", match["number"])]
         counts = groups == list(range(groups[0], groups[0] + len(groups)))  # 01 02 03 04 05
-        return 9 <= len(digits) <= 11 and not counts
+        least = 8 if match["eight"] or match["number"][0] == "(" else 9
+        most = 13 if match["gap"] is None else 11
+        return least <= len(digits) <= most and not counts
     if match["announced"]:
         most = 15 if digits.startswith("00") else 12
         return 7 <= len(digits) <= most and not DATE.match(match["number"]) and follows(OF_PHONES, match)
@@ -137,15 +144,21 @@ COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exc
     "1[2-9][0-9]{2}[2-9][0-9]{6}$|7|2(?:[07]|[1-69][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])"
     "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[67][0-9]|9[2-68])"
 )
+# countries whose numbers have four or five digits: Ascension, Falklands, Saint Helena, islands of the Pacific
+ISLAND = re.compile("(?:247|500|67[678]|68[2568])[0-9]{5}|(?:290|683|690)[0-9]{4,5}")
 CARD_ISSUER = re.compile(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
     r"|3[47][0-9]{13}"  # American Express
     r"|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}"  # Discover
     r"|62[0-9]{14}(?:[0-9]{3})?"  # UnionPay
-    r"|3(?:0[0-5]|[68][0-9])[0-9]{11}"  # Diners Club
+    r"|3(?:0[0-59]|[689][0-9])[0-9]{11}"  # Diners Club
     r"|35[0-9]{14}|(?:2131|1800)[0-9]{11}"  # JCB
     r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}"  # Maestro
+    r"|220[0-5][0-9]{12}(?:[0-9]{2,3})?"  # Mir, Borica
+    r"|(?:5019|63(?:3[34]|[6-9][0-9])|67(?:0[69]|67|71))[0-9]{12}"  # Dankort, Switch, InterPayment, Laser
+    r"|60[0-9]{14}|50(?:41|6[0167]|7[89]|[89][0-9])[0-9]{12}"  # RuPay, Hipercard, UkrCard; Elo, Verve
+    r"|(?:5614|8600|9704|9792|9860)[0-9]{12}"  # UzCard, Napas, Troy, Humo
 )
 IBAN_FORMS = {  # of the part after the check digits, n digits, a letters, c either: countries
     "11n": "NO", "12n": "BE", "14n": "DK FI FO GL SD", "2a12n": "FK", "4a10n": "NL", "3n10c2n": "MK", "15n": "SI",
@@ -196,21 +209,36 @@ NATIONAL = (
     r"|0[17][0-9]{3} [0-9]{6}"  # United Kingdom
     r"|0[1-9]\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}"  # France
     r"|0[1-9][0-9]{1,3}/[0-9]{6,8}"  # Germany, Austria
-    r"|\([1-9][0-9]\) ?9?[0-9]{4}-[0-9]{4}"  # Brazil
-    r"|8(?: ?\([0-9]{3}\) ?|-[0-9]{3}-)[0-9]{3}-[0-9]{2}-[0-9]{2}"  # Russia
+    r"|0[6-9][0-9]{4} [0-9]{5}"  # India
+    r"|\([1-9][0-9]\) ?(?!(?:19|20)[0-9]{2}-(?:19|20))(?:9?[0-9]{4}-[0-9]{4}|[2-9][0-9]{2} [0-9]{4})"  # Brazil, Chile
+    r"|\(60[1-8]\) ?[0-9]{7}"  # Colombia
+    r"|8(?: ?\([0-9]{3}\) ?|-[0-9]{3}-)(?:[0-9]{3}-[0-9]{2}-[0-9]{2}|[0-9]{3} [0-9]{4})"  # Russia, Kazakhstan
+    r"|8 \([0-9]{5}\) [0-9] [0-9]{2} [0-9]{2}|8 0[0-9]{2,3} [0-9]{2,3}-[0-9]{2}-[0-9]{2}"  # Kazakhstan, Belarus
     r"|1[3-9][0-9](?P<cn>[ -])[0-9]{4}(?P=cn)[0-9]{4}"  # China
+)
+# A trunk 0 that is not in brackets: not within a series of numbers, nor after a byte and a colon (fc:01 1180226).
+TRUNK = (
+    r"(?<![0-9][ -])(?<![0-9a-f][0-9a-f]:)0[1-9](?:"
+    r"(?: [0-9]{7,9}|[0-9]{1,3}[ -][0-9]{6,8}"  # area and number
+    r"|[0-9]{0,2}-[0-9]{3,4} [0-9]{3,4}"  # Malaysia
+    r"|[0-9]{1,2}-[0-9]{2,3}(?: [0-9]{2}){2}|-[0-9]{3} [0-9]{3} [0-9]{2}"  # Sweden
+    r"|[0-9]{0,2} (?:15-)?[0-9]{3,4}-[0-9]{3,4}|(?P<eight> [0-9]{3} [0-9]{3}))(?![ -][0-9])"  # Argentina, Lebanon
+    r"|[0-9]{0,3}(?P<gap>[ -])[0-9]{2,5}(?:(?P=gap)[0-9]{2,4}){1,3}(?!(?P=gap)[0-9]))"  # groups with one separator
 )
 PHONE = (
     r"(?P<plus>\+(?:1[-. ]?(?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ]?[2-9][0-9]{2}[-. ]?[0-9]{4}"
     r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9](?=[ ./-][0-9]))?"
-    r"(?:[ ./-][0-9]{2,12}){0,5}))"
+    r"(?:[ ./-](?:[0-9]{2,12}|[0-9](?=[ ./-][0-9]{2}))){0,5}))"
     rf"|{NATIONAL}"
-    # a trunk 0 in brackets, or before three and more groups with one separator, not within a series of numbers
     r"|(?P<trunk>\(0[1-9][0-9]{0,3}\) ?[0-9]{2,8}(?:[ -][0-9]{2,5}){0,3}"
-    r"|(?<![0-9][ -])0[1-9][0-9]{0,3}(?P<gap>[ -])[0-9]{2,5}(?:(?P=gap)[0-9]{2,4}){1,3}(?!(?P=gap)[0-9]))"
+    r"|\(0(?:6 [0-9]{1,2}|-[1-9][0-9]{2})\) [0-9]{3} ?[0-9]{2,4}"  # Hungary, Lithuania
+    rf"|{TRUNK})"
     r"|(?P<announced>(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{1,12}(?:[ ./-][0-9]{1,8}){0,5})"
 )
-EXTENSION = r"(?:,? ?(?:[xX]|[Ee]xt(?:ension)?\.?) ?|,? ?#)[0-9]{1,6}"
+EXTENSION = (  # after English words, a letter or a mark, RFC 3966's, or a word of Russian, Spanish, Portuguese, German
+    r"(?:,? ?(?:[xX]|[Ee]?[xX]tn?\.?|[Ee]xt(?:ensi[oó]n)?\.?|[Dд]об\.?|[Aa]nexo|[Rr]amal|[Ii]nt\.?|DW|Durchwahl)"
+    r"[: ]? ?#?|,? ?#|;ext=)[0-9]{1,6}"
+)
 KINDS = (
     Kind(
         "email",
