@@ -13,7 +13,7 @@
 
 import numpy as np
 
-from kernels.html import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
+from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.markup import HIDES, UNREAD
 from kernels.page_repeats import drop_repeated
@@ -25,14 +25,18 @@ DROP, CONTENT = 1, 2  # cues, and REPLIES: boilerplate, content, what readers wr
 MIN_PROSE, MIN_PHRASE = 60, 25  # bytes, on a page that calls itself an article and on another
 MAX_LINKED = 0.33  # of a block of prose
 KEPT_SHARE = 0.4
+ASIDE_SHARE = 0.6
+SENTENCES = 80  # bytes of a paragraph around a link
 REPLIES_SHARE = 0.9
 HIDDEN_ARTICLE = 600  # bytes: shorter than an article that waits for a script to show it
 MARKED_SHARE = 0.55
 ROOT_SHARE = 0.8
+DIRECT = 400  # bytes of paragraphs of an element's own: it is no frame around another
 LINKED_LIST = 0.5
 LABEL = 40  # bytes
 MOST_LEADS = 4  # blocks of a standfirst
 ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in ["article", "main", "section", "p", "li", "pre"])
+A = TAG["a"]
 TD, TH, TR, H1, H6, DD, DT = (TAG[name] for name in ["td", "th", "tr", "h1", "h6", "dd", "dt"])
 NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in ["nav", "footer", "aside", "dialog", "menu"])
 HEADER, FORM, FIGCAPTION, FIGURE, TABLE = (TAG[name] for name in ["header", "form", "figcaption", "figure", "table"])
@@ -55,7 +59,8 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
     add_up(nodes, mass)
     add_up(nodes, size)
     add_up(nodes, links)
-    out = boilerplate(nodes, mass)
+    sentence = in_sentences(nodes, blocks)
+    out = boilerplate(nodes, mass, sentence)
     root = root_of(nodes, blocks, prose, out, is_article)
     is_article = is_article or nodes[root, KIND_OF] == ARTICLE
     if is_article:
@@ -76,7 +81,7 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
     for b in range(m):
         node = blocks[b, NODE]
         if inside[node] and not (pictured[node] and is_article):
-            kept[b] = is_content(blocks[b], nodes, size, links, is_article)
+            kept[b] = sentence[node] or is_content(blocks[b], nodes, size, links, is_article)
             any_kept |= kept[b]
     if not any_kept:
         for b in range(m):
@@ -97,16 +102,30 @@ def add_up(nodes, values):
 
 
 @jit
-def boilerplate(nodes, mass):
+def in_sentences(nodes, blocks):
+    """Return whether an element is a link with text of its own paragraph before and behind it, bool [n_nodes]: what a
+    link within a sentence is called (`popup`, `footnote`) says how it works."""
+    result, unlinked = np.zeros(len(nodes), dtype=np.bool_), np.zeros(len(nodes))
+    for b in range(len(blocks)):
+        unlinked[blocks[b, NODE]] += blocks[b, END] - blocks[b, START] - blocks[b, LINK]
+    for b in range(1, len(blocks) - 1):
+        node = blocks[b, NODE]
+        if nodes[node, KIND_OF] == A and blocks[b, GLUED] and blocks[b + 1, GLUED]:
+            result[node] = unlinked[nodes[node, PARENT]] >= SENTENCES
+    return result
+
+
+@jit
+def boilerplate(nodes, mass, sentence):
     """Return whether an element, or one around it, is marked as boilerplate: bool [n_nodes]."""
     out = np.zeros(len(nodes), dtype=np.bool_)
     framed = np.zeros(len(nodes), dtype=np.bool_)  # inside an element that cannot hold the page's own header
     for i in range(1, len(nodes)):
         up, tag, cue = nodes[i, PARENT], nodes[i, KIND_OF], nodes[i, CUES]
         framed[i] = framed[up] or tag in (ARTICLE, MAIN, SECTION)
-        called = cue & (DROP | HIDES | UNREAD) or tag in (NAV, FOOTER, ASIDE, DIALOG, MENU)
+        called = cue & ((0 if sentence[i] else DROP) | HIDES | UNREAD) or tag in (NAV, FOOTER, ASIDE, DIALOG, MENU)
         called = called or tag == FORM or (tag == HEADER and not framed[up])
-        share = REPLIES_SHARE if cue & REPLIES else KEPT_SHARE
+        share = REPLIES_SHARE if cue & REPLIES else (ASIDE_SHARE if tag == ASIDE else KEPT_SHARE)
         share = 1.0 if cue & HIDES and mass[i] < HIDDEN_ARTICLE else share
         out[i] = out[up] or ((called or cue & REPLIES) and mass[i] <= share * mass[0])
     return out
@@ -121,6 +140,11 @@ def root_of(nodes, blocks, prose, out, is_article):
         if not out[blocks[b, NODE]]:
             mass[blocks[b, NODE]] += prose[b]
     add_up(nodes, mass)
+    direct = np.zeros(n)  # the prose of paragraphs that stand in an element itself
+    for b in range(len(blocks)):
+        node = blocks[b, NODE]
+        if nodes[node, KIND_OF] == P and not out[node] and not blocks[b, GLUED]:
+            direct[nodes[node, PARENT]] += prose[b]
     heaviest, likeliest = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     for i in range(n - 1, 0, -1):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
@@ -139,7 +163,7 @@ def root_of(nodes, blocks, prose, out, is_article):
             root = child
             continue
         child = heaviest[root]
-        if not is_article and nodes[root, CUES] & CONTENT:
+        if nodes[root, CUES] & CONTENT and (not is_article or direct[root] >= DIRECT):
             return root
         if child and mass[child] >= ROOT_SHARE * mass[root]:
             root = child

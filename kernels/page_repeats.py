@@ -7,7 +7,7 @@ repeated only right behind a longer one that does, and a table may say the same 
 
 import numpy as np
 
-from kernels.html import END, KIND_OF, NODE, START
+from kernels.html_tree import END, KIND_OF, NODE, START
 from kernels.jit import jit
 from kernels.tags import TAG
 

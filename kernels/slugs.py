@@ -7,7 +7,7 @@ what generators add and change.
 
 import numpy as np
 
-from kernels.html import CUES, CUES_OF_ID, END, FIRST, ID_FROM, ID_TO, KIND_OF, NODE, PARENT, START
+from kernels.html_tree import CUES, CUES_OF_ID, END, FIRST, ID_FROM, ID_TO, KIND_OF, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.markup import is_letter, lower
 from kernels.tags import BLOCK, KIND, TAG

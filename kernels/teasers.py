@@ -6,7 +6,7 @@ article all of them hold. One pass up and one pass down the elements, whatever t
 
 import numpy as np
 
-from kernels.html import END, KIND_OF, LINK, NODE, PARENT, START
+from kernels.html_tree import END, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.tags import TAG
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.html import CUES, CUES_OF_ID, END, KIND_OF, LINK, NODE, PARENT, START, scan
+from kernels.html import scan
+from kernels.html_tree import CUES, CUES_OF_ID, END, KIND_OF, LINK, NODE, PARENT, START
 from kernels.markup import HIDES, words
 from kernels.tags import NAMES, TAG, find, fnv, table
 

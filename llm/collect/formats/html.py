@@ -14,7 +14,8 @@ import numpy as np
 import trafilatura
 
 from kernels.content import choose, compose
-from kernels.html import END, IS_ARTICLE, START, TITLE_END, TITLE_START, scan
+from kernels.html import IS_ARTICLE, TITLE_END, TITLE_START, scan
+from kernels.html_tree import END, START
 from kernels.slugs import add_cues_of_ids
 from llm.collect.archive import Archive
 from llm.collect.decode import texts

@@ -1,16 +1,11 @@
-"""Fetching: pinned digests, pip's indexes, Debian packages, and every failure as one clear line. No network but
+"""Fetching: pinned digests, pip's indexes, and every failure as one clear line. No network but
 loopback."""
 
-import gzip
 import hashlib
 import http.server
-import io
 import json
-import shutil
-import socket
 import subprocess
 import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +14,7 @@ import pytest
 
 from llm.collect import download
 from llm.collect.fetch import Pin, fetch
-from llm.errors import InputError
+from tests.llm.collect.fetching import closed_port, fails
 
 ARCHIVE = b"the archive's bytes" * 100
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
@@ -98,20 +93,6 @@ def pip_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
     return write
-
-
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def fails(tmp_path: Path, pin: Pin, match: str) -> str:
-    with pytest.raises(InputError, match=match) as caught:
-        fetch(pin, tmp_path / "archive")
-    assert not (tmp_path / "archive").exists()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # ---- url
@@ -215,80 +196,6 @@ def test_pypi_credentials(tmp_path: Path, server, pip_config) -> None:
     pip_config(index_url=f"{server.root.replace('//', '//user:secret@')}/simple/")
     assert "secret" not in fetch(tool(), tmp_path / "archive")["from"]
     assert all(authorization for _, authorization in server.seen)
-
-
-# ---- apt
-
-
-def deb(files: dict[str, bytes], control: str) -> bytes:
-    out = b"!<arch>\n"
-    for name, content in (
-        ("debian-binary", b"2.0\n"),
-        ("control.tar.gz", targz({"./control": control.encode()})),
-        ("data.tar.gz", targz(files)),
-    ):
-        out += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode() + content
-        out += b"\n" * (len(content) % 2)
-    return out
-
-
-def targz(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return gzip.compress(buffer.getvalue(), mtime=0)
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Debian repository of one package, the only one that apt knows; its lists are not fetched yet."""
-    if not shutil.which("apt-get"):
-        pytest.skip("no apt-get on this machine")
-    root = tmp_path / "repository"
-    state = tmp_path / "state"
-    for folder in (root, state / "lists/partial", state / "cache/archives/partial"):
-        folder.mkdir(parents=True)
-    control = "Package: tale\nVersion: 1.0-1\nArchitecture: all\nMaintainer: none\nDescription: a tale\n"
-    data = deb({"./usr/share/tale.txt": b"Once upon a time."}, control)
-    (root / "tale_1.0-1_all.deb").write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    (root / "Packages").write_text(f"{control}Filename: ./tale_1.0-1_all.deb\nSize: {len(data)}\nSHA256: {digest}\n\n")
-    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] file:{root} ./\n")
-    (state / "status").touch()
-    (tmp_path / "apt.conf").write_text(
-        f'Dir::Etc::SourceList "{tmp_path}/sources.list"; Dir::Etc::SourceParts "/dev/null"; '
-        f'Dir::State "{state}"; Dir::State::Status "{state}/status"; Dir::Cache "{state}/cache"; '
-        'APT::Sandbox::User "root";'
-    )
-    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
-    return root
-
-
-def test_apt_fetches_lists_into_a_private_place(tmp_path: Path, repository: Path) -> None:
-    data = (repository / "tale_1.0-1_all.deb").read_bytes()
-    fetch(Pin("apt", "tale=1.0-1", "", hashlib.sha256(data).hexdigest()), tmp_path / "archive")
-    assert (tmp_path / "archive").read_bytes() == data
-    assert [path.name for path in (tmp_path / "state/lists").iterdir()] == [
-        "partial"
-    ]  # the machine's own are untouched
-
-
-def test_apt_failures(tmp_path: Path, repository: Path) -> None:
-    fails(tmp_path, Pin("apt", "tale=2.0-1", "", SHA256), "version 2.0-1 is gone.* have 1.0-1")
-    fails(tmp_path, Pin("apt", "nonesuch=1", "", SHA256), "no repository of this machine has a package nonesuch")
-    fails(tmp_path, Pin("apt", "tale=1.0-1", "", SHA256), f"pinned is {SHA256}")
-    fails(tmp_path, Pin("apt", "tale", "", SHA256), "write package=version")
-    fails(tmp_path, Pin("apt", "-o=Evil::Option", "", SHA256), "write package=version")
-    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] http://127.0.0.1:{closed_port()}/ ./\n")
-    fails(tmp_path, Pin("apt", "tale=1.0-1", "", SHA256), "cannot be reached")
-
-
-def test_no_apt_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    fails(tmp_path, Pin("apt", "tale=1.0-1", "", SHA256), "apt-get is not on this machine")
 
 
 def test_script_by_hand(tmp_path: Path) -> None:

@@ -244,54 +244,6 @@ def test_an_article_that_a_script_shows_later_stays() -> None:
     assert SENTENCE.strip() in fast(f'<p>Subscribe now!</p><div style="display: none"><p>{SENTENCE * 9}</p></div>')
 
 
-def article(inside: str) -> str:
-    return fast(
-        f"<article><p>{SENTENCE * 9}</p>{inside}<p>The end of the story, which came on Wednesday.</p></article>"
-    )
-
-
-@pytest.mark.parametrize(
-    "teaser",
-    [
-        '<div class="box"><h3><a href="/2">Bridges of the world</a></h3><p>{}</p></div>',
-        '<div><div><h4><a href="/2">Bridges of the world</a></h4></div><p>{}</p></div>',
-        '<div class="related-articles"><b>Bridges of the world</b><p>{}</p></div>',
-        '<div class="site_footer"><p>{}</p></div>',
-    ],
-)
-def test_a_teaser_within_an_article_goes(teaser: str) -> None:
-    found = article(teaser.format("Which ones stand longest, and who pays for their upkeep in the end?"))
-    assert "Which ones" not in found and "Bridges" not in found
-    assert found.endswith("The end of the story, which came on Wednesday.")
-
-
-def test_stories_below_linked_headlines_may_be_the_article() -> None:
-    items = "".join(f'<div><h2><a href="/{k}">Bridge {k}</a></h2><p>{k}: {SENTENCE * 3}</p></div>' for k in range(9))
-    assert all(f"{k}: {SENTENCE.strip()}" in article(items) for k in range(9))
-
-
-def test_what_an_article_repeats_goes_but_for_choruses() -> None:
-    twice = f"<p>One: {SENTENCE}</p><p>Oh, the bridge!</p>" * 2
-    assert article(twice).count("One: ") == 1
-    assert article("<p>Oh, the bridge!</p><p>Another line.</p>" * 3).count("Oh, the bridge!") == 3
-    table = f"<tr><td>{SENTENCE}</td><td>1</td></tr>"
-    assert article(f"<table>{table * 2}</table>").count(f"{SENTENCE.strip()} | 1") == 2
-
-
-def test_a_consent_dialog_longer_than_the_page_goes() -> None:
-    dialog = f'<div id="iubenda-cs-banner"><p>{"We and our partners use cookies, for which we ask. " * 40}</p></div>'
-    assert fast(f"<p>{SENTENCE * 4}</p>{dialog}") == " ".join([SENTENCE.strip()] * 4)
-
-
-def test_captions_of_slides_are_no_standfirst() -> None:
-    slides = "".join(
-        f"<p>Slide {k}: the bridge as seen from its {k}th pillar, before it was painted again.</p>" for k in range(9)
-    )
-    page = "<h1>The bridge</h1>{}<div class='article-body'><p>" + SENTENCE * 9 + "</p></div>"
-    assert "Slide" not in fast(page.format(f"<div>{slides}</div>"))
-    assert fast(page.format(f"<p>{SENTENCE}</p>")).count(SENTENCE.strip()) == 10
-
-
 def test_cues_are_what_the_scanner_can_meet() -> None:
     """Words are of letters, pairs of two words; a name may hold more but no blank."""
     assert all(re.fullmatch(r"[a-z]+( [a-z]+)?|=[a-z0-9-]+", cue) for cue in cues())

@@ -1,0 +1,90 @@
+"""Pages of articles: teasers, repeats, dialogs and lists beside them go; their own sentences and paragraphs stay."""
+
+import pytest
+
+from llm.collect.formats.html import extract
+
+SENTENCE = "The council met on Tuesday evening and voted, after a long debate, to keep the old bridge open. "
+
+
+def fast(markup: str) -> str:
+    return extract(markup, "fast").text
+
+
+def article(inside: str) -> str:
+    return fast(
+        f"<article><p>{SENTENCE * 9}</p>{inside}<p>The end of the story, which came on Wednesday.</p></article>"
+    )
+
+
+@pytest.mark.parametrize(
+    "teaser",
+    [
+        '<div class="box"><h3><a href="/2">Bridges of the world</a></h3><p>{}</p></div>',
+        '<div><div><h4><a href="/2">Bridges of the world</a></h4></div><p>{}</p></div>',
+        '<div class="related-articles"><b>Bridges of the world</b><p>{}</p></div>',
+        '<div class="site_footer"><p>{}</p></div>',
+    ],
+)
+def test_a_teaser_within_an_article_goes(teaser: str) -> None:
+    found = article(teaser.format("Which ones stand longest, and who pays for their upkeep in the end?"))
+    assert "Which ones" not in found and "Bridges" not in found
+    assert found.endswith("The end of the story, which came on Wednesday.")
+
+
+def test_stories_below_linked_headlines_may_be_the_article() -> None:
+    items = "".join(f'<div><h2><a href="/{k}">Bridge {k}</a></h2><p>{k}: {SENTENCE * 3}</p></div>' for k in range(9))
+    assert all(f"{k}: {SENTENCE.strip()}" in article(items) for k in range(9))
+
+
+def test_what_an_article_repeats_goes_but_for_choruses() -> None:
+    twice = f"<p>One: {SENTENCE}</p><p>Oh, the bridge!</p>" * 2
+    assert article(twice).count("One: ") == 1
+    assert article("<p>Oh, the bridge!</p><p>Another line.</p>" * 3).count("Oh, the bridge!") == 3
+    table = f"<tr><td>{SENTENCE}</td><td>1</td></tr>"
+    assert article(f"<table>{table * 2}</table>").count(f"{SENTENCE.strip()} | 1") == 2
+
+
+def test_a_consent_dialog_longer_than_the_page_goes() -> None:
+    dialog = f'<div id="iubenda-cs-banner"><p>{"We and our partners use cookies, for which we ask. " * 40}</p></div>'
+    assert fast(f"<p>{SENTENCE * 4}</p>{dialog}") == " ".join([SENTENCE.strip()] * 4)
+
+
+def test_captions_of_slides_are_no_standfirst() -> None:
+    slides = "".join(
+        f"<p>Slide {k}: the bridge as seen from its {k}th pillar, before it was painted again.</p>" for k in range(9)
+    )
+    page = "<h1>The bridge</h1>{}<div class='article-body'><p>" + SENTENCE * 9 + "</p></div>"
+    assert "Slide" not in fast(page.format(f"<div>{slides}</div>"))
+    assert fast(page.format(f"<p>{SENTENCE}</p>")).count(SENTENCE.strip()) == 10
+
+
+@pytest.mark.parametrize("name", ["popup", "related", "author", "share-link"])
+def test_a_link_within_a_sentence_is_text_whatever_it_is_called(name: str) -> None:
+    linked = (
+        f'The nature of my <a class="{name}" href="/note">avocations</a> has brought me into contact with bridges, '
+    )
+    linked += f'and with <a class="{name}" href="/other">some singular men</a> who build them.'
+    assert "The nature of my avocations has brought me" in fast(f"<p>{SENTENCE * 3}</p><p>{linked}</p>")
+    assert "and with some singular men who build them." in article(f"<p>{linked}</p>")
+
+
+def test_a_link_behind_a_paragraph_or_in_a_line_of_links_goes_by_its_name() -> None:
+    assert "Read on" not in article(f'<p>{SENTENCE} <a class="popup" href="/2">Read on</a></p>')
+    assert "Ann" not in article('<p>By <a class="author" href="/a">Ann</a> on Monday</p>')
+
+
+def test_paragraphs_beside_the_part_that_holds_most_of_an_article_stay() -> None:
+    """Below what is called the article's body the first paragraphs stand alone, the others in a box."""
+    first = "".join(f"<p>First {k}: {SENTENCE}</p>" for k in range(5))
+    rest = "".join(f"<p>Then {k}: {SENTENCE}</p>" for k in range(40))
+    page = fast(f"<article><h1>Bridge</h1><div class='article-body'>{first}<div>{rest}</div></div></article>")
+    assert page.count("First ") == 5 and page.count("Then ") == 40
+
+
+def test_an_aside_longer_than_the_article_goes() -> None:
+    live = "".join(f"<li>{k}: {SENTENCE}</li>" for k in range(12))
+    page = f"<article><p>{SENTENCE * 9}</p></article><aside><ul>{live}</ul></aside>"
+    assert fast(page).count(SENTENCE.strip()) == 9
+    alone = f"<p>Short.</p><aside><p>{SENTENCE * 9}</p></aside>"  # no name decides alone
+    assert fast(alone).count(SENTENCE.strip()) == 9
