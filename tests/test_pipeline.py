@@ -121,7 +121,9 @@ def test_policies_learn_by_the_reward_model_and_from_ones_own_prompts_and_functi
     schedule = {"steps": 2, "batch_size": 2, "learning_rate": 0.001, "warmup_steps": 1}
     common = {"schedule": schedule, "samples": 2, "max_new_tokens": 8, "held_out": 2, "normalising_prompts": 4}
     own = common | {"prompts": str(tmp_path / "prompts"), "functions": str(functions), "rewards": {"close": 1.0}}
-    align = ("--config", f"align={json.dumps({'grpo': own, 'ppo': common})}")
+    overlay = tmp_path / "overlay.json"
+    overlay.write_text(json.dumps({"align": {"grpo": own, "ppo": common}}))
+    align = ("--configfile", str(ROOT / "presets/tiny.yaml"), str(overlay))
     targets = [f"results/align/{name}/manifest.json" for name in ("grpo", "ppo")]
     targets.append("results/models/ppo/manifest.json")
     try:

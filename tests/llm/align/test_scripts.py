@@ -1,26 +1,30 @@
 """The five scripts one after the other on a small clean directory and a random model: as the rules call them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from llm.align.lora import load_adapter
+from llm.align.lora import load_adapter, merge_lora
+from llm.align.ppo import CRITIC
 from llm.align.reward import load_reward_model
 from llm.align.settings.adapter import AdapterSettings
 from llm.align.settings.instructions import InstructionSettings, Limits
 from llm.align.settings.kto import KtoSettings
 from llm.align.settings.paired import PAIRED, PairedSettings
+from llm.align.settings.policy import PolicySettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.directory import load_model
 from llm.model.transformer import CausalLM, initialise
 from llm.settings import made
-from scripts.align import instructions, kto, paired, preferences, reward, sft
+from scripts.align import instructions, kto, paired, policy, preferences, reward, sft
 from tests.llm.weights import save_weights
 
 LORA = {"r": 4, "alpha": 8, "target_modules": ["q_proj", "down_proj"]}
@@ -114,6 +118,55 @@ def test_a_script_leaves_an_adapter_and_returns_json(method, work, tmp_path):
         return
     load_adapter(model, tmp_path / method)
     PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(work / "base"), tmp_path / method)
+
+
+PPO = {"algorithm": "ppo", "rewards": {"reward_model": 1.0}, "samples": 2, "max_new_tokens": 6, "held_out": 2}
+
+
+def learned(work: Path, reward_adapter: Path, adapter: Path) -> dict:
+    adapter.mkdir()
+    told = made(PolicySettings, TRAINING | PPO | {"normalising_prompts": 4})
+    return policy.main(work / "base", work / "instructions", adapter, reward=reward_adapter, settings=told)
+
+
+@pytest.fixture(scope="module")
+def judge(work, tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("judge") / "reward"
+    train("reward", work, directory)
+    return directory
+
+
+def test_ppo_learns_from_the_reward_model_and_merges(work, judge, tmp_path):
+    metrics = json.loads(json.dumps(learned(work, judge, tmp_path / "ppo")))
+    assert metrics["steps"] == 4 and metrics["reward_reward_model"] == metrics["reward"]
+    files = ["adapter_config.json", "adapter_model.safetensors", CRITIC, "metrics.parquet", "rollouts.parquet"]
+    assert sorted(path.name for path in (tmp_path / "ppo").iterdir()) == files
+    model = load_model(work / "base")
+    load_adapter(model, tmp_path / "ppo")
+    merge_lora(model)
+    ids = torch.tensor([[1, 20, 30, 40]])
+    plain = AutoModelForCausalLM.from_pretrained(work / "base")
+    with torch.no_grad():
+        before = plain(ids).logits
+        adapted = PeftModel.from_pretrained(plain, tmp_path / "ppo")(ids).logits
+        torch.testing.assert_close(model(ids), adapted, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(before, adapted, atol=1e-4)
+
+
+def test_a_reward_model_of_another_base_is_refused(work, judge, tmp_path):
+    for name, change, line in (
+        (
+            "elsewhere",
+            {"base_model_name_or_path": "../../models/dpo"},
+            "trained on ../../models/dpo, the policy",
+        ),
+        ("wider", {"r": 8}, "was the adapter made on another model?"),
+    ):
+        shutil.copytree(judge, tmp_path / name)
+        file = tmp_path / name / "adapter_config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | change))
+        with pytest.raises(InputError, match=line):
+            learned(work, tmp_path / name, tmp_path / f"ppo-{name}")
 
 
 @pytest.mark.parametrize(
