@@ -2,60 +2,48 @@
 
 import json
 
+import polars as pl
+
+from llm.align.constitution import read_constitution
 from tests.build import build
+from tests.golden import ROOT
 from tests.stemma.conftest import jobs
 
+CHECKABLE = ROOT / "constitutions/checkable.yaml"
 MADE = "results/align"
 TARGETS = [
     f"{MADE}/adherence/checkable/dpo-checkable.json",
     f"{MADE}/adherence/checkable/sft-checkable-random.json",
-    f"{MADE}/reward-checkable/manifest.json",
+    f"{MADE}/ppo-checkable/manifest.json",
 ]
+PPO = {"samples": 2, "held_out": 2, "normalising_prompts": 4}
+PPO |= {"schedule": {"steps": 2, "batch_size": 2, "learning_rate": 0.001, "warmup_steps": 1}}
 
 
 def test_targets_of_a_constitution(tiny, tmp_path):
-    store = ["--config", f"store={tiny / 'results/.store'}", "--", *TARGETS]
-    ran = [rule for rule, how in jobs(build(tmp_path, *store)) if how == "run"]
-    assert sorted(ran) == sorted(
-        [
-            "critiques",
-            "ai_preferences",
-            "revisions",
-            "paired",
-            "sft",
-            "reward",
-            "merge",
-            "merge",
-            "adherence",
-            "adherence",
-        ]
-    )
-    assert jobs(build(tmp_path, *store)) == []
+    told = ["--config", f"store={tiny / 'results/.store'}", f"align={json.dumps({'ppo': PPO})}", "--", *TARGETS]
+    ran = [rule for rule, how in jobs(build(tmp_path, *told)) if how == "run"]
+    once = ["critiques", "ai_preferences", "paired", "sft", "reward", "policy"]
+    assert sorted(ran) == sorted([*once, *["merge", "adherence", "revisions"] * 2])
+    assert jobs(build(tmp_path, *told)) == []
     rows = (tmp_path / MADE / "preferences-checkable/train.jsonl").read_text().splitlines()
     pair = json.loads(rows[0])
     assert {"principle", "requests", "seeds", "writer", "prompt", "chosen", "rejected"} <= pair.keys()
     written = json.loads((tmp_path / MADE / "sft-checkable-random/adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == "../../models/sft"
+    asked = set(pl.read_parquet(tmp_path / MADE / "ppo-checkable/rollouts.parquet")["prompt"])
+    assert asked <= {row["prompt"] for row in read_constitution(CHECKABLE).prompts["train"]}
 
 
 def test_a_constitution_of_ones_own_is_an_input(tiny, tmp_path):
     """An edit of the file makes what was written by it stale, and the rule finds it in the directory of the run."""
-    own = tmp_path / "own.yaml"
-    text = (
-        "version: 1\nprinciples:\n  brief: {critique: Long, revision: Short., choice: Short, test: {most_words: 9}}\n"
-    )
-    own.write_text(text)
+    own, target = tmp_path / "own.yaml", f"{MADE}/critiques-own/manifest.json"
+    brief = "{critique: Long, revision: Short., choice: Short, test: {most_words: 9}}"
     files = json.dumps({"constitution": {"files": {"own": "own.yaml"}}})
-    told = [
-        "--config",
-        f"store={tiny / 'results/.store'}",
-        f"align={files}",
-        "--",
-        f"{MADE}/critiques-own/manifest.json",
-    ]
-    assert ("critiques", "run") in jobs(build(tmp_path, *told))
-    own.write_text(text + "# said otherwise\n")
-    assert ("critiques", "run") in jobs(build(tmp_path, *told))
-    assert (
-        json.loads((tmp_path / MADE / "critiques-own/train.jsonl").read_text().splitlines()[0])["principle"] == "brief"
-    )
+    told = ["--config", f"store={tiny / 'results/.store'}", f"align={files}", "--", target]
+    for text in (f"version: 1\nprinciples: {{brief: {brief}}}\n", f"version: 2\nprinciples: {{brief: {brief}}}\n"):
+        own.write_text(text)
+        assert ("critiques", "run") in jobs(build(tmp_path, *told))
+        rows = (tmp_path / target).with_name("train.jsonl").read_text().splitlines()
+        found = {(row["principle"], row["constitution"]) for row in map(json.loads, rows)}
+        assert found == {("brief", int(text[9]))}
