@@ -1,6 +1,7 @@
 """Constitutional AI through the rules, on the tiny preset: what it needs is there already, and comes from the store."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 
@@ -20,8 +21,14 @@ PPO = {"samples": 2, "held_out": 2, "normalising_prompts": 4}
 PPO |= {"schedule": {"steps": 2, "batch_size": 2, "learning_rate": 0.001, "warmup_steps": 1}}
 
 
+def overlay(tiny: Path, directory: Path, align: dict) -> list[str]:
+    """What tells a build to use the store of the tiny one, and changes of its `align`."""
+    (directory / "overlay.yaml").write_text(json.dumps({"store": str(tiny / "results/.store"), "align": align}))
+    return ["--configfile", str(ROOT / "presets/tiny.yaml"), str(directory / "overlay.yaml")]
+
+
 def test_targets_of_a_constitution(tiny, tmp_path):
-    told = ["--config", f"store={tiny / 'results/.store'}", f"align={json.dumps({'ppo': PPO})}", "--", *TARGETS]
+    told = [*overlay(tiny, tmp_path, {"ppo": PPO}), "--", *TARGETS]
     ran = [rule for rule, how in jobs(build(tmp_path, *told)) if how == "run"]
     once = ["critiques", "ai_preferences", "paired", "sft", "reward", "policy"]
     assert sorted(ran) == sorted([*once, *["merge", "adherence", "revisions"] * 2])
@@ -39,8 +46,7 @@ def test_a_constitution_of_ones_own_is_an_input(tiny, tmp_path):
     """An edit of the file makes what was written by it stale, and the rule finds it in the directory of the run."""
     own, target = tmp_path / "own.yaml", f"{MADE}/critiques-own/manifest.json"
     brief = "{critique: Long, revision: Short., choice: Short, test: {most_words: 9}}"
-    files = json.dumps({"constitution": {"files": {"own": "own.yaml"}}})
-    told = ["--config", f"store={tiny / 'results/.store'}", f"align={files}", "--", target]
+    told = [*overlay(tiny, tmp_path, {"constitution": {"files": {"own": "own.yaml"}}}), "--", target]
     for text in (f"version: 1\nprinciples: {{brief: {brief}}}\n", f"version: 2\nprinciples: {{brief: {brief}}}\n"):
         own.write_text(text)
         assert ("critiques", "run") in jobs(build(tmp_path, *told))
