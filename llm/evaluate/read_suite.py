@@ -31,8 +31,8 @@ Open = Callable[[str], Path]
 @dataclass(frozen=True, kw_only=True)
 class Written(Task):
     """A task as the file has it. template: what becomes of an item's prompt. shots: items before each with their
-    answers, joined by `joined`. limit: items at most, drawn by the seed. source, member: where the items are: the first
-    file of the source that the glob fits."""
+    answers, joined by `joined`. limit: items at most, drawn by the seed. source, member: where the items are: the
+    files of the source that the glob fits."""
 
     template: str = "{prompt}"
     shots: int = 0
@@ -113,26 +113,24 @@ def question_of(item: dict, task: Written, place: str) -> Question:
     {input, target} and {input, target_scores}."""
     if "target_scores" in item:
         scores = item["target_scores"]
-        item = {
-            "prompt": item["input"],
-            "choices": list(scores),
-            "answer": list(scores).index(max(scores, key=scores.get)),
-        }
+        choices, best = list(scores), max(scores, key=scores.get)
+        answer = best if task.kind == "exact" else choices.index(best)
+        item = {"prompt": item["input"], "choices": choices, "answer": answer}
     elif "target" in item:
         item = {"prompt": item["input"], "answer": item["target"]}
     prompt, choices, answer = item.get("prompt"), item.get("choices", []), item.get("answer")
-    if not isinstance(prompt, str) or not prompt:
+    asked = task.template.replace("{prompt}", prompt) if isinstance(prompt, str) else ""
+    if not asked:
         raise InputError(f"{place}: prompt is {prompt!r}; it should be text")
-    prompt = task.template.replace("{prompt}", prompt)
     if task.kind == "exact":
         targets: list[Any] = answer if isinstance(answer, list) else [answer]
         if not targets or not all(isinstance(target, str) and target.strip() for target in targets):
             raise InputError(f"{place}: answer is {answer!r}; it should be text, or a list of texts")
-        return Question(prompt=prompt, targets=[target.strip() for target in targets])
+        return Question(prompt=asked, targets=[target.strip() for target in targets])
     texts = isinstance(choices, list) and all(isinstance(choice, str) and choice for choice in choices)
     if not texts or len(choices) < 2 or type(answer) is not int or not 0 <= answer < len(choices):
         raise InputError(f"{place}: it should have two choices or more, and as answer the number of one, from 0")
-    return Question(prompt=prompt, choices=choices, answer=answer)
+    return Question(prompt=asked, choices=choices, answer=answer)
 
 
 def read_files(tasks: list[Written], archives: Open, file: Path) -> dict[str, list[dict]]:
@@ -155,16 +153,21 @@ def read_files(tasks: list[Written], archives: Open, file: Path) -> dict[str, li
 
 
 def items_of(archive: Archive, task: Written, place: str) -> list[dict]:
-    """Return the items of the archive's first file that the task's glob fits."""
+    """Return the items of the archive's files that the task's glob fits, in the order of their names."""
     fits = chooser([str(task.member)], [], label=place)
-    name = next(filter(fits, archive.names), None)
-    if name is None:
+    names = list(filter(fits, archive.names))
+    if not names:
         raise InputError(f"{place}: {task.source} has no file like {task.member}; correct the glob")
-    text = archive.read(name).decode("utf-8", errors="replace")
+    return [
+        item for name in names for item in listed(archive.read(name).decode("utf-8", errors="replace"), name, place)
+    ]
+
+
+def listed(text: str, name: str, place: str) -> list[dict]:
+    """Return the objects of a file: JSON lines, or a JSON list, which may stand in `examples`."""
     try:
-        value: Any = (
-            json.loads(text) if name.endswith(".json") else [json.loads(line) for line in text.split("\n") if line]
-        )
+        lines = [line for line in text.split("\n") if line]
+        value: Any = json.loads(text) if name.endswith(".json") else [json.loads(line) for line in lines]
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: {name} is not JSON ({error}); name another file") from error
     items = value.get("examples") if isinstance(value, dict) else value

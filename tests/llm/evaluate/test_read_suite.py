@@ -62,7 +62,9 @@ def test_items_of_a_source_in_both_layouts(tmp_path):
         {"name": "colours", "kind": "choice", "source": "bench.tar.gz", "member": "**/colours/task.json"},
         {"name": "own", "kind": "exact", "source": "own", "member": "*.jsonl"},
     ]
-    sums, colours, own = read(tmp_path, {"tasks": told}).tasks
+    told.append(told[1] | {"name": "said", "kind": "exact", "member": "**/{sums,colours}/task.json"})
+    sums, colours, own, said = read(tmp_path, {"tasks": told}).tasks
+    assert [question.targets for question in said.questions] == [["blue"], ["4", "four"], ["1"]]
     assert [question.targets for question in sums.questions] == [["4", "four"], ["1"]]
     assert colours.questions == [Question(prompt="sky", choices=["red", "blue", "green"], answer=1)]
     assert len(own.questions) == 6
