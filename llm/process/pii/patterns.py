@@ -112,8 +112,9 @@ def is_phone(match: re.Match[str]) -> bool:
         if len(digits) > 15 or COUNTRY_CODE.match(digits) is None:
             return False
         added = match.start() == 0 or match.string[match.start() - 1] == "\n"  # a line of a diff: +6901234
-        of_islands = ISLAND.fullmatch(digits) is not None and not (added and digits in match["number"])
-        return len(digits) >= 9 or of_islands or follows(OF_PHONES, match)
+        figure = "." in match["number"] or (added and digits in match["number"])  # +67859.989 is one, too
+        of_islands = ISLAND.fullmatch(digits) is not None and not figure
+        return len(digits) >= 9 or of_islands or (len(digits) >= 7 and follows(OF_PHONES, match))
     if match["trunk"]:
         groups = [int(group) for group in re.findall("[0-9]+", match["number"])]
         counts = groups == list(range(groups[0], groups[0] + len(groups)))  # 01 02 03 04 05

@@ -180,6 +180,8 @@ MISSES = [
     "7f3a fc:01 1180226 /lib/libc.so",  # a process's map of memory
     "+6901234\n+5003123",  # lines added
     "+210 12345",
+    "+67859.989",
+    "Telephone: +44\n(1494) 513",
     "02-1234567",  # an employer's number in the United States
     "05 2003 2004 2005 2006",
     "(12) 2003-2004",
