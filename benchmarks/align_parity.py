@@ -162,7 +162,15 @@ def built(method: str) -> Built:
 class Peer:
     """TRL's trainer of a method around the same model, and the optimizer of a plain loop."""
 
-    def __init__(self, method: str, weights: dict[str, Tensor], adapter: Path, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        method: str,
+        weights: dict[str, Tensor],
+        adapter: Path,
+        schedule: Schedule,
+        config: ModelConfig = CONFIG,
+        lora: LoraConfig = LORA,
+    ) -> None:
         from datasets import Dataset
         from datasets.table import InMemoryTable
         from peft import LoraConfig as PeftLora
@@ -172,14 +180,14 @@ class Peer:
 
         self.method = method
         kind = LlamaForSequenceClassification if method == "reward" else LlamaForCausalLM
-        base = kind(LlamaConfig(**CONFIG.to_hf(), **({"num_labels": 1} if method == "reward" else {})))
+        base = kind(LlamaConfig(**config.to_hf(), **({"num_labels": 1} if method == "reward" else {})))
         base.load_state_dict(weights, strict=False)
         if method == "reward":
             base.score.weight.data.zero_()
-            lora = PeftLora(
-                r=LORA.r, lora_alpha=LORA.alpha, target_modules=list(LORA.target_modules), task_type=TaskType.SEQ_CLS
+            of_peft = PeftLora(
+                r=lora.r, lora_alpha=lora.alpha, target_modules=list(lora.target_modules), task_type=TaskType.SEQ_CLS
             )
-            model = get_peft_model(base, lora)
+            model = get_peft_model(base, of_peft)
             named = dict(model.named_parameters())
             for name, value in load_file(adapter / "adapter_model.safetensors").items():
                 named[name.replace(".weight", ".default.weight")].data.copy_(value)

@@ -36,12 +36,13 @@ class Example:
 @dataclass(frozen=True)
 class Pair:
     """One prompt with the preferred answer and the rejected one; `value`: the margin by which a reward model is to
-    prefer it."""
+    prefer it. reference: log p of both by the reference, where that is known before training."""
 
     chosen: Example
     rejected: Example
     kind: str
     value: float = 0.0
+    reference: tuple[float, float] | None = None
 
     @property
     def sides(self) -> tuple[Example, ...]:
@@ -73,7 +74,8 @@ P = TypeVar("P", bound=Any)
 class Batch:
     """Items, padded: their first sides, then their second ones. tokens_BT int64; mask_BT bool, true on the tokens to
     learn; length_B int64, without padding. values_B: of the items, fp32. targets: response tokens of the whole step's
-    batch, of which these may be a part. packed: is it computed as one sequence (llm/align/packing.py)?"""
+    batch, of which these may be a part. packed: is it computed as one sequence (llm/align/packing.py)? reference_B:
+    log p of each side by the reference, fp32, where it is known."""
 
     tokens_BT: Tensor
     mask_BT: Tensor
@@ -81,6 +83,7 @@ class Batch:
     values_B: Tensor
     targets: int
     packed: bool = False
+    reference_B: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.values_B)
@@ -90,14 +93,20 @@ class Batch:
         items = items.to(self.tokens_BT.device)
         rows = (torch.arange(sides, device=items.device)[:, None] * len(self) + items).flatten()
         tokens_BT, mask_BT, length_B = self.tokens_BT[rows], self.mask_BT[rows], self.length_B[rows]
-        return Batch(tokens_BT, mask_BT, length_B, self.values_B[items], self.targets, self.packed)
+        values_B = self.values_B[items]
+        return Batch(tokens_BT, mask_BT, length_B, values_B, self.targets, self.packed, self.known(rows))
 
     def side(self, side: int) -> "Batch":
         """Return one side of every item, its padding cut."""
         rows = slice(side * len(self), (side + 1) * len(self))
         longest = int(self.length_B[rows].max())
         tokens_BT, mask_BT = self.tokens_BT[rows, :longest], self.mask_BT[rows, :longest]
-        return Batch(tokens_BT, mask_BT, self.length_B[rows], self.values_B, self.targets, self.packed)
+        length_B, known = self.length_B[rows], self.known(rows)
+        return Batch(tokens_BT, mask_BT, length_B, self.values_B, self.targets, self.packed, known)
+
+    def known(self, rows: Tensor | slice) -> Tensor | None:
+        """Return what the reference says of these rows."""
+        return None if self.reference_B is None else self.reference_B[rows]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         return each_tensor(self, lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -113,7 +122,13 @@ def collate(items: Sequence[Item], pad: int, targets: int | None = None, packed:
     length_B = torch.tensor([len(example.ids) for example in examples])
     values_B = torch.tensor([item.value for item in items], dtype=torch.float32)
     targets = count_targets(items) if targets is None else targets
-    return Batch(tokens_BT, mask_BT, length_B, values_B, targets, packed)
+    return Batch(tokens_BT, mask_BT, length_B, values_B, targets, packed, references(items))
+
+
+def references(items: Sequence[Item]) -> Tensor | None:
+    """Return what the reference says of each side, first of all first ones; None where it is not known of all."""
+    known = [item.reference for item in items if isinstance(item, Pair) and item.reference is not None]
+    return torch.tensor(known, dtype=torch.float32).T.flatten() if len(known) == len(items) else None
 
 
 def padded(ids: Sequence, masks: Sequence, pad: int) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,8 @@ class Method:
     measured_before: the metrics that are also taken before the first step, as `<name>_before`. leave: writes more
     beside the adapter, and returns those of the trained weights that are the adapter's. whole: may all weights be
     trained (align.*.full)? Where a reference is the model without its adapter, or a head stands beside it, not.
+    prepare: (what makes the base model, training items, slice, padding id) -> training items, with what is found out
+    about them before training.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Method:
     measured_before: tuple[str, ...] = ()
     leave: Callable[[Path, dict[str, torch.Tensor]], dict[str, torch.Tensor]] | None = None
     whole: bool = False
+    prepare: Callable[[Callable[[], CausalLM], Any, Any, int], Any] | None = None
 
 
 def scored(engine: Engine, items: Sequence[Item], pad: int) -> tuple[list[str], list[torch.Tensor]]:

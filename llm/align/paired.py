@@ -6,18 +6,19 @@ reference is the model with its adapter switched off. A loss can fall while log 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm.align.batches import Batch, Pair
+from llm.align.batches import Batch, Pair, collate, evaluation_order, longest_sides
 from llm.align.likelihood import response_lengths, response_log_probs, response_logits, sum_rows
 from llm.align.lora import adapter_off
-from llm.align.method import Method, hits_of, ranked, scored
+from llm.align.method import EVALUATION_BATCH, Method, hits_of, ranked, scored
 from llm.align.settings.paired import PairedSettings
 from llm.model.transformer import CausalLM
+from llm.runtime.device import default_device
 from llm.training.engine import Engine
 from llm.training.objective import DTYPES, Objective
 
@@ -121,7 +122,9 @@ class Paired(Objective):
         """Run the model, and the reference if the loss has one, over both answers of each pair at once."""
         reference = None
         with self.products(batch.tokens_BT.device):
-            if self.paired.refers:
+            if self.paired.refers and batch.reference_B is not None:
+                reference = halves(batch.reference_B)
+            elif self.paired.refers:
                 with torch.no_grad(), adapter_off(self.model):
                     reference = halves(response_log_probs(self.model, batch))
             policy = halves(response_log_probs(self.model, batch))
@@ -187,4 +190,22 @@ def guessing(settings: PairedSettings, vocab_size: int, pairs: Sequence[Pair]) -
     return LOSSES[settings.loss].chance(settings, vocab_size)
 
 
-METHODS = {loss: Method(loss, paired, evaluate, guessing) for loss in LOSSES}
+def with_references(
+    load: Callable[[], CausalLM], pairs: Sequence[Pair], settings: PairedSettings, pad: int
+) -> Sequence[Pair]:
+    """Return the pairs with what the reference, which `load` makes, says of them, where that is asked for."""
+    if not settings.precompute_reference or not LOSSES[settings.loss].refers:
+        return pairs
+    device = default_device()
+    reference = paired(load().to(device), settings)
+    found = list(pairs)
+    for selected in evaluation_order(longest_sides(pairs), EVALUATION_BATCH):
+        batch = collate([pairs[index] for index in selected], pad).to(device)
+        with torch.no_grad(), reference.products(device):
+            sides = halves(response_log_probs(reference.model, batch))
+        for index, chosen, rejected in zip(selected, *(side.tolist() for side in sides), strict=True):
+            found[index] = replace(pairs[index], reference=(chosen, rejected))
+    return found
+
+
+METHODS = {loss: Method(loss, paired, evaluate, guessing, prepare=with_references) for loss in LOSSES}

@@ -122,6 +122,8 @@ def adapt(
     """Train on `training`, write the adapter, return what the method's `evaluate` finds on `validation`. load: makes
     the base model, on the CPU, anew each time."""
     settings = job.settings
+    if job.method.prepare is not None:
+        training = job.method.prepare(lambda: on_its_grid(load(), settings), training, settings, config.pad_id)
     stream = ItemStream(training, settings.batch_size, settings.seed, config.pad_id, settings.packing)
     return trained_by(job, job.method, config, load, stream, training, validation)
 
@@ -180,14 +182,18 @@ def adapted(method: Method, model: CausalLM, settings: AdapterSettings) -> Engin
     """Return this rank's engine for a method of a base model, which gets a fresh adapter or is trained as a whole."""
     if settings.full and not method.whole:
         raise InputError(f"align.{method.name}.full: this method needs an adapter beside the model it begins with")
-    if settings.grid is not None:
-        put_on_grid(model, settings.grid)
+    on_its_grid(model, settings)
     if settings.full:
         model.requires_grad_(True)
     else:
         add_lora(model, settings.lora, settings.seed)
     objective = method.objective(prepare_layers(model, settings.recompute), settings)
     return build_engine(objective, settings.parallel, optimizer_of(settings.schedule))
+
+
+def on_its_grid(model: CausalLM, settings: AdapterSettings) -> CausalLM:
+    """Return the base model, on the grid that it is trained on, where there is one."""
+    return model if settings.grid is None else put_on_grid(model, settings.grid)
 
 
 def optimizer_of(schedule: Schedule) -> OptimizerSettings:

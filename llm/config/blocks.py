@@ -12,7 +12,7 @@ from llm.align.settings.adapter import AdapterKeys, Schedule, Whole
 from llm.align.settings.constitution import AdherenceKeys, CritiqueKeys, FeedbackKeys
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.kto import Weights
-from llm.align.settings.paired import Margin, Strength
+from llm.align.settings.paired import Margin, Precomputed, Strength
 from llm.align.settings.policy import REWARD_MODEL, CriticKeys, PolicyKeys
 from llm.align.settings.preferences import PreferenceKeys
 from llm.collect.settings import Source
@@ -138,11 +138,16 @@ PREFERENCE_STEPS = Schedule(steps=60, batch_size=8, learning_rate=0.0005, warmup
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dpo(Strength):
-    """Direct preference optimisation."""
+class Preferring(Strength):
+    """Training on preferences."""
 
     schedule: Schedule = key(PREFERENCE_STEPS)
     """How it is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dpo(Precomputed, Preferring):
+    """Direct preference optimisation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,17 +156,17 @@ class Ipo(Dpo):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Simpo(Margin, Dpo):
+class Simpo(Margin, Preferring):
     """Simple preference optimisation, which needs no reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orpo(Dpo):
+class Orpo(Preferring):
     """Odds ratio preference optimisation, which needs no reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kto(Weights, Dpo):
+class Kto(Weights, Preferring):
     """Kahneman-Tversky optimisation, of single answers that are labelled good or bad."""
 
 

@@ -27,7 +27,15 @@ class Margin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedSettings(Margin, Strength, AdapterSettings):
+class Precomputed:
+    """Beside what every adapter is told."""
+
+    precompute_reference: bool = key(False, shown=False)
+    """The reference rates all pairs once, before training: faster in all where pairs are seen more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedSettings(Margin, Precomputed, Strength, AdapterSettings):
     """The slice."""
 
     loss: Loss
