@@ -52,7 +52,8 @@ def reorder(model: CausalLM) -> CausalLM:
     embedding. Where the processor has no use for it, nothing happens."""
     if not can_reorder(model.output_weight):
         return model
-    for name, layer in [(name, each) for name, each in model.named_modules() if type(each) is nn.Linear]:
+    for name in [name for name, each in model.named_modules() if type(each) is nn.Linear]:
+        layer = model.get_submodule(name)
         model.set_submodule(name, ReorderedLinear(layer.weight, layer.bias))
     if model.config.tie_embeddings:
         model.lm_head = ReorderedLinear(model.model.embed_tokens.weight, None)

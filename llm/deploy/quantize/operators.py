@@ -191,7 +191,8 @@ def run_quantized(model: CausalLM, products: Products) -> CausalLM:
     """Return a quantized model in bf16 whose packed layers run by their operators, in place; one without packed layers
     becomes bf16 alone."""
     kinds = (PackedLinear, RoundedLinear)
-    for name, source in [(name, each) for name, each in model.named_modules() if isinstance(each, kinds)]:
+    for name in [name for name, each in model.named_modules() if isinstance(each, kinds)]:
+        source = model.get_submodule(name)
         found = bits_of(source), source.in_features, source.out_features, scales_of(source).shape[1]
         rounds = isinstance(source, RoundedLinear)
         zeros = isinstance(source, PackedLinear) and source.weight_zero_point is not None
