@@ -138,14 +138,14 @@ async def malformed(client: httpx.AsyncClient, chance: random.Random, seen: Seen
 
 
 async def wrong(client: httpx.AsyncClient, chance: random.Random, seen: Seen) -> None:
-    seen.note("wrong", await client.post("/v1/completions", json=chance.choice(WRONG)), 400)
+    seen.note("wrong", await client.post("/v1/completions", json=chance.choice(WRONG)), 400, 429)
     seen.note("unknown", await client.post("/v1/completions", json={"prompt": "x", "model": "gpt-9"}), 404)
     seen.note("no call", await client.get(chance.choice(("/v2", "/v1/files", "/%00", "/../../etc"))), 404)
     seen.note("no method", await client.put("/v1/completions", json={}), 405)
 
 
 async def huge(client: httpx.AsyncClient, chance: random.Random, seen: Seen) -> None:
-    words = chance.choice((20_000, 200_000, 2_000_000))
+    words = chance.choice((20_000, 200_000, 3_000_000))
     body = {"prompt": "a b " * (words // 2), "max_tokens": 1}
     seen.note("huge", await client.post("/v1/completions", json=body), 400, 413)
 

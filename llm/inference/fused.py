@@ -5,6 +5,7 @@ Legend: R rows, D d_model, F d_ff, N query heads, H d_head.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +66,8 @@ def normalised(x_RD: Tensor, added_RD: Tensor | None, norm: RMSNorm, lanes: int)
 
 def hidden(model: CausalLM, tokens_R: Tensor, paged: PagedAttention) -> Tensor:
     """Return what `model.hidden` does, [R, D], for a model that `can_fuse` and a pool in bf16."""
-    config, decoder = model.config, model.model
+    config = model.config
+    decoder: Any = model.model  # nn.Module knows no names of its parts
     lanes = lanes_of_sums(config.d_model)
     assert lanes is not None
     x_RD = F.embedding(tokens_R, decoder.embed_tokens.weight)

@@ -54,7 +54,8 @@ def reorder(model: CausalLM) -> CausalLM:
         return model
     for name in [name for name, each in model.named_modules() if type(each) is nn.Linear]:
         layer = model.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
         model.set_submodule(name, ReorderedLinear(layer.weight, layer.bias))
     if model.config.tie_embeddings:
-        model.lm_head = ReorderedLinear(model.model.embed_tokens.weight, None)
+        model.add_module("lm_head", ReorderedLinear(model.model.embed_tokens.weight, None))
     return model

@@ -165,7 +165,7 @@ class QuantizedLinear(nn.Module):
     def in_int8_by_kernels(self, x_MK: Tensor) -> Tensor:
         """Do the same, to the same bytes, with two kernels in the place of a dozen operators."""
         fixed = self.input_scale is not None
-        scale_M = np.full(len(x_MK), float(self.input_scale) if fixed else 0.0, np.float32)
+        scale_M = np.full(len(x_MK), 0.0 if self.input_scale is None else float(self.input_scale), np.float32)
         q_MK = torch.empty(x_MK.shape, dtype=torch.float32 if self.choice.operator == "fbgemm" else torch.int8)
         x = x_MK.view(torch.int16).numpy()
         round_rows(x, np.float32(HALF), np.float32(SMALLEST), fixed, scale_M, q_MK.numpy())
@@ -190,9 +190,9 @@ def scales_of(source: PackedLinear | RoundedLinear) -> Tensor:
 def run_quantized(model: CausalLM, products: Products) -> CausalLM:
     """Return a quantized model in bf16 whose packed layers run by their operators, in place; one without packed layers
     becomes bf16 alone."""
-    kinds = (PackedLinear, RoundedLinear)
-    for name in [name for name, each in model.named_modules() if isinstance(each, kinds)]:
+    for name in [name for name, each in model.named_modules() if isinstance(each, PackedLinear | RoundedLinear)]:
         source = model.get_submodule(name)
+        assert isinstance(source, PackedLinear | RoundedLinear)
         found = bits_of(source), source.in_features, source.out_features, scales_of(source).shape[1]
         rounds = isinstance(source, RoundedLinear)
         zeros = isinstance(source, PackedLinear) and source.weight_zero_point is not None
