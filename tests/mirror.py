@@ -49,6 +49,7 @@ ELSEWHERE = {
     "scripts/tokenize/*.py": "scripts/test_tokenize.py",
     # a slice of the config: each of its keys is changed in turn there
     "llm/*/settings/*.py": "llm/config/test_staleness.py",
+    "llm/config/align_block.py": "llm/config/test_staleness.py",
     "llm/config/page.py": "llm/config/test_derived.py",
     # parts of one whole, which is tested as such
     "llm/align/base.py": "llm/align/test_scripts.py",

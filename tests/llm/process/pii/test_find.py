@@ -240,49 +240,6 @@ def test_redaction_changes_nothing_else(noise: str, seed: int) -> None:
     assert rest == ""
 
 
-PIECES = [
-    *(form for forms in HITS.values() for form in forms),
-    *MISSES,
-    "Tel: ",
-    "ssn ",
-    "version ",
-    "//",
-    "é",
-    "中",
-    "👍",
-    "\n",
-]
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(
-        st.lists(
-            st.one_of(
-                st.sampled_from(PIECES),
-                st.text(alphabet=st.sampled_from("aBDEZ@.:-()/+_ 0123456789é中\n*^%"), max_size=12),
-                st.integers(0, 10**6).map(lambda seed: next(documents(1, seed))[0]),
-            ),
-            max_size=6,
-        ).map("".join),
-        max_size=4,
-    )
-)
-def test_windows_around_candidates_give_what_the_whole_text_gives(texts: list[str]) -> None:
-    assert spans_of(pl.Series(texts, dtype=pl.String)) == [spans(text) for text in texts]
-
-
-def test_windows_give_the_same_on_many_documents() -> None:
-    texts = [text for text, _ in documents(1500, seed=12)] + PIECES + ["", "".join(PIECES), " ".join(PIECES)]
-    column = pl.Series([*texts, None])
-    assert spans_of(column) == [*(spans(text) for text in texts), []]
-
-
-def test_a_text_of_nothing_but_candidates() -> None:
-    text = "a@b.co " * 3000
-    assert len(spans_of(pl.Series([text]))[0]) == 3000
-
-
 def test_spans_as_a_column() -> None:
     found = [[], spans("a@b.co and c@d.org"), [], spans("mail e@f.net")]
     column = span_lists(found)
