@@ -82,7 +82,7 @@ def scores_differ(options: argparse.Namespace, url: str, scratch: Path) -> bool:
     local = f"model=model,base_url={url}/v1/completions,tokenizer={options.model},num_concurrent=1,max_length={length}"
     ways = {
         "local-completions": f"{local},tokenized_requests=True",
-        "hf": f"pretrained={options.model},dtype=float32,device=cpu,max_length={length}",
+        "hf": f"pretrained={options.model},dtype=float32,max_length={length}",
     }
     told = {}
     for way, arguments in ways.items():
@@ -90,7 +90,7 @@ def scores_differ(options: argparse.Namespace, url: str, scratch: Path) -> bool:
         command += ["--tasks", "choices", "--include_path", scratch, "--output_path", scratch / way, "--log_samples"]
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(scratch / "hf")}
         done = subprocess.run(
-            [*map(str, command), "--batch_size", "1"],
+            [*map(str, command), "--batch_size", "1", "--device", "cpu"],
             cwd=scratch,
             env=environment,
             capture_output=True,

@@ -27,6 +27,7 @@ from llm.inference.sequence import Request as Asked
 
 PAGE = Path(__file__).with_name("page.html")
 RETRY_SECONDS = 2
+STREAMS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Streamed(StreamingResponse):
 def add_calls(app: FastAPI, desk: Desk) -> None:
     """The calls that generate, and those about tokens."""
 
-    @app.post("/v1/completions")
+    @app.post("/v1/completions", responses=STREAMS)
     async def completions(http: Request, call: CompletionCall) -> Response:
         served = await desk.served(call.model)
         prompts = prompts_of(call.prompt, served)
@@ -135,7 +136,7 @@ def add_calls(app: FastAPI, desk: Desk) -> None:
         requests = await requests_of(call, served, prompts, call.max_tokens, call.logprobs, of_prompt)
         return await desk.answer(http, made(desk, served, call, requests, chat=False), call.stream, wants_usage(call))
 
-    @app.post("/v1/chat/completions")
+    @app.post("/v1/chat/completions", responses=STREAMS)
     async def chat(http: Request, call: ChatCall) -> Response:
         served = await desk.served(call.model)
         prompt = served.encode_chat([message.model_dump() for message in call.messages])

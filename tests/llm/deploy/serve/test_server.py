@@ -176,6 +176,14 @@ def test_broken_bodies_are_refused(url, content) -> None:
     assert answer.json()["error"]["message"]
 
 
+def test_the_openapi_page_states_both_forms_of_an_answer(url) -> None:
+    calls = httpx.get(f"{url}/openapi.json").json()["paths"]
+    for path in ("/v1/completions", "/v1/chat/completions"):
+        stated = calls[path]["post"]["responses"]
+        assert stated["200"]["content"].keys() == {"application/json", "text/event-stream"}
+        assert {"4XX", "5XX"} <= stated.keys()
+
+
 def test_errors_reach_the_official_client_as_its_own(client) -> None:
     with pytest.raises(openai.NotFoundError, match="no such model"):
         client.chat.completions.create(model="gpt-9", messages=HELLO)
