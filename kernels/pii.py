@@ -155,7 +155,8 @@ def number(data, begin, end, start, stop, document, found, n):
             and (
                 (length == 3 and (after == 45 or after == 46))
                 or first == 48
-                or ((first == 49 or first == 56) and length <= 3)
+                or (first == 49 and length <= 4)  # 1 and an area, 1415-555-2671; 138 1234 5678
+                or (first == 56 and length <= 3)
             )
         ):
             n = put(found, n, document, start, PHONE)
