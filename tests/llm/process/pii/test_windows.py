@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.process.pii.find import spans_of
+from tests.llm.process.pii.forms import HITS, MISSES
 from tests.llm.process.pii.pii_corpus import documents
-from tests.llm.process.pii.test_find import HITS, MISSES
 from tests.llm.process.pii.whole_text import spans
 
 PIECES = [
