@@ -16,11 +16,6 @@ LABELS = {"": "principles", "-random": "random"}
 TRAINED_BY = ["", *(f"-{name}{labels}" for name in CONSTITUTION["files"] for labels in LABELS)]
 
 
-def constitution_of(wildcards):
-    path = CONSTITUTION["files"][wildcards.constitution]
-    return literal(path if Path(path).exists() else str(HOUSE / path))
-
-
 rule instructions:
     input:
         clean="results/clean/manifest.json",

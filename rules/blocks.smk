@@ -1,5 +1,6 @@
 # Blocks of the config for the jobs that need them. Params ask for a block by these, which check it against the others
 # and against this machine, so that a plan on paper meets no such check.
+from llm.evaluate.settings import EvaluationSettings
 from llm.model.counts import parameter_counts
 from llm.plan import feasible
 from llm.settings import slice_of
@@ -37,3 +38,12 @@ def adapter_slice(kind, method, of="", **found):
 def served():
     feasible.check_serving(ARCHITECTURE, config["serve"])
     return config["serve"]
+
+
+def constitution_of(wildcards):
+    path = config["align"]["constitution"]["files"][wildcards.constitution]
+    return literal(path if Path(path).exists() else str(HOUSE / path))
+
+
+def evaluation_slice(stage):
+    return slice_of(EvaluationSettings, config["evaluate"], aligned(), config, stage=stage)

@@ -1,9 +1,5 @@
-from llm.evaluate.settings import EvaluationSettings, SuiteSettings
+from llm.evaluate.settings import SuiteSettings
 from llm.settings import slice_of
-
-
-def evaluation_slice(stage):
-    return slice_of(EvaluationSettings, config["evaluate"], aligned(), config, stage=stage)
 
 
 # What models are asked: the suite with the items that stand in sources.
