@@ -128,10 +128,9 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
         with without(mlp, "down_proj"):
             return run.map(mlp, inputs_CTD)
 
-    # Factors fold into a norm that stands before; AWQ's into rows of v or up, too, where each of them makes one input.
+    # Factors fold into a norm that stands before; AWQ's into rows of v, too, where each of them makes one input.
     by_head = method.kind == "awq" and attention.v_proj.weight.shape[0] == attention.o_proj.weight.shape[1]
     fold_v = fold_rows(attention.v_proj, made, "self_attn.v_proj") if by_head else None
-    fold_up = fold_rows(mlp.up_proj, made, "mlp.up_proj") if method.kind == "awq" and "gate_proj" in into_ffn else None
     fold_one = None if layer.post else fold_norm(layer.input_layernorm)
     fold_two = None if layer.post else fold_norm(layer.post_attention_layernorm)
     x_CTD = run.x_CTD
@@ -145,8 +144,8 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
     made |= quantize_group(layer, "mlp", into_ffn, method, size, into, fold_two)
     into = normed(layer.post_attention_layernorm, x_CTD)
     into_down = inner(into)
-    made |= quantize_group(layer, "mlp", DOWN, method, size, into_down, fold_up)
-    x_CTD = x_CTD + run.map(mlp.down_proj, inner(into) if fold_up else into_down)
+    made |= quantize_group(layer, "mlp", DOWN, method, size, into_down, None)
+    x_CTD = x_CTD + run.map(mlp.down_proj, into_down)
     run.x_CTD = run.map(layer.post_attention_layernorm, x_CTD) if layer.post else x_CTD
     return made
 

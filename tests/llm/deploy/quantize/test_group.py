@@ -77,3 +77,11 @@ def test_awq_makes_weights_of_large_inputs_larger():
     plain = quantize_weight(weight, 4, 16).dequantized()
     scaled = quantize_weight(weight * factor_K, 4, 16).dequantized() / factor_K
     assert product_error(scaled - weight, h_KK) < 0.7 * product_error(plain - weight, h_KK)
+
+
+def test_awq_does_not_take_away_from_inputs_that_calibration_hardly_used():
+    size_K = torch.tensor([1e-6, 1e-3, 1.0, 1.0, 8.0])
+    x = torch.randn(50, 5, generator=generator(7)) * size_K
+    weight = torch.randn(6, 5, generator=generator(8))
+    factor_K = input_factors([weight], x.T @ x, size_K, lambda scaled, _: quantize_weight(scaled, 4, None))
+    assert factor_K[4] > factor_K[0] == factor_K[1] == factor_K[2]  # all at the mean, 2, at least
