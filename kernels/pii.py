@@ -150,13 +150,12 @@ def number(data, begin, end, start, stop, document, found, n):
         if before == 40 and (after == 41 or first == 48) and digits >= 7:
             n = put(found, n, document, start - 1, PHONE)
         if announced or (
-            digits >= 8
-            and CLASS[after] & GAP
+            CLASS[after] & GAP
             and (
-                (length == 3 and (after == 45 or after == 46))
-                or first == 48
-                or (first == 49 and length <= 4)  # 1 and an area, 1415-555-2671; 138 1234 5678
-                or (first == 56 and length <= 3)
+                (digits >= 10 and length == 3 and (after == 45 or after == 46))
+                or (digits >= 8 and first == 48)
+                or (digits >= 11 and first == 49 and length <= 4)  # 1 and an area, 1415-555-2671; 138 1234 5678
+                or (digits >= 11 and first == 56 and length <= 3)
             )
         ):
             n = put(found, n, document, start, PHONE)
