@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from llm.align.constitution import read_constitution
 from tests.build import build
 from tests.golden import ROOT
 from tests.stemma.conftest import jobs
 
+# Its parts' tests are in tests/llm/align/; this one costs a tiny build where another worker has made that already.
+pytestmark = pytest.mark.thorough
 CHECKABLE = ROOT / "constitutions/checkable.yaml"
 MADE = "results/align"
 TARGETS = [
