@@ -245,6 +245,7 @@ def test_only_empty_documents(tmp_path):
     assert "mine" in error_of(snakemake(tmp_path, source(path=str(tmp_path / "texts")), "raw"))
 
 
+@pytest.mark.thorough
 def test_vocabulary_larger_than_the_corpus_supports(tmp_path):
     texts = tmp_path / "texts"
     texts.mkdir()

@@ -110,6 +110,7 @@ def test_prompts_with_braces_are_answered(tiny):
     assert ("generate", "hit") in jobs(build(tiny))
 
 
+@pytest.mark.thorough
 def test_policies_learn_by_the_reward_model_and_from_ones_own_prompts_and_functions(tiny, tmp_path):
     """In the sandbox of the rule: the functions' file and the prompts are inputs, so an edit of them is a build."""
     (tmp_path / "prompts").mkdir()
