@@ -47,7 +47,8 @@ def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Count the characters between begins[i] and positions[i] (bytes), i64 [n]. If both ascend, each byte is read once.
+    """Count the characters between begins[i] and positions[i] (bytes), i64 [n]. Where neighbours have one beginning, only
+    the bytes between their positions are read.
 
     data u8: UTF-8; begins, positions i64 [n].
     """
@@ -283,11 +284,11 @@ def is_announced(data, begin, start):
 def count(data, begins, positions):
     result = np.empty(len(begins), dtype=np.int64)
     for k in range(len(begins)):
-        n = 0
-        begin = begins[k]
-        if k and begins[k - 1] == begin:
-            begin, n = positions[k - 1], result[k - 1]
-        for i in range(begin, positions[k]):
-            n += (data[i] & 0xC0) != 0x80
+        place, n = begins[k], 0
+        if k and begins[k - 1] == place:
+            place, n = positions[k - 1], result[k - 1]
+        step = 1 if place <= positions[k] else -1  # back, where a kind that begins earlier was tried after another
+        for i in range(min(place, positions[k]), max(place, positions[k])):
+            n += step * ((data[i] & 0xC0) != 0x80)
         result[k] = n
     return result
