@@ -47,9 +47,9 @@ def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Count the characters between begins[i] and positions[i] (bytes), i64 [n]. Where neighbours have one beginning, only
-    the bytes between their positions are read.
+    """Count the characters between begins[i] and positions[i] (bytes), i64 [n].
 
+    Where neighbours have one beginning, only the bytes between their positions are read.
     data u8: UTF-8; begins, positions i64 [n].
     """
     return count(data, begins, positions)

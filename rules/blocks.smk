@@ -40,9 +40,13 @@ def served():
     return config["serve"]
 
 
-def constitution_of(wildcards):
-    path = config["align"]["constitution"]["files"][wildcards.constitution]
+def here_or_house(path):
+    """A file of the user's, or else of this name beside the Snakefile."""
     return literal(path if Path(path).exists() else str(HOUSE / path))
+
+
+def constitution_of(wildcards):
+    return here_or_house(config["align"]["constitution"]["files"][wildcards.constitution])
 
 
 def evaluation_slice(stage):

@@ -5,7 +5,7 @@ from llm.settings import slice_of
 # What models are asked: the suite with the items that stand in sources.
 rule suite:
     input:
-        suite=lambda w: literal(config["evaluate"]["suite"] or str(HOUSE / "evaluation/suite.yaml")),
+        suite=lambda w: here_or_house(config["evaluate"]["suite"] or str(HOUSE / "evaluation/suite.yaml")),
         archives=lambda w: [literal(archive) for archive in EVALUATION_ARCHIVES],
     output:
         questions="results/evaluation/questions.json",

@@ -1,14 +1,13 @@
 """Counts by exact tests how many of a model's answers to held-out prompts follow each principle of a constitution. The
 model is not told the principles: what it keeps, it has learned."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from llm.align.constitution import Constitution
 from llm.align.counted import counted
 from llm.align.critiques import Question, Speaker
-from llm.align.feedback import mean
+from llm.align.records import mean, standard_error
 from llm.align.settings.constitution import AdherenceSettings
 from llm.errors import InputError
 
@@ -55,14 +54,12 @@ def figures(rows: Sequence[dict], constitution: Constitution) -> dict:
         for principle in constitution.tested
     }
     of_prompts = [mean([mean(result.values()) for result in results]) for results in each]
-    middle = mean(of_prompts)
-    variance = sum((value - middle) ** 2 for value in of_prompts) / max(1, len(of_prompts) - 1)
     return {
         "prompts": len(kept),
         "too_long": len(rows) - len(kept),
         "empty": sum(not answer for row in kept for answer in row["answers"]),
         "words": mean([len(answer.split()) for row in kept for answer in row["answers"]]),
-        "follows": middle,
-        "follows_error": math.sqrt(variance / max(1, len(of_prompts))),
+        "follows": mean(of_prompts),
+        "follows_error": standard_error(of_prompts),
         "follows_by_principle": by_principle,
     }

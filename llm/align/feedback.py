@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from llm.align.constitution import Constitution, Principle
 from llm.align.counted import draw
-from llm.align.records import length_rule
+from llm.align.records import length_rule, mean
 from llm.align.settings.constitution import FeedbackSettings, Labels
 from llm.errors import InputError
 
@@ -205,12 +205,6 @@ def averaged(name: str, known: Sequence[tuple[float, int]]) -> dict:
         name: mean([share for share, _ in known]),
         f"{name}_error": math.sqrt(variance) / len(known) if known else 0.0,
     }
-
-
-def mean(values: Iterable[float]) -> float:
-    """Return the mean; 0 of nothing."""
-    values = list(values)
-    return sum(values) / len(values) if values else 0.0
 
 
 def refuse_too_few(rows: Sequence[object], what: str, split: str) -> None:

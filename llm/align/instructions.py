@@ -8,7 +8,6 @@ tokenizer is used here.
 """
 
 import ast
-import hashlib
 import re
 import textwrap
 import warnings
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from llm.align.counted import counted
 from llm.align.settings.instructions import InstructionSettings, Kind, Limits
 from llm.errors import InputError
 
@@ -133,16 +133,16 @@ def documents(
     return [found[name] for _, name, _ in chosen]
 
 
-def order(*parts: object) -> bytes:
+def order(*parts: object) -> int:
     """Return a stable hash to sort by."""
-    return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
+    return counted(*parts, size=8)
 
 
 def pair(document: Document, kind: str, part: str, answer: str, limits: Limits, **fields: str) -> list[dict]:
     """Return the finished row in a list, which is empty if the row breaks a limit."""
     name = f"{document.id}#{kind}{part}"
     choices = QUESTIONS[kind]
-    question = choices[int.from_bytes(order("question", name)) % len(choices)].format(**fields)
+    question = choices[order("question", name) % len(choices)].format(**fields)
     if not limits.min_answer <= len(answer) <= limits.max_answer or len(question) > limits.max_prompt:
         return []
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]

@@ -14,7 +14,8 @@ from torch import Tensor
 from llm.align.batches import Batch, Labelled
 from llm.align.likelihood import response_log_probs
 from llm.align.lora import adapter_off
-from llm.align.method import Method, mean, mean_by, scored
+from llm.align.method import Method, mean_by, scored
+from llm.align.records import mean
 from llm.align.settings.kto import KtoSettings
 from llm.model.transformer import CausalLM
 from llm.training.engine import Engine

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from llm.align.batches import Item, Pair, collate, evaluation_order, longest_sides
-from llm.align.records import length_rule
+from llm.align.records import length_rule, mean
 from llm.model.transformer import CausalLM
 from llm.training.engine import Engine
 from llm.training.objective import Objective
@@ -49,11 +49,6 @@ def scored(engine: Engine, items: Sequence[Item], pad: int) -> tuple[list[str], 
         rows.append(engine.scores(collate(some, pad)).double().cpu())
         kinds += [item.kind for item in some]
     return kinds, list(torch.cat(rows).unbind(1))
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the arithmetic mean; 0 for no values."""
-    return sum(values) / len(values) if values else 0.0
 
 
 def mean_by(kinds: list[str], values: Sequence[float]) -> dict[str, float]:

@@ -47,7 +47,7 @@ def pairs_of_kind(
         if len(rows) == count:
             break
         chosen = answer_of(item)
-        random = np.random.Generator(np.random.PCG64(int.from_bytes(order(seed, "spoil", kind, item["id"]))))
+        random = np.random.Generator(np.random.PCG64(order(seed, "spoil", kind, item["id"])))
         rejected = SPOIL[kind](item, others, random)
         if rejected and rejected != chosen and len(rejected) <= max_answer:
             prompt = item["messages"][0]["content"]

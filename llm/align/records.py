@@ -1,10 +1,13 @@
-"""Shared by data and training scripts: JSON Lines in and out, and the length rule.
+"""Shared by data and training scripts: JSON Lines in and out, means with their errors, and the length rule.
 
 It imports no torch, so that scripts which only derive data stay free of it.
 """
 
 import json
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import stdev
 
 from llm.errors import InputError
 
@@ -27,6 +30,17 @@ def write_jsonl(path: Path, rows: list[dict]) -> None:
     """Write one object a line, keys sorted."""
     text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
     path.write_text(text, encoding="utf-8")
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the arithmetic mean; 0 for no values."""
+    values = list(values)
+    return sum(values) / len(values) if values else 0.0
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Return the standard error of the mean of independent values; 0 where fewer than two have none."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def length_rule(lengths: list[tuple[int, int]]) -> dict:

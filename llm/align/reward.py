@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from llm.align.batches import Batch, Pair
 from llm.align.lora import load_adapter
-from llm.align.method import Method, hits_of, mean, ranked, scored
+from llm.align.method import Method, hits_of, ranked, scored
 from llm.align.packing import packed_hidden
+from llm.align.records import mean
 from llm.align.settings.adapter import AdapterSettings
 from llm.errors import InputError
 from llm.model.transformer import CausalLM

@@ -11,7 +11,8 @@ from typing import TypeVar
 from llm.align.base import load_base
 from llm.align.batches import Item, ItemStream
 from llm.align.lora import add_lora, save_adapter
-from llm.align.method import Method, mean
+from llm.align.method import Method
+from llm.align.records import mean
 from llm.align.rows import find_split
 from llm.align.settings.adapter import AdapterSettings, Schedule
 from llm.align.whole import save_whole

@@ -10,16 +10,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import stdev
 
 import torch
 from torch import Tensor
 
 from llm.align.answers import Answer, distance_of, seen_of
 from llm.align.base import load_base
-from llm.align.method import Method, mean
+from llm.align.method import Method
 from llm.align.ppo import keep_critic
 from llm.align.prompts import read_prompts
+from llm.align.records import mean, standard_error
 from llm.align.rewards import load_rewards
 from llm.align.rollouts import NAME, Rollouts
 from llm.align.rows import find_split
@@ -121,8 +121,7 @@ def measured(answers: Sequence[Answer], seen: Sequence[str]) -> dict:
     token."""
     found: dict[str, float] = {"kl_per_token": distance_of([answers])}
     for name, values in zip(seen, zip(*map(seen_of, answers), strict=True), strict=True):
-        deviation = stdev(values) if len(values) > 1 else 0.0
-        found |= {name: mean(values), f"{name}_error": deviation / math.sqrt(len(values))}
+        found |= {name: mean(values), f"{name}_error": standard_error(values)}
     return found
 
 

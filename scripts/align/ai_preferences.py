@@ -6,9 +6,9 @@ from pathlib import Path
 from llm.align.base import load_base
 from llm.align.constitution import Constitution, read_constitution
 from llm.align.critiques import Speaker, directory_digest
-from llm.align.feedback import agreement, mean, pairs, preference_figures, refuse_too_few
+from llm.align.feedback import agreement, pairs, preference_figures, refuse_too_few
 from llm.align.judge import Comparison, Verdict, verdicts
-from llm.align.records import read_jsonl, write_jsonl
+from llm.align.records import mean, read_jsonl, write_jsonl
 from llm.align.settings.constitution import FeedbackSettings
 from llm.command import command
 from llm.runtime.device import default_device

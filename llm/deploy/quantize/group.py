@@ -39,8 +39,7 @@ def quantize_group(
         x_MK = inputs.flatten(0, 1)
         h_KK, largest_K = x_MK.T @ x_MK, x_MK.abs().amax(0)
         weights = [linear.weight for linear in linears.values()]
-        factor_K = None if fold is None else factors(method, size, weights, x_MK, h_KK)
-        if factor_K is not None and fold is not None:
+        if fold is not None and (factor_K := factors(method, size, weights, x_MK, h_KK)) is not None:
             fold(factor_K)
             h_KK, largest_K = h_KK / factor_K[:, None] / factor_K, largest_K / factor_K
             for linear in linears.values():

@@ -15,12 +15,12 @@ from llm.errors import InputError
 from llm.tokenize.byte_level import PATTERN, byte_merges, splits, words
 from llm.tokenize.byte_pieces import byte_of
 from llm.tokenize.chat import chat_template
+from llm.tokenize.escape import SPACE
 from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer
 from llm.tokenize.open import AnyTokenizer
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # llama_token_type
-SPACE = "▁"
 LLAMA3 = PATTERN.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 ENDINGS = PATTERN.partition("|[^")[0]  # 's, 't, 're ... in either case; published files write it as:
 PUBLISHED_ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from llm.package.inventory.matrices import rounded
+from llm.tokenize.escape import SPACE
 from llm.tokenize.load import Tokenizer
 from llm.tokenize.open import AnyTokenizer
 
-SPACES = ("\N{LOWER ONE EIGHTH BLOCK}", "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}")  # how vocabularies spell one
-SPACE = "\N{OPEN BOX}"  # how it is shown
+SPACES = (SPACE, "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}")  # how vocabularies spell one
+OPEN_BOX = "\N{OPEN BOX}"  # how it is shown
 LETTERS = 4  # of a word at least
 NEIGHBOURS = 6
 LISTED = 24  # words whose neighbours are listed
@@ -30,13 +31,13 @@ def spelled(tokenizer: AnyTokenizer, index: int) -> str:
     text = tokenizer.decode([index]).removeprefix(" ") if own else ""
     if not text.strip() or "\N{REPLACEMENT CHARACTER}" in text:
         return own
-    return SPACE + text if own.startswith(SPACES) else text
+    return OPEN_BOX + text if own.startswith(SPACES) else text
 
 
 def word(token: str) -> str | None:
     """Return the word that a token is as a whole; None for parts of words, signs, and control tokens."""
     bare = token[1:]
-    return bare if token.startswith(SPACE) and bare.isalpha() and len(bare) >= LETTERS else None
+    return bare if token.startswith(OPEN_BOX) and bare.isalpha() and len(bare) >= LETTERS else None
 
 
 def words_of(tokens: list[str], most: int) -> dict[str, int]:

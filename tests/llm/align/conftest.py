@@ -7,6 +7,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 from tests.llm.align.toy import CONFIG, random_model
+from tests.one_thread import one_thread  # noqa: F401 (a fixture)
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -19,15 +20,6 @@ class ByteTokenizer:
 
     def encode(self, text: str) -> list[int]:
         return [byte + 8 for byte in text.encode()]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Toy matrices gain nothing from threads, and lose much when other processes hold the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from llm.model.transformer import CausalLM
 from llm.package.hf_directory import write_directory
 from tests.llm.align.toy import adapter_of
 from tests.llm.tokenize.write_ids import write_indexed
+from tests.one_thread import one_thread  # noqa: F401 (a fixture)
 
 ROWS = [
     {
@@ -24,14 +25,6 @@ ROWS = [
     }
     for number in range(12)
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
