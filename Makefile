@@ -66,7 +66,7 @@ demo-smollm2: setup  ## import SmolLM2-135M-Instruct, align, quantize and ask it
 	$(BIN)/snakemake --configfile presets/smollm2.yaml
 
 test: .venv/.dev validators  ## the tests (under 15 minutes on two cores)
-	$(BIN)/python -m pytest -n 2 -m "not thorough and not slow and not cluster"
+	$(BIN)/python -m pytest -n 3 -m "not thorough and not slow and not cluster"
 
 test-cluster: .venv/.dev  ## those on a real Slurm, which they bring up: needs root, slurm-wlm and munge
 	$(BIN)/python -m pytest -m cluster

@@ -61,6 +61,7 @@ def test_says_what_the_figures_are_of(report):
     assert report["environment"]["torch"] and report["environment"]["commit"]
 
 
+@pytest.mark.thorough
 def test_a_part_that_is_not_done_in_time_is_told_and_the_next_one_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(gpu, "PARTS", {"resume": (gpu.PARTS["resume"][0], 0.001), "peaks": (gpu.PARTS["peaks"][0], 1)})

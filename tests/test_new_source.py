@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 import yaml
 
 from tests.stemma.conftest import jobs
@@ -37,6 +38,7 @@ def test_a_new_source_signs_only_its_own(tmp_path: Path) -> None:
     assert build(["a", "b", "c"]) == []
 
 
+@pytest.mark.thorough
 def test_another_corpus_in_the_same_directory(tmp_path: Path) -> None:
     """What the first one left in results/ is nothing to the second: the mix walks the clean shards of its own."""
 

@@ -105,6 +105,7 @@ def test_pieces_of_another_size_change_no_byte(work, tmp_path, monkeypatch):
     assert files(tmp_path) == files(work / "critiques")
 
 
+@pytest.mark.thorough
 def test_killed_and_run_again_the_bytes_are_the_same(work, tmp_path):
     out, scratch = tmp_path / "out", tmp_path / "scratch"
     out.mkdir()

@@ -107,7 +107,7 @@ def trained(work: Path, method: str, adapter: Path, **changes: object) -> tuple[
 
 @pytest.mark.parametrize(
     ("method", "layout"),
-    [("dpo", "single"), ("kto", "ddp2")]
+    [("dpo", "single"), pytest.param("kto", "ddp2", marks=pytest.mark.thorough)]
     + [
         pytest.param(method, layout, marks=pytest.mark.slow)
         for method in ("sft", "reward", "kto", *PAIRED, *POLICIES)
@@ -134,6 +134,7 @@ def test_killed_and_resumed_is_never_killed(work: Path, tmp_path: Path, method: 
     assert same and {name: again[name] for name in same} == {name: metrics[name] for name in same}
 
 
+@pytest.mark.thorough
 def test_sigterm_stops_in_peace(work: Path, tmp_path: Path) -> None:
     trained(work, "sft", tmp_path / "whole")
     process = start(work, "sft", tmp_path / "stopped", {"sleep": 0.5}, scratch=tmp_path / "scratch")

@@ -109,6 +109,7 @@ def test_a_float_run_ends_on_the_grid_whole_or_in_pieces(inputs: dict, tmp_path:
     ).items()
 
 
+@pytest.mark.thorough
 def test_every_layout_computes_on_the_same_grid() -> None:
     """In bf16, too, where FSDP gathers other layers' weights as bf16: those would have another grid. (Later steps part,
     since a last bit of a sum can put a weight on the next level.)"""

@@ -150,7 +150,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+THOROUGH = ("a source", "deep code", "a deleted output")
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(name, marks=[pytest.mark.thorough] if name in THOROUGH else []) for name in CHANGES]
+)
 def test_the_kept_plan_answers_as_the_workflow_does(toy: Toy, change: str):
     """Before and after a change: asked by what the last build kept, and by reading the workflow anew."""
     toy.build()
