@@ -1,11 +1,12 @@
 """Finds spans of personal data in text; what happens to them is decided by `clean`.
 
 Kinds by pattern are email, ipv6, ipv4, iban, credit_card, ssn, phone (llm/process/pii/patterns.py); `name` is found by
-llm/process/pii/person_names.py. The result is that of running every pattern over the whole text: where two
-spans overlap, the kind that comes first in KINDS wins. Patterns are tried only where one pass over the bytes finds that
-they may match.
+llm/process/pii/person_names.py. The result is that of running every pattern over the whole text: where two spans
+overlap, the kind that comes first in KINDS wins, and of the other what lies outside is left. Patterns are tried only
+where one pass over the bytes finds that they may match.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 
 import numpy as np
@@ -17,18 +18,34 @@ from llm.process.pii.patterns import CONTEXT, KINDS, Kind
 from llm.process.pii.spans import Span
 
 BYTES = 4  # of one character, at most
+DIGITS = re.compile("[+(]*[0-9](?:.*[0-9])?")  # from the first to the last
 
 
-def without_overlap(groups: list[list[Span]]) -> list[Span]:
-    """Return the spans of all groups in text order, without those that overlap a span of an earlier group."""
+def without_overlap(text: str, groups: list[list[Span]]) -> list[Span]:
+    """Return the spans of all groups in text order. Of one that overlaps spans of earlier groups, what lies outside of
+    them is left, if digits do."""
     found: list[Span] = []
     for group in groups:
         starts, ends = [span.start for span in found], [span.end for span in found]
-        # As `found` is sorted without overlaps, spans that end after `new` starts come from one index on, bisect's.
-        free = [new for new in group if bisect_right(ends, new.start) == bisect_left(starts, new.end)]
+        # As `found` is sorted without overlaps, the spans that `new` overlaps are those between bisect's two indices.
+        free = [
+            part
+            for new in group
+            for part in outside(text, new, found[bisect_right(ends, new.start) : bisect_left(starts, new.end)])
+        ]
         if free:
             found = sorted([*found, *free], key=lambda span: span.start)
     return found
+
+
+def outside(text: str, new: Span, others: list[Span]) -> list[Span]:
+    """Return the span, or its parts that lie outside of others, from their first digit (or sign or bracket before it)
+    to their last."""
+    if not others:
+        return [new]
+    bounds = [new.start, *(bound for span in others for bound in (span.start, span.end)), new.end]
+    parts = [DIGITS.search(text, begin, end) for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
+    return [Span(new.kind, *part.span()) for part in parts if part]
 
 
 def spans_of(texts: pl.Series) -> list[list[Span]]:
@@ -50,7 +67,7 @@ def spans_of(texts: pl.Series) -> list[list[Span]]:
             kinds.append(number)
             free[number] = (row, position + len(match[0].encode()))
     starts = characters(buffer, offsets[rows], np.array(positions, dtype=np.int64)).tolist()
-    return collected(len(texts), rows, starts, lengths, kinds)
+    return collected(texts, rows, starts, lengths, kinds)
 
 
 def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):
@@ -60,15 +77,14 @@ def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):
     A window's edge may split a character, which is left out: no pattern looks that far."""
     before = str(data[max(begin, position - (CONTEXT + 1) * BYTES) : position], "utf-8", "ignore")
     after = str(data[position : min(end, position + kind.reach)], "utf-8", "ignore")
-    match = kind.pattern.match(before + after, len(before))
-    return match if match is not None and kind.valid(match) else None
+    return kind.match(before + after, len(before))
 
 
 def collected(
-    n_texts: int, rows: list[int], starts: list[int], lengths: list[int], kinds: list[int]
+    texts: pl.Series, rows: list[int], starts: list[int], lengths: list[int], kinds: list[int]
 ) -> list[list[Span]]:
     """Return the spans of each text, without overlaps."""
     groups: dict[int, list[list[Span]]] = {}
     for row, start, length, number in zip(rows, starts, lengths, kinds, strict=True):
         groups.setdefault(row, [[] for _ in KINDS])[number].append(Span(KINDS[number].name, start, start + length))
-    return [without_overlap(groups[row]) if row in groups else [] for row in range(n_texts)]
+    return [without_overlap(texts[row], groups[row]) if row in groups else [] for row in range(len(texts))]

@@ -26,6 +26,26 @@ class Kind:
     valid: Callable[[re.Match[str]], bool]
     reach: int = REACH
 
+    def match(self, text: str, position: int) -> re.Match[str] | None:
+        """Return the valid match that begins here, if there is one.
+
+        What the pattern reads may be too long, as other numbers stand behind: a card's code of three digits, another
+        number of the row. So what ends at a blank within is tried, too, the longest first."""
+        match = self.pattern.match(text, position)
+        while match is not None and not (is_series(match) and match.endpos < len(text)):
+            if self.valid(match):
+                return match
+            blank = text.rfind(" ", position, match.end())
+            match = self.pattern.match(text, position, blank) if blank >= 0 else None
+        return None
+
+
+def is_series(match: re.Match[str]) -> bool:
+    """May it be the beginning of a series of numbers, which is no phone? TRUNK looks for that behind the match, where a
+    shortened text has its end."""
+    trunk = match.re.groupindex.get("trunk") and match["trunk"]
+    return bool(trunk) and trunk[0] != "("
+
 
 def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:
     """Does a cue, a pattern that ends in $, stand before the match?"""
@@ -267,9 +287,9 @@ KINDS = (
     Kind(
         "credit_card",
         re.compile(
-            r"(?<![0-9A-Za-z.,+*_-])(?:[0-9]{12,19}"
+            r"(?<![0-9A-Za-z.+_-])(?<![0-9],)(?<![0-9A-Za-z)\]]\*)(?<![0-9A-Za-z)\]]\*\*)(?:[0-9]{12,19}"
             r"|[0-9]{4}(?P<gap>[ -])[0-9]{4,6}(?P=gap)[0-9]{4,5}(?:(?P=gap)[0-9]{4}(?:(?P=gap)[0-9]{3})?)?)"
-            r"(?![0-9A-Za-z*^_-]|[.,][0-9])"  # nor a factor in a formula
+            r"(?![0-9A-Za-z^_-]|\*\*?[0-9A-Za-z(]|\.[0-9])"  # nor a factor in a formula
         ),
         is_card,
     ),
@@ -283,7 +303,9 @@ KINDS = (
     ),
     Kind(
         "phone",
-        re.compile(rf"(?<![0-9A-Za-z.+_/=-])(?P<number>{PHONE})(?:{EXTENSION})?(?![0-9A-Za-z_]|[-.][0-9])"),
+        re.compile(
+            rf"(?:(?<![0-9A-Za-z.+_/=-])|(?<=[/=])(?=\+))(?P<number>{PHONE})(?:{EXTENSION})?(?![0-9A-Za-z_]|[-.][0-9])"
+        ),
         is_phone,
     ),
 )

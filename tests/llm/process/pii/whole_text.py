@@ -7,16 +7,16 @@ from llm.process.pii.spans import Span
 
 def spans(text: str) -> list[Span]:
     """Return all spans in text order, without overlaps: where two overlap, the kind that comes first in KINDS wins."""
-    return without_overlap([matches(kind, text) for kind in KINDS])
+    return without_overlap(text, [matches(kind, text) for kind in KINDS])
 
 
 def matches(kind: Kind, text: str) -> list[Span]:
     """Return the spans of one kind, from left to right; an invalid match hides none that begins after it."""
     found = []
     position = 0
-    while match := kind.pattern.search(text, position):
-        position = match.start() + 1
-        if kind.valid(match):
+    while begin := kind.pattern.search(text, position):
+        match = kind.match(text, begin.start())
+        if match is not None:
             found.append(Span(kind.name, match.start(), match.end()))
-            position = match.end()
+        position = match.end() if match is not None else begin.start() + 1
     return found
