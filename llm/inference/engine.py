@@ -204,8 +204,9 @@ class Engine:
                 sequence.computed = position + 1
         self.scheduler.register(sequence)
         if sequence.request.max_new_tokens == 0 and sequence.computed == known:
-            sequence.completion.finish_reason = "length"
-            events.append(Event(*sequence.rank, -1, "length"))
+            for index, completion in enumerate(sequence.output.completions):
+                completion.finish_reason = "length"
+                events.append(Event(sequence.rank[0], index, -1, "length"))
         for each in new:
             if each.completion.finish_reason is not None:
                 self.end(each)

@@ -20,6 +20,8 @@ try:
 except ImportError:  # where only torch and numpy are installed
     likeliest = None  # type: ignore[assignment]
 
+LEAST_TEMPERATURE = 1e-200  # fp32 divided by it is finite in fp64; below it nothing would change
+
 
 def uniform(key: np.ndarray, position: int) -> float:
     """Return the number in [0, 1) of a sequence's token at `position`."""
@@ -82,8 +84,11 @@ def adjusted(logits_V: Tensor, request: Request, tokens: list[int]) -> Tensor:
 def sample(logits_V: Tensor, request: Request, uniform_: float) -> int:
     """Sample one token from softmax(logits / temperature), cut to the `top_k` likeliest, then to the smallest set whose
     probability reaches `top_p` (Holtzman et al. 2019), then to those at least `min_p` as likely as the first, by
-    inverting the cumulative distribution at `uniform_`, in fp64. Of equally likely tokens the lower id counts more."""
-    values = logits_V.float().cpu().numpy().astype(np.float64) / request.temperature
+    inverting the cumulative distribution at `uniform_`, in fp64. Of equally likely tokens the lower id counts more. The
+    likeliest is taken where its logit is infinite (a repetition_penalty next to 0; no token that the grammar takes)."""
+    values = logits_V.float().cpu().numpy().astype(np.float64) / max(request.temperature, LEAST_TEMPERATURE)
+    if not np.isfinite(values.max()):
+        return int(values.argmax())
     kept = None
     if 0 < request.top_k < len(values):
         least = np.partition(values, -request.top_k)[-request.top_k]

@@ -261,7 +261,8 @@ def add_errors(app: FastAPI) -> None:
 
     def shaped(status: int, message: str, param: str | None = None, headers: Any = None) -> JSONResponse:
         kind = "invalid_request_error" if status < 500 else "server_error"
-        error = {"message": message, "type": kind, "param": param, "code": status}
+        written = message.encode(errors="backslashreplace").decode()  # halves of surrogate pairs that a client sent
+        error = {"message": written, "type": kind, "param": param, "code": status}
         return JSONResponse({"error": error}, status, headers)
 
     @app.exception_handler(InputError)

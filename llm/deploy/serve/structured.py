@@ -44,8 +44,13 @@ class Vocabulary:
         is none, or that has a keyword which cannot be kept to."""
         if depth(schema) > DEEPEST:
             raise InputError(f"response_format: the schema is nested more than {DEEPEST} levels deep")
+        draft = schema.get("$schema", "")
         try:
-            jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator).check_schema(schema)
+            checker = jsonschema.validators.validator_for({"$schema": str(draft)}, jsonschema.Draft202012Validator)
+        except ValueError as error:
+            raise InputError(f"response_format: $schema {draft!r}: {error}; name a draft by its URL") from None
+        try:
+            checker.check_schema(schema)
         except jsonschema.SchemaError as error:
             place = "/".join(map(str, error.absolute_path)) or "the schema"
             raise InputError(f"response_format: {place}: {error.message}"[:500]) from None

@@ -185,6 +185,17 @@ def test_a_completion_ends_where_it_should(random_lm) -> None:
     assert reasons == ["stop", "length", "length", "length", "stop"]
 
 
+def test_a_prompt_alone_ends_for_all_its_completions(random_lm) -> None:
+    engine = Engine(random_lm())
+    number = engine.add(Request(PROMPTS[0], 0, n=3, prompt_logprobs=1))
+    output = engine.output(number)
+    events = engine.step()
+    assert [(event.completion, event.token, event.finished) for event in events] == [
+        (index, -1, "length") for index in range(3)
+    ]
+    assert output.finished and not engine.sequences and engine.blocks.n_free == engine.blocks.n_blocks
+
+
 def test_streams_are_numbered(random_lm) -> None:
     model = random_lm()
     options = {"max_new_tokens": 10, "temperature": 1.0, "seed": 7}

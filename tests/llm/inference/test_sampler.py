@@ -31,6 +31,8 @@ def of(*kept: int) -> torch.Tensor:
         ({"temperature": 1.0, "min_p": 0.2}, of(0, 4)),  # e^-1 is 0.37 of the likeliest, e^-2 0.14
         ({"temperature": 1.0, "top_k": 3, "top_p": 0.95, "min_p": 0.2}, of(0, 4)),
         ({"temperature": 1e-3}, of(4)),
+        ({"temperature": 1e-310}, of(4)),  # 3 divided by it is no number
+        ({"temperature": 5e-324, "top_k": 3, "top_p": 0.5, "min_p": 0.1}, of(4)),
     ],
     ids=str,
 )
@@ -62,6 +64,13 @@ def test_penalties_and_biases() -> None:
     assert found.tolist() == [1.0, 0.0, 8.0, -2.0, 1.5 - 1.0 - 100.0]
     assert LOGITS.tolist() == [2.0, 0.0, 1.0, -1.0, 3.0]  # others read the same row
     assert adjusted(LOGITS, Request([0], 9), [0, 1]) is LOGITS
+
+
+@pytest.mark.parametrize("cuts", [{}, {"top_k": 2}, {"top_p": 0.5}, {"min_p": 0.1}], ids=str)
+def test_logits_without_a_finite_likeliest_one_give_a_token(cuts: dict) -> None:
+    penalised = Request([0, 4], 1, 1.0, repetition_penalty=1e-300, **cuts)
+    assert sample(adjusted(LOGITS, penalised, [0, 4]), penalised, 0.5) in (0, 4)
+    assert sample(torch.full((5,), -torch.inf), Request([0], 1, 1.0, **cuts), 0.5) == 0
 
 
 def test_numbers_depend_on_seed_and_place_alone() -> None:

@@ -50,6 +50,8 @@ def test_scoring_without_generating(client) -> None:
     ids = [20, 30, 40, 50, 60]
     one = client.completions.create(model="base", prompt=ids, max_tokens=1, echo=True, logprobs=1, temperature=0)
     none = client.completions.create(model="base", prompt=[ids, ids[:3]], max_tokens=0, echo=True, logprobs=1)
+    twice = client.completions.create(model="base", prompt=[ids], max_tokens=0, echo=True, logprobs=1, n=2, timeout=60)
+    assert [choice.logprobs for choice in twice.choices] == [none.choices[0].logprobs] * 2
     assert len(one.choices[0].logprobs.tokens) == 6
     assert one.choices[0].logprobs.token_logprobs[:5] == none.choices[0].logprobs.token_logprobs
     assert none.choices[1].logprobs.token_logprobs == none.choices[0].logprobs.token_logprobs[:3]
@@ -166,14 +168,31 @@ def test_refusals_have_one_shape(url, path, body, status, said) -> None:
     assert re.search(said, error["message"])
 
 
+def with_schema(schema: bytes) -> bytes:
+    return b'{"prompt": "x", "response_format": {"type": "json_schema", "json_schema": {"schema": %s}}}' % schema
+
+
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe{}", b"{", b'{"prompt": NaN}', b"[" * 5000, b'{"prompt": "\\ud800"}', b""]
+    "content",
+    [
+        *(b"\xff\xfe{}", b"{", b'{"prompt": NaN}', b"[" * 5000, b'{"prompt": "\\ud800"}', b""),
+        *(with_schema(b'{"$schema": %s}' % draft) for draft in (b"[]", b"5", b'"http://[x"')),
+        with_schema(b'{"properties": {"\\ud800": {"type": 5}}}'),
+    ],
 )
 def test_broken_bodies_are_refused(url, content) -> None:
     headers = {"Content-Type": "application/json"}
     answer = httpx.post(f"{url}/v1/completions", content=content, headers=headers, timeout=60)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("extreme", [{"temperature": 1e-310}, {"repetition_penalty": 1e-300}], ids=str)
+@pytest.mark.parametrize("cut", [{}, {"top_p": 0.5}, {"min_p": 0.5}, {"top_k": 2}], ids=str)
+def test_the_smallest_numbers_end_no_engine(url, extreme, cut) -> None:
+    answer = post(url, "/v1/completions", {"prompt": "x", "max_tokens": 3} | extreme | cut)
+    assert answer.status_code == 200, answer.text
+    assert httpx.get(f"{url}/health").status_code == 200
 
 
 def test_the_openapi_page_states_both_forms_of_an_answer(url) -> None:
