@@ -3,27 +3,46 @@
 It imports no torch, so that scripts which only derive data stay free of it.
 """
 
+import codecs
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import stdev
+from typing import Any
 
 from llm.errors import InputError
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 def read_jsonl(path: Path) -> list[dict]:
-    """Return the objects of a JSON Lines file. Raises InputError where it is missing, empty or not JSON."""
+    """Return the objects of a JSON Lines file. Half of a surrogate pair, which no file in UTF-8 can hold, becomes
+    U+FFFD. Raises InputError where the file is missing or empty, and for the first line that is not JSON in UTF-8."""
     if not path.is_file():
         raise InputError(f"{path} is missing: it should hold one JSON object a line")
-    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
-    try:
-        rows = [json.loads(line) for line in lines if line.strip()]
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON Lines ({error}): write one JSON object a line") from error
+    rows = []
+    # Not splitlines: U+2028 may stand inside a string.
+    for number, line in enumerate(path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        try:
+            if text := line.decode().strip():
+                rows.append(parsed(text))
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path}: line {number}: not JSON Lines ({error}): write one JSON object a line"
+            ) from error
     if not rows:
         raise InputError(f"{path} holds no line: loosen align.instructions so that the sources yield pairs")
     return rows
+
+
+def parsed(text: str) -> Any:
+    row = json.loads(text)
+    if not SURROGATE.search(text):
+        return row
+    written = json.dumps(row, ensure_ascii=False)
+    return json.loads(written.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> None:

@@ -11,13 +11,13 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.abc import InspectLoader
-from math import isfinite
 from pathlib import Path
 from types import ModuleType
 
 from llm.errors import InputError
 
 Reward = Callable[[str, str, dict], float]
+MOST = 1e38  # what fp32 holds
 SHOWN = 40  # characters of a text in a message
 SHORT = 12  # words of an answer that is as good as one that is half as long
 
@@ -73,8 +73,8 @@ def rated(rewards: Mapping[str, Reward], seconds: float, prompt: str, answer: st
         where = f"reward {name}, of the answer {answer[:SHOWN]!r} to {prompt[:SHOWN]!r}"
         with blamed(where, seconds):
             value = reward(prompt, answer, row)
-        if not isinstance(value, int | float) or not isfinite(value):
-            raise InputError(f"{where}: {value!r} is no finite number; mend the function")
+        if not isinstance(value, int | float) or not abs(value) < MOST:
+            raise InputError(f"{where}: {value!r:.40} is no finite number; mend the function")
         found.append(float(value))
     return found
 
@@ -94,8 +94,9 @@ def blamed(where: str, seconds: float) -> Iterator[None]:
         raise InputError(
             f"{where}: no answer after {seconds:g} s; mend the function, or raise reward_seconds"
         ) from None
-    except Exception as error:  # whatever a user's function may raise
-        raise InputError(f"{where}: {type(error).__name__}: {error}; mend the function") from error
+    except (Exception, SystemExit) as error:  # whatever a user's function may raise; exit() is no success
+        said = " ".join(str(error).split())
+        raise InputError(f"{where}: {type(error).__name__}: {said}; mend the function") from error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

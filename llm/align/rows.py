@@ -19,6 +19,7 @@ from llm.align.records import read_jsonl
 from llm.errors import InputError
 from llm.io import parquet
 
+MOST_MARGIN = 1e38  # of fp32
 NAMES = ("{}.jsonl", "{}.parquet")
 ROLES = ("system", "user", "assistant")
 
@@ -37,13 +38,17 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict]]:
     if path.suffix == ".parquet":
         with parquet.damage_is_input_error(path, []):
             rows = pl.read_parquet(path).to_dicts()
-        rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
     else:
         rows = read_jsonl(path)
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number}: {type(row).__name__} where an object should be")
-        yield f"{path}:{number}", row
+        yield f"{path}:{number}", stated(row)
+
+
+def stated(row: dict) -> dict:
+    """Return what a row states: parquet has null where it states nothing, and so have tools that write JSON."""
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def conversation(row: dict, place: str) -> list[dict]:
@@ -66,8 +71,8 @@ def preference(row: dict, place: str) -> tuple[list[dict], list[dict], float]:
     if chosen["content"] == rejected["content"]:
         raise InputError(f"{place}: chosen and rejected are equal, so neither is preferred; leave the row out")
     margin = row.get("margin", 0.0)
-    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < float("inf"):
-        raise InputError(f"{place}: margin {margin!r} is not a number of 0 or more")
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < MOST_MARGIN:
+        raise InputError(f"{place}: margin {margin!r:.40} is not a number of 0 or more, below {MOST_MARGIN:g}")
     return [*prompt, chosen], [*prompt, rejected], float(margin)
 
 
@@ -113,7 +118,10 @@ def needed(row: dict, name: str, place: str) -> Any:
 def checked_messages(messages: object, place: str, name: str) -> list[dict]:
     """Return messages of known roles with text. Raises InputError, which names the message, for any other."""
     if not isinstance(messages, list) or not messages:
-        raise InputError(f"{place}: {name} is {json.dumps(messages)[:40]}; it should be text or a list of messages")
+        raise InputError(
+            f"{place}: {name} is {json.dumps(messages, default=str)[:40]}; it should be text or a list of messages"
+        )
+    messages = [stated(message) if isinstance(message, dict) else message for message in messages]
     for number, message in enumerate(messages, 1):
         where = f"{place}: {name}, message {number}"
         if not isinstance(message, dict) or message.get("role") not in ROLES:

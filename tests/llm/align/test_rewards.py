@@ -1,6 +1,7 @@
 """Reward functions: what they say, and what is told of those that do not say it."""
 
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -42,6 +43,10 @@ def hang(prompt: str, answer: str, row: dict) -> float:
         (lambda p, a, r: "good", "'good' is no finite number"),
         (lambda p, a, r: None, "None is no finite number"),
         (lambda p, a, r: r["answer"], "KeyError: 'answer'"),
+        (lambda p, a, r: 10**400, "1000.* is no finite number"),
+        (lambda p, a, r: int("1\n2"), "ValueError: invalid literal"),
+        (lambda p, a, r: exec("raise ValueError('a\\n  b')"), "ValueError: a b; mend"),
+        (lambda p, a, r: sys.exit(), "SystemExit: "),
         (lambda p, a, r: 1 / 0, "ZeroDivisionError: division by zero"),
         (hang, "no answer after 0.2 s"),
     ],

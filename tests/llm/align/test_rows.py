@@ -1,11 +1,13 @@
 """Every usual layout of alignment data gives the same conversations; what is wrong with a row is said in one line."""
 
+import codecs
 import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from llm.align.records import write_jsonl
 from llm.align.rows import conversation, find_split, labelled, preference, rows_of
 from llm.errors import InputError
 
@@ -61,6 +63,11 @@ def test_labelled_answers_come_alone_or_of_pairs() -> None:
         (preference, {"prompt": "q", "chosen": "a"}, "no rejected; the row has chosen, prompt"),
         (preference, {"prompt": "q", "chosen": "a", "rejected": "a"}, "chosen and rejected are equal"),
         (preference, {"prompt": "q", "chosen": "a", "rejected": "b", "margin": -1}, "margin -1 is not a number of 0"),
+        (
+            preference,
+            {"prompt": "q", "chosen": "a", "rejected": "b", "margin": 10**400},
+            "margin 1000.* is not a number",
+        ),
         (preference, {"prompt": "q", "chosen": [USER, ASSISTANT], "rejected": "b"}, "chosen should be text or one"),
         (labelled, {"prompt": "q", "completion": "a"}, "label None is not true or false"),
         (labelled, {"prompt": "q", "completion": "a", "label": 1}, "label 1 is not true or false"),
@@ -70,6 +77,42 @@ def test_what_is_wrong_is_said_in_one_line(read, row: dict, line: str) -> None:
     with pytest.raises(InputError, match=f"^f:1: .*{line}") as caught:
         read(row, "f:1")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_what_a_row_leaves_out_may_be_null(suffix: str, tmp_path: Path) -> None:
+    """A parquet file has a weight for each message as soon as one has; the others' is null."""
+    rows = [
+        {"messages": [USER | {"weight": None}, ASSISTANT | {"weight": 1}], "kind": None},
+        {"messages": [USER | {"weight": None}, ASSISTANT | {"weight": None}], "kind": "b"},
+    ]
+    path = tmp_path / f"train.{suffix}"
+    if suffix == "parquet":
+        pl.DataFrame(rows).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [conversation(row, place)[0] for place, row in rows_of(path)] == [USER, USER]
+    assert [row.get("kind") for _, row in rows_of(path)] == [None, "b"]
+
+
+def test_odd_encodings_of_json_lines(tmp_path: Path) -> None:
+    path, good = tmp_path / "a.jsonl", b'{"prompt": "q", "completion": "%s"}\n'
+    path.write_bytes(codecs.BOM_UTF8 + good % b"a" + b"\r\n" + good % b"\\ud83d\\ude00 \\ud83d")
+    rows = [row for _, row in rows_of(path)]
+    assert [row["completion"] for row in rows] == ["a", "\U0001f600 \ufffd"]
+    write_jsonl(tmp_path / "b.jsonl", rows)
+    for broken in (good % b"\xff", b"[" * 100_000, b"{", (good % b"a").decode().encode("utf-16")):
+        path.write_bytes(good % b"a" + broken)
+        with pytest.raises(InputError, match="a.jsonl: line 2: not JSON Lines") as caught:
+            list(rows_of(path))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_column_of_no_text_is_named(tmp_path: Path) -> None:
+    pl.DataFrame({"prompt": [b"q"], "completion": ["a"]}).write_parquet(tmp_path / "train.parquet")
+    [(place, row)] = rows_of(tmp_path / "train.parquet")
+    with pytest.raises(InputError, match="prompt is .*; it should be text or a list of messages"):
+        conversation(row, place)
 
 
 def test_jsonl_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
