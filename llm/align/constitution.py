@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from llm.errors import InputError
+from llm.io.yaml import read_yaml
 
 Test = Callable[[str], bool]
 REQUESTS = ("critique", "revision", "choice")
@@ -101,10 +100,7 @@ TESTS: dict[str, tuple[Callable[[Any], Test], Callable[[Any], bool], str]] = {
 
 def read_constitution(path: Path) -> Constitution:
     """Read a file. Raises InputError, which names the file and the place, where it is no constitution."""
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not a constitution ({' '.join(str(error).split())})") from error
+    found = read_yaml(path)
     if not isinstance(found, dict) or not isinstance(found.get("principles"), dict) or not found["principles"]:
         raise InputError(f"{path}: no principles; write at least one below `principles:`, as docs/align.md shows")
     unknown = sorted(map(str, set(found) - {"version", "principles", "prompts", "topics"}))
@@ -152,6 +148,9 @@ def prompts_of(found: dict, path: str) -> dict[str, list[dict]]:
         if not is_texts(found.get(key, [])):
             raise InputError(f"{path}: {key} is no list of texts; put numbers and the like into quotation marks")
     prompts, topics = found.get("prompts", []), found.get("topics", [])
+    for key, texts in (("prompts", prompts), ("topics", topics)):
+        if len(set(texts)) < len(texts):
+            raise InputError(f"{path}: {key}: {max(texts, key=texts.count)!r} stands there twice; take one out")
     if topics and not all(TOPIC in prompt for prompt in prompts):
         raise InputError(f"{path}: prompts: one has no {TOPIC}, though there are topics; add it, or leave topics out")
     each = [(topic, [prompt.replace(TOPIC, topic) for prompt in prompts]) for topic in topics]

@@ -258,12 +258,19 @@ def functions(text: str) -> Iterator[Function]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # other people's code may have invalid escapes
             tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: of what is nested too deep
         return  # it may be another language or another Python
     lines = text.split("\n")
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and len(node.body) > 1 and (documentation := ast.get_docstring(node)):
-            yield read_function(node, documentation, lines)
+        if not isinstance(node, ast.FunctionDef) or len(node.body) < 2 or not (said := ast.get_docstring(node)):
+            continue
+        if node.body[0].col_offset == len(lead(lines[node.body[0].lineno - 1])):  # it has a line of its own
+            yield read_function(node, said, lines)
+
+
+def lead(line: str) -> str:
+    """Return the blanks that a line begins with."""
+    return line[: len(line) - len(line.lstrip())]
 
 
 def read_function(node: ast.FunctionDef, documentation: str, lines: list[str]) -> Function:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from llm.collect.archive import Archive, open_archive
 from llm.collect.globs import chooser
 from llm.errors import InputError
 from llm.evaluate.checks import CHECKS
 from llm.evaluate.suite import Question, Suite, Task
+from llm.io.yaml import read_yaml
 from llm.settings import key, made
 
 Open = Callable[[str], Path]
@@ -35,9 +35,9 @@ class Written(Task):
     files of the source that the glob fits."""
 
     template: str = "{prompt}"
-    shots: int = 0
+    shots: int = key(0, minimum=0)
     joined: str = "\n\n"
-    limit: int | None = None
+    limit: int | None = key(None, minimum=1)
     items: list[dict] = key([])
     source: str | None = None
     member: str | None = None
@@ -52,10 +52,7 @@ class WrittenSuite(Suite):
 
 def read_suite(file: Path, archives: Open, seed: int) -> Suite:
     """Return the suite of a YAML file with all items in place. Raises InputError, which names the task and the item."""
-    try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: cannot be read as YAML ({' '.join(str(error).split())}); correct it") from error
+    value = read_yaml(file)
     written = made(WrittenSuite, value, file.name)
     for name, bounds in written.format.items():
         check_bounds(name, bounds, file)
@@ -67,13 +64,14 @@ def read_suite(file: Path, archives: Open, seed: int) -> Suite:
     return Suite(format=written.format, refusal=written.refusal, tasks=tasks)
 
 
-def check_bounds(name: str, bounds: object, file: Path) -> None:
+def check_bounds(name: str, bounds: Any, file: Path) -> None:
     """Raise InputError for a check that there is not, or bounds that it does not take."""
     known = CHECKS.get(name)
     if known is None:
         raise InputError(f"{file}: format.{name} is no check; known are {', '.join(CHECKS)}")
-    if not isinstance(bounds, dict) or set(bounds) != set(known.bounds):
-        takes = "{" + ", ".join(f"{bound}: ..." for bound in known.bounds) + "}"
+    fits = isinstance(bounds, dict) and set(bounds) == set(known.bounds)
+    if not fits or not all(type(bound) in (int, float) for bound in bounds.values()):
+        takes = "{" + ", ".join(f"{bound}: a number" for bound in known.bounds) + "}"
         raise InputError(f"{file}: format.{name} is {bounds!r}; write {takes}")
 
 
@@ -113,11 +111,14 @@ def question_of(item: dict, task: Written, place: str) -> Question:
     {input, target} and {input, target_scores}."""
     if "target_scores" in item:
         scores = item["target_scores"]
+        numbers = isinstance(scores, dict) and all(type(score) in (int, float) for score in scores.values())
+        if not numbers or not scores:
+            raise InputError(f"{place}: target_scores is {scores!r}; it should have a number for each choice")
         choices, best = list(scores), max(scores, key=scores.get)
         answer = best if task.kind == "exact" else choices.index(best)
-        item = {"prompt": item["input"], "choices": choices, "answer": answer}
+        item = {"prompt": item.get("input"), "choices": choices, "answer": answer}
     elif "target" in item:
-        item = {"prompt": item["input"], "answer": item["target"]}
+        item = {"prompt": item.get("input"), "answer": item["target"]}
     prompt, choices, answer = item.get("prompt"), item.get("choices", []), item.get("answer")
     asked = task.template.replace("{prompt}", prompt) if isinstance(prompt, str) else ""
     if not asked:
@@ -166,9 +167,9 @@ def items_of(archive: Archive, task: Written, place: str) -> list[dict]:
 def listed(text: str, name: str, place: str) -> list[dict]:
     """Return the objects of a file: JSON lines, or a JSON list, which may stand in `examples`."""
     try:
-        lines = [line for line in text.split("\n") if line]
+        lines = [line for line in text.split("\n") if line.strip()]
         value: Any = json.loads(text) if name.endswith(".json") else [json.loads(line) for line in lines]
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: {name} is not JSON ({error}); name another file") from error
     items = value.get("examples") if isinstance(value, dict) else value
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

@@ -27,7 +27,7 @@ class Task:
     kind: Literal["choice", "exact"]
     asked: Literal["text", "chat"] = "text"
     per_byte: bool = False
-    baseline: float | None = None
+    baseline: float | None = key(None, minimum=0, exclusiveMaximum=1)
     questions: list[Question] = key([])
 
 

@@ -82,7 +82,8 @@ def continued(tokenizer: AnyTokenizer, task: Task, question: Question, choice: s
         return ids, mask.index(1)
     begin = [] if tokenizer.bos is None else [tokenizer.bos]
     ids = [*begin, *tokenizer.encode(f"{question.prompt} {choice}")]
-    return ids, max(1, len(begin) + len(tokenizer.encode(question.prompt)))
+    # Blanks at the prompt's end may become one token with what follows: they count to the choice.
+    return ids, max(1, len(begin) + len(tokenizer.encode(question.prompt.rstrip())))
 
 
 def exact(engine: Engine, tokenizer: AnyTokenizer, task: Task) -> list[float]:

@@ -87,7 +87,10 @@ def test_a_file_of_ones_own(tmp_path):
     [
         ("version: 1\nprinciples: {}", "no principles; write at least one"),
         ("- a\n- b", "no principles; write at least one"),
-        ("principles: {a: [", "not a constitution"),
+        ("principles: {a: [", "cannot be read as YAML"),
+        ("version: 2024-13-01", "cannot be read as YAML .month must be in"),
+        (GOOD + "prompts: [a, b, c, d, e, b]", "prompts: 'b' stands there twice"),
+        (GOOD + "prompts: ['{topic}?']\ntopics: [a, b, c, d, e, a]", "topics: 'a' stands there twice"),
         (GOOD.replace("version: 3", "versoin: 3"), "unknown key versoin"),
         (GOOD.replace("version: 3", "version: new"), "version: 'new' is not a whole number"),
         (GOOD.replace("choice", "choose"), "principles.brief: unknown key choose"),
@@ -109,5 +112,5 @@ def test_what_is_no_constitution_is_refused_in_one_line(text, message, tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"none.yaml: not a constitution"):
+    with pytest.raises(InputError, match=r"none.yaml: cannot be read as YAML"):
         read_constitution(tmp_path / "none.yaml")

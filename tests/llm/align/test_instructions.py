@@ -79,12 +79,25 @@ def test_functions_with_docstrings_both_ways():
     assert "area(self, scale=1.0)" in question and "Return the area that the circle covers." in question
 
 
-NOT_PYTHON = ["def broken(:\n  '''x'''", "int main() { return 0; }", "", 'def f():\n\t"""doc"""\n        return "\0"\n']
+DOCUMENTED = '"""Return what is asked for, and nothing else."""'
+NOT_PYTHON = [
+    "def broken(:\n  '''x'''",
+    "int main() { return 0; }",
+    "",
+    'def f():\n\t"""doc"""\n        return "\0"\n',
+    f"def f():\n    {DOCUMENTED}\n    return {'-' * 100_000}1\n",
+]
 
 
 @pytest.mark.parametrize("text", NOT_PYTHON)
 def test_what_is_not_python_gives_nothing(text):
     assert docstring(document(text), LIMITS) == []
+
+
+@pytest.mark.parametrize("head", ["def f(a, b): ", "def f(\n    a, b\n): "])
+def test_a_docstring_on_the_line_of_its_def_leaves_no_code_to_ask_about(head):
+    text = f"{head}{DOCUMENTED}; return a + b + 'a long text that is long enough'\n"
+    assert docstring(document(text), LIMITS) == [] and function(document(text), LIMITS) == []
 
 
 def test_continuation_cuts_near_the_middle():

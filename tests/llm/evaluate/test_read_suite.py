@@ -74,10 +74,19 @@ def test_items_of_a_source_in_both_layouts(tmp_path):
     ("suite", "message"),
     [
         ({"format": {"polite": {}}}, "format.polite is no check; known are ended"),
-        ({"format": {"words": {"least": 1}}}, "write {least: ..., most: ...}"),
+        ({"format": {"words": {"least": 1}}}, "write {least: a number, most: a number}"),
+        ({"format": {"words": {"least": 1, "most": "many"}}}, "write {least: a number, most: a number}"),
         (task(items=[{"prompt": "p"}]), "t: item 1: answer is None; it should be text"),
         (task(items=[{"prompt": "", "answer": "a"}]), "item 1: prompt is ''"),
         (task(items=[]), "t: no items; write some"),
+        (task(shots=-1), "tasks.0.shots: -1 is less than the minimum of 0"),
+        (task(limit=0), "tasks.0.limit: 0 is less than the minimum of 1"),
+        (task(baseline=1), "tasks.0.baseline: 1 is not below 1"),
+        (task(items=[{"input": "p", "target_scores": {}}]), "item 1: target_scores is {}"),
+        (task(items=[{"input": "p", "target_scores": ["a"]}]), "item 1: target_scores is ['a']"),
+        (task(items=[{"target_scores": {"a": 1}}]), "item 1: prompt is None"),
+        (task(items=[{"target": "a"}]), "item 1: prompt is None"),
+        (task(source="deep", member="*"), "deep.jsonl is not JSON"),
         (task(shots=6), "t: 6 shots of 6 items; lower shots"),
         (task(kind="guess"), "tasks.0.kind: 'guess' is not one of choice, exact"),
         (task(typo=1), "tasks.0.typo: unknown key"),
@@ -90,9 +99,20 @@ def test_items_of_a_source_in_both_layouts(tmp_path):
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, suite, message):
     (tmp_path / "own").mkdir()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/deep.jsonl").write_text("[" * 100_000)
     with pytest.raises(InputError) as error:
         read(tmp_path, suite)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: 2024-13-01", b"a: !!bool maybe", b"[" * 10_000, b"a: ["])
+def test_what_is_no_yaml_is_named(tmp_path, content):
+    file = tmp_path / "suite.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="suite.yaml: cannot be read as YAML") as error:
+        read_suite(file, lambda source: tmp_path, 1)
+    assert "\n" not in str(error.value)
 
 
 def test_the_shipped_suite_is_whole():

@@ -7,7 +7,7 @@ import torch
 
 from llm.errors import InputError
 from llm.evaluate.suite import Question, Task
-from llm.evaluate.tasks import asked, centred, mean_of
+from llm.evaluate.tasks import asked, centred, continued, mean_of
 from llm.inference.engine import Engine
 from llm.model.transformer import CausalLM
 from llm.tokenize.chat import encode_chat
@@ -53,6 +53,15 @@ def test_the_likeliest_choice_counts(random_lm, tokenizer, way, per_byte):
     found = asked(Engine(model), tokenizer, task)
     assert found["accuracy"]["value"] == 0.5 and found["baseline"] == 0.25
     assert found["centred"]["value"] == pytest.approx(1 / 3)
+
+
+def test_a_choice_has_a_score_whatever_the_prompt_ends_with(tokenizer):
+    """Blanks at its end may be one token with the choice's."""
+    for prompt in ("the 1", "the 1 ", "the 1   ", "the 1\n"):
+        for choice in WORDS:
+            task = Task(name="t", kind="choice")
+            ids, begin = continued(tokenizer, task, Question(prompt=prompt, choices=WORDS), choice)
+            assert tokenizer.decode(ids[begin:]).strip() == choice
 
 
 def saying(model: CausalLM, chain: list[int]) -> CausalLM:
