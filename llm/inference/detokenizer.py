@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-LONGEST_CHARACTER = 8  # tokens: UTF-8 has at most 4 bytes, a token of its own each
+UNKNOWN = "\ufffd"  # what bytes decode to that make no character, or none yet
+INCOMPLETE = 3  # bytes that a character may want one more of
+LONGEST_RUN = 64  # tokens; of a longer run of such bytes the rest may be told otherwise than at once
 
 
 class Detokenizer:
@@ -12,24 +14,29 @@ class Detokenizer:
         self.decode = decode
         self.ids: list[int] = []
         self.told = self.before = 0  # ids whose text was given out; and where the run begins that is decoded again
+        self.given = 0  # characters of that run
 
     def add(self, token: int) -> str:
-        """Return the text that a token completes: nothing yet where a character is incomplete."""
+        """Return the text that is certain with a token: without the last bytes, where they may be half a character."""
         self.ids.append(token)
         text = self.decode(self.ids[self.before :])
-        if text.endswith("\ufffd") and len(self.ids) - self.told < LONGEST_CHARACTER:
-            return ""
-        return self.give(text)
+        unknown = len(text) - len(text.rstrip(UNKNOWN))
+        if unknown == 0 or len(self.ids) - self.told >= LONGEST_RUN:
+            return self.give(text)
+        certain = len(text) - min(unknown, INCOMPLETE)
+        new, self.given = text[self.given : certain], max(self.given, certain)
+        return new
 
     def rest(self) -> str:
         """Return what is left at the end."""
         return self.give(self.decode(self.ids[self.before :]))
 
     def give(self, text: str) -> str:
-        new = text[len(self.decode(self.ids[self.before : self.told])) :]
-        if text or self.told == 0:
-            self.before = self.told if new else self.before
+        new = text[self.given :]
+        if new:
+            self.before = self.told
         self.told = len(self.ids)
+        self.given = len(self.decode(self.ids[self.before :]))
         return new
 
 
