@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -33,16 +34,37 @@ def main(arguments: list[str] | None = None) -> None:
         engine = EngineSettings(kv_bytes=options.kv_mib * 2**20, limits=limits)
         served = ServerSettings(engine, options.max_open, seconds=options.seconds, key=key, products=options.products)
         app = make_app(directories, served)
+        listener = listening(options.host, options.port)
     except InputError as error:
         sys.exit(f"error: {error}")
-    listener = socket.create_server((options.host, options.port))
     host, port = listener.getsockname()[:2]
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     for name in ("stemma.access", "stemma.engine"):
         logging.getLogger(name).setLevel(logging.INFO)
-    print(f"http://{host}:{port}/  serves {', '.join(directories)}", flush=True)
+    place = f"[{host}]" if ":" in host else host
+    print(f"http://{place}:{port}/  serves {', '.join(directories)}", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(options.drain))
     uvicorn.Server(config).run([listener])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises InputError where the address is no such or is taken."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        said = str(getattr(error, "strerror", None) or error).partition(" (")[0]
+        raise InputError(f"{host}, port {port}: {said}; name another by --host and --port (0: any free)") from error
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what reads an option of that number or more."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,10 +79,10 @@ def parser() -> argparse.ArgumentParser:
     add("--results", type=Path, default=Path("results"), help="of a build (default: results)")
     add("--host", default="127.0.0.1", help=f"address to listen at (default: 127.0.0.1; others need {KEY})")
     add("--port", type=int, default=8000, help="0: any that is free (default: 8000)")
-    add("--kv-mib", type=int, default=256, help="MiB of each loaded model's key-value cache (default: 256)")
-    add("--token-budget", type=int, default=512, help="tokens of a step (default: 512)")
-    add("--max-sequences", type=int, default=64, help="that run at once (default: 64)")
-    add("--max-open", type=int, default=256, help="requests that run or wait; more get 429 (default: 256)")
+    add("--kv-mib", type=at_least(1), default=256, help="MiB of each loaded model's key-value cache (default: 256)")
+    add("--token-budget", type=at_least(1), default=512, help="tokens of a step (default: 512)")
+    add("--max-sequences", type=at_least(1), default=64, help="that run at once (default: 64)")
+    add("--max-open", type=at_least(1), default=256, help="requests that run or wait; more get 429 (default: 256)")
     add("--seconds", type=float, default=600, help="until an answer is given up (default: 600)")
     add(
         "--products",

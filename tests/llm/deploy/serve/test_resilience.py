@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm.deploy.serve.app import ServerSettings
+from llm.deploy.serve.server import listening, parser
+from llm.errors import InputError
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.scheduler import Limits
 from tests.llm.deploy.serve.plain_requests import post
@@ -170,3 +173,31 @@ def test_openness_needs_a_key(directories) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "STEMMA_API_KEY"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1 and "STEMMA_API_KEY" in done.stderr
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("192.0.2.1", 0), ("no.such.host.invalid", 0)])
+def test_an_address_that_cannot_be_had_is_one_line(host: str, port: int) -> None:
+    with pytest.raises(InputError, match=rf"^{host}, port {port}: .*; name another by --host and --port") as caught:
+        listening(host, port)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_that_is_taken_is_one_line() -> None:
+    with listening("127.0.0.1", 0) as first, pytest.raises(InputError, match="Address already in use; name another"):
+        listening("127.0.0.1", first.getsockname()[1])
+
+
+def test_loopback_of_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with listening("::1", 0) as found:
+        assert found.getsockname()[0] == "::1"
+
+
+@pytest.mark.parametrize("option", ["--kv-mib", "--token-budget", "--max-sequences", "--max-open"])
+def test_numbers_below_one_are_refused(option: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args([option, "0"])
+    assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err
