@@ -16,7 +16,7 @@ from llm.deploy.settings.qat import grid_of
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.training.engines.layout import Layout
-from llm.collect.config import archives_of, check_names, in_parts, parted, reference_sources
+from llm.collect.config import archives_of, check_names, check_url, in_parts, parted, reference_sources
 from llm.pretrain.segments import checkpoint_steps
 from stemma.workflow.config import check
 from stemma.workflow.read_errors import refuse_repeated_keys
@@ -34,6 +34,7 @@ try:
     refuse_repeated_keys([HOUSE / "config.yaml", *map(Path, workflow.config_settings.configfiles)])
     check(config, schema())
     IMPORT, IMPORTED = "imported-model", config.get("imported")  # what `fetch` calls it; what is said of it
+    check_url("imported", (IMPORTED or {}).get("url", ""))
     ARCHITECTURE = ModelConfig.from_section(config["model"], config["tokenizer"]["vocab_size"])
     GRID = grid_of(config["quantize"], config["pretrain"], not IMPORTED or IMPORTED["continued"])
     GRID_STEPS = config["quantize"]["qat"]["steps"] if GRID else 0  # the last of pretraining

@@ -40,16 +40,25 @@ def parted(sources: dict) -> dict:
     Snakemake writes down what a rule is given."""
     result: dict[str, dict] = {}
     for name, source in sources.items():
-        if "@" in (host := urllib.parse.urlsplit(source.get("url", "")).netloc):
-            raise InputError(
-                f"config: sources.{name}.url names a user or a password, which would stand in logs; take them out and "
-                f"write `machine {host.rpartition('@')[2]} login ... password ...` into ~/.netrc"
-            )
+        check_url(f"sources.{name}", source.get("url", ""))
         for part, label in enumerate(in_parts([name], sources)):
             if label in result or label != name and label in sources:
                 raise InputError(f"config: sources.{label} has the name of a part of {name}; rename one of the two")
             result[label] = {"parts": 1} | source | {"whole": name, "part": part}
     return result
+
+
+def check_url(block: str, url: str) -> None:
+    """Raise InputError where the URL that a block of the config says is none, or holds a password."""
+    try:
+        host = urllib.parse.urlsplit(url).netloc
+    except ValueError:  # what it says may hold a password
+        raise InputError(f"config: {block}.url is no URL (look at what is between // and /); correct it") from None
+    if "@" in host:
+        raise InputError(
+            f"config: {block}.url names a user or a password, which would stand in logs; take them out and "
+            f"write `machine {host.rpartition('@')[2]} login ... password ...` into ~/.netrc"
+        )
 
 
 def kind_of(name: str, source: dict) -> str:

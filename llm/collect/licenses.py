@@ -82,6 +82,6 @@ def refuses(globs: tuple[str, ...], expression: str) -> bool:
 
     try:
         tree = LICENSING.parse(expression)  # None for an empty text
-    except license_expression.ExpressionError:
+    except (license_expression.ExpressionError, IndexError, AssertionError):  # the last two: of "()", of "NOT OR ("
         return any(map(matched, re.sub(r"[()]", " ", expression).split()))
     return tree is not None and refused(tree)

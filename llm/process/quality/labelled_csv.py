@@ -53,7 +53,7 @@ def read(
 def rows(binary: BinaryIO, where: str, text: str, label: str) -> Iterator[tuple[str, int]]:
     """Yield (text, 0 or 1) of each row that has a text."""
     csv.field_size_limit(LONGEST)
-    reader = csv.DictReader(io.TextIOWrapper(binary, encoding="utf-8", newline=""))
+    reader = csv.DictReader(io.TextIOWrapper(binary, encoding="utf-8-sig", newline=""))
     try:
         for name in (text, label):
             if name not in (reader.fieldnames or ()):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.collect.config import in_parts, parted
+from llm.collect.config import check_url, in_parts, parted
 from llm.collect.extract import FORMATS, collect
 from llm.collect.formats.dictd import DIGITS
 from llm.errors import InputError
@@ -201,4 +201,13 @@ def test_a_part_with_the_name_of_another_source(order: int) -> None:
 def test_a_password_in_an_address_is_refused_unseen() -> None:
     with pytest.raises(InputError, match="sources.s.url names a user or a password.*`machine a.org login") as refused:
         parted({"s": {"url": "https://me:secret@a.org/x.tar.gz"}})
+    assert "secret" not in str(refused.value)
+    with pytest.raises(InputError, match="imported.url names a user or a password"):
+        check_url("imported", "https://me:secret@a.org/x.gguf")
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@[::1/x", "https://me:secret@\u2100/x"])
+def test_what_is_no_url_is_named_without_its_password(url: str) -> None:
+    with pytest.raises(InputError, match="^config: sources.s.url is no URL") as refused:
+        parted({"s": {"url": url}})
     assert "secret" not in str(refused.value)

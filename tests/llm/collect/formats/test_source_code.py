@@ -80,6 +80,7 @@ def test_refused_licences_are_counted(tmp_path: Path) -> None:
         ("MIT AND (GPL-2.0 OR BSD-2-Clause)", False), ("MIT OR (GPL-2.0-only AND BSD-3-Clause)", False),
         ("GPL-2.0 AND (MIT OR BSD-2-Clause)", True), ("GPL-2.0-only OR (MIT AND GPL-3.0-only)", True),
         ("GPL-2.0-or-later+", True), ("LicenseRef-mine", False), ("GPL-2.0 (see below", True), ("", False),
+        ("( )", False), ("NOT OR( AND  NOT GPL-2.0 ", True),
     ],
 )  # fmt: skip
 def test_refusal_of_expressions(expression: str, refused: bool) -> None:

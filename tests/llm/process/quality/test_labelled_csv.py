@@ -25,6 +25,8 @@ def test_reads_rows_of_a_file_and_of_an_archive(tmp_path: Path) -> None:
     expected = [("have a nice day", 0), ('you are\nawful, "really"', 1), ("Überübel 日本", 1)]
     (tmp_path / "a.csv").write_text(ROWS)
     assert read(tmp_path / "a.csv") == expected
+    (tmp_path / "a.csv").write_text(ROWS, encoding="utf-8-sig")  # as spreadsheets write it
+    assert read(tmp_path / "a.csv", text="text", label="label") == expected
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
         for name, data in (("x/data.csv", ROWS.encode()), ("x/other.csv", b"nothing")):
             member = tarfile.TarInfo(name)
