@@ -178,6 +178,8 @@ def with_schema(schema: bytes) -> bytes:
         *(b"\xff\xfe{}", b"{", b'{"prompt": NaN}', b"[" * 5000, b'{"prompt": "\\ud800"}', b""),
         *(with_schema(b'{"$schema": %s}' % draft) for draft in (b"[]", b"5", b'"http://[x"')),
         with_schema(b'{"properties": {"\\ud800": {"type": 5}}}'),
+        with_schema(b'{"const": "\\ud800"}'),
+        with_schema(b'{"minimum": NaN}'),
     ],
 )
 def test_broken_bodies_are_refused(url, content) -> None:
