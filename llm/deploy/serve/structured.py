@@ -56,9 +56,16 @@ class Vocabulary:
             raise InputError(f"response_format: {place}: {error.message}"[:500]) from None
         source = json.dumps(schema)
         # So no model can lose itself in line ends; and a keyword that the library does not know is an error.
-        form = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False, "lenient": False}
         try:
-            grammar = LLMatcher.grammar_from_json_schema(source, overrides=form)
+            grammar = LLMatcher.grammar_from_json_schema(
+                source,
+                overrides={
+                    "item_separator": ", ",
+                    "key_separator": ": ",
+                    "whitespace_flexible": False,
+                    "lenient": False,
+                },
+            )
         except ValueError as error:  # NaN, or half of a surrogate pair, which Python's JSON takes
             raise InputError(f"response_format: {source[:100]}: {error}") from None
         return self.compiled(grammar, source)

@@ -43,8 +43,8 @@ class Kind:
 def is_series(match: re.Match[str]) -> bool:
     """May it be the beginning of a series of numbers, which is no phone? TRUNK looks for that behind the match, where a
     shortened text has its end."""
-    trunk = match.re.groupindex.get("trunk") and match["trunk"]
-    return bool(trunk) and trunk[0] != "("
+    trunk = match["trunk"] if "trunk" in match.re.groupindex else None
+    return trunk is not None and trunk[0] != "("
 
 
 def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:
