@@ -178,6 +178,15 @@ def test_entity_bombs_do_not_go_off() -> None:
     assert report.skipped == {"broken page": 1}
 
 
+def test_sections_of_links_go_wherever_they_stand() -> None:
+    wikitext = (
+        "Lead.\n== Gallery ==\nx\n=== Of it ===\ny\n== Legacy ==\nGreat.\n==See also==\n* [[Z]]\n== References ==\nr"
+    )
+    assert mediawiki.prose(wikitext) == "Lead.\n\nLegacy\n\nGreat."
+    assert mediawiki.prose(wikitext.replace("\n== Legacy ==\nGreat.", "")) == "Lead."
+    assert mediawiki.prose("== Notes ==\nx\n==== Deep ====\ny\n== Life ==\nz") == "Life\n\nz"
+
+
 @pytest.mark.parametrize(
     ("wikitext", "text"),
     [
