@@ -33,6 +33,7 @@ LONGEST_PAUSE_S = 300
 PARTIAL_CONTENT, RANGE_REFUSED = 206, 416
 USER_AGENT = "stemma-fetch (resumes; two connections at most)"
 CHUNK = 1 << 18
+KEPT = "%/:?#[]@!$&'()*+,;=-._~"  # of a URL, as they are (RFC 3986)
 Answer = http.client.HTTPResponse | urllib.error.HTTPError  # an error is one too: it has a status and a body
 
 
@@ -126,7 +127,7 @@ def open_url(
     or does not answer in time, after the time that it asks for. Raises InputError, in one line."""
     bare, authorization = split_credentials(url)
     authorization = authorization or kept_credentials(bare)
-    request = urllib.request.Request(bare, headers={"Accept": accept, "User-Agent": USER_AGENT})
+    request = urllib.request.Request(quoted(bare), headers={"Accept": accept, "User-Agent": USER_AGENT})
     for name, value in authorization.items():
         request.add_unredirected_header(name, value)  # another host that we are sent to must not see it
     if begin:
@@ -159,6 +160,18 @@ def open_url(
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
     raise InputError(f"{redact(url)}: cannot be reached ({reason}); check the network (or its proxy) and run again")
+
+
+def quoted(url: str) -> str:
+    """Return a URL as servers take it, as browsers do with what stands in their address bar: blanks and letters beyond
+    ASCII as %20 and the like, the host's by IDNA. Raises InputError for a host that cannot be written so."""
+    parts = urllib.parse.urlsplit(url)
+    try:
+        host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    except UnicodeError as error:
+        raise InputError(f"{redact(url)}: its host is no name ({error}); correct it") from error
+    path, query = (urllib.parse.quote(part, safe=KEPT) for part in (parts.path, parts.query))
+    return parts._replace(netloc=host, path=path, query=query, fragment="").geturl()
 
 
 def retry_after(headers: email.message.Message) -> float:

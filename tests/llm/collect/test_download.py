@@ -159,3 +159,18 @@ def test_connections_to_one_host_are_counted_over_jobs(monkeypatch: pytest.Monke
             pass
     with resume.slot("a", 2):
         pass
+
+
+def test_an_address_as_browsers_show_it(server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answer = Handler.do_GET
+    monkeypatch.setattr(Handler, "do_GET", lambda self: (asked.append(self.path), answer(self)))
+    place = server.url.removesuffix("a.tar")
+    for name in ("Bücher und mehr.tar?q=ä b%20c&x=1#part", "a%C3%A9.tar"):
+        fetch(Pin("url", place + name, "", SHA256), tmp_path / "archive")
+    assert asked == ["/B%C3%BCcher%20und%20mehr.tar?q=%C3%A4%20b%20c&x=1", "/a%C3%A9.tar"]
+    (tmp_path / "é ö.tar").write_bytes(BODY)
+    fetch(Pin("url", f"file://{tmp_path}/é ö.tar", "", SHA256), tmp_path / "archive")
+    assert (tmp_path / "archive").read_bytes() == BODY
+    with pytest.raises(InputError, match="its host is no name"):
+        fetch(Pin("url", f"http://{'é' * 70}.org/x", "", SHA256), tmp_path / "archive")
