@@ -11,6 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import TemplateError
+from jinja2.ext import Extension
+from jinja2.nodes import Node
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from llm.errors import InputError
@@ -39,8 +42,9 @@ def encode_by_template(
         ]
         try:
             return template(messages=asked, add_generation_prompt=add_generation_prompt, **texts)
-        except TemplateError as error:
-            raise InputError(f"{tokenizer.path.parent}: its chat template refuses the conversation: {error}") from error
+        except Exception as error:  # whatever a template's expressions may raise
+            said = " ".join(str(error).split())
+            raise InputError(f"{tokenizer.path.parent}: its chat template refuses the conversation: {said}") from error
 
     contents = [well_formed(message["content"]) for message in messages]
     marked = MARK.split(render([f"\ue000{number}\ue001" for number in range(len(messages))]))
@@ -55,10 +59,21 @@ def encode_by_template(
     raise InputError(f"{tokenizer.path.parent}: its chat template changes what a message says; use another template")
 
 
+class Generation(Extension):
+    """{% generation %} ... {% endgeneration %}: what transformers takes for an assistant's words. It is text as any."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 @lru_cache(maxsize=8)
 def compiled(template: str, where: Path) -> Callable[..., str]:
     """Return what renders a template; `where` it stands is told where it is not valid."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    extensions = ["jinja2.ext.loopcontrols", Generation]
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
     environment.globals["raise_exception"] = refuse
     try:
         return environment.from_string(template).render

@@ -27,6 +27,13 @@ TRIMMING = (  # Llama 3's
     "message['content'] | trim + '<|im_end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n\n' }}{% endif %}"
 )
+MARKING = (  # with the tags that transformers adds to Jinja's
+    "{% for message in messages %}{% if loop.index > 9 %}{% break %}{% endif %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}"
+    "{% else %}{{ message['content'] + '<|im_end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 TALK = [
     {"role": "user", "content": "What is it? 12"},
     {"role": "assistant", "content": " A list\nof steps. "},
@@ -77,7 +84,7 @@ def test_no_text_spells_a_control_token(directory: Path) -> None:
     assert asked.count(ours.eos) == 1
 
 
-@pytest.mark.parametrize("template", [CHATML, TRIMMING])
+@pytest.mark.parametrize("template", [CHATML, TRIMMING, MARKING])
 @pytest.mark.parametrize("prompted", [False, True])
 def test_a_conversation_has_the_ids_that_transformers_gives(directory: Path, template: str, prompted: bool) -> None:
     write_settings(directory, chat_template=template)
@@ -116,6 +123,7 @@ def test_parts_that_do_not_fit_are_refused(directory: Path, changes: dict, words
         (None, "no chat template"),
         ("{% for", "not valid Jinja"),
         ("{{ raise_exception('roles must alternate') }}", "refuses the conversation: roles must alternate"),
+        ("{{ messages + 'x' }}", "refuses the conversation: can only concatenate list"),
         ("{% for message in messages %}{{ message['content'] | upper }}{% endfor %}", "changes what a message says"),
     ],
 )
