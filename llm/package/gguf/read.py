@@ -1,5 +1,6 @@
 """Reads a GGUF file: metadata as plain values, tensors in fp32, dequantized where they are not."""
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from llm.errors import InputError
+from llm.package.gguf.check import check_sizes
 
 MAGIC = b"GGUF"
 
@@ -25,6 +27,12 @@ class Gguf:
 def read_gguf(path: Path) -> Gguf:
     """Return what a file holds. Raises InputError for a file that is truncated or damaged."""
     try:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            memoryview(data) as view,
+        ):
+            check_sizes(view)
         reader = GGUFReader(path)
         values = {name: field.contents() for name, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError) as error:

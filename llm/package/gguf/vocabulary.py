@@ -56,8 +56,8 @@ def read_tokenizer(values: dict) -> tuple[FastTokenizer, dict]:
     """Return the tokenizer of a GGUF's metadata, and tokenizer_config.json with its control tokens and chat template.
     Raises InputError for a kind that is not known."""
     kind = values.get("tokenizer.ggml.model")
-    tokens, types = values.get("tokenizer.ggml.tokens"), values.get("tokenizer.ggml.token_type")
-    if not tokens or not types or len(tokens) != len(types):
+    tokens, types = values.get("tokenizer.ggml.tokens", []), values.get("tokenizer.ggml.token_type", [])
+    if not is_list(tokens, str) or not is_list(types, int) or not tokens or len(tokens) != len(types):
         raise InputError("GGUF: no vocabulary (tokenizer.ggml.tokens, token_type); the file is not complete")
     if len(set(tokens)) != len(tokens):
         raise InputError("GGUF: a token stands twice in tokenizer.ggml.tokens; the tokenizer cannot be told from that")
@@ -74,15 +74,24 @@ def read_tokenizer(values: dict) -> tuple[FastTokenizer, dict]:
     return fast, read_settings(values, tokens)
 
 
+def is_list(value: object, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(each, kind) for each in value)
+
+
 def read_byte_level(values: dict, tokens: list[str]) -> FastTokenizer:
     pre = values.get("tokenizer.ggml.pre")
     if pre not in WORDS:
         raise InputError(
             f"GGUF: tokenizer.ggml.pre {pre!r} is not one of {', '.join(WORDS)}; import the Hugging Face directory"
         )
-    merges = [tuple(merge.split(" ", 1)) for merge in values.get("tokenizer.ggml.merges", [])]
+    merges = values.get("tokenizer.ggml.merges", [])
+    pairs = [tuple(merge.split(" ", 1)) for merge in merges] if is_list(merges, str) else []
+    known = set(tokens)
+    for merge in pairs:
+        if len(merge) < 2 or not {*merge, "".join(merge)} <= known:
+            raise InputError(f"GGUF: tokenizer.ggml.merges: {' '.join(merge)!r:.80} joins no two tokens to a third")
     vocabulary = {token: i for i, token in enumerate(tokens)}
-    fast = FastTokenizer(models.BPE(vocabulary, merges, ignore_merges=pre == "llama-bpe"))
+    fast = FastTokenizer(models.BPE(vocabulary, pairs, ignore_merges=pre == "llama-bpe"))
     fast.pre_tokenizer = WORDS[pre]()
     fast.decoder = decoders.ByteLevel()
     return fast
@@ -92,6 +101,8 @@ def read_sentencepiece(values: dict, tokens: list[str], types: list[int]) -> Fas
     """SentencePiece joins two neighbours whenever the result is a piece, the best score first: so all pairs that make
     a piece are merges."""
     scores = values.get("tokenizer.ggml.scores", [0.0] * len(tokens))
+    if not is_list(scores, float) or len(scores) != len(tokens):
+        raise InputError("GGUF: tokenizer.ggml.scores has no number for each token; the file is damaged")
     ranked = sorted((i for i, each in enumerate(types) if each == NORMAL), key=lambda i: (-scores[i], i))
     pieces = [tokens[i] for i in ranked]
     merges = list(splits(pieces, set(pieces)))
@@ -111,13 +122,13 @@ def read_settings(values: dict, tokens: list[str]) -> dict:
     settings: dict = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     for ours, theirs in SPECIAL.items():
         index = values.get(f"tokenizer.ggml.{theirs}_token_id")
-        if index is not None and not 0 <= index < len(tokens):
+        if index is not None and not (isinstance(index, int) and 0 <= index < len(tokens)):
             raise InputError(f"GGUF: {theirs}_token_id {index} is outside the vocabulary of {len(tokens)}")
         if index is not None:
             settings[f"{ours}_token"] = tokens[index]
     settings["add_bos_token"] = bool(values.get("tokenizer.ggml.add_bos_token", False))
     template = values.get("tokenizer.chat_template")
-    return settings | ({"chat_template": template} if template else {})
+    return settings | ({"chat_template": template} if isinstance(template, str) and template else {})
 
 
 def words_of(stated: dict | None) -> str | None:

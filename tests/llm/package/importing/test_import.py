@@ -259,6 +259,15 @@ def test_a_gguf_is_dequantized_and_turned(tmp_path: Path) -> None:
     assert "Q4_1" in (result / "README.md").read_text()
 
 
+MANY = (2**40).to_bytes(8, "little")
+
+
+def longer(data: bytes, key: bytes) -> bytes:
+    """A file whose list of this key claims to go on for ever: behind the key stand two types, then the number."""
+    place = data.index(key) + len(key) + 8
+    return data[:place] + MANY + data[place + 8 :]
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -267,6 +276,12 @@ def test_a_gguf_is_dequantized_and_turned(tmp_path: Path) -> None:
         (lambda data: data.replace(b"\x05\x00\x00\x00\x00\x00\x00\x00llama", b"\x05\x00\x00\x00\x00\x00\x00\x00mamba"),
          "architecture 'mamba' is not supported"),
         (lambda data: data.replace(b"smollm", b"smellm"), "tokenizer.ggml.pre 'smellm' is not one of"),
+        (lambda data: data[:8] + MANY + data[16:], "not a whole GGUF file .it states"),
+        (lambda data: data[:16] + MANY + data[24:], "not a whole GGUF file .it states"),
+        (lambda data: longer(data, b"tokenizer.ggml.tokens"), "not a whole GGUF file .a list of"),
+        (lambda data: longer(data, b"tokenizer.ggml.token_type"), "not a whole GGUF file .*beyond its end"),
+        (lambda data: data.replace(b"tokenizer.ggml.tokens\x09", b"tokenizer.ggml.tokens\x63"), "type 99 of a value"),
+        (lambda data: data.replace(b"li st", b"li?st"), "tokenizer.ggml.merges: 'li.st' joins no two tokens"),
         (lambda data: data.replace(b"GGUF", b"GUFF", 1), "neither a GGUF file nor a zip"),
     ],
 )  # fmt: skip
