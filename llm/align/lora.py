@@ -142,13 +142,19 @@ def merge_lora(model: nn.Module) -> None:
 
 
 def save_adapter(
-    weights: dict[str, Tensor], config: LoraConfig, directory: Path, *, base: str, task_type: str = "CAUSAL_LM"
+    weights: dict[str, Tensor],
+    config: LoraConfig,
+    directory: Path,
+    *,
+    base: str,
+    task_type: str = "CAUSAL_LM",
+    revision: str | None = None,
 ) -> None:
     """Write adapter_config.json and adapter_model.safetensors as PEFT reads them.
 
     weights: all that was trained, by the model's names; what is no part of an adapter ("score.weight") is a whole
     weight of a new module, declared in modules_to_save. base: base_model_name_or_path, relative to the adapter.
-    task_type: CAUSAL_LM or SEQ_CLS.
+    task_type: CAUSAL_LM or SEQ_CLS. revision: of the base, llm/align/identity.py; None: it is not said.
     """
     tensors = {
         name + (".weight" if ".lora_" in name else ""): weight.detach().float().contiguous()
@@ -165,6 +171,7 @@ def save_adapter(
         "modules_to_save": sorted({name.split(".")[0] for name in weights if ".lora_" not in name}) or None,
         "peft_type": "LORA",
         "r": config.r,
+        **({"revision": revision} if revision else {}),
         **({"use_rslora": True} if config.rslora else {}),
         "target_modules": sorted(config.target_modules),
         "task_type": task_type,

@@ -11,6 +11,7 @@ import torch
 
 from llm.align.base import load_base
 from llm.align.batches import Example, collate
+from llm.align.identity import refuse_another_base
 from llm.align.lora import CONFIG_NAME, base_of
 from llm.align.reward import RewardModel, load_reward_model
 from llm.align.settings.policy import REWARD_MODEL, PolicySettings
@@ -64,4 +65,5 @@ def load_scorer(base: Path, adapter: Path | None, base_name: str, settings: Poli
             f"{base_name}; both need one base"
         )
     model, tokenizer = load_base(base, settings.max_tokens)
+    refuse_another_base(adapter, base)
     return Scorer(load_reward_model(model, adapter, DTYPES[settings.dtype]), model.config.pad_id)

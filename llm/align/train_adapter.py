@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from llm.align.base import load_base
 from llm.align.batches import Item, ItemStream
+from llm.align.identity import weights_digest
 from llm.align.lora import add_lora, save_adapter
 from llm.align.method import Method
 from llm.align.records import mean
@@ -167,7 +168,14 @@ def trained_by(
             if settings.full:
                 save_whole(weights, job.output)
             else:
-                save_adapter(weights, settings.lora, job.output, base=job.base_name, task_type=method.task_type)
+                save_adapter(
+                    weights,
+                    settings.lora,
+                    job.output,
+                    base=job.base_name,
+                    task_type=method.task_type,
+                    revision=weights_digest(job.base),
+                )
             parquet.write(table(segment.history), job.output / NAME)
             write_events(job.output, segment.guard.events)
     return (

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from llm.align.conversations import read_examples
+from llm.align.identity import refuse_another_base
 from llm.align.prompts import Prompt, read_prompts
 from llm.align.reward import load_reward_model
 from llm.align.rows import find_split
@@ -52,6 +53,7 @@ def main(
         from_json(json.loads(questions.read_text(encoding="utf-8"))),
     )
     rater = load_model(judge)
+    refuse_another_base(reward, judge)
     scorer = Scorer(load_reward_model(rater, reward).to(device), rater.config.pad_id)
     earlier = [None if path is None else json.loads(path.read_text(encoding="utf-8")) for path in (before, base)]
     found = evaluated(Engine(load_any(model, device)), tokenizer, asked, scorer, settings, *earlier)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from llm.align.identity import refuse_another_base
 from llm.align.whole import is_whole, take_trained
 from llm.command import command
 from llm.model.directory import CONFIG_NAME, load_model, read_config
@@ -16,6 +17,8 @@ def main(base: Path, adapter: Path, hf: Path, *, settings: PackageSettings) -> d
 
     Returns how far each kind of matrix moved: |W' - W| / |W| in the Frobenius norm, the largest over the layers."""
     model = load_model(base)
+    if not is_whole(adapter):
+        refuse_another_base(adapter, base)
     trained = take_trained(model, adapter)
     moved: dict[str, float] = {}
     for name, (before, after) in trained.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from llm.align.identity import refuse_another_base
 from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config, scale_of
 from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.operators import Products, run_quantized, table
@@ -124,6 +125,7 @@ class Models:
         for name in names:
             if is_adapter(self.directories[name]):
                 try:
+                    refuse_another_base(self.directories[name], base)
                     adapters[name] = fitted(read_adapter(self.directories[name]), model)
                 except InputError as error:
                     self.refused[name] = InputError(f"adapter {name}: {error}")

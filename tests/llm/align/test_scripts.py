@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from llm.align.identity import weights_digest
 from llm.align.lora import load_adapter, merge_lora
 from llm.align.ppo import CRITIC
 from llm.align.reward import load_reward_model
@@ -111,6 +112,7 @@ def test_a_script_leaves_an_adapter_and_returns_json(method, work, tmp_path):
     assert metrics["steps"] == 4 and metrics["examples"] > 0
     written = json.loads((tmp_path / method / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == ("../../models/base" if method == "sft" else "../../models/sft")
+    assert written["revision"] == weights_digest(work / "base")
     model = load_model(work / "base")
     if method == "reward":
         assert written["task_type"] == "SEQ_CLS" and written["modules_to_save"] == ["score"]
@@ -161,6 +163,7 @@ def test_a_reward_model_of_another_base_is_refused(work, judge, tmp_path):
             "trained on ../../models/dpo, the policy",
         ),
         ("wider", {"r": 8}, "was the adapter made on another model?"),
+        ("another", {"revision": "sha256:" + "0" * 64}, "the adapter was made on a model of sha256:000000000000, "),
     ):
         shutil.copytree(judge, tmp_path / name)
         file = tmp_path / name / "adapter_config.json"

@@ -1,5 +1,6 @@
 """A model directory that cannot be loaded: one line that says why, and the other models answer on."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from llm.align.identity import weights_digest
 from tests.llm.deploy.serve.plain_requests import post
 
 UP = "model.layers.0.mlp.up_proj.weight"
@@ -55,6 +57,24 @@ def test_a_damaged_model_is_refused_alone(kind: str, said: str, directories, ser
             message = refused.json()["error"]["message"]
             assert refused.status_code == 400 and said in message and "\n" not in message
             assert post(url, "/v1/completions", {"prompt": "x", "model": "base"}).status_code == 200
+
+
+def test_an_adapter_of_another_model_is_refused_alone(directories, serving, tmp_path) -> None:
+    """The names and shapes of its base are this one's; the weights that it was trained beside are not."""
+    for name, made_on in (("right", "base"), ("wrong", "sft")):
+        shutil.copytree(directories["tuned"], tmp_path / name)
+        file = tmp_path / name / "adapter_config.json"
+        base = os.path.relpath(directories["base"], tmp_path / name)
+        told = {"base_model_name_or_path": base, "revision": weights_digest(directories[made_on])}
+        file.write_text(json.dumps(json.loads(file.read_text()) | told))
+    models = {"base": directories["base"], "right": tmp_path / "right", "wrong": tmp_path / "wrong"}
+    with serving(models=models) as url:
+        refused = post(url, "/v1/completions", {"prompt": "x", "model": "wrong"})
+        message = refused.json()["error"]["message"]
+        assert refused.status_code == 400 and "the adapter was made on a model of sha256:" in message
+        assert "\n" not in message
+        for name in ("base", "right"):
+            assert post(url, "/v1/completions", {"prompt": "x", "model": name}).status_code == 200
 
 
 def test_a_pickle_is_never_opened(directories, serving, tmp_path) -> None:
