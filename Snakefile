@@ -12,6 +12,7 @@ be_terse(workflow)
 check_installed(HOUSE)
 
 from llm.config.blocks import schema
+from llm.align.settings.methods import methods_of
 from llm.deploy.settings.qat import grid_of
 from llm.errors import InputError
 from llm.model.config import ModelConfig
@@ -49,6 +50,7 @@ try:
     if IMPORTED and IMPORT in config["sources"]:
         raise InputError(f"config: sources.{IMPORT} has the name under which the imported model is fetched; rename it")
     REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
+    METHODS = methods_of(config["align"])
     EVALUATION_ARCHIVES = archives_of(config["evaluate"]["sources"], config["sources"], "evaluate.sources")
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
@@ -105,17 +107,17 @@ rule checkpoints:
 
 rule adapters:
     input:
-        [f"results/align/{method}/manifest.json" for method in ("sft", "reward", "dpo")],
+        [f"results/align/{method}/manifest.json" for method in METHODS],
 
 
 rule evaluations:
     input:
-        [f"results/evaluation/{stage}.json" for stage in ("base", "sft", "dpo")],
+        [f"results/evaluation/{stage}.json" for stage in GENERATING],
 
 
 rule models:
     input:
-        [f"results/models/{stage}/manifest.json" for stage in ("base", "sft", "dpo")],
+        [f"results/models/{stage}/manifest.json" for stage in GENERATING],
         SIGNED["models"],
 
 

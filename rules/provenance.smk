@@ -11,16 +11,16 @@ MAIN = [
     "results/tokens",
     *([] if IMPORTED else ["results/model/config.json"]),
     *CHECKPOINTS[-1:],
-    *(f"results/align/{method}" for method in ("sft", "reward", "dpo")),
-    *(f"results/models/{stage}" for stage in ("base", "sft", "dpo")),
+    *(f"results/align/{method}" for method in METHODS),
+    *(f"results/models/{stage}" for stage in GENERATING),
     *(f"results/inventory/{stage}.json" for stage in ("base", "dpo")),
-    *(f"results/evaluation/{stage}.json" for stage in ("base", "sft", "dpo")),
+    *(f"results/evaluation/{stage}.json" for stage in GENERATING),
     *(f"results/quantized/{method}" for method in config["quantize"]["methods"]),
     "results/serve/benchmark.json",
     "results/serve/answers.json",
 ]
 SIGNED = {
-    "models": [f"results/models/{stage}/model.sig" for stage in ("base", "sft", "dpo")],
+    "models": [f"results/models/{stage}/model.sig" for stage in GENERATING],
     "quantized": [f"results/quantized/{method}/model.sig" for method in config["quantize"]["methods"]],
 }
 POSTER = str(HOUSE / "report/poster.yaml")  # what the page shows, and the summary's figures
@@ -50,6 +50,7 @@ rule report:
         checkpoints=[f"{checkpoint}/manifest.json" for checkpoint in CHECKPOINTS],
         plots="results/pretrain/loss.svg" if CHECKPOINTS else [],
         data=["results/align/instructions/manifest.json", "results/align/preferences/manifest.json"],
+        constitutional=by_constitution,
         signatures=[signature for signatures in SIGNED.values() for signature in signatures],
         main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],
     output:

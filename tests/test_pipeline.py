@@ -5,6 +5,7 @@ Golden digests stand in tests/golden.json; `python -m tests.golden DIRECTORY` wr
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +54,25 @@ def test_all_of_it_verifies(tiny):
 def test_report_in_a_browser(tiny, theme, width):
     """Every block opens by mouse and by keyboard, the console is silent, nothing overflows, contrast is enough."""
     assert examine(tiny / "results/report/index.html", theme, width) >= 30
+
+
+def test_the_report_shows_all_of_alignment(tiny):
+    """Each of the poster's four blocks, with figures, a curve and samples of this run; nothing that no block names."""
+    page = (tiny / "results/report/index.html").read_text()
+    stage = page.partition('id="align"')[2].partition("</section>")[0]
+    begin = '<details class="block'
+    blocks = dict(re.findall(rf'{begin}[^>]*data-title="([^"]*)"(.*?)(?={begin}|$)', stage, re.S))
+    sft, reward, policies, constitutional = blocks
+    assert (sft, reward) == ("Supervised Fine-Tuning (SFT)", "Reward Model Training")
+    assert (policies, constitutional) == ("RLHF / DPO", "Constitutional AI (CAI)")
+    for title, block in blocks.items():
+        assert "not part of this run" not in block, title
+        assert block.count('class="figure"') == 4, title
+        assert 'class="samples"' in block and "Loss" in block and "<polyline" in block, title
+    for title in ("Reward of answers: ppo", "Reward of answers: grpo", "Rollouts", "Before and after each method"):
+        assert title in blocks[policies], title
+    for title in ("Loss: dpo-checkable", "Answers to held-out prompts", "Critiques", "Preferences"):
+        assert title in blocks[constitutional], title
 
 
 def test_no_answer_goes_round_in_circles(tiny):
@@ -122,31 +142,27 @@ def test_policies_learn_by_the_reward_model_and_from_ones_own_prompts_and_functi
     schedule = {"steps": 2, "batch_size": 2, "learning_rate": 0.001, "warmup_steps": 1}
     common = {"schedule": schedule, "samples": 2, "max_new_tokens": 8, "held_out": 2, "normalising_prompts": 4}
     own = common | {"prompts": str(tmp_path / "prompts"), "functions": str(functions), "rewards": {"close": 1.0}}
+    store = {"store": str(tiny / "results/.store")}  # what the policies begin with is there
     overlay = tmp_path / "overlay.json"
-    overlay.write_text(json.dumps({"align": {"grpo": own, "ppo": common}}))
+    overlay.write_text(json.dumps(store | {"align": {"grpo": own, "ppo": common}}))
     align = ("--configfile", str(ROOT / "presets/tiny.yaml"), str(overlay))
     targets = [f"results/align/{name}/manifest.json" for name in ("grpo", "ppo")]
     targets.append("results/models/ppo/manifest.json")
-    try:
-        assert sorted(jobs(build(tiny, *align, "--", *targets))) == [("merge", "run"), *[("policy", "run")] * 2]
-        kept = pl.read_parquet(tiny / "results/align/grpo/rollouts.parquet")
-        assert set(kept["prompt"]) <= {f"{n} + {n}?" for n in range(12)} and (kept["reward_close"] <= 0).all()
-        assert {"reward_reward_model", "values"} <= set(
-            pl.read_parquet(tiny / "results/align/ppo/rollouts.parquet").columns
-        )
-        functions.write_text(functions.read_text() + "    # otherwise\n")
-        assert jobs(build(tiny, *align, "--", *targets)) == [("policy", "run")]
-        functions.write_text("def close(prompt, answer, row):\n    return row['points']\n")
-        done = fork_server.run(command(tiny, *align, "--", targets[0]), ROOT)
-        assert (
-            done.returncode != 0
-            and "reward close, of the answer" in done.stderr
-            and "KeyError: 'points'" in done.stderr
-        )
-    finally:
-        for name in ("align/grpo", "align/ppo", "models/ppo"):
-            for path in (tiny / "results" / name, tiny / "results/.records" / name):
-                subprocess.run(["rm", "-rf", path], check=True)
+
+    def ran() -> list[str]:
+        return sorted(rule for rule, how in jobs(build(tmp_path, *align, "--", *targets)) if how == "run")
+
+    assert ran() == ["merge", "policy", "policy"]
+    kept = pl.read_parquet(tmp_path / "results/align/grpo/rollouts.parquet")
+    assert set(kept["prompt"]) <= {f"{n} + {n}?" for n in range(12)} and (kept["reward_close"] <= 0).all()
+    columns = pl.read_parquet(tmp_path / "results/align/ppo/rollouts.parquet").columns
+    assert {"reward_reward_model", "values"} <= set(columns)
+    functions.write_text(functions.read_text() + "    # otherwise\n")
+    assert ran() == ["policy"]
+    functions.write_text("def close(prompt, answer, row):\n    return row['points']\n")
+    done = fork_server.run(command(tmp_path, *align, "--", targets[0]), ROOT)
+    assert done.returncode != 0
+    assert "reward close, of the answer" in done.stderr and "KeyError: 'points'" in done.stderr
 
 
 def test_results_come_back_from_the_store(tiny):

@@ -212,5 +212,6 @@ def refuse_too_few(rows: Sequence[object], what: str, split: str) -> None:
     if not rows:
         raise InputError(
             f"no {what} in the {split} split: see `outcomes` of the critiques' metrics; raise "
-            "align.constitution.prompts or max_new_tokens, or let a larger model write"
+            "align.constitution.prompts or max_new_tokens, let a larger model write, or take what is trained on "
+            "it out of align.methods"
         )

@@ -121,6 +121,7 @@ class Constitutional(FeedbackKeys, CritiqueKeys, AdherenceKeys):
     files: dict[str, str] = key(
         {"natural": "constitutions/natural.yaml", "checkable": "constitutions/checkable.yaml"},
         propertyNames={"pattern": "^[a-z0-9_]+$"},
+        shown=False,
     )
     """By name, the files of principles; they are looked for here, then beside the Snakefile."""
     schedules: Schedules = key(Schedules())
@@ -131,6 +132,8 @@ class Constitutional(FeedbackKeys, CritiqueKeys, AdherenceKeys):
 class Align(Limits, AdapterKeys):
     """Stage 6. Adapters that make the model answer: docs/align.md."""
 
+    methods: list[str] = key(["ppo", "grpo", "dpo-checkable"], uniqueItems=True)
+    """What a run trains beside SFT, the reward model and DPO; <method>-<constitution>: on what a model made by it."""
     instructions: InstructionKeys = key()
     """Pairs of a question and an answer."""
     preferences: PreferenceKeys = key()
@@ -149,8 +152,15 @@ class Align(Limits, AdapterKeys):
     """Odds ratio preference optimisation."""
     kto: Kto = key(Kto(), shown=False)
     """Kahneman-Tversky optimisation."""
-    grpo: Grpo = key(Grpo(), shown=False)
-    """Group relative policy optimisation."""
+    grpo: Grpo = key(
+        Grpo(
+            samples=4,
+            max_new_tokens=32,
+            held_out=16,
+            schedule=Schedule(steps=8, batch_size=4, learning_rate=0.002, warmup_steps=1),
+        )
+    )
+    """Group relative policy optimisation, by rewards that can be verified."""
     dapo: Dapo = key(Dapo(clip_high=0.28, overlong_tokens=12, resample=2, kl_coef=0.0), shown=False)
     """GRPO as DAPO has it."""
     dr_grpo: DrGrpo = key(DrGrpo(), shown=False)
@@ -161,10 +171,24 @@ class Align(Limits, AdapterKeys):
     """REINFORCE leave-one-out."""
     ppo: Ppo = key(
         Ppo(
-            rewards={REWARD_MODEL: 1.0, "variety": 0.0}, samples=4, kl_coef=0.05, missing_eos_penalty=1.0, iterations=2
-        ),
-        shown=False,
+            rewards={REWARD_MODEL: 1.0, "variety": 0.0},
+            samples=2,
+            max_new_tokens=32,
+            kl_coef=0.05,
+            missing_eos_penalty=1.0,
+            iterations=2,
+            normalising_prompts=16,
+            held_out=16,
+            schedule=Schedule(steps=8, batch_size=8, learning_rate=0.002, warmup_steps=1),
+        )
     )
     """Proximal policy optimisation, by the reward model."""
-    constitution: Constitutional = key(Constitutional(), shown=False)
+    constitution: Constitutional = key(
+        Constitutional(
+            prompts={"train": 48, "validation": 16},
+            max_new_tokens=24,
+            critique_tokens=8,
+            samples=2,
+        )
+    )
     """Constitutional AI."""

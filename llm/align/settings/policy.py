@@ -16,7 +16,7 @@ REWARD_MODEL = "reward_model"  # the name among `rewards` of the one that is tra
 class PolicyKeys:
     """Beside what every adapter is told. A schedule's batch_size counts prompts."""
 
-    rewards: dict[str, float] = key({"sentence": 1.0, "brevity": 1.0, "variety": 0.0})
+    rewards: dict[str, float] = key({"sentence": 1.0, "brevity": 1.0, "variety": 0.0}, shown=False)
     """Reward functions and their weights; those of weight 0 are judges, which are watched and not learned from.
     reward_model: results/align/reward, with mean 0 and deviation 1 among the reference's answers."""
     samples: int = key(8, minimum=1)

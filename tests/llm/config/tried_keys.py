@@ -20,6 +20,7 @@ BASE = {
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain qat instructions preferences sft reward kto "
     "paired policy suite evaluate calibration serve_benchmark generate critiques revisions ai_preferences adherence",
+    "align.methods": "report",  # inputs
     "align.max_tokens": "sft reward kto paired policy evaluate",
     "align.sft.full": "sft",
     "evaluate.suite": "suite",  # an input
@@ -95,6 +96,7 @@ VALUES: dict[str, object] = {
     "pretrain.parallel.sharding": "full",
     "pretrain.steps": 5800,
     "pretrain.checkpoint_every": 725,
+    "align.methods": ["ppo", "grpo", "dpo-checkable", "ipo"],
     "align.max_tokens": 127,
     "align.lora.target_modules": ["q_proj"],
     "align.instructions.kinds": {"definition": ["jargon"]},
@@ -108,7 +110,7 @@ VALUES: dict[str, object] = {
     "align.preferences.validation_counts": {"irrelevant": 7},
     "align.constitution.files": {
         "natural": "constitutions/natural.yaml",
-        "checkable": str(ROOT / "llm/align/rewards.py"),
+        "checkable": str(ROOT / "tests/llm/config/brief.yaml"),
     },
     "align.constitution.prompts": {"train": 7, "validation": 7},
     "align.constitution.prefer": "judged",
