@@ -16,7 +16,7 @@ import numpy as np
 
 from kernels.jit import jit
 
-BLOCK = 32
+BLOCK, LANES, UNROLLED = 32, 64, 16
 # exp(x) = 2^n e^r, |r| <= ln(2)/2, e^r by Cephes' polynomial (Moshier); within 1 unit in the last place.
 LOG2E = np.float32(1.44269504)
 LN2_HIGH = np.float32(0.693359375)
@@ -34,68 +34,81 @@ DENSE, BFLOAT16, INT8 = 0, 1, 2  # what a pool holds
 
 
 @jit
-def exponentials(x, shifted, bits):
-    """Replace each of `x`, float32 [33] <= 0, by e^x. shifted, bits: the same memory, as long, as float32 and int32."""
-    for s in range(BLOCK + 1):
-        x[s] = max(x[s], LOWEST)
-        shifted[s] = x[s] * LOG2E + ROUND
-    for s in range(BLOCK + 1):
+def exponentials(x, shifted, bits, count):
+    """Replace the first `count` of `x`, float32 <= 0, by e^x. shifted, bits: the same memory, as long, as float32 and
+    int32."""
+    for s in range(count):
+        y = max(x[s], LOWEST)
+        x[s] = y
+        shifted[s] = y * LOG2E + ROUND
+    for s in range(count):
         n = shifted[s] - ROUND
         r = (x[s] - n * LN2_HIGH) - n * LN2_LOW
         y = ((((C0 * r + C1) * r + C2) * r + C3) * r + C4) * r + C5
         x[s] = (y * (r * r) + r) + ONE
-    for s in range(BLOCK + 1):
+    for s in range(count):
         bits[s] = (bits[s] - ROUND_BITS + np.int32(127)) << np.int32(23)
-    for s in range(BLOCK + 1):
+    for s in range(count):
         x[s] = x[s] * shifted[s]
 
 
 @jit
 def widen(values, kind, buffer, bits):
-    """Copy a block's keys or values into `buffer` as float32; bits: its memory as int32."""
-    for i in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            if kind == BFLOAT16:
-                bits[i, j] = np.int32(values[i, j]) << np.int32(16)
-            else:
-                buffer[i, j] = np.float32(values[i, j])
+    """Copy numbers of the pool into `buffer` as float32; bits: its memory as int32."""
+    if kind == BFLOAT16:
+        for i in range(len(values)):
+            bits[i] = np.int32(values[i]) << np.int32(16)
+    else:
+        for i in range(len(values)):
+            buffer[i] = np.float32(values[i])
 
 
 @jit
-def score(query, keys, slope, distance, seen, scores):
-    """Write q k / sqrt(H), with ALiBi's bias, of a block's first `seen` keys into scores; -inf for the others. query:
-    divided by sqrt(H). distance: of the block's first key."""
-    for s in range(BLOCK):
-        scores[s] = ZERO
-    width = query.shape[0]
-    whole = width - width % 8
-    for d in range(0, whole, 8):
-        a, b, c, e = query[d], query[d + 1], query[d + 2], query[d + 3]
-        f, g, h, i = query[d + 4], query[d + 5], query[d + 6], query[d + 7]
+def widen_values(values, width, kind, buffer, bits):
+    """Copy a block's values [32 * H] into `buffer` as float32, LANES dimensions of all keys before the next."""
+    if width == LANES:
+        widen(values, kind, buffer, bits)
+        return
+    for begin in range(0, width, LANES):
+        n = min(LANES, width - begin)
         for s in range(BLOCK):
-            first = (((scores[s] + a * keys[d, s]) + b * keys[d + 1, s]) + c * keys[d + 2, s]) + e * keys[d + 3, s]
-            scores[s] = (((first + f * keys[d + 4, s]) + g * keys[d + 5, s]) + h * keys[d + 6, s]) + i * keys[d + 7, s]
+            source, place = s * width + begin, begin * BLOCK + s * LANES
+            widen(values[source : source + n], kind, buffer[place : place + n], bits[place : place + n])
+
+
+@jit
+def score(query, keys, begin, end, scores):
+    """Write q k of a block's keys into scores [., 32], for the queries from `begin` to `end`, which are divided by
+    sqrt(H). Dimensions are the outer loop: sums of different queries do not wait for each other. keys: [H * 32]; numba
+    vectorises over them where it knows the distance of two rows."""
+    width = query.shape[1]
+    whole = width - width % UNROLLED
+    scores[begin:end] = ZERO
+    for d in range(0, whole, UNROLLED):
+        part = keys[d * BLOCK : (d + UNROLLED) * BLOCK]
+        for place in range(begin, end):
+            factors, row = query[place, d : d + UNROLLED], scores[place]
+            for s in range(BLOCK):
+                total = row[s]
+                for i in range(UNROLLED):
+                    total = total + factors[i] * part[i * BLOCK + s]
+                row[s] = total
     for d in range(whole, width):
-        a = query[d]
-        for s in range(BLOCK):
-            scores[s] = scores[s] + a * keys[d, s]
-    if slope != ZERO:
-        for s in range(BLOCK):
-            scores[s] = scores[s] - slope * np.float32(distance - s)
-    for s in range(seen, BLOCK):
-        scores[s] = NEVER
+        part = keys[d * BLOCK : (d + 1) * BLOCK]
+        for place in range(begin, end):
+            factor, row = query[place, d], scores[place]
+            for s in range(BLOCK):
+                row[s] = row[s] + factor * part[s]
 
 
 @jit
 def largest_of(scores, scratch):
-    """Return the largest of a block's scores; pairs side by side, which vectorises. scratch: [16]."""
-    for s in range(16):
-        scratch[s] = max(scores[s], scores[s + 16])
+    """Return the largest of a block's scores; eight side by side, which vectorises. scratch: [8]."""
     for s in range(8):
-        scratch[s] = max(scratch[s], scratch[s + 8])
-    for s in range(4):
-        scratch[s] = max(scratch[s], scratch[s + 4])
-    return max(max(scratch[0], scratch[2]), max(scratch[1], scratch[3]))
+        scratch[s] = max(max(scores[s], scores[s + 16]), max(scores[s + 8], scores[s + 24]))
+    a, b = max(scratch[0], scratch[4]), max(scratch[2], scratch[6])
+    c, d = max(scratch[1], scratch[5]), max(scratch[3], scratch[7])
+    return max(max(a, b), max(c, d))
 
 
 @jit
@@ -111,39 +124,41 @@ def sum_of(weights):
 
 
 @jit
-def add_values(weights, values, seen, kept, width, output):
-    """Multiply the output by `kept`, and add a block's first `seen` weighted values."""
-    for d in range(width):
-        output[d] = output[d] * kept
+def add_values(weights, values, seen, kept, output):
+    """Multiply the output by `kept`, and add a block's first `seen` weighted values. values, output: padded to LANES
+    dimensions."""
+    for i in range(len(output)):
+        output[i] = output[i] * kept
     whole = seen - seen % 8
-    for s in range(0, whole, 8):
-        a, b, c, e = weights[s], weights[s + 1], weights[s + 2], weights[s + 3]
-        f, g, h, i = weights[s + 4], weights[s + 5], weights[s + 6], weights[s + 7]
-        for d in range(width):
-            x = (((output[d] + a * values[s, d]) + b * values[s + 1, d]) + c * values[s + 2, d]) + e * values[s + 3, d]
-            x = (((x + f * values[s + 4, d]) + g * values[s + 5, d]) + h * values[s + 6, d]) + i * values[s + 7, d]
-            output[d] = x
-    for s in range(whole, seen):
-        a = weights[s]
-        for d in range(width):
-            output[d] = output[d] + a * values[s, d]
+    for begin in range(0, len(output), LANES):
+        part, out = values[begin * BLOCK : (begin + LANES) * BLOCK], output[begin : begin + LANES]
+        for s in range(0, whole, 8):
+            factors, rows = weights[s : s + 8], part[s * LANES : (s + 8) * LANES]
+            for d in range(LANES):
+                total = out[d]
+                for i in range(8):
+                    total = total + factors[i] * rows[i * LANES + d]
+                out[d] = total
+        for s in range(whole, seen):
+            factor, row = weights[s], part[s * LANES : (s + 1) * LANES]
+            for d in range(LANES):
+                out[d] = out[d] + factor * row[d]
 
 
 @jit
-def accumulate(scores, shifted, bits, values, seen, state, output):
-    """Take a block into a row's running softmax. scores [33]: the last is scratch, as shifted and bits are. state: [2],
-    the largest score yet and the sum of the weights; output [H]: the weighted sum of the values."""
-    largest = max(state[0], largest_of(scores, shifted))
+def shift(scores, slope, distance, before, scratch):
+    """Subtract ALiBi's bias and then the largest score yet, which is returned, from a row's scores of a block; those of
+    keys behind the row become -inf. distance: of the block's first key. before: the largest of the blocks before.
+    scratch: [8]."""
+    if slope != ZERO:
+        for s in range(BLOCK):
+            scores[s] = scores[s] - slope * np.float32(distance - s)
+    for s in range(distance + 1, BLOCK):
+        scores[s] = NEVER
+    largest = max(before, largest_of(scores, scratch))
     for s in range(BLOCK):
         scores[s] = scores[s] - largest
-    scores[BLOCK] = state[0] - largest
-    exponentials(scores, shifted, bits)
-    kept = scores[BLOCK]
-    for s in range(seen, BLOCK):
-        scores[s] = ZERO
-    add_values(scores, values, seen, kept, len(output), output)
-    state[0] = largest
-    state[1] = state[1] * kept + sum_of(scores)
+    return largest
 
 
 @jit
@@ -160,41 +175,50 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     most = 0
     for i in range(item_I4.shape[0]):
         most = max(most, item_I4[i, 3] - item_I4[i, 2])
-    keys, values = np.empty((width, BLOCK), np.float32), np.empty((BLOCK, width), np.float32)
+    most *= group
+    shape = keys_PKHB.shape[0], keys_PKHB.shape[1], width * BLOCK
+    key_PKE, value_PKE = keys_PKHB.reshape(shape), values_PKBH.reshape(shape)
+    padded = (width + LANES - 1) // LANES * LANES
+    keys, values = np.empty(width * BLOCK, np.float32), np.zeros(padded * BLOCK, np.float32)
     key_bits, value_bits = keys.view(np.int32), values.view(np.int32)
-    scores, shifted = np.empty(BLOCK + 1, np.float32), np.empty(BLOCK + 1, np.float32)
-    bits = shifted.view(np.int32)
-    state = np.empty((most * group, 2), np.float32)
-    output = np.empty((most * group, width), np.float32)
-    query = np.empty((most * group, width), np.float32)
+    flat, shifted = np.empty(most * BLOCK, np.float32), np.empty(max(most, 1) * BLOCK, np.float32)
+    scores, bits = flat.reshape(most, BLOCK), shifted.view(np.int32)
+    largest, total, kept = np.empty(most, np.float32), np.empty(most, np.float32), np.zeros(most, np.float32)
+    output, query = np.empty((most, padded), np.float32), np.empty((most, width), np.float32)
     for i in range(item_I4.shape[0]):
         sequence, head, begin, end = item_I4[i]
-        state[:, 0], state[:, 1] = NEVER, ZERO
-        output[:] = ZERO
-        for row in range(begin, end):
-            for g in range(group):
-                for d in range(width):
-                    query[(row - begin) * group + g, d] = query_RNH[row, head * group + g, d] * scale
+        places = (end - begin) * group
+        largest[:], total[:], output[:] = NEVER, ZERO, ZERO
+        for place in range(places):
+            for d in range(width):
+                query[place, d] = query_RNH[begin + place // group, head * group + place % group, d] * scale
+        first = 0
         for b in range(position_R[end - 1] // BLOCK + 1):
             block = table_SW[sequence, b]
-            widen(keys_PKHB[block, head], kind, keys, key_bits)
-            widen(values_PKBH[block, head], kind, values, value_bits)
+            widen(key_PKE[block, head], kind, keys, key_bits)
+            widen_values(value_PKE[block, head], width, kind, values, value_bits)
             if kind == INT8:
                 for s in range(BLOCK):
                     for d in range(width):
-                        keys[d, s] *= scale_2PKB[0, block, head, s]
-                        values[s, d] *= scale_2PKB[1, block, head, s]
-            for row in range(begin, end):
-                distance = position_R[row] - b * BLOCK
-                if distance < 0:
-                    continue
-                seen = min(BLOCK, distance + 1)
-                for g in range(group):
-                    n, place = head * group + g, (row - begin) * group + g
-                    score(query[place], keys, slope_N[n], distance, seen, scores)
-                    accumulate(scores, shifted, bits, values, seen, state[place], output[place])
-        for row in range(begin, end):
-            for g in range(group):
-                place = (row - begin) * group + g
-                for d in range(width):
-                    output_RNH[row, head * group + g, d] = output[place, d] / state[place, 1]
+                        keys[d * BLOCK + s] *= scale_2PKB[0, block, head, s]
+                        values[d // LANES * LANES * BLOCK + s * LANES + d % LANES] *= scale_2PKB[1, block, head, s]
+            while position_R[begin + first // group] < b * BLOCK:
+                first += group
+            score(query, keys, first, places, scores)
+            for place in range(first, places):
+                distance = position_R[begin + place // group] - b * BLOCK
+                before = largest[place]
+                largest[place] = shift(scores[place], slope_N[head * group + place % group], distance, before, shifted)
+                kept[place] = before - largest[place]
+            exponentials(flat[first * BLOCK : places * BLOCK], shifted, bits, (places - first) * BLOCK)
+            exponentials(kept, shifted, bits, places)
+            for place in range(first, places):
+                seen = min(BLOCK, position_R[begin + place // group] - b * BLOCK + 1)
+                weights = scores[place]
+                for s in range(seen, BLOCK):
+                    weights[s] = ZERO
+                add_values(weights, values, seen, kept[place], output[place])
+                total[place] = total[place] * kept[place] + sum_of(weights)
+        for place in range(places):
+            for d in range(width):
+                output_RNH[begin + place // group, head * group + place % group, d] = output[place, d] / total[place]

@@ -13,7 +13,7 @@ import numpy as np
 from kernels.jit import jit
 
 ONE, ZERO = np.float32(1.0), np.float32(0.0)
-NAN = np.int16(0x7FC0)
+NAN, UPPER = np.uint32(0x7FC00000), np.uint32(0xFFFF0000)
 GROUPS, LEVELS, STEP = 4, 4, 16  # of torch's sums: rows side by side, levels of partial sums, rows of each level
 
 
@@ -25,58 +25,73 @@ def widened(source, bits):
 
 
 @jit
-def rounded(values, bits):
-    """Round float32 to the nearest bf16, in place, ties to even."""
-    for i in range(len(values)):
-        shortened = ((bits[i] + 0x7FFF + ((bits[i] >> 16) & 1)) >> 16) << 16
-        bits[i] = np.int32(shortened) if values[i] == values[i] else np.int32(NAN) << np.int32(16)
+def nearest(bits):
+    """Return the bits of a float32 with those of the nearest bf16 in their upper half, ties to even."""
+    number = np.uint32(bits)
+    if (number & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000):
+        return NAN
+    return number + np.uint32(0x7FFF) + ((number >> np.uint32(16)) & np.uint32(1))
 
 
 @jit
-def narrowed(values, bits, target):
+def rounded(bits):
+    """Round float32 to the nearest bf16, in place. bits: as int32; it alone, so that the loop vectorises."""
+    for i in range(len(bits)):
+        bits[i] = np.int32(nearest(bits[i]) & UPPER)
+
+
+@jit
+def narrowed(bits, target):
     """Round float32 to bf16 as `rounded` does, into `target`."""
     for i in range(len(target)):
-        shortened = np.int16((bits[i] + 0x7FFF + ((bits[i] >> 16) & 1)) >> 16)
-        target[i] = shortened if values[i] == values[i] else NAN
+        target[i] = np.int16(nearest(bits[i]) >> np.uint32(16))
+
+
+@jit
+def add_squares(x, sums):
+    for i in range(len(sums)):
+        sums[i] = sums[i] + x[i] * x[i]
 
 
 @jit
 def square_sum(x, lanes, partial):
     """Return the sum of squares in the order of torch's sum over the last dimension. partial: [LEVELS, 4 lanes]."""
     width = GROUPS * lanes
+    n_rows = len(x) // width
+    rows, rest = x[: n_rows * width].reshape(n_rows, width), x[n_rows * width :]
+    sums = partial[0]
     partial[:] = ZERO
-    n_rows = len(x) // lanes // GROUPS
     row = 0
     while row + STEP <= n_rows:
         for _ in range(STEP):
-            for i in range(width):
-                partial[0, i] += x[row * width + i] * x[row * width + i]
+            add_squares(rows[row], sums)
             row += 1
         for level in range(1, LEVELS):
+            below, above = partial[level - 1], partial[level]
             for i in range(width):
-                partial[level, i] += partial[level - 1, i]
-                partial[level - 1, i] = ZERO
+                above[i] = above[i] + below[i]
+            below[:] = ZERO
             if row & ((STEP - 1) << (4 * level)):
                 break
     while row < n_rows:
-        for i in range(width):
-            partial[0, i] += x[row * width + i] * x[row * width + i]
+        add_squares(rows[row], sums)
         row += 1
     for level in range(1, LEVELS):
+        above = partial[level]
         for i in range(width):
-            partial[0, i] += partial[level, i]
-    vectors = len(x) // lanes
-    for vector in range(n_rows * GROUPS, vectors):
-        for i in range(lanes):
-            partial[0, i] += x[vector * lanes + i] * x[vector * lanes + i]
+            sums[i] = sums[i] + above[i]
+    whole = len(rest) // lanes * lanes
+    for begin in range(0, whole, lanes):
+        add_squares(rest[begin : begin + lanes], sums[:lanes])
     for group in range(1, GROUPS):
+        other = sums[group * lanes : (group + 1) * lanes]
         for i in range(lanes):
-            partial[0, i] += partial[0, group * lanes + i]
+            sums[i] = sums[i] + other[i]
     total = ZERO
-    for i in range(vectors * lanes, len(x)):
-        total += x[i] * x[i]
+    for value in rest[whole:]:
+        total += value * value
     for i in range(lanes):
-        total += partial[0, i]
+        total += sums[i]
     return total
 
 
@@ -102,70 +117,73 @@ def add_and_normalise(x_RD, added_RD, adds, weight_D, eps, lanes, out_RD):
             widened(added_RD[row], other_bits)
             for d in range(width):
                 x[d] = x[d] + other[d]
-            rounded(x, x_bits)
-            narrowed(x, x_bits, x_RD[row])
+            rounded(x_bits)
+            narrowed(x_bits, x_RD[row])
         scale = ONE / np.sqrt(square_sum(x, lanes, partial) / np.float32(width) + eps)
         for d in range(width):
             x[d] = x[d] * scale
-        rounded(x, x_bits)
+        rounded(x_bits)
         for d in range(width):
             x[d] = x[d] * weight[d]
-        narrowed(x, x_bits, out_RD[row])
+        narrowed(x_bits, out_RD[row])
 
 
 @jit
-def turned(x, cos, sin, low, low_bits, high, high_bits, out):
-    """Rotate one head's pairs (i, i + H/2): bf16 `x` into float32 `out`. low .. high_bits: scratch of half a head."""
-    half = len(out) // 2
-    widened(x[:half], low_bits)
-    widened(x[half:], high_bits)
-    for i in range(half):
-        out[i] = low[i] * cos[i]
-        out[half + i] = high[i] * cos[half + i]
-    for i in range(half):
-        a, b = -high[i] * sin[i], low[i] * sin[half + i]
-        low[i], high[i] = a, b
-    bits = out.view(np.int32)
-    rounded(out, bits)
-    rounded(low, low_bits)
-    rounded(high, high_bits)
-    for i in range(half):
-        out[i] = out[i] + low[i]
-        out[half + i] = out[half + i] + high[i]
-    rounded(out, bits)
+def turned(x_N2P, cos_2P, sin_2P, x_bits, other_N2P, other_bits):
+    """Rotate the heads' pairs (i, i + H/2), float32 that bf16 holds, in place. x_bits, other_bits: the memory of x and
+    of the scratch `other` as int32, [E]."""
+    for n in range(x_N2P.shape[0]):
+        for i in range(x_N2P.shape[2]):
+            low, high = x_N2P[n, 0, i], x_N2P[n, 1, i]
+            other_N2P[n, 0, i], other_N2P[n, 1, i] = -high * sin_2P[0, i], low * sin_2P[1, i]
+            x_N2P[n, 0, i], x_N2P[n, 1, i] = low * cos_2P[0, i], high * cos_2P[1, i]
+    rounded(x_bits)
+    rounded(other_bits)
+    for n in range(x_N2P.shape[0]):
+        for half in range(2):
+            for i in range(x_N2P.shape[2]):
+                x_N2P[n, half, i] = x_N2P[n, half, i] + other_N2P[n, half, i]
+    rounded(x_bits)
 
 
 @jit
-def rotate_and_store(q_RE, k_RE, v_RE, cos_RH, sin_RH, block_R, slot_R, keys_PKHB, values_PKBH, query_RNH):
-    """Rotate the rows' queries into `query_RNH` (float32) and their keys into the pool; store their values there. cos,
-    sin: float32 that bf16 holds. Rows beyond those of `block_R` are padding."""
-    width = query_RNH.shape[2]
-    half = width // 2
-    low, high, key = np.empty(half, np.float32), np.empty(half, np.float32), np.empty(width, np.float32)
-    low_bits, high_bits, key_bits = low.view(np.int32), high.view(np.int32), key.view(np.int32)
+def rotate_and_store(qkv_RE, cos_RH, sin_RH, block_R, slot_R, keys_PKHB, values_PKBH, query_RNH):
+    """Rotate the rows' queries into `query_RNH` (float32) and their keys into the pool; store their values there. A row
+    of qkv has all three side by side. cos, sin: float32 that bf16 holds. Rows beyond those of `block_R` are padding."""
+    _, heads, width = query_RNH.shape
+    kv_heads = keys_PKHB.shape[1]
+    half, n_turned = width // 2, (heads + kv_heads) * width
+    x, other = np.empty(n_turned, np.float32), np.empty(n_turned, np.float32)
+    x_bits, other_bits = x.view(np.int32), other.view(np.int32)
+    x_N2P, other_N2P = x.reshape(heads + kv_heads, 2, half), other.reshape(heads + kv_heads, 2, half)
+    x_NH, bits_NH = x.reshape(heads + kv_heads, width), x_bits.reshape(heads + kv_heads, width)
     for row in range(len(block_R)):
-        cos, sin, block, slot = cos_RH[row], sin_RH[row], block_R[row], slot_R[row]
-        for n in range(query_RNH.shape[1]):
-            head = q_RE[row, n * width : (n + 1) * width]
-            turned(head, cos, sin, low, low_bits, high, high_bits, query_RNH[row, n])
-        for k in range(keys_PKHB.shape[1]):
-            turned(k_RE[row, k * width : (k + 1) * width], cos, sin, low, low_bits, high, high_bits, key)
+        block, slot = block_R[row], slot_R[row]
+        widened(qkv_RE[row, :n_turned], x_bits)
+        turned(x_N2P, cos_RH[row].reshape(2, half), sin_RH[row].reshape(2, half), x_bits, other_N2P, other_bits)
+        for n in range(heads):
             for d in range(width):
-                keys_PKHB[block, k, d, slot] = np.int16(key_bits[d] >> 16)
-                values_PKBH[block, k, slot, d] = v_RE[row, k * width + d]
+                query_RNH[row, n, d] = x_NH[n, d]
+        for k in range(kv_heads):
+            value = qkv_RE[row, n_turned + k * width : n_turned + (k + 1) * width]
+            for d in range(width):
+                keys_PKHB[block, k, d, slot] = np.int16(bits_NH[heads + k, d] >> 16)
+                values_PKBH[block, k, slot, d] = value[d]
 
 
 @jit
-def gate(gate_RF, up_RF, silu, out_RF):
-    """Write silu(gate) * up. silu: float32 of each of the 65,536 bf16 numbers, by their bits."""
-    width = gate_RF.shape[1]
+def gate(gate_up_RF, silu, out_RF):
+    """Write silu(gate) * up, which stand side by side in a row. silu: float32 of each of the 65,536 bf16 numbers, by
+    their bits."""
+    width = out_RF.shape[1]
     x = np.empty(width, np.float32)
     bits = x.view(np.int32)
-    for row in range(gate_RF.shape[0]):
-        widened(up_RF[row], bits)
+    for row in range(out_RF.shape[0]):
+        gates = gate_up_RF[row, :width]
+        widened(gate_up_RF[row, width:], bits)
         for f in range(width):
-            x[f] = silu[np.uint16(gate_RF[row, f])] * x[f]
-        narrowed(x, bits, out_RF[row])
+            x[f] = silu[np.uint16(gates[f])] * x[f]
+        narrowed(bits, out_RF[row])
 
 
 @jit

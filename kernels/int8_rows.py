@@ -54,4 +54,4 @@ def scale_sums(sum_MN, scale_M, scale_N, out_MN):
         scale = scale_M[row]
         for n in range(width):
             y[n] = np.float32(sum_MN[row, n]) * scale * scale_N[n]
-        narrowed(y, bits, out_MN[row])
+        narrowed(bits, out_MN[row])

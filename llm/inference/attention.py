@@ -8,6 +8,8 @@ Legend: L layers, R rows (tokens of a step), N query heads, K key-value heads, H
 the pool, S sequences of a step, W blocks of the longest table, I items of the kernel's work.
 """
 
+import math
+import mmap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -41,8 +43,8 @@ class KVPool:
     def __init__(self, config: ModelConfig, n_blocks: int, dtype: torch.dtype, device: torch.device) -> None:
         shape = (config.n_layers, n_blocks, config.n_kv_heads)
         self.dtype, self.n_blocks = dtype, n_blocks
-        self.keys_LPKHB = torch.zeros((*shape, config.d_head, BLOCK), dtype=dtype, device=device)
-        self.values_LPKBH = torch.zeros((*shape, BLOCK, config.d_head), dtype=dtype, device=device)
+        self.keys_LPKHB = zeros((*shape, config.d_head, BLOCK), dtype, device)
+        self.values_LPKBH = zeros((*shape, BLOCK, config.d_head), dtype, device)
         scales = (config.n_layers, 2, n_blocks, config.n_kv_heads, BLOCK) if dtype == torch.int8 else (0,)
         self.scale_L2PKB = torch.ones(scales, dtype=torch.float32, device=device)
         pairs = zip(self.keys_LPKHB, self.values_LPKBH, strict=True)
@@ -72,6 +74,18 @@ class KVPool:
         self.values_LPKBH[:, target] = self.values_LPKBH[:, source]
         if self.dtype == torch.int8:
             self.scale_L2PKB[:, :, target] = self.scale_L2PKB[:, :, source]
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return zeros; on the CPU in memory of large pages, as far as the kernel has them, which is taken once it is
+    written to. A step reads blocks from all over the pool, and with small ones each block would be some pages more to
+    look up."""
+    if device.type != "cpu" or math.prod(shape) == 0:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=dtype).view(shape)
 
 
 def raw(x: Tensor) -> np.ndarray:

@@ -4,6 +4,8 @@ forty operators of torch; the bytes are the same (tests/llm/inference/test_fused
 Legend: R rows, D d_model, F d_ff, N query heads, H d_head.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,15 +15,46 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm.inference.attention import PagedAttention, raw
+from llm.inference.reordered import join, side_by_side
 from llm.model.positions import rotary_tables
-from llm.model.transformer import CausalLM, RMSNorm
+from llm.model.transformer import CausalLM
+from llm.runtime.malloc import give_back_freed_memory
 
 try:
     from kernels.decoder import add_and_normalise, gate, rotate_and_store, square_sums
 except ImportError:  # where only torch and numpy are installed
     add_and_normalise = None  # type: ignore[assignment]
 
+QKV, GATE_UP = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
 LANES = (8, 16, 4)  # of a processor's vectors of float32
+
+
+Product = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """An RMSNorm's weight, and eps as float32."""
+
+    weight: Tensor
+    eps: np.float32
+
+    @classmethod
+    def of(cls, norm: Any) -> "Norm":
+        return cls(norm.weight, np.float32(norm.eps))
+
+
+@dataclass(frozen=True)
+class LayerCalls:
+    """What a layer is made of, looked up once. A row of `queries_keys_values` has all three side by side, one of
+    `gate_and_up` both."""
+
+    norm: Norm
+    queries_keys_values: Product
+    output: Product
+    norm_after: Norm
+    gate_and_up: Product
+    down: Product
 
 
 def can_fuse(model: CausalLM) -> bool:
@@ -54,40 +87,57 @@ def silu_table() -> np.ndarray:
     return F.silu(bits.view(torch.bfloat16)).float().numpy()
 
 
-def normalised(x_RD: Tensor, added_RD: Tensor | None, norm: RMSNorm, lanes: int) -> Tensor:
-    """Add to `x_RD` in place, and return its RMSNorm."""
-    out_RD = torch.empty_like(x_RD)
-    x = raw(x_RD)
-    added = x if added_RD is None else raw(added_RD)
-    weight, eps = raw(norm.weight.detach()), np.float32(norm.eps)
-    add_and_normalise(x, added, added_RD is not None, weight, eps, lanes, raw(out_RD))
-    return out_RD
-
-
-def hidden(model: CausalLM, tokens_R: Tensor, paged: PagedAttention) -> Tensor:
-    """Return what `model.hidden` does, [R, D], for a model that `can_fuse` and a pool in bf16."""
-    config = model.config
+def prepared(model: CausalLM) -> list[LayerCalls]:
+    """Make one product of the three that give queries, keys and values, and one of gate and up, in place, and return
+    what to call. Layers that adapters add to stay as they are."""
+    found = []
     decoder: Any = model.model  # nn.Module knows no names of its parts
+    for layer in decoder.layers:
+        join(layer.self_attn, QKV)
+        join(layer.mlp, GATE_UP)
+        give_back_freed_memory()
+        found.append(
+            LayerCalls(
+                Norm.of(layer.input_layernorm),
+                side_by_side([layer.self_attn.get_submodule(name) for name in QKV]),
+                layer.self_attn.o_proj.forward,
+                Norm.of(layer.post_attention_layernorm),
+                side_by_side([layer.mlp.get_submodule(name) for name in GATE_UP]),
+                layer.mlp.down_proj.forward,
+            )
+        )
+    return found
+
+
+def normalised(x_RD: np.ndarray, added_RD: Tensor | None, norm: Norm, lanes: int, out_RD: np.ndarray) -> None:
+    """Add to `x_RD` in place, and write its RMSNorm; x and out: the bits of bf16."""
+    added = x_RD if added_RD is None else raw(added_RD)
+    add_and_normalise(x_RD, added, added_RD is not None, raw(norm.weight.detach()), norm.eps, lanes, out_RD)
+
+
+def hidden(model: CausalLM, layers: list[LayerCalls], tokens_R: Tensor, paged: PagedAttention) -> Tensor:
+    """Return what `model.hidden` does, [R, D], for a model that `can_fuse` and a pool in bf16. layers: `prepared`."""
+    config = model.config
     lanes = lanes_of_sums(config.d_model)
     assert lanes is not None
-    x_RD = F.embedding(tokens_R, decoder.embed_tokens.weight)
+    x_RD = F.embedding(tokens_R, model.model.embed_tokens.weight)
     tables = rotary_tables(paged.position_BT, config, paged.longest)
     cos_RH, sin_RH = (table[0].bfloat16().float().numpy() for table in tables)
     block_R, slot_R = paged.block_R.numpy(), paged.slot_R.numpy()
     query_RNH = torch.zeros((len(tokens_R), config.n_heads, config.d_head))
     query, found_RNH = query_RNH.numpy(), torch.zeros_like(query_RNH)
-    gated_RF = torch.empty((len(tokens_R), config.d_ff), dtype=torch.bfloat16)
-    gated, silu = raw(gated_RF), silu_table()
+    found_RE = found_RNH.flatten(1)
+    normed_RD, gated_RF = torch.empty_like(x_RD), x_RD.new_empty((len(tokens_R), config.d_ff))
+    x, normed, gated, silu = raw(x_RD), raw(normed_RD), raw(gated_RF), silu_table()
     added_RD = None
-    for index, layer in enumerate(decoder.layers):
-        attention, mlp = layer.self_attn, layer.mlp
-        keys, values = paged.pool.raw[index]
-        normed_RD = normalised(x_RD, added_RD, layer.input_layernorm, lanes)
-        q, k, v = (raw(project(normed_RD)) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
-        rotate_and_store(q, k, v, cos_RH, sin_RH, block_R, slot_R, keys, values, query)
+    for layer, (keys, values), index in zip(layers, paged.pool.raw, range(config.n_layers), strict=True):
+        normalised(x, added_RD, layer.norm, lanes, normed)
+        qkv = raw(layer.queries_keys_values(normed_RD))
+        rotate_and_store(qkv, cos_RH, sin_RH, block_R, slot_R, keys, values, query)
         paged.by_kernel(index, query_RNH, found_RNH)
-        added_RD = attention.o_proj(found_RNH.flatten(1).bfloat16())
-        normed_RD = normalised(x_RD, added_RD, layer.post_attention_layernorm, lanes)
-        gate(raw(mlp.gate_proj(normed_RD)), raw(mlp.up_proj(normed_RD)), silu, gated)
-        added_RD = mlp.down_proj(gated_RF)
-    return normalised(x_RD, added_RD, decoder.norm, lanes)
+        added_RD = layer.output(found_RE.bfloat16())
+        normalised(x, added_RD, layer.norm_after, lanes, normed)
+        gate(raw(layer.gate_and_up(normed_RD)), silu, gated)
+        added_RD = layer.down(gated_RF)
+    normalised(x, added_RD, Norm.of(model.model.norm), lanes, normed)
+    return normed_RD

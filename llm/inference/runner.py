@@ -42,6 +42,7 @@ class ModelRunner:
         self.model, self.pool, self.way, self.threads, self.groups = model, pool, way, threads, groups
         self.multiple = multiple_of(model)
         self.fuses = way == "kernel" and pool.dtype == torch.bfloat16 and can_fuse(model)
+        self.layers = fused.prepared(model) if self.fuses else []
 
     def run(self, step: Step) -> Tensor:
         """Compute a step's tokens: [R, D] after the last norm, the rows in the order of `step.counts`."""
@@ -52,7 +53,7 @@ class ModelRunner:
         self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
         attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
         if self.fuses:
-            return fused.hidden(self.model, tokens_R, attention)
+            return fused.hidden(self.model, self.layers, tokens_R, attention)
         return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0]
 
     def layout(self, step: Step) -> tuple[Layout, Tensor]:

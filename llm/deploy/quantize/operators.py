@@ -11,6 +11,7 @@ Legend: M rows, N outputs, K inputs, G groups of inputs.
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,7 @@ from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.inference.reordered import ROW_MULTIPLE, can_reorder, product, reorder, reordered
 from llm.inference.runner import MULTIPLE
+from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
 
 try:
@@ -94,6 +96,11 @@ def packed_for_fbgemm(q_NK: Tensor) -> torch.ScriptObject:
         return torch.ops.quantized.linear_prepack(torch._make_per_channel_quantized_tensor(q_NK, ones, zeros, 0), None)
 
 
+def unpacked(packed: torch.ScriptObject) -> Tensor:
+    """Return the int8 weights that fbgemm's order was made of."""
+    return torch.ops.quantized.linear_unpack(packed)[0].int_repr()
+
+
 class QuantizedLinear(nn.Module):
     """y = x W^T + b for bf16 x. operator:
 
@@ -139,6 +146,25 @@ class QuantizedLinear(nn.Module):
     scale: Tensor
     bias: Tensor | None
     input_scale: Tensor | None
+
+    @classmethod
+    def joined(cls, layers: "list[QuantizedLinear]") -> "QuantizedLinear | None":
+        """Return one layer of int8 with the outputs of several that have the same inputs, side by side; None where
+        their operator is another, or the scale of the inputs is fixed."""
+        operators = {each.choice.operator for each in layers}
+        if operators not in ({"fbgemm"}, {"int8pack"}) or any(each.input_scale is not None for each in layers):
+            return None
+        whole = copy(layers[0])
+        whole._buffers = dict(whole._buffers)  # a copy of a module shares them
+        whole.out_features = sum(each.out_features for each in layers)
+        whole.weight, whole.scale = (
+            torch.cat([getattr(each, part) for each in layers]) for part in ("weight", "scale")
+        )
+        biases = [each.bias for each in layers if each.bias is not None]
+        whole.bias = torch.cat(biases) if biases else None
+        if operators == {"fbgemm"}:
+            whole.packed = packed_for_fbgemm(torch.cat([unpacked(each.packed) for each in layers]))
+        return whole
 
     def forward(self, x: Tensor) -> Tensor:
         y_MN = self.product(x.flatten(0, -2).contiguous())
@@ -189,18 +215,29 @@ def scales_of(source: PackedLinear | RoundedLinear) -> Tensor:
 
 def run_quantized(model: CausalLM, products: Products) -> CausalLM:
     """Return a quantized model in bf16 whose packed layers run by their operators, in place; one without packed layers
-    becomes bf16 alone."""
+    becomes bf16 alone. Where weights alone are integers, for which reading takes most of the time, the output layer's
+    are, too: it is the largest."""
+    choices = []
     for name in [name for name, each in model.named_modules() if isinstance(each, PackedLinear | RoundedLinear)]:
         source = model.get_submodule(name)
         assert isinstance(source, PackedLinear | RoundedLinear)
         found = bits_of(source), source.in_features, source.out_features, scales_of(source).shape[1]
         rounds = isinstance(source, RoundedLinear)
         zeros = isinstance(source, PackedLinear) and source.weight_zero_point is not None
-        choice = chosen(*found, rounds, products, model.device, zeros)
-        model.set_submodule(name, QuantizedLinear(source, choice))
+        choices.append(chosen(*found, rounds, products, model.device, zeros))
+        model.set_submodule(name, QuantizedLinear(source, choices[-1]))
+    if any(choice.operator in ("int4pack", "int8pack") for choice in choices):
+        model.add_module("lm_head", rounded_output_layer(model))
     for parameter in model.parameters():  # the scales of some operators stay fp32, and are buffers
         parameter.data = parameter.data.bfloat16()
     return reorder(model)
+
+
+def rounded_output_layer(model: CausalLM) -> QuantizedLinear:
+    """Return the output layer with int8 weights, a scale for each token."""
+    found = quantize_weight(model.output_weight.detach().float(), 8, None)
+    source = RoundedLinear(found.q_NK, found.scale_NG, None, None, keep_dense=False)
+    return QuantizedLinear(source, Choice("int8pack"))
 
 
 def table(model: CausalLM) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """The fused layers against the model's own operators, to the bit; reordered matrices against F.linear."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from llm.deploy.quantize.operators import run_quantized
 from llm.inference import fused
 from llm.inference.attention import raw
 from llm.inference.engine import Engine, EngineSettings
-from llm.inference.reordered import ROW_MULTIPLE, ReorderedLinear, can_reorder, reorder
+from llm.inference.reordered import ROW_MULTIPLE, Part, ReorderedLinear, can_reorder, join, reorder, side_by_side
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
 from llm.model.positions import rotate
@@ -30,18 +32,23 @@ def test_norms_are_torch_s_to_the_bit(width: int) -> None:
     assert lanes is not None
     x_RD, added_RD, norm = drawn(0, 300, width), drawn(1, 300, width), RMSNorm(width, 1e-5).bfloat16()
     norm.weight.data = drawn(2, width)
+    own = fused.Norm.of(norm)
     with torch.no_grad():
         expected_RD = norm(x_RD + added_RD)
-    sum_RD = x_RD.clone()
-    assert torch.equal(fused.normalised(sum_RD, added_RD, norm, lanes), expected_RD)
+    sum_RD, found_RD = x_RD.clone(), torch.empty_like(x_RD)
+    fused.normalised(raw(sum_RD), added_RD, own, lanes, raw(found_RD))
+    assert torch.equal(found_RD, expected_RD)
     assert torch.equal(sum_RD, x_RD + added_RD)
-    assert torch.equal(fused.normalised(x_RD, None, norm, lanes), norm(x_RD).detach())
+    fused.normalised(raw(x_RD), None, own, lanes, raw(found_RD))
+    assert torch.equal(found_RD, norm(x_RD).detach())
 
 
 def test_what_is_no_number_stays_none() -> None:
     x_RD = drawn(0, 3, 64)
     x_RD[1, 5] = torch.nan
-    found = fused.normalised(x_RD.clone(), None, RMSNorm(64, 1e-5).bfloat16(), fused.lanes_of_sums(64) or 8)
+    found = torch.empty_like(x_RD)
+    norm = fused.Norm.of(RMSNorm(64, 1e-5).bfloat16())
+    fused.normalised(raw(x_RD), x_RD, norm, fused.lanes_of_sums(64) or 8, raw(found))
     assert found[1].isnan().all() and not found[[0, 2]].isnan().any()
 
 
@@ -49,7 +56,7 @@ def test_gates_are_torch_s_to_the_bit() -> None:
     """Also for each of the 65,536 numbers by the operator for numbers that are no neighbours."""
     x_RF, up_RF = drawn(0, 70, 1536), drawn(1, 70, 1536)
     found_RF = torch.empty_like(x_RF)
-    gate(raw(x_RF), raw(up_RF), fused.silu_table(), raw(found_RF))
+    gate(raw(torch.cat((x_RF, up_RF), 1)), fused.silu_table(), raw(found_RF))
     assert torch.equal(found_RF, F.silu(x_RF) * up_RF)
     apart = torch.zeros((2**16, 2), dtype=torch.bfloat16)
     apart[:, 0] = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
@@ -72,8 +79,8 @@ def test_rotations_are_torch_s_to_the_bit(width: int) -> None:
     found_q = torch.zeros((rows, heads, width))
     place = np.random.default_rng(0).permutation(5 * 32)[:used]
     bf16_cos, bf16_sin = (table[0].bfloat16().float().numpy() for table in (cos, sin))
-    rows_of = [raw(x) for x in (q_RE, k_RE, v_RE)]
-    rotate_and_store(*rows_of, bf16_cos, bf16_sin, place // 32, place % 32, keys, values, found_q.numpy())
+    qkv = raw(torch.cat((q_RE, k_RE, v_RE), 1))
+    rotate_and_store(qkv, bf16_cos, bf16_sin, place // 32, place % 32, keys, values, found_q.numpy())
     assert torch.equal(found_q[:used], expected_q[:used].float())
     stored = keys.transpose(0, 3, 1, 2).reshape(-1, kv_heads, width), values.transpose(0, 2, 1, 3)
     assert np.array_equal(stored[0][place], raw(expected_k.contiguous())[:used])
@@ -82,8 +89,20 @@ def test_rotations_are_torch_s_to_the_bit(width: int) -> None:
     assert not stored[0][empty].any()
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request) -> Iterator[int]:
+    """So many threads of torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @needs_bf16
-@pytest.mark.parametrize(("n_out", "n_in"), [(1536, 576), (576, 1536), (192, 64), (72, 24), (4096, 128)])
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(
+    ("n_out", "n_in"), [(1536, 576), (576, 1536), (192, 64), (72, 24), (4096, 128), (512, 2048), (1024, 4096)]
+)
 def test_reordered_matrices_give_linear_s_bytes(n_out: int, n_in: int) -> None:
     """Whatever rows are beside a row, at any even number of them."""
     weight, bias, x_MK = drawn(0, n_out, n_in), drawn(1, n_out), drawn(2, 512, n_in)
@@ -92,6 +111,39 @@ def test_reordered_matrices_give_linear_s_bytes(n_out: int, n_in: int) -> None:
     for begin, rows in ((0, 512), (3, 2), (100, 4), (7, 6), (0, 8), (1, 18), (9, 34), (64, 64), (5, 130)):
         assert rows % ROW_MULTIPLE == 0
         assert torch.equal(layer(x_MK[begin : begin + rows]), expected[begin : begin + rows])
+
+
+@needs_bf16
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(
+    ("n_in", "widths"),
+    [(576, (576, 192, 192)), (576, (1536, 1536)), (2048, (512, 128)), (64, (64, 32, 32)), (24, (72, 72))],
+)
+def test_joined_matrices_give_linear_s_bytes(n_in: int, widths: tuple[int, ...]) -> None:
+    """The whole and its parts, whatever rows are beside a row."""
+    weights, biases = [drawn(n, width, n_in) for n, width in enumerate(widths)], [drawn(9, width) for width in widths]
+    names = tuple(f"part{n}" for n in range(len(widths)))
+    pairs = zip(names, weights, biases, strict=True)
+    module = torch.nn.ModuleDict({name: ReorderedLinear(*layer) for name, *layer in pairs})
+    join(module, names)
+    parts = [module[name] for name in names]
+    assert isinstance(parts[0], Part) and parts[0].whole is parts[1].whole
+    x_MK = drawn(2, 512, n_in)
+    expected = [F.linear(x_MK, *layer) for layer in zip(weights, biases, strict=True)]
+    for begin, rows in ((0, 512), (3, 2), (100, 4), (0, 8), (9, 34), (64, 64), (5, 130)):
+        some = x_MK[begin : begin + rows]
+        assert torch.equal(side_by_side(parts)(some), torch.cat(expected, 1)[begin : begin + rows])
+        for part, each in zip(parts, expected, strict=True):
+            assert torch.equal(part(some), each[begin : begin + rows])
+
+
+@needs_bf16
+def test_layers_of_two_kinds_stay_apart() -> None:
+    module = torch.nn.ModuleDict({"a": ReorderedLinear(drawn(0, 32, 16), None), "b": torch.nn.Linear(16, 8).bfloat16()})
+    join(module, ("a", "b"))
+    assert isinstance(module["a"], ReorderedLinear)
+    x_MK = drawn(1, 8, 16)
+    assert torch.equal(side_by_side([module["a"], module["b"]])(x_MK)[:, 32:], module["b"](x_MK))
 
 
 @needs_bf16
@@ -107,6 +159,7 @@ def test_a_served_model_s_answers_are_the_plain_one_s(random_lm, changes: dict) 
     engine = Engine(served, EngineSettings())
     assert engine.runner.fuses == (not changes.get("qk_norm") and "position" not in changes)
     assert engine.runner.multiple == ROW_MULTIPLE
+    assert isinstance(served.model.layers[0].mlp.up_proj, Part) == engine.runner.fuses
     assert [each.completions for each in engine.generate(requests)] == [each.completions for each in expected]
     for output in expected:
         told = output.completions[0]

@@ -7,6 +7,7 @@ from llm.deploy.quantize.bit_packing import pack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.deploy.quantize.operators import Choice, QuantizedLinear, chosen, run_quantized, table, whole_numbers
 from llm.inference.engine import Engine
+from llm.inference.reordered import Part, join, side_by_side
 from llm.inference.runner import multiple_of
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
@@ -51,6 +52,27 @@ def test_a_row_s_bytes_are_its_own_and_right(bits, group, products, operator, sh
     assert (together.float() - expected).norm() / expected.norm() < (
         0.02 if products == "activations" and bits == 8 and group is None else 0.008
     )
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize(("bits", "group", "products", "operator"), WAYS)
+def test_joined_layers_give_each_layer_s_bytes(bits, group, products, operator, biased) -> None:
+    """Those of int8, that is; the others stay apart."""
+    generator = torch.Generator().manual_seed(0)
+    layers = {}
+    for n, width in enumerate((96, 32, 32)):
+        weight, bias = torch.randn(width, 64, generator=generator), torch.randn(width, generator=generator)
+        source = packed(weight, bits, group, bias if biased else None)
+        choice = chosen(bits, 64, width, source.weight_scale.shape[1], False, products, CPU)
+        layers[f"part{n}"] = QuantizedLinear(source, choice)
+    x = torch.randn(33, 64, generator=generator).bfloat16()
+    expected = [layer(x) for layer in layers.values()]
+    module = torch.nn.ModuleDict(layers)
+    join(module, tuple(layers))
+    parts = list(module.values())
+    assert all(isinstance(part, Part) == operator.startswith(("int8pack", "fbgemm")) for part in parts)
+    for rows in (1, 3, 8, 33):
+        assert torch.equal(side_by_side(parts)(x[:rows]), torch.cat(expected, 1)[:rows])
 
 
 @pytest.mark.parametrize("products", ["dense", "weights", "activations"])
@@ -135,8 +157,10 @@ def test_the_engine_s_promise_holds(bits, group, products, operator, random_lm) 
     for name, linear in layers_to_quantize(model).items():
         model.set_submodule(name, packed(linear.weight.data, bits, group))
     run_quantized(model, products)
-    lines = list(table(model))
-    assert all(operator in line for line in lines[:-1]) and lines[-1].startswith("instruction set: ")
+    *lines, last = table(model)
+    output = [line for line in lines if f"1 layers of {model.config.vocab_size} x" in line]
+    assert all(operator in line for line in lines if line not in output) and last.startswith("instruction set: ")
+    assert ["int8pack" in line for line in output] == [True] * (operator in ("int4pack", "int8pack"))
     assert not any(isinstance(module, PackedLinear) for module in model.modules())
     requests = [Request([9 + seed, 10, 11] * (1 + seed), 9, 0.8, seed=seed, logprobs=0) for seed in range(5)]
     together = Engine(model).generate(requests)
