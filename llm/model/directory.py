@@ -7,6 +7,7 @@ import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch.overrides import TorchFunctionMode
 
 from llm.errors import InputError
 from llm.model.config import ModelConfig
@@ -42,8 +43,18 @@ def load_model(directory: Path, dtype: torch.dtype = torch.float32, device: torc
 
 def empty_model(config: ModelConfig) -> CausalLM:
     """Make a CausalLM whose weights take no memory until they are loaded."""
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         return CausalLM(config)
+
+
+class Uninitialised(TorchFunctionMode):
+    """Lets new layers leave their weights as they come. Random numbers for weights without memory would make torch
+    import 800 modules (sympy among them), which takes a second and 70 MB."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def load_weights(model: CausalLM, path: Path, dtype: torch.dtype = torch.float32) -> None:
