@@ -1,10 +1,12 @@
 """Stands before every call: the size of its body, the key, and the access log. Plain ASGI, so that streams pass
 through untouched."""
 
+import asyncio
 import hmac
 import json
 import logging
 import time
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,11 +14,13 @@ from llm.deploy.serve.metrics import Meters
 
 LOG = logging.getLogger("stemma.access")
 OPEN_PATHS = ("/", "/health")
+LINGER_SECONDS, LINGER_BODIES = 5.0, 16  # how long, and how many times the largest body, is read after a refusal
 
 
 class Guard:
     """max_body: bytes. key: what `Authorization: Bearer` has to say; None lets everybody in. The log has method, path,
-    status, milliseconds and nothing that was said."""
+    status, milliseconds and nothing that was said. Who is refused may send on for a while: a connection that is closed
+    with unread bytes loses the answer on its way."""
 
     def __init__(self, app: ASGIApp, max_body: int, key: str | None, meters: Meters, paths: frozenset[str]) -> None:
         self.app, self.max_body, self.key, self.meters, self.paths = app, max_body, key, meters, paths
@@ -25,11 +29,11 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begin, status, taken = time.monotonic(), 0, 0
+        begin, status, taken, more = time.monotonic(), 0, 0, True
 
         async def noted(message: Message) -> None:
             if taken > self.max_body and message["type"] == "http.response.start":
-                await self.too_large(noted_once)
+                await refuse_large()
             elif taken <= self.max_body:
                 await noted_once(message)
 
@@ -39,19 +43,35 @@ class Guard:
                 status = message["status"]
             await send(message)
 
-        async def limited() -> Message:
-            nonlocal taken
+        async def read() -> Message:
+            nonlocal taken, more
             message = await receive()
             taken += len(message.get("body", b""))
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def read_rest() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    while more and taken < LINGER_BODIES * self.max_body:
+                        await read()
+
+        async def refuse_large() -> None:
+            await read_rest()
+            await refuse(noted_once, 413, f"the body is larger than {self.max_body:,} bytes", "body_too_large")
+
+        async def limited() -> Message:
+            message = await read()
             # Whoever reads the body stops here, and what it would answer is replaced above.
             return message if taken <= self.max_body else {"type": "http.disconnect"}
 
         headers = dict(scope["headers"])
         try:
             if not self.allowed(scope["path"], headers):
-                await refuse(noted, 401, "a valid key is needed: Authorization: Bearer ...", "invalid_api_key")
+                await read_rest()
+                await refuse(noted_once, 401, "a valid key is needed: Authorization: Bearer ...", "invalid_api_key")
             elif int(headers.get(b"content-length", b"0")) > self.max_body:
-                await self.too_large(noted)
+                await refuse_large()
             else:
                 await self.app(scope, limited, noted)
         finally:
@@ -59,9 +79,6 @@ class Guard:
             self.meters.answers.labels(path, str(status)).inc()
             row = {"method": scope["method"], "path": scope["path"][:200], "status": status}
             LOG.info(json.dumps(row | {"ms": round(1000 * (time.monotonic() - begin), 1)}))
-
-    async def too_large(self, send: Send) -> None:
-        await refuse(send, 413, f"the body is larger than {self.max_body:,} bytes", "body_too_large")
 
     def allowed(self, path: str, headers: dict[bytes, bytes]) -> bool:
         if self.key is None or path in OPEN_PATHS:

@@ -64,6 +64,28 @@ def hang_up(url: str, body: dict, seconds: float) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("declared", "key", "status"), [(True, "sesame", 413), (False, "sesame", 413), (True, "x", 401)]
+)
+def test_who_is_refused_while_sending_gets_the_answer(serving, declared: bool, key: str, status: int) -> None:
+    """A connection closed with unread bytes would be reset, and the answer on its way lost."""
+    with serving(ServerSettings(max_body=1_000_000, key="sesame")) as url:
+        host, port = url.removeprefix("http://").split(":")
+        length = "Content-Length: 8000000" if declared else "Transfer-Encoding: chunked"
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n{length}\r\n\r\n"
+        piece = b" " * 100_000
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(head.encode())
+            for n in range(80):
+                connection.sendall(piece if declared else b"186a0\r\n" + piece + b"\r\n")
+                if n < 3:
+                    time.sleep(0.1)  # the server could have answered and closed by now
+            if not declared:
+                connection.sendall(b"0\r\n\r\n")
+            answer = connection.recv(100)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_limits(serving) -> None:
     settings = ServerSettings(EngineSettings(limits=Limits(max_sequences=1)), max_open=3, max_body=10_000, key="sesame")
     key = {"Authorization": "Bearer sesame"}
