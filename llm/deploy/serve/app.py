@@ -27,7 +27,13 @@ from llm.inference.sequence import Request as Asked
 
 PAGE = Path(__file__).with_name("page.html")
 RETRY_SECONDS = 2
-STREAMS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+EVENT = {
+    "type": "object",
+    "description": "One event: a chunk of the answer as JSON, or [DONE].",
+    "properties": {"data": {"type": "string"}},
+    "required": ["data"],
+}
+STREAMS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": EVENT}}}}
 
 
 @dataclass(frozen=True)
