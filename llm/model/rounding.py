@@ -17,6 +17,7 @@ from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 
+AT_ONCE = 1 << 22  # weights whose errors are measured at once, in fp64
 PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
 
@@ -125,14 +126,24 @@ def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[st
     `max_in_scales` is <= 0.5 and `rms_in_scales` near 1/sqrt(12) = 0.289 by theory; `max`, `mean` are absolute errors
     in the weight's unit; `relative` is |W - W'| / |W| in the Frobenius norm.
     """
-    error_NK = (weight_NK.double() - quantized.dequantized().double()).abs()
-    in_scales_NK = error_NK / expand(quantized.scale_NG, weight_NK.shape[1]).double().abs()
+    whole = weight_NK, quantized.dequantized(), quantized.scale_NG.expand(len(weight_NK), -1)
+    parts = zip(*(each.split(max(1, AT_ONCE // weight_NK.shape[1])) for each in whole), strict=True)
+    largest = largest_in_scales = total = squares = squares_in_scales = own_squares = 0.0
+    for weight_RK, other_RK, scale_RG in parts:
+        error_RK = (weight_RK.double() - other_RK.double()).abs()
+        in_scales_RK = error_RK / expand(scale_RG, weight_NK.shape[1]).double().abs()
+        largest = max(largest, float(error_RK.max()))
+        largest_in_scales = max(largest_in_scales, float(in_scales_RK.max()))
+        total += float(error_RK.sum())
+        squares += float(error_RK.square().sum())
+        squares_in_scales += float(in_scales_RK.square().sum())
+        own_squares += float(weight_RK.double().square().sum())
     return {
-        "max": error_NK.max().item(),
-        "mean": error_NK.mean().item(),
-        "max_in_scales": in_scales_NK.max().item(),
-        "rms_in_scales": in_scales_NK.square().mean().sqrt().item(),
-        "relative": (error_NK.norm() / weight_NK.double().norm().clamp(min=1e-30)).item(),
+        "max": largest,
+        "mean": total / weight_NK.numel(),
+        "max_in_scales": largest_in_scales,
+        "rms_in_scales": math.sqrt(squares_in_scales / weight_NK.numel()),
+        "relative": math.sqrt(squares) / max(math.sqrt(own_squares), 1e-30),
     }
 
 

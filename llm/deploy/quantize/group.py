@@ -11,8 +11,8 @@ from torch import nn
 
 from llm.deploy.quantize.activations import HALF, SMALLEST, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
-from llm.deploy.quantize.gptq import Correction, correction, gptq
-from llm.deploy.quantize.hessian import product_error, shrunk
+from llm.deploy.quantize.gptq import correction, gptq
+from llm.deploy.quantize.hessian import gram, product_error
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
@@ -37,7 +37,7 @@ def quantize_group(
     h_KK = input_scale_1 = None
     if inputs is not None:
         x_MK = inputs.flatten(0, 1)
-        h_KK, largest_K = x_MK.T @ x_MK, x_MK.abs().amax(0)
+        h_KK, largest_K = x_MK.T @ x_MK if method.kind == "rtn" else gram(x_MK), x_MK.abs().amax(0)
         weights = [linear.weight for linear in linears.values()]
         if fold is not None and (factor_K := factors(method, size, weights, x_MK, h_KK)) is not None:
             fold(factor_K)
@@ -46,10 +46,9 @@ def quantize_group(
                 linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
         if method.activations == "static":
             input_scale_1 = (largest_K.amax() / HALF).clamp(min=SMALLEST).view(1)
-    made, correct = Made(), correction_of(method, h_KK)
-    for name, linear in linears.items():
+    made, found = Made(), quantize_all([linear.weight for linear in linears.values()], method, size, h_KK)
+    for (name, linear), (quantized, nearest) in zip(linears.items(), found, strict=True):
         weight = linear.weight
-        quantized, nearest = quantize_one(weight, method, size, h_KK, correct)
         errors = weight_error(weight, quantized)
         if h_KK is not None:
             plain = quantize_weight(weight, method.bits, size, method.per_tensor)
@@ -70,23 +69,24 @@ def factors(
     return None
 
 
-def correction_of(method: Method, h_KK: torch.Tensor | None) -> Correction | None:
-    """Return how later columns make up for errors; None where they do not."""
+def quantize_all(
+    weights: list[torch.Tensor], method: Method, size: int | None, h_KK: torch.Tensor | None
+) -> list[tuple[QuantizedWeight, QuantizedWeight]]:
+    """Quantize matrices that share their inputs. Returns with each what rounding to nearest gives on its scales."""
+    importance_K = None if h_KK is None else h_KK.diagonal()
+    nearest = [by_scales(weight_NK, method, size, importance_K) for weight_NK in weights]
     if method.kind != "gptq" or h_KK is None:
-        return None
-    return correction(shrunk(h_KK, method.shrinkage), method.act_order, method.damping)
-
-
-def quantize_one(
-    weight_NK: torch.Tensor, method: Method, size: int | None, h_KK: torch.Tensor | None, correct: Correction | None
-) -> tuple[QuantizedWeight, QuantizedWeight]:
-    """Quantize a matrix. Returns with it what rounding to nearest gives on the same scales."""
-    nearest = by_scales(weight_NK, method, size, None if h_KK is None else h_KK.diagonal())
-    if correct is None:
-        return nearest, nearest
-    scale_NG, zero_NG = nearest.scale_NG, nearest.zero_NG
-    found = gptq(weight_NK, correct, scale_NG, method.bits, zero_NG=zero_NG, first_order=method.first_order)
-    return found, nearest
+        return list(zip(nearest, nearest, strict=True))
+    correct = correction(h_KK, method.act_order, method.damping, method.shrinkage)
+    # A row is rounded by itself, so the rows of all matrices are rounded at once.
+    scale_NG = torch.cat([each.scale_NG.expand(len(each.q_NK), -1) for each in nearest])
+    zeros = [each.zero_NG for each in nearest if each.zero_NG is not None]
+    whole = gptq(
+        torch.cat(weights), correct, scale_NG, method.bits,
+        zero_NG=torch.cat(zeros) if zeros else None, first_order=method.first_order,
+    )  # fmt: skip
+    parts = whole.q_NK.split([len(weight_NK) for weight_NK in weights])
+    return [(replace(each, q_NK=q_NK), each) for each, q_NK in zip(nearest, parts, strict=True)]
 
 
 def by_scales(

@@ -8,7 +8,7 @@ Legend: C calibration sequences, T their tokens, D d_model; M = C T positions; N
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from llm.deploy.quantize.group import Made, fold_norm, fold_rows, quantize_group
+from llm.deploy.quantize.hessian import fast_products
 from llm.deploy.quantize.layout import Layout, stored_tensors
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.settings.quantize import Method
@@ -47,7 +48,9 @@ def quantize_layers(
     for index, file in enumerate(files):
         if index >= done:
             layer = filled_layer(source, index)
-            found = quantize_layer(layer, method, layout.group_size, run)
+            # Not where the bytes of rounding to nearest would change.
+            with nullcontext() if method.kind == "rtn" else fast_products():
+                found = quantize_layer(layer, method, layout.group_size, run)
             if run:
                 run.save(scratch / "hidden.safetensors", index + 1)
             write_layer(file, index, layer, found, layout)

@@ -46,12 +46,12 @@ def search(w_NGS: torch.Tensor, h_GS: torch.Tensor, bits: int) -> torch.Tensor:
     lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     largest_NG = w_NGS.gather(-1, w_NGS.abs().argmax(-1, keepdim=True)).squeeze(-1)
     best_NG = absmax_scales(w_NGS.abs().amax(-1), bits)
-    least_NG = error_of(w_NGS, h_GS, best_NG, lowest, highest)
+    least_NG, weighted_NGS = error_of(w_NGS, h_GS, best_NG, lowest, highest), h_GS * w_NGS
     for step in range(-STEPS, STEPS + 1):
         trial_NG = largest_NG / (lowest + STEP * step)
         trial_NG = torch.where(largest_NG == 0, best_NG, trial_NG)
-        q_NGS = (w_NGS / trial_NG[..., None]).round().clamp(lowest, highest)
-        top, bottom = (h_GS * w_NGS * q_NGS).sum(-1), (h_GS * q_NGS * q_NGS).sum(-1)
+        q_NGS = (w_NGS / trial_NG[..., None]).round_().clamp_(lowest, highest)
+        top, bottom = (weighted_NGS * q_NGS).sum(-1), (h_GS * q_NGS).mul_(q_NGS).sum(-1)
         trial_NG = torch.where((bottom > 0) & (top != 0), top / bottom.clamp(min=1e-30), trial_NG)
         error_NG = error_of(w_NGS, h_GS, trial_NG, lowest, highest)
         better_NG = error_NG < least_NG
@@ -64,5 +64,5 @@ def error_of(
     w_NGS: torch.Tensor, h_GS: torch.Tensor, scale_NG: torch.Tensor, lowest: int, highest: int
 ) -> torch.Tensor:
     """Return the weighted square error of rounding with a scale, [N, G]."""
-    q_NGS = (w_NGS / scale_NG[..., None]).round().clamp(lowest, highest)
-    return (h_GS * (w_NGS - q_NGS * scale_NG[..., None]).square()).sum(-1)
+    q_NGS = (w_NGS / scale_NG[..., None]).round_().clamp_(lowest, highest)
+    return q_NGS.mul_(scale_NG[..., None]).sub_(w_NGS).square_().mul_(h_GS).sum(-1)

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from llm.deploy.quantize.awq import input_factors
-from llm.deploy.quantize.group import by_scales, correction_of, fold_norm, fold_rows, quantize_one
-from llm.deploy.quantize.hessian import product_error, shrunk
+from llm.deploy.quantize.group import by_scales, fold_norm, fold_rows, quantize_all
+from llm.deploy.quantize.hessian import product_error, shrink
 from llm.deploy.settings.quantize import Method
 from llm.model.rounding import QuantizedWeight, quantize_weight
 
@@ -42,10 +42,10 @@ def test_shrinkage_goes_from_gptq_to_rounding():
     h_KK, weight = x.T @ x, torch.randn(24, 32, generator=generator(2))
     nearest = by_scales(weight, INT4, 16, h_KK.diagonal())
     none = Method(bits=4, group_size=16, kind="gptq", shrinkage=1.0)
-    assert torch.equal(quantize_one(weight, none, 16, h_KK, correction_of(none, h_KK))[0].q_NK, nearest.q_NK)
-    assert not torch.equal(quantize_one(weight, INT4, 16, h_KK, correction_of(INT4, h_KK))[0].q_NK, nearest.q_NK)
-    assert torch.equal(shrunk(h_KK, 0.25).diagonal(), h_KK.diagonal())
-    assert torch.allclose(shrunk(h_KK, 0.25)[0, 1:], 0.75 * h_KK[0, 1:])
+    assert torch.equal(quantize_all([weight], none, 16, h_KK)[0][0].q_NK, nearest.q_NK)
+    assert not torch.equal(quantize_all([weight], INT4, 16, h_KK)[0][0].q_NK, nearest.q_NK)
+    assert torch.equal(shrink(h_KK.clone(), 0.25).diagonal(), h_KK.diagonal())
+    assert torch.allclose(shrink(h_KK.clone(), 0.25)[0, 1:], 0.75 * h_KK[0, 1:])
 
 
 def test_shrinkage_gains_on_inputs_that_were_not_seen():
@@ -57,7 +57,7 @@ def test_shrinkage_gains_on_inputs_that_were_not_seen():
     errors = {}
     for shrinkage in (0.0, 0.3, 1.0):
         method = Method(bits=4, group_size=16, kind="gptq", shrinkage=shrinkage)
-        change = quantize_one(weight, method, 16, h_KK, correction_of(method, h_KK))[0].dequantized() - weight
+        change = quantize_all([weight], method, 16, h_KK)[0][0].dequantized() - weight
         errors[shrinkage] = product_error(change, h_KK), product_error(change, others_KK)
     assert errors[0.0][0] < errors[0.3][0] < errors[1.0][0]
     assert errors[0.3][1] < 0.95 * errors[1.0][1] < errors[0.0][1]

@@ -93,13 +93,40 @@ def test_gptq_without_correlations_is_rounding_to_nearest():
     assert torch.equal(found.q_NK, rounded(weight, scale, 4).q_NK)
 
 
+def by_the_inverse(weight: torch.Tensor, h_KK: torch.Tensor, scale: torch.Tensor, first_order: float) -> torch.Tensor:
+    """Return GPTQ's levels as its paper has them: the Cholesky factor of H's inverse, and errors taken from all later
+    columns; with FOEM's term."""
+    damped = h_KK.double() + 0.01 * h_KK.double().diagonal().mean() * torch.eye(len(h_KK), dtype=torch.float64)
+    order = torch.argsort(h_KK.diagonal(), descending=True, stable=True)
+    factor = torch.linalg.cholesky(torch.linalg.inv(damped[order][:, order]), upper=True)
+    scales = scale.double().repeat_interleave(weight.shape[1] // scale.shape[1], 1)[:, order]
+    raw = weight.double()[:, order]
+    w, q = raw.clone(), torch.empty_like(raw)
+    for k in range(raw.shape[1]):
+        q[:, k] = (w[:, k] / scales[:, k]).round().clamp(-8, 7)
+        error = (w[:, k] - q[:, k] * scales[:, k]) / factor[k, k] - first_order * (w[:, k] - raw[:, k])
+        w[:, k + 1 :] -= error[:, None] * factor[k, k + 1 :]
+    return q[:, torch.argsort(order)].to(torch.int8)
+
+
+@pytest.mark.parametrize("first_order", [0.0, 0.3])
+def test_gptq_is_that_of_the_paper(first_order: float):
+    """Which inverts H; here are several blocks of columns, and a last one that is shorter."""
+    x, weight = inputs(900, 304), torch.randn(40, 304, generator=generator(8))
+    h_KK = x.T @ x
+    scale = searched_scales(weight, 4, 16, h_KK.diagonal())
+    found = gptq(weight, correction(h_KK), scale, 4, first_order=first_order).q_NK
+    assert (found != rounded(weight, scale, 4).q_NK).float().mean() > 0.1
+    assert (found != by_the_inverse(weight, h_KK, scale, first_order)).float().mean() < 1e-3
+
+
 def test_inputs_that_are_always_zero_are_no_obstacle():
     x = inputs(100, 32)
     x[:, 5] = 0
     weight = torch.randn(8, 32, generator=generator())
     found = gptq(weight, correction(x.T @ x), searched_scales(weight, 4, 16, (x.T @ x).diagonal()), 4)
     assert torch.isfinite(found.dequantized()).all()
-    with pytest.raises(InputError, match="cannot be inverted; raise damping"):
+    with pytest.raises(InputError, match="cannot be factored; raise damping"):
         correction(torch.full((32, 32), float("nan")))
 
 
