@@ -113,6 +113,7 @@ rule adapters:
 rule evaluations:
     input:
         [f"results/evaluation/{stage}.json" for stage in GENERATING],
+        [f"results/evaluation/quantized/{method}.json" for method in config["quantize"]["methods"]],
 
 
 rule models:

@@ -51,6 +51,7 @@ rule report:
         plots="results/pretrain/loss.svg" if CHECKPOINTS else [],
         data=["results/align/instructions/manifest.json", "results/align/preferences/manifest.json"],
         constitutional=by_constitution,
+        quantized=[f"results/evaluation/quantized/{method}.json" for method in config["quantize"]["methods"]],
         signatures=[signature for signatures in SIGNED.values() for signature in signatures],
         main=[place if Path(place).suffix else f"{place}/manifest.json" for place in MAIN],
     output:
