@@ -9,8 +9,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from llm.deploy.quantize.activations import HALF, SMALLEST, smoothing_factors
+from llm.deploy.quantize.activations import HALF, SMALLEST, searched_smoothing, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
+from llm.deploy.quantize.fold import Fold, Made
 from llm.deploy.quantize.gptq import correction, gptq
 from llm.deploy.quantize.hessian import gram, product_error
 from llm.deploy.quantize.scales import searched_scales
@@ -18,8 +19,6 @@ from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
 from llm.model.rounding import QuantizedWeight, quantize_weight, rounded, weight_error
 from llm.model.transformer import Layer
-
-Made = dict[str, tuple[QuantizedWeight, dict[str, float]]]
 
 
 def quantize_group(
@@ -29,18 +28,19 @@ def quantize_group(
     method: Method,
     size: int | None,
     inputs: torch.Tensor | None,
-    fold: Callable[[torch.Tensor], None] | None,
+    fold: Fold | None,
 ) -> Made:
-    """Quantize matrices that share their inputs [C, T, K]. fold: divides by factors what makes the inputs, where they
-    may be scaled."""
+    """Quantize matrices that share their inputs [C, T, K]. fold: where factors of the inputs go, if they may be scaled;
+    `inputs` are divided by them in place."""
     linears = {name: getattr(getattr(layer, part), name) for name in names}
     h_KK = input_scale_1 = None
     if inputs is not None:
         x_MK = inputs.flatten(0, 1)
         h_KK, largest_K = x_MK.T @ x_MK if method.kind == "rtn" else gram(x_MK), x_MK.abs().amax(0)
         weights = [linear.weight for linear in linears.values()]
-        if fold is not None and (factor_K := factors(method, size, weights, x_MK, h_KK)) is not None:
-            fold(factor_K)
+        if fold is not None and (factor_K := factors(method, size, weights, x_MK, h_KK, fold.tie)) is not None:
+            fold.apply(factor_K)
+            x_MK.div_(factor_K)
             h_KK, largest_K = h_KK / factor_K[:, None] / factor_K, largest_K / factor_K
             for linear in linears.values():
                 linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
@@ -59,14 +59,25 @@ def quantize_group(
 
 
 def factors(
-    method: Method, size: int | None, weights: list[torch.Tensor], x_MK: torch.Tensor, h_KK: torch.Tensor
+    method: Method,
+    size: int | None,
+    weights: list[torch.Tensor],
+    x_MK: torch.Tensor,
+    h_KK: torch.Tensor,
+    tie: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor | None:
     """Return what the inputs are divided by, fp32 [K]; None where the method leaves them as they are."""
+
+    def quantize(weight_NK: torch.Tensor, importance_K: torch.Tensor) -> QuantizedWeight:
+        return by_scales(weight_NK, method, size, importance_K)
+
     if method.kind == "awq":
-        return input_factors(weights, h_KK, x_MK.abs().mean(0), lambda w, h: by_scales(w, method, size, h))
-    if method.smoothing is not None:
-        return smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing)
-    return None
+        return input_factors(weights, h_KK, x_MK.abs().mean(0), tie, quantize)
+    if method.activations is None or method.smoothing == 0:
+        return None
+    if method.smoothing is None:
+        return searched_smoothing(weights, x_MK, tie, quantize, method.activations == "static")
+    return tie(smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing))
 
 
 def quantize_all(
@@ -118,29 +129,3 @@ def output_errors(
     own = error(quantized)
     on_scales = own if nearest is quantized else error(nearest)
     return {"output": own, "nearest_output": on_scales, "absmax_output": error(plain)}
-
-
-def fold_norm(norm: nn.Module | None) -> Callable[[torch.Tensor], None] | None:
-    """Make a function that divides a norm's output by factors."""
-    if norm is None:
-        return None
-
-    def fold(factor_K: torch.Tensor) -> None:
-        for parameter in norm.parameters():
-            parameter.data = parameter.data / factor_K
-
-    return fold
-
-
-def fold_rows(linear: nn.Linear, made: Made, name: str) -> Callable[[torch.Tensor], None]:
-    """Make a function that divides the outputs of a quantized linear layer by factors: its scales are a row's."""
-
-    def fold(factor_K: torch.Tensor) -> None:
-        quantized, errors = made[name]
-        scaled = replace(quantized, scale_NG=quantized.scale_NG / factor_K[:, None])
-        made[name] = scaled, errors
-        linear.weight = nn.Parameter(scaled.dequantized(), requires_grad=False)
-        if linear.bias is not None:
-            linear.bias = nn.Parameter(linear.bias / factor_K, requires_grad=False)
-
-    return fold

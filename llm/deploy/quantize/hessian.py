@@ -27,7 +27,7 @@ def gram(x_MK: torch.Tensor) -> torch.Tensor:
 @contextmanager
 def fast_products() -> Iterator[None]:
     """Let oneDNN compute fp32 products: on AMD in half the time of MKL's, where there is AMX with inputs in bf16."""
-    backend = torch.backends.mkldnn.matmul
+    backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     kept, backend.fp32_precision = backend.fp32_precision, "bf16"
     try:
         yield

@@ -16,7 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from llm.deploy.quantize.group import Made, fold_norm, fold_rows, quantize_group
+from llm.deploy.quantize.fold import Made, into_norm, into_rows
+from llm.deploy.quantize.group import quantize_group
 from llm.deploy.quantize.hessian import fast_products
 from llm.deploy.quantize.layout import Layout, stored_tensors
 from llm.deploy.quantize.lazy_weights import LazyWeights
@@ -131,24 +132,27 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
         with without(mlp, "down_proj"):
             return run.map(mlp, inputs_CTD)
 
-    # Factors fold into a norm that stands before; AWQ's into rows of v, too, where each of them makes one input.
-    by_head = method.kind == "awq" and attention.v_proj.weight.shape[0] == attention.o_proj.weight.shape[1]
-    fold_v = fold_rows(attention.v_proj, made, "self_attn.v_proj") if by_head else None
-    fold_one = None if layer.post else fold_norm(layer.input_layernorm)
-    fold_two = None if layer.post else fold_norm(layer.post_attention_layernorm)
+    # Factors fold into a norm that stands before, into rows of v, and into rows of up where there is a gate; AWQ's not
+    # into these (awq.py).
+    smoothed = method.activations is not None and not method.per_tensor
+    fold_one = None if layer.post else into_norm(layer.input_layernorm)
+    fold_v = into_rows(attention.v_proj, made, "self_attn.v_proj", attention.d_head)
+    fold_two = None if layer.post else into_norm(layer.post_attention_layernorm)
+    fold_up = into_rows(mlp.up_proj, made, "mlp.up_proj")
     x_CTD = run.x_CTD
-    made |= quantize_group(layer, "self_attn", QKV, method, size, normed(layer.input_layernorm, x_CTD), fold_one)
     before = normed(layer.input_layernorm, x_CTD)
+    made |= quantize_group(layer, "self_attn", QKV, method, size, before, fold_one)
     into = heads(before)
-    made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v)
-    x_CTD = x_CTD + run.map(attention.o_proj, heads(before) if fold_v else into)
+    by_heads = smoothed or method.kind == "awq"
+    made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v if by_heads else None)
+    x_CTD = x_CTD + run.map(attention.o_proj, into)
     x_CTD = run.map(layer.input_layernorm, x_CTD) if layer.post else x_CTD
-    into = normed(layer.post_attention_layernorm, x_CTD)
-    made |= quantize_group(layer, "mlp", into_ffn, method, size, into, fold_two)
-    into = normed(layer.post_attention_layernorm, x_CTD)
-    into_down = inner(into)
-    made |= quantize_group(layer, "mlp", DOWN, method, size, into_down, None)
-    x_CTD = x_CTD + run.map(mlp.down_proj, into_down)
+    before = normed(layer.post_attention_layernorm, x_CTD)
+    made |= quantize_group(layer, "mlp", into_ffn, method, size, before, fold_two)
+    into = inner(before)
+    by_gate = smoothed and method.kind != "awq" and "gate_proj" in into_ffn
+    made |= quantize_group(layer, "mlp", DOWN, method, size, into, fold_up if by_gate else None)
+    x_CTD = x_CTD + run.map(mlp.down_proj, into)
     run.x_CTD = run.map(layer.post_attention_layernorm, x_CTD) if layer.post else x_CTD
     return made
 

@@ -26,7 +26,8 @@ class Method:
     activations: Literal["dynamic", "static"] | None = key(None)
     """8 bits: layers' inputs are rounded, too, dynamic: by a scale for each token; static: by one from calibration."""
     smoothing: float | None = key(None, minimum=0, maximum=1)
-    """Before activations are rounded, how much of large inputs' size moves into weights (SmoothQuant; usual: 0.5)."""
+    """Before activations are rounded, how much of large inputs' size moves into weights (SmoothQuant's exponent); null:
+    searched for each group of matrices that share inputs; 0: nothing."""
     kind: Literal["rtn", "gptq", "awq"] = key("rtn")
     """rtn rounds to nearest; gptq lets later columns make up for a column's error; awq scales inputs before."""
     scales: Literal["absmax", "searched"] | None = key(None)
@@ -48,7 +49,8 @@ class Method:
     @property
     def calibrated(self) -> bool:
         """Does it need calibration text?"""
-        return self.searched or self.kind != "rtn" or self.activations == "static" or self.smoothing is not None
+        smoothed = self.activations is not None and self.smoothing != 0
+        return self.searched or self.kind != "rtn" or self.activations == "static" or smoothed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,9 @@
-"""Matrices that share their inputs: factors fold without a trace, and shrinkage gains on text that was not seen."""
-
-from collections.abc import Callable
+"""Matrices that share their inputs: shrinkage gains on text that was not seen, and AWQ where inputs are large."""
 
 import torch
-from torch import nn
 
 from llm.deploy.quantize.awq import input_factors
-from llm.deploy.quantize.group import by_scales, fold_norm, fold_rows, quantize_all
+from llm.deploy.quantize.group import by_scales, quantize_all
 from llm.deploy.quantize.hessian import product_error, shrink
 from llm.deploy.settings.quantize import Method
 from llm.model.rounding import QuantizedWeight, quantize_weight
@@ -18,23 +15,8 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_factors_fold_into_norms_and_rows():
-    x, factor = torch.randn(5, 8, generator=generator()), torch.rand(8, generator=generator(1)) + 0.5
-    norm = nn.LayerNorm(8).requires_grad_(False)
-    before = norm(x)
-    fold: Callable | None = fold_norm(norm)
-    assert fold is not None
-    fold(factor)
-    assert torch.allclose(norm(x) * factor, before, atol=1e-6)
-    assert fold_norm(None) is None
-    linear = nn.Linear(16, 8).requires_grad_(False)
-    found = quantize_weight(linear.weight, 8, None)
-    linear.weight.copy_(found.dequantized())
-    made, inputs = {"up": (found, {})}, torch.randn(5, 16, generator=generator(2))
-    before = linear(inputs)
-    fold_rows(linear, made, "up")(factor)
-    assert torch.allclose(linear(inputs) * factor, before, atol=1e-6)
-    assert torch.equal(made["up"][0].q_NK, found.q_NK)  # the scales alone have changed
+def untied(factor_K: torch.Tensor) -> torch.Tensor:
+    return factor_K
 
 
 def test_shrinkage_goes_from_gptq_to_rounding():
@@ -72,7 +54,7 @@ def test_awq_makes_weights_of_large_inputs_larger():
     def absmax(scaled: torch.Tensor, _: torch.Tensor) -> QuantizedWeight:
         return quantize_weight(scaled, 4, 16)
 
-    factor_K = input_factors([weight], h_KK, size_K, absmax)
+    factor_K = input_factors([weight], h_KK, size_K, untied, absmax)
     assert factor_K.argmax() == 7
     plain = quantize_weight(weight, 4, 16).dequantized()
     scaled = quantize_weight(weight * factor_K, 4, 16).dequantized() / factor_K
@@ -83,5 +65,5 @@ def test_awq_does_not_take_away_from_inputs_that_calibration_hardly_used():
     size_K = torch.tensor([1e-6, 1e-3, 1.0, 1.0, 8.0])
     x = torch.randn(50, 5, generator=generator(7)) * size_K
     weight = torch.randn(6, 5, generator=generator(8))
-    factor_K = input_factors([weight], x.T @ x, size_K, lambda scaled, _: quantize_weight(scaled, 4, None))
+    factor_K = input_factors([weight], x.T @ x, size_K, untied, lambda scaled, _: quantize_weight(scaled, 4, None))
     assert factor_K[4] > factor_K[0] == factor_K[1] == factor_K[2]  # all at the mean, 2, at least

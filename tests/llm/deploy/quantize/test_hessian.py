@@ -41,7 +41,7 @@ def test_a_second_thread_changes_nothing(width: int):
 
 
 def test_the_switch_is_turned_back():
-    backend = torch.backends.mkldnn.matmul
+    backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = backend.fp32_precision
     with pytest.raises(ZeroDivisionError), fast_products():
         assert backend.fp32_precision == "bf16"
