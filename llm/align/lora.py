@@ -5,7 +5,6 @@ nothing (Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1). Layers 
 model's own file need not know of adapters. An adapter with dropout, rank patterns or DoRA is refused.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from llm.align.settings.adapter import LoraConfig
 from llm.errors import InputError
 from llm.io.json import write_json
+from llm.io.json_object import read_object
 from llm.model.on_grid import GridLinear
 
 PREFIX = "base_model.model."
@@ -206,17 +206,16 @@ def read_adapter_config(directory: Path) -> LoraConfig:
     used = [key for key in UNSUPPORTED if values.get(key)]
     if values.get("peft_type") != "LORA" or used or not isinstance(values.get("target_modules"), list):
         raise InputError(f"{path}: only plain LoRA with a list of target_modules can be read, not {used or values}")
-    return LoraConfig(
-        values["r"], values["lora_alpha"], tuple(values["target_modules"]), bool(values.get("use_rslora"))
-    )
+    rank, alpha, modules = values.get("r"), values.get("lora_alpha"), tuple(values["target_modules"])
+    named = all(isinstance(module, str) for module in modules)
+    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float) or not named:
+        raise InputError(f"{path}: r {rank!r}, lora_alpha {alpha!r} or target_modules are no LoRA's; copy it again")
+    return LoraConfig(rank, alpha, modules, bool(values.get("use_rslora")))
 
 
 def config_values(directory: Path) -> dict:
     """Return what adapter_config.json says. Raises InputError if there is none."""
-    path = directory / CONFIG_NAME
-    if not path.is_file():
-        raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
-    return json.loads(path.read_text())
+    return read_object(directory / CONFIG_NAME, f"an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
 
 
 def base_of(directory: Path) -> str | None:

@@ -1,6 +1,5 @@
 """Reads and writes the config and weights of a checkpoint or a Hugging Face directory."""
 
-import json
 from pathlib import Path
 
 import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in an extra alone)
@@ -10,10 +9,12 @@ from safetensors.torch import load_file
 from torch.overrides import TorchFunctionMode
 
 from llm.errors import InputError
+from llm.io.json_object import read_object
 from llm.model.config import ModelConfig
 from llm.model.tensor_names import to_ours
 from llm.model.transformer import CausalLM
 
+MOST_LAYERS = 1 << 14
 CONFIG_NAME, WEIGHTS_NAME, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
 
@@ -25,12 +26,7 @@ def load_config(path: Path) -> ModelConfig:
 def read_config(path: Path) -> dict:
     """Return a `config.json` as it stands, including keys unknown to ModelConfig. Raises InputError if it is missing or
     broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON ({error}); build it again") from error
+    return read_object(path, f"a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
 
 
 def load_model(directory: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> CausalLM:
@@ -42,9 +38,16 @@ def load_model(directory: Path, dtype: torch.dtype = torch.float32, device: torc
 
 
 def empty_model(config: ModelConfig) -> CausalLM:
-    """Make a CausalLM whose weights take no memory until they are loaded."""
-    with torch.device("meta"), Uninitialised():
-        return CausalLM(config)
+    """Make a CausalLM whose weights take no memory until they are loaded. Raises InputError for sizes that no model
+    has."""
+    if config.n_layers > MOST_LAYERS:
+        raise InputError(f"config.json: {config.n_layers:,} layers are more than any model has; correct it")
+    try:
+        with torch.device("meta"), Uninitialised():
+            return CausalLM(config)
+    except (RuntimeError, TypeError) as error:  # torch's, of numbers that it cannot multiply
+        said = str(error).split("\n")[0]
+        raise InputError(f"config.json: no model can have these sizes ({said}); correct it") from error
 
 
 class Uninitialised(TorchFunctionMode):
@@ -122,4 +125,7 @@ def converted(path: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
 
 def shard_names(index: Path) -> list[str]:
     """Return the names of the files that an index of shards lists."""
-    return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    stated = read_object(index, "it lists the files of a model").get("weight_map")
+    if not isinstance(stated, dict) or not all(isinstance(name, str) for name in stated.values()):
+        raise InputError(f"{index}: it has no weight_map from tensors to files; copy or build it again")
+    return sorted(set(stated.values()))

@@ -59,7 +59,7 @@ def read(config: dict) -> dict:
     name = config.get("model_type")
     if name == OWN:
         return config.get(OWN, {}) | {field: config.get(key) for field, key in SPECIAL_NAMES.items()}
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise InputError(
             f"config.json: model_type {name!r} is not supported, only {', '.join(FAMILIES)}, mistral and {OWN}; "
             "convert the model first"
@@ -113,6 +113,8 @@ def with_sizes(fields: dict) -> dict:
 
 def read_rope(config: dict) -> dict:
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(rope, dict):
+        raise InputError(f"config.json: rope_parameters {rope!r} are no object; copy it again")
     scaling = {key: value for key, value in rope.items() if key not in ("rope_theta", "partial_rotary_factor")}
     for where in (rope, config):
         refuse_unless("partial_rotary_factor", where.get("partial_rotary_factor", 1.0), 1.0)
@@ -140,6 +142,6 @@ def refuse_unless(key: str, value: object, supported: object) -> None:
 
 def first_id(value: int | list[int] | None, default: int) -> int:
     """Return the first of several ids: Llama 3 lists several end-of-sequence ids, and the first one ends a document."""
-    if value is None:
+    if value is None or value == []:
         return default
     return value[0] if isinstance(value, list) else value

@@ -32,7 +32,7 @@ def canonical(scaling: dict | None) -> dict | None:
 
 def check(scaling: object, context_length: int) -> None:
     """Raise InputError, one line that begins with the config key, for what cannot be computed."""
-    if not isinstance(scaling, dict) or scaling.get("rope_type") not in KEYS:
+    if not isinstance(scaling, dict) or scaling.get("rope_type") not in tuple(KEYS):
         kind = scaling.get("rope_type") if isinstance(scaling, dict) else scaling
         raise InputError(
             f"model.rope_scaling: {kind!r} is no rope_type; choose one of {', '.join(KEYS)}, or leave it out"

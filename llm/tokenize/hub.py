@@ -4,12 +4,12 @@ template of tokenizer_config.json. It has the methods of load.Tokenizer, so ever
 Text never becomes a control id here either: a control token's text in a document is encoded as text.
 """
 
-import json
 from pathlib import Path
 
 from tokenizers import Tokenizer as FastTokenizer
 
 from llm.errors import InputError
+from llm.io.json_object import read_object
 from llm.tokenize.load import first_line, well_formed
 
 FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
@@ -42,7 +42,7 @@ class HubTokenizer:
     def id_of(self, kind: str) -> int | None:
         """Return the id of the bos, eos or pad token; None where there is none. InputError for one that is no token."""
         name = self.names[kind]
-        if name is not None and name not in self.ids:
+        if name is not None and (not isinstance(name, str) or name not in self.ids):
             raise InputError(f"{self.path} has no {name!r}, the {kind}_token of {CONFIG_FILE}; they do not fit")
         return None if name is None else self.ids[name]
 
@@ -71,14 +71,9 @@ def read_fast(path: Path) -> FastTokenizer:
 
 def read_settings(path: Path) -> dict:
     """Return tokenizer_config.json as a dict. Raises InputError if it is missing or broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; it names the control tokens") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON ({error})") from error
+    return read_object(path, "it names the control tokens")
 
 
 def content_of(token: str | dict | None) -> str | None:
     """Return a token's text, which files state alone or in an object."""
-    return token["content"] if isinstance(token, dict) else token
+    return token.get("content") if isinstance(token, dict) else token

@@ -3,7 +3,6 @@ own, which its adapters share."""
 
 import asyncio
 import hashlib
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from llm.deploy.serve.worker import Worker
 from llm.errors import InputError
 from llm.inference.adapters import Adapter, Update, fitted
 from llm.inference.engine import Engine, EngineSettings
+from llm.io.json_object import read_object
 from llm.model.directory import read_tensors
 from llm.runtime.device import default_device
 from llm.tokenize.byte_pieces import byte_of
@@ -169,7 +169,7 @@ def base_of(directory: Path) -> Path:
 
 
 def adapter_config(directory: Path) -> dict:
-    return json.loads((directory / CONFIG_NAME).read_text(encoding="utf-8"))
+    return read_object(directory / CONFIG_NAME, "an adapter directory has it")
 
 
 def read_adapter(directory: Path) -> Adapter:

@@ -118,7 +118,10 @@ def chat_template(settings: dict, place: Path) -> str | None:
         return (place / TEMPLATE_FILE).read_text(encoding="utf-8")
     stated = settings.get("chat_template")
     if isinstance(stated, list):
-        return next((each["template"] for each in stated if each["name"] == "default"), stated[0]["template"])
+        named = {str(each.get("name")): each.get("template") for each in stated if isinstance(each, dict)}
+        stated = named.get("default", next(iter(named.values()), None))
+    if not isinstance(stated, str | None):
+        raise InputError(f"{place.name}: {CONFIG_FILE}: chat_template is {type(stated).__name__}, not text; correct it")
     return stated
 
 

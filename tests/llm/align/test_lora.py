@@ -130,6 +130,14 @@ def test_bad_adapters_are_named(model, new_model, tmp_path):
     path.write_text(json.dumps(written | {"use_dora": True}))
     with pytest.raises(InputError, match="use_dora"):
         load_adapter(new_model(), tmp_path)
+    for change in ({"r": None}, {"r": "4"}, {"lora_alpha": None}, {"target_modules": [1]}):
+        path.write_text(json.dumps(written | change))
+        with pytest.raises(InputError, match="are no LoRA's; copy it again"):
+            load_adapter(new_model(), tmp_path)
+    for text in ("[]", "{", ""):
+        path.write_text(text)
+        with pytest.raises(InputError, match="adapter_config.json"):
+            load_adapter(new_model(), tmp_path)
     path.write_text(json.dumps(written | {"r": 5}))
     with pytest.raises(InputError, match=r"lora_A.weight should be \(5, 32\), found \(4, 32\)"):
         load_adapter(new_model(), tmp_path)

@@ -190,6 +190,39 @@ def test_damaged_directories_are_refused_in_one_line(name: str, words: str, thei
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("config.json", "[]", "config.json: list where a JSON object"),
+        ("config.json", "[" * 100_000, "config.json is not valid JSON"),
+        ("config.json", b"\xff\xfe{}", "config.json is not valid JSON"),
+        ("config.json", {"model_type": {}}, "model_type {} is not supported"),
+        ("config.json", {"rope_parameters": "x"}, "rope_parameters 'x' are no object"),
+        ("config.json", {"rope_parameters": {"rope_type": []}}, r"\[\] is no rope_type"),
+        ("config.json", {"num_hidden_layers": 2**40}, "1,099,511,627,776 layers are more than any model has"),
+        ("config.json", {"num_attention_heads": 2**62}, "no model can have these sizes"),
+        ("tokenizer_config.json", "null", "tokenizer_config.json: NoneType where a JSON object"),
+        ("tokenizer_config.json", {"eos_token": []}, "eos_token"),
+        ("tokenizer_config.json", {"bos_token": {"content": 5}}, "has no 5, the bos_token"),
+        ("tokenizer_config.json", {"chat_template": [1]}, None),
+        ("tokenizer_config.json", {"chat_template": [{"name": "default", "template": 1}]}, "chat_template is int"),
+        ("model.safetensors.index.json", '{"weight_map": []}', "it has no weight_map"),
+    ],
+    ids=str,
+)
+def test_damaged_settings_are_refused_in_one_line(file, change, words, theirs: Callable[..., Path]) -> None:
+    path = theirs(LlamaConfig(**ROPE)) / file
+    if isinstance(change, dict):
+        change = json.dumps(json.loads(path.read_text()) | change)
+    path.write_bytes(change if isinstance(change, bytes) else change.encode())
+    if words is None:
+        imported(path.parent)
+        return
+    with pytest.raises(InputError, match=words) as caught:
+        imported(path.parent)
+    assert "\n" not in str(caught.value)
+
+
 def test_another_model_than_the_config_plans_with_is_refused(theirs: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=r"write model: \{d_model: 48, n_layers: 2, .*vocab_size: 400"):
         imported(theirs(LlamaConfig(**ROPE)), expected=MODEL | {"n_layers": 3})
