@@ -39,8 +39,8 @@ def weights_digest(model: Path) -> str:
 def refuse_another_base(adapter: Path, base: Path) -> None:
     """Raise InputError where an adapter directory says that it was made on another model than that of the directory
     `base`."""
-    stated = config_values(adapter).get("revision")
-    if not str(stated).startswith(KIND):
+    stated = str(config_values(adapter).get("revision"))
+    if not stated.startswith(KIND):
         return
     found = weights_digest(base)
     if stated != found:
