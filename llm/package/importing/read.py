@@ -47,7 +47,7 @@ def from_directory(place: Path, directory: Path) -> Found:
     config = load_config(place / "config.json")
     tensors = all_tensors(place)
     dtypes = {tensor.dtype for tensor in tensors.values()}
-    unknown = sorted(str(dtype) for dtype in dtypes if not dtype.is_floating_point)
+    unknown = sorted(str(dtype) for dtype in dtypes if not dtype.is_floating_point or dtype.itemsize < 2)  # float8
     if unknown or "quantization_config" in read_config(place / "config.json"):
         raise InputError(f"{place.name}: its weights are quantized ({', '.join(unknown)}); import the original model")
     model = filled(config, tensors, place, dtypes.pop() if len(dtypes) == 1 else torch.float32)

@@ -159,6 +159,8 @@ def spoil(name: str) -> Callable[[Path], None]:
                                                                           "lm_head.weight")}))  # fmt: skip
             case "quantized":
                 config(place, quantization_config={"quant_method": "gptq"})
+            case "float8":
+                weights(place, lambda t: t.update({k: v.to(torch.float8_e4m3fn) for k, v in t.items()}))
             case "no tokenizer":
                 (place / "tokenizer.json").unlink()
             case "model":
@@ -178,6 +180,7 @@ def spoil(name: str) -> Callable[[Path], None]:
         ("shape", r"model.norm.weight has shape \(7,\)"),
         ("tokenizer", "tokenizer.json has 400 tokens, the model 300"),
         ("quantized", "quantized"),
+        ("float8", "its weights are quantized .torch.float8_e4m3fn"),
         ("no tokenizer", "tokenizer.json is missing"),
         ("model", "has shape"),
     ],
