@@ -90,16 +90,21 @@ def ascending(path: Path, ids: pl.Series, last: str) -> str:
 
 
 def united(found: pl.Series, names: pl.Series) -> pl.Series:
-    """Return the spans of both columns, sorted by place. Where two overlap, a span of `found` (by pattern) wins."""
+    """Return the spans of both columns, sorted by place. Where two overlap, a span of `found` (by pattern) wins, and of
+    the name what lies outside is left."""
     rows = []
     for patterns, others in zip(found.to_list(), names.to_list(), strict=True):
-        free = [
-            new
-            for new in others or ()
-            if all(new["end"] <= old["start"] or old["end"] <= new["start"] for old in patterns)
-        ]
+        free = [part for new in others or () for part in outside(new, patterns)]
         rows.append(sorted([*patterns, *free], key=lambda span: span["start"]))
     return pl.Series("pii", rows, dtype=SPANS)
+
+
+def outside(new: dict, others: list[dict]) -> list[dict]:
+    """Return the parts of a span of two characters or more that lie outside of others, which are sorted."""
+    over = [old for old in others if old["start"] < new["end"] and new["start"] < old["end"]]
+    bounds = [new["start"], *(bound for old in over for bound in (old["start"], old["end"])), new["end"]]
+    parts = zip(bounds[::2], bounds[1::2], strict=True)
+    return [new | {"start": start, "end": end} for start, end in parts if not over or end - start > 1]
 
 
 def split_limit(clusters: Iterable[list[str]], rules: Rules) -> int:

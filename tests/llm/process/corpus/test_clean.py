@@ -277,3 +277,17 @@ def test_bad_shards(tmp_path: Path) -> None:
     pl.DataFrame({"id": ["a"]}).write_parquet(tmp_path / "part-00000.parquet")
     with pytest.raises(InputError, match="column"):
         annotate.main(tmp_path, tmp_path)
+
+
+def test_a_name_beside_another_kind_is_hidden_where_it_lies_outside() -> None:
+    text = "Jane Doe <jane@example.org> and +44 20 7946 0958 Ann"
+
+    def span(kind: str, words: str) -> dict:
+        return {"kind": kind, "start": text.index(words), "end": text.index(words) + len(words)}
+
+    found = [span("email", "jane@example.org"), span("phone", "+44 20 7946 0958")]
+    names = [span("name", "Jane Doe <jane"), span("name", "0958 Ann"), span("name", "example")]
+    table = subject.united(pl.Series([found, [], found]), pl.Series([names, names[:1], None], dtype=subject.SPANS))
+    spans = [subject.Span(**one) for one in table[0]]
+    assert subject.redact(text, spans) == "<name><email>> and <phone><name>"
+    assert table[1].to_list() == names[:1] and table[2].to_list() == found
