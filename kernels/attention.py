@@ -6,7 +6,8 @@ thread changes nothing. No multiplication is fused with an addition, and exp is 
 tensor operations give the same bytes (llm/inference/fixed_order.py).
 
 Keys are kept transposed in their block, [H, 32]: scores vectorise over keys, outputs over H, and no sum over vector
-lanes is needed.
+lanes is needed. Blocks are copied to memory where the distance of two rows is a constant: numba else tests before each
+inner loop whether any two of the rows overlap, which takes longer than the loop.
 
 Legend: R rows, N query heads, K key-value heads, H d_head, P blocks of the pool, S sequences, W blocks of the longest
 table, I items of work.
@@ -34,22 +35,19 @@ DENSE, BFLOAT16, INT8 = 0, 1, 2  # what a pool holds
 
 
 @jit
-def exponentials(x, shifted, bits, count):
-    """Replace the first `count` of `x`, float32 <= 0, by e^x. shifted, bits: the same memory, as long, as float32 and
-    int32."""
-    for s in range(count):
+def exponentials(x, x_bits, shifted, shifted_bits):
+    """Replace each of `x`, float32 <= 0, by e^x. shifted: scratch, at least as long; bits: the same memory as int32.
+    Adding n to the exponent's bits multiplies by 2^n, since no result is below the normal numbers."""
+    for s in range(len(x)):
         y = max(x[s], LOWEST)
-        x[s] = y
-        shifted[s] = y * LOG2E + ROUND
-    for s in range(count):
-        n = shifted[s] - ROUND
-        r = (x[s] - n * LN2_HIGH) - n * LN2_LOW
-        y = ((((C0 * r + C1) * r + C2) * r + C3) * r + C4) * r + C5
-        x[s] = (y * (r * r) + r) + ONE
-    for s in range(count):
-        bits[s] = (bits[s] - ROUND_BITS + np.int32(127)) << np.int32(23)
-    for s in range(count):
-        x[s] = x[s] * shifted[s]
+        t = y * LOG2E + ROUND
+        shifted[s] = t
+        n = t - ROUND
+        r = (y - n * LN2_HIGH) - n * LN2_LOW
+        p = ((((C0 * r + C1) * r + C2) * r + C3) * r + C4) * r + C5
+        x[s] = (p * (r * r) + r) + ONE
+    for s in range(len(x)):
+        x_bits[s] = x_bits[s] + ((shifted_bits[s] - ROUND_BITS) << np.int32(23))
 
 
 @jit
@@ -79,11 +77,13 @@ def widen_values(values, width, kind, buffer, bits):
 @jit
 def score(query, keys, begin, end, scores):
     """Write q k of a block's keys into scores [., 32], for the queries from `begin` to `end`, which are divided by
-    sqrt(H). Dimensions are the outer loop: sums of different queries do not wait for each other. keys: [H * 32]; numba
-    vectorises over them where it knows the distance of two rows."""
+    sqrt(H). Dimensions are the outer loop: sums of different queries do not wait for each other. keys: [H * 32]."""
     width = query.shape[1]
     whole = width - width % UNROLLED
-    scores[begin:end] = ZERO
+    for place in range(begin, end):
+        row = scores[place]
+        for s in range(BLOCK):
+            row[s] = ZERO
     for d in range(0, whole, UNROLLED):
         part = keys[d * BLOCK : (d + UNROLLED) * BLOCK]
         for place in range(begin, end):
@@ -102,63 +102,61 @@ def score(query, keys, begin, end, scores):
 
 
 @jit
-def largest_of(scores, scratch):
-    """Return the largest of a block's scores; eight side by side, which vectorises. scratch: [8]."""
-    for s in range(8):
-        scratch[s] = max(max(scores[s], scores[s + 16]), max(scores[s + 8], scores[s + 24]))
-    a, b = max(scratch[0], scratch[4]), max(scratch[2], scratch[6])
-    c, d = max(scratch[1], scratch[5]), max(scratch[3], scratch[7])
-    return max(max(a, b), max(c, d))
+def shift(scores, begin, end, slopes, distances, largest, kept, scratch):
+    """Subtract from the queries' scores of a block ALiBi's bias, and then the largest score yet.
 
-
-@jit
-def sum_of(weights):
-    """Return the sum of a block's weights, as a tree; they are changed."""
-    for s in range(16):
-        weights[s] = weights[s] + weights[s + 16]
-    for s in range(8):
-        weights[s] = weights[s] + weights[s + 8]
-    for s in range(4):
-        weights[s] = weights[s] + weights[s + 4]
-    return (weights[0] + weights[2]) + (weights[1] + weights[3])
-
-
-@jit
-def add_values(weights, values, seen, kept, output):
-    """Multiply the output by `kept`, and add a block's first `seen` weighted values. values, output: padded to LANES
-    dimensions."""
-    for i in range(len(output)):
-        output[i] = output[i] * kept
-    whole = seen - seen % 8
-    for begin in range(0, len(output), LANES):
-        part, out = values[begin * BLOCK : (begin + LANES) * BLOCK], output[begin : begin + LANES]
-        for s in range(0, whole, 8):
-            factors, rows = weights[s : s + 8], part[s * LANES : (s + 8) * LANES]
-            for d in range(LANES):
-                total = out[d]
-                for i in range(8):
-                    total = total + factors[i] * rows[i * LANES + d]
-                out[d] = total
-        for s in range(whole, seen):
-            factor, row = weights[s], part[s * LANES : (s + 1) * LANES]
-            for d in range(LANES):
-                out[d] = out[d] + factor * row[d]
-
-
-@jit
-def shift(scores, slope, distance, before, scratch):
-    """Subtract ALiBi's bias and then the largest score yet, which is returned, from a row's scores of a block; those of
-    keys behind the row become -inf. distance: of the block's first key. before: the largest of the blocks before.
-    scratch: [8]."""
-    if slope != ZERO:
+    That goes to `largest`, the one before less it to `kept`. Scores of keys behind a query become -inf. distances: of
+    the block's first key. scratch: [8], eight scores side by side, which vectorises."""
+    for place in range(begin, end):
+        row, distance, before = scores[place], distances[place], largest[place]
+        if slopes[place] != ZERO:
+            for s in range(BLOCK):
+                row[s] = row[s] - slopes[place] * np.float32(distance - s)
+        for s in range(distance + 1, BLOCK):
+            row[s] = NEVER
+        for s in range(8):
+            scratch[s] = max(max(row[s], row[s + 16]), max(row[s + 8], row[s + 24]))
+        a, b = max(scratch[0], scratch[4]), max(scratch[2], scratch[6])
+        c, d = max(scratch[1], scratch[5]), max(scratch[3], scratch[7])
+        highest = max(before, max(max(a, b), max(c, d)))
         for s in range(BLOCK):
-            scores[s] = scores[s] - slope * np.float32(distance - s)
-    for s in range(distance + 1, BLOCK):
-        scores[s] = NEVER
-    largest = max(before, largest_of(scores, scratch))
-    for s in range(BLOCK):
-        scores[s] = scores[s] - largest
-    return largest
+            row[s] = row[s] - highest
+        largest[place] = highest
+        kept[place] = before - highest
+
+
+@jit
+def add_values(weights, begin, end, values, distances, kept, total, output):
+    """Multiply the queries' outputs and sums of weights by `kept`, and add a block's weighted values and its weights.
+    values, output: padded to LANES dimensions. The weights are changed."""
+    for place in range(begin, end):
+        row, out, factor = weights[place], output[place], kept[place]
+        seen = min(BLOCK, distances[place] + 1)
+        whole = seen - seen % 8
+        for i in range(len(out)):
+            out[i] = out[i] * factor
+        for first in range(0, len(out), LANES):
+            part, lanes = values[first * BLOCK : (first + LANES) * BLOCK], out[first : first + LANES]
+            for s in range(0, whole, 8):
+                factors, rows = row[s : s + 8], part[s * LANES : (s + 8) * LANES]
+                for d in range(LANES):
+                    sum_ = lanes[d]
+                    for i in range(8):
+                        sum_ = sum_ + factors[i] * rows[i * LANES + d]
+                    lanes[d] = sum_
+            for s in range(whole, seen):
+                weight, value = row[s], part[s * LANES : (s + 1) * LANES]
+                for d in range(LANES):
+                    lanes[d] = lanes[d] + weight * value[d]
+        for s in range(seen, BLOCK):
+            row[s] = ZERO
+        for s in range(16):  # the sum of the weights as a tree
+            row[s] = row[s] + row[s + 16]
+        for s in range(8):
+            row[s] = row[s] + row[s + 8]
+        for s in range(4):
+            row[s] = row[s] + row[s + 4]
+        total[place] = total[place] * factor + ((row[0] + row[2]) + (row[1] + row[3]))
 
 
 @jit
@@ -181,17 +179,22 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     padded = (width + LANES - 1) // LANES * LANES
     keys, values = np.empty(width * BLOCK, np.float32), np.zeros(padded * BLOCK, np.float32)
     key_bits, value_bits = keys.view(np.int32), values.view(np.int32)
-    flat, shifted = np.empty(most * BLOCK, np.float32), np.empty(max(most, 1) * BLOCK, np.float32)
-    scores, bits = flat.reshape(most, BLOCK), shifted.view(np.int32)
+    flat, shifted = np.empty(most * BLOCK, np.float32), np.empty(most * BLOCK, np.float32)
+    scores, flat_bits, bits = flat.reshape(most, BLOCK), flat.view(np.int32), shifted.view(np.int32)
     largest, total, kept = np.empty(most, np.float32), np.empty(most, np.float32), np.zeros(most, np.float32)
+    kept_bits, slopes, distances = kept.view(np.int32), np.empty(most, np.float32), np.empty(most, np.int64)
     output, query = np.empty((most, padded), np.float32), np.empty((most, width), np.float32)
     for i in range(item_I4.shape[0]):
         sequence, head, begin, end = item_I4[i]
         places = (end - begin) * group
-        largest[:], total[:], output[:] = NEVER, ZERO, ZERO
         for place in range(places):
+            row, n = begin + place // group, head * group + place % group
+            slopes[place], distances[place] = slope_N[n], position_R[row]
+            largest[place], total[place] = NEVER, ZERO
+            for d in range(padded):
+                output[place, d] = ZERO
             for d in range(width):
-                query[place, d] = query_RNH[begin + place // group, head * group + place % group, d] * scale
+                query[place, d] = query_RNH[row, n, d] * scale
         first = 0
         for b in range(position_R[end - 1] // BLOCK + 1):
             block = table_SW[sequence, b]
@@ -202,23 +205,16 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
                     for d in range(width):
                         keys[d * BLOCK + s] *= scale_2PKB[0, block, head, s]
                         values[d // LANES * LANES * BLOCK + s * LANES + d % LANES] *= scale_2PKB[1, block, head, s]
-            while position_R[begin + first // group] < b * BLOCK:
+            while distances[first] < 0:
                 first += group
             score(query, keys, first, places, scores)
-            for place in range(first, places):
-                distance = position_R[begin + place // group] - b * BLOCK
-                before = largest[place]
-                largest[place] = shift(scores[place], slope_N[head * group + place % group], distance, before, shifted)
-                kept[place] = before - largest[place]
-            exponentials(flat[first * BLOCK : places * BLOCK], shifted, bits, (places - first) * BLOCK)
-            exponentials(kept, shifted, bits, places)
-            for place in range(first, places):
-                seen = min(BLOCK, position_R[begin + place // group] - b * BLOCK + 1)
-                weights = scores[place]
-                for s in range(seen, BLOCK):
-                    weights[s] = ZERO
-                add_values(weights, values, seen, kept[place], output[place])
-                total[place] = total[place] * kept[place] + sum_of(weights)
+            shift(scores, first, places, slopes, distances, largest, kept, shifted)
+            of_block, end_of_block = first * BLOCK, places * BLOCK
+            exponentials(flat[of_block:end_of_block], flat_bits[of_block:end_of_block], shifted, bits)
+            exponentials(kept[first:places], kept_bits[first:places], shifted, bits)
+            add_values(scores, first, places, values, distances, kept, total, output)
+            for place in range(places):
+                distances[place] = distances[place] - BLOCK
         for place in range(places):
             for d in range(width):
                 output_RNH[begin + place // group, head * group + place % group, d] = output[place, d] / total[place]

@@ -108,7 +108,8 @@ def test_reordered_matrices_give_linear_s_bytes(n_out: int, n_in: int) -> None:
     weight, bias, x_MK = drawn(0, n_out, n_in), drawn(1, n_out), drawn(2, 512, n_in)
     layer = ReorderedLinear(weight, bias)
     expected = F.linear(x_MK, weight, bias)
-    for begin, rows in ((0, 512), (3, 2), (100, 4), (7, 6), (0, 8), (1, 18), (9, 34), (64, 64), (5, 130)):
+    pairs = [(begin, 2) for begin in range(0, 512, 2)]  # of lone rows with 1,536 inputs one number in 7,000 differs
+    for begin, rows in (*pairs, (0, 512), (100, 4), (7, 6), (0, 8), (1, 18), (9, 34), (64, 64), (5, 130)):
         assert rows % ROW_MULTIPLE == 0
         assert torch.equal(layer(x_MK[begin : begin + rows]), expected[begin : begin + rows])
 
