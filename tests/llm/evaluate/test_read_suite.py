@@ -106,7 +106,10 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, suite, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: 2024-13-01", b"a: !!bool maybe", b"[" * 10_000, b"a: ["])
+BROKEN = (b"\xff\xfe", b"a: 2024-13-01", b"a: !!bool maybe", b"[" * 10_000, b"a: [", b'"\\ud800"', b"a: &x [*x]")
+
+
+@pytest.mark.parametrize("content", BROKEN)
 def test_what_is_no_yaml_is_named(tmp_path, content):
     file = tmp_path / "suite.yaml"
     file.write_bytes(content)
