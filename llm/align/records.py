@@ -38,6 +38,7 @@ def read_jsonl(path: Path) -> list[dict]:
 
 
 def parsed(text: str) -> Any:
+    """Return the value of a JSON text, halves of surrogate pairs as U+FFFD. Raises ValueError or RecursionError."""
     row = json.loads(text)
     if not SURROGATE.search(text):
         return row

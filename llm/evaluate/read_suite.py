@@ -8,7 +8,6 @@ A task's items stand in it, or in a file of a source (JSON lines, or a task.json
 with their shots, so that the models are asked the same questions whatever else changes.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from llm.align.records import parsed
 from llm.collect.archive import Archive, open_archive
 from llm.collect.globs import chooser
 from llm.errors import InputError
@@ -168,7 +168,7 @@ def listed(text: str, name: str, place: str) -> list[dict]:
     """Return the objects of a file: JSON lines, or a JSON list, which may stand in `examples`."""
     try:
         lines = [line for line in text.split("\n") if line.strip()]
-        value: Any = json.loads(text) if name.endswith(".json") else [json.loads(line) for line in lines]
+        value: Any = parsed(text) if name.endswith(".json") else [parsed(line) for line in lines]
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: {name} is not JSON ({error}); name another file") from error
     items = value.get("examples") if isinstance(value, dict) else value

@@ -70,6 +70,13 @@ def test_items_of_a_source_in_both_layouts(tmp_path):
     assert len(own.questions) == 6
 
 
+def test_half_a_character_of_a_source_is_replaced(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.jsonl").write_text('{"prompt": "p \\ud800", "answer": "\\ud83d\\ude00"}\n')
+    [task] = read(tmp_path, {"tasks": [{"name": "own", "kind": "exact", "source": "own", "member": "*"}]}).tasks
+    assert (task.questions[0].prompt, task.questions[0].targets) == ("p \ufffd", ["\U0001f600"])
+
+
 @pytest.mark.parametrize(
     ("suite", "message"),
     [
