@@ -6,6 +6,7 @@ index's page; directories and pages of find-links, pip's settings and credential
 CPU seconds (requests, beautifulsoup4, pydantic).
 """
 
+import http.client
 import json
 import re
 import ssl
@@ -119,20 +120,38 @@ def page_links(root: str, *, context: ssl.SSLContext | None) -> dict[str, str]:
         try:
             with open_url(root, context=context, accept=accept) as answer:
                 base, kind, body = answer.url, answer.headers.get_content_type(), answer.read()
+        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            raise InputError(f"{redact(root)}: the page broke off ({type(error).__name__}); run again") from error
         except InputError as error:
             if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code == 404:
                 return {}
             raise
     if kind.endswith("json"):
-        hrefs = [entry["url"] for entry in json.loads(body)["files"]]
+        hrefs = listed_in(body, root)
     else:
         parser = Anchors()
         parser.feed(body.decode("utf-8", "replace"))
         hrefs = parser.hrefs
-    urls = [urllib.parse.urldefrag(urllib.parse.urljoin(base, href)).url for href in hrefs]
+    urls = [url for href in hrefs if (url := absolute(base, href))]
     authority = urllib.parse.urlsplit(root).netloc
     urls = [with_credentials(url, authority) for url in urls]
     return {urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2]): url for url in urls}
+
+
+def listed_in(body: bytes, root: str) -> list[str]:
+    """Return the addresses in an index's JSON (PEP 691)."""
+    try:
+        return [str(entry["url"]) for entry in json.loads(body)["files"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{redact(root)}: the answer is no index's page; check the address, and any proxy") from error
+
+
+def absolute(base: str, href: str) -> str:
+    """Return an address of a page, without its fragment; "" for what is none."""
+    try:
+        return urllib.parse.urldefrag(urllib.parse.urljoin(base, href)).url
+    except ValueError:
+        return ""
 
 
 def with_credentials(url: str, authority: str) -> str:

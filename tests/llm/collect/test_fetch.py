@@ -45,6 +45,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     ]
                 }
                 self.answer(json.dumps(files).encode(), kind="application/vnd.pypi.simple.v1+json")
+            case "/portal/tool/":
+                self.answer(b"<html>Log in", kind="application/vnd.pypi.simple.v1+json")
+            case "/list/tool/":
+                self.answer(b'{"files": [1]}', kind="application/json")
+            case "/cut/tool/":
+                self.answer(simple[:20], length=len(simple), kind="text/html")
+            case "/odd/tool/":
+                self.answer(b'<a href="http://[x/tool-1.0.tar.gz">' + simple, kind="text/html")
             case "/busy":
                 self.send_error(503)
             case _:
@@ -190,6 +198,14 @@ def test_pypi_failures(tmp_path: Path, server, pip_config) -> None:
     fails(tmp_path, Pin("pypi", "tool==1.0", "", SHA256), "say which archive")
     pip_config(index_url=f"http://127.0.0.1:{closed_port()}/simple")
     fails(tmp_path, tool(), "cannot be reached")
+    for place, problem in (("portal", "no index's page"), ("list", "no index's page"), ("cut", "the page broke off")):
+        pip_config(index_url=f"{server.root}/{place}/")
+        fails(tmp_path, tool(), problem)
+
+
+def test_an_address_that_is_none_hides_no_other(tmp_path: Path, server, pip_config) -> None:
+    pip_config(index_url=f"{server.root}/odd/")
+    assert fetch(tool(), tmp_path / "archive")["from"] == server.root + "/files/tool-1.0.tar.gz"
 
 
 def test_pypi_credentials(tmp_path: Path, server, pip_config) -> None:
