@@ -54,7 +54,8 @@ def searched_smoothing(
 ) -> torch.Tensor | None:
     """Return the factors of that strength with which rounded inputs times rounded matrices [N, K] err least; None where
     none errs less than without. Half of the positions say how large inputs are, the others what is erred with that.
-    tie, quantize: as awq.input_factors has them. static: inputs have one scale."""
+    tie: makes factors equal that have to be. quantize: rounds a matrix, given the diagonal of its inputs' X^T X.
+    static: inputs have one scale."""
     known_K, x_SK = x_MK[::2].abs().amax(0), x_MK[1 :: max(2, len(x_MK) // POSITIONS)]
     importance_K, products = x_SK.square().sum(0), [x_SK @ weight.T for weight in weights]
 

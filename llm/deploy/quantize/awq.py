@@ -2,10 +2,11 @@
 inputs smaller by as much, which leaves the product as it is and the important weights with less error.
 
 The factors of inputs are mean|x|^alpha; alpha is chosen from a grid by the error of the rounded products on calibration
-inputs, which H = X^T X gives: tr(dW H dW^T). They fold into what comes before: a norm's scale, or the rows of v (query
-heads that share a key-value head share its factors). The
-inputs of `down`, whose factors could fold into the rows of up, are left alone: which of them are large differs from
-text to text.
+inputs, which H = X^T X gives: tr(dW H dW^T). They fold into the norm before.
+
+Only gate and up get factors. Query, key and value would err less, too, by a half of these products, but the model more:
+what is saved there is mostly an error that all tokens have in common, of inputs that hardly change. The inputs of
+`down`, whose factors could fold into the rows of up, are other ones in other text.
 
 Legend: N outputs, K inputs.
 """
@@ -24,17 +25,16 @@ def input_factors(
     weights: list[torch.Tensor],
     h_KK: torch.Tensor,
     magnitude_K: torch.Tensor,
-    tie: Callable[[torch.Tensor], torch.Tensor],
     quantize: Callable[[torch.Tensor, torch.Tensor], QuantizedWeight],
 ) -> torch.Tensor:
-    """Return the factors of the inputs that matrices [N, K] share, fp32 [K]. magnitude_K: mean |x|. tie: makes
-    factors equal that have to be. quantize: rounds a matrix, given the diagonal of its inputs' H."""
+    """Return the factors of the inputs that matrices [N, K] share, fp32 [K]. magnitude_K: mean |x|. quantize: rounds
+    a matrix, given the diagonal of its inputs' H."""
     # An input below the mean counts as the mean: what calibration hardly used may be large in other text, and its
     # weights, made small, would be rounded to nothing.
     base_K = magnitude_K.clamp(min=float(magnitude_K.mean().clamp(min=1e-30)))
     best_K, least = torch.ones_like(base_K), float("inf")
     for step in range(GRID + 1):
-        factor_K = tie(base_K ** (step / GRID))
+        factor_K = base_K ** (step / GRID)
         factor_K = factor_K / (factor_K.max() * factor_K.min()).sqrt()
         error = 0.0
         for weight_NK in weights:

@@ -72,7 +72,7 @@ def factors(
         return by_scales(weight_NK, method, size, importance_K)
 
     if method.kind == "awq":
-        return input_factors(weights, h_KK, x_MK.abs().mean(0), tie, quantize)
+        return input_factors(weights, h_KK, x_MK.abs().mean(0), quantize)
     if method.activations is None or method.smoothing == 0:
         return None
     if method.smoothing is None:

@@ -132,26 +132,25 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
         with without(mlp, "down_proj"):
             return run.map(mlp, inputs_CTD)
 
-    # Factors fold into a norm that stands before, into rows of v, and into rows of up where there is a gate; AWQ's not
-    # into these (awq.py).
-    smoothed = method.activations is not None and not method.per_tensor
-    fold_one = None if layer.post else into_norm(layer.input_layernorm)
-    fold_v = into_rows(attention.v_proj, made, "self_attn.v_proj", attention.d_head)
+    # Factors fold into a norm that stands before, into rows of v, and into rows of up where there is a gate; AWQ's into
+    # the second norm alone (awq.py).
+    smoothed = method.activations is not None and method.kind != "awq"
+    by_rows = smoothed and not method.per_tensor
+    fold_one = into_norm(layer.input_layernorm) if smoothed and not layer.post else None
+    fold_v = into_rows(attention.v_proj, made, "self_attn.v_proj", attention.d_head) if by_rows else None
     fold_two = None if layer.post else into_norm(layer.post_attention_layernorm)
-    fold_up = into_rows(mlp.up_proj, made, "mlp.up_proj")
+    fold_up = into_rows(mlp.up_proj, made, "mlp.up_proj") if by_rows and "gate_proj" in into_ffn else None
     x_CTD = run.x_CTD
     before = normed(layer.input_layernorm, x_CTD)
     made |= quantize_group(layer, "self_attn", QKV, method, size, before, fold_one)
     into = heads(before)
-    by_heads = smoothed or method.kind == "awq"
-    made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v if by_heads else None)
+    made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v)
     x_CTD = x_CTD + run.map(attention.o_proj, into)
     x_CTD = run.map(layer.input_layernorm, x_CTD) if layer.post else x_CTD
     before = normed(layer.post_attention_layernorm, x_CTD)
     made |= quantize_group(layer, "mlp", into_ffn, method, size, before, fold_two)
     into = inner(before)
-    by_gate = smoothed and method.kind != "awq" and "gate_proj" in into_ffn
-    made |= quantize_group(layer, "mlp", DOWN, method, size, into, fold_up if by_gate else None)
+    made |= quantize_group(layer, "mlp", DOWN, method, size, into, fold_up)
     x_CTD = x_CTD + run.map(mlp.down_proj, into)
     run.x_CTD = run.map(layer.post_attention_layernorm, x_CTD) if layer.post else x_CTD
     return made

@@ -15,10 +15,6 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def untied(factor_K: torch.Tensor) -> torch.Tensor:
-    return factor_K
-
-
 def test_shrinkage_goes_from_gptq_to_rounding():
     x = torch.randn(64, 32, generator=generator()) @ torch.randn(32, 32, generator=generator(1))
     h_KK, weight = x.T @ x, torch.randn(24, 32, generator=generator(2))
@@ -54,7 +50,7 @@ def test_awq_makes_weights_of_large_inputs_larger():
     def absmax(scaled: torch.Tensor, _: torch.Tensor) -> QuantizedWeight:
         return quantize_weight(scaled, 4, 16)
 
-    factor_K = input_factors([weight], h_KK, size_K, untied, absmax)
+    factor_K = input_factors([weight], h_KK, size_K, absmax)
     assert factor_K.argmax() == 7
     plain = quantize_weight(weight, 4, 16).dequantized()
     scaled = quantize_weight(weight * factor_K, 4, 16).dequantized() / factor_K
@@ -65,5 +61,5 @@ def test_awq_does_not_take_away_from_inputs_that_calibration_hardly_used():
     size_K = torch.tensor([1e-6, 1e-3, 1.0, 1.0, 8.0])
     x = torch.randn(50, 5, generator=generator(7)) * size_K
     weight = torch.randn(6, 5, generator=generator(8))
-    factor_K = input_factors([weight], x.T @ x, size_K, untied, lambda scaled, _: quantize_weight(scaled, 4, None))
+    factor_K = input_factors([weight], x.T @ x, size_K, lambda scaled, _: quantize_weight(scaled, 4, None))
     assert factor_K[4] > factor_K[0] == factor_K[1] == factor_K[2]  # all at the mean, 2, at least
