@@ -19,6 +19,8 @@ from llm.process.pii.spans import Span
 
 BYTES = 4  # of one character, at most
 DIGITS = re.compile("[+(]*[0-9](?:.*[0-9])?")  # from the first to the last
+# What word processors and French typography put between the groups of a number -> what the patterns look for.
+SEPARATORS = {"\u00a0": " ", "\u2007": " ", "\u2009": " ", "\u202f": " ", "\u2010": "-", "\u2011": "-"}
 
 
 def without_overlap(text: str, groups: list[list[Span]]) -> list[Span]:
@@ -51,6 +53,7 @@ def outside(text: str, new: Span, others: list[Span]) -> list[Span]:
 def spans_of(texts: pl.Series) -> list[list[Span]]:
     """Return the spans of each text, in text order without overlaps, in one pass over the bytes. texts: polars String,
     as for llm.io.utf8."""
+    texts = with_plain_separators(texts)
     buffer, offsets = utf8(texts)
     data = buffer.data
     begins = offsets.tolist()
@@ -68,6 +71,14 @@ def spans_of(texts: pl.Series) -> list[list[Span]]:
             free[number] = (row, position + len(match[0].encode()))
     starts = characters(buffer, offsets[rows], np.array(positions, dtype=np.int64)).tolist()
     return collected(texts, rows, starts, lengths, kinds)
+
+
+def with_plain_separators(texts: pl.Series) -> pl.Series:
+    """Return texts of as many characters, with blanks and hyphens in place of SEPARATORS; most have none."""
+    rows = texts.str.contains(f"[{''.join(SEPARATORS)}]").fill_null(False).arg_true()
+    if not len(rows):
+        return texts
+    return texts.scatter(rows, texts.gather(rows).str.replace_many(SEPARATORS))
 
 
 def match_at(data: memoryview, begin: int, position: int, end: int, kind: Kind):

@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llm.process.pii.find import spans_of
+from llm.process.pii.find import SEPARATORS, spans_of
 from llm.process.pii.patterns import ACCOUNTS, KINDS, luhn
 from llm.process.pii.spans import Span, redact, span_lists
 from tests.llm.process.pii.forms import HITS, MISSES
@@ -146,6 +146,17 @@ def test_whatever_stands_beside_a_number_its_digits_are_hidden(numbers, before: 
     for start, end in places:
         left = [i for i in range(start, end) if text[i].isdigit() and not any(s.start <= i < s.end for s in found)]
         assert not left, (text, [text[span.start : span.end] for span in found])
+
+
+def test_blanks_and_hyphens_of_word_processors_join_the_groups_of_a_number() -> None:
+    for odd, plain in SEPARATORS.items():
+        for kind, forms in HITS.items():
+            for form in forms:
+                text = f"x {form.replace(plain, odd)}."
+                [found] = spans_of(pl.Series([text]))
+                assert found == [Span(kind, 2, 2 + len(form))], text
+                assert redact(text, found) == f"x <{kind}>."
+    assert spans_of(pl.Series(["a\u00a0b", None, "1\u202f2"])) == [[], [], []]
 
 
 def test_a_match_that_is_too_long_is_no_series_of_numbers() -> None:

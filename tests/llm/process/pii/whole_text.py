@@ -1,12 +1,13 @@
 """Personal data found by running every pattern over a whole text: what llm/process/pii/find.py must give, faster."""
 
-from llm.process.pii.find import without_overlap
+from llm.process.pii.find import SEPARATORS, without_overlap
 from llm.process.pii.patterns import KINDS, Kind
 from llm.process.pii.spans import Span
 
 
 def spans(text: str) -> list[Span]:
     """Return all spans in text order, without overlaps: where two overlap, the kind that comes first in KINDS wins."""
+    text = text.translate(str.maketrans(SEPARATORS))
     return without_overlap(text, [matches(kind, text) for kind in KINDS])
 
 
