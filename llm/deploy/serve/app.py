@@ -91,6 +91,8 @@ class Desk:
     async def answer(self, http: Request, call: Call, stream: bool, with_usage: bool) -> Response:
         """Run a call: a JSON answer, or a stream of events."""
         count = sum(request.n for request in call.requests)
+        if count > self.settings.max_open:  # never, however long one waits
+            raise InputError(f"{count} completions in one call; this server takes {self.settings.max_open} at most")
         if self.open + count > self.settings.max_open:
             raise HTTPException(429, "too many requests wait; try again later", {"Retry-After": str(RETRY_SECONDS)})
         for request in call.requests:

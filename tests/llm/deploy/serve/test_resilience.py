@@ -127,6 +127,8 @@ def test_a_failed_engine_says_so(serving, monkeypatch) -> None:
         raise MemoryError("no memory is left")
 
     with serving(ServerSettings(max_open=2)) as url:
+        never = post(url, "/v1/completions", {"prompt": ["x"] * 3, "max_tokens": 1})
+        assert never.status_code == 400 and "3 completions in one call" in never.json()["error"]["message"]
         monkeypatch.setattr(Engine, "step", fail)
         for _ in range(3):
             answer = post(url, "/v1/completions", {"prompt": "x", "n": 2})
