@@ -1,4 +1,4 @@
-"""Speed and memory of SFT and DPO beside TRL with PEFT: one model, one adapter, the same batches, one thread.
+"""Speed and memory of SFT, DPO and GRPO beside TRL with PEFT: one model, one adapter, the same batches, one thread.
 
     pip install --no-deps --target DIRECTORY -r benchmarks/trl.txt
     PYTHONPATH=DIRECTORY python -m benchmarks.align [--steps 12] [--only dpo]
@@ -6,8 +6,9 @@
 Both take each step in turn; CPU seconds are medians over the steps, a ratio is the median of the steps' ratios. The
 losses have to agree, or else it is not the same work. TRL's trainer gives the model and `compute_loss`, the loop around
 it is plain torch, without logging. DPO is measured with the reference in the loop of both, and with its
-log-probabilities computed before in both (`dpo, precomputed`; that time is not counted). Peak memory is of a process
-for each. Exit status 1: slower than the goal (SFT 1.5x, DPO 1.3x), or more memory.
+log-probabilities computed before in both (`dpo, precomputed`; that time is not counted), GRPO with its rollouts
+(benchmarks/align_grpo.py). Peak memory is of a process for each. Exit status 1: slower than the goal (SFT 1.5x, DPO
+1.3x, GRPO 2x), or more memory.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from benchmarks import align_grpo
 from benchmarks.align_parity import Peer, plain_step, settings_of
 from llm.align import paired
 from llm.align.batches import Example, Item, ItemStream, Pair
@@ -42,7 +44,7 @@ SIZES = {"d_model": 256, "n_layers": 6, "n_heads": 8, "n_kv_heads": 4, "d_head":
 CONFIG = ModelConfig(8192, **SIZES, context_length=256, tie_embeddings=True, init="normal")
 LORA = LoraConfig()
 BATCH, SEEN = 8, 2  # pairs or conversations of a step; steps that are not counted
-GOALS = {"sft": 1.5, "dpo": 1.3, "dpo, precomputed": 1.3}
+GOALS = {"sft": 1.5, "dpo": 1.3, "dpo, precomputed": 1.3, "grpo": 2.0}
 Step = Callable[[int], float]
 
 
@@ -83,13 +85,15 @@ def in_turns(method: str, steps: int) -> tuple[list[float], list[float]]:
             begin = time.process_time()
             losses.append(step(number))
             kept.append(time.process_time() - begin)
-        if abs(losses[0] - losses[1]) > 1e-3:
+        if method != "grpo" and abs(losses[0] - losses[1]) > 1e-3:  # of answers of their own
             sys.exit(f"{method}: the losses of step {number + 1} are {losses[0]:.4f} and {losses[1]:.4f}")
     return times[0][SEEN:], times[1][SEEN:]
 
 
 def contenders(method: str, names: tuple[str, ...], steps: int) -> list[Step]:
     """Return what takes a step and returns its loss, of each of these."""
+    if method == "grpo":
+        return align_grpo.steps_of(names, CONFIG, LORA, steps)
     loss = method.split(",")[0]
     schedule = Schedule(steps=steps, batch_size=BATCH, learning_rate=1e-4, warmup_steps=1)
     told = settings_of(loss, schedule)
