@@ -121,7 +121,6 @@ class Constitutional(FeedbackKeys, CritiqueKeys, AdherenceKeys):
     files: dict[str, str] = key(
         {"natural": "constitutions/natural.yaml", "checkable": "constitutions/checkable.yaml"},
         propertyNames={"pattern": "^[a-z0-9_]+$"},
-        shown=False,
     )
     """By name, the files of principles; they are looked for here, then beside the Snakefile."""
     schedules: Schedules = key(Schedules())
