@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy  # noqa: F401 (safetensors.torch writes through it, and says so in an extra alone)
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from llm.align.settings.adapter import LoraConfig
 from llm.errors import InputError
 from llm.io.json import write_json
 from llm.io.json_object import read_object
+from llm.model.directory import read_tensors
 from llm.model.on_grid import GridLinear
 
 PREFIX = "base_model.model."
@@ -189,7 +190,7 @@ def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:
     path = directory / WEIGHTS_NAME
     if not path.is_file():
         raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
-    tensors = {name.removeprefix(PREFIX): tensor for name, tensor in load_file(path).items()}
+    tensors = {name.removeprefix(PREFIX): tensor for name, tensor in read_tensors(path).items()}
     add_lora(model, config, seed=0)
     for name, layer in lora_layers(model).items():
         for part in ("lora_A", "lora_B"):

@@ -134,6 +134,13 @@ def test_bad_adapters_are_named(model, new_model, tmp_path):
         path.write_text(json.dumps(written | change))
         with pytest.raises(InputError, match="are no LoRA's; copy it again"):
             load_adapter(new_model(), tmp_path)
+    path.write_text(json.dumps(written))
+    weights = tmp_path / "adapter_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-20])
+    with pytest.raises(InputError, match="adapter_model.safetensors cannot be read as safetensors"):
+        load_adapter(new_model(), tmp_path)
+    weights.write_bytes(whole)
     for text in ("[]", "{", ""):
         path.write_text(text)
         with pytest.raises(InputError, match="adapter_config.json"):
