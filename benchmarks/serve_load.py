@@ -233,7 +233,7 @@ def main(model: Path, seconds: float, max_open: int) -> dict[str, Any]:
                 break
             time.sleep(0.1)
         seen.wrong += sum(ask_alone(url, number) != alone[number] for number in alone)
-        time.sleep(6)  # kept connections are closed after five
+        time.sleep(1)  # who has gone is noticed
         after = size_of(server.pid)
         state = httpx.get(f"{url}/stats", timeout=600).json()["model"]
         health = httpx.get(f"{url}/health", timeout=600).status_code

@@ -20,6 +20,9 @@ from llm.inference.scheduler import Limits
 
 KEY = "STEMMA_API_KEY"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# Longer than clients keep a connection that they do not use (httpx, and with it openai's: 5 seconds): where both are as
+# long, a request is sent into a connection that is being closed.
+KEEP_ALIVE_SECONDS = 65
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,7 +46,13 @@ def main(arguments: list[str] | None = None) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
     place = f"[{host}]" if ":" in host else host
     print(f"http://{place}:{port}/  serves {', '.join(directories)}", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(options.drain))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(options.drain),
+    )
     uvicorn.Server(config).run([listener])
 
 

@@ -177,6 +177,11 @@ def test_sigterm_lets_answers_finish(directories) -> None:
     said = server.stdout.readline()
     assert said.endswith("serves base\n")
     url = said.split("/  ")[0]
+    with httpx.Client(limits=httpx.Limits(max_connections=1, keepalive_expiry=60), timeout=60) as idle:
+        first = idle.get(f"{url}/health").extensions["network_stream"].get_extra_info("client_addr")
+        time.sleep(5.5)  # as long as clients keep a connection, and a little longer
+        kept = idle.get(f"{url}/health").extensions["network_stream"].get_extra_info("client_addr")
+    assert kept == first
     body = {"prompt": "x", "max_tokens": 200, "ignore_eos": True, "stream": True}
     with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
         lines = answer.iter_lines()
