@@ -98,4 +98,9 @@ def collected(
     groups: dict[int, list[list[Span]]] = {}
     for row, start, length, number in zip(rows, starts, lengths, kinds, strict=True):
         groups.setdefault(row, [[] for _ in KINDS])[number].append(Span(KINDS[number].name, start, start + length))
-    return [without_overlap(texts[row], groups[row]) if row in groups else [] for row in range(len(texts))]
+    # Spans of one kind never overlap, so their text is not looked at.
+    several = {row for row, own in groups.items() if sum(map(bool, own)) > 1}
+    return [
+        without_overlap(texts[row] if row in several else "", groups[row]) if row in groups else []
+        for row in range(len(texts))
+    ]
