@@ -14,7 +14,7 @@ from llm.deploy.serve.metrics import Meters
 
 LOG = logging.getLogger("stemma.access")
 OPEN_PATHS = ("/", "/health")
-LINGER_SECONDS, LINGER_BODIES = 5.0, 16  # how long, and how many times the largest body, is read after a refusal
+LINGER_SECONDS, LINGER_BODIES = 60.0, 16  # how long, and how many times the largest body, is read before a refusal
 
 
 class Guard:
