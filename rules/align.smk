@@ -1,9 +1,8 @@
-from llm.align.constitution import read_constitution
 from llm.align.settings.adapter import AdapterSettings
 from llm.align.settings.constitution import AdherenceSettings, CritiqueSettings, FeedbackSettings, RevisionSettings
 from llm.align.settings.instructions import InstructionSettings
 from llm.align.settings.kto import KtoSettings
-from llm.align.settings.methods import LABELS, constitution_in, trained_by
+from llm.align.settings.methods import LABELS, trained_by
 from llm.align.settings.paired import PAIRED, PairedSettings
 from llm.align.settings.policy import POLICIES, REWARD_MODEL, PolicySettings
 from llm.align.settings.preferences import PreferenceSettings
@@ -14,19 +13,6 @@ CONSTITUTION = config["align"]["constitution"]
 CONSTITUTIONS = "|".join(CONSTITUTION["files"])
 TRAINED_BY = trained_by(CONSTITUTION["files"])
 GENERATING = ["base", *(method for method in METHODS if not method.startswith("reward"))]  # the models of this run
-
-
-def by_constitution(wildcards):
-    """What a run has of each constitution that it trains by: what the model made, the control of its preferences, and,
-    where there are exact tests, answers to held-out prompts before and after."""
-    found = []
-    for name in sorted(set(map(constitution_in, METHODS)) - {""}):
-        made = [f"{kind}-{name}" for kind in ("critiques", "revisions", "preferences")]
-        found += [f"results/align/{each}/manifest.json" for each in (*made, f"preferences-{name}-random")]
-        if read_constitution(Path(here_or_house(CONSTITUTION["files"][name]))).tested:
-            stages = ["sft", *(method for method in GENERATING if constitution_in(method) == name)]
-            found += [f"results/align/adherence/{name}/{stage}.json" for stage in stages]
-    return found
 
 
 rule instructions:

@@ -1,5 +1,7 @@
 # Blocks of the config for the jobs that need them. Params ask for a block by these, which check it against the others
 # and against this machine, so that a plan on paper meets no such check.
+from llm.align.constitution import read_constitution
+from llm.align.settings.methods import constitution_in
 from llm.evaluate.settings import EvaluationSettings
 from llm.model.counts import parameter_counts
 from llm.plan import feasible
@@ -47,6 +49,19 @@ def here_or_house(path):
 
 def constitution_of(wildcards):
     return here_or_house(config["align"]["constitution"]["files"][wildcards.constitution])
+
+
+def by_constitution(wildcards):
+    """What a run has of each constitution that it trains by: what the model made, the control of its preferences, and,
+    where there are exact tests, answers to held-out prompts before and after."""
+    found = []
+    for name in sorted(set(map(constitution_in, METHODS)) - {""}):
+        made = [f"{kind}-{name}" for kind in ("critiques", "revisions", "preferences")]
+        found += [f"results/align/{each}/manifest.json" for each in (*made, f"preferences-{name}-random")]
+        if read_constitution(Path(here_or_house(config["align"]["constitution"]["files"][name]))).tested:
+            stages = ["sft", *(method for method in GENERATING if constitution_in(method) == name)]
+            found += [f"results/align/adherence/{name}/{stage}.json" for stage in stages]
+    return found
 
 
 def evaluation_slice(stage):
