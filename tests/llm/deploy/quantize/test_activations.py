@@ -27,6 +27,7 @@ WAYS = {
     "dynamic, smoothed": Method(bits=8, activations="dynamic", smoothing=0.5),
     "static, per tensor, smoothed": Method(bits=8, activations="static", per_tensor=True, smoothing=0.5),
     "static, gptq": Method(bits=8, activations="static", kind="gptq"),
+    "dynamic, rotated, gptq": Method(bits=8, activations="dynamic", kind="gptq", rotation=True),
     "dynamic, awq": Method(bits=8, activations="dynamic", kind="awq"),
 }
 BIASES = {"qkv_bias": True, "n_kv_heads": 6}
