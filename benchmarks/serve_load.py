@@ -173,23 +173,32 @@ async def visit(url: str, alone: dict[int, Any], seen: Seen, seed: int, end: flo
     chance = random.Random(seed)
     async with httpx.AsyncClient(base_url=url, timeout=600) as client:
         while time.monotonic() < end:
-            number = chance.randrange(len(alone))
-            match chance.choices(range(7), (30, 20, 15, 15, 10, 3, 7))[0]:
-                case 0:
-                    await whole(client, number, alone, seen)
-                case 1:
-                    await streamed(client, number, alone, seen)
-                case 2:
-                    await hang_up(client, number, chance, seen)
-                case 3:
-                    await malformed(client, chance, seen)
-                case 4:
-                    await wrong(client, chance, seen)
-                case 5:
-                    await huge(client, chance, seen)
-                case 6:
-                    await slow(url, number, chance, seen)
+            try:
+                await one_visit(url, client, alone, seen, chance)
+            except httpx.TransportError as error:
+                seen.improper.append(f"no answer: {error!r}")
             await asyncio.sleep(chance.random() / 2)
+
+
+async def one_visit(
+    url: str, client: httpx.AsyncClient, alone: dict[int, Any], seen: Seen, chance: random.Random
+) -> None:
+    number = chance.randrange(len(alone))
+    match chance.choices(range(7), (30, 20, 15, 15, 10, 3, 7))[0]:
+        case 0:
+            await whole(client, number, alone, seen)
+        case 1:
+            await streamed(client, number, alone, seen)
+        case 2:
+            await hang_up(client, number, chance, seen)
+        case 3:
+            await malformed(client, chance, seen)
+        case 4:
+            await wrong(client, chance, seen)
+        case 5:
+            await huge(client, chance, seen)
+        case 6:
+            await slow(url, number, chance, seen)
 
 
 def size_of(process: int) -> tuple[float, int]:
