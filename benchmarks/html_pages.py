@@ -128,6 +128,7 @@ def text(data: bytes) -> str:
 def unpacked(name: str, directory: Path) -> dict[str, bytes]:
     archive = directory / PINS[name].file
     if not archive.exists():
+        directory.mkdir(parents=True, exist_ok=True)
         fetch(PINS[name], archive)
     with tarfile.open(archive) as tar:
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
