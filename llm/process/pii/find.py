@@ -14,7 +14,8 @@ import polars as pl
 
 from kernels.pii import candidates, characters
 from llm.io.utf8 import utf8
-from llm.process.pii.patterns import CONTEXT, KINDS, Kind
+from llm.process.pii.kind import CONTEXT, Kind
+from llm.process.pii.patterns import KINDS
 from llm.process.pii.spans import Span
 
 BYTES = 4  # of one character, at most

@@ -1,7 +1,6 @@
 """Defines each kind of personal data: a pattern, and what else must hold of a match.
 
-A match depends only on the CONTEXT characters before it and the REACH characters from its beginning, so it may be
-looked for in a window of the text. Every pattern begins where kernels/pii.py finds a candidate.
+Every pattern begins where kernels/pii.py finds a candidate.
 
 Sources: cards ISO/IEC 7812-1, IBAN ISO 13616 and 7064 (mod 97-10), social security numbers by the SSA's rules of 2011,
 phones ITU-T E.164 and the common national spellings, addresses RFC 791, 4291 and 5321. The tables are ours:
@@ -11,40 +10,10 @@ other week, which would make every annotation stale (docs/log.md).
 
 import ipaddress
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
-CONTEXT = 48
-REACH = 128
+from llm.process.pii.kind import CONTEXT, Kind
+
 EMAIL_REACH = 700
-
-
-@dataclass(frozen=True)
-class Kind:
-    name: str
-    pattern: re.Pattern[str]
-    valid: Callable[[re.Match[str]], bool]
-    reach: int = REACH
-
-    def match(self, text: str, position: int) -> re.Match[str] | None:
-        """Return the valid match that begins here, if there is one.
-
-        What the pattern reads may be too long, as other numbers stand behind: a card's code of three digits, another
-        number of the row. So what ends at a blank within is tried, too, the longest first."""
-        match = self.pattern.match(text, position)
-        while match is not None and not (is_series(match) and match.endpos < len(text)):
-            if self.valid(match):
-                return match
-            blank = text.rfind(" ", position, match.end())
-            match = self.pattern.match(text, position, blank) if blank >= 0 else None
-        return None
-
-
-def is_series(match: re.Match[str]) -> bool:
-    """May it be the beginning of a series of numbers, which is no phone? TRUNK looks for that behind the match, where a
-    shortened text has its end."""
-    trunk = match["trunk"] if "trunk" in match.re.groupindex else None
-    return trunk is not None and trunk[0] != "("
 
 
 def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:

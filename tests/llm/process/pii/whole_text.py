@@ -1,7 +1,8 @@
 """Personal data found by running every pattern over a whole text: what llm/process/pii/find.py must give, faster."""
 
 from llm.process.pii.find import SEPARATORS, without_overlap
-from llm.process.pii.patterns import KINDS, Kind
+from llm.process.pii.kind import Kind
+from llm.process.pii.patterns import KINDS
 from llm.process.pii.spans import Span
 
 
