@@ -99,7 +99,11 @@ def test_parquet_without_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("process", "message"),
     [
-        ({"mix": {"epochs": {"books": 2}, "weights": {"books": 1}}}, "process.mix: epochs say how much is read"),
+        pytest.param(
+            {"mix": {"epochs": {"books": 2}, "weights": {"books": 1}}},
+            "process.mix: epochs say how much is read",
+            marks=pytest.mark.thorough,
+        ),
         ({"decontaminate": {"evaluations": ["exam"], "ngram": 5}}, "min_words: 8 must be at most ngram"),
     ],
 )

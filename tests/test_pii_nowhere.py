@@ -14,6 +14,8 @@ from lxml import html
 
 from tests.test_bad_input import ROOT, snakemake
 
+pytestmark = pytest.mark.thorough
+
 PLANTED = {
     "email": "jane.planted@mail.example.com",
     "phone": "(415) 555-2671",

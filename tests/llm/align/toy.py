@@ -20,6 +20,7 @@ from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 from llm.training.guards import Blame
 from llm.training.segment import Task
+from tests.llm.weights import save_weights
 
 CONFIG = ModelConfig(
     vocab_size=264, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=48, context_length=128
@@ -89,10 +90,17 @@ def job_of(method: str, settings: AdapterSettings, directory: Path) -> ItemsJob:
         hang_seconds=0,
         method=METHODS[method],
         read=read_pairs,
-        base=Path(),
+        base=base_of(directory.with_name(f"{directory.name}.base")),
         data=Path(),
         base_name="../../models/base",
     )
+
+
+def base_of(directory: Path) -> Path:
+    """A model directory as far as an adapter says which one it was made on."""
+    directory.mkdir(parents=True, exist_ok=True)
+    save_weights(random_model(), directory / "model.safetensors")
+    return directory
 
 
 def adapter_of(model: CausalLM) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from llm.align.train_policy import PolicyJob
 from llm.runtime.agreement import Ranks
 from llm.training.guards import Blame
 from llm.training.segment import Task
-from tests.llm.align.toy import LORA, random_model, schedule
+from tests.llm.align.toy import LORA, base_of, random_model, schedule
 
 
 class Bytes:
@@ -98,7 +98,7 @@ def job_of(settings: PolicySettings, directory: Path) -> PolicyJob:
         logs=None,
         deadline=math.inf,
         hang_seconds=0,
-        base=Path(),
+        base=base_of(directory / "base"),
         data=Path(),
         base_name="../../models/sft",
         functions=None,

@@ -42,6 +42,7 @@ def remount(path: Path, options: str) -> None:
     raise AssertionError(f"{path} stays busy")
 
 
+@pytest.mark.thorough
 def test_full_disk_under_the_store(tmp_path, half):
     """At every fill level the job succeeds or says in one line what to do; with room again it completes."""
     with tmpfs(tmp_path / "disk", "400k") as disk:

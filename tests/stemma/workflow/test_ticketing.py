@@ -149,6 +149,7 @@ def test_a_job_that_outlived_its_snakemake_does_nothing(waiting: Queue, fresh: P
     assert verified(toy)
 
 
+@pytest.mark.thorough
 def test_with_a_snakemake_on_the_node_too(toy: Toy):
     """Where only Snakemake can prepare the node, e.g. load modules, it is told what the job was to be."""
     queue = Queue(toy, "--sdm", "env-modules")
