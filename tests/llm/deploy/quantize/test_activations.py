@@ -15,6 +15,7 @@ from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import load_model, read_config
 from llm.model.rounding import QuantizedWeight, quantize_weight
+from tests.llm.deploy.quantize.correlated import generator
 from tests.llm.weights import save_weights
 
 WAYS = {
@@ -31,10 +32,6 @@ WAYS = {
     "dynamic, awq": Method(bits=8, activations="dynamic", kind="awq"),
 }
 BIASES = {"qkv_bias": True, "n_kv_heads": 6}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def drawn(seed: int = 3) -> torch.Tensor:

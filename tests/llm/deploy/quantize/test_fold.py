@@ -5,10 +5,7 @@ from torch import nn
 
 from llm.deploy.quantize.fold import into_norm, into_rows
 from llm.model.rounding import quantize_weight
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.llm.deploy.quantize.correlated import generator
 
 
 def test_into_a_norm():

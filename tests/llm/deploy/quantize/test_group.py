@@ -7,12 +7,9 @@ from llm.deploy.quantize.group import by_scales, quantize_all
 from llm.deploy.quantize.hessian import product_error, shrink
 from llm.deploy.settings.quantize import Method
 from llm.model.rounding import QuantizedWeight, quantize_weight
+from tests.llm.deploy.quantize.correlated import generator
 
 INT4 = Method(bits=4, group_size=16, kind="gptq", shrinkage=0.0)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_shrinkage_goes_from_gptq_to_rounding():

@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from llm.deploy.quantize.hessian import fast_products, gram, product_error
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.llm.deploy.quantize.correlated import generator
 
 
 @pytest.mark.parametrize(("rows", "width"), [(300, 48), (40, 256), (1500, 600)])

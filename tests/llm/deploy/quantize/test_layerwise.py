@@ -1,6 +1,5 @@
-"""INT4 with calibration: searched scales, GPTQ and AWQ against brute force and each other, layer by layer, resumed."""
+"""INT4 with calibration: the methods against each other, layer by layer, resumed."""
 
-import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,122 +11,24 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm.deploy.quantize.calibration import draw, read_calibration
-from llm.deploy.quantize.gptq import correction, gptq
-from llm.deploy.quantize.hessian import product_error
 from llm.deploy.quantize.layerwise import quantize_layers
 from llm.deploy.quantize.layout import Layout
 from llm.deploy.quantize.lazy_weights import LazyWeights
 from llm.deploy.quantize.model import load_any
-from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.calibration import CalibrationSettings
 from llm.deploy.settings.quantize import Method, QuantizeSettings
 from llm.errors import InputError
 from llm.model.directory import load_config
-from llm.model.rounding import quantize_weight, rounded
 from llm.package.shards import write_shards
 from scripts.deploy import calibration as calibration_script
 from scripts.deploy import quantize
+from tests.llm.deploy.quantize.correlated import generator
 from tests.llm.tokenize.write_ids import write_indexed
 
 INT4 = Method(bits=4, group_size=16)
 GPT2 = {"position": "learned", "norm": "layernorm", "activation": "gelu_tanh", "bias": True, "n_kv_heads": 6}
 SHAPES: list[dict] = [{}, {"n_kv_heads": 6, "tie_embeddings": False}, {"qkv_bias": True}, {"norm_order": "post"}, GPT2]
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def inputs(rows: int, width: int, seed: int = 1) -> torch.Tensor:
-    """Inputs like a transformer's: correlated, some columns much larger than others."""
-    mixing = torch.randn(width, width, generator=generator(seed)) / width**0.5 + torch.eye(width)
-    size = torch.logspace(-1, 1, width)[torch.randperm(width, generator=generator(seed))]
-    return torch.randn(rows, width, generator=generator(seed + 1)) @ mixing * size
-
-
-def test_searched_scales_are_never_worse_than_the_largest_weight_s():
-    weight = torch.randn(32, 64, generator=generator())
-    weight[0, :16] = 0
-    h_K = inputs(200, 64).square().sum(0)
-    searched = rounded(weight, searched_scales(weight, 4, 16, h_K), 4)
-    plain = quantize_weight(weight, 4, 16)
-
-    def errors(found) -> torch.Tensor:
-        return ((found.dequantized() - weight).square() * h_K).unflatten(1, (4, 16)).sum(-1)
-
-    assert (errors(searched) <= errors(plain)).all()
-    assert errors(searched).sum() < 0.75 * errors(plain).sum()
-    assert searched.dequantized()[0, :16].abs().max() == 0
-    assert (searched.scale_NG < 0).any()  # the lowest level serves the largest weight of either sign
-
-
-def test_searched_scales_find_a_grid_exactly():
-    """Weights that lie on a grid of 16 levels are kept, whatever the sign of the largest."""
-    levels = torch.tensor([-8.0, *range(-7, 8)])
-    weight = torch.stack([levels * 0.25, -levels * 0.5])
-    found = rounded(weight, searched_scales(weight, 4, 16), 4)
-    assert torch.allclose(found.dequantized(), weight, rtol=1e-6)
-
-
-def test_gptq_finds_what_trying_all_neighbours_finds():
-    """Of six correlated inputs all roundings up and down are tried for each row: GPTQ, which may go further than to a
-    neighbour, errs no more in sum; plain rounding errs ten times as much."""
-    x = inputs(64, 6, seed=5)
-    x[:, 3:] += x[:, :3] * 2
-    h_KK = x.T @ x
-    weight, scale = torch.randn(20, 6, generator=generator(7)), torch.full((20, 1), 0.6)
-    up = torch.tensor(list(itertools.product((0.0, 1.0), repeat=6)))
-    changes = ((weight / 0.6).floor()[:, None] + up) * 0.6 - weight[:, None]
-    best = float(((changes @ h_KK) * changes).sum(-1).amin(-1).sum())
-    ours = product_error(gptq(weight, correction(h_KK, damping=1e-6), scale, 4).dequantized() - weight, h_KK)
-    plain = product_error(rounded(weight, scale, 4).dequantized() - weight, h_KK)
-    assert ours <= best
-    assert 10 * ours < plain
-
-
-def test_gptq_without_correlations_is_rounding_to_nearest():
-    weight = torch.randn(8, 32, generator=generator())
-    scale = searched_scales(weight, 4, 16)
-    found = gptq(weight, correction(torch.diag(torch.rand(32, generator=generator()) + 0.1)), scale, 4)
-    assert torch.equal(found.q_NK, rounded(weight, scale, 4).q_NK)
-
-
-def by_the_inverse(weight: torch.Tensor, h_KK: torch.Tensor, scale: torch.Tensor, first_order: float) -> torch.Tensor:
-    """Return GPTQ's levels as its paper has them: the Cholesky factor of H's inverse, and errors taken from all later
-    columns; with FOEM's term."""
-    damped = h_KK.double() + 0.01 * h_KK.double().diagonal().mean() * torch.eye(len(h_KK), dtype=torch.float64)
-    order = torch.argsort(h_KK.diagonal(), descending=True, stable=True)
-    factor = torch.linalg.cholesky(torch.linalg.inv(damped[order][:, order]), upper=True)
-    scales = scale.double().repeat_interleave(weight.shape[1] // scale.shape[1], 1)[:, order]
-    raw = weight.double()[:, order]
-    w, q = raw.clone(), torch.empty_like(raw)
-    for k in range(raw.shape[1]):
-        q[:, k] = (w[:, k] / scales[:, k]).round().clamp(-8, 7)
-        error = (w[:, k] - q[:, k] * scales[:, k]) / factor[k, k] - first_order * (w[:, k] - raw[:, k])
-        w[:, k + 1 :] -= error[:, None] * factor[k, k + 1 :]
-    return q[:, torch.argsort(order)].to(torch.int8)
-
-
-@pytest.mark.parametrize("first_order", [0.0, 0.3])
-def test_gptq_is_that_of_the_paper(first_order: float):
-    """Which inverts H; here are several blocks of columns, and a last one that is shorter."""
-    x, weight = inputs(900, 304), torch.randn(40, 304, generator=generator(8))
-    h_KK = x.T @ x
-    scale = searched_scales(weight, 4, 16, h_KK.diagonal())
-    found = gptq(weight, correction(h_KK), scale, 4, first_order=first_order).q_NK
-    assert (found != rounded(weight, scale, 4).q_NK).float().mean() > 0.1
-    assert (found != by_the_inverse(weight, h_KK, scale, first_order)).float().mean() < 1e-3
-
-
-def test_inputs_that_are_always_zero_are_no_obstacle():
-    x = inputs(100, 32)
-    x[:, 5] = 0
-    weight = torch.randn(8, 32, generator=generator())
-    found = gptq(weight, correction(x.T @ x), searched_scales(weight, 4, 16, (x.T @ x).diagonal()), 4)
-    assert torch.isfinite(found.dequantized()).all()
-    with pytest.raises(InputError, match="cannot be factored; raise damping"):
-        correction(torch.full((32, 32), float("nan")))
 
 
 def layers(directory: Path, method: Method, scratch: Path, threads: int = 1) -> tuple[list[bytes], dict]:

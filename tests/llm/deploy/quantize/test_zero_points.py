@@ -22,8 +22,8 @@ from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import read_config
 from llm.model.rounding import QuantizedWeight, quantize_weight, rounded
-from tests.llm.deploy.quantize.test_activations import drawn, generator, logits, quantized
-from tests.llm.deploy.quantize.test_layerwise import inputs
+from tests.llm.deploy.quantize.correlated import generator, inputs
+from tests.llm.deploy.quantize.test_activations import drawn, logits, quantized
 
 ASYMMETRIC = Method(bits=4, group_size=32, symmetric=False)
 SIZES = {"d_model": 128, "n_heads": 4, "n_kv_heads": 2, "d_head": 32, "d_ff": 256}
