@@ -6,6 +6,7 @@ elsewhere, is taken as it comes.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,13 +37,13 @@ def weights_digest(model: Path) -> str:
     return KIND + found.hexdigest()
 
 
-def refuse_another_base(adapter: Path, base: Path) -> None:
+def refuse_another_base(adapter: Path, base: Path, digest: Callable[[Path], str] = weights_digest) -> None:
     """Raise InputError where an adapter directory says that it was made on another model than that of the directory
-    `base`."""
+    `base`. digest: weights_digest, or what remembers it for one base of many adapters."""
     stated = str(config_values(adapter).get("revision"))
     if not stated.startswith(KIND):
         return
-    found = weights_digest(base)
+    found = digest(base)
     if stated != found:
         raise InputError(
             f"{adapter / CONFIG_NAME}: the adapter was made on a model of {stated[: len(KIND) + 12]}, {base} is "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from llm.align.identity import refuse_another_base
+from llm.align.identity import refuse_another_base, weights_digest
 from llm.align.lora import CONFIG_NAME, PREFIX, WEIGHTS_NAME, read_adapter_config, scale_of
 from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.operators import Products, run_quantized, table
@@ -122,10 +122,11 @@ class Models:
             for line in table(model):
                 LOG.info("%s: %s", base.name, line)
         adapters: dict[str, Adapter] = {}
+        digest_once = cache(weights_digest)
         for name in names:
             if is_adapter(self.directories[name]):
                 try:
-                    refuse_another_base(self.directories[name], base)
+                    refuse_another_base(self.directories[name], base, digest_once)
                     adapters[name] = fitted(read_adapter(self.directories[name]), model)
                 except InputError as error:
                     self.refused[name] = InputError(f"adapter {name}: {error}")

@@ -16,7 +16,7 @@ import polars as pl
 from llm.errors import InputError
 from llm.io.parquet import height, parts, read
 from llm.process.pii.find import spans_of
-from llm.process.pii.spans import CUT, Span, redact, with_cuts
+from llm.process.pii.spans import CUT, Span, outside, redact, with_cuts
 from llm.process.quality.signal_names import SCORES
 from llm.process.quality.thresholds import Rules, reason
 
@@ -94,16 +94,15 @@ def united(found: pl.Series, names: pl.Series) -> pl.Series:
     the name what lies outside is left."""
     rows = []
     for patterns, others in zip(found.to_list(), names.to_list(), strict=True):
-        free = [part for new in others or () for part in outside(new, patterns)]
+        free = [part for new in others or () for part in parts_outside(new, patterns)]
         rows.append(sorted([*patterns, *free], key=lambda span: span["start"]))
     return pl.Series("pii", rows, dtype=SPANS)
 
 
-def outside(new: dict, others: list[dict]) -> list[dict]:
-    """Return the parts of a span of two characters or more that lie outside of others, which are sorted."""
-    over = [old for old in others if old["start"] < new["end"] and new["start"] < old["end"]]
-    bounds = [new["start"], *(bound for old in over for bound in (old["start"], old["end"])), new["end"]]
-    parts = zip(bounds[::2], bounds[1::2], strict=True)
+def parts_outside(new: dict, others: list[dict]) -> list[dict]:
+    """Return the span, or its parts of two characters or more that lie outside of others, which are sorted."""
+    over = [(old["start"], old["end"]) for old in others if old["start"] < new["end"] and new["start"] < old["end"]]
+    parts = outside(new["start"], new["end"], over)
     return [new | {"start": start, "end": end} for start, end in parts if not over or end - start > 1]
 
 

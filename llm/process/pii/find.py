@@ -16,7 +16,7 @@ from kernels.pii import candidates, characters
 from llm.io.utf8 import utf8
 from llm.process.pii.kind import CONTEXT, Kind
 from llm.process.pii.patterns import KINDS
-from llm.process.pii.spans import Span
+from llm.process.pii.spans import Span, outside
 
 BYTES = 4  # of one character, at most
 DIGITS = re.compile("[+(]*[0-9](?:.*[0-9])?")  # from the first to the last
@@ -34,20 +34,19 @@ def without_overlap(text: str, groups: list[list[Span]]) -> list[Span]:
         free = [
             part
             for new in group
-            for part in outside(text, new, found[bisect_right(ends, new.start) : bisect_left(starts, new.end)])
+            for part in parts_outside(text, new, found[bisect_right(ends, new.start) : bisect_left(starts, new.end)])
         ]
         if free:
             found = sorted([*found, *free], key=lambda span: span.start)
     return found
 
 
-def outside(text: str, new: Span, others: list[Span]) -> list[Span]:
+def parts_outside(text: str, new: Span, others: list[Span]) -> list[Span]:
     """Return the span, or its parts that lie outside of others, from their first digit (or sign or bracket before it)
     to their last."""
     if not others:
         return [new]
-    bounds = [new.start, *(bound for span in others for bound in (span.start, span.end)), new.end]
-    parts = [DIGITS.search(text, begin, end) for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
+    parts = [DIGITS.search(text, *part) for part in outside(new.start, new.end, [other[1:] for other in others])]
     return [Span(new.kind, *part.span()) for part in parts if part]
 
 

@@ -1,5 +1,6 @@
 """Spans of a text with a kind: as a column of a table, and replaced in the text."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -11,6 +12,13 @@ class Span(NamedTuple):
     kind: str
     start: int
     end: int
+
+
+def outside(start: int, end: int, others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the parts of [start, end) before, between and behind others, which overlap it and are sorted without
+    overlaps. The first and the last may be empty, with an end before their start."""
+    bounds = [start, *(bound for other in others for bound in other), end]
+    return list(zip(bounds[::2], bounds[1::2], strict=True))
 
 
 def span_lists(found: list[list[Span]]) -> pl.Series:
