@@ -17,7 +17,10 @@ def main() -> None:
     print(f"Files of more than {LINES} lines")
     show((len(path.read_text().splitlines()), str(path.relative_to(ROOT))) for path in files)
     functions = [
-        found for path in files if path.suffix == ".py" and "tests" not in path.parts for found in defined(path)
+        found
+        for path in files
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] != "tests"
+        for found in defined(path)
     ]
     print(f"\nFunctions of more than {FUNCTION_LINES} lines")
     show(((length, name) for name, length, _ in functions), FUNCTION_LINES)

@@ -106,7 +106,7 @@ def test_only_kernels_are_compiled():
 
 
 @pytest.mark.parametrize(
-    "file", [f for f in SOURCES if "stemma" not in f.parts], ids=lambda f: str(f.relative_to(ROOT))
+    "file", [f for f in SOURCES if f.relative_to(ROOT).parts[0] != "stemma"], ids=lambda f: str(f.relative_to(ROOT))
 )
 def test_nothing_hides_from_the_closure(file):
     """Dynamic imports and evaluated code would be dependencies that no key holds."""
