@@ -81,6 +81,7 @@ def write_report(settings: Settings, description_file: Path, page: Path) -> None
         poster=poster,
         stages=stages,
         entries=entries,
+        shelves=by_stage(entries, {stage.folder: stage.name for stage in poster.stages}),
         total=len(artifacts),
         faulty=sum(fault is not None for fault in faults.values()),
         places={str(entry.item.path): entry for entry in entries},
@@ -214,6 +215,14 @@ def register(artifacts: list[Artifact], faults: dict[Path, str | None]) -> list[
             )
         )
     return entries
+
+
+def by_stage(entries: list[Entry], names: dict[str, str]) -> dict[str, list[Entry]]:
+    """Return the entries of each stage that has any, by its name: the poster's stages first, in its order."""
+    shelves: dict[str, list[Entry]] = {name: [] for name in names.values()}
+    for entry in entries:
+        shelves.setdefault(names.get(entry.item.stage, entry.item.stage), []).append(entry)
+    return {name: shelf for name, shelf in shelves.items() if shelf}
 
 
 def words(params: object) -> list[str]:

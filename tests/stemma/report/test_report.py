@@ -133,6 +133,8 @@ def test_a_fault_is_named_and_its_artifact_not_opened(tmp_path, toy, page):
         part.write_bytes(data)
     assert "rows.parquet was changed after it was built" in text and "all verified" not in text
     assert 'class="mark bad">fault' in text
+    (shelf,) = re.findall(r'<details class="shelf" open>\s*<summary>(.*?)</summary>', text)
+    assert "1 with faults" in shelf and '<details class="shelf" open' not in page
     assert page.count('<details class="samples">') > text.count('<details class="samples">')
 
 

@@ -106,6 +106,16 @@ def test_a_folded_table_opens(page, opened):
         assert folded.locator("tbody tr").count() == 40 and "10 more" in folded.inner_text()
 
 
+def test_the_register_is_folded_by_stage(page, opened):
+    with opened(page, "dark", 400) as tab:
+        shelves = tab.locator(".register > details.shelf")
+        assert shelves.locator("> summary h3").all_inner_texts() == ["First"]
+        assert "3 artifacts, " in shelves.inner_text()
+        assert tab.locator("details.entry:visible").count() == 0
+        shelves.locator("> summary").click()
+        assert tab.locator("details.entry:visible").count() == 3
+
+
 def test_without_script_the_page_reads(page, opened):
     with opened(page, "light", 400, script=False) as tab:
         assert not tab.locator("#search").is_visible()
