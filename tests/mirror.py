@@ -74,7 +74,6 @@ ELSEWHERE = {
     "llm/pretrain/worker.py": "llm/pretrain/test_pretrain.py",
     "llm/tokenize/documents.py": "scripts/test_tokenize.py",
     "llm/tokenize/fertility.py": "scripts/test_tokenize.py",
-    "llm/tokenize/escape.py": "llm/tokenize/test_train.py",
     "llm/process/quality/counterfactual.py": "llm/process/quality/test_toxicity.py",
     "llm/process/quality/identity_terms.py": "llm/process/quality/test_toxicity.py",
     "llm/deploy/serve/*.py": "llm/deploy/serve/test_server.py",

@@ -1,4 +1,4 @@
-"""The HTTP interface, OpenAI's: completions, chat, models; tokenize, health, metrics; the chat page at /."""
+"""The HTTP interface, OpenAI's: completions, chat, tokenize, and how they are refused. What is read is in views.py."""
 
 import asyncio
 import secrets
@@ -8,24 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import prometheus_client
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from llm.deploy.quantize.operators import Products
 from llm.deploy.serve.calls import Call, ClientGone
 from llm.deploy.serve.guard import Guard
-from llm.deploy.serve.metrics import EngineState, Meters, state_of
+from llm.deploy.serve.metrics import EngineState, Meters
 from llm.deploy.serve.models import Models, Served
 from llm.deploy.serve.schemas import ChatCall, CompletionCall, DetokenizeCall, ErrorAnswer, Sampling, TokenizeCall
+from llm.deploy.serve.views import add_report, add_views
 from llm.deploy.serve.worker import EngineFailed
 from llm.errors import InputError
 from llm.inference.engine import EngineSettings
 from llm.inference.sequence import Request as Asked
 
-PAGE = Path(__file__).with_name("page.html")
 RETRY_SECONDS = 2
 EVENT = {
     "type": "object",
@@ -40,7 +39,8 @@ STREAMS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream
 class ServerSettings:
     """max_open: requests that run or wait at once; more are refused with 429. max_body: bytes. seconds: until an
     answer that is not finished is given up. key: that clients must show; None: anyone may ask. products: how quantized
-    weights are multiplied (llm/deploy/quantize/operators.py)."""
+    weights are multiplied (llm/deploy/quantize/operators.py). report: the directory of the build's report, which the
+    page leads to."""
 
     engine: EngineSettings = field(default_factory=EngineSettings)
     max_open: int = 256
@@ -48,6 +48,7 @@ class ServerSettings:
     seconds: float = 600.0
     key: str | None = None
     products: Products | None = None
+    report: Path | None = None
 
 
 def make_app(directories: dict[str, Path], settings: ServerSettings) -> FastAPI:
@@ -66,7 +67,10 @@ def make_app(directories: dict[str, Path], settings: ServerSettings) -> FastAPI:
     refusals: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}}
     app = FastAPI(title="Stemma", lifespan=lifespan, responses=refusals)
     add_calls(app, desk)
-    add_views(app, models, meters)
+    shown = settings.report if settings.key is None else None  # a browser shows no key when it follows a link
+    add_views(app, models, meters, shown)
+    if shown:
+        add_report(app, shown)
     add_errors(app)
     paths = frozenset(getattr(route, "path", "") for route in app.routes)
     app.add_middleware(Guard, max_body=settings.max_body, key=settings.key, meters=meters, paths=paths)
@@ -216,52 +220,6 @@ def made(desk: Desk, served: Served, call: CompletionCall | ChatCall, requests: 
 
 def wants_usage(call: Sampling) -> bool:
     return call.stream_options is not None and call.stream_options.include_usage
-
-
-def add_views(app: FastAPI, models: Models, meters: Meters) -> None:
-    """What is read: the models, their state, the page."""
-
-    @app.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
-        rows = [model_row(models, name) for name in models.directories]
-        return {"object": "list", "data": rows}
-
-    @app.get("/v1/models/{name}")
-    async def one_model(name: str) -> dict[str, Any]:
-        if name not in models.directories:
-            raise HTTPException(404, f"model {name!r}: there is no such model here")
-        return model_row(models, name)
-
-    @app.get("/health")
-    async def health() -> Response:
-        failed = [name for name, worker in models.workers().items() if worker.failed]
-        return JSONResponse({"status": "failed" if failed else "ok", "failed": failed}, 503 if failed else 200)
-
-    @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> PlainTextResponse:
-        return PlainTextResponse(prometheus_client.generate_latest(meters.registry))
-
-    @app.get("/stats")
-    async def stats() -> dict[str, Any]:
-        return state_of(models)
-
-    @app.get("/", response_class=HTMLResponse)
-    async def page() -> HTMLResponse:
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
-
-
-def model_row(models: Models, name: str) -> dict[str, Any]:
-    served = models.loaded.get(name)
-    config = served.worker.engine.model.config if served else None
-    return {
-        "id": name,
-        "object": "model",
-        "created": int(models.directories[name].stat().st_mtime),
-        "root": models.bases[name].name,
-        "owned_by": "stemma",
-        "sha256": served.digest if served else None,
-        "max_model_len": config.context_length if config else None,
-    }
 
 
 def add_errors(app: FastAPI) -> None:

@@ -23,12 +23,9 @@ from llm.inference.engine import Engine, EngineSettings
 from llm.io.json_object import read_object
 from llm.model.directory import read_tensors
 from llm.runtime.device import default_device
-from llm.tokenize.byte_pieces import byte_of
 from llm.tokenize.chat import encode_chat
-from llm.tokenize.escape import SPACE
-from llm.tokenize.hub import HubTokenizer
-from llm.tokenize.load import CONTROLS
 from llm.tokenize.open import AnyTokenizer, open_tokenizer
+from llm.tokenize.spelling import Spelling
 
 LOG = logging.getLogger("stemma.engine")
 
@@ -36,13 +33,15 @@ LOG = logging.getLogger("stemma.engine")
 @dataclass(frozen=True)
 class Served:
     """A loaded model, or an adapter of one. digest: sha256 of its manifest.json, by which its record is found; None
-    without one. vocabulary: for grammars, made when it is first asked for."""
+    without one. vocabulary: for grammars, made when it is first asked for. spelling: of single
+    tokens."""
 
     name: str
     tokenizer: AnyTokenizer
     worker: Worker
     digest: str | None
     vocabulary: Callable[[], Vocabulary]
+    spelling: Spelling
     adapter: str = ""
 
     def encode_chat(self, messages: list[dict]) -> list[int]:
@@ -53,28 +52,6 @@ class Served:
         """Return the ids of a text; for the empty one the token that begins or ends texts."""
         first = self.tokenizer.eos if self.tokenizer.bos is None else self.tokenizer.bos
         return self.tokenizer.encode(text) or [first]
-
-    def spelled(self, token: int) -> str:
-        """Return a token by itself as text: a space where it begins with one, bytes that make no character as
-        `bytes:\\xe2`, a control token by its name."""
-        if isinstance(self.tokenizer, HubTokenizer):
-            text = self.tokenizer.fast.decode([token], skip_special_tokens=False)
-            return text if "\ufffd" not in text else f"token:{self.tokenizer.fast.id_to_token(token)}"
-        if token < len(CONTROLS):
-            return CONTROLS[token]
-        if self.tokenizer.pieces:
-            return spelled_bytes(self.tokenizer.pieces[token - len(CONTROLS)])
-        piece = self.tokenizer.token(token)
-        byte = byte_of(piece)
-        return piece.replace(SPACE, " ") if byte is None else spelled_bytes(byte)
-
-
-def spelled_bytes(raw: bytes) -> str:
-    """Return bytes as the text that they are, or spelled out."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
 class Models:
@@ -132,9 +109,9 @@ class Models:
                     self.refused[name] = InputError(f"adapter {name}: {error}")
         engine = Engine(model, self.settings, tokenizer.decode, adapters)
         worker = Worker(engine, self.on_first, self.on_next, f"engine {base.name}")
-        vocabulary = cache(partial(vocabulary_of, tokenizer))
+        vocabulary, spelling = cache(partial(vocabulary_of, tokenizer)), Spelling(tokenizer)
         return {
-            name: Served(name, tokenizer, worker, digest(place), vocabulary, name if name in adapters else "")
+            name: Served(name, tokenizer, worker, digest(place), vocabulary, spelling, name if name in adapters else "")
             for name, place in self.directories.items()
             if name in names and name not in self.refused
         }

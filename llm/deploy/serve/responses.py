@@ -47,7 +47,7 @@ class Choice:
 
 def legacy_logprobs(choice: Choice, served: Served, since: int = 0) -> dict[str, Any]:
     """Return tokens, token_logprobs, top_logprobs and text_offset of a choice's tokens from the `since`th on."""
-    spelled = [served.spelled(token) for token in choice.tokens[since:]]
+    spelled = [served.spelling.text(token) for token in choice.tokens[since:]]
     rows = zip(choice.tokens[since:], choice.logprobs[since:], choice.alternatives[since:], strict=True)
     # OpenAI's list has the token itself, too, however unlikely it was.
     shown = [None if told is None or value is None else [*told, (token, value)] for token, value, told in rows]
@@ -67,7 +67,7 @@ def by_text(told: Alternatives, served: Served) -> dict[str, float]:
     """Return alternatives by their texts; of two with one text the likelier, which comes first."""
     found: dict[str, float] = {}
     for token, value in told:
-        found.setdefault(served.spelled(token), value)
+        found.setdefault(served.spelling.text(token), value)
     return found
 
 
@@ -75,12 +75,8 @@ def chat_logprobs(choice: Choice, served: Served, since: int = 0) -> dict[str, A
     """Return `content`: each token with its log-probability, its bytes and its alternatives."""
 
     def entry(token: int, logprob: float | None) -> dict[str, Any]:
-        text = served.spelled(token)
-        spelled_out = text.removeprefix("bytes:")
-        raw = list(text.encode())
-        if spelled_out != text:
-            raw = [int(byte, 16) for byte in spelled_out.split("\\x")[1:]]
-        return {"token": text, "logprob": logprob, "bytes": raw}
+        spelling = served.spelling
+        return {"token": spelling.text(token), "logprob": logprob, "bytes": list(spelling.raw(token))}
 
     rows = zip(choice.tokens[since:], choice.logprobs[since:], choice.alternatives[since:], strict=True)
     return {

@@ -35,7 +35,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise InputError(f"--host {options.host}: others could ask, too; set {KEY} to a key that they must show")
         limits = Limits(options.token_budget, options.max_sequences)
         engine = EngineSettings(kv_bytes=options.kv_mib * 2**20, limits=limits)
-        served = ServerSettings(engine, options.max_open, seconds=options.seconds, key=key, products=options.products)
+        report = None if options.models else reported(options.results)
+        served = ServerSettings(
+            engine, options.max_open, seconds=options.seconds, key=key, products=options.products, report=report
+        )
         app = make_app(directories, served)
         listener = listening(options.host, options.port)
     except InputError as error:
@@ -101,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--drain", type=float, default=60, help="seconds for running answers after SIGTERM (default: 60)")
     return found
+
+
+def reported(results: Path) -> Path | None:
+    """Return the directory of a build's report; None where it has none yet."""
+    return results / "report" if (results / "report/index.html").is_file() else None
 
 
 def named(models: list[str]) -> dict[str, Path]:

@@ -12,11 +12,10 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from llm.errors import InputError
 from llm.inference.grammar import Grammar
-from llm.tokenize.byte_pieces import byte_of
-from llm.tokenize.escape import ESCAPES, MARK, SPACE
 from llm.tokenize.hub import HubTokenizer
 from llm.tokenize.load import CONTROLS, Tokenizer
 from llm.tokenize.open import AnyTokenizer
+from llm.tokenize.spelling import Spelling
 
 DEEPEST = 64  # parsers recurse
 
@@ -91,7 +90,8 @@ class Own:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.eos_token_id, self.bos_token_id = tokenizer.eos, tokenizer.bos
-        self.tokens = token_bytes(tokenizer)
+        spelling = Spelling(tokenizer)
+        self.tokens = [spelling.raw(token) for token in range(tokenizer.vocab_size)]
         self.special_token_ids = [i for i, each in enumerate(self.tokens) if i < len(CONTROLS) or not each]
 
     def __call__(self, text: bytes) -> Sequence[int]:
@@ -102,21 +102,3 @@ def vocabulary_of(tokenizer: AnyTokenizer) -> Vocabulary:
     if isinstance(tokenizer, HubTokenizer):
         return Vocabulary(LLTokenizer(tokenizer.path.read_text(encoding="utf-8"), eos_token=tokenizer.eos))
     return Vocabulary(LLTokenizer(TokenizerWrapper(Own(tokenizer))))
-
-
-def token_bytes(tokenizer: Tokenizer) -> list[bytes]:
-    """Return what each token adds to a text; nothing for one that adds no text of its own."""
-    if tokenizer.pieces:
-        return [*(name.encode() for name in CONTROLS), *tokenizer.pieces]
-    names = [tokenizer.token(index) for index in range(tokenizer.vocab_size)]
-    return [name.encode() if i < len(CONTROLS) else piece_bytes(name) for i, name in enumerate(names)]
-
-
-def piece_bytes(piece: str) -> bytes:
-    """Return the bytes of one of SentencePiece's pieces."""
-    if (byte := byte_of(piece)) is not None:
-        return byte
-    text = piece.replace(SPACE, " ")
-    for plain, escape in reversed(ESCAPES):
-        text = text.replace(escape, plain)
-    return b"" if MARK in text else text.encode()  # half of an escape is no text

@@ -21,8 +21,11 @@
     article.focus({ preventScroll: true });
   }
 
+  // An address ends in the id of a place, or in an artifact's path, as other pages and people know it.
   function follow() {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const named = decodeURIComponent(location.hash.slice(1));
+    const entry = [...document.querySelectorAll("details.entry")].find((each) => each.dataset.title === named);
+    const target = document.getElementById(named) || entry?.querySelector("article");
     if (target && target.matches("article")) return openArticle(target);
     if (sheet.open) sheet.close();
     if (!target) return;
@@ -69,7 +72,7 @@
   }
   sheet.addEventListener("close", () => {
     putBack();
-    if (location.hash.startsWith("#a-")) history.replaceState(null, "", location.href.split("#")[0]);
+    if (location.hash.startsWith("#a-") || location.hash.includes("/")) history.replaceState(null, "", location.href.split("#")[0]);
   });
   sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
   one("#close").addEventListener("click", () => sheet.close());

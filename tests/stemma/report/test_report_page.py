@@ -106,6 +106,14 @@ def test_a_folded_table_opens(page, opened):
         assert folded.locator("tbody tr").count() == 40 and "10 more" in folded.inner_text()
 
 
+def test_an_artifact_s_path_is_an_address(page, opened):
+    with opened(page, "light", 1600) as tab:
+        tab.evaluate("location.hash = 'results/joined.txt'")
+        tab.locator("#sheet h3", has_text="results/joined.txt").wait_for()
+        tab.keyboard.press("Escape")
+        tab.wait_for_url(lambda url: "#" not in url)
+
+
 def test_the_register_is_folded_by_stage(page, opened):
     with opened(page, "dark", 400) as tab:
         shelves = tab.locator(".register > details.shelf")

@@ -11,17 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.deploy.serve.structured import Vocabulary, piece_bytes, token_bytes, vocabulary_of
+from llm.deploy.serve.structured import Vocabulary, vocabulary_of
 from llm.errors import InputError
 from llm.inference.attention import block_bytes
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.scheduler import Limits
 from llm.inference.sequence import Request
-from llm.tokenize.byte_level import to_model
-from llm.tokenize.escape import MARK, escaped
 from llm.tokenize.hub import HubTokenizer
-from llm.tokenize.load import CONTROLS, Tokenizer
-from llm.tokenize.train_byte_level import train_bytes
+from llm.tokenize.load import Tokenizer
 
 NAME = {"type": "string", "maxLength": 8}
 PERSON = {
@@ -132,20 +129,6 @@ def test_a_grammar_changes_no_byte_of_others_and_is_changed_by_none(random_lm, v
     tight = Engine(model, EngineSettings(kv_bytes=kv_bytes, limits=Limits(token_budget=24), draft_tokens=4))
     assert [output.completions for output in tight.generate(requests)] == lone
     assert tight.scheduler.preemptions
-
-
-def test_bytes_of_tokens_add_up_to_the_text(tokenizer, tmp_path) -> None:
-    """Of SentencePiece's and of byte_bpe's."""
-    texts = ["hello there, h\u00e9llo", "\u2581 is a block"] * 20
-    pieces = train_bytes(texts, vocab_size=300, first_id=len(CONTROLS), at_most=True)
-    (tmp_path / "tokenizer.model").write_bytes(to_model(pieces, len(CONTROLS)))
-    for each in (tokenizer, Tokenizer(tmp_path / "tokenizer.model")):
-        spelled = token_bytes(each)
-        for text in ("hello there", "  two\n\n spaces ", "h\u00e9llo \u65e5\u672c", '{"a": [1, 2]}'):
-            ids = each.encode(text)
-            assert b"".join(spelled[i] for i in ids).decode() == each.decode(ids) == text
-    assert piece_bytes(escaped("\u2581")).decode() == "\u2581"
-    assert piece_bytes(MARK) == b""  # half of an escape
 
 
 def test_a_foreign_tokenizer_s_answers(tokenizer_files, random_lm) -> None:
