@@ -110,11 +110,13 @@ def block_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
 @dataclass(frozen=True)
 class Layout:
     """Where the rows of one step stand. Rows of a sequence are neighbours and their positions rise; what follows the
-    last of `spans` (first row, end; one for each sequence) is padding."""
+    last of `spans` (first row, end; one for each sequence) is padding. needed: of each span the rows (first,
+    end) that are asked for; None: all."""
 
     position_R: np.ndarray
     spans: list[tuple[int, int]]
     table_SW: np.ndarray
+    needed: list[tuple[int, int]] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -140,7 +142,7 @@ class PagedAttention:
             alibi_slopes(config.n_heads) if config.position == "alibi" else [0.0] * config.n_heads, np.float32
         )
         if way == "kernel":
-            self.items = threads.divided(layout, config)
+            self.items = threads.divided(layout, layout.spans, config)
         if way == "sdpa":
             self.row_R, self.mask = self.rectangle()
 
@@ -172,8 +174,10 @@ class PagedAttention:
         output_RNH[:n_rows] = found_RNH[:n_rows].to(q_RNH.dtype)
         return output_RNH.transpose(0, 1)[None]
 
-    def by_kernel(self, layer: int, query_RNH: Tensor, output_RNH: Tensor) -> Tensor:
-        """Write what the rows' queries find into `output_RNH`, and return it; fp32, both."""
+    def by_kernel(self, layer: int, query_RNH: Tensor, output_RNH: Tensor, needed: bool = False) -> Tensor:
+        """Write what the rows' queries find into `output_RNH`, and return it; fp32, both. needed: of the rows that are
+        asked for alone."""
+        items = self.threads.divided(self.layout, self.layout.needed or [], self.config) if needed else self.items
         pool = self.pool
         keys, values = pool.raw[layer]
         kind = {torch.bfloat16: BFLOAT16, torch.int8: INT8}.get(pool.dtype, DENSE)
@@ -187,7 +191,7 @@ class PagedAttention:
             self.layout.table_SW,
             self.layout.position_R,
             self.slopes,
-            self.items,
+            items,
             output_RNH.numpy(),
         )
         return output_RNH
@@ -225,11 +229,12 @@ class Threads:
         self.n_threads = n_threads
         self.pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
-    def divided(self, layout: Layout, config: ModelConfig) -> list[np.ndarray]:
-        """Cut the rows of a step into items, for each thread about the same work."""
+    def divided(self, layout: Layout, spans: list[tuple[int, int]], config: ModelConfig) -> list[np.ndarray]:
+        """Cut rows of a step, a span (first, end; at least one has a row) for each sequence, into items, for each
+        thread about the same work."""
         items = [
             (sequence, head, row, min(row + TILE, end))
-            for sequence, (begin, end) in enumerate(layout.spans)
+            for sequence, (begin, end) in enumerate(spans)
             for row in range(begin, end, TILE)
             for head in range(config.n_kv_heads)
         ]

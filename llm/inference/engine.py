@@ -9,7 +9,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -163,20 +163,18 @@ class Engine:
         step = self.scheduler.schedule()
         if not step.counts:
             return []
-        hidden_RD = self.runner.run(step)
         needed = {sequence: rows_with_logits(sequence, n_tokens) for sequence, n_tokens in step.counts.items()}
-        begins = accumulate(step.counts.values(), initial=0)
-        rows = [begin + place for begin, places in zip(begins, needed.values(), strict=False) for place in places]
-        logits = self.each_row(hidden_RD, rows, any(is_plain(sequence.request) for sequence in step.counts))
+        hidden_RD = self.runner.run(step, needed)
+        logits = self.each_row(hidden_RD, any(is_plain(sequence.request) for sequence in step.counts))
         events = []
         for sequence, n_tokens in step.counts.items():
             events += self.taken(sequence, n_tokens, needed[sequence], logits)
         return events
 
-    def each_row(self, hidden_RD: Tensor, rows: list[int], plain: bool) -> Iterator[tuple[Tensor, int]]:
+    def each_row(self, hidden_RD: Tensor, plain: bool) -> Iterator[tuple[Tensor, int]]:
         """Yield (logits [V], the likeliest token) of the rows; without `plain` nobody asks for that token."""
-        for begin in range(0, len(rows), ROWS_OF_LOGITS):
-            logits_RV = logits_as_computed(self.model, hidden_RD[rows[begin : begin + ROWS_OF_LOGITS]])
+        for begin in range(0, len(hidden_RD), ROWS_OF_LOGITS):
+            logits_RV = logits_as_computed(self.model, hidden_RD[begin : begin + ROWS_OF_LOGITS])
             likeliest_R = argmax(logits_RV) if plain else [-1] * len(logits_RV)
             yield from zip(logits_RV, likeliest_R, strict=True)
 

@@ -115,8 +115,12 @@ def normalised(x_RD: np.ndarray, added_RD: Tensor | None, norm: Norm, lanes: int
     add_and_normalise(x_RD, added, added_RD is not None, raw(norm.weight.detach()), norm.eps, lanes, out_RD)
 
 
-def hidden(model: CausalLM, layers: list[LayerCalls], tokens_R: Tensor, paged: PagedAttention) -> Tensor:
-    """Return what `model.hidden` does, [R, D], for a model that `can_fuse` and a pool in bf16. layers: `prepared`."""
+def hidden(
+    model: CausalLM, layers: list[LayerCalls], tokens_R: Tensor, paged: PagedAttention, rows: list[int] | None = None
+) -> Tensor:
+    """Return what `model.hidden` does, [R, D], for a model that `can_fuse` and a pool in bf16. layers: `prepared`.
+    rows: those that are returned, among them all that `paged` knows as needed; from the last layer's attention on
+    nothing else is computed."""
     config = model.config
     lanes = lanes_of_sums(config.d_model)
     assert lanes is not None
@@ -126,7 +130,6 @@ def hidden(model: CausalLM, layers: list[LayerCalls], tokens_R: Tensor, paged: P
     block_R, slot_R = paged.block_R.numpy(), paged.slot_R.numpy()
     query_RNH = torch.zeros((len(tokens_R), config.n_heads, config.d_head))
     query, found_RNH = query_RNH.numpy(), torch.zeros_like(query_RNH)
-    found_RE = found_RNH.flatten(1)
     normed_RD, gated_RF = torch.empty_like(x_RD), x_RD.new_empty((len(tokens_R), config.d_ff))
     x, normed, gated, silu = raw(x_RD), raw(normed_RD), raw(gated_RF), silu_table()
     added_RD = None
@@ -134,8 +137,16 @@ def hidden(model: CausalLM, layers: list[LayerCalls], tokens_R: Tensor, paged: P
         normalised(x, added_RD, layer.norm, lanes, normed)
         qkv = raw(layer.queries_keys_values(normed_RD))
         rotate_and_store(qkv, cos_RH, sin_RH, block_R, slot_R, keys, values, query)
-        paged.by_kernel(index, query_RNH, found_RNH)
-        added_RD = layer.output(found_RE.bfloat16())
+        if rows == [] and index == config.n_layers - 1:
+            return x_RD[:0]
+        if rows is not None and index == config.n_layers - 1:
+            paged.by_kernel(index, query_RNH, found_RNH, needed=True)
+            x_RD, found_RNH = x_RD[rows], found_RNH[rows]
+            normed_RD, gated_RF = normed_RD[: len(rows)], gated_RF[: len(rows)]
+            x, normed, gated = raw(x_RD), raw(normed_RD), raw(gated_RF)
+        else:
+            paged.by_kernel(index, query_RNH, found_RNH)
+        added_RD = layer.output(found_RNH.flatten(1).bfloat16())
         normalised(x, added_RD, layer.norm_after, lanes, normed)
         gate(raw(layer.gate_and_up(normed_RD)), silu, gated)
         added_RD = layer.down(gated_RF)

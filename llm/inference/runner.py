@@ -7,6 +7,8 @@ of reordered matrices for an even one.
 Legend: R rows, V vocabulary, D d_model.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -44,23 +46,30 @@ class ModelRunner:
         self.fuses = way == "kernel" and pool.dtype == torch.bfloat16 and can_fuse(model)
         self.layers = fused.prepared(model) if self.fuses else []
 
-    def run(self, step: Step) -> Tensor:
-        """Compute a step's tokens: [R, D] after the last norm, the rows in the order of `step.counts`."""
+    def run(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
+        """Compute a step's tokens. Returns the rows after the last norm that are `needed`, which says for each sequence
+        of `step.counts` which of its tokens' rows are; in that order, [R, D]."""
         for source, target in step.copies:
             self.pool.copy(source, target)
-        layout, tokens_R = self.layout(step)
+        layout, tokens_R = self.layout(step, needed)
         names = [sequence.request.adapter for sequence in step.counts]
         self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
         attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
-        if self.fuses:
-            return fused.hidden(self.model, self.layers, tokens_R, attention)
-        return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0]
+        rows = [row for begin, end in layout.needed or () for row in range(begin, end)]
+        if not self.fuses:
+            return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0][rows]
+        padding = rows[:1] * (padded(len(rows), self.multiple) - len(rows))
+        # Adapted layers know rows by their place among all.
+        if self.groups.rows or len(rows) + len(padding) == len(tokens_R):
+            return fused.hidden(self.model, self.layers, tokens_R, attention)[rows]
+        return fused.hidden(self.model, self.layers, tokens_R, attention, rows + padding)[: len(rows)]
 
-    def layout(self, step: Step) -> tuple[Layout, Tensor]:
+    def layout(self, step: Step, needed: Mapping[Sequence, range]) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""
         total = padded(sum(step.counts.values()), self.multiple)
         tokens_R, position_R = np.zeros(total, np.int64), np.zeros(total, np.int64)
         spans: list[tuple[int, int]] = []
+        wanted: list[tuple[int, int]] = []
         row = 0
         for sequence, count in step.counts.items():
             begin = sequence.computed
@@ -68,11 +77,12 @@ class ModelRunner:
             tokens_R[row : row + count] = text + sequence.draft[: count - len(text)]
             position_R[row : row + count] = np.arange(begin, begin + count)
             spans.append((row, row + count))
+            wanted.append((row + needed[sequence].start, row + needed[sequence].stop))
             row += count
         table_SW = np.zeros((len(spans), max(len(each.table) for each in step.counts)), np.int64)
         for place, sequence in enumerate(step.counts):
             table_SW[place, : len(sequence.table)] = sequence.table
-        return Layout(position_R, spans, table_SW), torch.from_numpy(tokens_R)
+        return Layout(position_R, spans, table_SW, wanted), torch.from_numpy(tokens_R)
 
 
 def output_logits(model: CausalLM, x_RD: Tensor) -> Tensor:

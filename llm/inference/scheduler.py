@@ -9,6 +9,9 @@ again later.
 A sequence whose blocks are not free lets later, lighter ones pass, but at most `overtakes` of them; then nobody is
 admitted before it, and it starts when enough of the running ones have ended, each of which ends after its
 max_new_tokens at the latest. The first in rank is never preempted, so something always goes on.
+
+A sequence whose next block a running one is just computing waits for that, as if it were not free: of requests that
+come together and begin alike, one computes the beginning.
 """
 
 import bisect
@@ -147,7 +150,7 @@ class Scheduler:
             active = sum(each.width for each in self.running)
             if self.running and active + sequence.width > self.limits.max_sequences:
                 return
-            if not self.place(sequence):
+            if self.is_underway(sequence) or not self.place(sequence):
                 blocked.append(sequence)
                 if sequence.overtaken >= self.limits.overtakes:
                     return
@@ -158,6 +161,21 @@ class Scheduler:
                 each.overtaken += 1
             if any(each.overtaken >= self.limits.overtakes for each in blocked):
                 return
+
+    def is_underway(self, sequence: Sequence) -> bool:
+        """Is a running sequence computing the first block of this one's that is not known yet? Who has been overtaken
+        often enough does not wait for that."""
+        if sequence.wants_prompt or not self.blocks.sharing or sequence.overtaken >= self.limits.overtakes:
+            return False
+        n_known = len(self.blocks.find(sequence.tokens[:-1], sequence.kin))
+        end = (n_known + 1) * self.blocks.block_size
+        if end >= len(sequence.tokens):
+            return False
+        part = sequence.tokens[:end]
+        return any(
+            each.registered <= n_known and each.serial >= 0 and each.kin == sequence.kin and each.tokens[:end] == part
+            for each in self.running
+        )
 
     def place(self, sequence: Sequence) -> bool:
         """Give a sequence blocks for its tokens, those of a known prefix first. Returns whether there were enough. At

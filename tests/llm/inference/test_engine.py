@@ -273,3 +273,19 @@ def test_what_never_fits_is_refused(random_lm) -> None:
     with pytest.raises(InputError, match="140 tokens need 5 blocks, the key-value cache has 4"):
         engine.add(Request([8] * 100, 40))
     assert len(tokens(engine.generate([Request([8] * 100, 4 * BLOCK - 100)]))[0]) == 28
+
+
+def test_requests_that_come_together_compute_what_they_share_once(random_lm) -> None:
+    """Two whole blocks in common, in one step or chunk by chunk; the answers are those of each alone. Who wants the
+    prompt's log-probabilities, or has another salt, computes all of it."""
+    model, common = random_lm(context_length=128), [7 + n % 300 for n in range(2 * BLOCK)]
+    requests = [Request([*common, 9 + n, 10, 11 + n], 4, 1.0, seed=n, logprobs=0) for n in range(6)]
+    apart = [Request([*common, 5], 4, salt="another", logprobs=0), Request([*common, 6], 4, prompt_logprobs=0)]
+    lone = [Engine(model).generate([each])[0].completions for each in (*requests, *apart)]
+    for budget in (512, 40, 8):
+        engine = Engine(model, EngineSettings(limits=Limits(token_budget=budget)))
+        assert [each.completions for each in engine.generate([*requests, *apart])] == lone
+        assert engine.scheduler.hit_tokens == 5 * len(common)
+    unshared = Engine(model, EngineSettings(prefix_sharing=False))
+    assert [each.completions for each in unshared.generate(requests)] == lone[:6]
+    assert unshared.scheduler.hit_tokens == 0

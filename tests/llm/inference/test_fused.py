@@ -1,6 +1,7 @@
 """The fused layers against the model's own operators, to the bit; reordered matrices against F.linear."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from llm.inference import fused
 from llm.inference.attention import raw
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.reordered import ROW_MULTIPLE, Part, ReorderedLinear, can_reorder, join, reorder, side_by_side
+from llm.inference.scheduler import Limits
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
 from llm.model.positions import rotate
@@ -167,6 +169,23 @@ def test_a_served_model_s_answers_are_the_plain_one_s(random_lm, changes: dict) 
         with torch.no_grad():
             said = log_probs(plain, torch.tensor([[*output.request.prompt, *told.tokens]]))
         assert told.logprobs == said[0, len(output.request.prompt) - 1 :].tolist()
+
+
+@needs_bf16
+def test_the_last_layer_ends_with_the_rows_that_are_asked_for(random_lm) -> None:
+    """Of a prompt that is its last, padded to two; of the prompts of a chunk none; all where a prompt is scored."""
+    model, seen = run_quantized(random_lm(), "dense"), []
+    engine = Engine(model, EngineSettings(limits=Limits(token_budget=16)))
+    product = engine.runner.layers[-1].down
+    engine.runner.layers[-1] = replace(engine.runner.layers[-1], down=lambda x: (seen.append(len(x)), product(x))[1])
+    engine.generate([Request([*range(5, 41)], 2)])
+    assert seen == [2, 2]  # two chunks of 16 tokens have none
+    seen.clear()
+    engine.generate([Request([*range(6, 13)], 1), Request([*range(7, 12)], 1), Request([*range(8, 11)], 1)])
+    assert seen == [4]
+    seen.clear()
+    engine.generate([Request([*range(9, 23)], 0, prompt_logprobs=0)])
+    assert seen == [14]
 
 
 def test_what_cannot_be_fused_is_not(random_lm) -> None:

@@ -15,8 +15,8 @@ SIZE = 4
 class Clerk:
     """Plays the engine: takes every step's tokens as computed, and gives each decoded sequence a token."""
 
-    def __init__(self, n_blocks: int, **limits: int) -> None:
-        self.blocks = BlockManager(n_blocks, SIZE, sharing=False)
+    def __init__(self, n_blocks: int, sharing: bool = False, **limits: int) -> None:
+        self.blocks = BlockManager(n_blocks, SIZE, sharing=sharing)
         self.scheduler = Scheduler(self.blocks, Limits(**limits))
         self.number = 0
         self.ended: list[Sequence] = []
@@ -32,6 +32,7 @@ class Clerk:
         step = self.scheduler.schedule()
         for sequence, count in step.counts.items():
             sequence.computed += count
+            self.scheduler.register(sequence)
             if not sequence.remaining:
                 sequence.tokens.append(1)
                 if len(sequence.tokens) == sequence.limit:
@@ -117,3 +118,26 @@ def test_waiting_has_a_bound() -> None:
             clerk.step()
             waited += 1
             assert waited < 200
+
+
+def test_who_waits_for_a_shared_beginning_waits_no_longer_than_it_takes() -> None:
+    """Nothing that another computes is computed again, others pass meanwhile, but not more than `overtakes`."""
+    clerk = Clerk(400, sharing=True, token_budget=16, overtakes=3)
+    clerk.add(40, 2)
+    follower, blocked = clerk.add(44, 2), 0
+    clerk.step()
+    assert not follower.table
+    while not follower.table:
+        clerk.step()
+        blocked += 1
+    assert blocked == 3 and follower.output.cached_tokens == 40
+    while clerk.scheduler.running:
+        clerk.step()
+    clerk.blocks.forget()
+    clerk.add(100, 2)
+    follower = clerk.add(104, 2)
+    light = [clerk.add(3, 1) for _ in range(7)]  # less than a block: they wait for nobody
+    clerk.step()
+    assert follower.overtaken == 3 and not follower.table and not light[3].table
+    clerk.step()
+    assert follower.table
