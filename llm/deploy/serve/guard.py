@@ -1,5 +1,5 @@
-"""Stands before every call: the size of its body, the key, and the access log. Plain ASGI, so that streams pass
-through untouched."""
+"""Stands before every call: the size of its body, the key, the host it was sent to, and the access log. Plain ASGI, so
+that streams pass through untouched."""
 
 import asyncio
 import hmac
@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,13 +15,16 @@ from llm.deploy.serve.metrics import Meters
 
 LOG = logging.getLogger("stemma.access")
 OPEN_PATHS = ("/", "/health")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ELSEWHERE = "without a key (STEMMA_API_KEY) this server answers to localhost alone"
 LINGER_SECONDS, LINGER_BODIES = 60.0, 16  # how long, and how many times the largest body, is read before a refusal
 
 
 class Guard:
-    """max_body: bytes. key: what `Authorization: Bearer` has to say; None lets everybody in. The log has method, path,
-    status, milliseconds and nothing that was said. Who is refused may send on for a while: a connection that is closed
-    with unread bytes loses the answer on its way."""
+    """max_body: bytes. key: what `Authorization: Bearer` has to say; None lets everybody in who names this machine: a
+    page of another site whose name leads here (DNS rebinding) would be read by its browser as that site's own. The log
+    has method, path, status, milliseconds and nothing that was said. Who is refused may send on for a while: a
+    connection that is closed with unread bytes loses the answer on its way."""
 
     def __init__(self, app: ASGIApp, max_body: int, key: str | None, meters: Meters, paths: frozenset[str]) -> None:
         self.app, self.max_body, self.key, self.meters, self.paths = app, max_body, key, meters, paths
@@ -67,9 +71,9 @@ class Guard:
 
         headers = dict(scope["headers"])
         try:
-            if not self.allowed(scope["path"], headers):
+            if refusal := self.refusal(scope["path"], headers):
                 await read_rest()
-                await refuse(noted_once, 401, "a valid key is needed: Authorization: Bearer ...", "invalid_api_key")
+                await refuse(noted_once, *refusal)
             elif int(headers.get(b"content-length", b"0")) > self.max_body:
                 await refuse_large()
             else:
@@ -80,11 +84,23 @@ class Guard:
             row = {"method": scope["method"], "path": scope["path"][:200], "status": status}
             LOG.info(json.dumps(row | {"ms": round(1000 * (time.monotonic() - begin), 1)}))
 
-    def allowed(self, path: str, headers: dict[bytes, bytes]) -> bool:
-        if self.key is None or path in OPEN_PATHS:
-            return True
+    def refusal(self, path: str, headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
+        """Return status, message and code for a call that may not be made."""
+        if self.key is None:
+            host = headers.get(b"host", b"localhost").decode("latin-1")
+            return None if is_loopback(host) else (421, f"{host[:100]}: {ELSEWHERE}", "unknown_host")
         given = headers.get(b"authorization", b"")
-        return hmac.compare_digest(given, b"Bearer " + self.key.encode())
+        if path in OPEN_PATHS or hmac.compare_digest(given, b"Bearer " + self.key.encode()):
+            return None
+        return 401, "a valid key is needed: Authorization: Bearer ...", "invalid_api_key"
+
+
+def is_loopback(host: str) -> bool:
+    """Is a `Host` header this machine's name for itself?"""
+    try:
+        return urlsplit(f"//{host}").hostname in LOOPBACK
+    except ValueError:
+        return False
 
 
 async def refuse(send: Send, status: int, message: str, code: str) -> None:

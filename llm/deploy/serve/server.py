@@ -13,13 +13,13 @@ import uvicorn
 
 from llm.deploy.quantize.operators import Products
 from llm.deploy.serve.app import ServerSettings, make_app
+from llm.deploy.serve.guard import LOOPBACK
 from llm.deploy.serve.models import found_models
 from llm.errors import InputError
 from llm.inference.engine import EngineSettings
 from llm.inference.scheduler import Limits
 
 KEY = "STEMMA_API_KEY"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Longer than clients keep a connection that they do not use (httpx, and with it openai's: 5 seconds): where both are as
 # long, a request is sent into a connection that is being closed.
 KEEP_ALIVE_SECONDS = 65

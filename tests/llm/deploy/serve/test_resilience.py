@@ -65,6 +65,32 @@ def hang_up(url: str, body: dict, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "answered"),
+    [
+        ("localhost", True),
+        ("LOCALHOST:1", True),
+        ("127.0.0.1", True),
+        ("[::1]:8000", True),
+        ("attacker.example", False),
+        ("127.0.0.1.attacker.example:8000", False),
+        ("[::1", False),
+        ("", False),
+    ],
+)
+def test_another_name_for_this_machine_is_refused_without_a_key(url, host: str, answered: bool) -> None:
+    """A page of attacker.example whose name came to lead here could read answers, and the report, as its own."""
+    answer = httpx.get(f"{url}/v1/models", headers={"Host": host})
+    assert answer.status_code == (200 if answered else 421)
+    assert answered or "answers to localhost alone" in answer.json()["error"]["message"]
+
+
+def test_with_a_key_any_name_will_do(serving) -> None:
+    with serving(ServerSettings(key="sesame")) as url:
+        headers = {"Host": "models.example", "Authorization": "Bearer sesame"}
+        assert httpx.get(f"{url}/v1/models", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("declared", "key", "status"), [(True, "sesame", 413), (False, "sesame", 413), (True, "x", 401)]
 )
 def test_who_is_refused_while_sending_gets_the_answer(serving, declared: bool, key: str, status: int) -> None:
