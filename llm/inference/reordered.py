@@ -1,13 +1,17 @@
 """Keeps bf16 matrices in the order in which oneDNN multiplies them: from its usual order each product would copy the
 matrix first, which for a few rows takes longer than the product. Matrices of the same inputs can be joined to one.
 
-The bytes are those of F.linear, and no row's depend on the others', at any number of rows but one: a lone row of 1,536
-inputs or more can differ, seldom. So rows are padded to an even number. Measured: docs/inference.md.
+On one thread a kernel of ours multiplies them where they stand, faster than oneDNN at any number of rows, and adds in
+oneDNN's order. Which that is, is found by comparing at the start; where no known order fits, or the processor has no
+such instruction, oneDNN multiplies. The bytes are those of F.linear, and no row's depend on the others'. oneDNN alone
+gives a lone row of 1,536 inputs other bytes, seldom: it gets two of it. Measured: docs/inference.md.
 
 Legend: M rows, N outputs, K inputs, V vocabulary, D d_model.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -16,7 +20,13 @@ from torch import Tensor, nn
 from llm.model.transformer import CausalLM
 from llm.runtime.malloc import give_back_freed_memory
 
-ROW_MULTIPLE = 2
+try:
+    from kernels.panels import PANEL, has_instruction, multiply
+except ImportError:  # where only torch and numpy are installed
+    multiply = None  # type: ignore[assignment]
+
+CUTS = (512, 1024)  # of long inputs, in oneDNN's sums
+PROBED = 512  # outputs of the matrix that finds the cut
 
 
 def can_reorder(weight_NK: Tensor) -> bool:
@@ -25,36 +35,104 @@ def can_reorder(weight_NK: Tensor) -> bool:
     return bf16_on_cpu and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def reordered(weight_NK: Tensor) -> Tensor:
-    """Return a matrix in oneDNN's own order, which only `product` reads."""
-    return torch.ops.mkldnn._reorder_linear_weight.default(weight_NK.detach())
+class Matrix:
+    """A bf16 matrix [N, K] in oneDNN's own order. cut: into what parts the kernel cuts the inputs; None: it is not for
+    this matrix, and `why`. `address` and `panel_bytes` tell the kernel where it stands."""
+
+    cut: int | None = None
+    why = ""
+
+    def __init__(self, weight_NK: Tensor) -> None:
+        self.n_out, self.n_in = weight_NK.shape
+        self.stored = torch.ops.mkldnn._reorder_linear_weight.default(weight_NK.detach())
+        self.address = torch.ops.mkldnn.data_ptr(self.stored)
+        self.n_panels = -(-self.n_out // 64)
+        self.panel_bytes = torch.ops.mkldnn._nbytes(self.stored) // self.n_panels
+
+    @classmethod
+    def of(cls, weight_NK: Tensor) -> "Matrix":
+        """Return the matrix with the cut that gives oneDNN's bytes for it."""
+        matrix = cls(weight_NK)
+        matrix.cut, matrix.why = known_cut(matrix)
+        return matrix
+
+    @property
+    def has_panels(self) -> bool:
+        """Can its memory be what the kernel reads? By its size; `agrees` compares the content."""
+        in_panels = self.panel_bytes == 2 * PANEL * (-(-self.n_in // 32) * 32)
+        return in_panels and self.n_in % 2 == 0 and self.address % 64 == 0
+
+    def product(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x W^T + b, bf16 [M, N]; without a gradient."""
+        if self.cut is None or torch.get_num_threads() > 1:
+            return self.by_onednn(x_MK, bias)
+        return self.by_kernel(x_MK, bias, self.cut)
+
+    def by_onednn(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
+        lone = len(x_MK) == 1
+        x_MK = x_MK.expand(2, -1) if lone else x_MK
+        y_MN = torch.ops.mkldnn._linear_pointwise.default(x_MK, self.stored, bias, "none", [], "")
+        return y_MN[:1] if lone else y_MN
+
+    def by_kernel(self, x_MK: Tensor, bias: Tensor | None, cut: int) -> Tensor:
+        x_MK, y_MN = x_MK.contiguous(), x_MK.new_empty((len(x_MK), self.n_out))
+        bias_address = 0 if bias is None else bias.data_ptr()
+        weight = (self.address, self.panel_bytes, self.n_out, cut, bias_address, 0, self.n_panels)
+        multiply(x_MK.data_ptr(), len(x_MK), self.n_in, *weight, y_MN.data_ptr())
+        return y_MN
 
 
-def product(x_MK: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return x W^T + b, bf16 [M, N]; without a gradient."""
-    return torch.ops.mkldnn._linear_pointwise.default(x_MK, weight, bias, "none", [], "")
+def known_cut(matrix: Matrix) -> tuple[int | None, str]:
+    """Return the cut by which the kernel has oneDNN's bytes for a matrix; or None, and why there is none."""
+    if multiply is None:
+        return None, "numba is not installed"
+    if not has_instruction():
+        return None, "this processor has no AVX512-BF16"
+    if not matrix.has_panels:
+        return None, "oneDNN keeps it in an order that the kernel does not read"
+    cut = cut_of(matrix.n_in)
+    if cut is None or not agrees(matrix, cut):
+        return None, "oneDNN adds in an order that the kernel does not know"
+    return cut, ""
+
+
+@cache
+def cut_of(n_in: int) -> int | None:
+    """Return the parts into which oneDNN cuts so many inputs, found by comparing; None: no known ones."""
+    matrix = Matrix(torch.randn((PROBED, n_in), generator=torch.Generator().manual_seed(0)).bfloat16())
+    return next((cut for cut in (*CUTS, n_in) if agrees(matrix, cut)), None)
+
+
+def agrees(matrix: Matrix, cut: int) -> bool:
+    """Are the kernel's bytes oneDNN's? Rounding to bf16 hides most differences of the sums. So a second product has a
+    bias that takes away the first one's result: what is left shows the bits below."""
+    x_MK = torch.randn((2, matrix.n_in), generator=torch.Generator().manual_seed(1)).bfloat16()
+    expected_MN = matrix.by_onednn(x_MK, None)
+    if not torch.equal(matrix.by_kernel(x_MK, None, cut), expected_MN):
+        return False
+    return all(torch.equal(matrix.by_kernel(x_MK, -row, cut), matrix.by_onednn(x_MK, -row)) for row in expected_MN)
 
 
 class ReorderedLinear(nn.Module):
     """nn.Linear for inference alone, from its weight and bias."""
 
-    row_multiple = ROW_MULTIPLE
+    row_multiple = 1
 
     def __init__(self, weight_NK: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.out_features, self.in_features = weight_NK.shape
-        self.weight = reordered(weight_NK)
+        self.matrix = Matrix.of(weight_NK)
         self.bias = None if bias is None else bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        y_MN = product(x.reshape(-1, self.in_features), self.weight, self.bias)
+        y_MN = self.matrix.product(x.reshape(-1, self.in_features), self.bias)
         return y_MN if x.ndim == 2 else y_MN.view(*x.shape[:-1], self.out_features)
 
     @classmethod
     def joined(cls, layers: "list[ReorderedLinear]") -> "ReorderedLinear":
         """Return one layer with the outputs of several, side by side."""
         biases = [layer.bias for layer in layers if layer.bias is not None]
-        weight_NK = torch.cat([layer.weight.to_dense() for layer in layers])
+        weight_NK = torch.cat([layer.matrix.stored.to_dense() for layer in layers])
         return cls(weight_NK, torch.cat(biases) if biases else None)
 
 
@@ -107,3 +185,12 @@ def reorder(model: CausalLM) -> CausalLM:
         model.add_module("lm_head", ReorderedLinear(model.model.embed_tokens.weight, None))
     give_back_freed_memory()
     return model
+
+
+def table(model: CausalLM) -> Iterator[str]:
+    """Say which bf16 products run by what, and why by no other: a line for each kind."""
+    found = [getattr(each, "matrix", None) for each in model.modules()]
+    matrices = [each for each in found if isinstance(each, Matrix)]
+    for (n_out, n_in, why), count in Counter((each.n_out, each.n_in, each.why) for each in matrices).items():
+        by = f"oneDNN: {why}" if why else "the kernel for AVX512-BF16 on one thread, oneDNN on several"
+        yield f"{count} layers of {n_out} x {n_in}, bf16: {by}"

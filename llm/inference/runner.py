@@ -1,8 +1,8 @@
 """Computes a step: puts the tokens of all its sequences into one forward pass, and returns the logits that are needed.
 
 The number of rows is padded to a multiple of 8, with which a matrix product gives each row the same bytes whatever the
-others are (docs/inference.md says where that was measured). Operators of quantized weights do so for any number, those
-of reordered matrices for an even one.
+others are (docs/inference.md says where that was measured). Operators of quantized weights and reordered matrices do so
+for any number.
 
 Legend: R rows, V vocabulary, D d_model.
 """
@@ -32,7 +32,7 @@ def padded(n: int, multiple: int = MULTIPLE) -> int:
 
 def multiple_of(model: CausalLM) -> int:
     """Return what the number of rows has to be a multiple of, as the linear layers say by `row_multiple`: 1 for packed
-    integers, 2 for reordered matrices, 8 for all others."""
+    integers and reordered matrices, 8 for all others."""
     linear = [layer for layer in model.model.layers.modules() if hasattr(layer, "in_features")]
     return max(getattr(layer, "row_multiple", MULTIPLE) for layer in linear)
 

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from llm.deploy.quantize.activations import HALF, SMALLEST, input_scales, on_grid, rounded_inputs
 from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
-from llm.inference.reordered import ROW_MULTIPLE, can_reorder, product, reorder, reordered
+from llm.inference import reordered
+from llm.inference.reordered import Matrix, can_reorder, reorder
 from llm.inference.runner import MULTIPLE
 from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
@@ -113,6 +114,7 @@ class QuantizedLinear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = source.in_features, source.out_features
         self.bits, self.choice, self.rounds = bits_of(source), choice, isinstance(source, RoundedLinear)
+        self.matrix: Matrix | None = None
         self.row_multiple = 1 if choice.operator != "dense" else MULTIPLE
         self.register_buffer("bias", None if source.bias is None else source.bias.detach().bfloat16())
         if isinstance(source, RoundedLinear):
@@ -137,8 +139,7 @@ class QuantizedLinear(nn.Module):
         else:
             weight = source.dequantized().bfloat16()
             if can_reorder(weight):
-                weight, self.row_multiple = reordered(weight), ROW_MULTIPLE
-        self.reordered = weight.is_mkldnn
+                self.matrix, weight, self.row_multiple = Matrix.of(weight), weight[:0], 1
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
 
@@ -181,7 +182,7 @@ class QuantizedLinear(nn.Module):
             return self.in_int8(x_MK)
         if self.rounds:
             x_MK = rounded_inputs(x_MK.float(), self.input_scale).to(x_MK.dtype)
-        return product(x_MK, self.weight, None) if self.reordered else F.linear(x_MK, self.weight)
+        return F.linear(x_MK, self.weight) if self.matrix is None else self.matrix.product(x_MK, None)
 
     def in_int8(self, x_MK: Tensor) -> Tensor:
         scale_M1 = input_scales(x_MK.float()) if self.input_scale is None else self.input_scale
@@ -241,10 +242,12 @@ def rounded_output_layer(model: CausalLM) -> QuantizedLinear:
 
 
 def table(model: CausalLM) -> Iterator[str]:
-    """Say which layers run by which operator, and why by no other: a line for each kind; then the instruction set."""
+    """Say which layers run by which operator, and why by no other: a line for each kind; what multiplies the bf16 ones;
+    then the instruction set."""
     layers = [module for module in model.modules() if isinstance(module, QuantizedLinear)]
     kinds = Counter((each.choice, each.bits, each.out_features, each.in_features) for each in layers)
     for (choice, bits, n_out, n_in), count in kinds.items():
         why = f": {choice.why}" if choice.why else ""
         yield f"{count} layers of {n_out} x {n_in}, {bits} bits: {choice.operator}{why}"
+    yield from reordered.table(model)
     yield f"instruction set: {torch.backends.cpu.get_cpu_capability()}"

@@ -157,7 +157,7 @@ def test_the_engine_s_promise_holds(bits, group, products, operator, random_lm) 
     for name, linear in layers_to_quantize(model).items():
         model.set_submodule(name, packed(linear.weight.data, bits, group))
     run_quantized(model, products)
-    *lines, last = table(model)
+    *lines, last = (line for line in table(model) if "bf16: " not in line)
     output = [line for line in lines if f"1 layers of {model.config.vocab_size} x" in line]
     assert all(operator in line for line in lines if line not in output) and last.startswith("instruction set: ")
     assert ["int8pack" in line for line in output] == [True] * (operator in ("int4pack", "int8pack"))

@@ -1,0 +1,190 @@
+"""Products of bf16 rows with a bf16 matrix by the processor's instruction for them (AVX512-BF16), with the bytes of
+oneDNN's products, at the speed at which memory is read.
+
+The matrix stands in oneDNN's own order (BA16a64b2a there): panels of 64 outputs, in each the inputs two by two, so that
+a panel is read from its begin to its end. An instruction multiplies two inputs of 16 outputs and adds both to sums of
+float32. oneDNN cuts long inputs in parts, whose sums start at zero and are then added; `cut` is a part's length.
+
+Four rows share a panel's way from memory. Where there are more, each four ask ahead for a share of the next panel:
+memory would else rest while numbers are multiplied.
+
+Arrays are told by their addresses: handing over an array takes as long as a product of one row with a small matrix,
+and compiling that ten times as long. Legend: M rows, N outputs, K inputs.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from kernels.jit import jit
+
+PANEL, LANES, ROWS = 64, 16, 4
+PAIR_BYTES = 4 * PANEL  # of a panel, for two inputs
+QUARTERS = range(PANEL // LANES)
+
+
+class BFloat(ir.Type):
+    """LLVM's bfloat, which llvmlite has no type for."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BFloat)
+
+    def __hash__(self) -> int:
+        return hash(BFloat)
+
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+SUMS, WHOLE, SHORT, CHOSEN = (ir.VectorType(item, LANES) for item in (ir.FloatType(), I32, I16, I1))
+BFLOATS, HALF = ir.VectorType(BFloat(), 2 * LANES), ir.VectorType(BFloat(), LANES)
+
+
+def has_instruction() -> bool:
+    """Does numba compile for a processor with AVX512-BF16?"""
+    *_, features = cpu_target.target_context.codegen().magic_tuple()
+    return "+avx512bf16" in features.split(",")
+
+
+def called(builder, name, result, *arguments):
+    """Call one of LLVM's own functions."""
+    kind = ir.FunctionType(result, [each.type for each in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def same(builder, number):
+    """Return a vector of 16 times the same int32."""
+    alone = builder.insert_element(WHOLE(ir.Undefined), number, I32(0))
+    return builder.shuffle_vector(alone, alone, WHOLE([0] * LANES))
+
+
+def adder_of_products(n_rows):
+    """Return the function that follows for so many rows: their sums stay in registers."""
+
+    @intrinsic
+    def add_products(typing, x, row_bytes, weight, n_pairs, sums, adds, ahead, ahead_step):
+        """Write the products of pairs of inputs with a panel to the sums, float32 [rows, 64], or add them if `adds`.
+
+        x, weight, sums: addresses; of x and the panel from the first pair on. ahead: what address to ask memory for,
+        `ahead_step` bytes further with each pair."""
+
+        def generate(context, builder, signature, arguments):
+            x, row_bytes, weight, n_pairs, sums, adds, ahead, ahead_step = arguments
+            rows = [builder.add(x, builder.mul(row_bytes, I64(row))) for row in range(n_rows)]
+            rows = [builder.inttoptr(row, I32.as_pointer()) for row in rows]
+            weight, sums = builder.inttoptr(weight, BFLOATS.as_pointer()), builder.inttoptr(sums, SUMS.as_pointer())
+            before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            pair = builder.phi(I64)
+            old = [[builder.phi(SUMS) for _ in QUARTERS] for _ in rows]
+            asked = builder.add(ahead, builder.mul(pair, ahead_step))
+            for address in (asked, builder.add(asked, builder.ashr(ahead_step, I64(1)))):
+                line = builder.inttoptr(address, I8.as_pointer())
+                called(builder, "llvm.prefetch.p0", ir.VoidType(), line, I32(0), I32(3), I32(1))
+            places = [builder.add(builder.mul(pair, I64(len(QUARTERS))), I64(at)) for at in QUARTERS]
+            factors = [builder.load(builder.gep(weight, [place]), align=64) for place in places]
+            inputs = [builder.bitcast(same(builder, builder.load(builder.gep(row, [pair]))), BFLOATS) for row in rows]
+            name = "llvm.x86.avx512bf16.dpbf16ps.512"
+            new = [
+                [
+                    called(builder, name, SUMS, sum_, of_row, factor)
+                    for sum_, factor in zip(of_sums, factors, strict=True)
+                ]
+                for of_sums, of_row in zip(old, inputs, strict=True)
+            ]
+            next_pair = builder.add(pair, I64(1))
+            builder.cbranch(builder.icmp_signed("<", next_pair, n_pairs), loop, after)
+            builder.position_at_end(after)
+            for phi, first, further in ((pair, I64(0), next_pair), *triples(old, new)):
+                phi.add_incoming(first, before)
+                phi.add_incoming(further, loop)
+            for place, sum_ in enumerate(sum(new, [])):
+                target = builder.gep(sums, [I64(place)])
+                with builder.if_else(adds) as (further, first):
+                    with further:
+                        builder.store(builder.fadd(builder.load(target, align=4), sum_), target, align=4)
+                    with first:
+                        builder.store(sum_, target, align=4)
+            return context.get_dummy_value()
+
+        return types.void(x, row_bytes, weight, n_pairs, sums, adds, ahead, ahead_step), generate
+
+    return add_products
+
+
+def triples(old, new):
+    """Yield each sum of a loop, what it starts with, and what it is in the next round."""
+    for phis, sums in zip(old, new, strict=True):
+        for phi, sum_ in zip(phis, sums, strict=True):
+            yield phi, SUMS([0.0] * LANES), sum_
+
+
+def rounder(typing, sums, bias, out, n_outputs):
+    """Write the first of a panel's sums as bf16, by the instruction that oneDNN takes, after adding the bias to them,
+    unless its address is 0."""
+
+    def generate(context, builder, signature, arguments):
+        sums, bias, out, n_outputs = arguments
+        has_bias = builder.icmp_unsigned("!=", bias, I64(0))
+        bias, out = (builder.inttoptr(each, SHORT.as_pointer()) for each in (bias, out))
+        sums, n_outputs = builder.inttoptr(sums, SUMS.as_pointer()), same(builder, builder.trunc(n_outputs, I32))
+        for at in QUARTERS:
+            numbers = WHOLE(list(range(at * LANES, (at + 1) * LANES)))
+            chosen = builder.icmp_signed("<", numbers, n_outputs)
+            source = builder.gep(sums, [I64(at)])
+            with builder.if_then(has_bias):
+                place, name = builder.gep(bias, [I64(at)]), "llvm.masked.load.v16i16.p0"
+                short = called(builder, name, SHORT, place, I32(2), chosen, SHORT([0] * LANES))
+                wide = builder.shl(builder.zext(short, WHOLE), WHOLE([16] * LANES))
+                total = builder.fadd(builder.load(source, align=4), builder.bitcast(wide, SUMS))
+                builder.store(total, source, align=4)
+            name = "llvm.x86.avx512bf16.cvtneps2bf16.512"
+            found = builder.bitcast(called(builder, name, HALF, builder.load(source, align=4)), SHORT)
+            place, name = builder.gep(out, [I64(at)]), "llvm.masked.store.v16i16.p0"
+            called(builder, name, ir.VoidType(), found, place, I32(2), chosen)
+        return context.get_dummy_value()
+
+    return types.void(sums, bias, out, n_outputs), generate
+
+
+ADD_1, ADD_2, ADD_3, ADD_4 = (adder_of_products(n_rows) for n_rows in range(1, ROWS + 1))
+round_sums: Any = intrinsic(rounder)  # mypy takes `typing` for the caller's
+
+
+@jit
+def multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, first_panel, end_panel, out):
+    """Write x W^T + b of some panels, bf16; x, weight, bias and out are addresses, a bias of 0 is none.
+
+    weight: a multiple of 64; its panels are `panel_bytes` apart. n_in: even. Rows are contiguous, [M, K] and [M, N]."""
+    scratch = np.empty(ROWS * PANEL, np.float32)
+    sums, row_bytes = scratch.ctypes.data, 2 * n_in
+    groups = (n_rows + ROWS - 1) // ROWS
+    step = PAIR_BYTES // groups if groups > 1 else 0
+    for panel in range(first_panel, end_panel):
+        first, begin_of_panel = panel * PANEL, weight + panel * panel_bytes
+        for group in range(groups):
+            row, rows = group * ROWS, min(ROWS, n_rows - group * ROWS)
+            for begin in range(0, n_in, cut):
+                own, pairs, adds = x + row * row_bytes + 2 * begin, min(cut, n_in - begin) // 2, begin > 0
+                part = begin_of_panel + begin // 2 * PAIR_BYTES
+                ahead = begin_of_panel
+                if groups > 1:
+                    ahead += panel_bytes + (group * n_in + begin) // 2 * step
+                if rows == 4:
+                    ADD_4(own, row_bytes, part, pairs, sums, adds, ahead, step)
+                elif rows == 3:
+                    ADD_3(own, row_bytes, part, pairs, sums, adds, ahead, step)
+                elif rows == 2:
+                    ADD_2(own, row_bytes, part, pairs, sums, adds, ahead, step)
+                else:
+                    ADD_1(own, row_bytes, part, pairs, sums, adds, ahead, step)
+            for r in range(rows):
+                target, own_bias = out + 2 * ((row + r) * n_out + first), bias + 2 * first if bias else 0
+                round_sums(sums + 4 * PANEL * r, own_bias, target, min(PANEL, n_out - first))
