@@ -3,17 +3,18 @@ llm/process/pii/find.py could match, and few others. The caller tries the patter
 
 All patterns begin at an @ (walked back to the beginning of the address) or at the first digit of a run of digits, with
 a sign, a bracket, a country code or hexadecimal digits and colons before it. So only these two kinds of byte are looked
-at closely. What is asked of the bytes around them must stay weaker than the patterns: the tests hold both together.
+at closely (kernels/bytes_marked.py finds them). What is asked of the bytes around them must stay weaker than the
+patterns: the tests hold both together.
 """
 
 import numpy as np
 
+from kernels.bytes_marked import AT, mark, next_marked
 from kernels.jit import jit
 
 EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.process.pii.find.KINDS
 
-AT = 64
-DIGIT, LETTER, HEX, LOCAL, GAP = 1, 2, 4, 8, 16
+DIGIT, LETTER, HEX, LOCAL, GAP, SIGN, LAST = 1, 2, 4, 8, 16, 32, 64
 CLASS = np.zeros(256, dtype=np.uint8)
 for members, bit in (
     (b"0123456789", DIGIT),
@@ -21,12 +22,15 @@ for members, bit in (
     (b"0123456789ABCDEFabcdef", HEX),
     (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-", LOCAL),
     (b" ()./-", GAP),
+    (b" .:=#)/", SIGN),  # between a phone number and what announces it
+    (b"LNEOXRPYMSTlneoxrpymst\xbb\xbd", LAST),  # ends a word that does: tel, phone, no, fax, nr, ..., тел, телефон
 ):
     CLASS[list(members)] |= np.uint8(bit)
 # Three letters of each word that announces a phone number; 0: any byte. té, mó: in two bytes; ел: the Cyrillic тел.
 STEMS = np.array([[*stem] for stem in (b"tel", b"t\xc3\0", b"pho", b"fax", b"mob", b"m\xc3\0", b"cel", b"wha", b"han",
                                        b"\xb5\xd0\xbb")], dtype=np.uint8)  # fmt: skip
 STEM_REACH = 64  # bytes before a number in which its announcement may begin
+BETWEEN = 4  # signs after it
 LOCAL_MAX = 64  # most characters before the @
 LEAST_IBAN = 11  # fewest characters after country code and check digits (Norway)
 IPV6_MAX = 40  # most bytes of an address
@@ -38,30 +42,22 @@ def candidates(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
     data u8 [n_bytes]: the documents' UTF-8 one after the other; offsets i64 [n_documents + 1]: where each begins.
     """
+    marks = mark(data)
     found = np.empty((1024 + len(data) // 256, 3), dtype=np.int64)
-    n = scan(data, offsets, found)
+    n = scan(data, marks, offsets, found)
     if n > len(found):  # rare: a text of numbers
         found = np.empty((n, 3), dtype=np.int64)
-        scan(data, offsets, found)
+        scan(data, marks, offsets, found)
     return found[:n]
 
 
-def characters(data: np.ndarray, begins: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Count the characters between begins[i] and positions[i] (bytes), i64 [n].
-
-    Where neighbours have one beginning, only the bytes between their positions are read.
-    data u8: UTF-8; begins, positions i64 [n].
-    """
-    return count(data, begins, positions)
-
-
 @jit
-def scan(data, offsets, found):
-    """Fill `found` as far as it reaches; return the number of candidates there are."""
+def scan(data, marks, offsets, found):
+    """Fill `found` as far as it reaches; return the number of candidates there are. marks: where an @ or a digit is."""
     n = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
-        i = next_place(data, begin, end)
+        i = next_marked(marks, begin, end)
         while i < end:
             if data[i] == AT:
                 start = email_start(data, begin, end, i)
@@ -72,19 +68,8 @@ def scan(data, offsets, found):
                 stop = after_digits(data, i, end, end - i)
                 n = number(data, begin, end, i, stop, document, found, n)
                 i = stop
-            i = next_place(data, i, end)
+            i = next_marked(marks, i, end)
     return n
-
-
-@jit
-def next_place(data, i, end):
-    """Return the next @ or digit, `end` if there is none: this loop reads every byte."""
-    while i < end:
-        byte = data[i]
-        if byte == AT or 48 <= byte <= 57:
-            break
-        i += 1
-    return i
 
 
 @jit
@@ -138,28 +123,41 @@ def number(data, begin, end, start, stop, document, found, n):
         return n
     if length <= 3 and after == 46 and is_ipv4(data, stop, end):
         n = put(found, n, document, start, IPV4)
-    if 12 <= length <= 19 or (length == 4 and (after == 32 or after == 45) and is_grouped(data, stop, end)):
+    if before == 45:  # nor a hyphen
+        return n
+    if (12 <= length <= 19 or (length == 4 and (after == 32 or after == 45))) and is_card(data, start, end):
         n = put(found, n, document, start, CARD)
     if length == 9 or (length == 3 and (after == 32 or after == 45) and is_ssn(data, stop, end)):
         n = put(found, n, document, start, SSN)
-    if length < FIELD_MAX and (length >= 7 or CLASS[after] & GAP):
-        first = data[start]
-        digits = digits_ahead(data, start, end)
-        announced = digits >= 7 and is_announced(data, begin, start)
-        if before == 43 and digits >= 7:
-            return put(found, n, document, start - 1, PHONE)
-        if before == 40 and (after == 41 or first == 48) and digits >= 7:
-            n = put(found, n, document, start - 1, PHONE)
-        if announced or (
-            CLASS[after] & GAP
-            and (
-                (digits >= 10 and length == 3 and (after == 45 or after == 46))
-                or (digits >= 8 and first == 48)
-                or (digits >= 11 and first == 49 and length <= 4)  # 1 and an area, 1415-555-2671; 138 1234 5678
-                or (digits >= 11 and first == 56 and length <= 3)
-            )
-        ):
-            n = put(found, n, document, start, PHONE)
+    if length < FIELD_MAX and (length >= 7 or CLASS[after] & GAP) and before != 47 and before != 61:
+        n = phone(data, begin, end, start, length, before, after, document, found, n)
+    return n
+
+
+@jit
+def phone(data, begin, end, start, length, before, after, document, found, n):
+    """Add the candidates for a phone that begin at `length` digits from `start` on, or at a sign or bracket before."""
+    digits = digits_ahead(data, start, end)
+    if digits < 7:
+        return n
+    first, second = data[start], data[start + 1]
+    in_row = before == 32 and start - 2 >= begin and CLASS[data[start - 2]] & DIGIT  # such have few forms
+    alone = not in_row or after == 46 or after == 47 or 5 <= length <= 6
+    trunk = first == 48 and ((49 <= second <= 57 and alone) or (second == 48 and data[start + 2] == 49))  # 030, 001
+    if before == 43:
+        return put(found, n, document, start - 1, PHONE)
+    if before == 40 and (after == 41 or first == 48):
+        n = put(found, n, document, start - 1, PHONE)
+    if is_announced(data, begin, start) or (
+        CLASS[after] & GAP
+        and (
+            (digits >= 10 and length == 3 and (after == 45 or after == 46))
+            or (digits >= 8 and trunk)
+            or (digits >= 11 and first == 49 and (length == 1 or 3 <= length <= 4))  # 1415-555-2671; 138 1234 5678
+            or (digits >= 11 and first == 56 and length == 1)
+        )
+    ):
+        n = put(found, n, document, start, PHONE)
     return n
 
 
@@ -218,17 +216,29 @@ def is_ipv4(data, dot, end):
 
 
 @jit
-def is_grouped(data, gap, end):
-    """Do two more groups of four or more digits follow after the same separator?"""
-    i = gap
-    for _ in range(2):
-        if i >= end or data[i] != data[gap]:
+def is_card(data, start, end):
+    """Do 12 digits and more stand here whose last is the check digit of those before (Luhn's): a run of them, or three
+    or more groups with one gap between?"""
+    i = start
+    n = groups = gap = 0
+    even = odd = 0  # the sum if every second digit from the first, or from the second on, is doubled
+    while True:
+        begin = i
+        while i < end and i - begin < 20 and CLASS[data[i]] & DIGIT:
+            digit = data[i] - 48
+            doubled = 2 * digit - 9 if digit > 4 else 2 * digit
+            even, odd = (even + doubled, odd + digit) if n & 1 == 0 else (even + digit, odd + doubled)
+            n += 1
+            i += 1
+        groups += 1
+        if n >= 12 and groups != 2 and (odd if n & 1 else even) % 10 == 0:
+            return True
+        if n >= 19 or i >= end or i - begin < 4 or (groups > 1 and data[i] != gap):
             return False
-        following = after_digits(data, i + 1, end, 7)
-        if following - i - 1 < 4:
+        gap = data[i]
+        if gap != 32 and gap != 45:
             return False
-        i = following
-    return True
+        i += 1
 
 
 @jit
@@ -271,6 +281,16 @@ def digits_ahead(data, start, end):
 
 @jit
 def is_announced(data, begin, start):
+    """Does a word that announces a phone number end right before `start`, but for a line's end and four signs between,
+    or one of the words after it (number, is, at, ...), and is a stem of those that announce one near?"""
+    i = start - 1
+    if i >= begin and data[i] == 10:
+        i -= 1
+    least = max(begin, i - BETWEEN)
+    while i > least and CLASS[data[i]] & SIGN:
+        i -= 1
+    if i < begin or not CLASS[data[i]] & LAST:
+        return False
     for i in range(max(begin, start - STEM_REACH), start - 2):
         first = data[i] | 32
         for k in range(len(STEMS)):
@@ -278,17 +298,3 @@ def is_announced(data, begin, start):
             if third and first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
                 return True
     return False
-
-
-@jit
-def count(data, begins, positions):
-    result = np.empty(len(begins), dtype=np.int64)
-    for k in range(len(begins)):
-        place, n = begins[k], 0
-        if k and begins[k - 1] == place:
-            place, n = positions[k - 1], result[k - 1]
-        step = 1 if place <= positions[k] else -1  # back, where a kind that begins earlier was tried after another
-        for i in range(min(place, positions[k]), max(place, positions[k])):
-            n += step * ((data[i] & 0xC0) != 0x80)
-        result[k] = n
-    return result

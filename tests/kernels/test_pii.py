@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.pii import EMAIL, IPV4, PHONE, SSN, candidates, characters
+from kernels.characters import characters
+from kernels.pii import CARD, EMAIL, IPV4, PHONE, SSN, candidates
 
 
 def buffers(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -22,6 +23,24 @@ def test_places_and_kinds() -> None:
     assert found("1.2.3.4", "219-09-9999") == [[0, 0, IPV4], [1, 7, SSN]]
     assert found("(415) 555-2671") == [[0, 0, PHONE]]
     assert found("no such thing, 1999, 12.50, a@ @b @") == []
+
+
+def test_rows_of_numbers_are_no_places() -> None:
+    """Tables, dates and references, also near a word that announces a phone number but not right before them."""
+    assert found("0 3 0 0 0 0 3 0 0 0 0\n0 0 0 5 0 0 0 0 0 0 0") == []
+    assert found("phone freaking (2003-12-05)", "Fax: find 6 10 12 14 16 18 20", "doi 10.1007/978-3-540-31856-9") == []
+    assert found("telephone\n7004321", "tel no. 7004321", "тел7004321") == [
+        [0, 10, PHONE],
+        [1, 25, PHONE],
+        [2, 38, PHONE],
+    ]
+
+
+def test_cards_have_a_check_digit() -> None:
+    """Also where what follows in the row belongs to something else."""
+    cards = ("4111111111111111", "4111 1111 1111 1111 123", "4111-1111-1111-1111")
+    assert [row for row in found(*cards) if row[2] == CARD] == [[0, 0, CARD], [1, 16, CARD], [2, 39, CARD]]
+    assert CARD not in [row[2] for row in found("4111111111111112", "4111 1111 1111-1111", "1234 5678 9013 3456")]
 
 
 def test_neighbours_are_not_seen() -> None:

@@ -12,7 +12,8 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 import polars as pl
 
-from kernels.pii import candidates, characters
+from kernels.characters import characters
+from kernels.pii import candidates
 from llm.io.utf8 import utf8
 from llm.process.pii.kind import CONTEXT, Kind
 from llm.process.pii.patterns import KINDS

@@ -12,12 +12,19 @@ CONTEXT = 48
 REACH = 128
 
 
+def always(match: re.Match[str]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Kind:
+    """`valid`: is a match of the pattern one of this kind? `shorter`: where it is not, may its beginning be one?"""
+
     name: str
     pattern: re.Pattern[str]
     valid: Callable[[re.Match[str]], bool]
     reach: int = REACH
+    shorter: Callable[[re.Match[str]], bool] = always
 
     def match(self, text: str, position: int) -> re.Match[str] | None:
         """Return the valid match that begins here, if there is one.
@@ -28,6 +35,8 @@ class Kind:
         while match is not None and not (is_series(match) and match.endpos < len(text)):
             if self.valid(match):
                 return match
+            if not self.shorter(match):
+                return None
             blank = text.rfind(" ", position, match.end())
             match = self.pattern.match(text, position, blank) if blank >= 0 else None
         return None

@@ -96,6 +96,8 @@ def is_phone(match: re.Match[str]) -> bool:
     checked by the pattern, and for its length if it begins with a trunk 0; other digits, and international ones of 7 or
     8 digits where the country has longer ones, must be announced as a phone number. Digits of an extension do not
     count."""
+    if not may_be_announced(match):
+        return False
     digits = re.sub("[^0-9]", "", match["number"].replace("(0)", ""))
     if match["plus"]:
         if len(digits) > 15 or COUNTRY_CODE.match(digits) is None:
@@ -112,8 +114,14 @@ def is_phone(match: re.Match[str]) -> bool:
         return least <= len(digits) <= most and not counts
     if match["announced"]:
         most = 15 if digits.startswith("00") else 12
-        return 7 <= len(digits) <= most and not DATE.match(match["number"]) and follows(OF_PHONES, match)
+        return 7 <= len(digits) <= most
     return True
+
+
+def may_be_announced(match: re.Match[str]) -> bool:
+    """Does a word that announces a phone stand before the match, if it needs one, and is it no date? What is no phone
+    for one of these is none with fewer digits at its end either."""
+    return match["announced"] is None or (DATE.match(match["number"]) is None and follows(OF_PHONES, match))
 
 
 SMALL = 50  # of all public addresses 1 in 700 has four numbers below this
@@ -276,5 +284,6 @@ KINDS = (
             rf"(?:(?<![0-9A-Za-z.+_/=-])|(?<=[/=])(?=\+))(?P<number>{PHONE})(?:{EXTENSION})?(?![0-9A-Za-z_]|[-.][0-9])"
         ),
         is_phone,
+        shorter=may_be_announced,
     ),
 )
