@@ -5,7 +5,8 @@ file but not in those of functions that it calls, so whoever sets the variable m
 folder (the build engine is more precise: stemma/code/compiled_kernels.py); `jit` is for modules in here alone. Without
 the variable each process compiles anew.
 
-Fast-math is off: the same operations run in the same order, so a kernel gives the same bits on every processor. The GIL
+Fast-math is off: the same operations run in the same order, so a kernel gives the same bits on every processor. The
+exception is `jit_sums`, for sums in whatever order the processor adds fastest, of which only the size counts. The GIL
 is released: a kernel may run on several threads at once.
 """
 
@@ -13,4 +14,7 @@ import os
 
 import numba
 
-jit = numba.njit(cache=bool(os.environ.get("NUMBA_CACHE_DIR")), nogil=True, error_model="numpy")
+CACHE = bool(os.environ.get("NUMBA_CACHE_DIR"))
+
+jit = numba.njit(cache=CACHE, nogil=True, error_model="numpy")
+jit_sums = numba.njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})

@@ -40,6 +40,12 @@ class QuantizedWeight:
             return scale_NK * self.q_NK
         return scale_NK * (self.q_NK.to(torch.int16) - expand(self.zero_NG, self.q_NK.shape[1]))
 
+    def rows(self, begin: int, end: int) -> "QuantizedWeight":
+        """Return some rows as a matrix of their own."""
+        scale_NG = self.scale_NG.expand(len(self.q_NK), -1)[begin:end]
+        zero_NG = None if self.zero_NG is None else self.zero_NG[begin:end]
+        return QuantizedWeight(self.q_NK[begin:end], scale_NG, self.bits, self.input_scale_1, zero_NG)
+
 
 def quantize_weight(
     weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False
@@ -60,9 +66,14 @@ def checked(weight_NK: torch.Tensor, group_size: int | None) -> torch.Tensor:
         raise InputError(
             f"a weight of {n_in} inputs has no whole number of groups of {group_size}; see fitting_group_size"
         )
-    if not torch.isfinite(weight_NK).all():
+    if not is_finite(weight_NK):
         raise InputError("a weight is not finite: the model diverged; quantize an earlier checkpoint")
     return weight_NK.unflatten(1, (-1, group_size or n_in))
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Are all numbers finite? One pass, without a tensor of answers."""
+    return tensor.numel() == 0 or bool(torch.stack(torch.aminmax(tensor)).isfinite().all())
 
 
 def nearest(weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False) -> QuantizedWeight:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 
-from llm.deploy.quantize.hessian import product_error
+from llm.deploy.quantize.hessian import Hessian, product_error
 from llm.model.rounding import QuantizedWeight
 
 GRID = 10
@@ -23,7 +23,7 @@ GRID = 10
 
 def input_factors(
     weights: list[torch.Tensor],
-    h_KK: torch.Tensor,
+    h: Hessian,
     magnitude_K: torch.Tensor,
     quantize: Callable[[torch.Tensor, torch.Tensor], QuantizedWeight],
 ) -> torch.Tensor:
@@ -32,15 +32,16 @@ def input_factors(
     # An input below the mean counts as the mean: what calibration hardly used may be large in other text, and its
     # weights, made small, would be rounded to nothing.
     base_K = magnitude_K.clamp(min=float(magnitude_K.mean().clamp(min=1e-30)))
+    importance_K = h.importance()
     best_K, least = torch.ones_like(base_K), float("inf")
     for step in range(GRID + 1):
         factor_K = base_K ** (step / GRID)
         factor_K = factor_K / (factor_K.max() * factor_K.min()).sqrt()
         error = 0.0
         for weight_NK in weights:
-            scaled = quantize(weight_NK * factor_K, h_KK.diagonal() / factor_K.square())
+            scaled = quantize(weight_NK * factor_K, importance_K / factor_K.square())
             change_NK = scaled.dequantized() / factor_K - weight_NK
-            error += product_error(change_NK, h_KK)
+            error += product_error(change_NK, h)
         if error < least:
             best_K, least = factor_K, error
     return best_K

@@ -8,44 +8,83 @@ With H = R R^T, R upper triangular, the best value of column k, given the errors
 w_k + sum_i (w_i - q_i) R_ik / R_kk: what GPTQ computes by a factor of H's inverse (Chee et al. 2023, arXiv:2307.13304,
 theorem 6). So H need not be inverted.
 
+H's rows and columns are in the reverse of this order here: then R is a lower factor, which LAPACK makes. It takes the
+place of what is below H's diagonal, so that no second matrix of this size is in memory.
+
 Legend: N outputs, K inputs, B columns of a block. H = X^T X of calibration inputs X, [K, K].
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from llm.deploy.quantize.hessian import shrink
+from kernels.rounding import round_columns
+from llm.deploy.quantize.hessian import Hessian
 from llm.errors import InputError
 from llm.model.rounding import QuantizedWeight
 
-BLOCK = 128  # columns whose corrections to later ones are applied together
+BLOCK = 128  # columns whose corrections to others are applied together
+AT_ONCE = 1 << 24  # weights that are rounded at once
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What H says, for all matrices that share their inputs. order_K: of the columns. feedback_KK: by how much column k
-    makes up for an error of column i, in this order: R_ik / R_kk. pivot_K: R_kk."""
+    """What H says, for all matrices that share their inputs. order_K: of the columns, that which is rounded first
+    last. factor_KK: R in this order, below the diagonal; what is above is not read. pivot_K: its diagonal."""
 
     order_K: torch.Tensor
-    feedback_KK: torch.Tensor
+    factor_KK: torch.Tensor
     pivot_K: torch.Tensor
 
+    def feedback(self, rows: slice, columns: slice) -> torch.Tensor:
+        """Return by how much columns make up for the errors of others, `rows`, that are rounded before them."""
+        return self.factor_KK[rows, columns] / self.pivot_K[columns]
 
-def correction(h_KK: torch.Tensor, act_order: bool = True, damping: float = 0.01, shrinkage: float = 0.0) -> Correction:
-    """Make it. damping: of H's mean diagonal, added to its diagonal. shrinkage: by this part H's off-diagonal is made
-    less (hessian.py). Raises InputError where H cannot be factored even so."""
-    diagonal_K = h_KK.diagonal()
-    in_order_K = torch.arange(len(diagonal_K), device=h_KK.device)
-    order_K = torch.argsort(diagonal_K, descending=True, stable=True) if act_order else in_order_K
-    back_K = order_K.flip(0)  # since a lower factor of H backwards is an upper one of H
-    for dtype in (h_KK.dtype, torch.float64):
-        factor_KK = shrink(h_KK[back_K[:, None], back_K].to(dtype), shrinkage)
-        if factored(factor_KK, damping):
-            lower_KK = factor_KK.to(h_KK.dtype)
-            pivot_K = lower_KK.diagonal().clone()
-            return Correction(order_K, lower_KK.div_(pivot_K).flip(0, 1), pivot_K.flip(0))
+
+def rounding_order(x_MK: torch.Tensor, act_order: bool) -> torch.Tensor:
+    """Return in which order H has its inputs: that which is rounded first last."""
+    n_in = x_MK.shape[1]
+    if not act_order:
+        return torch.arange(n_in - 1, -1, -1, device=x_MK.device)
+    square_K = torch.stack([rows.float().square().sum(0) for rows in x_MK.split(1024)]).sum(0)
+    return torch.argsort(square_K, descending=True, stable=True).flip(0)
+
+
+def correction(h: Hessian, damping: float = 0.01, shrinkage: float = 0.0) -> Correction:
+    """Make it, in the place of H's lower half. damping: of H's mean diagonal, added to its diagonal. shrinkage: by this
+    part H's off-diagonal is made less (Ledoit and Wolf 2004, toward the diagonal): a few thousand tokens of some
+    domains tell each input's size well and the inputs' correlations badly, and what is made up for by correlations that
+    other text does not have is an error there. Raises InputError where H cannot be factored even so."""
+    for dtype in (h.h_KK.dtype, torch.float64):
+        factor_KK = h.h_KK.to(dtype)
+        if factored(factor_KK, damped(h.diagonal_K, damping).to(dtype), 1 - shrinkage):
+            return Correction(h.order_K, factor_KK.to(h.h_KK.dtype), factor_KK.diagonal().to(h.h_KK.dtype))
     raise InputError("quantize: the calibration's Hessian cannot be factored; raise damping, or calibrate on more text")
+
+
+def damped(diagonal_K: torch.Tensor, damping: float) -> torch.Tensor:
+    """Return H's diagonal, damped. Inputs that are always zero count as one."""
+    diagonal_K = torch.where(diagonal_K == 0, 1.0, diagonal_K)
+    return diagonal_K + damping * diagonal_K.mean()
+
+
+def factored(h_KK: torch.Tensor, diagonal_K: torch.Tensor, kept: float) -> bool:
+    """Put the lower Cholesky factor of a matrix into the lower half of h_KK; return whether it has one. The matrix is
+    `kept` times what is above h_KK's diagonal, and diagonal_K."""
+    n_in = len(h_KK)
+    for begin in range(0, n_in, BLOCK):
+        end = min(begin + BLOCK, n_in)
+        before_BP, upper_BB = h_KK[begin:end, :begin], h_KK[begin:end, begin:end].triu(1)
+        own_BB = kept * (upper_BB + upper_BB.T) + diagonal_K[begin:end].diag() - before_BP @ before_BP.T
+        lower_BB, failed = torch.linalg.cholesky_ex(own_BB)
+        if failed:
+            return False
+        h_KK[begin:end, begin:end] = upper_BB + lower_BB
+        if end < n_in:
+            below_RB = torch.addmm(h_KK[begin:end, end:].T, h_KK[end:, :begin], before_BP.T, beta=kept, alpha=-1)
+            h_KK[end:, begin:end] = torch.linalg.solve_triangular(lower_BB.T, below_RB, upper=True, left=False)
+    return True
 
 
 def gptq(
@@ -59,40 +98,81 @@ def gptq(
 ) -> QuantizedWeight:
     """Round a matrix with given scales and zero points. first_order: how much of a column's drift from its original
     counts as error too (FOEM, arXiv:2507.11017); 0: GPTQ."""
-    order_K, feedback_KK = correct.order_K, correct.feedback_KK
     n_out, n_in = weight_NK.shape
-    group_K = order_K // (n_in // scale_NG.shape[1])
-    q_NK = torch.empty(n_out, n_in, dtype=torch.int8, device=weight_NK.device)
-    error_KN = torch.empty(n_in, n_out, dtype=weight_NK.dtype, device=weight_NK.device)
     # Levels are counted from the zero point here, so a zero point moves the grid's ends.
     offset_NG = torch.zeros_like(scale_NG) if zero_NG is None else zero_NG.to(scale_NG.dtype)
-    for begin in range(0, n_in, BLOCK):
-        end = min(begin + BLOCK, n_in)
-        # Columns are rows here, since those are contiguous.
-        raw_BN, s_BN = weight_NK[:, order_K[begin:end]].T.contiguous(), scale_NG.T[group_K[begin:end]]
-        zero_BN = offset_NG.T[group_K[begin:end]]
-        low_BN = -(2 ** (bits - 1)) - zero_BN
-        high_BN = low_BN + (2**bits - 1)
-        w_BN = raw_BN + feedback_KK[:begin, begin:end].T @ error_KN[:begin]
-        q_BN, error_BN = torch.empty_like(w_BN), error_KN[begin:end]
-        columns = zip(*(each.unbind() for each in (w_BN, raw_BN, s_BN, low_BN, high_BN, q_BN, error_BN)), strict=True)
-        for i, (w_N, raw_N, s_N, low_N, high_N, q_N, error_N) in enumerate(columns):
-            torch.div(w_N, s_N, out=q_N).round_().clamp_(low_N, high_N)
-            torch.addcmul(raw_N, q_N, s_N, value=-1, out=error_N)
-            if first_order:
-                error_N -= (w_N - raw_N) * (first_order / correct.pivot_K[begin + i])
-            w_BN[i + 1 :].addr_(feedback_KK[begin + i, begin + i + 1 : end], error_N)
-        q_NK[:, order_K[begin:end]] = (q_BN + zero_BN).T.to(torch.int8)
+    grids = scale_NG.expand(n_out, -1), offset_NG.expand(n_out, -1)
+    q_NK = torch.empty(n_out, n_in, dtype=torch.int8, device=weight_NK.device)
+    step = max(1, AT_ONCE // n_in)
+    for rows in (slice(begin, begin + step) for begin in range(0, n_out, step)):  # a row is rounded by itself
+        scale_RG, offset_RG = (each[rows] for each in grids)
+        q_NK[rows] = round_rows(weight_NK[rows], scale_RG, offset_RG, correct, bits, first_order)
     return QuantizedWeight(q_NK, scale_NG, bits, zero_NG=zero_NG)
 
 
-def factored(h_KK: torch.Tensor, damping: float) -> bool:
-    """Damp H, and put its lower Cholesky factor in its place; return whether it has one. Inputs that are always zero
-    count as one."""
-    diagonal_K = h_KK.diagonal()
-    diagonal_K[diagonal_K == 0] = 1.0
-    diagonal_K += damping * diagonal_K.mean()
-    # H equals its transpose, which lies in memory as LAPACK wants it; the upper factor of that is the lower one of H.
-    failed = torch.empty((), dtype=torch.int32, device=h_KK.device)
-    torch.linalg.cholesky_ex(h_KK.T, upper=True, out=(h_KK.T, failed))
-    return not failed
+def round_rows(
+    weight_NK: torch.Tensor,
+    scale_NG: torch.Tensor,
+    offset_NG: torch.Tensor,
+    correct: Correction,
+    bits: int,
+    first_order: float,
+) -> torch.Tensor:
+    """Return the levels of some rows, int8 [N, K]."""
+    n_out, n_in = weight_NK.shape
+    group_K = correct.order_K // (n_in // scale_NG.shape[1])
+    # Columns are rows here, since those are contiguous.
+    weight_KN, scale_GN, offset_GN = (each.T.contiguous() for each in (weight_NK, scale_NG, offset_NG))
+    q_KN = torch.empty(n_in, n_out, dtype=torch.int8, device=weight_NK.device)
+    error_KN = torch.empty_like(weight_KN)
+    for begin in reversed(range(0, n_in, BLOCK)):
+        end = min(begin + BLOCK, n_in)
+        own, done = slice(begin, end), slice(end, n_in)
+        column_B = correct.order_K[own]
+        raw_BN, zero_BN = weight_KN[column_B], offset_GN[group_K[own]]
+        w_BN = torch.addmm(raw_BN, correct.feedback(done, own).T, error_KN[done])
+        drift_B = first_order / correct.pivot_K[own]
+        q_BN, error_KN[own] = columns(
+            w_BN, raw_BN, scale_GN[group_K[own]], zero_BN, correct.feedback(own, own), drift_B, bits
+        )
+        q_KN[column_B] = (q_BN + zero_BN).to(torch.int8)
+    return q_KN.T
+
+
+def columns(
+    w_BN: torch.Tensor,
+    raw_BN: torch.Tensor,
+    scale_BN: torch.Tensor,
+    zero_BN: torch.Tensor,
+    back_BB: torch.Tensor,
+    drift_B: torch.Tensor,
+    bits: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Round the columns of a block from the last to the first. Each one's error, times its row of back_BB, goes to
+    those before it, in w_BN. drift_B: how much of what a column has made up for counts as error, too. Returns levels,
+    counted from the zero point, and errors, [B, N]."""
+    if not w_BN.is_cpu:
+        return columns_by_torch(w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, bits)
+    q_BN, error_BN = torch.empty_like(w_BN), torch.empty_like(w_BN)
+    arrays = (each.numpy() for each in (w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, q_BN, error_BN))
+    round_columns(np.float32(-(2 ** (bits - 1))), np.float32(2 ** (bits - 1) - 1), *arrays)
+    return q_BN, error_BN
+
+
+def columns_by_torch(
+    w_BN: torch.Tensor,
+    raw_BN: torch.Tensor,
+    scale_BN: torch.Tensor,
+    zero_BN: torch.Tensor,
+    back_BB: torch.Tensor,
+    drift_B: torch.Tensor,
+    bits: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    low_BN = -(2 ** (bits - 1)) - zero_BN
+    high_BN = low_BN + (2**bits - 1)
+    q_BN, error_BN = torch.empty_like(w_BN), torch.empty_like(w_BN)
+    for k in reversed(range(len(w_BN))):
+        q_BN[k] = (w_BN[k] / scale_BN[k]).round().clamp(low_BN[k], high_BN[k])
+        error_BN[k] = raw_BN[k] - q_BN[k] * scale_BN[k] - (w_BN[k] - raw_BN[k]) * drift_B[k]
+        w_BN[:k].addr_(back_BB[k, :k], error_BN[k])
+    return q_BN, error_BN

@@ -12,8 +12,8 @@ from torch import nn
 from llm.deploy.quantize.activations import HALF, SMALLEST, searched_smoothing, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
 from llm.deploy.quantize.fold import Fold, Made
-from llm.deploy.quantize.gptq import correction, gptq
-from llm.deploy.quantize.hessian import gram, product_error
+from llm.deploy.quantize.gptq import Correction, correction, gptq, rounding_order
+from llm.deploy.quantize.hessian import AT_ONCE, Hessian, hessian, whole
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
@@ -33,26 +33,29 @@ def quantize_group(
     """Quantize matrices that share their inputs [C, T, K]. fold: where factors of the inputs go, if they may be scaled;
     `inputs` are divided by them in place."""
     linears = {name: getattr(getattr(layer, part), name) for name in names}
-    h_KK = input_scale_1 = None
+    h = input_scale_1 = None
     if inputs is not None:
         x_MK = inputs.flatten(0, 1)
-        h_KK, largest_K = x_MK.T @ x_MK if method.kind == "rtn" else gram(x_MK), x_MK.abs().amax(0)
+        h, largest_K = hessian(x_MK) if method.kind == "awq" else None, x_MK.abs().amax(0)
         weights = [linear.weight for linear in linears.values()]
-        if fold is not None and (factor_K := factors(method, size, weights, x_MK, h_KK, fold.tie)) is not None:
+        if fold is not None and (factor_K := factors(method, size, weights, x_MK, h, fold.tie)) is not None:
             fold.apply(factor_K)
             x_MK.div_(factor_K)
-            h_KK, largest_K = h_KK / factor_K[:, None] / factor_K, largest_K / factor_K
+            h, largest_K = h and h.divided(factor_K), largest_K / factor_K
             for linear in linears.values():
                 linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
+        if method.kind == "gptq":
+            h = hessian(x_MK, rounding_order(x_MK, method.act_order))
+        elif h is None:
+            h = whole(x_MK.T @ x_MK)
         if method.activations == "static":
             input_scale_1 = (largest_K.amax() / HALF).clamp(min=SMALLEST).view(1)
-    made, found = Made(), quantize_all([linear.weight for linear in linears.values()], method, size, h_KK)
-    for (name, linear), (quantized, nearest) in zip(linears.items(), found, strict=True):
-        weight = linear.weight
-        errors = weight_error(weight, quantized)
-        if h_KK is not None:
-            plain = quantize_weight(weight, method.bits, size, method.per_tensor)
-            errors |= output_errors(weight, quantized, nearest, plain, h_KK)
+    made = Made()
+    correct = None
+    if h is not None and method.kind == "gptq":
+        correct = correction(h, method.damping, method.shrinkage)
+    for name, linear in linears.items():
+        quantized, errors = quantize_matrix(linear.weight, method, size, h, correct)
         made[f"{part}.{name}"] = replace(quantized, input_scale_1=input_scale_1), errors
         linear.weight = nn.Parameter(quantized.dequantized(), requires_grad=False)
     return made
@@ -63,7 +66,7 @@ def factors(
     size: int | None,
     weights: list[torch.Tensor],
     x_MK: torch.Tensor,
-    h_KK: torch.Tensor,
+    h: Hessian | None,
     tie: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor | None:
     """Return what the inputs are divided by, fp32 [K]; None where the method leaves them as they are."""
@@ -71,8 +74,8 @@ def factors(
     def quantize(weight_NK: torch.Tensor, importance_K: torch.Tensor) -> QuantizedWeight:
         return by_scales(weight_NK, method, size, importance_K)
 
-    if method.kind == "awq":
-        return input_factors(weights, h_KK, x_MK.abs().mean(0), quantize)
+    if h is not None:
+        return input_factors(weights, h, x_MK.abs().mean(0), quantize)
     if method.activations is None or method.smoothing == 0:
         return None
     if method.smoothing is None:
@@ -80,24 +83,22 @@ def factors(
     return tie(smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing))
 
 
-def quantize_all(
-    weights: list[torch.Tensor], method: Method, size: int | None, h_KK: torch.Tensor | None
-) -> list[tuple[QuantizedWeight, QuantizedWeight]]:
-    """Quantize matrices that share their inputs. Returns with each what rounding to nearest gives on its scales."""
-    importance_K = None if h_KK is None else h_KK.diagonal()
-    nearest = [by_scales(weight_NK, method, size, importance_K) for weight_NK in weights]
-    if method.kind != "gptq" or h_KK is None:
-        return list(zip(nearest, nearest, strict=True))
-    correct = correction(h_KK, method.act_order, method.damping, method.shrinkage)
-    # A row is rounded by itself, so the rows of all matrices are rounded at once.
-    scale_NG = torch.cat([each.scale_NG.expand(len(each.q_NK), -1) for each in nearest])
-    zeros = [each.zero_NG for each in nearest if each.zero_NG is not None]
-    whole = gptq(
-        torch.cat(weights), correct, scale_NG, method.bits,
-        zero_NG=torch.cat(zeros) if zeros else None, first_order=method.first_order,
-    )  # fmt: skip
-    parts = whole.q_NK.split([len(weight_NK) for weight_NK in weights])
-    return [(replace(each, q_NK=q_NK), each) for each, q_NK in zip(nearest, parts, strict=True)]
+def quantize_matrix(
+    weight_NK: torch.Tensor, method: Method, size: int | None, h: Hessian | None, correct: Correction | None
+) -> tuple[QuantizedWeight, dict[str, float]]:
+    """Quantize a matrix, by GPTQ where a correction is given. Returns it with its errors."""
+    nearest = by_scales(weight_NK, method, size, None if h is None else h.importance())
+    quantized = nearest
+    if correct is not None:
+        q_NK = gptq(
+            weight_NK, correct, nearest.scale_NG, method.bits, zero_NG=nearest.zero_NG, first_order=method.first_order
+        ).q_NK
+        quantized = replace(nearest, q_NK=q_NK)
+    errors = weight_error(weight_NK, quantized)
+    if h is not None:
+        plain = quantize_weight(weight_NK, method.bits, size, method.per_tensor)
+        errors |= output_errors(weight_NK, quantized, nearest, plain, h)
+    return quantized, errors
 
 
 def by_scales(
@@ -109,7 +110,9 @@ def by_scales(
         return rounded(weight_NK, *make(weight_NK, method.bits, size, importance_K))
     if not method.searched:
         return quantize_weight(weight_NK, method.bits, size, method.per_tensor)
-    return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)
+    # The bytes of rounding to nearest are those of torch's sums.
+    scale_NG = searched_scales(weight_NK, method.bits, size, importance_K, compiled=method.kind != "rtn")
+    return rounded(weight_NK, scale_NG, method.bits)
 
 
 def output_errors(
@@ -117,15 +120,17 @@ def output_errors(
     quantized: QuantizedWeight,
     nearest: QuantizedWeight,
     plain: QuantizedWeight,
-    h_KK: torch.Tensor,
+    h: Hessian,
 ) -> dict[str, float]:
     """Return the errors of a matrix's products with the calibration's inputs, relative and squared: its own, and those
     of rounding to nearest on its scales, and on those of the largest weights."""
-    whole = max(product_error(weight_NK, h_KK), 1e-30)
-
-    def error(one: QuantizedWeight) -> float:
-        return product_error(one.dequantized() - weight_NK, h_KK) / whole
-
-    own = error(quantized)
-    on_scales = own if nearest is quantized else error(nearest)
-    return {"output": own, "nearest_output": on_scales, "absmax_output": error(plain)}
+    names = {"output": quantized, "nearest_output": nearest, "absmax_output": plain}
+    kinds = {id(each): each for each in names.values()}  # rounding to nearest is its own
+    sums: torch.Tensor = torch.zeros(1 + len(kinds), dtype=torch.float64)
+    step = max(1, AT_ONCE // weight_NK.shape[1])
+    for begin in range(0, len(weight_NK), step):
+        part_RK = weight_NK[begin : begin + step]
+        others = [each.rows(begin, begin + step).dequantized() - part_RK for each in kinds.values()]
+        sums += h.errors([part_RK, *others]).cpu()
+    found = dict(zip(kinds, (sums[1:] / sums[0].clamp(min=1e-30)).tolist(), strict=True))
+    return {name: found[id(each)] for name, each in names.items()}

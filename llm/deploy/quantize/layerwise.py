@@ -30,6 +30,7 @@ from llm.progress import progress
 
 Errors = dict[str, dict[str, float]]
 ROWS = 4  # sequences that go through a layer at once
+POSITIONS = 2048  # or so many positions, if these are more sequences
 
 QKV, OUTPUT, DOWN = ["q_proj", "k_proj", "v_proj"], ["o_proj"], ["down_proj"]
 
@@ -43,7 +44,8 @@ def quantize_layers(
     errors: Errors = {}
     files = [scratch / f"layer-{index:05}.safetensors" for index in range(source.config.n_layers)]
     done = next((index for index, file in enumerate(files) if not file.is_file()), len(files))
-    run = Calibration(source, calibration_CT) if method.calibrated else None
+    half = method.kind == "gptq" and method.activations is None
+    run = Calibration(source, calibration_CT, half) if method.calibrated else None
     if run and done:
         run.load(scratch / "hidden.safetensors", done)
     for index, file in enumerate(files):
@@ -61,15 +63,16 @@ def quantize_layers(
 
 
 class Calibration:
-    """The calibration's hidden states before a layer, and what a layer needs beside them."""
+    """The calibration's hidden states before a layer, and what a layer needs beside them. half: products are in bf16;
+    what is added up stays in fp32."""
 
-    def __init__(self, source: LazyWeights, tokens_CT: torch.Tensor | None) -> None:
+    def __init__(self, source: LazyWeights, tokens_CT: torch.Tensor | None, half: bool) -> None:
         if tokens_CT is None:
             raise InputError("quantize: this method needs a calibration set; give --calibration")
         model = empty_model(source.config)
         model.load_state_dict(source.outside(), strict=False, assign=True)
         decoder: Decoder = model.model
-        length = tokens_CT.shape[1]
+        self.half, length = half, tokens_CT.shape[1]
         self.position_1T = torch.arange(length)[None]
         with torch.no_grad():
             self.x_CTD = decoder.embed(tokens_CT, self.position_1T, length)
@@ -80,8 +83,9 @@ class Calibration:
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor], x_CTD: torch.Tensor) -> torch.Tensor:
         """Apply a function to a few sequences at a time."""
-        with torch.no_grad():
-            return torch.cat([function(x_RTD) for x_RTD in x_CTD.split(ROWS)])
+        rows = max(ROWS, POSITIONS // x_CTD.shape[1]) if self.half else ROWS
+        with torch.no_grad(), torch.autocast(x_CTD.device.type, torch.bfloat16, enabled=self.half):
+            return torch.cat([function(x_RTD) for x_RTD in x_CTD.split(rows)])
 
     def attend(self, layer: Layer, x_RTD: torch.Tensor) -> torch.Tensor:
         return layer.self_attn(x_RTD, self.rotary, self.mask, None)

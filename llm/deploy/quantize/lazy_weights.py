@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.directory import INDEX, shard_names
+from llm.model.rounding import is_finite
 from llm.model.tensor_names import to_ours
 
 BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
@@ -60,7 +61,7 @@ class LazyWeights:
             with opened(path) as file:
                 found |= {name: file.get_tensor(name).float() for name in names if self.files[name] == path}
         for name, tensor in found.items():
-            if not torch.isfinite(tensor).all():
+            if not is_finite(tensor):
                 raise InputError(
                     f"{self.files[name]}: {name} is not finite: the model diverged; quantize an earlier checkpoint"
                 )

@@ -3,24 +3,37 @@
 import pytest
 import torch
 
-from llm.deploy.quantize.hessian import fast_products, gram, product_error
+from llm.deploy.quantize.hessian import Hessian, fast_products, hessian, product_error
 from tests.llm.deploy.quantize.correlated import generator
 
 
 @pytest.mark.parametrize(("rows", "width"), [(300, 48), (40, 256), (1500, 600)])
 def test_half_of_it_is_the_whole(rows: int, width: int):
+    """In any order of the inputs."""
     x, weight = torch.randn(rows, width, generator=generator()), torch.randn(24, width, generator=generator(1))
-    whole = x.double().T @ x.double()
-    error = float(((weight.double() @ whole) * weight.double()).sum())
-    for h_KK in (gram(x), fast(x)):
-        assert torch.equal(h_KK, h_KK.T)
-        assert (h_KK - whole).norm() < 1e-6 * whole.norm()
-        assert abs(product_error(weight, h_KK) - error) < 1e-6 * error
+    matrix = x.double().T @ x.double()
+    error = float(((weight.double() @ matrix) * weight.double()).sum())
+    order = torch.randperm(width, generator=generator(2))
+    for h in (hessian(x), hessian(x, order), fast(x), fast(x, order)):
+        expected = matrix[h.order_K][:, h.order_K]
+        assert (h.h_KK.triu() - expected.triu()).norm() < 1e-6 * expected.norm()
+        assert torch.equal(h.diagonal_K, h.h_KK.diagonal())
+        assert torch.allclose(h.importance().double(), matrix.diagonal())
+        assert abs(product_error(weight, h) - error) < 2e-3 * error
+        factor = torch.rand(width, generator=generator(3)) + 0.5
+        assert abs(product_error(weight * factor, h.divided(factor)) - error) < 2e-3 * error
 
 
-def fast(x: torch.Tensor) -> torch.Tensor:
+def test_errors_of_several_matrices_at_once_are_those_of_each():
+    x, changes = torch.randn(400, 300, generator=generator()), torch.randn(3, 24, 300, generator=generator(1))
+    h = hessian(x)
+    found = h.errors(list(changes))
+    assert torch.allclose(found, torch.tensor([product_error(each, h) for each in changes], dtype=torch.float64))
+
+
+def fast(x: torch.Tensor, order: torch.Tensor | None = None) -> Hessian:
     with fast_products():
-        return gram(x)
+        return hessian(x, order)
 
 
 @pytest.mark.parametrize("width", [48, 64, 576])
@@ -31,7 +44,8 @@ def test_a_second_thread_changes_nothing(width: int):
         found = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(fast(x))
+            h = fast(x)
+            found.append(torch.cat([h.h_KK, h.errors([x[:48]])[None].expand(width, 1).float()], 1))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*found)

@@ -1,8 +1,9 @@
 """Searched scales beside those of the largest weight."""
 
+import pytest
 import torch
 
-from llm.deploy.quantize.scales import searched_scales
+from llm.deploy.quantize.scales import error_of, in_parts, searched_scales
 from llm.model.rounding import quantize_weight, rounded
 from tests.llm.deploy.quantize.correlated import generator, inputs
 
@@ -29,3 +30,18 @@ def test_searched_scales_find_a_grid_exactly():
     weight = torch.stack([levels * 0.25, -levels * 0.5])
     found = rounded(weight, searched_scales(weight, 4, 16), 4)
     assert torch.allclose(found.dequantized(), weight, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("bits", "size"), [(4, 16), (4, 64), (8, 50), (4, None)])
+def test_the_compiled_search_errs_as_torch_s_does(bits: int, size: int | None):
+    """It adds in another order, so that of two scales that err the same it may take the other."""
+    n_in = 2 * (size or 101)
+    weight, h_K = torch.randn(60, n_in, generator=generator(2)).bfloat16().float(), inputs(200, n_in).square().sum(0)
+    weight[3] = 0
+    one, two = (searched_scales(weight, bits, size, h_K, compiled) for compiled in (False, True))
+    assert not torch.equal(one, searched_scales(weight, bits, size, None, compiled=True))
+    limits = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    whole = torch.cat([w_NGS for w_NGS, _ in in_parts(weight, size, h_K)])
+    _, h_GS = next(in_parts(weight, size, h_K))
+    errors = [error_of(whole, h_GS, scale, *limits) for scale in (one, two)]
+    assert torch.allclose(*errors, rtol=1e-3 if bits == 8 else 1e-5)

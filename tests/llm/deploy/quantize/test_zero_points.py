@@ -12,8 +12,8 @@ from compressed_tensors.quantization import QuantizationConfig
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from llm.deploy.quantize.gptq import correction, gptq
-from llm.deploy.quantize.hessian import product_error
+from llm.deploy.quantize.gptq import gptq
+from llm.deploy.quantize.hessian import product_error, whole
 from llm.deploy.quantize.model import load_any, load_quantized
 from llm.deploy.quantize.operators import run_quantized
 from llm.deploy.quantize.scales import searched_scales
@@ -22,7 +22,7 @@ from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import read_config
 from llm.model.rounding import QuantizedWeight, quantize_weight, rounded
-from tests.llm.deploy.quantize.correlated import generator, inputs
+from tests.llm.deploy.quantize.correlated import corrected, generator, inputs
 from tests.llm.deploy.quantize.test_activations import drawn, logits, quantized
 
 ASYMMETRIC = Method(bits=4, group_size=32, symmetric=False)
@@ -81,11 +81,11 @@ def test_gptq_on_zero_points_finds_what_trying_all_neighbours_finds():
     up = torch.tensor(list(itertools.product((0.0, 1.0), repeat=6)))
     changes = ((weight / 0.3).floor()[:, None] + up) * 0.3 - weight[:, None]
     best = float(((changes @ h_KK) * changes).sum(-1).amin(-1).sum())
-    found = gptq(weight, correction(h_KK, damping=1e-6), scale, 4, zero_NG=zero)
-    assert product_error(found.dequantized() - weight, h_KK) <= best * 1.01
-    symmetric = gptq(weight, correction(h_KK, damping=1e-6), scale, 4)  # whose levels end at 7 x 0.3
-    assert product_error(symmetric.dequantized() - weight, h_KK) > 3 * best
-    diagonal = gptq(weight, correction(torch.eye(6)), scale, 4, zero_NG=zero)
+    found = gptq(weight, corrected(h_KK, damping=1e-6), scale, 4, zero_NG=zero)
+    assert product_error(found.dequantized() - weight, whole(h_KK)) <= best * 1.01
+    symmetric = gptq(weight, corrected(h_KK, damping=1e-6), scale, 4)  # whose levels end at 7 x 0.3
+    assert product_error(symmetric.dequantized() - weight, whole(h_KK)) > 3 * best
+    diagonal = gptq(weight, corrected(torch.eye(6)), scale, 4, zero_NG=zero)
     assert torch.equal(diagonal.q_NK, rounded(weight, scale, 4, zero).q_NK)
 
 
@@ -162,5 +162,5 @@ def test_a_symmetric_grid_is_one_with_zero_points_of_zero():
     zero = torch.zeros_like(found.scale_NG, dtype=torch.int8)
     assert torch.equal(rounded(weight, found.scale_NG, 4, zero).q_NK, found.q_NK)
     h_KK = inputs(50, 32).T @ inputs(50, 32)
-    one, two = (gptq(weight, correction(h_KK), found.scale_NG, 4, zero_NG=each) for each in (None, zero))
+    one, two = (gptq(weight, corrected(h_KK), found.scale_NG, 4, zero_NG=each) for each in (None, zero))
     assert torch.equal(one.q_NK, two.q_NK)
