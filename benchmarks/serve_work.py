@@ -38,6 +38,7 @@ def ours(model: str, work: Requests, deterministic: bool = True, products: Any =
     """The engine, in one fixed order of sums unless said; with int8 weights where products are not dense."""
     import torch
 
+    from kernels.ahead import load_compiled
     from llm.deploy.quantize.bit_packing import pack
     from llm.deploy.quantize.model import PackedLinear, load_any
     from llm.deploy.quantize.operators import run_quantized
@@ -45,6 +46,7 @@ def ours(model: str, work: Requests, deterministic: bool = True, products: Any =
     from llm.inference.sequence import Request
     from llm.model.rounding import layers_to_quantize, quantize_weight
 
+    load_compiled()  # as the server does
     torch.set_num_threads(THREADS)
     settings = EngineSettings(kv_bytes=CACHE, deterministic=deterministic)
     lm = load_any(Path(model), dtype=torch.bfloat16 if products == "dense" else torch.float32)

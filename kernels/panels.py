@@ -188,3 +188,13 @@ def multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, first_panel
             for r in range(rows):
                 target, own_bias = out + 2 * ((row + r) * n_out + first), bias + 2 * first if bias else 0
                 round_sums(sums + 4 * PANEL * r, own_bias, target, min(PANEL, n_out - first))
+
+
+@jit
+def rows_of_panels(words_TKN, rows_R, out_RK):
+    """Copy rows of the matrix, a row for each output, out of its panels. A word is two inputs of an output, as int32;
+    words_TKN: panels, pairs of inputs, outputs. out_RK: words, too."""
+    for row in range(len(rows_R)):
+        panel, place = rows_R[row] // words_TKN.shape[2], rows_R[row] % words_TKN.shape[2]
+        for k in range(out_RK.shape[1]):
+            out_RK[row, k] = words_TKN[panel, k, place]

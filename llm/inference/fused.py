@@ -124,7 +124,7 @@ def hidden(
     config = model.config
     lanes = lanes_of_sums(config.d_model)
     assert lanes is not None
-    x_RD = F.embedding(tokens_R, model.model.embed_tokens.weight)
+    x_RD = model.model.embed_tokens(tokens_R)
     tables = rotary_tables(paged.position_BT, config, paged.longest)
     cos_RH, sin_RH = (table[0].bfloat16().float().numpy() for table in tables)
     block_R, slot_R = paged.block_R.numpy(), paged.slot_R.numpy()

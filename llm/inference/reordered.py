@@ -9,24 +9,27 @@ gives a lone row of 1,536 inputs other bytes, seldom: it gets two of it. Measure
 Legend: M rows, N outputs, K inputs, V vocabulary, D d_model.
 """
 
+import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from llm.model.transformer import CausalLM
-from llm.runtime.malloc import give_back_freed_memory
+from llm.runtime.malloc import give_back_code, give_back_freed_memory
 
 try:
-    from kernels.panels import PANEL, has_instruction, multiply
+    from kernels.panels import PANEL, has_instruction, multiply, rows_of_panels
 except ImportError:  # where only torch and numpy are installed
     multiply = None  # type: ignore[assignment]
 
 CUTS = (512, 1024)  # of long inputs, in oneDNN's sums
 PROBED = 512  # outputs of the matrix that finds the cut
+CHECKED = 4096  # rows of an embedding at once
 
 
 def can_reorder(weight_NK: Tensor) -> bool:
@@ -136,6 +139,35 @@ class ReorderedLinear(nn.Module):
         return cls(weight_NK, torch.cat(biases) if biases else None)
 
 
+class ReorderedEmbedding(nn.Module):
+    """nn.Embedding for inference, whose matrix is that of a ReorderedLinear."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        super().__init__()
+        self.matrix, self.weight = matrix, matrix.stored
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the tokens' rows, bf16 [..., D]."""
+        x_RD = torch.empty((tokens.numel(), self.matrix.n_in), dtype=torch.bfloat16)
+        n_words = self.matrix.n_panels * self.matrix.panel_bytes // 4
+        memory = (ctypes.c_int32 * n_words).from_address(self.matrix.address)
+        words_TKN = np.frombuffer(memory, np.int32).reshape(self.matrix.n_panels, -1, PANEL)
+        rows_of_panels(words_TKN, tokens.flatten().numpy(), x_RD.view(torch.int32).numpy())
+        return x_RD.view(*tokens.shape, -1)
+
+    @classmethod
+    def of(cls, matrix: Matrix, embedding_VD: Tensor) -> "ReorderedEmbedding | None":
+        """Return one for a matrix and its reordered copy; None where that stands in another order than panels, which
+        comparing all rows tells."""
+        if multiply is None or not matrix.has_panels:
+            return None
+        found = cls(matrix)
+        for rows in torch.arange(len(embedding_VD)).split(CHECKED):
+            if not torch.equal(found(rows).view(torch.int16), embedding_VD[rows].view(torch.int16)):
+                return None
+        return found
+
+
 class Part(nn.Module):
     """Some of the outputs of a joined layer, where a layer of its own was: for whoever does not know of the join."""
 
@@ -173,8 +205,9 @@ def side_by_side(layers: list[Any]) -> Callable[[Tensor], Tensor]:
 
 
 def reorder(model: CausalLM) -> CausalLM:
-    """Replace the plain linear layers of a bf16 model in place, the output layer's too; a tied one gets a copy of the
-    embedding. Where the processor has no use for it, nothing happens."""
+    """Replace the plain linear layers of a bf16 model in place, the output layer's too; of a tied one the embedding
+    takes its rows, or stays beside it where the order is unknown. Where the processor has no use for it, nothing
+    happens."""
     if not can_reorder(model.model.embed_tokens.weight):
         return model
     for name in [name for name, each in model.named_modules() if type(each) is nn.Linear]:
@@ -182,8 +215,12 @@ def reorder(model: CausalLM) -> CausalLM:
         assert isinstance(layer, nn.Linear)
         model.set_submodule(name, ReorderedLinear(layer.weight, layer.bias))
     if model.config.tie_embeddings and not hasattr(model, "lm_head"):
-        model.add_module("lm_head", ReorderedLinear(model.model.embed_tokens.weight, None))
+        head = ReorderedLinear(model.model.embed_tokens.weight, None)
+        model.add_module("lm_head", head)
+        embedding = ReorderedEmbedding.of(head.matrix, model.model.embed_tokens.weight.detach())
+        model.model.set_submodule("embed_tokens", embedding or model.model.embed_tokens)
     give_back_freed_memory()
+    give_back_code()
     return model
 
 

@@ -11,6 +11,7 @@ from typing import get_args
 
 import uvicorn
 
+from kernels.ahead import load_compiled
 from llm.deploy.quantize.operators import Products
 from llm.deploy.serve.app import ServerSettings, make_app
 from llm.deploy.serve.guard import LOOPBACK
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
             engine, options.max_open, seconds=options.seconds, key=key, products=options.products, report=report
         )
         app = make_app(directories, served)
+        load_compiled()
         listener = listening(options.host, options.port)
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -17,6 +17,7 @@ from llm.inference.engine import Engine, EngineSettings
 from llm.inference.reordered import (
     Matrix,
     Part,
+    ReorderedEmbedding,
     ReorderedLinear,
     agrees,
     can_reorder,
@@ -153,6 +154,19 @@ def test_a_wrong_order_of_sums_is_seen(n_in: int, right: int) -> None:
 
 
 @needs_bf16
+@pytest.mark.parametrize(("n_rows", "width"), [(4096, 128), (515, 64), (300, 24), (1000, 576)])
+def test_a_reordered_matrix_gives_its_rows(n_rows: int, width: int) -> None:
+    """Which a tied model's embedding takes from the output layer, bit by bit; one in another order stays."""
+    weight = drawn(0, n_rows, width)
+    layer = ReorderedLinear(weight, None)
+    found = ReorderedEmbedding.of(layer.matrix, weight)
+    assert found is not None
+    tokens = torch.randint(0, n_rows, (3, 50), generator=torch.Generator().manual_seed(1))
+    assert torch.equal(found(tokens), F.embedding(tokens, weight))
+    assert ReorderedEmbedding.of(layer.matrix, weight.roll(1, 0)) is None
+
+
+@needs_bf16
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize(
     ("n_in", "widths"),
@@ -198,6 +212,7 @@ def test_a_served_model_s_answers_are_the_plain_one_s(random_lm, changes: dict) 
     engine = Engine(served, EngineSettings())
     assert engine.runner.fuses == (not changes.get("qk_norm") and "position" not in changes)
     assert engine.runner.multiple == 1
+    assert isinstance(served.model.embed_tokens, ReorderedEmbedding) == served.config.tie_embeddings
     assert isinstance(served.model.layers[0].mlp.up_proj, Part) == engine.runner.fuses
     assert [each.completions for each in engine.generate(requests)] == [each.completions for each in expected]
     for output in expected:
