@@ -61,6 +61,9 @@ TRANSFORMERS = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
+if sys.argv[3:]:
+    from peft import PeftModel
+    model = PeftModel.from_pretrained(model, sys.argv[3]).eval()
 ids = torch.tensor([json.loads(sys.argv[2])])
 with torch.no_grad():
     found = model(ids).logits[0, :-1].float().log_softmax(-1)
@@ -72,11 +75,14 @@ os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": 
 os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
 if __name__ == "__main__":
     from vllm import LLM, SamplingParams
+    from vllm.lora.request import LoRARequest
     sizes = {"max_model_len": 64, "max_num_seqs": 2, "max_num_batched_tokens": 64}
+    adapter = LoRARequest("adapter", 1, sys.argv[3]) if sys.argv[3:] else None
+    sizes |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": 16} if adapter else {}
     model = LLM(sys.argv[1], enforce_eager=True, dtype=DTYPE, **sizes)
     ids = json.loads(sys.argv[2])
     asked = SamplingParams(max_tokens=1, prompt_logprobs=1, temperature=0)
-    found = model.generate([{"prompt_token_ids": ids}], asked)[0].prompt_logprobs
+    found = model.generate([{"prompt_token_ids": ids}], asked, lora_request=adapter)[0].prompt_logprobs
     print(json.dumps([at[token].logprob for token, at in zip(ids[1:], found[1:])]))
 """
 LLAMA = """
@@ -184,14 +190,16 @@ def log_probabilities(path: Path, ids: list[int]) -> torch.Tensor:
     return found_TV.gather(1, tokens_T[1:, None])[:, 0]
 
 
-def read(python: Path, code: str, path: Path, ids: list[int], format_: str) -> list[float] | str:
-    """Return a reader's log-probabilities, or the last line of what it says. vLLM's kernels of packed weights are for
-    bf16 on a CPU."""
+def read(
+    python: Path, code: str, path: Path, ids: list[int], format_: str = "fp32", adapter: Path | None = None
+) -> list[float] | str:
+    """Return a reader's log-probabilities, of a model with an adapter where one is given, or the last line of what it
+    says. vLLM's kernels of packed weights are for bf16 on a CPU."""
     code = code.replace("DTYPE", '"float32"' if format_ == "fp32" else '"bfloat16"')
     with tempfile.TemporaryDirectory() as scratch:
         script = Path(scratch) / "read.py"
         script.write_text(code)
-        command = [str(python), str(script), str(path), json.dumps(ids)]
+        command = [str(python), str(script), str(path), json.dumps(ids), *([str(adapter)] if adapter else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.strip().splitlines()[-1])
