@@ -21,7 +21,7 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba.core.dispatcher import Dispatcher
 
-from kernels import attention, decoder, int8_rows, panels
+from kernels import attention, decoder, int8_panels, panels
 
 HOUSE = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,7 @@ def digest() -> str:
 
 
 def engine_kernels() -> Iterator[Dispatcher]:
-    for module in (attention, decoder, int8_rows, panels):
+    for module in (attention, decoder, int8_panels, panels):
         yield from (value for value in vars(module).values() if isinstance(value, Dispatcher))
 
 
@@ -107,8 +107,11 @@ def call_all() -> None:
         weight = np.zeros(8192, np.int8)
         address = -(-weight.ctypes.data // 64) * 64
         panels.multiply(bf16.ctypes.data, 2, 2, address, panels.PAIR_BYTES, 64, 2, 0, 0, 1, bf16.ctypes.data)
-    int8_rows.round_rows(bf16, one, one, False, fp32[0, :2], np.zeros((2, 128), np.float32))
-    int8_rows.scale_sums(fp32, fp32[0, :2], fp32[0], bf16)
+    if int8_panels.has_instruction():
+        bytes_, weights = np.zeros((2, 4), np.uint8), int8_panels.in_panels(np.zeros((64, 4), np.int8))
+        int8_panels.round_to_bytes(bf16[:, :4].copy(), one, one, False, fp32[0, :2], bytes_)
+        given = fp32[0, :2], weights[0].ctypes.data, weights[1], fp32[0, :64], 0, 1
+        int8_panels.multiply_bytes(bytes_, *given, bf16[:, :64].copy())
 
 
 if __name__ == "__main__":

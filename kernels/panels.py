@@ -12,6 +12,7 @@ Arrays are told by their addresses: handing over an array takes as long as a pro
 and compiling that ten times as long. Legend: M rows, N outputs, K inputs.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,13 @@ class BFloat(ir.Type):
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 SUMS, WHOLE, SHORT, CHOSEN = (ir.VectorType(item, LANES) for item in (ir.FloatType(), I32, I16, I1))
 BFLOATS, HALF = ir.VectorType(BFloat(), 2 * LANES), ir.VectorType(BFloat(), LANES)
+BYTES = ir.VectorType(I8, 4 * LANES)
 
 
-def has_instruction() -> bool:
-    """Does numba compile for a processor with AVX512-BF16?"""
+def has_instruction(name: str = "avx512bf16") -> bool:
+    """Does numba compile for a processor with these instructions?"""
     *_, features = cpu_target.target_context.codegen().magic_tuple()
-    return "+avx512bf16" in features.split(",")
+    return f"+{name}" in features.split(",")
 
 
 def called(builder, name, result, *arguments):
@@ -64,12 +66,29 @@ def same(builder, number):
     return builder.shuffle_vector(alone, alone, WHOLE([0] * LANES))
 
 
-def adder_of_products(n_rows):
-    """Return the function that follows for so many rows: their sums stay in registers."""
+@dataclass(frozen=True)
+class Kind:
+    """instruction: multiplies the inputs that 32 bits hold, of 16 outputs, and adds them to sums. inputs: a vector of
+    them. sums: a vector of sums. add: how the builder adds two of these. zero: a sum of nothing."""
+
+    instruction: str
+    inputs: ir.Type
+    sums: ir.Type
+    add: str
+    zero: float
+
+
+OF_BF16 = Kind("llvm.x86.avx512bf16.dpbf16ps.512", BFLOATS, SUMS, "fadd", 0.0)
+OF_INT8 = Kind("llvm.x86.avx512.vpdpbusd.512", BYTES, WHOLE, "add", 0)
+
+
+def adder_of_products(n_rows, numbers):
+    """Return the function that follows for so many rows of a Kind: their sums stay in registers."""
 
     @intrinsic
     def add_products(typing, x, row_bytes, weight, n_pairs, sums, adds, ahead, ahead_step):
-        """Write the products of pairs of inputs with a panel to the sums, float32 [rows, 64], or add them if `adds`.
+        """Write the products of pairs of inputs with a panel to the sums, [rows, 64], or add them if `adds`. Of int8 a
+        pair is four inputs: those of x from 0 to 255, the panel's from -128 on.
 
         x, weight, sums: addresses; of x and the panel from the first pair on. ahead: what address to ask memory for,
         `ahead_step` bytes further with each pair."""
@@ -78,23 +97,24 @@ def adder_of_products(n_rows):
             x, row_bytes, weight, n_pairs, sums, adds, ahead, ahead_step = arguments
             rows = [builder.add(x, builder.mul(row_bytes, I64(row))) for row in range(n_rows)]
             rows = [builder.inttoptr(row, I32.as_pointer()) for row in rows]
-            weight, sums = builder.inttoptr(weight, BFLOATS.as_pointer()), builder.inttoptr(sums, SUMS.as_pointer())
+            weight = builder.inttoptr(weight, numbers.inputs.as_pointer())
+            sums = builder.inttoptr(sums, numbers.sums.as_pointer())
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
             builder.position_at_end(loop)
             pair = builder.phi(I64)
-            old = [[builder.phi(SUMS) for _ in QUARTERS] for _ in rows]
+            old = [[builder.phi(numbers.sums) for _ in QUARTERS] for _ in rows]
             asked = builder.add(ahead, builder.mul(pair, ahead_step))
             for address in (asked, builder.add(asked, builder.ashr(ahead_step, I64(1)))):
                 line = builder.inttoptr(address, I8.as_pointer())
                 called(builder, "llvm.prefetch.p0", ir.VoidType(), line, I32(0), I32(3), I32(1))
             places = [builder.add(builder.mul(pair, I64(len(QUARTERS))), I64(at)) for at in QUARTERS]
             factors = [builder.load(builder.gep(weight, [place]), align=64) for place in places]
-            inputs = [builder.bitcast(same(builder, builder.load(builder.gep(row, [pair]))), BFLOATS) for row in rows]
-            name = "llvm.x86.avx512bf16.dpbf16ps.512"
+            inputs = [same(builder, builder.load(builder.gep(row, [pair]))) for row in rows]
+            inputs = [builder.bitcast(each, numbers.inputs) for each in inputs]
             new = [
                 [
-                    called(builder, name, SUMS, sum_, of_row, factor)
+                    called(builder, numbers.instruction, numbers.sums, sum_, of_row, factor)
                     for sum_, factor in zip(of_sums, factors, strict=True)
                 ]
                 for of_sums, of_row in zip(old, inputs, strict=True)
@@ -102,14 +122,15 @@ def adder_of_products(n_rows):
             next_pair = builder.add(pair, I64(1))
             builder.cbranch(builder.icmp_signed("<", next_pair, n_pairs), loop, after)
             builder.position_at_end(after)
-            for phi, first, further in ((pair, I64(0), next_pair), *triples(old, new)):
+            for phi, first, further in ((pair, I64(0), next_pair), *triples(old, new, numbers)):
                 phi.add_incoming(first, before)
                 phi.add_incoming(further, loop)
             for place, sum_ in enumerate(sum(new, [])):
                 target = builder.gep(sums, [I64(place)])
                 with builder.if_else(adds) as (further, first):
                     with further:
-                        builder.store(builder.fadd(builder.load(target, align=4), sum_), target, align=4)
+                        total = getattr(builder, numbers.add)(builder.load(target, align=4), sum_)
+                        builder.store(total, target, align=4)
                     with first:
                         builder.store(sum_, target, align=4)
             return context.get_dummy_value()
@@ -119,11 +140,11 @@ def adder_of_products(n_rows):
     return add_products
 
 
-def triples(old, new):
+def triples(old, new, numbers):
     """Yield each sum of a loop, what it starts with, and what it is in the next round."""
     for phis, sums in zip(old, new, strict=True):
         for phi, sum_ in zip(phis, sums, strict=True):
-            yield phi, SUMS([0.0] * LANES), sum_
+            yield phi, numbers.sums([numbers.zero] * LANES), sum_
 
 
 def rounder(typing, sums, bias, out, n_outputs):
@@ -154,7 +175,7 @@ def rounder(typing, sums, bias, out, n_outputs):
     return types.void(sums, bias, out, n_outputs), generate
 
 
-ADD_1, ADD_2, ADD_3, ADD_4 = (adder_of_products(n_rows) for n_rows in range(1, ROWS + 1))
+ADD_1, ADD_2, ADD_3, ADD_4 = (adder_of_products(n_rows, OF_BF16) for n_rows in range(1, ROWS + 1))
 round_sums: Any = intrinsic(rounder)  # mypy takes `typing` for the caller's
 
 

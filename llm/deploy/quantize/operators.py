@@ -8,11 +8,12 @@ Activations are bf16: with others these operators take a scalar path, fifty time
 Legend: M rows, N outputs, K inputs, G groups of inputs.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -24,21 +25,22 @@ from llm.deploy.quantize.activations import HALF, SMALLEST, input_scales, on_gri
 from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.inference import reordered
+from llm.inference.attention import raw
 from llm.inference.reordered import Matrix, can_reorder, reorder
 from llm.inference.runner import MULTIPLE
 from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
 
 try:
-    from kernels.int8_rows import round_rows, scale_sums
+    from kernels.int8_panels import has_instruction, in_panels, multiply_bytes, out_of_panels, round_to_bytes
 except ImportError:  # where only torch and numpy are installed
-    round_rows = None  # type: ignore[assignment]
+    multiply_bytes = None  # type: ignore[assignment]
 
 Products = Literal["dense", "weights", "activations"]
-Operator = Literal["int4pack", "int8pack", "fbgemm", "int_mm", "dense"]
+Operator = Literal["int4pack", "int8pack", "vnni", "int_mm", "dense"]
 GROUPS = (32, 64, 128)
 MULTIPLE_OF_OUTPUTS = 16
-WHOLE = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default  # x, its scale and zero, weights
+WORTH_A_THREAD = 2**22  # products; below, handing work over takes longer than doing it
 
 
 @dataclass(frozen=True)
@@ -79,33 +81,23 @@ def chosen(
 
 
 def whole_numbers() -> Choice:
-    """Choose how int8 is multiplied with int8. Without VNNI fbgemm cuts sums of two products to 16 bits."""
-    if (
-        round_rows is not None
-        and torch.cpu._is_vnni_supported()
-        and "fbgemm" in torch.backends.quantized.supported_engines
-    ):
-        return Choice("fbgemm")
-    return Choice("int_mm", "fbgemm's sums are exact with VNNI alone")
+    """Choose how int8 is multiplied with int8."""
+    if multiply_bytes is None:
+        return Choice("int_mm", "numba is not installed")
+    if not has_instruction():
+        return Choice("int_mm", "this processor has no AVX512-VNNI")
+    return Choice("vnni")
 
 
-def packed_for_fbgemm(q_NK: Tensor) -> torch.ScriptObject:
-    """Return int8 weights in fbgemm's order, with scales of one."""
-    ones, zeros = torch.ones(len(q_NK), dtype=torch.double), torch.zeros(len(q_NK), dtype=torch.long)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # these tensors will go from torch; int_mm stays, and has the same bytes
-        return torch.ops.quantized.linear_prepack(torch._make_per_channel_quantized_tensor(q_NK, ones, zeros, 0), None)
-
-
-def unpacked(packed: torch.ScriptObject) -> Tensor:
-    """Return the int8 weights that fbgemm's order was made of."""
-    return torch.ops.quantized.linear_unpack(packed)[0].int_repr()
+@cache
+def helpers(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads)
 
 
 class QuantizedLinear(nn.Module):
     """y = x W^T + b for bf16 x. operator:
 
-    int4pack, int8pack: the weights are integers, x stays bf16. fbgemm, int_mm: x is rounded to int8, each row by its
+    int4pack, int8pack: the weights are integers, x stays bf16. vnni, int_mm: x is rounded to int8, each row by its
     largest value unless the layer has a fixed scale, and integers are summed without error, so that both give the same
     bytes; int_mm copies the weights at each call. dense: bf16 weights.
     """
@@ -124,7 +116,7 @@ class QuantizedLinear(nn.Module):
         self.register_buffer("input_scale", None if input_scale is None else input_scale.float())
         scale_NG = scales_of(source)
         self.group_size = self.in_features // scale_NG.shape[1]
-        scale = scale_NG[:, 0].contiguous()
+        scale, away_N = scale_NG[:, 0].contiguous(), None
         if choice.operator == "int4pack":
             weight = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q_NK.to(torch.int32) + 8, 1)
             zero_NG = source.weight_zero_point if isinstance(source, PackedLinear) else None
@@ -132,8 +124,9 @@ class QuantizedLinear(nn.Module):
             scale = torch.stack([scale_NG.t(), offset_NG.t()], -1).bfloat16().contiguous()
         elif choice.operator == "int8pack":
             weight, scale = q_NK, scale.bfloat16()
-        elif choice.operator == "fbgemm":
-            self.packed, weight, scale = packed_for_fbgemm(q_NK), q_NK[:0], scale.float()
+        elif choice.operator == "vnni":
+            weight, away_N = map(torch.from_numpy, in_panels(q_NK.numpy()))
+            scale = scale.float()
         elif choice.operator == "int_mm":
             weight, scale = q_NK, scale.float()
         else:
@@ -142,9 +135,11 @@ class QuantizedLinear(nn.Module):
                 self.matrix, weight, self.row_multiple = Matrix.of(weight), weight[:0], 1
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
+        self.register_buffer("away", away_N)
 
     weight: Tensor
     scale: Tensor
+    away: Tensor | None
     bias: Tensor | None
     input_scale: Tensor | None
 
@@ -153,18 +148,19 @@ class QuantizedLinear(nn.Module):
         """Return one layer of int8 with the outputs of several that have the same inputs, side by side; None where
         their operator is another, or the scale of the inputs is fixed."""
         operators = {each.choice.operator for each in layers}
-        if operators not in ({"fbgemm"}, {"int8pack"}) or any(each.input_scale is not None for each in layers):
+        if operators not in ({"vnni"}, {"int8pack"}) or any(each.input_scale is not None for each in layers):
             return None
         whole = copy(layers[0])
         whole._buffers = dict(whole._buffers)  # a copy of a module shares them
         whole.out_features = sum(each.out_features for each in layers)
-        whole.weight, whole.scale = (
-            torch.cat([getattr(each, part) for each in layers]) for part in ("weight", "scale")
-        )
+        whole.scale = torch.cat([each.scale for each in layers])
+        if operators == {"vnni"}:
+            q_NK = np.concatenate([out_of_panels(each.weight.numpy(), each.out_features) for each in layers])
+            whole.weight, whole.away = map(torch.from_numpy, in_panels(q_NK))
+        else:
+            whole.weight = torch.cat([each.weight for each in layers])
         biases = [each.bias for each in layers if each.bias is not None]
         whole.bias = torch.cat(biases) if biases else None
-        if operators == {"fbgemm"}:
-            whole.packed = packed_for_fbgemm(torch.cat([unpacked(each.packed) for each in layers]))
         return whole
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,8 +172,8 @@ class QuantizedLinear(nn.Module):
             return torch.ops.aten._weight_int4pack_mm_for_cpu(x_MK, self.weight, self.group_size, self.scale)
         if self.choice.operator == "int8pack":
             return torch.ops.aten._weight_int8pack_mm(x_MK, self.weight, self.scale)
-        if self.choice.operator == "fbgemm" or (self.choice.operator == "int_mm" and round_rows is not None):
-            return self.in_int8_by_kernels(x_MK)
+        if self.choice.operator == "vnni":
+            return self.in_bytes(x_MK)
         if self.choice.operator == "int_mm":
             return self.in_int8(x_MK)
         if self.rounds:
@@ -189,19 +185,27 @@ class QuantizedLinear(nn.Module):
         q_MK = on_grid(x_MK.float(), scale_M1).to(torch.int8)
         return (torch._int_mm(q_MK, self.weight.t()).float() * scale_M1 * self.scale).to(x_MK.dtype)
 
-    def in_int8_by_kernels(self, x_MK: Tensor) -> Tensor:
-        """Do the same, to the same bytes, with two kernels in the place of a dozen operators."""
+    def in_bytes(self, x_MK: Tensor) -> Tensor:
+        """Do the same, to the same bytes, by two kernels; the second on all threads where that is worth while."""
+        assert self.away is not None
         fixed = self.input_scale is not None
         scale_M = np.full(len(x_MK), 0.0 if self.input_scale is None else float(self.input_scale), np.float32)
-        q_MK = torch.empty(x_MK.shape, dtype=torch.float32 if self.choice.operator == "fbgemm" else torch.int8)
-        x = x_MK.view(torch.int16).numpy()
-        round_rows(x, np.float32(HALF), np.float32(SMALLEST), fixed, scale_M, q_MK.numpy())
+        byte_MQ = np.empty((len(x_MK), self.weight.shape[1] * self.weight.shape[3]), np.uint8)
+        round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed, scale_M, byte_MQ)
         y_MN = x_MK.new_empty((len(x_MK), self.out_features))
-        if self.choice.operator == "fbgemm":
-            sum_MN = WHOLE(q_MK, 1.0, 128, self.packed)
-        else:
-            sum_MN = torch._int_mm(q_MK, self.weight.t())
-        scale_sums(sum_MN.numpy(), scale_M, self.scale.numpy(), y_MN.view(torch.int16).numpy())
+        given = byte_MQ, scale_M, self.weight.data_ptr(), self.away.numpy(), self.scale.numpy()
+        n_threads, n_panels = torch.get_num_threads(), len(self.weight)
+        if n_threads == 1 or byte_MQ.size * self.out_features < WORTH_A_THREAD:
+            multiply_bytes(*given, 0, n_panels, raw(y_MN))
+            return y_MN
+        bounds = [n_panels * thread // n_threads for thread in range(n_threads + 1)]
+        waiting = [
+            helpers(n_threads).submit(multiply_bytes, *given, begin, end, raw(y_MN))
+            for begin, end in zip(bounds[1:], bounds[2:], strict=False)
+        ]
+        multiply_bytes(*given, 0, bounds[1], raw(y_MN))
+        for future in waiting:
+            future.result()
         return y_MN
 
 

@@ -70,7 +70,7 @@ def test_joined_layers_give_each_layer_s_bytes(bits, group, products, operator, 
     module = torch.nn.ModuleDict(layers)
     join(module, tuple(layers))
     parts = list(module.values())
-    assert all(isinstance(part, Part) == operator.startswith(("int8pack", "fbgemm")) for part in parts)
+    assert all(isinstance(part, Part) == operator.startswith(("int8pack", "vnni")) for part in parts)
     for rows in (1, 3, 8, 33):
         assert torch.equal(side_by_side(parts)(x[:rows]), torch.cat(expected, 1)[:rows])
 
@@ -95,7 +95,7 @@ def test_a_format_that_rounds_its_inputs_is_computed_as_it_says(fixed, products)
 
 
 @pytest.mark.parametrize("fixed", [None, 0.03])
-def test_kernels_and_fbgemm_give_the_plain_operators_bytes(fixed: float | None) -> None:
+def test_kernels_give_the_plain_operators_bytes(fixed: float | None) -> None:
     """With rows of zeros, inputs beyond a fixed scale's grid, and sums that neither 16 bits nor float32 hold."""
     q_NK = quantize_weight(torch.randn(200, 2100, generator=torch.Generator().manual_seed(0)), 8, None).q_NK
     q_NK[5], q_NK[6] = 127, -127
@@ -107,8 +107,8 @@ def test_kernels_and_fbgemm_give_the_plain_operators_bytes(fixed: float | None) 
     expected = plain.in_int8(x_MK)
     assert plain.in_int8(x_MK[4:5]).isfinite().all() and 2100 * 127 * 127 > 2**24
     assert torch.equal(plain(x_MK), expected)
-    if whole_numbers().operator == "fbgemm":
-        layer = QuantizedLinear(source, Choice("fbgemm"))
+    if whole_numbers().operator == "vnni":
+        layer = QuantizedLinear(source, Choice("vnni"))
         assert torch.equal(layer(x_MK), expected)
         for begin, rows in ((0, 1), (4, 2), (3, 5), (9, 17)):
             assert torch.equal(layer(x_MK[begin : begin + rows]), expected[begin : begin + rows])

@@ -1,0 +1,111 @@
+"""Products of bf16 rows, rounded to int8, with an int8 matrix by the processor's instruction for them (AVX512-VNNI),
+summed without error; the bytes are those of torch's operators in llm/deploy/quantize/operators.py.
+
+The matrix stands in panels as that of kernels/panels.py does: of 64 outputs, in each the inputs four by four. The
+instruction takes one factor from 0 to 255: 128 is added to the inputs, and taken away from the sums as 128 times the
+sum of an output's weights.
+
+bf16 numbers are int16 here, the same bits. Legend: M rows, N outputs, K inputs, Q inputs and what fills them up to a
+multiple of four.
+"""
+
+import numpy as np
+
+from kernels import panels
+from kernels.decoder import narrowed, widened
+from kernels.jit import jit
+from kernels.panels import OF_INT8, PAIR_BYTES, PANEL, ROWS, adder_of_products
+
+TOGETHER, OFFSET = 4, 128  # inputs of an instruction; what is added to an input
+ZERO = np.float32(0.0)
+LOWEST, HIGHEST = np.float32(-128.0), np.float32(127.0)
+ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to a whole number, ties to even, which are the low bits
+ADD_1, ADD_2, ADD_3, ADD_4 = (adder_of_products(n_rows, OF_INT8) for n_rows in range(1, ROWS + 1))
+
+
+def has_instruction() -> bool:
+    return panels.has_instruction("avx512vnni")
+
+
+def in_panels(q_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an int8 matrix as panels, int8 [panels, Q / 4, 64, 4] at an address that is a multiple of 64, and what is
+    to be taken away from the sums, int32 [N]."""
+    n_out, n_in = q_NK.shape
+    n_panels, n_groups = -(-n_out // PANEL), -(-n_in // TOGETHER)
+    memory = np.empty(n_panels * n_groups * PAIR_BYTES + 64, np.int8)
+    begin = -memory.ctypes.data % 64
+    found = memory[begin : begin + n_panels * n_groups * PAIR_BYTES].reshape(n_panels, n_groups, PANEL, TOGETHER)
+    padded = np.zeros((n_panels * PANEL, n_groups * TOGETHER), np.int8)
+    padded[:n_out, :n_in] = q_NK
+    found[:] = padded.reshape(n_panels, PANEL, n_groups, TOGETHER).transpose(0, 2, 1, 3)
+    return found, OFFSET * q_NK.sum(1, dtype=np.int32)
+
+
+def out_of_panels(panels: np.ndarray, n_out: int) -> np.ndarray:
+    """Return the matrix that panels were made of, with zeros for more inputs: int8 [N, Q]."""
+    return panels.transpose(0, 2, 1, 3).reshape(len(panels) * PANEL, -1)[:n_out]
+
+
+@jit
+def round_to_bytes(x_MK, half, smallest, fixed, scale_M, byte_MQ):
+    """Write each row as whole numbers times its scale, with 128 added: the scale by which its largest input is `half`,
+    or `smallest` where all are zero; `fixed`: the scales are given. half, smallest: float32."""
+    width = x_MK.shape[1]
+    x = np.empty(width, np.float32)
+    bits = x.view(np.int32)
+    lanes = np.empty(16, np.float32)
+    for row in range(x_MK.shape[0]):
+        widened(x_MK[row], bits)
+        if not fixed:
+            lanes[:] = ZERO
+            whole = width - width % 16
+            for k in range(0, whole, 16):
+                for i in range(16):
+                    lanes[i] = max(lanes[i], abs(x[k + i]))
+            largest = ZERO
+            for i in range(16):
+                largest = max(largest, lanes[i])
+            for k in range(whole, width):
+                largest = max(largest, abs(x[k]))
+            scale = largest / half
+            scale_M[row] = smallest if scale == ZERO else scale
+        scale = scale_M[row]
+        for k in range(width):
+            x[k] = min(max(x[k] / scale, LOWEST), HIGHEST) + ROUND
+        for k in range(width):
+            byte_MQ[row, k] = np.uint8(bits[k] + OFFSET)
+        for k in range(width, byte_MQ.shape[1]):
+            byte_MQ[row, k] = 0  # as the weights are there
+
+
+@jit
+def multiply_bytes(byte_MQ, scale_M, weight, away_N, scale_N, first_panel, end_panel, out_MN):
+    """Write the products of some panels, times both scales, as bf16. weight: the panels' address."""
+    rows_in_all, row_bytes = byte_MQ.shape
+    n_groups, n_out = row_bytes // TOGETHER, out_MN.shape[1]
+    panel_bytes = n_groups * PAIR_BYTES
+    sum_RN, y = np.empty((ROWS, PANEL), np.int32), np.empty(PANEL, np.float32)
+    bits, sums, x = y.view(np.int32), sum_RN.ctypes.data, byte_MQ.ctypes.data
+    groups = (rows_in_all + ROWS - 1) // ROWS
+    step = PAIR_BYTES // groups if groups > 1 else 0
+    for panel in range(first_panel, end_panel):
+        own, first = weight + panel * panel_bytes, panel * PANEL
+        n = min(PANEL, n_out - first)
+        away, scale_of_outputs = away_N[first : first + n], scale_N[first : first + n]
+        for group in range(groups):
+            row = group * ROWS
+            rows = min(ROWS, rows_in_all - row)
+            ahead = own + panel_bytes + group * n_groups * step if groups > 1 else own
+            if rows == 4:
+                ADD_4(x + row * row_bytes, row_bytes, own, n_groups, sums, False, ahead, step)
+            elif rows == 3:
+                ADD_3(x + row * row_bytes, row_bytes, own, n_groups, sums, False, ahead, step)
+            elif rows == 2:
+                ADD_2(x + row * row_bytes, row_bytes, own, n_groups, sums, False, ahead, step)
+            else:
+                ADD_1(x + row * row_bytes, row_bytes, own, n_groups, sums, False, ahead, step)
+            for r in range(rows):
+                scale, sum_N = scale_M[row + r], sum_RN[r]
+                for i in range(n):
+                    y[i] = np.float32(sum_N[i] - away[i]) * scale * scale_of_outputs[i]
+                narrowed(bits, out_MN[row + r, first : first + n])
