@@ -15,39 +15,12 @@ table, I items of work.
 
 import numpy as np
 
+from kernels.attention_block import BLOCK, QUERIES, attend_to_block
+from kernels.attention_block import DIMENSIONS as LANES
 from kernels.jit import jit
 
-BLOCK, LANES, UNROLLED = 32, 64, 16
-# exp(x) = 2^n e^r, |r| <= ln(2)/2, e^r by Cephes' polynomial (Moshier); within 1 unit in the last place.
-LOG2E = np.float32(1.44269504)
-LN2_HIGH = np.float32(0.693359375)
-LN2_LOW = np.float32(-2.12194440e-4)
-COEFFICIENTS = tuple(
-    np.float32(c)
-    for c in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-)
-C0, C1, C2, C3, C4, C5 = COEFFICIENTS
-ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to a whole number, which stands in the low bits
-ROUND_BITS = np.int32(0x4B400000)
-LOWEST = np.float32(-87.0)  # below it the result would be no normal number
-ONE, ZERO, NEVER = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
+ZERO, NEVER = np.float32(0.0), np.float32(-np.inf)
 DENSE, BFLOAT16, INT8 = 0, 1, 2  # what a pool holds
-
-
-@jit
-def exponentials(x, x_bits, shifted, shifted_bits):
-    """Replace each of `x`, float32 <= 0, by e^x. shifted: scratch, at least as long; bits: the same memory as int32.
-    Adding n to the exponent's bits multiplies by 2^n, since no result is below the normal numbers."""
-    for s in range(len(x)):
-        y = max(x[s], LOWEST)
-        t = y * LOG2E + ROUND
-        shifted[s] = t
-        n = t - ROUND
-        r = (y - n * LN2_HIGH) - n * LN2_LOW
-        p = ((((C0 * r + C1) * r + C2) * r + C3) * r + C4) * r + C5
-        x[s] = (p * (r * r) + r) + ONE
-    for s in range(len(x)):
-        x_bits[s] = x_bits[s] + ((shifted_bits[s] - ROUND_BITS) << np.int32(23))
 
 
 @jit
@@ -75,88 +48,9 @@ def widen_values(values, width, kind, buffer, bits):
 
 
 @jit
-def score(query, keys, begin, end, scores):
-    """Write q k of a block's keys into scores [., 32], for the queries from `begin` to `end`, which are divided by
-    sqrt(H). Dimensions are the outer loop: sums of different queries do not wait for each other. keys: [H * 32]."""
-    width = query.shape[1]
-    whole = width - width % UNROLLED
-    for place in range(begin, end):
-        row = scores[place]
-        for s in range(BLOCK):
-            row[s] = ZERO
-    for d in range(0, whole, UNROLLED):
-        part = keys[d * BLOCK : (d + UNROLLED) * BLOCK]
-        for place in range(begin, end):
-            factors, row = query[place, d : d + UNROLLED], scores[place]
-            for s in range(BLOCK):
-                total = row[s]
-                for i in range(UNROLLED):
-                    total = total + factors[i] * part[i * BLOCK + s]
-                row[s] = total
-    for d in range(whole, width):
-        part = keys[d * BLOCK : (d + 1) * BLOCK]
-        for place in range(begin, end):
-            factor, row = query[place, d], scores[place]
-            for s in range(BLOCK):
-                row[s] = row[s] + factor * part[s]
-
-
-@jit
-def shift(scores, begin, end, slopes, distances, largest, kept, scratch):
-    """Subtract from the queries' scores of a block ALiBi's bias, and then the largest score yet.
-
-    That goes to `largest`, the one before less it to `kept`. Scores of keys behind a query become -inf. distances: of
-    the block's first key. scratch: [8], eight scores side by side, which vectorises."""
-    for place in range(begin, end):
-        row, distance, before = scores[place], distances[place], largest[place]
-        if slopes[place] != ZERO:
-            for s in range(BLOCK):
-                row[s] = row[s] - slopes[place] * np.float32(distance - s)
-        for s in range(distance + 1, BLOCK):
-            row[s] = NEVER
-        for s in range(8):
-            scratch[s] = max(max(row[s], row[s + 16]), max(row[s + 8], row[s + 24]))
-        a, b = max(scratch[0], scratch[4]), max(scratch[2], scratch[6])
-        c, d = max(scratch[1], scratch[5]), max(scratch[3], scratch[7])
-        highest = max(before, max(max(a, b), max(c, d)))
-        for s in range(BLOCK):
-            row[s] = row[s] - highest
-        largest[place] = highest
-        kept[place] = before - highest
-
-
-@jit
-def add_values(weights, begin, end, values, distances, kept, total, output):
-    """Multiply the queries' outputs and sums of weights by `kept`, and add a block's weighted values and its weights.
-    values, output: padded to LANES dimensions. The weights are changed."""
-    for place in range(begin, end):
-        row, out, factor = weights[place], output[place], kept[place]
-        seen = min(BLOCK, distances[place] + 1)
-        whole = seen - seen % 8
-        for i in range(len(out)):
-            out[i] = out[i] * factor
-        for first in range(0, len(out), LANES):
-            part, lanes = values[first * BLOCK : (first + LANES) * BLOCK], out[first : first + LANES]
-            for s in range(0, whole, 8):
-                factors, rows = row[s : s + 8], part[s * LANES : (s + 8) * LANES]
-                for d in range(LANES):
-                    sum_ = lanes[d]
-                    for i in range(8):
-                        sum_ = sum_ + factors[i] * rows[i * LANES + d]
-                    lanes[d] = sum_
-            for s in range(whole, seen):
-                weight, value = row[s], part[s * LANES : (s + 1) * LANES]
-                for d in range(LANES):
-                    lanes[d] = lanes[d] + weight * value[d]
-        for s in range(seen, BLOCK):
-            row[s] = ZERO
-        for s in range(16):  # the sum of the weights as a tree
-            row[s] = row[s] + row[s + 16]
-        for s in range(8):
-            row[s] = row[s] + row[s + 8]
-        for s in range(4):
-            row[s] = row[s] + row[s + 4]
-        total[place] = total[place] * factor + ((row[0] + row[2]) + (row[1] + row[3]))
+def sees_as_many(distance, other):
+    """Do two queries see as many keys of a block, at these distances from its first?"""
+    return min(distance, BLOCK - 1) == min(other, BLOCK - 1)
 
 
 @jit
@@ -179,10 +73,8 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     padded = (width + LANES - 1) // LANES * LANES
     keys, values = np.empty(width * BLOCK, np.float32), np.zeros(padded * BLOCK, np.float32)
     key_bits, value_bits = keys.view(np.int32), values.view(np.int32)
-    flat, shifted = np.empty(most * BLOCK, np.float32), np.empty(most * BLOCK, np.float32)
-    scores, flat_bits, bits = flat.reshape(most, BLOCK), flat.view(np.int32), shifted.view(np.int32)
-    largest, total, kept = np.empty(most, np.float32), np.empty(most, np.float32), np.zeros(most, np.float32)
-    kept_bits, slopes, distances = kept.view(np.int32), np.empty(most, np.float32), np.empty(most, np.int64)
+    largest, total, slopes = np.empty(most, np.float32), np.empty(most, np.float32), np.empty(most, np.float32)
+    distances, weights = np.empty(most, np.int64), np.empty(QUERIES * BLOCK, np.float32)
     output, query = np.empty((most, padded), np.float32), np.empty((most, width), np.float32)
     for i in range(item_I4.shape[0]):
         sequence, head, begin, end = item_I4[i]
@@ -207,12 +99,26 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
                         values[d // LANES * LANES * BLOCK + s * LANES + d % LANES] *= scale_2PKB[1, block, head, s]
             while distances[first] < 0:
                 first += group
-            score(query, keys, first, places, scores)
-            shift(scores, first, places, slopes, distances, largest, kept, shifted)
-            of_block, end_of_block = first * BLOCK, places * BLOCK
-            exponentials(flat[of_block:end_of_block], flat_bits[of_block:end_of_block], shifted, bits)
-            exponentials(kept[first:places], kept_bits[first:places], shifted, bits)
-            add_values(scores, first, places, values, distances, kept, total, output)
+            place = first
+            while place < places:
+                n = 1
+                while n < QUERIES and place + n < places and sees_as_many(distances[place], distances[place + n]):
+                    n += 1
+                attend_to_block(
+                    n,
+                    query.ctypes.data + 4 * width * place,
+                    width,
+                    keys.ctypes.data,
+                    values.ctypes.data,
+                    padded // LANES,
+                    distances.ctypes.data + 8 * place,
+                    slopes.ctypes.data + 4 * place,
+                    largest.ctypes.data + 4 * place,
+                    total.ctypes.data + 4 * place,
+                    weights.ctypes.data,
+                    output.ctypes.data + 4 * padded * place,
+                )
+                place += n
             for place in range(places):
                 distances[place] = distances[place] - BLOCK
         for place in range(places):

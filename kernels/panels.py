@@ -209,6 +209,7 @@ def multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, first_panel
             for r in range(rows):
                 target, own_bias = out + 2 * ((row + r) * n_out + first), bias + 2 * first if bias else 0
                 round_sums(sums + 4 * PANEL * r, own_bias, target, min(PANEL, n_out - first))
+    scratch[0] = 0  # or else numba frees it at the top, after its last use
 
 
 @jit
