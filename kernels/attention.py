@@ -2,12 +2,11 @@
 
 A row is one query token. Its softmax is taken online (Milakov and Gimelshein 2018) over the blocks of its keys, 32 keys
 at a time from the first to the last, and every sum is made in one fixed order; which rows share a call, a chunk or a
-thread changes nothing. No multiplication is fused with an addition, and exp is the polynomial below, so that plain
+thread changes nothing. No multiplication is fused with an addition, and exp is a polynomial of our own, so that plain
 tensor operations give the same bytes (llm/inference/fixed_order.py).
 
 Keys are kept transposed in their block, [H, 32]: scores vectorise over keys, outputs over H, and no sum over vector
-lanes is needed. Blocks are copied to memory where the distance of two rows is a constant: numba else tests before each
-inner loop whether any two of the rows overlap, which takes longer than the loop.
+lanes is needed. A few queries read bf16 where it is; many read a copy in float32, which is made once for all of them.
 
 Legend: R rows, N query heads, K key-value heads, H d_head, P blocks of the pool, S sequences, W blocks of the longest
 table, I items of work.
@@ -79,6 +78,7 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     for i in range(item_I4.shape[0]):
         sequence, head, begin, end = item_I4[i]
         places = (end - begin) * group
+        direct = kind == BFLOAT16 and width % LANES == 0 and places <= QUERIES
         for place in range(places):
             row, n = begin + place // group, head * group + place % group
             slopes[place], distances[place] = slope_N[n], position_R[row]
@@ -90,8 +90,13 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
         first = 0
         for b in range(position_R[end - 1] // BLOCK + 1):
             block = table_SW[sequence, b]
-            widen(key_PKE[block, head], kind, keys, key_bits)
-            widen_values(value_PKE[block, head], width, kind, values, value_bits)
+            key_place, value_place, near, far = keys.ctypes.data, values.ctypes.data, 4 * LANES, 4 * LANES * BLOCK
+            if direct:
+                key_place, value_place = key_PKE[block, head].ctypes.data, value_PKE[block, head].ctypes.data
+                near, far = 2 * width, 2 * LANES
+            else:
+                widen(key_PKE[block, head], kind, keys, key_bits)
+                widen_values(value_PKE[block, head], width, kind, values, value_bits)
             if kind == INT8:
                 for s in range(BLOCK):
                     for d in range(width):
@@ -106,10 +111,13 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
                     n += 1
                 attend_to_block(
                     n,
+                    direct,
                     query.ctypes.data + 4 * width * place,
                     width,
-                    keys.ctypes.data,
-                    values.ctypes.data,
+                    key_place,
+                    value_place,
+                    near,
+                    far,
                     padded // LANES,
                     distances.ctypes.data + 8 * place,
                     slopes.ctypes.data + 4 * place,

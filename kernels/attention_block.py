@@ -10,7 +10,21 @@ from numba import types
 from numba.extending import intrinsic
 
 from kernels.jit import jit
-from kernels.vectors import FLOAT, FLOATS, I32, I64, LANES, WHOLE, ZEROS, everywhere, loaded, pointer, repeated, stored
+from kernels.vectors import (
+    FLOAT,
+    FLOATS,
+    I32,
+    I64,
+    LANES,
+    WHOLE,
+    ZEROS,
+    everywhere,
+    loaded,
+    pointer,
+    repeated,
+    stored,
+    widened,
+)
 
 BLOCK, DIMENSIONS = 32, 64  # keys; dimensions of the values that are summed together
 QUERIES = 4
@@ -91,23 +105,41 @@ def weights_of(builder, scores, distance, slope, largest, total):
     return weights, kept
 
 
-def function_for(n_queries):
-    """Return the function that follows for so many queries: their sums stay in registers."""
-    queries = range(n_queries)
+def function_for(n_queries, bf16):
+    """Return the function that follows for so many queries, whose sums stay in registers, and for keys and values in
+    bf16 or in float32."""
+    queries, read, size = range(n_queries), *((widened, 2) if bf16 else (loaded, 4))
 
     @intrinsic
-    def attend(typing, query, width, keys, values, chunks, distance, slope, largest, total, weights, output):
-        """Go on with the queries' sums by a block's keys [H, 32] and values [chunks, 32, 64].
+    def attend(
+        typing,
+        query,
+        width,
+        keys,
+        values,
+        value_bytes,
+        chunk_bytes,
+        chunks,
+        distance,
+        slope,
+        largest,
+        total,
+        weights,
+        output,
+    ):
+        """Go on with the queries' sums by a block's keys [H, 32] and values, in chunks of 64 dimensions; two keys'
+        values are `value_bytes` apart, two chunks `chunk_bytes`.
 
         distance: int64, from the block's first key to each query; all see as many of the keys. slope: ALiBi's. largest,
         total: of the scores and of the weights up to here. weights: scratch [4, 32]. output: [chunks, 64] of each."""
 
         def generate(context, builder, signature, arguments):
-            query, width, keys, values, chunks, distance, slope, largest, total, weights, output = arguments
+            query, width, keys, values, value_bytes, chunk_bytes, chunks = arguments[:7]
+            distance, slope, largest, total, weights, output = arguments[7:]
             block, all_chunks = I64(BLOCK), builder.mul(chunks, I64(DIMENSIONS))
 
             def scored(d, sums):
-                parts = loaded(builder, builder.add(keys, builder.mul(d, I64(4 * BLOCK))), len(PARTS))
+                parts = read(builder, builder.add(keys, builder.mul(d, I64(size * BLOCK))), len(PARTS))
                 return plus_products(builder, sums, [number_of(builder, query, q, width, d) for q in queries], parts)
 
             scores = repeated(builder, width, [ZEROS] * (n_queries * len(PARTS)), scored)
@@ -126,7 +158,7 @@ def function_for(n_queries):
             )
 
             def summed(chunk, _):
-                begin = builder.mul(chunk, I64(4 * BLOCK * DIMENSIONS))
+                begin = builder.add(values, builder.mul(chunk, chunk_bytes))
                 places = [
                     builder.add(builder.mul(all_chunks, I64(q)), builder.mul(chunk, I64(DIMENSIONS))) for q in queries
                 ]
@@ -134,9 +166,9 @@ def function_for(n_queries):
                 n = DIMENSIONS // LANES
 
                 def added(s, sums):
-                    place = builder.add(begin, builder.mul(s, I64(4 * DIMENSIONS)))
+                    place = builder.add(begin, builder.mul(s, value_bytes))
                     factors = [number_of(builder, weights, q, block, s) for q in queries]
-                    return plus_products(builder, sums, factors, loaded(builder, builder.add(values, place), n))
+                    return plus_products(builder, sums, factors, read(builder, place, n))
 
                 before = [builder.fmul(part, kept[q]) for q in queries for part in loaded(builder, targets[q], n)]
                 sums = repeated(builder, seen, before, added)
@@ -147,24 +179,34 @@ def function_for(n_queries):
             repeated(builder, chunks, [], summed)
             return context.get_dummy_value()
 
-        return types.void(
-            query, width, keys, values, chunks, distance, slope, largest, total, weights, output
-        ), generate
+        arrays = keys, values, value_bytes, chunk_bytes, chunks, distance, slope, largest, total, weights, output
+        return types.void(query, width, *arrays), generate
 
     return attend
 
 
-ATTEND_1, ATTEND_2, ATTEND_3, ATTEND_4 = (function_for(n) for n in range(1, QUERIES + 1))
+WIDE_1, WIDE_2, WIDE_3, WIDE_4 = (function_for(n, False) for n in range(1, QUERIES + 1))
+BF16_1, BF16_2, BF16_3, BF16_4 = (function_for(n, True) for n in range(1, QUERIES + 1))
 
 
 @jit
-def attend_to_block(n, query, width, keys, values, chunks, distance, slope, largest, total, weights, output):
+def attend_to_block(
+    n, bf16, query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out
+):
     """Do it for `n` queries, at most four."""
-    if n == 4:
-        ATTEND_4(query, width, keys, values, chunks, distance, slope, largest, total, weights, output)
+    if bf16 and n == 4:
+        BF16_4(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+    elif bf16 and n == 3:
+        BF16_3(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+    elif bf16 and n == 2:
+        BF16_2(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+    elif bf16:
+        BF16_1(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+    elif n == 4:
+        WIDE_4(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
     elif n == 3:
-        ATTEND_3(query, width, keys, values, chunks, distance, slope, largest, total, weights, output)
+        WIDE_3(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
     elif n == 2:
-        ATTEND_2(query, width, keys, values, chunks, distance, slope, largest, total, weights, output)
+        WIDE_2(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
     else:
-        ATTEND_1(query, width, keys, values, chunks, distance, slope, largest, total, weights, output)
+        WIDE_1(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)

@@ -40,6 +40,13 @@ def loaded(builder, address, n=1):
     return [builder.load(pointer(builder, address, FLOATS, 64 * at), align=ALIGNED) for at in range(n)]
 
 
+def widened(builder, address, n=1):
+    """Return the same for the bits of bf16."""
+    short = [builder.load(pointer(builder, address, SHORT, 32 * at), align=2) for at in range(n)]
+    wide = [builder.shl(builder.zext(each, WHOLE), WHOLE([16] * LANES)) for each in short]
+    return [builder.bitcast(each, FLOATS) for each in wide]
+
+
 def stored(builder, vectors, address):
     for at, vector in enumerate(vectors):
         builder.store(vector, pointer(builder, address, FLOATS, 64 * at), align=ALIGNED)

@@ -13,7 +13,7 @@ BLOCK = 32
 
 
 def exp(x: Tensor) -> Tensor:
-    """Return e^x for fp32 x <= 0: kernels/attention.py has the source of the numbers."""
+    """Return e^x for fp32 x <= 0: kernels/attention_block.py has the source of the numbers."""
     x = x.clamp(min=-87.0)
     shifted = x * 1.44269504 + 12582912.0
     n = shifted - 12582912.0
