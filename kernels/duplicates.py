@@ -12,6 +12,42 @@ from kernels.minhash import join as join_tokens
 from kernels.minhash import scratch, tokens
 from kernels.splitmix import mix64
 
+MIDDLE = np.uint64(16)
+
+
+@jit
+def repeated(keys):
+    """Return which keys u64 [n] may stand more than once, bool [n]: all that do, and a few that share a bit with
+    another. So the rest need not be sorted. The bits are those in a key's middle: its upper ones are one range's, its
+    lower ones one slice's."""
+    size = 64
+    while size < 16 * len(keys):
+        size *= 2
+    once, twice = np.zeros(size // 64, dtype=np.uint64), np.zeros(size // 64, dtype=np.uint64)
+    mask = np.uint64(size - 1)
+    for key in keys:
+        at = key >> MIDDLE & mask
+        word, bit = np.int64(at >> np.uint64(6)), np.uint64(1) << (at & np.uint64(63))
+        twice[word] |= once[word] & bit
+        once[word] |= bit
+    result = np.empty(len(keys), dtype=np.bool_)
+    for i in range(len(keys)):
+        at = keys[i] >> MIDDLE & mask
+        result[i] = twice[np.int64(at >> np.uint64(6))] >> (at & np.uint64(63)) & np.uint64(1)
+    return result
+
+
+@jit
+def are_empty(signatures, value):
+    """Return which signatures u32 [n, permutations] are `value` throughout, bool [n]."""
+    result = np.empty(len(signatures), dtype=np.bool_)
+    for i in range(len(signatures)):
+        k = 0
+        while k < signatures.shape[1] and signatures[i, k] == value:
+            k += 1
+        result[i] = k == signatures.shape[1]
+    return result
+
 
 @jit
 def band_keys(signatures, bands, rows):
@@ -190,16 +226,31 @@ def join_similar(parent, nodes, lists, values, offsets, threshold):
         need = needed(m, n, threshold)
         if need > min(m, n) or find(parent, nodes[i, 0]) == find(parent, nodes[i, 1]):
             continue
-        if a != held:
+        compared += 1
+        front, back = ends_in_common(values[offsets[a] : offsets[a + 1]], values[offsets[b] : offsets[b + 1]])
+        if front + back < need and a != held:
             held, mask = a, room_for(m) - 1
             for k in range(offsets[a], offsets[a + 1]):
                 insert(table, owner, a, mask, values[k])
-        compared += 1
         spare = n - need  # b may have so many elements that a lacks
-        for k in range(offsets[b], offsets[b + 1]):
-            spare -= not holds(table, owner, a, mask, values[k])
-            if spare < 0:
-                break
+        if front + back < need:
+            for k in range(offsets[b] + front, offsets[b + 1] - back):
+                spare -= not holds(table, owner, a, mask, values[k])
+                if spare < 0:
+                    break
         if spare >= 0:
             joined[i] = join(parent, nodes[i, 0], nodes[i, 1])
     return joined, compared
+
+
+@jit
+def ends_in_common(a, b):
+    """Return how many elements two lists u64 have in common at their beginning, and how many of the others at their
+    end: near duplicates most of them, and no table is needed to see it."""
+    shorter = min(len(a), len(b))
+    front = back = 0
+    while front < shorter and a[front] == b[front]:
+        front += 1
+    while back < shorter - front and a[len(a) - 1 - back] == b[len(b) - 1 - back]:
+        back += 1
+    return front, back

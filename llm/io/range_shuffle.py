@@ -22,7 +22,7 @@ def write_ranges(frame: pl.DataFrame, column: str, directories: list[Path], name
     """Write the rows of each range of a UInt64 column, in order, as a shard of that range's directory."""
     part = range_of(frame[column].to_numpy(), len(directories))
     for number, directory in enumerate(directories):
-        rows = frame.filter(pl.Series(part == number)).rechunk()
+        rows = (frame.filter(pl.Series(part == number)) if len(directories) > 1 else frame).rechunk()
         # Hashes do not compress: trying would cost more than everything else that is done with them.
         rows.write_parquet(directory / name, compression="uncompressed", statistics=False, row_group_size=parquet.ROWS)
 
@@ -34,5 +34,5 @@ def slices(directories: list[Path], columns: list[str], rows: int) -> Iterator[p
     n = sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in files)
     number = max(1, -(-n // rows))
     for i in range(number):
-        chosen = pl.col(columns[0]) % number == i
+        chosen = pl.col(columns[0]) % number == i if number > 1 else pl.lit(True)
         yield pl.concat([parquet.read(path, columns).filter(chosen) for path in files])

@@ -26,7 +26,12 @@ def clusters(documents: pl.DataFrame, edges: pl.DataFrame) -> tuple[pl.DataFrame
     """
     digest = documents["digest"].to_numpy().reshape(-1, 4)
     quality = -documents["quality"].to_numpy()  # null becomes NaN, which comes last
-    order = np.lexsort((documents["id"].rank("ordinal").to_numpy(), quality, *digest.T[::-1]))
+    order = np.argsort(digest[:, 0], kind="stable")
+    same = np.diff(digest[order, 0]) == 0
+    tied = np.append(same, False) | np.append(False, same) if len(order) else order > 0
+    rows = order[tied]  # few: ids and the rest of the digest decide among them alone
+    ids = documents["id"].gather(rows).rank("ordinal").to_numpy()
+    order[tied] = rows[np.lexsort((ids, quality[rows], *digest[rows].T[::-1]))]
     new = np.ones(len(order), dtype=bool)
     new[1:] = (np.diff(digest[order], axis=0) != 0).any(axis=1)
     best = order[new]  # each text's representative; texts are ascending by digest

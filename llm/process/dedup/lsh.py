@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from kernels.duplicates import band_keys, bucket_pairs
+from kernels.duplicates import are_empty, band_keys, bucket_pairs, repeated
 from kernels.minhash import NO_SHINGLE
 from llm.errors import InputError
 
@@ -47,9 +47,10 @@ def keys(names: np.ndarray, signatures: np.ndarray, *, bands: int, rows: int) ->
 
     names u64 [n]; signatures u32 [n, permutations].
     """
-    filled = (signatures != NO_SHINGLE).any(axis=1)
-    found = band_keys(signatures[filled], bands, rows)
-    return pl.DataFrame({"key": found.ravel(), "name": np.repeat(names[filled], bands)})
+    empty = are_empty(signatures, NO_SHINGLE)
+    if empty.any():
+        names, signatures = names[~empty], signatures[~empty]
+    return pl.DataFrame({"key": band_keys(signatures, bands, rows).ravel(), "name": np.repeat(names, bands)})
 
 
 def pairs(entries: pl.DataFrame, *, max_bucket: int) -> Iterator[tuple[pl.DataFrame, int]]:
@@ -60,9 +61,7 @@ def pairs(entries: pl.DataFrame, *, max_bucket: int) -> Iterator[tuple[pl.DataFr
     are all paired with each other; in a larger bucket the rest are paired with these only.
     """
     key, name = entries["key"].to_numpy(), entries["name"].to_numpy()
-    order = np.argsort(key)
-    same = np.diff(key[order]) == 0
-    shared = order[np.append(same, False) | np.append(False, same)] if len(key) else order
+    shared = repeated(key)
     key, name = key[shared], name[shared]
     order = np.lexsort((name, key))
     key, name = key[order], name[order]
