@@ -69,7 +69,8 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     most *= group
     shape = keys_PKHB.shape[0], keys_PKHB.shape[1], width * BLOCK
     key_PKE, value_PKE = keys_PKHB.reshape(shape), values_PKBH.reshape(shape)
-    padded = (width + LANES - 1) // LANES * LANES
+    chunks = (width + LANES - 1) // LANES
+    padded = chunks * LANES
     keys, values = np.empty(width * BLOCK, np.float32), np.zeros(padded * BLOCK, np.float32)
     key_bits, value_bits = keys.view(np.int32), values.view(np.int32)
     largest, total, slopes = np.empty(most, np.float32), np.empty(most, np.float32), np.empty(most, np.float32)
@@ -88,15 +89,28 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
             for d in range(width):
                 query[place, d] = query_RNH[row, n, d] * scale
         first = 0
-        for b in range(position_R[end - 1] // BLOCK + 1):
+        after, blocks = min(i + 1, item_I4.shape[0] - 1), position_R[end - 1] // BLOCK + 1
+        for b in range(blocks):
             block = table_SW[sequence, b]
-            key_place, value_place, near, far = keys.ctypes.data, values.ctypes.data, 4 * LANES, 4 * LANES * BLOCK
             if direct:
-                key_place, value_place = key_PKE[block, head].ctypes.data, value_PKE[block, head].ctypes.data
-                near, far = 2 * width, 2 * LANES
+                if b + 1 < blocks:
+                    next_block, next_head = table_SW[sequence, b + 1], head
+                else:
+                    next_block, next_head = table_SW[item_I4[after, 0], 0], item_I4[after, 1]
+                of_block = (
+                    key_PKE[block, head].ctypes.data,
+                    value_PKE[block, head].ctypes.data,
+                    key_PKE[next_block, next_head].ctypes.data,
+                    value_PKE[next_block, next_head].ctypes.data,
+                    2 * width,
+                    2 * LANES,
+                    chunks,
+                )
             else:
                 widen(key_PKE[block, head], kind, keys, key_bits)
                 widen_values(value_PKE[block, head], width, kind, values, value_bits)
+                k, v = keys.ctypes.data, values.ctypes.data
+                of_block = k, v, k, v, 4 * LANES, 4 * LANES * BLOCK, chunks
             if kind == INT8:
                 for s in range(BLOCK):
                     for d in range(width):
@@ -109,16 +123,7 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
                 n = 1
                 while n < QUERIES and place + n < places and sees_as_many(distances[place], distances[place + n]):
                     n += 1
-                attend_to_block(
-                    n,
-                    direct,
-                    query.ctypes.data + 4 * width * place,
-                    width,
-                    key_place,
-                    value_place,
-                    near,
-                    far,
-                    padded // LANES,
+                sums = (
                     distances.ctypes.data + 8 * place,
                     slopes.ctypes.data + 4 * place,
                     largest.ctypes.data + 4 * place,
@@ -126,6 +131,7 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
                     weights.ctypes.data,
                     output.ctypes.data + 4 * padded * place,
                 )
+                attend_to_block(n, direct, query.ctypes.data + 4 * width * place, width, of_block, sums)
                 place += n
             for place in range(places):
                 distances[place] = distances[place] - BLOCK

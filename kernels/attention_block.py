@@ -7,6 +7,7 @@ the other, float32. Legend: H d_head.
 
 import numpy as np
 from numba import types
+from numba.core.cgutils import unpack_tuple
 from numba.extending import intrinsic
 
 from kernels.jit import jit
@@ -18,6 +19,7 @@ from kernels.vectors import (
     LANES,
     WHOLE,
     ZEROS,
+    asked,
     everywhere,
     loaded,
     pointer,
@@ -111,35 +113,25 @@ def function_for(n_queries, bf16):
     queries, read, size = range(n_queries), *((widened, 2) if bf16 else (loaded, 4))
 
     @intrinsic
-    def attend(
-        typing,
-        query,
-        width,
-        keys,
-        values,
-        value_bytes,
-        chunk_bytes,
-        chunks,
-        distance,
-        slope,
-        largest,
-        total,
-        weights,
-        output,
-    ):
-        """Go on with the queries' sums by a block's keys [H, 32] and values, in chunks of 64 dimensions; two keys'
-        values are `value_bytes` apart, two chunks `chunk_bytes`.
+    def attend(typing, query, width, block, sums):
+        """Go on with the queries' sums by a block.
 
-        distance: int64, from the block's first key to each query; all see as many of the keys. slope: ALiBi's. largest,
-        total: of the scores and of the weights up to here. weights: scratch [4, 32]. output: [chunks, 64] of each."""
+        block: keys [H, 32]; values, in chunks of 64 dimensions; the keys and values that are needed next; how many
+        bytes two keys' values are apart, and two chunks; the number of chunks. sums: distance, int64, from the block's
+        first key to each query, all of which see as many of the keys; ALiBi's slope; the largest score and the sum of
+        the weights up to here; scratch for weights [4, 32]; output, [chunks, 64] of each query."""
 
         def generate(context, builder, signature, arguments):
-            query, width, keys, values, value_bytes, chunk_bytes, chunks = arguments[:7]
-            distance, slope, largest, total, weights, output = arguments[7:]
-            block, all_chunks = I64(BLOCK), builder.mul(chunks, I64(DIMENSIONS))
+            query, width, block, sums = arguments
+            keys, values, next_keys, next_values, value_bytes, chunk_bytes, chunks = unpack_tuple(builder, block, 7)
+            distance, slope, largest, total, weights, output = unpack_tuple(builder, sums, 6)
+            all_chunks = builder.mul(chunks, I64(DIMENSIONS))
 
             def scored(d, sums):
-                parts = read(builder, builder.add(keys, builder.mul(d, I64(size * BLOCK))), len(PARTS))
+                place = builder.mul(d, I64(size * BLOCK))
+                parts = read(builder, builder.add(keys, place), len(PARTS))
+                if bf16:
+                    asked(builder, builder.add(next_keys, place), size * BLOCK)
                 return plus_products(builder, sums, [number_of(builder, query, q, width, d) for q in queries], parts)
 
             scores = repeated(builder, width, [ZEROS] * (n_queries * len(PARTS)), scored)
@@ -158,7 +150,7 @@ def function_for(n_queries, bf16):
             )
 
             def summed(chunk, _):
-                begin = builder.add(values, builder.mul(chunk, chunk_bytes))
+                begin, ahead = builder.add(values, builder.mul(chunk, chunk_bytes)), builder.sub(next_values, values)
                 places = [
                     builder.add(builder.mul(all_chunks, I64(q)), builder.mul(chunk, I64(DIMENSIONS))) for q in queries
                 ]
@@ -167,7 +159,9 @@ def function_for(n_queries, bf16):
 
                 def added(s, sums):
                     place = builder.add(begin, builder.mul(s, value_bytes))
-                    factors = [number_of(builder, weights, q, block, s) for q in queries]
+                    if bf16:
+                        asked(builder, builder.add(place, ahead), size * DIMENSIONS)
+                    factors = [number_of(builder, weights, q, I64(BLOCK), s) for q in queries]
                     return plus_products(builder, sums, factors, read(builder, place, n))
 
                 before = [builder.fmul(part, kept[q]) for q in queries for part in loaded(builder, targets[q], n)]
@@ -179,8 +173,7 @@ def function_for(n_queries, bf16):
             repeated(builder, chunks, [], summed)
             return context.get_dummy_value()
 
-        arrays = keys, values, value_bytes, chunk_bytes, chunks, distance, slope, largest, total, weights, output
-        return types.void(query, width, *arrays), generate
+        return types.void(query, width, block, sums), generate
 
     return attend
 
@@ -190,23 +183,21 @@ BF16_1, BF16_2, BF16_3, BF16_4 = (function_for(n, True) for n in range(1, QUERIE
 
 
 @jit
-def attend_to_block(
-    n, bf16, query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out
-):
+def attend_to_block(n, bf16, query, width, block, sums):
     """Do it for `n` queries, at most four."""
     if bf16 and n == 4:
-        BF16_4(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        BF16_4(query, width, block, sums)
     elif bf16 and n == 3:
-        BF16_3(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        BF16_3(query, width, block, sums)
     elif bf16 and n == 2:
-        BF16_2(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        BF16_2(query, width, block, sums)
     elif bf16:
-        BF16_1(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        BF16_1(query, width, block, sums)
     elif n == 4:
-        WIDE_4(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        WIDE_4(query, width, block, sums)
     elif n == 3:
-        WIDE_3(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        WIDE_3(query, width, block, sums)
     elif n == 2:
-        WIDE_2(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        WIDE_2(query, width, block, sums)
     else:
-        WIDE_1(query, width, keys, values, near, far, chunks, distance, slope, largest, total, weights, out)
+        WIDE_1(query, width, block, sums)
