@@ -94,6 +94,43 @@ def helpers(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads)
 
 
+class Panels:
+    """An int8 matrix as the kernel for AVX512-VNNI reads it. scale_N: of its outputs, float32."""
+
+    def __init__(self, q_NK: np.ndarray, scale_N: np.ndarray) -> None:
+        self.weight, self.away_N = in_panels(q_NK)
+        self.scale_N, self.address = scale_N, self.weight.ctypes.data
+        self.n_panels, self.row_bytes = len(self.weight), self.weight.shape[1] * self.weight.shape[3]
+
+    @classmethod
+    def joined(cls, parts: "list[Panels]") -> "Panels":
+        """Return the matrix with the outputs of several."""
+        q_NK = np.concatenate([out_of_panels(each.weight, len(each.scale_N)) for each in parts])
+        return cls(q_NK, np.concatenate([each.scale_N for each in parts]))
+
+    def product(self, x_MK: Tensor, fixed: float | None) -> Tensor:
+        """Return bf16 rows, rounded to int8, times the matrix; on all threads where that is worth while. fixed: the
+        scale of the rows; None: each has its own."""
+        n_rows, n_out = len(x_MK), len(self.scale_N)
+        scale_M = np.empty(n_rows, np.float32) if fixed is None else np.full(n_rows, fixed, np.float32)
+        byte_MQ, y_MN = np.empty((n_rows, self.row_bytes), np.uint8), x_MK.new_empty((n_rows, n_out))
+        round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed is not None, scale_M, byte_MQ)
+        given, out = (byte_MQ, scale_M, self.address, self.away_N, self.scale_N), raw(y_MN)
+        n_threads = torch.get_num_threads()
+        if n_threads == 1 or byte_MQ.size * n_out < WORTH_A_THREAD:
+            multiply_bytes(*given, 0, self.n_panels, out)
+            return y_MN
+        bounds = [self.n_panels * thread // n_threads for thread in range(n_threads + 1)]
+        waiting = [
+            helpers(n_threads).submit(multiply_bytes, *given, begin, end, out)
+            for begin, end in zip(bounds[1:], bounds[2:], strict=False)
+        ]
+        multiply_bytes(*given, 0, bounds[1], out)
+        for future in waiting:
+            future.result()
+        return y_MN
+
+
 class QuantizedLinear(nn.Module):
     """y = x W^T + b for bf16 x. operator:
 
@@ -114,9 +151,10 @@ class QuantizedLinear(nn.Module):
         else:
             q_NK, input_scale = unpack(source.weight_packed, source.bits, source.in_features), None
         self.register_buffer("input_scale", None if input_scale is None else input_scale.float())
+        self.fixed = None if input_scale is None else float(input_scale)
         scale_NG = scales_of(source)
         self.group_size = self.in_features // scale_NG.shape[1]
-        scale, away_N = scale_NG[:, 0].contiguous(), None
+        scale = scale_NG[:, 0].contiguous()
         if choice.operator == "int4pack":
             weight = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q_NK.to(torch.int32) + 8, 1)
             zero_NG = source.weight_zero_point if isinstance(source, PackedLinear) else None
@@ -125,8 +163,7 @@ class QuantizedLinear(nn.Module):
         elif choice.operator == "int8pack":
             weight, scale = q_NK, scale.bfloat16()
         elif choice.operator == "vnni":
-            weight, away_N = map(torch.from_numpy, in_panels(q_NK.numpy()))
-            scale = scale.float()
+            self.panels, weight = Panels(q_NK.numpy(), scale.float().numpy()), q_NK[:0]
         elif choice.operator == "int_mm":
             weight, scale = q_NK, scale.float()
         else:
@@ -135,11 +172,9 @@ class QuantizedLinear(nn.Module):
                 self.matrix, weight, self.row_multiple = Matrix.of(weight), weight[:0], 1
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
-        self.register_buffer("away", away_N)
 
     weight: Tensor
     scale: Tensor
-    away: Tensor | None
     bias: Tensor | None
     input_scale: Tensor | None
 
@@ -153,12 +188,11 @@ class QuantizedLinear(nn.Module):
         whole = copy(layers[0])
         whole._buffers = dict(whole._buffers)  # a copy of a module shares them
         whole.out_features = sum(each.out_features for each in layers)
-        whole.scale = torch.cat([each.scale for each in layers])
+        whole.weight, whole.scale = (
+            torch.cat([getattr(each, part) for each in layers]) for part in ("weight", "scale")
+        )
         if operators == {"vnni"}:
-            q_NK = np.concatenate([out_of_panels(each.weight.numpy(), each.out_features) for each in layers])
-            whole.weight, whole.away = map(torch.from_numpy, in_panels(q_NK))
-        else:
-            whole.weight = torch.cat([each.weight for each in layers])
+            whole.panels = Panels.joined([each.panels for each in layers])
         biases = [each.bias for each in layers if each.bias is not None]
         whole.bias = torch.cat(biases) if biases else None
         return whole
@@ -173,7 +207,7 @@ class QuantizedLinear(nn.Module):
         if self.choice.operator == "int8pack":
             return torch.ops.aten._weight_int8pack_mm(x_MK, self.weight, self.scale)
         if self.choice.operator == "vnni":
-            return self.in_bytes(x_MK)
+            return self.panels.product(x_MK, self.fixed)
         if self.choice.operator == "int_mm":
             return self.in_int8(x_MK)
         if self.rounds:
@@ -184,29 +218,6 @@ class QuantizedLinear(nn.Module):
         scale_M1 = input_scales(x_MK.float()) if self.input_scale is None else self.input_scale
         q_MK = on_grid(x_MK.float(), scale_M1).to(torch.int8)
         return (torch._int_mm(q_MK, self.weight.t()).float() * scale_M1 * self.scale).to(x_MK.dtype)
-
-    def in_bytes(self, x_MK: Tensor) -> Tensor:
-        """Do the same, to the same bytes, by two kernels; the second on all threads where that is worth while."""
-        assert self.away is not None
-        fixed = self.input_scale is not None
-        scale_M = np.full(len(x_MK), 0.0 if self.input_scale is None else float(self.input_scale), np.float32)
-        byte_MQ = np.empty((len(x_MK), self.weight.shape[1] * self.weight.shape[3]), np.uint8)
-        round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed, scale_M, byte_MQ)
-        y_MN = x_MK.new_empty((len(x_MK), self.out_features))
-        given = byte_MQ, scale_M, self.weight.data_ptr(), self.away.numpy(), self.scale.numpy()
-        n_threads, n_panels = torch.get_num_threads(), len(self.weight)
-        if n_threads == 1 or byte_MQ.size * self.out_features < WORTH_A_THREAD:
-            multiply_bytes(*given, 0, n_panels, raw(y_MN))
-            return y_MN
-        bounds = [n_panels * thread // n_threads for thread in range(n_threads + 1)]
-        waiting = [
-            helpers(n_threads).submit(multiply_bytes, *given, begin, end, raw(y_MN))
-            for begin, end in zip(bounds[1:], bounds[2:], strict=False)
-        ]
-        multiply_bytes(*given, 0, bounds[1], raw(y_MN))
-        for future in waiting:
-            future.result()
-        return y_MN
 
 
 def bits_of(source: PackedLinear | RoundedLinear) -> int:

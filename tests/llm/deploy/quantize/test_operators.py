@@ -5,7 +5,15 @@ import torch
 
 from llm.deploy.quantize.bit_packing import pack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
-from llm.deploy.quantize.operators import Choice, QuantizedLinear, chosen, run_quantized, table, whole_numbers
+from llm.deploy.quantize.operators import (
+    WORTH_A_THREAD,
+    Choice,
+    QuantizedLinear,
+    chosen,
+    run_quantized,
+    table,
+    whole_numbers,
+)
 from llm.inference.engine import Engine
 from llm.inference.reordered import Part, join, side_by_side
 from llm.inference.runner import multiple_of
@@ -94,9 +102,11 @@ def test_a_format_that_rounds_its_inputs_is_computed_as_it_says(fixed, products)
             assert all(torch.equal(layer(x[:rows]), layer(x)[:rows]) for rows in (1, 3, 8, 17))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("fixed", [None, 0.03])
-def test_kernels_give_the_plain_operators_bytes(fixed: float | None) -> None:
-    """With rows of zeros, inputs beyond a fixed scale's grid, and sums that neither 16 bits nor float32 hold."""
+def test_kernels_give_the_plain_operators_bytes(fixed: float | None, threads: int, monkeypatch) -> None:
+    """On several threads, too; with rows of zeros, inputs beyond a fixed scale's grid, and sums that neither 16 bits
+    nor float32 hold."""
     q_NK = quantize_weight(torch.randn(200, 2100, generator=torch.Generator().manual_seed(0)), 8, None).q_NK
     q_NK[5], q_NK[6] = 127, -127
     scale_N1 = torch.rand(200, 1, generator=torch.Generator().manual_seed(2)) + 0.01
@@ -108,6 +118,8 @@ def test_kernels_give_the_plain_operators_bytes(fixed: float | None) -> None:
     assert plain.in_int8(x_MK[4:5]).isfinite().all() and 2100 * 127 * 127 > 2**24
     assert torch.equal(plain(x_MK), expected)
     if whole_numbers().operator == "vnni":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        assert x_MK.numel() * len(q_NK) > WORTH_A_THREAD
         layer = QuantizedLinear(source, Choice("vnni"))
         assert torch.equal(layer(x_MK), expected)
         for begin, rows in ((0, 1), (4, 2), (3, 5), (9, 17)):
