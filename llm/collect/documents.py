@@ -10,12 +10,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 
 from llm.collect.licenses import refuses
 from llm.progress import progress
 
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # ends of lines among them
 SCHEMA = pl.Schema(
     {
         "id": pl.String,  # "<source>/<number, 8 digits>", in file order; see Writer
@@ -108,7 +110,7 @@ class Writer:
                 "id": f"{self.source}/{self.first + self.documents * self.step:08d}",
                 "text": text,
                 "title": title,
-                "url": printable(document.url or f"{self.origin}/{document.part}"),
+                "url": on_one_line(document.url or f"{self.origin}/{document.part}"),
                 "source": self.source,
                 "domain": self.domain,
                 "license": license,
@@ -166,5 +168,11 @@ def unusable(text: str) -> str | None:
 
 
 def printable(text: str) -> str:
-    """Return the text with what cannot be written as UTF-8 or would break a line shown as escapes."""
+    """Return the text with what cannot be written as UTF-8 shown as escapes, without NUL."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
+def on_one_line(address: str) -> str:
+    """Return an address, be it a record's own or a member's name, with what ends a line or steers a terminal in percent
+    signs, as in URLs."""
+    return UNSEEN.sub(lambda found: quote(found[0]), printable(address))

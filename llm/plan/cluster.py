@@ -6,7 +6,7 @@ sheets; a config may state its own instead. GB are 10^9 bytes.
 
 from dataclasses import dataclass, fields
 
-from llm.checks import only_known, positive_whole
+from llm.checks import only_known, positive_whole, within
 from llm.errors import InputError
 from llm.plan.failures import LLAMA3_GPU_HOURS_PER_FAILURE
 
@@ -82,10 +82,9 @@ class Cluster:
         cluster = cls(**(sheet | given))
         for key in ("gpus", "gpus_per_node"):
             positive_whole(getattr(cluster, key), f"plan.cluster.{key}")
+            within(getattr(cluster, key), f"plan.cluster.{key}", most=1e9)
         for key in (key for key in known[3:] if key != "tflops_count" and key in given):
-            value = given[key]
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                raise InputError(f"plan.cluster.{key}: {value!r} is not a positive number")
+            within(given[key], f"plan.cluster.{key}")
         stated = [key for key in ("tflops", "mfu", "tokens_per_second") if key in given]
         if len(stated) > 1:
             raise InputError(f"plan.cluster: {' and '.join(stated)} state the same thing; leave one out")

@@ -1,8 +1,9 @@
 """Reads what a plan is asked for: the config's `model:` and `plan:` blocks, validated, with defaults filled in."""
 
+import re
 from dataclasses import dataclass, fields
 
-from llm.checks import only_known, positive_whole
+from llm.checks import only_known, positive_whole, within
 from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.counts import ATTENTION, active
@@ -55,11 +56,15 @@ class Request:
         ):
             if value not in known:
                 raise InputError(f"plan.{key}: {value!r} is not one of {', '.join(known)}")
+        tokens = given.get("tokens", TOKENS_PER_PARAMETER * active(shape))
+        if isinstance(tokens, str) and re.fullmatch("[0-9.]+e[0-9]+", tokens):  # to YAML 1.1, 366e9 is text
+            tokens = float(tokens)
+        within(tokens, "plan.tokens", least=1, most=1e21)
         request = cls(
             shape=shape,
             cluster=Cluster.from_section(given.get("cluster", {})),
             setup=Setup.from_section(given["layout"]) if given.get("layout") else None,
-            tokens=float(given.get("tokens", TOKENS_PER_PARAMETER * active(shape))),
+            tokens=float(tokens),
             batch_size=given.get("batch_size", 512),
             sequence=given.get("sequence", shape.context_length),
             precision=precision,
@@ -73,8 +78,7 @@ class Request:
         )
         for key in ("batch_size", "sequence", "users", "user_tokens", "kv_bytes"):
             positive_whole(getattr(request, key), f"plan.{key}")
-        if request.tokens <= 0:
-            raise InputError(f"plan.tokens: {request.tokens!r} is not positive")
+            within(getattr(request, key), f"plan.{key}")
         request.cluster.faster(precision)
         if request.setup:
             wrong = problem(request.setup, shape, request.cluster, request.batch_size, request.sequence)

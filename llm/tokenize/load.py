@@ -87,6 +87,11 @@ def opened(model: bytes) -> tuple[str, sentencepiece.SentencePieceProcessor | No
     if model[:1] != b"\n":  # the first field of a SentencePiece model is a piece
         return "byte_bpe", None, from_model(model, len(CONTROLS))
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    for i in range(processor.get_piece_size()):
+        try:
+            processor.id_to_piece(i)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"piece {i} is not UTF-8") from error
     trainer = sentencepiece_model_pb2.ModelProto.FromString(model).trainer_spec
     return ("unigram" if trainer.model_type == trainer.UNIGRAM else "bpe"), processor, []
 

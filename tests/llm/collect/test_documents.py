@@ -35,6 +35,22 @@ def test_a_document_as_it_is_written(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_an_address_is_one_line(tmp_path: Path) -> None:
+    """Be it a member's name, what a row says, or a record's own; what is no end of a line stays as it is."""
+    documents = [
+        Document("a", None, "x\ny.txt"),
+        Document("b", None, "t.jsonl#1 https://a.org/\u2028b\r\nc"),
+        Document("c", None, "d.warc#1", url="https://a.org/\x1b[2Jé%0A b\x85"),
+    ]
+    write(tmp_path / "raw", documents)
+    (frame,) = read_documents(tmp_path / "raw")
+    assert frame["url"].to_list() == [
+        "pypi:tale==1/x%0Ay.txt",
+        "pypi:tale==1/t.jsonl#1 https://a.org/%E2%80%A8b%0D%0Ac",
+        "https://a.org/%1B[2Jé%0A b%C2%85",
+    ]
+
+
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
 @given(st.lists(st.text(st.characters(codec="utf-8")), max_size=12), st.integers(1, 60))
 def test_round_trip_over_shards(tmp_path_factory: pytest.TempPathFactory, texts: list[str], shard_bytes: int) -> None:

@@ -1,5 +1,9 @@
 """The search for a layout: everything it ranks can be, nothing better is left out, and published layouts are in it."""
 
+import json
+import re
+from dataclasses import fields
+
 import pytest
 
 from llm.errors import InputError
@@ -112,13 +116,21 @@ def test_where_nothing_fits_the_smallest_is_planned_with():
         ({"tokns": 1}, "plan.tokns: unknown key"),
         ({"batch_size": 0}, "plan.batch_size: 0 is not a positive whole number"),
         ({"batch_size": 2.5}, "plan.batch_size: 2.5 is not a positive whole number"),
-        ({"tokens": -1}, "plan.tokens: -1.0 is not positive"),
+        ({"tokens": -1}, "plan.tokens: -1 is not a positive number"),
+        ({"tokens": "many"}, "plan.tokens: 'many' is not a positive number"),
+        ({"tokens": "1e300"}, "plan.tokens: 1e+300 is not between 1 and 1e+21"),
+        ({"tokens": float("inf")}, "plan.tokens: inf is not between 1 and 1e+21"),
+        ({"users": 10**400}, "plan.users: 1000"),
         ({"layout": {"sequence": "yes"}}, "plan.layout.sequence: 'yes' is not true or false"),
         ({"shape": {"vocab_multiple": 0}}, "plan.shape.vocab_multiple: 0 is not a whole number of 1 or more"),
         ({"precision": "fp4"}, "plan.precision: 'fp4' is not one of mixed"),
         ({"formula": "7n"}, "plan.formula: '7n'"),
         ({"cluster": {"gpu": "abacus"}}, "plan.cluster.gpu: 'abacus' is not one of"),
         ({"cluster": {"gpus": -1}}, "plan.cluster.gpus: -1"),
+        ({"cluster": {"gpus": 10**12}}, "plan.cluster.gpus: 1000000000000 is not between"),
+        ({"cluster": {"tflops": 1e300}}, "plan.cluster.tflops: 1e+300 is not between 1e-09 and 1e+15"),
+        ({"cluster": {"mfu": float("nan")}}, "plan.cluster.mfu: nan is not a positive number"),
+        ({"cluster": {"tokens_per_second": 5e-324}}, "plan.cluster.tokens_per_second: 5e-324 is not between"),
         ({"cluster": {"mfu": 0.4, "tflops": 100}}, "plan.cluster: tflops and mfu"),
         ({"cluster": {"tokens_per_second": 4, "tflops": 100}}, "plan.cluster: tflops and tokens_per_second"),
         ({"cluster": {"tflops_count": "both"}}, "plan.cluster.tflops_count: 'both' is not one of model, hardware"),
@@ -136,7 +148,7 @@ def test_where_nothing_fits_the_smallest_is_planned_with():
     ],
 )
 def test_mistakes_are_named(plan, line):
-    with pytest.raises(InputError, match=line.replace("(", r"\(")):
+    with pytest.raises(InputError, match=re.escape(line)):
         Request.of(SECTION, 500, plan)
 
 
@@ -189,3 +201,16 @@ def test_a_gpu_of_ones_own():
     own = {"gpu": "abacus", "peak_tflops": 1, "memory_gb": 1, "memory_gb_s": 1, "intra_gb_s": 1, "inter_gb_s": 1}
     assert Cluster.from_section(own | {"efficiency": 0.5}).peak_tflops == 1
     assert all(Cluster.from_section({"gpu": name}).memory_gb for name in GPUS)
+
+
+@pytest.mark.parametrize("value", [1e-9, 1e15])
+@pytest.mark.parametrize(
+    "key", [field.name for field in fields(Cluster) if field.type in ("float", "float | None", float, float | None)]
+)
+def test_any_rate_within_bounds_gives_finite_figures(key, value):
+    request = Request.of(SECTION, 500, {"cluster": {key: value}})
+    try:
+        plan = report("odd", request)
+    except InputError:
+        return  # as no layout fits into that memory
+    assert json.dumps(plan, allow_nan=False) and page(plan)

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.errors import InputError
 from llm.tokenize.load import CONTROLS, Tokenizer, parts, well_formed
+from llm.tokenize.train import train
 from tests.llm.tokenize.texts import ADVERSARIAL, arbitrary
 
 
@@ -88,4 +90,17 @@ def test_what_is_no_model(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="tokenizer.model"):
+        Tokenizer(path)
+
+
+@pytest.mark.parametrize("piece", [b"[MASK]", b"the"])
+def test_a_piece_that_is_not_utf8(piece: bytes, tmp_path: Path) -> None:
+    """Whether it is a control token or was learned: where it was met, a traceback ended the job."""
+    path = tmp_path / "tokenizer.model"
+    model = train(pl.Series(["the other then"] * 40), vocab_size=280, character_coverage=1.0, model_type="bpe")
+    assert piece in model
+    path.write_bytes(model.replace(piece, b"\xff" * len(piece)))
+    with pytest.raises(
+        InputError, match=r"tokenizer.model: not a tokenizer model; build it again \(piece [0-9]+ is not"
+    ):
         Tokenizer(path)
