@@ -21,7 +21,7 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba.core.dispatcher import Dispatcher
 
-from kernels import attention, decoder, int8_panels, panels
+from kernels import attention, decoder, int8_panels, layers, panels
 
 HOUSE = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,7 @@ def digest() -> str:
 
 
 def engine_kernels() -> Iterator[Dispatcher]:
-    for module in (attention, decoder, int8_panels, panels):
+    for module in (attention, decoder, int8_panels, layers, panels):
         yield from (value for value in vars(module).values() if isinstance(value, Dispatcher))
 
 
@@ -107,11 +107,24 @@ def call_all() -> None:
         weight = np.zeros(8192, np.int8)
         address = -(-weight.ctypes.data // 64) * 64
         panels.multiply(bf16.ctypes.data, 2, 2, address, panels.PAIR_BYTES, 64, 2, 0, 0, 1, bf16.ctypes.data)
+        call_layers()
     if int8_panels.has_instruction():
         bytes_, weights = np.zeros((2, 4), np.uint8), int8_panels.in_panels(np.zeros((64, 4), np.int8))
         int8_panels.round_to_bytes(bf16[:, :4].copy(), one, one, False, fp32[0, :2], bytes_)
         given = fp32[0, :2], weights[0].ctypes.data, weights[1], fp32[0, :64], 0, 1
         int8_panels.multiply_bytes(bytes_, *given, bf16[:, :64].copy())
+
+
+def call_layers() -> None:
+    """Run a row of 64 zeros through a layer of zeros: three panels for queries, keys and values."""
+    weight = np.zeros(3 * 32 * panels.PAIR_BYTES + 64, np.int8)
+    matrices = np.array([[[-(-weight.ctypes.data // 64) * 64, 32 * panels.PAIR_BYTES, 64, 0]] * 4])
+    row, norms, turn, nowhere = np.zeros((1, 64), np.int16), np.zeros((3, 64), np.int16), np.zeros((1, 64)), np.zeros(1)
+    turns, zero = (turn.astype(np.float32), turn.astype(np.float32)), nowhere.astype(np.int64)
+    pool = np.zeros((1, 2, 1, 64, 32), np.int16), np.zeros((1, 2, 1, 32, 64), np.int16)
+    scales, silu = np.ones((2, 1, 1, 1), np.float32), np.zeros(2**16, np.float32)
+    places = zero, zero, zero, zero[None], np.array([[0, 0, 0, 1]]), nowhere.astype(np.float32), scales
+    layers.run_layers(row, matrices, norms, np.float32(1), 8, silu, 64, turns, pool, places, row.copy())
 
 
 if __name__ == "__main__":

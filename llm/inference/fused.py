@@ -1,5 +1,6 @@
 """Runs the layers of a Llama-like model in bf16 with a few kernels between the matrix products in the place of some
-forty operators of torch; the bytes are the same (tests/llm/inference/test_fused.py).
+forty operators of torch, and where these products are kernels, too, all layers in one call; the bytes are the same
+(tests/llm/inference/test_fused.py).
 
 Legend: R rows, D d_model, F d_ff, N query heads, H d_head.
 """
@@ -14,14 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm.inference.attention import PagedAttention, raw
-from llm.inference.reordered import join, side_by_side
+from llm.inference.attention import NO_SCALES, PagedAttention, raw
+from llm.inference.reordered import Part, ReorderedLinear, join, side_by_side
 from llm.model.positions import rotary_tables
 from llm.model.transformer import CausalLM
 from llm.runtime.malloc import give_back_freed_memory
 
 try:
     from kernels.decoder import add_and_normalise, gate, rotate_and_store, square_sums
+    from kernels.layers import run_layers
 except ImportError:  # where only torch and numpy are installed
     add_and_normalise = None  # type: ignore[assignment]
 
@@ -55,6 +57,62 @@ class LayerCalls:
     norm_after: Norm
     gate_and_up: Product
     down: Product
+
+
+@dataclass(frozen=True)
+class OneCall:
+    """What the kernel that runs all layers is told of the weights: see run_layers. linear: whose memory that is."""
+
+    matrix_L44: np.ndarray
+    norm_LD: np.ndarray
+    linear: list[ReorderedLinear]
+
+    @classmethod
+    def of(cls, model: CausalLM) -> "OneCall | None":
+        """Return what the layers that are `prepared` have; None where one of their products has no kernel."""
+        decoder: Any = model.model
+        linear, norms = [], []
+        for layer in decoder.layers:
+            attention, mlp = layer.self_attn, layer.mlp
+            for each in (attention.q_proj, attention.o_proj, mlp.gate_proj, mlp.down_proj):
+                whole = each.whole if isinstance(each, Part) else each
+                if not isinstance(whole, ReorderedLinear) or whole.matrix.cut is None:
+                    return None
+                linear.append(whole)
+            norms += [layer.input_layernorm, layer.post_attention_layernorm]
+        told = [
+            (
+                each.matrix.address,
+                each.matrix.panel_bytes,
+                each.matrix.cut,
+                0 if each.bias is None else each.bias.data_ptr(),
+            )
+            for each in linear
+        ]
+        norm_LD = np.stack([raw(norm.weight.detach()) for norm in (*norms, decoder.norm)])
+        return cls(np.array(told, np.int64).reshape(len(decoder.layers), 4, 4), norm_LD, linear)
+
+    def hidden(
+        self, model: CausalLM, x_RD: Tensor, turns: tuple[np.ndarray, np.ndarray], paged: PagedAttention
+    ) -> Tensor:
+        """Return the embedded rows `x_RD`, which are changed, after the last norm. turns: cos and sin [R, H]."""
+        config, pool, layout = model.config, paged.pool, paged.layout
+        out_RD = torch.empty_like(x_RD)
+        blocks = paged.block_R.numpy(), paged.slot_R.numpy(), layout.position_R, layout.table_SW
+        run_layers(
+            raw(x_RD),
+            self.matrix_L44,
+            self.norm_LD,
+            np.float32(config.norm_eps),
+            lanes_of_sums(config.d_model),
+            silu_table(),
+            config.d_ff,
+            turns,
+            (raw(pool.keys_LPKHB), raw(pool.values_LPKBH)),
+            (*blocks, paged.items[0], paged.slopes, NO_SCALES),
+            raw(out_RD),
+        )
+        return out_RD
 
 
 def can_fuse(model: CausalLM) -> bool:
@@ -116,7 +174,12 @@ def normalised(x_RD: np.ndarray, added_RD: Tensor | None, norm: Norm, lanes: int
 
 
 def hidden(
-    model: CausalLM, layers: list[LayerCalls], tokens_R: Tensor, paged: PagedAttention, rows: list[int] | None = None
+    model: CausalLM,
+    layers: list[LayerCalls],
+    one_call: OneCall | None,
+    tokens_R: Tensor,
+    paged: PagedAttention,
+    rows: list[int] | None = None,
 ) -> Tensor:
     """Return what `model.hidden` does, [R, D], for a model that `can_fuse` and a pool in bf16. layers: `prepared`.
     rows: those that are returned, among them all that `paged` knows as needed; from the last layer's attention on
@@ -127,6 +190,8 @@ def hidden(
     x_RD = model.model.embed_tokens(tokens_R)
     tables = rotary_tables(paged.position_BT, config, paged.longest)
     cos_RH, sin_RH = (table[0].bfloat16().float().numpy() for table in tables)
+    if one_call is not None and rows is None and torch.get_num_threads() == 1 and len(paged.items) == 1:
+        return one_call.hidden(model, x_RD, (cos_RH, sin_RH), paged)
     block_R, slot_R = paged.block_R.numpy(), paged.slot_R.numpy()
     query_RNH = torch.zeros((len(tokens_R), config.n_heads, config.d_head))
     query, found_RNH = query_RNH.numpy(), torch.zeros_like(query_RNH)

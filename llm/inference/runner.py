@@ -17,7 +17,7 @@ from torch import Tensor
 from llm.inference import fused
 from llm.inference.adapters import Groups, grouped
 from llm.inference.attention import KVPool, Layout, PagedAttention, Threads, Way
-from llm.inference.fused import can_fuse
+from llm.inference.fused import OneCall, can_fuse
 from llm.inference.scheduler import Step
 from llm.inference.sequence import Sequence
 from llm.model.transformer import CausalLM
@@ -45,6 +45,7 @@ class ModelRunner:
         self.multiple = multiple_of(model)
         self.fuses = way == "kernel" and pool.dtype == torch.bfloat16 and can_fuse(model)
         self.layers = fused.prepared(model) if self.fuses else []
+        self.one_call = OneCall.of(model) if self.fuses else None
 
     def run(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
         """Compute a step's tokens. Returns the rows after the last norm that are `needed`, which says for each sequence
@@ -61,8 +62,8 @@ class ModelRunner:
         padding = rows[:1] * (padded(len(rows), self.multiple) - len(rows))
         # Adapted layers know rows by their place among all.
         if self.groups.rows or len(rows) + len(padding) == len(tokens_R):
-            return fused.hidden(self.model, self.layers, tokens_R, attention)[rows]
-        return fused.hidden(self.model, self.layers, tokens_R, attention, rows + padding)[: len(rows)]
+            return fused.hidden(self.model, self.layers, self.one_call, tokens_R, attention)[rows]
+        return fused.hidden(self.model, self.layers, self.one_call, tokens_R, attention, rows + padding)[: len(rows)]
 
     def layout(self, step: Step, needed: Mapping[Sequence, range]) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""

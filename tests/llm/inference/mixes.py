@@ -1,6 +1,7 @@
 """Runs random mixes of requests through engines of random limits, and compares each request with its lone run.
 
-By hand: python tests/llm/inference/mixes.py float32 50 1    (dtype, mixes, threads)
+By hand: python tests/llm/inference/mixes.py bfloat16 50 1 served    (dtype, mixes, threads). "served": the engines of
+the mixes have reordered matrices, as the server's; half of them no adapters, so that a step's layers can be one call.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from llm.align.settings.adapter import LoraConfig
 from llm.deploy.serve.structured import Vocabulary
 from llm.inference.adapters import Update
 from llm.inference.engine import Engine, EngineSettings
+from llm.inference.reordered import reorder
 from llm.inference.scheduler import Limits
 from llm.inference.sequence import Output, Request
 from llm.inference.training import log_probs
@@ -135,9 +137,10 @@ def settings_of(chance: random.Random, model: CausalLM) -> EngineSettings:
     )
 
 
-def main(dtype: torch.dtype, mixes: int) -> dict:
+def main(dtype: torch.dtype, mixes: int, served: bool) -> dict:
     chance = random.Random(str(dtype))
     counts = {"mixes": 0, "requests": 0, "different": 0, "preemptions": 0, "hit_tokens": 0, "evictions": 0, "off": 0}
+    counts["in_one_call"] = 0
     for kind in KINDS:
         model = model_of(kind, dtype)
         requests = requests_of(chance, 12)
@@ -154,14 +157,18 @@ def main(dtype: torch.dtype, mixes: int) -> dict:
                 counts["off"] += expected != each.logprobs
         for _ in range(mixes // len(KINDS)):
             model = model_of(kind, dtype)
-            engine = Engine(model, settings_of(chance, model), None, adapters)
+            settings = settings_of(chance, model)
+            adapted = not served or chance.random() < 0.5
+            engine = Engine(reorder(model) if served else model, settings, None, adapters if adapted else {})
             chosen = [chance.randrange(len(requests)) for _ in range(chance.randrange(1, 9))]
+            chosen = [index for index in chosen if adapted or not requests[index].adapter]
             found = engine.generate([requests[index] for index in chosen])
             counts["different"] += sum(
                 digest(one) != digest(lone[index]) for one, index in zip(found, chosen, strict=True)
             )
             engine.blocks.check([])
             counts["mixes"] += 1
+            counts["in_one_call"] += engine.runner.one_call is not None
             counts["requests"] += len(chosen)
             counts["preemptions"] += engine.scheduler.preemptions
             counts["hit_tokens"] += engine.scheduler.hit_tokens
@@ -171,4 +178,4 @@ def main(dtype: torch.dtype, mixes: int) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[3]))
-    print(json.dumps(main(getattr(torch, sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(main(getattr(torch, sys.argv[1]), int(sys.argv[2]), sys.argv[4:] == ["served"])))

@@ -33,7 +33,9 @@ def found(way: str, dtype: torch.dtype, threads: int = 1, **changes: object) -> 
     return attention.attend(0, q, k, v)
 
 
-@pytest.mark.parametrize("changes", [{}, {"position": "alibi"}, {"d_head": 6}, {"n_kv_heads": 6}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"position": "alibi"}, {"d_head": 6}, {"n_kv_heads": 6}, {"d_head": 64}, {"d_head": 128}], ids=str
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8], ids=str)
 def test_plain_tensors_give_the_kernel_s_bytes(dtype: torch.dtype, changes: dict) -> None:
     expected = found("kernel", dtype, **changes)

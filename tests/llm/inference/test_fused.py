@@ -12,6 +12,7 @@ from kernels.decoder import gate, rotate_and_store
 from kernels.panels import has_instruction
 from llm.deploy.quantize.operators import run_quantized
 from llm.inference import fused, reordered
+from llm.inference.adapters import Update
 from llm.inference.attention import raw
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.reordered import (
@@ -222,11 +223,31 @@ def test_a_served_model_s_answers_are_the_plain_one_s(random_lm, changes: dict) 
         assert told.logprobs == said[0, len(output.request.prompt) - 1 :].tolist()
 
 
+def test_the_layers_are_one_call_on_one_thread_alone(random_lm, monkeypatch, threads: int) -> None:
+    """In decoding; with the bytes of many calls, and not for layers that adapters add to."""
+    seen, run = [], getattr(fused, "run_layers", None)
+    monkeypatch.setattr(fused, "run_layers", lambda x, *given: (seen.append(len(x)), run(x, *given)))
+    engine = Engine(run_quantized(random_lm(), "dense"))
+    requests = [Request([9, 10, 11 + seed] * 10, 12, 0.8, seed=seed, logprobs=1) for seed in range(3)]
+    found = engine.generate(requests)
+    assert seen == ([3] * 11 if has_instruction() and threads == 1 else [])
+    engine.runner.one_call = None
+    engine.forget_prefixes()
+    assert [each.completions for each in engine.generate(requests)] == [each.completions for each in found]
+    assert len(seen) in (0, 11)
+    update = Update(torch.zeros(2, 48), torch.zeros(48, 2), 1.0)
+    adapted = Engine(
+        run_quantized(random_lm(), "dense"), None, None, {"a": {"model.layers.0.self_attn.q_proj": update}}
+    )
+    assert adapted.runner.one_call is None
+
+
 @needs_bf16
 def test_the_last_layer_ends_with_the_rows_that_are_asked_for(random_lm) -> None:
     """Of a prompt that is its last; of the prompts of a chunk none; all where a prompt is scored."""
     model, seen = run_quantized(random_lm(), "dense"), []
     engine = Engine(model, EngineSettings(limits=Limits(token_budget=16)))
+    engine.runner.one_call = None  # what is decoded goes by there, too
     product = engine.runner.layers[-1].down
     engine.runner.layers[-1] = replace(engine.runner.layers[-1], down=lambda x: (seen.append(len(x)), product(x))[1])
     engine.generate([Request([*range(5, 41)], 2)])
