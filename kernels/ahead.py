@@ -111,7 +111,7 @@ def call_all() -> None:
     if int8_panels.has_instruction():
         bytes_, weights = np.zeros((2, 4), np.uint8), int8_panels.in_panels(np.zeros((64, 4), np.int8))
         int8_panels.round_to_bytes(bf16[:, :4].copy(), one, one, False, fp32[0, :2], bytes_)
-        given = fp32[0, :2], weights[0].ctypes.data, weights[1], fp32[0, :64], 0, 1
+        given = fp32[0, :2], weights[0].ctypes.data, weights[1], fp32[0, :64], 64, 0, 1
         int8_panels.multiply_bytes(bytes_, *given, bf16[:, :64].copy())
 
 

@@ -9,12 +9,18 @@ bf16 numbers are int16 here, the same bits. Legend: M rows, N outputs, K inputs,
 multiple of four.
 """
 
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from kernels import panels
-from kernels.decoder import narrowed, widened
+from kernels.decoder import widened
 from kernels.jit import jit
 from kernels.panels import OF_INT8, PAIR_BYTES, PANEL, ROWS, adder_of_products
+from kernels.vectors import FLOATS, I32, LANES, SHORT, WHOLE, called, everywhere, pointer
 
 TOGETHER, OFFSET = 4, 128  # inputs of an instruction; what is added to an input
 ZERO = np.float32(0.0)
@@ -29,7 +35,7 @@ def has_instruction() -> bool:
 
 def in_panels(q_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return an int8 matrix as panels, int8 [panels, Q / 4, 64, 4] at an address that is a multiple of 64, and what is
-    to be taken away from the sums, int32 [N]."""
+    to be taken away from the sums, int32 [panels * 64]."""
     n_out, n_in = q_NK.shape
     n_panels, n_groups = -(-n_out // PANEL), -(-n_in // TOGETHER)
     memory = np.empty(n_panels * n_groups * PAIR_BYTES + 64, np.int8)
@@ -38,12 +44,38 @@ def in_panels(q_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     padded = np.zeros((n_panels * PANEL, n_groups * TOGETHER), np.int8)
     padded[:n_out, :n_in] = q_NK
     found[:] = padded.reshape(n_panels, PANEL, n_groups, TOGETHER).transpose(0, 2, 1, 3)
-    return found, OFFSET * q_NK.sum(1, dtype=np.int32)
+    return found, OFFSET * padded.sum(1, dtype=np.int32)
 
 
 def out_of_panels(panels: np.ndarray, n_out: int) -> np.ndarray:
     """Return the matrix that panels were made of, with zeros for more inputs: int8 [N, Q]."""
     return panels.transpose(0, 2, 1, 3).reshape(len(panels) * PANEL, -1)[:n_out]
+
+
+def scaler(typing, sums, away, scale, scales, out, n_outputs):
+    """Write the first `n_outputs` of a row's 64 sums, less `away`, times the row's scale and the outputs', as bf16."""
+
+    def generate(context, builder, signature, arguments):
+        sums, away, scale, scales, out, n_outputs = arguments
+        scale, last = everywhere(builder, scale), everywhere(builder, builder.trunc(n_outputs, I32))
+        for at in range(PANEL // LANES):
+            sum_, off = (builder.load(pointer(builder, each, WHOLE, 64 * at), align=4) for each in (sums, away))
+            own = builder.load(pointer(builder, scales, FLOATS, 64 * at), align=4)
+            y = builder.fmul(builder.fmul(builder.sitofp(builder.sub(sum_, off), FLOATS), scale), own)
+            bits = builder.bitcast(y, WHOLE)
+            odd = builder.and_(builder.lshr(bits, WHOLE([16] * LANES)), WHOLE([1] * LANES))
+            nearest = builder.lshr(builder.add(builder.add(bits, WHOLE([0x7FFF] * LANES)), odd), WHOLE([16] * LANES))
+            found = builder.select(builder.fcmp_unordered("uno", y, y), WHOLE([0x7FC0] * LANES), nearest)
+            numbers = WHOLE(list(range(at * LANES, (at + 1) * LANES)))
+            arguments = pointer(builder, out, SHORT, 32 * at), I32(2), builder.icmp_signed("<", numbers, last)
+            short = builder.trunc(found, SHORT)
+            called(builder, "llvm.masked.store.v16i16.p0", ir.VoidType(), short, *arguments)
+        return context.get_dummy_value()
+
+    return types.void(sums, away, scale, scales, out, n_outputs), generate
+
+
+scale_sums: Any = intrinsic(scaler)  # mypy takes `typing` for the caller's
 
 
 @jit
@@ -79,19 +111,19 @@ def round_to_bytes(x_MK, half, smallest, fixed, scale_M, byte_MQ):
 
 
 @jit
-def multiply_bytes(byte_MQ, scale_M, weight, away_N, scale_N, first_panel, end_panel, out_MN):
-    """Write the products of some panels, times both scales, as bf16. weight: the panels' address."""
+def multiply_bytes(byte_MQ, scale_M, weight, away_P, scale_P, n_out, first_panel, end_panel, out_MN):
+    """Write the products of some panels, times both scales, as bf16. weight: the panels' address. away_P, scale_P: of
+    as many outputs as the panels have."""
     rows_in_all, row_bytes = byte_MQ.shape
-    n_groups, n_out = row_bytes // TOGETHER, out_MN.shape[1]
+    n_groups = row_bytes // TOGETHER
     panel_bytes = n_groups * PAIR_BYTES
-    sum_RN, y = np.empty((ROWS, PANEL), np.int32), np.empty(PANEL, np.float32)
-    bits, sums, x = y.view(np.int32), sum_RN.ctypes.data, byte_MQ.ctypes.data
+    sum_RN = np.empty((ROWS, PANEL), np.int32)
+    sums, x = sum_RN.ctypes.data, byte_MQ.ctypes.data
     groups = (rows_in_all + ROWS - 1) // ROWS
     step = PAIR_BYTES // groups if groups > 1 else 0
     for panel in range(first_panel, end_panel):
         own, first = weight + panel * panel_bytes, panel * PANEL
-        n = min(PANEL, n_out - first)
-        away, scale_of_outputs = away_N[first : first + n], scale_N[first : first + n]
+        away, scales = away_P.ctypes.data + 4 * first, scale_P.ctypes.data + 4 * first
         for group in range(groups):
             row = group * ROWS
             rows = min(ROWS, rows_in_all - row)
@@ -105,7 +137,6 @@ def multiply_bytes(byte_MQ, scale_M, weight, away_N, scale_N, first_panel, end_p
             else:
                 ADD_1(x + row * row_bytes, row_bytes, own, n_groups, sums, False, ahead, step)
             for r in range(rows):
-                scale, sum_N = scale_M[row + r], sum_RN[r]
-                for i in range(n):
-                    y[i] = np.float32(sum_N[i] - away[i]) * scale * scale_of_outputs[i]
-                narrowed(bits, out_MN[row + r, first : first + n])
+                out = out_MN.ctypes.data + 2 * ((row + r) * n_out + first)
+                scale_sums(sums + 4 * PANEL * r, away, scale_M[row + r], scales, out, n_out - first)
+    return byte_MQ[0, 0], away_P[0], scale_P[0], sum_RN[0, 0], out_MN[0, 0]  # numba frees an array after its last use

@@ -98,24 +98,26 @@ class Panels:
     """An int8 matrix as the kernel for AVX512-VNNI reads it. scale_N: of its outputs, float32."""
 
     def __init__(self, q_NK: np.ndarray, scale_N: np.ndarray) -> None:
-        self.weight, self.away_N = in_panels(q_NK)
-        self.scale_N, self.address = scale_N, self.weight.ctypes.data
+        self.weight, self.away_P = in_panels(q_NK)
+        self.n_out, self.address = len(q_NK), self.weight.ctypes.data
         self.n_panels, self.row_bytes = len(self.weight), self.weight.shape[1] * self.weight.shape[3]
+        self.scale_P = np.zeros(len(self.away_P), np.float32)
+        self.scale_P[: self.n_out] = scale_N
 
     @classmethod
     def joined(cls, parts: "list[Panels]") -> "Panels":
         """Return the matrix with the outputs of several."""
-        q_NK = np.concatenate([out_of_panels(each.weight, len(each.scale_N)) for each in parts])
-        return cls(q_NK, np.concatenate([each.scale_N for each in parts]))
+        q_NK = np.concatenate([out_of_panels(each.weight, each.n_out) for each in parts])
+        return cls(q_NK, np.concatenate([each.scale_P[: each.n_out] for each in parts]))
 
     def product(self, x_MK: Tensor, fixed: float | None) -> Tensor:
         """Return bf16 rows, rounded to int8, times the matrix; on all threads where that is worth while. fixed: the
         scale of the rows; None: each has its own."""
-        n_rows, n_out = len(x_MK), len(self.scale_N)
+        n_rows, n_out = len(x_MK), self.n_out
         scale_M = np.empty(n_rows, np.float32) if fixed is None else np.full(n_rows, fixed, np.float32)
         byte_MQ, y_MN = np.empty((n_rows, self.row_bytes), np.uint8), x_MK.new_empty((n_rows, n_out))
         round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed is not None, scale_M, byte_MQ)
-        given, out = (byte_MQ, scale_M, self.address, self.away_N, self.scale_N), raw(y_MN)
+        given, out = (byte_MQ, scale_M, self.address, self.away_P, self.scale_P, n_out), raw(y_MN)
         n_threads = torch.get_num_threads()
         if n_threads == 1 or byte_MQ.size * n_out < WORTH_A_THREAD:
             multiply_bytes(*given, 0, self.n_panels, out)
