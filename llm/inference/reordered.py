@@ -1,10 +1,11 @@
 """Keeps bf16 matrices in the order in which oneDNN multiplies them: from its usual order each product would copy the
 matrix first, which for a few rows takes longer than the product. Matrices of the same inputs can be joined to one.
 
-On one thread a kernel of ours multiplies them where they stand, faster than oneDNN at any number of rows, and adds in
-oneDNN's order. Which that is, is found by comparing at the start; where no known order fits, or the processor has no
-such instruction, oneDNN multiplies. The bytes are those of F.linear, and no row's depend on the others'. oneDNN alone
-gives a lone row of 1,536 inputs other bytes, seldom: it gets two of it. Measured: docs/inference.md.
+A kernel of ours multiplies them where they stand, faster than oneDNN at any number of rows, and adds in oneDNN's order;
+on several threads where there is enough to do. Which order that is, is found by comparing at the start; where no known
+one fits, or the processor has no such instruction, oneDNN multiplies. The bytes are those of F.linear, and no row's
+depend on the others'. oneDNN alone gives a lone row of 1,536 inputs other bytes, seldom: it gets two of it. Measured:
+docs/inference.md.
 
 Legend: M rows, N outputs, K inputs, V vocabulary, D d_model.
 """
@@ -12,6 +13,7 @@ Legend: M rows, N outputs, K inputs, V vocabulary, D d_model.
 import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -28,6 +30,7 @@ except ImportError:  # where only torch and numpy are installed
     multiply = None  # type: ignore[assignment]
 
 CUTS = (512, 1024)  # of long inputs, in oneDNN's sums
+WORTH_A_THREAD = 2**22  # products of two numbers
 PROBED = 512  # outputs of the matrix that finds the cut
 CHECKED = 4096  # rows of an embedding at once
 
@@ -67,7 +70,7 @@ class Matrix:
 
     def product(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
         """Return x W^T + b, bf16 [M, N]; without a gradient."""
-        if self.cut is None or torch.get_num_threads() > 1:
+        if self.cut is None or (torch.get_num_threads() > 1 and not worth_threads(x_MK, self.n_out)):
             return self.by_onednn(x_MK, bias)
         return self.by_kernel(x_MK, bias, self.cut)
 
@@ -80,9 +83,33 @@ class Matrix:
     def by_kernel(self, x_MK: Tensor, bias: Tensor | None, cut: int) -> Tensor:
         x_MK, y_MN = x_MK.contiguous(), x_MK.new_empty((len(x_MK), self.n_out))
         bias_address = 0 if bias is None else bias.data_ptr()
-        weight = (self.address, self.panel_bytes, self.n_out, cut, bias_address, 0, self.n_panels)
-        multiply(x_MK.data_ptr(), len(x_MK), self.n_in, *weight, y_MN.data_ptr())
+        given = x_MK.data_ptr(), len(x_MK), self.n_in, self.address, self.panel_bytes, self.n_out, cut, bias_address
+        if torch.get_num_threads() == 1:
+            multiply(*given, 0, self.n_panels, y_MN.data_ptr())
+        else:
+            on_threads(lambda first, end: multiply(*given, first, end, y_MN.data_ptr()), self.n_panels)
         return y_MN
+
+
+def worth_threads(x_MK: Tensor, n_out: int) -> bool:
+    """Are there so many products that handing some of them over takes less time than they do?"""
+    return x_MK.numel() * n_out >= WORTH_A_THREAD
+
+
+def on_threads(multiply_panels: Callable[[int, int], Any], n_panels: int) -> None:
+    """Share panels, from the first given to before the second, out among as many threads as torch uses."""
+    n_threads = torch.get_num_threads()
+    bounds = [n_panels * thread // n_threads for thread in range(n_threads + 1)]
+    pairs = zip(bounds[1:], bounds[2:], strict=False)
+    waiting = [helpers(n_threads).submit(multiply_panels, *pair) for pair in pairs]
+    multiply_panels(0, bounds[1])
+    for future in waiting:
+        future.result()
+
+
+@cache
+def helpers(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads)
 
 
 def known_cut(matrix: Matrix) -> tuple[int | None, str]:
@@ -229,5 +256,5 @@ def table(model: CausalLM) -> Iterator[str]:
     found = [getattr(each, "matrix", None) for each in model.modules()]
     matrices = [each for each in found if isinstance(each, Matrix)]
     for (n_out, n_in, why), count in Counter((each.n_out, each.n_in, each.why) for each in matrices).items():
-        by = f"oneDNN: {why}" if why else "the kernel for AVX512-BF16 on one thread, oneDNN on several"
+        by = f"oneDNN: {why}" if why else "the kernel for AVX512-BF16; on several threads few rows by oneDNN"
         yield f"{count} layers of {n_out} x {n_in}, bf16: {by}"

@@ -10,10 +10,8 @@ Legend: M rows, N outputs, K inputs, G groups of inputs.
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -26,7 +24,7 @@ from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.inference import reordered
 from llm.inference.attention import raw
-from llm.inference.reordered import Matrix, can_reorder, reorder
+from llm.inference.reordered import Matrix, can_reorder, on_threads, reorder, worth_threads
 from llm.inference.runner import MULTIPLE
 from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
@@ -40,7 +38,6 @@ Products = Literal["dense", "weights", "activations"]
 Operator = Literal["int4pack", "int8pack", "vnni", "int_mm", "dense"]
 GROUPS = (32, 64, 128)
 MULTIPLE_OF_OUTPUTS = 16
-WORTH_A_THREAD = 2**22  # products; below, handing work over takes longer than doing it
 
 
 @dataclass(frozen=True)
@@ -89,11 +86,6 @@ def whole_numbers() -> Choice:
     return Choice("vnni")
 
 
-@cache
-def helpers(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads)
-
-
 class Panels:
     """An int8 matrix as the kernel for AVX512-VNNI reads it. scale_N: of its outputs, float32."""
 
@@ -118,18 +110,10 @@ class Panels:
         byte_MQ, y_MN = np.empty((n_rows, self.row_bytes), np.uint8), x_MK.new_empty((n_rows, n_out))
         round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed is not None, scale_M, byte_MQ)
         given, out = (byte_MQ, scale_M, self.address, self.away_P, self.scale_P, n_out), raw(y_MN)
-        n_threads = torch.get_num_threads()
-        if n_threads == 1 or byte_MQ.size * n_out < WORTH_A_THREAD:
+        if torch.get_num_threads() == 1 or not worth_threads(x_MK, n_out):
             multiply_bytes(*given, 0, self.n_panels, out)
-            return y_MN
-        bounds = [self.n_panels * thread // n_threads for thread in range(n_threads + 1)]
-        waiting = [
-            helpers(n_threads).submit(multiply_bytes, *given, begin, end, out)
-            for begin, end in zip(bounds[1:], bounds[2:], strict=False)
-        ]
-        multiply_bytes(*given, 0, bounds[1], out)
-        for future in waiting:
-            future.result()
+        else:
+            on_threads(lambda first, end: multiply_bytes(*given, first, end, out), self.n_panels)
         return y_MN
 
 

@@ -6,7 +6,6 @@ import torch
 from llm.deploy.quantize.bit_packing import pack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.deploy.quantize.operators import (
-    WORTH_A_THREAD,
     Choice,
     QuantizedLinear,
     chosen,
@@ -15,7 +14,7 @@ from llm.deploy.quantize.operators import (
     whole_numbers,
 )
 from llm.inference.engine import Engine
-from llm.inference.reordered import Part, join, side_by_side
+from llm.inference.reordered import Part, join, side_by_side, worth_threads
 from llm.inference.runner import multiple_of
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
@@ -119,7 +118,7 @@ def test_kernels_give_the_plain_operators_bytes(fixed: float | None, threads: in
     assert torch.equal(plain(x_MK), expected)
     if whole_numbers().operator == "vnni":
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-        assert x_MK.numel() * len(q_NK) > WORTH_A_THREAD
+        assert worth_threads(x_MK, len(q_NK))
         layer = QuantizedLinear(source, Choice("vnni"))
         assert torch.equal(layer(x_MK), expected)
         for begin, rows in ((0, 1), (4, 2), (3, 5), (9, 17)):
