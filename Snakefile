@@ -52,6 +52,10 @@ try:
     REFERENCE = reference_sources(config["process"]["reference"], config["corpus"], config["sources"])
     METHODS = methods_of(config["align"])
     EVALUATION_ARCHIVES = archives_of(config["evaluate"]["sources"], config["sources"], "evaluate.sources")
+    GIVEN_ARCHIVES = {
+        name: archives_of([given["source"]], config["sources"], f"align.given.{name}.source")[0]
+        for name, given in config["align"]["given"].items()
+    }
 except (StemmaError, InputError) as error:
     raise WorkflowError(str(error)) from None
 

@@ -1,5 +1,6 @@
 from llm.align.settings.adapter import AdapterSettings
 from llm.align.settings.constitution import AdherenceSettings, CritiqueSettings, FeedbackSettings, RevisionSettings
+from llm.align.settings.given import GivenSettings
 from llm.align.settings.instructions import InstructionSettings
 from llm.align.settings.kto import KtoSettings
 from llm.align.settings.methods import LABELS, trained_by
@@ -12,7 +13,34 @@ ALIGN_RANKS = config["align"]["parallel"]["data"]
 CONSTITUTION = config["align"]["constitution"]
 CONSTITUTIONS = "|".join(CONSTITUTION["files"])
 TRAINED_BY = trained_by(CONSTITUTION["files"])
+GIVEN = config["align"]["given"]
 GENERATING = ["base", *(method for method in METHODS if not method.startswith("reward"))]  # the models of this run
+
+
+def learned(method, of, derived):
+    """Return what a method learns from: what a model made by a constitution, the user's own data or a source's, or what
+    is derived."""
+    block = config["align"][method]
+    named = block["prompts"] if "prompts" in block else block["data"]
+    if of or named is None:
+        return f"results/align/{derived}{of}/manifest.json"
+    return f"results/align/given-{named}/manifest.json" if named in GIVEN else literal(named)
+
+
+rule given:
+    input:
+        archive=lambda w: literal(GIVEN_ARCHIVES[w.name]),
+        evaluations=[f"results/raw/{name}/manifest.json" for name in EVALUATIONS],
+    output:
+        data="results/align/given-{name}/manifest.json",
+    params:
+        settings=lambda w: slice_of(GivenSettings, GIVEN[w.name], config["process"]["decontaminate"], config),
+    wildcard_constraints:
+        name="|".join(GIVEN) or "(?!)",  # none
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m stemma run scripts/align/given.py {params.flags}"
 
 
 rule instructions:
@@ -116,7 +144,7 @@ rule adherence:
 rule sft:
     input:
         base=lambda w: f"results/models/{'sft' if w.of else 'base'}/manifest.json",
-        instructions=lambda w: f"results/align/{'revisions' if w.of else 'instructions'}{w.of}/manifest.json",
+        instructions=lambda w: learned("sft", w.of, "revisions" if w.of else "instructions"),
     output:
         adapter="results/align/sft{of}/manifest.json",
     params:
@@ -136,7 +164,7 @@ rule sft:
 use rule sft as reward with:
     input:
         base="results/models/sft/manifest.json",
-        preferences="results/align/preferences{of}/manifest.json",
+        preferences=lambda w: learned("reward", w.of, "preferences"),
     output:
         adapter="results/align/reward{of}/manifest.json",
     params:
@@ -144,6 +172,9 @@ use rule sft as reward with:
 
 
 use rule reward as kto with:
+    input:
+        base="results/models/sft/manifest.json",
+        preferences=lambda w: learned("kto", w.of, "preferences"),
     output:
         adapter="results/align/kto{of}/manifest.json",
     params:
@@ -151,6 +182,9 @@ use rule reward as kto with:
 
 
 use rule reward as paired with:
+    input:
+        base="results/models/sft/manifest.json",
+        preferences=lambda w: learned(w.loss, w.of, "preferences"),
     output:
         adapter="results/align/{loss}{of}/manifest.json",
     params:
@@ -163,11 +197,7 @@ use rule reward as paired with:
 use rule sft as policy with:
     input:
         base="results/models/sft/manifest.json",
-        instructions=lambda w: (
-            literal(path)
-            if (path := config["align"][w.algorithm]["prompts"])
-            else f"results/align/{'revisions' if w.of else 'instructions'}{w.of}/manifest.json"
-        ),
+        instructions=lambda w: learned(w.algorithm, w.of, "revisions" if w.of else "instructions"),
         functions=lambda w: literal(path) if (path := config["align"][w.algorithm]["functions"]) else [],
         reward=lambda w: (
             f"results/align/reward{w.of}/manifest.json"

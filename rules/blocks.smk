@@ -53,13 +53,15 @@ def constitution_of(wildcards):
 
 def by_constitution(wildcards):
     """What a run has of each constitution that it trains by: what the model made, the control of its preferences, and,
-    where there are exact tests, answers to held-out prompts before and after."""
+    where there are exact tests, answers to held-out prompts before and after, and of each method's control."""
     found = []
     for name in sorted(set(map(constitution_in, METHODS)) - {""}):
         made = [f"{kind}-{name}" for kind in ("critiques", "revisions", "preferences")]
         found += [f"results/align/{each}/manifest.json" for each in (*made, f"preferences-{name}-random")]
         if read_constitution(Path(here_or_house(config["align"]["constitution"]["files"][name]))).tested:
-            stages = ["sft", *(method for method in GENERATING if constitution_in(method) == name)]
+            methods = [method for method in GENERATING if constitution_in(method) == name]
+            controls = [f"{method.removesuffix('-random')}-random" for method in methods]
+            stages = dict.fromkeys(["sft", *methods, *controls])
             found += [f"results/align/adherence/{name}/{stage}.json" for stage in stages]
     return found
 

@@ -65,6 +65,12 @@ GELU = {"model": {"activation": "gelu"}}
             "pretrain: a step of 8 sequences of 20,000,000 tokens",
         ),
         ({"align": {"methods": ["gpro"]}}, "adapters", "align.methods: 'gpro' is no method; known are sft, reward, "),
+        ({"align": {"dpo": {"data": "nowhere"}}}, "results/align/dpo/manifest.json", "nowhere"),
+        (
+            {"align": {"given": {"mine": {"source": "mine", "include": ["*.jsonl"]}}}},
+            "adapters",
+            "align.given.mine.source: mine is not defined under sources",
+        ),
         ({"align": {"methods": ["dpo-natral"]}}, "adapters", "'dpo-natral' .* with -natural or -natural-random or -ch"),
         (GELU, "adapters", "align.lora.target_modules: model.activation: gelu has no gate_proj"),
         ({"plan": {"shape": {"experts": 4}}}, "checkpoints", "trains no mixtures of experts"),

@@ -134,12 +134,15 @@ def test_prompts_with_braces_are_answered(tiny):
 
 
 @pytest.mark.thorough
-def test_policies_learn_by_the_reward_model_and_from_ones_own_prompts_and_functions(tiny, tmp_path):
-    """In the sandbox of the rule: the functions' file and the prompts are inputs, so an edit of them is a build."""
-    (tmp_path / "prompts").mkdir()
+def test_methods_learn_by_the_reward_model_and_from_ones_own_data_and_functions(tiny, tmp_path):
+    """In the sandbox of the rule: the functions' file and the data are inputs, so an edit of them is a build."""
+    for name in ("prompts", "pairs"):
+        (tmp_path / name).mkdir()
     for split, numbers in (("train", range(12)), ("validation", range(12, 16))):
         rows = [{"prompt": f"{n} + {n}?", "answer": str(n + n)} for n in numbers]
         (tmp_path / f"prompts/{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        pairs = [{"prompt": f"{n} + {n}?", "chosen": str(n + n), "rejected": "none"} for n in numbers]
+        (tmp_path / f"pairs/{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     functions = tmp_path / "own.py"
     functions.write_text("def close(prompt, answer, row):\n    return -abs(len(answer) - len(row['answer']))\n")
     schedule = {"steps": 2, "batch_size": 2, "learning_rate": 0.001, "warmup_steps": 1}
@@ -147,23 +150,35 @@ def test_policies_learn_by_the_reward_model_and_from_ones_own_prompts_and_functi
     own = common | {"prompts": str(tmp_path / "prompts"), "functions": str(functions), "rewards": {"close": 1.0}}
     store = {"store": str(tiny / "results/.store")}  # what the policies begin with is there
     overlay = tmp_path / "overlay.json"
-    overlay.write_text(json.dumps(store | {"align": {"grpo": own, "ppo": common}}))
-    align = ("--configfile", str(ROOT / "presets/tiny.yaml"), str(overlay))
-    targets = [f"results/align/{name}/manifest.json" for name in ("grpo", "ppo")]
+    align = {"grpo": own, "ppo": common, "ipo": {"data": str(tmp_path / "pairs"), "schedule": schedule}}
+    align |= {"given": {"mine": {"source": "mine", "include": ["*.jsonl"], "held_out": 0.3}}}
+    align |= {"kto": {"data": "mine", "schedule": schedule}}
+    source = {"path": str(tmp_path / "pairs"), "format": "text", "include": ["*"], "domain": "x", "license": "own"}
+    overlay.write_text(json.dumps(store | {"align": align, "sources": {"mine": source}}))
+    given = ("--configfile", str(ROOT / "presets/tiny.yaml"), str(overlay))
+    targets = [f"results/align/{name}/manifest.json" for name in ("grpo", "ppo", "ipo", "kto")]
     targets.append("results/models/ppo/manifest.json")
 
     def ran() -> list[str]:
-        return sorted(rule for rule, how in jobs(build(tmp_path, *align, "--", *targets)) if how == "run")
+        return sorted(rule for rule, how in jobs(build(tmp_path, *given, "--", *targets)) if how == "run")
 
-    assert ran() == ["merge", "policy", "policy"]
+    assert ran() == ["given", "kto", "merge", "paired", "policy", "policy"]
+    asked = [
+        {json.loads(line)["prompt"] for line in (tmp_path / f"results/align/given-mine/{split}.jsonl").open()}
+        for split in ("train", "validation")
+    ]
+    assert len(asked[0] | asked[1]) == 16 and not asked[0] & asked[1]
     kept = pl.read_parquet(tmp_path / "results/align/grpo/rollouts.parquet")
     assert set(kept["prompt"]) <= {f"{n} + {n}?" for n in range(12)} and (kept["reward_close"] <= 0).all()
     columns = pl.read_parquet(tmp_path / "results/align/ppo/rollouts.parquet").columns
     assert {"reward_reward_model", "values"} <= set(columns)
     functions.write_text(functions.read_text() + "    # otherwise\n")
     assert ran() == ["policy"]
+    with (tmp_path / "pairs/train.jsonl").open("a") as file:
+        file.write(json.dumps({"prompt": "And?", "chosen": "So.", "rejected": "No."}) + "\n")
+    assert ran() == ["given", "kto", "paired"]
     functions.write_text("def close(prompt, answer, row):\n    return row['points']\n")
-    done = fork_server.run(command(tmp_path, *align, "--", targets[0]), ROOT)
+    done = fork_server.run(command(tmp_path, *given, "--", targets[0]), ROOT)
     assert done.returncode != 0
     assert "reward close, of the answer" in done.stderr and "KeyError: 'points'" in done.stderr
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from llm.align.settings.adapter import AdapterKeys, Schedule, Whole
 from llm.align.settings.constitution import AdherenceKeys, CritiqueKeys, FeedbackKeys
+from llm.align.settings.given import GivenKeys
 from llm.align.settings.instructions import InstructionKeys
 from llm.align.settings.kto import Weights
 from llm.align.settings.paired import Margin, Precomputed, Strength
@@ -14,7 +15,15 @@ from llm.training.settings import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sft(Whole):
+class Data:
+    """What a method learns from."""
+
+    data: str | None = key(None, shown=False)
+    """A name of align.given, or a directory of train and validation, .jsonl or .parquet; null: the derived pairs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sft(Data, Whole):
     """Supervised fine-tuning on instruction pairs."""
 
     schedule: Schedule = key(Schedule(steps=130, batch_size=16, learning_rate=0.005, warmup_steps=10))
@@ -22,7 +31,7 @@ class Sft(Whole):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reward:
+class Reward(Data):
     """The reward model."""
 
     schedule: Schedule = key(Schedule(steps=50, batch_size=16, learning_rate=0.005, warmup_steps=5))
@@ -33,7 +42,7 @@ PREFERENCE_STEPS = Schedule(steps=60, batch_size=8, learning_rate=0.0005, warmup
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preferring(Strength):
+class Preferring(Data, Strength):
     """Training on preferences."""
 
     schedule: Schedule = key(PREFERENCE_STEPS)
@@ -72,7 +81,8 @@ class Grpo(PolicyKeys):
     functions: str | None = key(None, shown=False)
     """A Python file of reward functions, which `rewards` may name beside those of llm/align/rewards.py."""
     prompts: str | None = key(None, shown=False)
-    """A directory of train.jsonl and validation.jsonl, whose prompts are answered; null: those of the instructions."""
+    """A name of align.given, or a directory of train and validation, .jsonl or .parquet, whose prompts are answered;
+    null: those of the instructions."""
     schedule: Schedule = key(Schedule(steps=12, batch_size=4, learning_rate=0.002, warmup_steps=1))
     """How it is trained."""
 
@@ -133,6 +143,8 @@ class Align(Limits, AdapterKeys):
 
     methods: list[str] = key(["ppo", "grpo", "dpo-checkable"], uniqueItems=True)
     """What a run trains beside SFT, the reward model and DPO; <method>-<constitution>: on what a model made by it."""
+    given: dict[str, GivenKeys] = key({}, shown=False, propertyNames={"pattern": "^[a-z0-9_]+$"})
+    """By name, data of sources, which a method's `data` or `prompts` may name."""
     instructions: InstructionKeys = key()
     """Pairs of a question and an answer."""
     preferences: PreferenceKeys = key()

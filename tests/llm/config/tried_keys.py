@@ -16,6 +16,7 @@ BASE = {
         "qat": {"method": "qat-int4", "steps": 1450},
     },
 }
+LEARNING = {"sft": "sft", "reward": "reward", "kto": "kto", **dict.fromkeys(PAIRED, "paired")}  # from given answers
 # Keys that a script is not told as a key of its slice, but worked out, or as its inputs; "": keys that reach no script.
 READERS = {
     "seed": "minhash clean mix quality_model toxicity_model pretrain qat instructions preferences sft reward kto "
@@ -53,6 +54,8 @@ READERS = {
     "quantize.qat.method": "qat sft kto paired policy",
     "quantize.qat.steps": "qat",
     **{f"align.{method}.{name}": "policy" for method in POLICIES for name in ("functions", "prompts")},  # inputs
+    **{f"align.{method}.data": script for method, script in LEARNING.items()},  # inputs
+    "align.given": "",  # until a method names it
     "align.constitution.files": "critiques revisions ai_preferences adherence",  # an input
     "align.constitution.prompts": "critiques adherence",
     "align.constitution.prefer": "ai_preferences",
@@ -107,6 +110,8 @@ VALUES: dict[str, object] = {
     **{f"align.{method}.rewards": {"brevity": 0.5} for method in POLICIES},
     **{f"align.{method}.functions": str(ROOT / "llm/align/rewards.py") for method in POLICIES},
     **{f"align.{method}.prompts": str(ROOT / "llm/align") for method in POLICIES},
+    **{f"align.{method}.data": str(ROOT / "llm/align") for method in LEARNING},
+    "align.given": {"own": {"source": "jargon", "include": ["*"]}},
     "align.preferences.validation_counts": {"irrelevant": 7},
     "align.constitution.files": {
         "natural": "constitutions/natural.yaml",
