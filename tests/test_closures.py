@@ -23,6 +23,9 @@ FORBIDDEN = {
     "deploy": ("llm/collect", "llm/process", "llm/pretrain/engines", "llm/training", "llm/plan"),
     "evaluate": ("llm/process", "llm/pretrain/engines", "llm/plan"),
 }
+PART = {
+    "scripts/align/given.py": ("llm/collect/", "llm/process/dedup/")
+}  # it reads archives, and drops what evaluations hold
 TORCH = ("align", "deploy", "evaluate", "package", "pretrain")  # the stages whose scripts may import it
 
 
@@ -33,7 +36,8 @@ def stage_of(script: str) -> str:
 @pytest.mark.parametrize("script", CLOSURES)
 def test_a_stage_does_not_reach_into_another(script: str):
     rooms = tuple(f"{room}/" for room in FORBIDDEN[stage_of(script)])
-    assert [name for name in CLOSURES[script].modules if name.startswith(rooms)] == []
+    reached = [name for name in CLOSURES[script].modules if name.startswith(rooms)]
+    assert [name for name in reached if not name.startswith(PART.get(script, ()))] == []
 
 
 @pytest.mark.parametrize("script", [script for script in CLOSURES if stage_of(script) not in TORCH])
