@@ -108,12 +108,10 @@ ELSEWHERE = {
     "kernels/phrases.py": "kernels/test_signals.py",
     "kernels/splitmix.py": "kernels/test_words.py",
     "kernels/decoder.py": "llm/inference/test_fused.py",
-    "kernels/int8_rows.py": "llm/deploy/quantize/test_operators.py",
     "kernels/content.py": "llm/collect/formats/test_html.py",
     "kernels/html_tree.py": "kernels/test_html.py",
     "kernels/page_repeats.py": "llm/collect/formats/test_html.py",
     "kernels/teasers.py": "llm/collect/formats/test_html.py",
-    "kernels/duplicates.py": "llm/process/dedup/test_clusters.py",
     "kernels/windows.py": "llm/process/dedup/test_substrings.py",
     "kernels/*.py": "llm/tokenize/test_encoder.py",  # bpe, encode, hashmap, pretokens
 }
