@@ -30,8 +30,13 @@ CLOSING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 SECTION = re.compile("^==(?!=)", re.MULTILINE)
-ELEMENTS = "ref|gallery|timeline|imagemap|score|hiero|math"
+ELEMENTS = "ref|gallery|timeline|imagemap|score|hiero|math|nowiki"
 ELEMENT = re.compile(rf"</({ELEMENTS})\s*+>|<({ELEMENTS})\b([^<>]*+)>", re.IGNORECASE)
+PARAMETER = re.compile(r"\{\{\{([^{}|]*+)(?:\|([^{}]*+))?\}\}\}")
+BLOCK = re.compile(
+    r"(?<=\S)</?(?:div|p|center|blockquote|poem|pre|[ou]l|dl|li|d[dt]|table|caption|t[rdh]|h[1-6r])\b[^<>]*+>(?=\S)",
+    re.IGNORECASE,
+)  # within a line, it would glue the words beside it together
 TOKENS = re.compile(r"\{\{|\}\}|\{\||\|\}(?!\})|\[\[|\]\]")
 CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
 DEEPEST = 40  # levels of templates, tables and links; as deep as MediaWiki goes
@@ -94,11 +99,13 @@ def fields_of(page: Iterator[bytes], limit: int) -> dict[str, str] | None:
 def prose(wikitext: str) -> str:
     """Return plain paragraphs and headings of a wikitext."""
     text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
-    text = nested(without_elements(without_closing(text)))
+    text = without_elements(without_closing(text))
+    text = nested(PARAMETER.sub(lambda match: match[2] or "", text))
     text = labels_of_links(text)
     text = re.sub(r"'{2,5}", "", text)
     text = re.sub(r"__[A-Z]+__", "", text)
     text = re.sub(r"<br\s*/?>", "\n", text, flags=re.IGNORECASE)
+    text = BLOCK.sub("\n", text)
     text = re.sub(r"</?[a-zA-Z][^<>]*>", "", text)
     text = unescaped(unescaped(text)).replace("\xa0", " ")
     text = re.sub(r"[ \t]{2,}", " ", text)
@@ -125,15 +132,17 @@ SHOW = {hidden: character for character, hidden in HIDE.items()}
 
 
 def without_elements(text: str) -> str:
-    """Return the text without references, galleries and so on; <math> becomes TeX between dollars. What never ends
-    hides nothing."""
+    """Return the text without references, galleries and so on; <math> becomes TeX between dollars, <nowiki> stays
+    as it is. What never ends hides nothing."""
     last = {match[1].lower(): match.start() for match in ELEMENT.finditer(text) if match[1]}
     pieces, position, within = [], 0, ""
     for match in ELEMENT.finditer(text):
         closed, opened = (match[1] or "").lower(), (match[2] or "").lower()
         if within and closed == within:
-            math = text[position : match.start()].strip().translate(HIDE)
-            pieces.append(f"${math}$" if within == "math" else "")
+            inner = text[position : match.start()]
+            math = inner.strip().translate(HIDE)
+            shown = {"math": f"${math}$", "nowiki": unescaped(inner).translate(HIDE)}
+            pieces.append(shown.get(within, ""))
             within, position = "", match.end()
         elif opened and not within:
             pieces.append(text[position : match.start()])

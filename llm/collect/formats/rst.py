@@ -24,7 +24,7 @@ DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([A-Za-z][\w:.+-
 EXPLICIT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+\S.*|[ \t]*)$")
 ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`([^`]+)`")
 LINK = re.compile(r"`([^`<]+)<[^`>]+>`__?")
-FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:.*$")
+FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:(?:[ \t].*)?$")  # :class:`Foo` is a role, which may begin a sentence
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
+from llm.collect.formats.tex.source import ADDRESS, NO_ADDRESS
+
 if TYPE_CHECKING:
     from llm.collect.formats.tex.scanner import Scanner
 
@@ -16,11 +18,17 @@ FIXED = {
 }  # fmt: skip
 TESTS = (*TOKENS, *NUMBERS, *FIXED, "ifcsname")
 BRANCH = re.compile(
-    r"(?:[^\\%]++|\\(?!(?:if|else|fi)).)*+(?:\\(if[A-Za-z@]*+|else|fi)(?![A-Za-z@])|%[^\n]*+|\\|\Z)", re.DOTALL
+    rf"(?:[^\\%]++|\\(?!(?:if|else|fi)|{NO_ADDRESS}).)*+"
+    rf"(?:\\(if[A-Za-z@]*+|else|fi)(?![A-Za-z@])|%[^\n]*+|{ADDRESS}|\\|\Z)",
+    re.DOTALL,
 )
 STARRED, NO_VALUE = "*", "-NoValue-"  # what a macro's argument is where a star, or none, was given
 TOKEN = re.compile(r"[ \t]*+(?:\\(?:[A-Za-z@]++|.)|[^\s{}])", re.DOTALL)
-NUMBER = re.compile(r"[^{}\n]{0,60}?(?=\\relax|\n|\{|\})")
+NUMBER = re.compile(
+    r"[ \t]*+(?:\\[A-Za-z@]++|-?\d++)[ \t]*+[<=>][ \t]*+(?:\\[A-Za-z@]++|-?[\d.]++(?:pt|em|ex|cm|mm|in)?)"
+    r"(?![\w\\])[ \t]?"
+    r"|[^{}\n]{0,60}?(?=\\relax|\n|\{|\})"
+)
 
 
 def branches(text: str, known: Container[str]) -> dict[int, tuple[int, int]]:
@@ -75,6 +83,8 @@ def otherwise(tex: "Scanner", name: str) -> None:
     span = source.branches(branches, tex.tests).get(begin)
     if span is not None:
         source.position = span[1]
+    elif source.text[source.position - 1 : source.position].isspace():  # both branches stay: as two words, if they are
+        tex.out.append(" ")
 
 
 def switch(tex: "Scanner", name: str) -> None:

@@ -19,10 +19,14 @@ def piece_with(special: str, letters: str = "A-Za-z") -> re.Pattern[str]:
 PIECE = piece_with("")
 PIECE_OF_STYLE = piece_with("", "A-Za-z@")  # in style files @ is a letter
 
+# Where % is a character and no comment: an address, within its line. What it holds is group `address`.
+ADDRESS = r"\\(?:url|nolinkurl|path|href|lstinline)[ \t]*+\{(?P<address>[^{}\n%]*+%[^{}\n]*+)\}"
+NO_ADDRESS = ADDRESS.replace("?P<address>", "?:").removeprefix(r"\\")
+
 # `{` to its `}`, and `[` to the first `]` within the same braces, as TeX pairs them
 _BRACKET = re.compile(
-    r"(?:[^\\{}\[\]%]++|\\(?!verb|begin\{(?:[vBL]?[vV]erbatim|lstlisting|minted|comment)\*?\}).)*+"
-    r"(?:([{}\[\]])|%[^\n]*+|\\verb\*?+([^A-Za-z\s*])|\\begin\{([A-Za-z]+\*?)\}|\\|\Z)",
+    rf"(?:[^\\{{}}\[\]%]++|\\(?!verb|begin\{{(?:[vBL]?[vV]erbatim|lstlisting|minted|comment)\*?\}}|{NO_ADDRESS}).)*+"
+    rf"(?:([{{}}\[\]])|%[^\n]*+|\\verb\*?+([^A-Za-z\s*])|\\begin\{{([A-Za-z]+\*?)\}}|{ADDRESS}|\\|\Z)",
     re.DOTALL,
 )
 _SPACE = r"(?:[ \t]++|%[^\n]*+\n|\n(?![ \t]*+\n))*+"  # blanks, comments and a line's end, but no empty line
@@ -68,6 +72,8 @@ def closings(text: str) -> dict[int, int]:
         elif match[2]:
             end = text.find(match[2], position, position + LONGEST_VERB)
             position = end + 1 if end >= 0 and "\n" not in text[position:end] else position
+        elif match["address"] is not None:
+            closing[match.start("address") - 1] = match.end("address")
         elif match[3] and match[3] not in endless:
             end = text.find(f"\\end{{{match[3]}}}", position)
             position = end if end >= 0 else position

@@ -75,6 +75,10 @@ def test_a_heading_with_its_label() -> None:
         (r"\fcolorbox{red}{white}{framed}", "framed"),
         (r"\href{http://example.org/~x}{the page}", "the page"),
         (r"\url{http://example.org/~x_y\%20z}", "http://example.org/~x_y%20z"),
+        (r"\footnote{See \url{http://a.org/b%20c}.} and on", "and on\n\nSee http://a.org/b%20c."),
+        (r"\href{http://a.org/%7Ex}{the page} and \path{50%} on", "the page and 50% on"),
+        (r"{\bf bold \nolinkurl{a%b}} and \url{c} on % gone", "bold a%b and c on"),
+        (r"\newcommand{\home}{\url{http://a.org/%7Ex}} at \home now", "at http://a.org/%7Ex now"),
         (r"\verb|a_b%{| and \lstinline[language=C]{int x;}", "a_b%{ and int x;"),
         (r"\raisebox{1ex}[2pt]{high} \parbox[t]{3cm}{box} \rule{1pt}{2pt}ruled", "high box ruled"),
         (r"\kern-.1em tight \hskip 3pt plus 1fil wide", "tight wide"),
@@ -221,6 +225,9 @@ def test_conditionals() -> None:
     switch = r"\newif\ifdraft \ifdraft draft\else final\fi, \drafttrue\ifdraft draft\else final\fi"
     assert text_of(switch) == "final, draft"
     assert text_of(r"\ifx\a\b one \else two \fi") == "one two"
+    assert text_of(r"\ifx\a\b one\else two\fi") == "one two"
+    assert text_of(r"\ifnum\x<2 less \else more \fi on, \ifdim\y > 3.5pt wide\fi") == "less more on, wide"
+    assert text_of(r"\ifdefined\x See \url{http://a.org/%20b}\else no \fi on") == "See http://a.org/%20b no on"
     assert text_of(r"\iffalse never closed") == "never closed"
 
 

@@ -27,7 +27,7 @@ LATEX = [
     r"\let\a\b\let\b\a", r"\begin{align}\\", r"\begin{equation}\begin{equation}", r"\begin{figure}\caption{a}",
     r"\MakeShortVerb{\|}|a ", r"\bibitem[{", r"\bibitem[a(1)]{b}", r"\usepackage{", r"\documentclass[", r"\ifnum ",
     r"\newif\ifa \ifa ", r"\IfBooleanTF{", r"\begin{lstlisting}[caption={", r"\kern1pt plus ", r"\foo{a=b,",
-    r"\foo{|l|l", r"\[ \begin{x}",
+    r"\foo{|l|l", r"\[ \begin{x}", r"\url{", r"\url{a%", r"\url{a%b}", r"\ifnum 1<", r"\ifnum1<2 a\else b\fi",
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ MARKUP = [
     "*** START OF THE PROJECT GUTENBERG ", "***", "{a", "{a}", "SPDX-License-Identifier: ", "MIT AND ", "1,",
     "0x1f, ", "abc0=", "\"", "#!", "1. ", "a.b-", "a@b.", "a@", "555-", "1234 ", "2001:", "1.2.", "DE12 ", "+49 ",
     "cancer-", "cancer ", "A. ", "Dr. ", "é", "\u3000", "\u00a0", "a\tA\tB\n", "{}\n", "[", "[1,", "{\"a\":",
-    "<page>", "<row ", "<row/>", "</page>",
+    "<page>", "<row ", "<row/>", "</page>", "{{{", "{{{a|", "{{{a}}}", "<nowiki>", "</nowiki>", "a<p>b",
 ]  # fmt: skip
 BEGINNINGS = ["a", "==", "[[", "[http://x", "<ref", "`", "..", "chapter", "(", "#", "\n\n", ":"]  # blanks after them
 STEPS: dict[str, Callable[[str], object]] = {

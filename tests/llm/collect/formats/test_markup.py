@@ -66,6 +66,14 @@ def test_rst() -> None:
     )
 
 
+def test_a_role_may_begin_a_sentence() -> None:
+    """It looks like an option or a field (:orphan:): a document's first sentence and a note's were lost."""
+    assert rst.prose(":orphan:\n:Author: me\n\n:class:`Foo` is one.\n\nMore.") == "Foo is one.\n\nMore."
+    assert rst.prose(":class:`Foo` is one.\n\nMore.") == "Foo is one.\n\nMore."
+    assert rst.prose(".. note::\n   :name: x\n   :func:`f` goes.\n\nMore.") == "   f goes.\n\nMore."
+    assert rst.prose(".. versionchanged:: 1.2\n   :func:`f` goes.\n") == "1.2\n   f goes."
+
+
 # ---- HTML
 
 PAGE = """<html><head><title>std::sort - reference</title><script>var x</script></head><body>
@@ -201,6 +209,9 @@ def test_sections_of_links_go_wherever_they_stand() -> None:
         ("{{a|" * 60 + "b" + "}}" * 60 + " after", "after"),
         ("[http://x one] [http://y]two [http://z three", "one two [http://z three"),
         ("=== Level ==\n== Two ==  \n=x=", "= Level\n\nTwo\n\n=x="),
+        ("{{{name|default}}} and {{a|{{{1}}}}} on {{{2}}}", "default and on"),
+        ("<nowiki>[[no]] ''x'' {{t}} &lt;b&gt;</nowiki> on <nowiki>never", "[[no]] ''x'' {{t}} <b> on never"),
+        ("He said:<blockquote>Go.</blockquote>So <div>they</div><p>went</p>on", "He said:\nGo.\nSo they\n\nwent\non"),
         ("&#" + "9" * 5000 + "; &#x41; \ue041", "\ufffd A \ue041"),
     ],
 )  # fmt: skip
