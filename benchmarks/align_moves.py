@@ -84,9 +84,9 @@ ROWS = {
     "simpo": Row(IMPLICIT, 12, 4),
     "orpo": Row(IMPLICIT, 12, 4),
     "kto": Row(IMPLICIT, 12, 8),
-    "grpo": Row(REWARDED, 20, 2, rate=5e-4),
-    "rloo": Row(REWARDED, 20, 2, rate=5e-4),
-    "ppo": Row(REWARDED, 20, 2, rate=5e-4),
+    "grpo": Row(REWARDED, 20, 2),
+    "rloo": Row(REWARDED, 20, 2),
+    "ppo": Row(REWARDED, 20, 2),
 }
 POLICIES = ("grpo", "rloo", "ppo")
 
