@@ -79,7 +79,7 @@ def attend(query_RNH, keys_PKHB, values_PKBH, scale_2PKB, kind, table_SW, positi
     for i in range(item_I4.shape[0]):
         sequence, head, begin, end = item_I4[i]
         places = (end - begin) * group
-        direct = kind == BFLOAT16 and width % LANES == 0 and places <= QUERIES
+        direct = kind == BFLOAT16 and width % LANES == 0 and places <= 2 * QUERIES
         for place in range(places):
             row, n = begin + place // group, head * group + place % group
             slopes[place], distances[place] = slope_N[n], position_R[row]
