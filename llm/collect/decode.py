@@ -14,7 +14,12 @@ from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from llm.collect.archive import Archive, TooLargeError
 from llm.collect.documents import Report
 
-MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",  # the mark of UTF-32 begins like one of these
+}  # fmt: skip
+XML = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
+DECLARED = 1024  # bytes in which a page declares its charset
 MOST_ZEROS = 0.4  # of the upper bytes: markup is ASCII whatever it holds
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 SHIFTED = "iso2022_jp"  # its bytes are ASCII too
@@ -55,6 +60,8 @@ def candidates(data: bytes, html: bool, charset: str | None) -> Iterator[str]:
     yield "utf-8"
     if served:
         yield served
+    if html and (found := XML.match(data)) and b"charset" not in data[:DECLARED].lower():
+        yield map_encoding_to_html5(found[1].decode("ascii", "ignore"), False) or "utf-8"
     yield detected(data, html=html)
 
 

@@ -37,6 +37,8 @@ def extracted(module, report: Report | None = None, **files: bytes | str) -> lis
         ("größer".encode(), "größer", "utf-8"),
         (b"\xef\xbb\xbfmark", "mark", "utf-8-sig"),
         ("größer".encode("utf-16"), "größer", "utf-16"),
+        ("größer".encode("utf-32"), "größer", "utf-32"),
+        (b"\x00\x00\xfe\xff" + "größer".encode("utf-32-be"), "größer", "utf-32"),
         ("größer ’ 一, ".encode("utf-16-le") * 9, "größer ’ 一, " * 9, "utf-16-le"),
         ("größer ’ 一, ".encode("utf-16-be") * 9, "größer ’ 一, " * 9, "utf-16-be"),
         (b"\1\0\2\0\3\0\4\0", "\1\0\2\0\3\0\4\0", "utf-8"),
@@ -57,6 +59,19 @@ def test_decode(data: bytes, text: str, charset: str) -> None:
 def test_html_declares_its_charset() -> None:
     page = '<html><head><meta charset="iso-8859-2"><title>Łódź</title></head><body>Zażółć</body></html>'
     assert extracted(html, a__html=page.encode("iso-8859-2"))[0].text == "Zażółć"
+
+
+def test_xhtml_declares_its_charset() -> None:
+    """Where no <meta> does: detection took Spanish of Latin-1 for Polish of Latin-2."""
+    page = "<?xml version='1.0' encoding='ISO-8859-1'?>\n<html><head>{}</head><p>El ni\xf1o, \xbfd\xf3nde?</p></html>"
+    report = Report()
+    assert "niño, ¿dónde?" in decode(page.format("").encode("latin-1"), report, html=True)
+    assert "niño, ¿dónde?" in decode(page.format("").encode(), report, html=True)
+    assert report.decoded == {"cp1252": 1, "utf-8": 1}
+    meta = page.format("<meta charset='koi8-r'>").encode("latin-1").replace(b"ni\xf1o", "мир".encode("koi8-r"))
+    assert "мир" in decode(meta, report, html=True)
+    unknown = page.format("").replace("ISO-8859-1", "unicode_escape").encode("latin-1")
+    assert "El ni" in decode(unknown, report, html=True)
 
 
 @pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be", "iso2022_jp"])
