@@ -45,8 +45,11 @@ def ours(model: str, work: Requests, deterministic: bool = True, products: Any =
     from llm.inference.engine import Engine, EngineSettings
     from llm.inference.sequence import Request
     from llm.model.rounding import layers_to_quantize, quantize_weight
+    from llm.runtime.malloc import give_back_code
 
-    load_compiled()  # as the server does
+    give_back_code()  # all three as the server does
+    load_compiled()
+    give_back_code()
     torch.set_num_threads(THREADS)
     settings = EngineSettings(kv_bytes=CACHE, deterministic=deterministic)
     lm = load_any(Path(model), dtype=torch.bfloat16 if products == "dense" else torch.float32)

@@ -100,6 +100,11 @@ class Engine:
             self.step()
         return outputs
 
+    @property
+    def longest(self) -> int:
+        """How many tokens a sequence can come to: as many as the context and the cache have room for."""
+        return min(self.model.config.context_length, self.blocks.n_blocks * self.blocks.block_size)
+
     def check(self, request: Request) -> None:
         """Raise InputError for a request that could never run."""
         config = self.model.config

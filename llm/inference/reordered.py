@@ -70,7 +70,7 @@ class Matrix:
 
     def product(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
         """Return x W^T + b, bf16 [M, N]; without a gradient."""
-        if self.cut is None or (torch.get_num_threads() > 1 and not worth_threads(x_MK, self.n_out)):
+        if self.cut is None:
             return self.by_onednn(x_MK, bias)
         return self.by_kernel(x_MK, bias, self.cut)
 
@@ -84,7 +84,7 @@ class Matrix:
         x_MK, y_MN = x_MK.contiguous(), x_MK.new_empty((len(x_MK), self.n_out))
         bias_address = 0 if bias is None else bias.data_ptr()
         given = x_MK.data_ptr(), len(x_MK), self.n_in, self.address, self.panel_bytes, self.n_out, cut, bias_address
-        if torch.get_num_threads() == 1:
+        if torch.get_num_threads() == 1 or not worth_threads(x_MK, self.n_out):
             multiply(*given, 0, self.n_panels, y_MN.data_ptr())
         else:
             on_threads(lambda first, end: multiply(*given, first, end, y_MN.data_ptr()), self.n_panels)
@@ -256,5 +256,5 @@ def table(model: CausalLM) -> Iterator[str]:
     found = [getattr(each, "matrix", None) for each in model.modules()]
     matrices = [each for each in found if isinstance(each, Matrix)]
     for (n_out, n_in, why), count in Counter((each.n_out, each.n_in, each.why) for each in matrices).items():
-        by = f"oneDNN: {why}" if why else "the kernel for AVX512-BF16; on several threads few rows by oneDNN"
+        by = f"oneDNN: {why}" if why else "the kernel for AVX512-BF16"
         yield f"{count} layers of {n_out} x {n_in}, bf16: {by}"

@@ -152,8 +152,8 @@ def add_calls(app: FastAPI, desk: Desk) -> None:
     async def chat(http: Request, call: ChatCall) -> Response:
         served = await desk.served(call.model)
         prompt = served.encode_chat([message.model_dump() for message in call.messages])
-        context = served.worker.engine.model.config.context_length
-        limit = call.max_completion_tokens or call.max_tokens or max(context - len(prompt), 1)
+        room = served.worker.engine.longest - len(prompt)
+        limit = call.max_completion_tokens or call.max_tokens or max(room, 1)
         logprobs = call.top_logprobs if call.logprobs else None
         requests = await requests_of(call, served, [prompt], limit, logprobs, None)
         return await desk.answer(http, made(desk, served, call, requests, chat=True), call.stream, wants_usage(call))

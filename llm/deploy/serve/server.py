@@ -19,6 +19,7 @@ from llm.deploy.serve.models import found_models
 from llm.errors import InputError
 from llm.inference.engine import EngineSettings
 from llm.inference.scheduler import Limits
+from llm.runtime.malloc import give_back_code
 
 KEY = "STEMMA_API_KEY"
 # Longer than clients keep a connection that they do not use (httpx, and with it openai's: 5 seconds): where both are as
@@ -41,7 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
             engine, options.max_open, seconds=options.seconds, key=key, products=options.products, report=report
         )
         app = make_app(directories, served)
+        give_back_code()  # of torch's start
         load_compiled()
+        give_back_code()  # of LLVM's
         listener = listening(options.host, options.port)
     except InputError as error:
         sys.exit(f"error: {error}")

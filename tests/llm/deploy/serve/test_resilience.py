@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from llm.deploy.serve.app import ServerSettings
 from llm.deploy.serve.server import listening, parser
 from llm.errors import InputError
+from llm.inference.attention import BLOCK
 from llm.inference.engine import Engine, EngineSettings
 from llm.inference.scheduler import Limits
 from tests.llm.deploy.serve.plain_requests import post
@@ -256,3 +257,15 @@ def test_numbers_below_one_are_refused(option: str, capsys) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args([option, "0"])
     assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err
+
+
+def test_a_chat_without_a_limit_takes_what_the_cache_has_room_for(serving) -> None:
+    """Which is less than the model's context here; one that asks for more than that is told so."""
+    body = {"model": "base", "messages": [{"role": "user", "content": "hello"}], "ignore_eos": True}
+    with serving(ServerSettings(EngineSettings(kv_bytes=2**15))) as url:
+        answer = post(url, "/v1/chat/completions", body)
+        more = post(url, "/v1/chat/completions", body | {"max_tokens": 200})
+    assert answer.status_code == 200
+    assert answer.json()["choices"][0]["finish_reason"] == "length"
+    assert answer.json()["usage"]["total_tokens"] < 256 and answer.json()["usage"]["total_tokens"] % BLOCK == 0
+    assert more.status_code == 400 and "kv_bytes" in more.json()["error"]["message"]
