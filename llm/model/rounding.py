@@ -17,7 +17,7 @@ from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 
-AT_ONCE = 1 << 22  # weights whose errors are measured at once, in fp64
+AT_ONCE = 1 << 20  # weights whose errors are measured at once, in fp64
 PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
 
@@ -35,10 +35,10 @@ class QuantizedWeight:
 
     def dequantized(self) -> torch.Tensor:
         """Return (q - zero) * scale, [N, K] in scale's dtype."""
-        scale_NK = expand(self.scale_NG, self.q_NK.shape[1])
-        if self.zero_NG is None:
-            return scale_NK * self.q_NK
-        return scale_NK * (self.q_NK.to(torch.int16) - expand(self.zero_NG, self.q_NK.shape[1]))
+        q_NGS = by_group(self.q_NK, self.scale_NG)
+        if self.zero_NG is not None:
+            q_NGS = q_NGS.to(torch.int16) - self.zero_NG[..., None]
+        return (q_NGS * self.scale_NG[..., None]).flatten(1)
 
     def rows(self, begin: int, end: int) -> "QuantizedWeight":
         """Return some rows as a matrix of their own."""
@@ -78,7 +78,8 @@ def is_finite(tensor: torch.Tensor) -> bool:
 
 def nearest(weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False) -> QuantizedWeight:
     """Do what quantize_weight does without a look at the weights, for which a GPU would have to be waited for."""
-    largest_NG = weight_NK.unflatten(1, (-1, group_size or weight_NK.shape[1])).abs().amax(-1)
+    w_NGS = weight_NK.unflatten(1, (-1, group_size or weight_NK.shape[1]))
+    largest_NG = torch.maximum(w_NGS.amax(-1), -w_NGS.amin(-1))  # without a second matrix
     largest_NG = largest_NG.amax().view(1, 1) if per_tensor else largest_NG
     return rounded(weight_NK, absmax_scales(largest_NG, bits), bits)
 
@@ -88,10 +89,16 @@ def rounded(
 ) -> QuantizedWeight:
     """Round a matrix to nearest with given scales and zero points."""
     limit = 2 ** (bits - 1)
-    q_NK = (weight_NK / expand(scale_NG, weight_NK.shape[1])).round()
+    q_NGS = (by_group(weight_NK, scale_NG) / scale_NG[..., None]).round_()
     if zero_NG is not None:
-        q_NK = q_NK + expand(zero_NG, weight_NK.shape[1])
-    return QuantizedWeight(q_NK.clamp(-limit, limit - 1).to(torch.int8), scale_NG, bits, zero_NG=zero_NG)
+        q_NGS += zero_NG[..., None]
+    q_NK = q_NGS.clamp_(-limit, limit - 1).to(torch.int8).flatten(1)
+    return QuantizedWeight(q_NK, scale_NG, bits, zero_NG=zero_NG)
+
+
+def by_group(matrix_NK: torch.Tensor, scale_NG: torch.Tensor) -> torch.Tensor:
+    """Return a matrix by the groups that have these scales, [N, G, S]."""
+    return matrix_NK.unflatten(1, (scale_NG.shape[1], -1))
 
 
 def absmax_scales(largest_NG: torch.Tensor, bits: int) -> torch.Tensor:
@@ -137,10 +144,11 @@ def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[st
     `max_in_scales` is <= 0.5 and `rms_in_scales` near 1/sqrt(12) = 0.289 by theory; `max`, `mean` are absolute errors
     in the weight's unit; `relative` is |W - W'| / |W| in the Frobenius norm.
     """
-    whole = weight_NK, quantized.dequantized(), quantized.scale_NG.expand(len(weight_NK), -1)
-    parts = zip(*(each.split(max(1, AT_ONCE // weight_NK.shape[1])) for each in whole), strict=True)
+    step = max(1, AT_ONCE // weight_NK.shape[1])
     largest = largest_in_scales = total = squares = squares_in_scales = own_squares = 0.0
-    for weight_RK, other_RK, scale_RG in parts:
+    for begin in range(0, len(weight_NK), step):
+        weight_RK, part = weight_NK[begin : begin + step], quantized.rows(begin, begin + step)
+        other_RK, scale_RG = part.dequantized(), part.scale_NG
         error_RK = (weight_RK.double() - other_RK.double()).abs()
         in_scales_RK = error_RK / expand(scale_RG, weight_NK.shape[1]).double().abs()
         largest = max(largest, float(error_RK.max()))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from kernels.rounding import round_columns
-from llm.deploy.quantize.hessian import Hessian
+from llm.deploy.quantize.hessian import Hessian, fast_products, spans
 from llm.errors import InputError
 from llm.model.rounding import QuantizedWeight
 
@@ -58,7 +58,9 @@ def correction(h: Hessian, damping: float = 0.01, shrinkage: float = 0.0) -> Cor
     other text does not have is an error there. Raises InputError where H cannot be factored even so."""
     for dtype in (h.h_KK.dtype, torch.float64):
         factor_KK = h.h_KK.to(dtype)
-        if factored(factor_KK, damped(h.diagonal_K, damping).to(dtype), 1 - shrinkage):
+        with fast_products(False):  # of more shapes than oneDNN should keep kernels for
+            found = factored(factor_KK, damped(h.diagonal_K, damping).to(dtype), 1 - shrinkage)
+        if found:
             return Correction(h.order_K, factor_KK.to(h.h_KK.dtype), factor_KK.diagonal().to(h.h_KK.dtype))
     raise InputError("quantize: the calibration's Hessian cannot be factored; raise damping, or calibrate on more text")
 
@@ -76,14 +78,15 @@ def factored(h_KK: torch.Tensor, diagonal_K: torch.Tensor, kept: float) -> bool:
     for begin in range(0, n_in, BLOCK):
         end = min(begin + BLOCK, n_in)
         before_BP, upper_BB = h_KK[begin:end, :begin], h_KK[begin:end, begin:end].triu(1)
-        own_BB = kept * (upper_BB + upper_BB.T) + diagonal_K[begin:end].diag() - before_BP @ before_BP.T
+        own_BB = kept * (upper_BB + upper_BB.T) + diagonal_K[begin:end].diag()
+        own_BB -= before_BP @ before_BP.T
         lower_BB, failed = torch.linalg.cholesky_ex(own_BB)
         if failed:
             return False
         h_KK[begin:end, begin:end] = upper_BB + lower_BB
-        if end < n_in:
-            below_RB = torch.addmm(h_KK[begin:end, end:].T, h_KK[end:, :begin], before_BP.T, beta=kept, alpha=-1)
-            h_KK[end:, begin:end] = torch.linalg.solve_triangular(lower_BB.T, below_RB, upper=True, left=False)
+        for rows in spans(end, n_in):
+            below_RB = torch.addmm(h_KK[begin:end, rows].T, h_KK[rows, :begin], before_BP.T, beta=kept, alpha=-1)
+            h_KK[rows, begin:end] = torch.linalg.solve_triangular(lower_BB.T, below_RB, upper=True, left=False)
     return True
 
 
@@ -127,10 +130,12 @@ def round_rows(
     error_KN = torch.empty_like(weight_KN)
     for begin in reversed(range(0, n_in, BLOCK)):
         end = min(begin + BLOCK, n_in)
-        own, done = slice(begin, end), slice(end, n_in)
+        own = slice(begin, end)
         column_B = correct.order_K[own]
         raw_BN, zero_BN = weight_KN[column_B], offset_GN[group_K[own]]
-        w_BN = torch.addmm(raw_BN, correct.feedback(done, own).T, error_KN[done])
+        w_BN = raw_BN.clone()
+        for done in spans(end, n_in):
+            w_BN.addmm_(correct.feedback(done, own).T, error_KN[done])
         drift_B = first_order / correct.pivot_K[own]
         q_BN, error_KN[own] = columns(
             w_BN, raw_BN, scale_GN[group_K[own]], zero_BN, correct.feedback(own, own), drift_B, bits

@@ -19,6 +19,9 @@ from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
 from llm.model.rounding import QuantizedWeight, quantize_weight, rounded, weight_error
 from llm.model.transformer import Layer
+from llm.runtime.malloc import give_back_freed_memory
+
+LARGE = 1 << 25  # bytes of a Hessian that is given back before the next step; what is smaller will be used again
 
 
 def quantize_group(
@@ -37,13 +40,12 @@ def quantize_group(
     if inputs is not None:
         x_MK = inputs.flatten(0, 1)
         h, largest_K = hessian(x_MK) if method.kind == "awq" else None, x_MK.abs().amax(0)
-        weights = [linear.weight for linear in linears.values()]
-        if fold is not None and (factor_K := factors(method, size, weights, x_MK, h, fold.tie)) is not None:
+        if fold is not None and (factor_K := factors(method, size, linears, x_MK, h, fold.tie)) is not None:
             fold.apply(factor_K)
             x_MK.div_(factor_K)
             h, largest_K = h and h.divided(factor_K), largest_K / factor_K
             for linear in linears.values():
-                linear.weight = nn.Parameter(linear.weight * factor_K, requires_grad=False)
+                linear.weight = nn.Parameter(linear.weight.float() * factor_K, requires_grad=False)
         if method.kind == "gptq":
             h = hessian(x_MK, rounding_order(x_MK, method.act_order))
         elif h is None:
@@ -55,16 +57,21 @@ def quantize_group(
     if h is not None and method.kind == "gptq":
         correct = correction(h, method.damping, method.shrinkage)
     for name, linear in linears.items():
-        quantized, errors = quantize_matrix(linear.weight, method, size, h, correct)
+        quantized, errors = quantize_matrix(linear.weight.float(), method, size, h, correct)
         made[f"{part}.{name}"] = replace(quantized, input_scale_1=input_scale_1), errors
-        linear.weight = nn.Parameter(quantized.dequantized(), requires_grad=False)
+    if h is not None and h.h_KK.nbytes > LARGE:
+        del h, correct
+        give_back_freed_memory()
+    for name, linear in linears.items():
+        dequantized = made[f"{part}.{name}"][0].dequantized()
+        linear.weight = nn.Parameter(dequantized.bfloat16() if method.half else dequantized, requires_grad=False)
     return made
 
 
 def factors(
     method: Method,
     size: int | None,
-    weights: list[torch.Tensor],
+    linears: dict[str, nn.Linear],
     x_MK: torch.Tensor,
     h: Hessian | None,
     tie: Callable[[torch.Tensor], torch.Tensor],
@@ -74,10 +81,11 @@ def factors(
     def quantize(weight_NK: torch.Tensor, importance_K: torch.Tensor) -> QuantizedWeight:
         return by_scales(weight_NK, method, size, importance_K)
 
+    if h is None and (method.activations is None or method.smoothing == 0):
+        return None
+    weights = [linear.weight.float() for linear in linears.values()]
     if h is not None:
         return input_factors(weights, h, x_MK.abs().mean(0), quantize)
-    if method.activations is None or method.smoothing == 0:
-        return None
     if method.smoothing is None:
         return searched_smoothing(weights, x_MK, tie, quantize, method.activations == "static")
     return tie(smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing))

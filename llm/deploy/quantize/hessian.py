@@ -11,6 +11,7 @@ import torch
 
 BLOCK = 256  # columns of H at once: what lies below its diagonal is what lies above
 ROWS = 1024  # positions at once: of more, oneDNN shares one sum among threads, which changes its last bit
+SPAN = 2048  # columns of one product at most: oneDNN keeps a megabyte for each shape of a product that it has met
 AT_ONCE = 1 << 22  # weights whose errors are measured at once
 
 
@@ -40,11 +41,13 @@ class Hessian:
         half_KN = torch.cat([change.bfloat16() for change in changes]).T.contiguous()[self.order_K]
         error_C = torch.zeros(len(changes), dtype=torch.float64, device=half_KN.device)
         for begin in range(0, len(half_KN), BLOCK):
-            own, rest = slice(begin, begin + BLOCK), slice(begin, None)
-            upper_BK = self.h_KK[own, rest].bfloat16().triu_()
-            upper_BK.diagonal().copy_(self.diagonal_K[own] / 2)
-            product_BCN = (upper_BK @ half_KN[rest]).mul_(half_KN[own]).unflatten(1, (len(changes), -1))
-            error_C += 2 * product_BCN.sum(-1, dtype=torch.float32).sum(0, dtype=torch.float64)
+            own = slice(begin, begin + BLOCK)
+            for rest in spans(begin, len(half_KN)):
+                upper_BK = self.h_KK[own, rest].bfloat16()
+                if rest.start == begin:
+                    upper_BK.triu_().diagonal().copy_(self.diagonal_K[own] / 2)
+                product_BCN = (upper_BK @ half_KN[rest]).mul_(half_KN[own]).unflatten(1, (len(changes), -1))
+                error_C += 2 * product_BCN.sum(-1, dtype=torch.float32).sum(0, dtype=torch.float64)
         return error_C
 
 
@@ -61,8 +64,17 @@ def hessian(x_MK: torch.Tensor, order_K: torch.Tensor | None = None) -> Hessian:
         x_KR = x_RK.float().T
         x_KR = x_KR if order_K is None else x_KR.contiguous()[order_K]
         for begin in range(0, n_in, BLOCK):
-            h_KK[begin : begin + BLOCK, begin:].addmm_(x_KR[begin : begin + BLOCK], x_KR[begin:].T)
+            for rest in spans(begin, n_in):
+                h_KK[begin : begin + BLOCK, rest].addmm_(x_KR[begin : begin + BLOCK], x_KR[rest].T)
     return whole(h_KK, order_K)
+
+
+def spans(begin: int, end: int) -> Iterator[slice]:
+    """Yield what lies between, cut at multiples of SPAN."""
+    while begin < end:
+        until = min(end, begin - begin % SPAN + SPAN)
+        yield slice(begin, until)
+        begin = until
 
 
 def whole(h_KK: torch.Tensor, order_K: torch.Tensor | None = None) -> Hessian:
@@ -72,10 +84,11 @@ def whole(h_KK: torch.Tensor, order_K: torch.Tensor | None = None) -> Hessian:
 
 
 @contextmanager
-def fast_products() -> Iterator[None]:
-    """Let oneDNN compute fp32 products: on AMD in half the time of MKL's, where there is AMX with inputs in bf16."""
+def fast_products(fast: bool = True) -> Iterator[None]:
+    """Let oneDNN compute fp32 products: on AMD in half the time of MKL's, where there is AMX with inputs in bf16. Or
+    MKL, if not `fast`."""
     backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    kept, backend.fp32_precision = backend.fp32_precision, "bf16"
+    kept, backend.fp32_precision = backend.fp32_precision, "bf16" if fast else "ieee"
     try:
         yield
     finally:

@@ -44,8 +44,7 @@ def quantize_layers(
     errors: Errors = {}
     files = [scratch / f"layer-{index:05}.safetensors" for index in range(source.config.n_layers)]
     done = next((index for index, file in enumerate(files) if not file.is_file()), len(files))
-    half = method.kind == "gptq" and method.activations is None
-    run = Calibration(source, calibration_CT, half) if method.calibrated else None
+    run = Calibration(source, calibration_CT, method.half) if method.calibrated else None
     if run and done:
         run.load(scratch / "hidden.safetensors", done)
     for index, file in enumerate(files):
@@ -57,6 +56,7 @@ def quantize_layers(
             if run:
                 run.save(scratch / "hidden.safetensors", index + 1)
             write_layer(file, index, layer, found, layout)
+            del layer, found
             progress(f"layer {index + 1}/{len(files)}")
         errors |= read_made(file)["errors"]
     return files, errors
@@ -70,7 +70,7 @@ class Calibration:
         if tokens_CT is None:
             raise InputError("quantize: this method needs a calibration set; give --calibration")
         model = empty_model(source.config)
-        model.load_state_dict(source.outside(), strict=False, assign=True)
+        model.load_state_dict(dict(source.outside("embed")), strict=False, assign=True)
         decoder: Decoder = model.model
         self.half, length = half, tokens_CT.shape[1]
         self.position_1T = torch.arange(length)[None]
@@ -105,13 +105,16 @@ class Calibration:
 
 
 def filled_layer(source: LazyWeights, index: int) -> Layer:
+    """Return a layer, its matrices as they are stored, until their turn comes."""
     with torch.device("meta"):
         layer = Layer(source.config, index)
     tensors, wanted = source.block(index), layer.state_dict()
     for name in sorted(wanted.keys() | tensors.keys()):
         if name not in tensors or name not in wanted or tensors[name].shape != wanted[name].shape:
             raise InputError(f"layer {index}: {name} is missing or of another shape than config.json says")
-    layer.load_state_dict(tensors, assign=True)
+    layer.load_state_dict(
+        {name: tensor if tensor.ndim == 2 else tensor.float() for name, tensor in tensors.items()}, assign=True
+    )
     return layer.requires_grad_(False)
 
 

@@ -29,9 +29,15 @@ def opened(path: Path) -> Iterator[safe_open]:
         raise InputError(f"{path} cannot be read as safetensors ({error}); build the model again") from error
 
 
+def owned(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of a mapped file, those that will be converted in memory of their own: all of the file that was
+    read stays in memory as long as one of its tensors is used."""
+    return tensor if tensor.dtype == torch.float32 else tensor.clone()
+
+
 class LazyWeights:
-    """A directory's tensors, by our names, in fp32. Nothing is read before it is asked for. Methods raise InputError
-    for weights that are missing, damaged or not finite."""
+    """A directory's tensors, by our names. Nothing is read before it is asked for. Methods raise InputError for weights
+    that are missing, damaged or not finite."""
 
     def __init__(self, directory: Path, config: ModelConfig) -> None:
         self.config = config
@@ -46,20 +52,23 @@ class LazyWeights:
             raise InputError(f"{directory}: no safetensors; a model directory holds config.json and model.safetensors")
 
     def block(self, index: int) -> dict[str, torch.Tensor]:
-        """Return one layer's tensors by the names that they have within the layer."""
+        """Return one layer's tensors by the names that they have within the layer, as they are stored."""
         own = [name for name in self.files if (found := BLOCK.search(name)) and int(found[1]) == index]
         prefix = f"model.layers.{index}."
         return {name.removeprefix(prefix): tensor for name, tensor in self.read(own).items()}
 
-    def outside(self) -> dict[str, torch.Tensor]:
-        """Return what is in no layer."""
-        return self.read([name for name in self.files if not BLOCK.search(name)])
+    def outside(self, part: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield the tensors that are in no layer and have `part` in their name, in fp32, one after the other."""
+        for own in [name for name in self.files if not BLOCK.search(name)]:
+            for name, tensor in self.read([own]).items():
+                if part in name:
+                    yield name, tensor.float()
 
     def read(self, names: list[str]) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
         for path in sorted({self.files[name] for name in names}):
             with opened(path) as file:
-                found |= {name: file.get_tensor(name).float() for name in names if self.files[name] == path}
+                found |= {name: owned(file.get_tensor(name)) for name in names if self.files[name] == path}
         for name, tensor in found.items():
             if not is_finite(tensor):
                 raise InputError(

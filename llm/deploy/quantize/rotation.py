@@ -8,6 +8,7 @@ embedding and lm_head are rotated in two ways, so they become two matrices where
 Legend: D d_model, H d_head; a matrix is [out, in].
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +36,8 @@ class RotatedWeights(LazyWeights):
         self.config = replace(config, tie_embeddings=False)
         self.r1_DD, self.r2_HH = rotation(config.d_model), rotation(config.d_head)
 
-    def outside(self) -> dict[str, torch.Tensor]:
-        found = super().outside()
+    def outside(self, part: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+        found = dict(super().outside())
         embedding = found["model.embed_tokens.weight"].double()
         head = embedding if self.tied else found["lm_head.weight"].double()
         norm_D = found["model.norm.weight"]
@@ -45,7 +46,8 @@ class RotatedWeights(LazyWeights):
             "lm_head.weight": head * norm_D @ self.r1_DD,
             "model.norm.weight": torch.ones_like(norm_D),
         }
-        return found | {name: tensor.float() for name, tensor in changed.items()}
+        found |= {name: tensor.float() for name, tensor in changed.items()}
+        return ((name, tensor) for name, tensor in found.items() if part in name)
 
     def block(self, index: int) -> dict[str, torch.Tensor]:
         found = super().block(index)

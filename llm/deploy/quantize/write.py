@@ -47,6 +47,7 @@ def write_quantized(
     source = RotatedWeights(model, config) if method.rotation else LazyWeights(model, config)
     files, errors = quantize_layers(source, method, layout, calibration_CT, scratch)
     write_configs(target, untied(stated) if method.rotation else stated)
-    write_shards(chain([source.outside()], read_layers(files)), target, package.shard_bytes)
+    outside = ({name: tensor} for name, tensor in source.outside())
+    write_shards(chain(outside, read_layers(files)), target, package.shard_bytes)
     copy_files(tokenizer_files_of(model), target)
     return Written(size, errors, *packed_sizes(files))

@@ -47,6 +47,11 @@ class Method:
         return self.bits == 4 if self.scales is None else self.scales == "searched"
 
     @property
+    def half(self) -> bool:
+        """Does calibration text go through the layers in bf16?"""
+        return self.kind == "gptq" and self.activations is None
+
+    @property
     def calibrated(self) -> bool:
         """Does it need calibration text?"""
         smoothed = self.activations is not None and self.smoothing != 0

@@ -28,7 +28,7 @@ def tokens(seed: int = 1) -> torch.Tensor:
 
 def filled(source: LazyWeights) -> CausalLM:
     """Return the model of unquantized weights."""
-    model, tensors = CausalLM(source.config), source.outside()
+    model, tensors = CausalLM(source.config), dict(source.outside())
     for index in range(source.config.n_layers):
         tensors |= {f"model.layers.{index}.{name}": tensor for name, tensor in source.block(index).items()}
     model.load_state_dict(tensors)
