@@ -21,7 +21,7 @@ from llm.model.rounding import QuantizedWeight, quantize_weight, rounded, weight
 from llm.model.transformer import Layer
 from llm.runtime.malloc import give_back_freed_memory
 
-LARGE = 1 << 25  # bytes of a Hessian that is given back before the next step; what is smaller will be used again
+LARGE = 1 << 25  # bytes of a matrix after which freed memory is given back; what smaller ones took will be used again
 
 
 def quantize_group(
@@ -59,8 +59,9 @@ def quantize_group(
     for name, linear in linears.items():
         quantized, errors = quantize_matrix(linear.weight.float(), method, size, h, correct)
         made[f"{part}.{name}"] = replace(quantized, input_scale_1=input_scale_1), errors
-    if h is not None and h.h_KK.nbytes > LARGE:
-        del h, correct
+    large = h is not None and h.h_KK.nbytes > LARGE
+    del h, correct
+    if large:
         give_back_freed_memory()
     for name, linear in linears.items():
         dequantized = made[f"{part}.{name}"][0].dequantized()
@@ -102,6 +103,8 @@ def quantize_matrix(
             weight_NK, correct, nearest.scale_NG, method.bits, zero_NG=nearest.zero_NG, first_order=method.first_order
         ).q_NK
         quantized = replace(nearest, q_NK=q_NK)
+    if weight_NK.nbytes > LARGE:
+        give_back_freed_memory()
     errors = weight_error(weight_NK, quantized)
     if h is not None:
         plain = quantize_weight(weight_NK, method.bits, size, method.per_tensor)
