@@ -17,7 +17,6 @@ from llm.collect.decode import decode
 from llm.collect.documents import Document, Report
 from llm.collect.formats.html_text import whole_text
 from llm.collect.formats.plain_text import parts, without_gutenberg
-from llm.errors import InputError
 
 INCLUDE = ["**/META-INF/container.xml"]
 CHAPTER = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
@@ -35,7 +34,7 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
         if encrypted(archive, top):
             report.skipped["encrypted"] += 1
             continue
-        title, chapters = spine(archive, package)
+        title, chapters = spine(archive, package, report)
         texts = [text for chapter in chapters if (text := chapter_text(archive, chapter, report))]
         yield from parts(without_gutenberg("\n\n".join(texts)), package, title)
 
@@ -56,12 +55,13 @@ def encrypted(archive: Archive, top: str) -> bool:
     return any(uri.rpartition(".")[2].lower() in ("xhtml", "html", "htm", "xml", "opf") for uri in uris)
 
 
-def spine(archive: Archive, package: str) -> tuple[str | None, list[str]]:
-    """Return the book's title and the names of its chapters in reading order. Raises InputError for one that is not
-    there."""
+def spine(archive: Archive, package: str, report: Report) -> tuple[str | None, list[str]]:
+    """Return the book's title and the names of its chapters in reading order. One that is not there is counted, and so
+    is a book whose package is no XML: it has none."""
     root = xml(archive, package)
     if root is None:
-        raise InputError(f"{archive.label}: {package} is not readable XML; the book is damaged")
+        report.broken("broken book", f"{archive.label}: {package} is not readable XML; the book is damaged")
+        return None, []
     heading = root.find(".//{*}metadata/{*}title")
     title = " ".join((heading.text or "").split()) if heading is not None else None
     items = {node.get("id"): node for node in root.iterfind(".//{*}manifest/{*}item")}
@@ -73,7 +73,8 @@ def spine(archive: Archive, package: str) -> tuple[str | None, list[str]]:
         href = urllib.parse.unquote(item.get("href", "").partition("#")[0])
         name = posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
         if name not in archive.names:
-            raise InputError(f"{archive.label}: {package} names a chapter {name} that is not in the book")
+            report.broken("missing chapter", f"{archive.label}: {package} names {name}, which is not in the book")
+            continue
         found.append(name)
     return title or None, list(dict.fromkeys(found))
 

@@ -70,8 +70,25 @@ def test_a_shelf_with_a_damaged_an_escaping_and_an_encrypted_book(tmp_path: Path
     (shelf / "e.epub").write_bytes(book(**{"OEBPS/text/one.xhtml": None}))
     (shelf / "f.epub").write_bytes(book(**{"META-INF/container.xml": "<nothing"}))
     metrics, documents = collected(shelf, tmp_path)
-    assert [document["url"] for document in documents] == ["pypi:tales==1/a.epub/OEBPS/book.opf"]
-    assert metrics["skipped"] == {"archive refused": 3, "encrypted": 1, "no book": 1}
+    assert [document["url"] for document in documents] == [
+        "pypi:tales==1/a.epub/OEBPS/book.opf",
+        "pypi:tales==1/e.epub/OEBPS/book.opf",
+    ]
+    assert metrics["skipped"] == {"archive refused": 2, "encrypted": 1, "missing chapter": 1, "no book": 1}
+
+
+def test_what_is_broken_within_a_book_is_counted(tmp_path: Path) -> None:
+    """A chapter that is not there took the others with it, and of a shelf of unpacked books all."""
+    (tmp_path / "less.epub").write_bytes(book(**{"OEBPS/book.opf": OPF.replace("text/one.xhtml", "text/none.xhtml")}))
+    metrics, (document,) = collected(tmp_path / "less.epub", tmp_path)
+    assert document["text"] == "Two\n\nIt ended."
+    assert metrics["skipped"] == {"missing chapter": 1}
+    for top, changes in {"a": {"OEBPS/book.opf": "<package>"}, "b": {}}.items():
+        with zipfile.ZipFile(io.BytesIO(book(**changes))) as unpacked:
+            unpacked.extractall(tmp_path / "shelf" / top)
+    metrics, (document,) = collected(tmp_path / "shelf", tmp_path)
+    assert document["url"] == "pypi:tales==1/b/OEBPS/book.opf"
+    assert metrics["skipped"] == {"broken book": 1, "empty": 1}
 
 
 def test_bombs(tmp_path: Path) -> None:
