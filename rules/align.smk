@@ -13,18 +13,7 @@ ALIGN_RANKS = config["align"]["parallel"]["data"]
 CONSTITUTION = config["align"]["constitution"]
 CONSTITUTIONS = "|".join(CONSTITUTION["files"])
 TRAINED_BY = trained_by(CONSTITUTION["files"])
-OF_OTHERS = config["align"]["given"]
 GENERATING = ["base", *(method for method in METHODS if not method.startswith("reward"))]  # the models of this run
-
-
-def learned(method, of, derived):
-    """Return what a method learns from: what a model made by a constitution, the user's own data or a source's, or what
-    is derived."""
-    block = config["align"][method]
-    named = block["prompts"] if "prompts" in block else block["data"]
-    if of or named is None:
-        return f"results/align/{derived}{of}/manifest.json"
-    return f"results/align/given-{named}/manifest.json" if named in OF_OTHERS else literal(named)
 
 
 rule given:
@@ -34,9 +23,11 @@ rule given:
     output:
         data="results/align/given-{name}/manifest.json",
     params:
-        settings=lambda w: slice_of(GivenSettings, OF_OTHERS[w.name], config["process"]["decontaminate"], config),
+        settings=lambda w: slice_of(
+            GivenSettings, config["align"]["given"][w.name], config["process"]["decontaminate"], config
+        ),
     wildcard_constraints:
-        name="|".join(OF_OTHERS) or "(?!)",  # none
+        name="|".join(config["align"]["given"]) or "(?!)",  # none
     resources:
         mem_mb=2000,
     shell:

@@ -47,6 +47,16 @@ def here_or_house(path):
     return literal(path if Path(path).exists() else str(HOUSE / path))
 
 
+def learned(method, of, derived):
+    """Return what a method learns from: what a model made by a constitution, the user's own data or a source's, or what
+    is derived."""
+    block = config["align"][method]
+    named = block["prompts"] if "prompts" in block else block["data"]
+    if of or named is None:
+        return f"results/align/{derived}{of}/manifest.json"
+    return f"results/align/given-{named}/manifest.json" if named in config["align"]["given"] else literal(named)
+
+
 def constitution_of(wildcards):
     return here_or_house(config["align"]["constitution"]["files"][wildcards.constitution])
 
