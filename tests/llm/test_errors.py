@@ -11,7 +11,7 @@ import pytest
 
 from llm.collect.extract import collect
 from llm.errors import InputError, one_line
-from tests.llm.collect.formats.test_epub import OPF, book
+from tests.llm.collect.formats.test_epub import book
 from tests.llm.collect.test_extract import RECIPE
 
 
@@ -45,7 +45,6 @@ def zipped(name: str, data: bytes = b"text " * 99) -> bytes:
         ("mediawiki", zipped("two\nlines.xml", b"<mediawiki><page>")),
         ("dict", zipped("two\nlines.index", b"a\tA\tB\n")),
         ("jsonl", zipped("two\nlines.jsonl", b'{"a\\nb": 1}\n')),
-        ("epub", book(**{"OEBPS/book.opf": OPF.replace("text/one.xhtml", "two%0Alines.xhtml")})),
         ("epub", book(**{"OEBPS/book.opf": "<two\nlines"})),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

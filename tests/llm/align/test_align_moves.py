@@ -74,5 +74,6 @@ def chosen(row: dict) -> str:
 @pytest.mark.parametrize("name", ["sft", "kto", "grpo"])
 def test_a_method_is_measured_before_and_after_and_kept(name: str, work: Path, tmp_path: Path) -> None:
     found = kept(name, 0, work / "base", work / "clean/dict", tmp_path)
-    assert found.before != found.after and found.error > 0
+    # The answers of a few prompts need not change with a policy that did.
+    assert (found.apart if found.apart is not None else found.before != found.after) and found.error > 0
     assert kept(name, 0, work / "base", work / "clean/dict", tmp_path) == found
