@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from kernels.jit import jit
+from kernels.vectors import FLOATS, I8, I32, I64, LANES, SHORT, WHOLE, asked, called, everywhere, pointer, repeated
 
-PANEL, LANES, ROWS = 64, 16, 4
+PANEL, ROWS = 64, 4
 PAIR_BYTES = 4 * PANEL  # of a panel, for two inputs
 QUARTERS = range(PANEL // LANES)
 
@@ -42,8 +42,6 @@ class BFloat(ir.Type):
         return hash(BFloat)
 
 
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-SUMS, WHOLE, SHORT, CHOSEN = (ir.VectorType(item, LANES) for item in (ir.FloatType(), I32, I16, I1))
 BFLOATS, HALF = ir.VectorType(BFloat(), 2 * LANES), ir.VectorType(BFloat(), LANES)
 BYTES = ir.VectorType(I8, 4 * LANES)
 
@@ -52,18 +50,6 @@ def has_instruction(name: str = "avx512bf16") -> bool:
     """Does numba compile for a processor with these instructions?"""
     *_, features = cpu_target.target_context.codegen().magic_tuple()
     return f"+{name}" in features.split(",")
-
-
-def called(builder, name, result, *arguments):
-    """Call one of LLVM's own functions."""
-    kind = ir.FunctionType(result, [each.type for each in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
-
-
-def same(builder, number):
-    """Return a vector of 16 times the same int32."""
-    alone = builder.insert_element(WHOLE(ir.Undefined), number, I32(0))
-    return builder.shuffle_vector(alone, alone, WHOLE([0] * LANES))
 
 
 @dataclass(frozen=True)
@@ -78,7 +64,7 @@ class Kind:
     zero: float
 
 
-OF_BF16 = Kind("llvm.x86.avx512bf16.dpbf16ps.512", BFLOATS, SUMS, "fadd", 0.0)
+OF_BF16 = Kind("llvm.x86.avx512bf16.dpbf16ps.512", BFLOATS, FLOATS, "fadd", 0.0)
 OF_INT8 = Kind("llvm.x86.avx512.vpdpbusd.512", BYTES, WHOLE, "add", 0)
 
 
@@ -97,35 +83,24 @@ def adder_of_products(n_rows, numbers):
             x, row_bytes, weight, n_pairs, sums, adds, ahead, ahead_step = arguments
             rows = [builder.add(x, builder.mul(row_bytes, I64(row))) for row in range(n_rows)]
             rows = [builder.inttoptr(row, I32.as_pointer()) for row in rows]
-            weight = builder.inttoptr(weight, numbers.inputs.as_pointer())
-            sums = builder.inttoptr(sums, numbers.sums.as_pointer())
-            before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            pair = builder.phi(I64)
-            old = [[builder.phi(numbers.sums) for _ in QUARTERS] for _ in rows]
-            asked = builder.add(ahead, builder.mul(pair, ahead_step))
-            for address in (asked, builder.add(asked, builder.ashr(ahead_step, I64(1)))):
-                line = builder.inttoptr(address, I8.as_pointer())
-                called(builder, "llvm.prefetch.p0", ir.VoidType(), line, I32(0), I32(3), I32(1))
-            places = [builder.add(builder.mul(pair, I64(len(QUARTERS))), I64(at)) for at in QUARTERS]
-            factors = [builder.load(builder.gep(weight, [place]), align=64) for place in places]
-            inputs = [same(builder, builder.load(builder.gep(row, [pair]))) for row in rows]
-            inputs = [builder.bitcast(each, numbers.inputs) for each in inputs]
-            new = [
-                [
-                    called(builder, numbers.instruction, numbers.sums, sum_, of_row, factor)
-                    for sum_, factor in zip(of_sums, factors, strict=True)
+            weight, sums = pointer(builder, weight, numbers.inputs), pointer(builder, sums, numbers.sums)
+
+            def multiplied(pair, old):
+                line = builder.add(ahead, builder.mul(pair, ahead_step))
+                for address in (line, builder.add(line, builder.ashr(ahead_step, I64(1)))):
+                    asked(builder, address, 1)
+                places = [builder.add(builder.mul(pair, I64(len(QUARTERS))), I64(at)) for at in QUARTERS]
+                factors = [builder.load(builder.gep(weight, [place]), align=64) for place in places]
+                inputs = [everywhere(builder, builder.load(builder.gep(row, [pair]))) for row in rows]
+                pairs = [(builder.bitcast(each, numbers.inputs), factor) for each in inputs for factor in factors]
+                return [
+                    called(builder, numbers.instruction, numbers.sums, sum_, *factors_of)
+                    for sum_, factors_of in zip(old, pairs, strict=True)
                 ]
-                for of_sums, of_row in zip(old, inputs, strict=True)
-            ]
-            next_pair = builder.add(pair, I64(1))
-            builder.cbranch(builder.icmp_signed("<", next_pair, n_pairs), loop, after)
-            builder.position_at_end(after)
-            for phi, first, further in ((pair, I64(0), next_pair), *triples(old, new, numbers)):
-                phi.add_incoming(first, before)
-                phi.add_incoming(further, loop)
-            for place, sum_ in enumerate(sum(new, [])):
+
+            nothing = numbers.sums([numbers.zero] * LANES)
+            new = repeated(builder, n_pairs, [nothing] * (n_rows * len(QUARTERS)), multiplied)
+            for place, sum_ in enumerate(new):
                 target = builder.gep(sums, [I64(place)])
                 with builder.if_else(adds) as (further, first):
                     with further:
@@ -140,13 +115,6 @@ def adder_of_products(n_rows, numbers):
     return add_products
 
 
-def triples(old, new, numbers):
-    """Yield each sum of a loop, what it starts with, and what it is in the next round."""
-    for phis, sums in zip(old, new, strict=True):
-        for phi, sum_ in zip(phis, sums, strict=True):
-            yield phi, numbers.sums([numbers.zero] * LANES), sum_
-
-
 def rounder(typing, sums, bias, out, n_outputs):
     """Write the first of a panel's sums as bf16, by the instruction that oneDNN takes, after adding the bias to them,
     unless its address is 0."""
@@ -154,8 +122,8 @@ def rounder(typing, sums, bias, out, n_outputs):
     def generate(context, builder, signature, arguments):
         sums, bias, out, n_outputs = arguments
         has_bias = builder.icmp_unsigned("!=", bias, I64(0))
-        bias, out = (builder.inttoptr(each, SHORT.as_pointer()) for each in (bias, out))
-        sums, n_outputs = builder.inttoptr(sums, SUMS.as_pointer()), same(builder, builder.trunc(n_outputs, I32))
+        bias, out = (pointer(builder, each, SHORT) for each in (bias, out))
+        sums, n_outputs = pointer(builder, sums, FLOATS), everywhere(builder, builder.trunc(n_outputs, I32))
         for at in QUARTERS:
             numbers = WHOLE(list(range(at * LANES, (at + 1) * LANES)))
             chosen = builder.icmp_signed("<", numbers, n_outputs)
@@ -164,7 +132,7 @@ def rounder(typing, sums, bias, out, n_outputs):
                 place, name = builder.gep(bias, [I64(at)]), "llvm.masked.load.v16i16.p0"
                 short = called(builder, name, SHORT, place, I32(2), chosen, SHORT([0] * LANES))
                 wide = builder.shl(builder.zext(short, WHOLE), WHOLE([16] * LANES))
-                total = builder.fadd(builder.load(source, align=4), builder.bitcast(wide, SUMS))
+                total = builder.fadd(builder.load(source, align=4), builder.bitcast(wide, FLOATS))
                 builder.store(total, source, align=4)
             name = "llvm.x86.avx512bf16.cvtneps2bf16.512"
             found = builder.bitcast(called(builder, name, HALF, builder.load(source, align=4)), SHORT)
