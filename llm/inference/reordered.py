@@ -84,10 +84,7 @@ class Matrix:
         x_MK, y_MN = x_MK.contiguous(), x_MK.new_empty((len(x_MK), self.n_out))
         bias_address = 0 if bias is None else bias.data_ptr()
         given = x_MK.data_ptr(), len(x_MK), self.n_in, self.address, self.panel_bytes, self.n_out, cut, bias_address
-        if torch.get_num_threads() == 1 or not worth_threads(x_MK, self.n_out):
-            multiply(*given, 0, self.n_panels, y_MN.data_ptr())
-        else:
-            on_threads(lambda first, end: multiply(*given, first, end, y_MN.data_ptr()), self.n_panels)
+        over_panels(lambda first, end: multiply(*given, first, end, y_MN.data_ptr()), self.n_panels, x_MK, self.n_out)
         return y_MN
 
 
@@ -96,9 +93,13 @@ def worth_threads(x_MK: Tensor, n_out: int) -> bool:
     return x_MK.numel() * n_out >= WORTH_A_THREAD
 
 
-def on_threads(multiply_panels: Callable[[int, int], Any], n_panels: int) -> None:
-    """Share panels, from the first given to before the second, out among as many threads as torch uses."""
+def over_panels(multiply_panels: Callable[[int, int], Any], n_panels: int, x_MK: Tensor, n_out: int) -> None:
+    """Multiply by all panels, of which a call takes those from the first given to before the second: on as many threads
+    as torch uses, where that is worth while."""
     n_threads = torch.get_num_threads()
+    if n_threads == 1 or not worth_threads(x_MK, n_out):
+        multiply_panels(0, n_panels)
+        return
     bounds = [n_panels * thread // n_threads for thread in range(n_threads + 1)]
     pairs = zip(bounds[1:], bounds[2:], strict=False)
     waiting = [helpers(n_threads).submit(multiply_panels, *pair) for pair in pairs]

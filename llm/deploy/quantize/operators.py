@@ -24,7 +24,7 @@ from llm.deploy.quantize.bit_packing import unpack
 from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.inference import reordered
 from llm.inference.attention import raw
-from llm.inference.reordered import Matrix, can_reorder, on_threads, reorder, worth_threads
+from llm.inference.reordered import Matrix, can_reorder, over_panels, reorder
 from llm.inference.runner import MULTIPLE
 from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
@@ -110,10 +110,7 @@ class Panels:
         byte_MQ, y_MN = np.empty((n_rows, self.row_bytes), np.uint8), x_MK.new_empty((n_rows, n_out))
         round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed is not None, scale_M, byte_MQ)
         given, out = (byte_MQ, scale_M, self.address, self.away_P, self.scale_P, n_out), raw(y_MN)
-        if torch.get_num_threads() == 1 or not worth_threads(x_MK, n_out):
-            multiply_bytes(*given, 0, self.n_panels, out)
-        else:
-            on_threads(lambda first, end: multiply_bytes(*given, first, end, out), self.n_panels)
+        over_panels(lambda first, end: multiply_bytes(*given, first, end, out), self.n_panels, x_MK, n_out)
         return y_MN
 
 
