@@ -60,7 +60,7 @@ def best_scales(w_RS, h_GS, plain, divisor_C, lowest, highest, scale_R):
 
 @jit
 def round_columns(lowest, highest, w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, q_BN, error_BN):
-    """Do what `columns_by_torch` of llm/deploy/quantize/gptq.py does, some outputs after the other."""
+    """Do what `columns` of llm/deploy/quantize/gptq.py does by torch, some outputs after the other."""
     n_columns, n_out = w_BN.shape
     for begin in range(0, n_out, TILE):
         end = min(begin + TILE, n_out)

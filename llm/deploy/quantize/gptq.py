@@ -137,9 +137,8 @@ def round_rows(
         for done in spans(end, n_in):
             w_BN.addmm_(correct.feedback(done, own).T, error_KN[done])
         drift_B = first_order / correct.pivot_K[own]
-        q_BN, error_KN[own] = columns(
-            w_BN, raw_BN, scale_GN[group_K[own]], zero_BN, correct.feedback(own, own), drift_B, bits
-        )
+        scale_BN, back_BB = scale_GN[group_K[own]], correct.feedback(own, own)
+        q_BN, error_KN[own] = columns(w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, bits, w_BN.is_cpu)
         q_KN[column_B] = (q_BN + zero_BN).to(torch.int8)
     return q_KN.T
 
@@ -152,30 +151,18 @@ def columns(
     back_BB: torch.Tensor,
     drift_B: torch.Tensor,
     bits: int,
+    compiled: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Round the columns of a block from the last to the first. Each one's error, times its row of back_BB, goes to
-    those before it, in w_BN. drift_B: how much of what a column has made up for counts as error, too. Returns levels,
-    counted from the zero point, and errors, [B, N]."""
-    if not w_BN.is_cpu:
-        return columns_by_torch(w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, bits)
+    those before it, in w_BN. drift_B: how much of what a column has made up for counts as error, too. compiled: by a
+    kernel, on a CPU. Returns levels, counted from the zero point, and errors, [B, N]."""
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     q_BN, error_BN = torch.empty_like(w_BN), torch.empty_like(w_BN)
-    arrays = (each.numpy() for each in (w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, q_BN, error_BN))
-    round_columns(np.float32(-(2 ** (bits - 1))), np.float32(2 ** (bits - 1) - 1), *arrays)
-    return q_BN, error_BN
-
-
-def columns_by_torch(
-    w_BN: torch.Tensor,
-    raw_BN: torch.Tensor,
-    scale_BN: torch.Tensor,
-    zero_BN: torch.Tensor,
-    back_BB: torch.Tensor,
-    drift_B: torch.Tensor,
-    bits: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    low_BN = -(2 ** (bits - 1)) - zero_BN
-    high_BN = low_BN + (2**bits - 1)
-    q_BN, error_BN = torch.empty_like(w_BN), torch.empty_like(w_BN)
+    if compiled:
+        arrays = (each.numpy() for each in (w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, q_BN, error_BN))
+        round_columns(np.float32(lowest), np.float32(highest), *arrays)
+        return q_BN, error_BN
+    low_BN, high_BN = lowest - zero_BN, highest - zero_BN
     for k in reversed(range(len(w_BN))):
         q_BN[k] = (w_BN[k] / scale_BN[k]).round().clamp(low_BN[k], high_BN[k])
         error_BN[k] = raw_BN[k] - q_BN[k] * scale_BN[k] - (w_BN[k] - raw_BN[k]) * drift_B[k]
