@@ -150,7 +150,8 @@ class Scheduler:
             active = sum(each.width for each in self.running)
             if self.running and active + sequence.width > self.limits.max_sequences:
                 return
-            if self.is_underway(sequence) or not self.place(sequence):
+            known = [] if sequence.wants_prompt else self.blocks.find(sequence.tokens[:-1], sequence.kin)
+            if self.is_underway(sequence, len(known)) or not self.place(sequence, known):
                 blocked.append(sequence)
                 if sequence.overtaken >= self.limits.overtakes:
                     return
@@ -162,12 +163,11 @@ class Scheduler:
             if any(each.overtaken >= self.limits.overtakes for each in blocked):
                 return
 
-    def is_underway(self, sequence: Sequence) -> bool:
-        """Is a running sequence computing the first block of this one's that is not known yet? Who has been overtaken
-        often enough does not wait for that."""
+    def is_underway(self, sequence: Sequence, n_known: int) -> bool:
+        """Is a running sequence computing the block of this one's that follows those which are known? Who has been
+        overtaken often enough does not wait for that."""
         if sequence.wants_prompt or not self.blocks.sharing or sequence.overtaken >= self.limits.overtakes:
             return False
-        n_known = len(self.blocks.find(sequence.tokens[:-1], sequence.kin))
         end = (n_known + 1) * self.blocks.block_size
         if end >= len(sequence.tokens):
             return False
@@ -177,11 +177,11 @@ class Scheduler:
             for each in self.running
         )
 
-    def place(self, sequence: Sequence) -> bool:
-        """Give a sequence blocks for its tokens, those of a known prefix first. Returns whether there were enough. At
-        least one token is left to compute, and all of them where the prompt's log-probabilities are asked for."""
+    def place(self, sequence: Sequence, found: list[int]) -> bool:
+        """Give a sequence blocks for its tokens, first those that were found of a known prefix. Returns whether there
+        were enough. At least one token is left to compute, and all of them where the prompt's log-probabilities are
+        asked for."""
         tokens, request = sequence.tokens, sequence.request
-        found = [] if sequence.wants_prompt else self.blocks.find(tokens[:-1], sequence.kin)
         idle = sum(self.blocks.references[block] == 0 for block in found)
         if self.blocks.blocks_for(len(tokens)) - len(found) > self.blocks.n_free - idle:
             return False
