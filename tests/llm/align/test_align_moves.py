@@ -1,42 +1,19 @@
 """The benchmark of what each method gains: a gain has to stand out of two kinds of noise, and items are dealt anew."""
 
-import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from benchmarks.align_moves import HELD_OUT, ROWS, Found, deal, kept, line, moves
 from llm.align.records import read_jsonl
-from llm.model.config import ModelConfig
-from llm.model.transformer import CausalLM, initialise
-from tests.llm.weights import save_weights
+from tests.llm.align.toy import write_inputs
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory, tokenizer_files) -> Path:
     """A directory with clean/ and base/, a random model."""
     directory = tmp_path_factory.mktemp("moves")
-    rows = [
-        {
-            "id": f"dict/{n:08}",
-            "text": f"term{n}\n\nTerm {n} is said of what has {n} parts, {'and more, ' * (n % 5)}all in order.\n",
-            "title": f"term{n}",
-            "source": "dict",
-            "domain": "encyclopedic",
-            "language": "en",
-            "split": "train",
-        }
-        for n in range(300)
-    ]
-    (directory / "clean" / "dict").mkdir(parents=True)
-    pl.DataFrame(rows).write_parquet(directory / "clean" / "dict" / "part-00000.parquet")
-    base = directory / "base"
-    base.mkdir()
-    config = ModelConfig(400, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=64, context_length=256)
-    (base / "config.json").write_text(json.dumps(config.to_hf()))
-    save_weights(initialise(CausalLM(config), 0), base / "model.safetensors")
-    (base / "tokenizer.model").write_bytes(tokenizer_files["model"].read_bytes())
+    write_inputs(directory, tokenizer_files["model"], 300, None)
     return directory
 
 

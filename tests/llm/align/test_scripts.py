@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 from peft import PeftModel
@@ -21,12 +20,10 @@ from llm.align.settings.paired import PAIRED, PairedSettings
 from llm.align.settings.policy import PolicySettings
 from llm.align.settings.preferences import PreferenceSettings
 from llm.errors import InputError
-from llm.model.config import ModelConfig
 from llm.model.directory import load_model
-from llm.model.transformer import CausalLM, initialise
 from llm.settings import made
 from scripts.align import instructions, kto, paired, policy, preferences, reward, sft
-from tests.llm.weights import save_weights
+from tests.llm.align.toy import write_inputs
 
 LORA = {"r": 4, "alpha": 8, "target_modules": ["q_proj", "down_proj"]}
 SCHEDULE = {"steps": 4, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1}
@@ -65,26 +62,7 @@ def derive(directory: Path) -> None:
 def work(tmp_path_factory, tokenizer_files) -> Path:
     """A directory with clean/, base/ (a random model), instructions/ and preferences/."""
     directory = tmp_path_factory.mktemp("align")
-    rows = [
-        {
-            "id": f"dict/{n:08}",
-            "text": f"term{n}\n\nTerm {n} is said of a thing that has {n} parts, {'and more, ' * (n % 5)}in order.\n",
-            "title": f"term{n}",
-            "source": "dict",
-            "domain": "encyclopedic",
-            "language": "en",
-            "split": "validation" if n % 4 == 0 else "train",
-        }
-        for n in range(100)
-    ]
-    (directory / "clean" / "dict").mkdir(parents=True)
-    pl.DataFrame(rows).write_parquet(directory / "clean" / "dict" / "part-00000.parquet")
-    base = directory / "base"
-    base.mkdir()
-    config = ModelConfig(400, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=64, context_length=256)
-    (base / "config.json").write_text(json.dumps(config.to_hf()))
-    save_weights(initialise(CausalLM(config), 0), base / "model.safetensors")
-    (base / "tokenizer.model").write_bytes(tokenizer_files["model"].read_bytes())
+    write_inputs(directory, tokenizer_files["model"], 100, 4)
     derive(directory)
     return directory
 

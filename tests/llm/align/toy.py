@@ -1,9 +1,11 @@
 """Toy items and jobs of alignment, for tests: random conversations, and pairs that are easy to tell apart."""
 
+import json
 import math
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 
 from llm.align import paired
@@ -17,7 +19,7 @@ from llm.align.settings.paired import PairedSettings
 from llm.align.sft import SFT
 from llm.align.train_adapter import ItemsJob
 from llm.model.config import ModelConfig
-from llm.model.transformer import CausalLM
+from llm.model.transformer import CausalLM, initialise
 from llm.training.guards import Blame
 from llm.training.segment import Task
 from tests.llm.weights import save_weights
@@ -101,6 +103,31 @@ def base_of(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     save_weights(random_model(), directory / "model.safetensors")
     return directory
+
+
+def write_inputs(directory: Path, tokenizer: Path, n: int, held_out: int | None) -> None:
+    """Write what alignment is made from: clean/dict, `n` definitions, each `held_out`th of them for validation (None:
+    none), and base/, a random model."""
+    rows = [
+        {
+            "id": f"dict/{i:08}",
+            "text": f"term{i}\n\nTerm {i} is said of a thing that has {i} parts, {'and more, ' * (i % 5)}in order.\n",
+            "title": f"term{i}",
+            "source": "dict",
+            "domain": "encyclopedic",
+            "language": "en",
+            "split": "validation" if held_out and i % held_out == 0 else "train",
+        }
+        for i in range(n)
+    ]
+    (directory / "clean" / "dict").mkdir(parents=True)
+    pl.DataFrame(rows).write_parquet(directory / "clean" / "dict" / "part-00000.parquet")
+    base = directory / "base"
+    base.mkdir()
+    config = ModelConfig(400, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=64, context_length=256)
+    (base / "config.json").write_text(json.dumps(config.to_hf()))
+    save_weights(initialise(CausalLM(config), 0), base / "model.safetensors")
+    (base / "tokenizer.model").write_bytes(tokenizer.read_bytes())
 
 
 def adapter_of(model: CausalLM) -> dict[str, torch.Tensor]:
