@@ -15,6 +15,8 @@ from llm.plan.memory import PRECISIONS
 from llm.plan.scaling import TOKENS_PER_PARAMETER
 from llm.plan.setup import Setup, problem
 
+WITH_EXPONENT = re.compile(r"(?:[0-9]+[.]?[0-9]*|[.][0-9]+)e[0-9]+")  # to YAML 1.1, 366e9 is text
+
 
 @dataclass(frozen=True)
 class Request:
@@ -57,7 +59,7 @@ class Request:
             if value not in known:
                 raise InputError(f"plan.{key}: {value!r} is not one of {', '.join(known)}")
         tokens = given.get("tokens", TOKENS_PER_PARAMETER * active(shape))
-        if isinstance(tokens, str) and re.fullmatch("[0-9.]+e[0-9]+", tokens):  # to YAML 1.1, 366e9 is text
+        if isinstance(tokens, str) and WITH_EXPONENT.fullmatch(tokens):
             tokens = float(tokens)
         within(tokens, "plan.tokens", least=1, most=1e21)
         request = cls(

@@ -118,6 +118,7 @@ def test_where_nothing_fits_the_smallest_is_planned_with():
         ({"batch_size": 2.5}, "plan.batch_size: 2.5 is not a positive whole number"),
         ({"tokens": -1}, "plan.tokens: -1 is not a positive number"),
         ({"tokens": "many"}, "plan.tokens: 'many' is not a positive number"),
+        ({"tokens": "1.2.3e4"}, "plan.tokens: '1.2.3e4' is not a positive number"),
         ({"tokens": "1e300"}, "plan.tokens: 1e+300 is not between 1 and 1e+21"),
         ({"tokens": float("inf")}, "plan.tokens: inf is not between 1 and 1e+21"),
         ({"users": 10**400}, "plan.users: 1000"),
