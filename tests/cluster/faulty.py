@@ -2,6 +2,7 @@
 faults in. `python tests/cluster/faulty.py OPTIONS`."""
 
 from llm.command import command
+from llm.pretrain import worker
 from llm.pretrain.worker import SegmentJob, train_segment
 from scripts.pretrain import pretrain
 from tests.llm.pretrain import faulty
@@ -15,5 +16,6 @@ def faulty_segment(job: SegmentJob) -> dict:
 if __name__ == "__main__":
     from tests.cluster import faulty as module
 
-    pretrain.train_segment = module.faulty_segment
+    assert worker.train_segment is train_segment  # what the script's ranks are given, or no fault is put in
+    worker.train_segment = module.faulty_segment
     command(pretrain.main)
