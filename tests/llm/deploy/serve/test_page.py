@@ -170,6 +170,7 @@ def test_the_record_of_a_model_is_a_link_into_the_report(serving, directories, t
         assert link.get_attribute("href") == "report/#results/models/base"
         with tab.expect_popup() as popup:
             link.click()
+        popup.value.wait_for_load_state()
         assert popup.value.title() == "the report" and popup.value.url == f"{url}/report/#results/models/base"
         assert tab.locator("#report").is_visible()
     with serving(ServerSettings(report=results / "report", key="secret"), models) as url:
