@@ -8,6 +8,7 @@
    shorter blocks as prose and stops at the element that is called content: reference pages are made of short blocks.
 4. Of the blocks in that element, those stay that are no list of links, no caption, no short label (on an article's
    page) and no heading without text below it; what stands between the page's <h1> and the element, if it is prose, too.
+   In a gallery or a slide show all is captions, if it is not too large a share.
 5. An article's page loses teasers of other articles (kernels/teasers.py) and what it repeats (kernels/page_repeats.py).
 """
 
@@ -21,7 +22,7 @@ from kernels.slugs import REPLIES
 from kernels.tags import BLOCK, HOLDS, KIND, TAG
 from kernels.teasers import drop_teasers
 
-DROP, CONTENT = 1, 2  # cues, and REPLIES: boilerplate, content, what readers wrote
+DROP, CONTENT, PICTURES = 1, 2, 8  # cues, and REPLIES: boilerplate, content, captions, what readers wrote
 MIN_PROSE, MIN_PHRASE = 60, 25  # bytes, on a page that calls itself an article and on another
 MAX_LINKED = 0.33  # of a block of prose
 KEPT_SHARE = 0.4
@@ -76,6 +77,7 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
         inside[i] |= inside[up] and not out[i]
         pictured[i] = (pictured[up] or tag in (FIGURE, FIGCAPTION)) and tag != TABLE and tag != PRE
+        pictured[i] |= nodes[i, CUES] & PICTURES and mass[i] <= KEPT_SHARE * mass[root]
     kept = np.zeros(m, dtype=np.bool_)
     any_kept = False
     for b in range(m):
@@ -87,9 +89,10 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
         for b in range(m):
             kept[b] = not out[blocks[b, NODE]]
         return kept, h1
-    lead(nodes, blocks, prose, out, inside, pictured, kept)
+    lead(nodes, blocks, prose, out, inside, pictured, root, kept)
     headings(nodes, blocks, kept)
     if is_article:
+        empty_headings(nodes, blocks, kept)
         drop_repeated(nodes, blocks, text, kept)
     return kept, h1
 
@@ -190,8 +193,9 @@ def is_content(block, nodes, size, links, is_article):
 
 
 @jit
-def lead(nodes, blocks, prose, out, inside, pictured, kept):
-    """Keep the prose between the <h1> before the content's element and that element: the page's standfirst."""
+def lead(nodes, blocks, prose, out, inside, pictured, root, kept):
+    """Keep the prose between the <h1> before the content's element and that element: the page's standfirst, and the
+    paragraphs of another element that is called content within the one that holds both."""
     start = 0
     while start < len(blocks) and not inside[blocks[start, NODE]]:
         start += 1
@@ -200,15 +204,26 @@ def lead(nodes, blocks, prose, out, inside, pictured, kept):
         head -= 1
     if head < 0:
         return
-    found = 0
+    frame, up = 0, nodes[root, PARENT]
+    while up > 0:
+        frame = up if is_called_content(nodes[up]) else frame
+        up = nodes[up, PARENT]
+    found, parts = 0, False
     for b in range(head + 1, start):
         node = blocks[b, NODE]
         tag = nodes[node, KIND_OF]
         if not out[node] and not pictured[node] and prose[b] >= 80 and tag != TD and tag != LI:
-            kept[b] = True
-            found += 1
+            part = frame > 0 and tag == P and node > frame and is_called_content(nodes[nodes[node, PARENT]])
+            parts |= part
+            kept[b] = part or not parts
+            found += not parts
     if found > MOST_LEADS:  # no standfirst: what else stands at the head of a page
         kept[head + 1 : start] = False
+
+
+@jit
+def is_called_content(node):
+    return node[CUES] & CONTENT or node[KIND_OF] in (ARTICLE, MAIN)
 
 
 @jit
@@ -219,6 +234,30 @@ def headings(nodes, blocks, kept):
         last -= 1
     if last >= 0:
         kept[last + 1 :] = False
+
+
+@jit
+def empty_headings(nodes, blocks, kept):
+    """Drop the headings of lists of links that go: behind one stand links that are dropped, then another heading or
+    what is not within the heading's own element. Those before the first paragraph are the page's own."""
+    first = 0
+    while first < len(blocks) and not (kept[first] and not H1 <= nodes[blocks[first, NODE], KIND_OF] <= H6):
+        first += 1
+    following, gone = -1, 0  # the next kept block, and the bytes of links that go before it
+    for b in range(len(blocks) - 1, first, -1):
+        if not kept[b]:
+            gone += blocks[b, LINK]
+            continue
+        node = blocks[b, NODE]
+        if following >= 0 and gone >= LABEL and H1 <= nodes[node, KIND_OF] <= H6:
+            below, up = blocks[following, NODE], nodes[node, PARENT]
+            ends = H1 <= nodes[below, KIND_OF] <= nodes[node, KIND_OF]
+            while below > up:
+                below = nodes[below, PARENT]
+            if ends or below != up:
+                kept[b] = False
+                continue
+        following, gone = b, 0
 
 
 @jit

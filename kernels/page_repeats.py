@@ -2,12 +2,13 @@
 standfirst that is repeated, a slide whose caption comes twice.
 
 Blocks are compared by a 64-bit hash of their bytes. A short one (a chorus, a question of an interview) counts as
-repeated only right behind a longer one that does, and a table may say the same twice.
+repeated only right behind a longer one that does, and a table may say the same twice. So may one element: what is
+sent twice stands in two.
 """
 
 import numpy as np
 
-from kernels.html_tree import END, KIND_OF, NODE, START
+from kernels.html_tree import END, KIND_OF, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.tags import TAG
 
@@ -23,7 +24,7 @@ def drop_repeated(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept:
     size = 16
     while size < 2 * len(blocks):
         size *= 2
-    seen = np.zeros(size, dtype=np.uint64)
+    seen, within = np.zeros(size, dtype=np.uint64), np.zeros(size, dtype=np.int64)
     running = False
     for b in range(len(blocks)):
         if not kept[b] or nodes[blocks[b, NODE], KIND_OF] in (TD, TH):
@@ -37,6 +38,9 @@ def drop_repeated(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept:
         while seen[at] and seen[at] != value and tries < TRIES:
             at = (at + 1) & (size - 1)
             tries += 1
-        running = seen[at] == value and (running or blocks[b, END] - blocks[b, START] >= LONG)
-        seen[at] = value
+        up = nodes[blocks[b, NODE], PARENT]
+        apart = seen[at] == value and within[at] != up
+        running = apart and (running or blocks[b, END] - blocks[b, START] >= LONG)
+        if not running:
+            seen[at], within[at] = value, up
         kept[b] = not running

@@ -2,7 +2,7 @@
 that kernels/html.py asks. They are the conventions of content management systems (WordPress, Drupal, MediaWiki,
 Sphinx, Javadoc, ...) and of news sites. No word decides alone: kernels/content.py keeps what holds most of a page."""
 
-from kernels.content import CONTENT, DROP
+from kernels.content import CONTENT, DROP, PICTURES
 from kernels.slugs import REPLIES
 from kernels.tags import fnv, table
 
@@ -30,7 +30,9 @@ shared, might like, may like, must read, dont miss, editors picks, top news, rea
 article, post nav, article nav, nav previous, nav next, author profile, author details, author card, author block,
 social bar, social buttons, social sharing, leia mais, leia tambem, lea tambien, lire aussi, leggi anche, lees ook,
 mehr zum, weitere artikel, mobile menu, top bar, off canvas, mega menu, pop up, modal body, modal content, modal
-dialog, breaking news, leave reply, comment respond, comment reply, comment count, video js
+dialog, breaking news, leave reply, comment count, video js, nav item, nav menu, nav links, nav list, main nav, sub
+nav, site nav, global nav, top nav, primary nav, down nav, side nav, footer nav, right column, left column, right rail,
+left rail, right col, left col
 """  # neighbours in a name: "page-header-top"
 NAMES = """
 ad ads adv banner comment nav menu footer foot social popup modal overlay tags tag toolbar login print toc teaser
@@ -43,6 +45,13 @@ editsection mw-jump-link noprint printonly no-print print-only inline-related
 """  # whole names
 READERS = """
 comentarios commentaires commentlist comments disqus kommentare
+"""
+REPLY = """
+comment respond, comment reply, comment stream, comment thread, comment wrapper, comment body, comment text, comment
+content, comment item, comment entry, comment article, comment head, comment author
+"""  # neighbours in a name: a reader's words, or what is around them
+PICTURED = """
+gallery slideshow photogallery imagegallery
 """
 CONSENT = """
 onetrust cookiebot cybot didomi iubenda usercentrics cmplz cookielaw cookieconsent cookiebanner cookienotice cookiebar
@@ -67,6 +76,8 @@ def cues() -> dict[str, int]:
         **dict.fromkeys(pairs(PAIRS), DROP),
         **{f"={name}": DROP for name in NAMES.split()},
         **dict.fromkeys(READERS.split(), REPLIES),
+        **dict.fromkeys(pairs(REPLY), REPLIES),
+        **dict.fromkeys(PICTURED.split(), PICTURES),
         **dict.fromkeys(CONSENT.split(), REPLIES),
         **{f"={name}": REPLIES for name in ("comment", "respond", "reply")},
         **dict.fromkeys(pairs(BODY), CONTENT),

@@ -38,7 +38,7 @@ def test_stories_below_linked_headlines_may_be_the_article() -> None:
 
 
 def test_what_an_article_repeats_goes_but_for_choruses() -> None:
-    twice = f"<p>One: {SENTENCE}</p><p>Oh, the bridge!</p>" * 2
+    twice = f"<div><p>One: {SENTENCE}</p><p>Oh, the bridge!</p></div>" * 2
     assert article(twice).count("One: ") == 1
     assert article("<p>Oh, the bridge!</p><p>Another line.</p>" * 3).count("Oh, the bridge!") == 3
     table = f"<tr><td>{SENTENCE}</td><td>1</td></tr>"
@@ -88,3 +88,59 @@ def test_an_aside_longer_than_the_article_goes() -> None:
     assert fast(page).count(SENTENCE.strip()) == 9
     alone = f"<p>Short.</p><aside><p>{SENTENCE * 9}</p></aside>"  # no name decides alone
     assert fast(alone).count(SENTENCE.strip()) == 9
+
+
+def test_readers_words_go_whatever_a_service_calls_its_parts() -> None:
+    """A service for comments names their parts and not the whole; they may be four times the article."""
+    replies = "".join(
+        f'<article class="x-comment-article"><div class="x-comment-body"><p>I {k} disagree. {SENTENCE * 3}</p></div>'
+        "</article>"
+        for k in range(12)
+    )
+    page = f'<article><p>{SENTENCE * 9}</p></article><div class="x-comment-stream">{replies}</div>'
+    assert "disagree" not in fast(page) and fast(page).count(SENTENCE.strip()) == 9
+
+
+def test_a_paragraph_that_an_element_says_again_stays() -> None:
+    """What is sent twice stands in two places; a text that repeats itself, in one."""
+    refrain = f"<p>Refrain: {SENTENCE * 2}</p><p>Oh, the bridge!</p>" * 3
+    assert article(f"<div>{refrain}</div>").count("Refrain: ") == 3
+    assert article(f"<div>{refrain}</div>" * 2).count("Oh, the bridge!") == 3
+
+
+@pytest.mark.parametrize("name", ["big_gallery", "slideshow-block", "photo-gallery"])
+def test_captions_of_a_gallery_go_as_those_of_a_figure(name: str) -> None:
+    slides = "".join(
+        f"<li><img src={k}><p>The bridge from its {k}th pillar, seen at noon. (Photo: Ann)</p></li>" for k in range(5)
+    )
+    assert "pillar" not in article(f'<div class="{name}"><ul>{slides}</ul></div>')
+    alone = f'<article><div class="{name}"><p>{SENTENCE * 9}</p></div></article>'  # no name decides alone
+    assert fast(alone).count(SENTENCE.strip()) == 9
+
+
+def test_an_article_in_two_parts_stays_whole_without_the_teasers_between() -> None:
+    teasers = "".join(
+        f"<div><h2><a href=/{k}>Bridge {k}</a></h2><p>A teaser of story {k}: {SENTENCE}</p></div>" for k in range(3)
+    )
+    first = f"<article><p>First: {SENTENCE * 2}</p><p>Second: {SENTENCE * 2}</p></article>"
+    rest = f"<article><p>{SENTENCE * 20}</p><p>{SENTENCE * 9}</p></article>"
+    page = f"<h1>Bridge</h1><div class='story-body'>{first}<div><div>{teasers}</div></div>{rest}</div>"
+    found = fast(f"<meta property='og:type' content='article'>{page}")
+    assert "First: " in found and "Second: " in found and "teaser" not in found
+
+
+def test_the_heading_of_a_list_of_links_goes_with_it() -> None:
+    links = "".join(
+        f"<li><a href=/{k}>Another story about the bridges of the world, number {k}</a></li>" for k in range(4)
+    )
+    found = article(f"<p>{SENTENCE}</p><div><h3>More insights</h3><h3>Reports</h3><ul>{links}</ul></div>")
+    assert "insights" not in found and "Reports" not in found
+    assert "What it costs" in article(f"<h3>What it costs</h3><ul>{links}</ul><p>{SENTENCE}</p>")  # has text of its own
+
+
+@pytest.mark.parametrize("name", ["nav-item", "drop-down-nav", "page-right-column"])
+def test_headlines_in_menus_and_columns_go(name: str) -> None:
+    box = (
+        f'<div class="{name}"><p>Breakfast is served until noon, says a chain of restaurants in a statement.</p></div>'
+    )
+    assert "Breakfast" not in fast(f"{box}<div><p>{SENTENCE * 9}</p></div>")
