@@ -159,7 +159,8 @@ ACCENTS = {
 @dataclass(frozen=True)
 class Environment:
     """`kind`: math (kept as written), verbatim (its content kept), dropped, table (rows become lines), list, paragraph,
-    theorem, proof. `arguments`: what follows \\begin{..} and is no text, as in DROPPED; of a theorem its heading."""
+    titled (a paragraph with a heading in braces), theorem, proof. `arguments`: what follows \\begin{..} and is no text,
+    as in DROPPED; of a theorem its heading."""
 
     kind: str
     arguments: str = ""

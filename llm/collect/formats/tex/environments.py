@@ -6,7 +6,7 @@ An environment that never ends hides nothing: its text is read as prose.
 import re
 from typing import TYPE_CHECKING
 
-from llm.collect.formats.tex import formulas, macros
+from llm.collect.formats.tex import beamer, formulas, macros
 from llm.collect.formats.tex.commands import Environment
 from llm.collect.formats.tex.prose import past_technical
 from llm.collect.formats.tex.source import Source
@@ -40,6 +40,7 @@ def begin(tex: "Scanner", command: str) -> None:
     known = environment if isinstance(environment, Environment) else None
     kind = known.kind if known else ""
     if name == "document":
+        tex.examples += not tex.preamble
         tex.start_document()
     elif kind == "math":
         formulas.environment(tex, name)
@@ -73,6 +74,9 @@ def open_paragraph(tex: "Scanner", name: str, environment: Environment | macros.
         tex.out.append("\n\n")
         tex.push(f"{heading.rstrip('.: ')}. ")
         return
+    if environment.kind == "titled":
+        beamer.open_titled(tex, environment)
+        return
     source.skip(environment.arguments)
     tex.out.append("\n\n")
     if environment.kind == "list":
@@ -96,6 +100,9 @@ def end(tex: "Scanner", command: str) -> None:
     if name is None:
         return
     base = name.removesuffix("*")
+    if name == "document" and tex.examples:
+        tex.examples -= 1
+        return
     if name == "document":
         tex.stop()
         return

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm.collect.formats.tex import citations
+from llm.collect.formats.tex import beamer, citations
 from llm.collect.formats.tex.scanner import EndlessError, Scanner
 from llm.collect.formats.tex.source import piece_with
 
@@ -43,9 +43,13 @@ def read_paper(source: str, styles: Sequence[str] = (), bibliography: str = "") 
 
 
 def read_with(source: str, styles: Sequence[str], bibliography: str, *, expanding: bool) -> Paper:
+    slides = beamer.is_of_slides(source)
+    source = beamer.without_specifications(source) if slides else source
     whole = "\n".join([*styles, source])
     chaptered = CHAPTERED.search(source) is not None
     scanner = Scanner(len(whole), SWITCH.findall(whole), chaptered=chaptered, expanding=expanding)
+    if slides:
+        beamer.learn(scanner)
     for style in styles:
         scanner.learn(style)
     scanner.piece = piece_with(short_verb(source))

@@ -26,6 +26,7 @@ TECHNICAL = re.compile(
     r"|(?:[lcrXpmbS@!><*\d.\s]|\{[^{}]{0,40}\}){0,40}\|(?:[lcrXpmbS|@!><*\d.\s]|\{[^{}]{0,40}\}){0,60}"
     r"|[\w./-]{1,80}\.(?:pdf|eps|png|jpe?g|tex|bib|sty))"
 )
+LINE_END = re.compile(r"[ \t]*+\n(?![ \t]*+\n)[ \t]*+")  # behind a command's name it is as good as a blank
 NUMERALS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 
 
@@ -140,7 +141,10 @@ def footnote(tex: "Scanner", name: str) -> None:
 
 
 def item(tex: "Scanner", name: str) -> None:
-    label = tex.here().read_option()
+    source = tex.here()
+    label = source.read_option()
+    if match := LINE_END.match(source.text, source.position):
+        source.position = match.end()
     tex.out.append("\n- ")
     if label is not None:
         label = label.strip()

@@ -110,6 +110,7 @@ class Scanner:
         self.opened: list[Opened] = []
         self.counts: Counter[str] = Counter()  # of environments that are open, by name
         self.state = State()
+        self.examples = 0  # documents that began within the document: examples, or papers that it takes in
 
     def run(self) -> None:
         commands = self.commands

@@ -297,3 +297,14 @@ def test_code_is_kept_with_its_caption() -> None:
     assert text_of("\\DefineVerbatimEnvironment{code}{Verbatim}{}\\begin{code}\n\\end{document}\n\\end{code}x") == (
         "\\end{document}\nx"
     )
+
+
+def test_a_document_within_the_document_does_not_end_it() -> None:
+    """Manuals show whole documents, in environments of their own or in short forms of verbatim text."""
+    example = r"\begin{document} First play \end{document}"
+    source = rf"\documentclass{{article}}\begin{{document}}One \begin{{sourcecode}}{example}\end{{sourcecode}} two"
+    assert text_of(f"{source}\\end{{document}} three").split() == ["One", "First", "play", "two"]
+
+
+def test_the_end_of_a_line_behind_item_is_a_blank() -> None:
+    assert text_of("\\begin{itemize}\n\\item\n  One\n\\item[a]\ntwo\\end{itemize}") == "- One\n\n- a: two"

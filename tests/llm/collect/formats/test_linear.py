@@ -16,6 +16,7 @@ from tests.llm.collect.samples import FORMATS
 from tests.llm.process.pii import whole_text
 
 LATEX = [
+    r"\begin{frame}", r"\documentclass{beamer}\item<1", r"\frametitle<1->{a}\alt{", r"\begin{frame}\begin{verbatim}",
     "{", "}", "[", "]", "$", "$$", "\\(", "\\[", "%", "\\\\", "&", "~", "#", "`", "\n", " ", "\t \n", "a %\n",
     "$ { ", "{$",
     *(rf"\begin{{{name}}}" for name in ("equation", "verbatim", "tabular", "itemize", "figure", "comment", "nothing")),
