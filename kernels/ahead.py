@@ -106,7 +106,7 @@ def call_all() -> None:
     if panels.has_instruction():
         weight = np.zeros(8192, np.int8)
         address = -(-weight.ctypes.data // 64) * 64
-        panels.multiply(bf16.ctypes.data, 2, 2, address, panels.PAIR_BYTES, 64, 2, 0, 0, 1, bf16.ctypes.data)
+        panels.multiply(bf16.ctypes.data, 2, 2, address, panels.PAIR_BYTES, 64, 2, 0, 0, 0, 1, bf16.ctypes.data)
         call_layers()
     if int8_panels.has_instruction():
         bytes_, weights = np.zeros((2, 4), np.uint8), int8_panels.in_panels(np.zeros((64, 4), np.int8))

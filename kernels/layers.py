@@ -22,7 +22,7 @@ def times(x_RK, matrix, out_RN):
     panels = (out_RN.shape[1] + PANEL - 1) // PANEL
     x, n_rows, n_in, n_out = x_RK.ctypes.data, x_RK.shape[0], x_RK.shape[1], out_RN.shape[1]
     weight, panel_bytes, cut, bias = matrix[ADDRESS], matrix[PANEL_BYTES], matrix[CUT], matrix[BIAS]
-    multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, 0, panels, out_RN.ctypes.data)
+    multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, 0, 0, panels, out_RN.ctypes.data)
 
 
 @jit

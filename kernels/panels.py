@@ -148,10 +148,11 @@ round_sums: Any = intrinsic(rounder)  # mypy takes `typing` for the caller's
 
 
 @jit
-def multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, first_panel, end_panel, out):
+def multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, bias_bytes, first_panel, end_panel, out):
     """Write x W^T + b of some panels, bf16; x, weight, bias and out are addresses, a bias of 0 is none.
 
-    weight: a multiple of 64; its panels are `panel_bytes` apart. n_in: even. Rows are contiguous, [M, K] and [M, N]."""
+    weight: a multiple of 64; its panels are `panel_bytes` apart. bias_bytes: from one row's bias to the next one's, 0
+    where all have the same. n_in: even. Rows are contiguous, [M, K] and [M, N]."""
     scratch = np.empty(ROWS * PANEL, np.float32)
     sums, row_bytes = scratch.ctypes.data, 2 * n_in
     groups = (n_rows + ROWS - 1) // ROWS
@@ -175,7 +176,8 @@ def multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, first_panel
                 else:
                     ADD_1(own, row_bytes, part, pairs, sums, adds, ahead, step)
             for r in range(rows):
-                target, own_bias = out + 2 * ((row + r) * n_out + first), bias + 2 * first if bias else 0
+                target = out + 2 * ((row + r) * n_out + first)
+                own_bias = bias + bias_bytes * (row + r) + 2 * first if bias else 0
                 round_sums(sums + 4 * PANEL * r, own_bias, target, min(PANEL, n_out - first))
     scratch[0] = 0  # or else numba frees it at the top, after its last use
 

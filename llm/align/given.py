@@ -6,9 +6,11 @@ BIG-bench's items become pairs of the answer that it scores highest over the one
 such.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from llm.align.instructions import order
+from llm.align.near_prompts import near_groups
 from llm.align.rows import checked_messages, conversation, labelled, preference, prompt_of
 from llm.errors import InputError
 
@@ -50,13 +52,14 @@ def layout_of(row: dict) -> Layout:
 
 
 def dealt(
-    rows: Iterable[tuple[str, dict]], held_out: float, limit: int | None, seed: int
-) -> tuple[list[dict], list[dict], int]:
-    """Return the rows of training, those of validation, and how many were left out because there is an equal one.
+    rows: Iterable[tuple[str, dict]], held_out: float, limit: int | None, seed: int, near: float | None = 0.8
+) -> tuple[list[dict], list[dict], dict]:
+    """Return the rows of training, those of validation, and counts: `equal` rows that were left out, prompts with
+    others that are `alike` (llm/align/near_prompts.py; near: from which similarity on) and `groups` of such.
 
-    Rows of one prompt, whatever its case and white space, are on one side; which side, and what a limit leaves, are
-    decided by a hash of (seed, prompt). rows: with their places. Raises InputError where two layouts are mixed, or a
-    side is empty.
+    Rows of one prompt, whatever its case and white space, and of prompts that are alike are on one side; which side is
+    decided by a hash of (seed, the first of these prompts by their text), what a limit leaves by one of (seed, prompt).
+    rows: with their places. Raises InputError where two layouts are mixed, or a side is empty.
     """
     found: dict[str, dict] = {}
     equal, first = 0, None
@@ -68,16 +71,24 @@ def dealt(
         text = " ".join(texts_of(row)).strip()
         equal += text in found
         found.setdefault(text, row)
+    kinds = {asked(row): row["kind"] for row in found.values()}
+    prompts = sorted(kinds)
+    firsts = list(range(len(prompts)))
+    if near is not None:
+        firsts = near_groups(prompts, [kinds[prompt] for prompt in prompts], near)
+    leader = {prompt: prompts[first_of] for prompt, first_of in zip(prompts, firsts, strict=True)}
+    sizes = [count for count in Counter(firsts).values() if count > 1]
     ordered = sorted(found.values(), key=lambda row: (order(seed, "given", asked(row)), asked(row)))[:limit]
     sides: tuple[list[dict], list[dict]] = ([], [])
     for row in ordered:
-        sides[order(seed, "held out", asked(row)) < held_out * 2**64].append(row)
+        sides[order(seed, "held out", leader[asked(row)]) < held_out * 2**64].append(row)
     if not all(sides):
+        alike = f" ({sum(sizes)} prompts have others that are alike, and stay together: see `near`)" if sizes else ""
         raise InputError(
-            f"of {len(ordered)} items {len(sides[0])} are for training and {len(sides[1])} for validation; name more "
-            "files in `include`, or change held_out"
+            f"of {len(ordered)} items {len(sides[0])} are for training and {len(sides[1])} for validation{alike}; name "
+            "more files in `include`, or change held_out"
         )
-    return *sides, equal
+    return *sides, {"equal": equal, "alike": sum(sizes), "groups": len(sizes)}
 
 
 def asked(row: dict) -> str:

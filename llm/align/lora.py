@@ -22,6 +22,7 @@ from llm.io.json import write_json
 from llm.io.json_object import read_object
 from llm.model.directory import read_tensors
 from llm.model.on_grid import GridLinear
+from llm.model.plus import plus
 
 PREFIX = "base_model.model."
 CONFIG_NAME = "adapter_config.json"
@@ -55,10 +56,9 @@ class LoraLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.enabled and isinstance(self.base, GridLinear):
             return F.linear(x, self.base.on_grid(self.merged()), self.base.bias)
-        y = self.base(x)
         if not self.enabled:
-            return y
-        return y + self.scale * F.linear(F.linear(x, self.lora_A), self.lora_B)
+            return self.base(x)
+        return plus(self.base, x, F.linear(self.scale * F.linear(x, self.lora_A), self.lora_B))
 
     def merged(self) -> Tensor:
         """Return W + scale B A, in W's dtype."""

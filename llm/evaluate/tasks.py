@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from llm.errors import InputError
 from llm.evaluate.answers import prompts_of
-from llm.evaluate.likelihood import log_probs_of
 from llm.evaluate.statistics import estimate
 from llm.evaluate.suite import Question, Task
 from llm.inference.engine import Engine
 from llm.inference.sequence import Request
+from llm.inference.shared_prefixes import continuations
 from llm.model.transformer import CausalLM
 from llm.tokenize.chat import encode_chat
 from llm.tokenize.open import AnyTokenizer
@@ -68,8 +68,7 @@ def likelihoods(engine: Engine, tokenizer: AnyTokenizer, task: Task) -> list[lis
             text, begin = continued(tokenizer, task, question, choice)
             texts.append(fitting(engine.model, text, begin, task.name))
             begins.append(begin)
-    scores = zip(log_probs_of(engine.model, texts), begins, strict=True)
-    sums = iter([float(score[begin - 1 :].sum()) for score, begin in scores])
+    sums = iter([float(score.sum()) for score in continuations(engine.model, texts, begins)])
     return [[next(sums) for _ in question.choices] for question in task.questions]
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm.errors import InputError
+from llm.model.plus import plus
 from llm.model.transformer import CausalLM
 
 
@@ -45,15 +46,18 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's product for the rows of a step, [R, out] or [1, R, out]."""
-        y = self.base(x)
-        x_RD, y_RE = (x, y) if x.ndim == 2 else (x[0], y[0])
+        x_RD = x if x.ndim == 2 else x[0]
+        added_RE = None
         for name, index, n_rows in self.groups.rows:
             update = self.updates.get(name)
             if update is not None:
-                added = update.scale * F.linear(F.linear(x_RD[index], update.a), update.b)
-                rows = index[:n_rows]
-                y_RE[rows] = (y_RE[rows] + added[:n_rows]).to(y_RE.dtype)
-        return y
+                added = F.linear(update.scale * F.linear(x_RD[index], update.a), update.b)
+                if added_RE is None:
+                    added_RE = added.new_zeros((len(x_RD), added.shape[1]))
+                added_RE[index[:n_rows]] = added[:n_rows]
+        if added_RE is None:
+            return self.base(x)
+        return plus(self.base, x_RD, added_RE).view(*x.shape[:-1], -1)
 
 
 def fitted(adapter: Adapter, model: CausalLM) -> Adapter:

@@ -69,7 +69,7 @@ class Matrix:
         return in_panels and self.n_in % 2 == 0 and self.address % 64 == 0
 
     def product(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
-        """Return x W^T + b, bf16 [M, N]; without a gradient."""
+        """Return x W^T + b, bf16 [M, N], rounded once; without a gradient. bias: [N], or [M, N]: of each row."""
         if self.cut is None:
             return self.by_onednn(x_MK, bias)
         return self.by_kernel(x_MK, bias, self.cut)
@@ -77,13 +77,20 @@ class Matrix:
     def by_onednn(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
         lone = len(x_MK) == 1
         x_MK = x_MK.expand(2, -1) if lone else x_MK
-        y_MN = torch.ops.mkldnn._linear_pointwise.default(x_MK, self.stored, bias, "none", [], "")
+        if bias is not None and bias.ndim == 2:
+            own_MN = bias.expand(len(x_MK), -1).contiguous()
+            y_MN = torch.ops.mkldnn._linear_pointwise.binary(x_MK, own_MN, self.stored, None, "add")
+        else:
+            y_MN = torch.ops.mkldnn._linear_pointwise.default(x_MK, self.stored, bias, "none", [], "")
         return y_MN[:1] if lone else y_MN
 
     def by_kernel(self, x_MK: Tensor, bias: Tensor | None, cut: int) -> Tensor:
         x_MK, y_MN = x_MK.contiguous(), x_MK.new_empty((len(x_MK), self.n_out))
-        bias_address = 0 if bias is None else bias.data_ptr()
-        given = x_MK.data_ptr(), len(x_MK), self.n_in, self.address, self.panel_bytes, self.n_out, cut, bias_address
+        address, step = 0, 0
+        if bias is not None:
+            bias = bias.contiguous()
+            address, step = bias.data_ptr(), 2 * self.n_out * (bias.ndim - 1)
+        given = x_MK.data_ptr(), len(x_MK), self.n_in, self.address, self.panel_bytes, self.n_out, cut, address, step
         over_panels(lambda first, end: multiply(*given, first, end, y_MN.data_ptr()), self.n_panels, x_MK, self.n_out)
         return y_MN
 
@@ -158,6 +165,12 @@ class ReorderedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y_MN = self.matrix.product(x.reshape(-1, self.in_features), self.bias)
         return y_MN if x.ndim == 2 else y_MN.view(*x.shape[:-1], self.out_features)
+
+    def plus(self, x_MK: Tensor, added_MN: Tensor) -> Tensor:
+        """See llm/model/plus.py."""
+        if self.bias is not None:
+            return self(x_MK) + added_MN
+        return self.matrix.product(x_MK, added_MN)
 
     @classmethod
     def joined(cls, layers: "list[ReorderedLinear]") -> "ReorderedLinear":

@@ -23,20 +23,21 @@ from llm.process.dedup.contamination import Search, evaluation_grams
 
 def main(archive: Path, data: Path, evaluations: list[Path] | None = None, *, settings: GivenSettings) -> dict:
     """archive: the source's. evaluations: raw shards of the evaluation sets, an item a row. data: empty directory to
-    fill. Returns counts: of pairs, of those that were equal to another, of those that an evaluation set holds."""
+    fill. Returns counts: of items, of those that were equal to another, of prompts that are alike, of those that an
+    evaluation set holds."""
     held = ((path.name, (read(shard, ["text"])["text"] for shard in parts(path))) for path in evaluations or [])
     search = Search(evaluation_grams(held, n=settings.ngram, min_words=settings.min_words), settings.min_hits)
     rows = list(rows_of(archive, settings))
     texts = pl.Series([" ".join(texts_of(row)) for _, row in rows], dtype=pl.String)
     clean = (search.of(texts)["contamination"] == 0).to_list()
     kept = [row for row, is_clean in zip(rows, clean, strict=True) if is_clean]
-    train, validation, equal = dealt(kept, settings.held_out, settings.limit, settings.seed)
+    train, validation, counts = dealt(kept, settings.held_out, settings.limit, settings.seed, settings.near)
     for split, some in (("train", train), ("validation", validation)):
         write_jsonl(data / f"{split}.jsonl", some)
     return {
         "layout": layout_of(train[0])[0],
         "items": len(rows),
-        "equal": equal,
+        **counts,
         "train": {"items": len(train), "by_kind": dict(Counter(row["kind"] for row in train))},
         "validation": {"items": len(validation), "by_kind": dict(Counter(row["kind"] for row in validation))},
     } | search.metrics()

@@ -15,6 +15,8 @@ class GivenKeys:
     """Globs over the names of its files: .json (a list, or one in `examples`), .jsonl, .parquet, .txt (prompts)."""
     held_out: float = key(0.1, exclusiveMinimum=0, exclusiveMaximum=1)
     """Share of the prompts, whose items are for validation."""
+    near: float | None = key(0.8, exclusiveMinimum=0, maximum=1)
+    """Prompts whose words are alike to this share (Jaccard similarity) are on one side; null: equal ones alone."""
     limit: int | None = key(None, minimum=2)
     """Items at most, the first by a hash; null: all."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from llm.align.conversations import read_pairs
 from llm.align.given import asked, dealt, layout_of, texts_of, usual
+from llm.align.near_prompts import near_groups, varying
 from llm.align.prompts import read_prompts
 from llm.align.records import read_jsonl
 from llm.align.settings.given import GivenSettings
@@ -58,12 +59,56 @@ def rows(n: int) -> list[tuple[str, dict]]:
 
 
 def test_no_prompt_is_on_two_sides_and_equal_items_are_counted() -> None:
-    train, validation, equal = dealt([*rows(300), *rows(6)], 0.2, None, 1)
-    assert (len(train) + len(validation), equal) == (300, 6)
+    train, validation, counts = dealt([*rows(300), *rows(6)], 0.2, None, 1)
+    assert (len(train) + len(validation), counts) == (300, {"equal": 6, "alike": 0, "groups": 0})
     assert not {asked(row) for row in train} & {asked(row) for row in validation}
     assert 30 <= len(validation) <= 90 and len(validation) % 3 == 0
     assert dealt(rows(300), 0.2, None, 2)[1] != validation, "another seed"
     assert dealt(reversed(rows(300)), 0.2, None, 1)[1] != [], "the order of the files does not matter to the sides"
+
+
+def near_rows() -> list[tuple[str, dict]]:
+    """Of each of 40 prompts of 12 words four: as it is, a word replaced, a word more, other marks and a word twice."""
+    found = []
+    for number in range(40):
+        words = [f"w{number * 12 + place}" for place in range(12)]
+        forms = (
+            words,
+            [*words[:5], "other", *words[6:]],
+            [*words[:3], "more", *words[3:]],
+            [f"{w}," for w in words] * 2,
+        )
+        found += [
+            (f"row {number}.{form}", {"prompt": " ".join(told), "completion": f"{number} {form}", "kind": "k"})
+            for form, told in enumerate(forms)
+        ]
+    return found
+
+
+def test_prompts_that_are_alike_are_on_one_side_and_counted() -> None:
+    def numbers(side: list[dict]) -> set[str]:
+        return {row["completion"].split()[0] for row in side}
+
+    train, validation, counts = dealt(near_rows(), 0.3, None, 1)
+    assert counts == {"equal": 0, "alike": 160, "groups": 40}
+    assert len(train) + len(validation) == 160 and not numbers(train) & numbers(validation)
+    train, validation, counts = dealt(near_rows(), 0.3, None, 1, near=None)
+    assert counts == {"equal": 0, "alike": 0, "groups": 0} and len(numbers(train) & numbers(validation)) > 10
+    assert dealt(reversed(near_rows()), 0.3, None, 1)[1] == dealt(near_rows(), 0.3, None, 1)[1]
+
+
+def test_a_task_s_instructions_make_no_prompts_alike() -> None:
+    """Nor do marks without words, or numbers in a template."""
+    told = "Say whether the number that follows is one that can be divided by two and by no other, and answer shortly."
+    prompts = [f"{told} Is {n} such a number?" for n in range(50)] + ["( [ ] )", "( [", "[[ ]]"]
+    kinds = ["numbers"] * 50 + ["marks"] * 3
+    assert near_groups(prompts, kinds, 0.8) == list(range(53))
+    assert varying(prompts, kinds)[:2] == ["0", "1"] and varying(prompts, kinds)[50:] == prompts[50:]
+    assert near_groups([told, f"{told} Well?"], ["few", "few"], 0.8) == [0, 0], "two prompts are no template"
+    assert near_groups([], [], 0.8) == []
+    other = [f"Name {n}." for n in range(9)]
+    assert near_groups([*prompts, *other], [*kinds, *["names"] * 9], 0.8) == list(range(62)), "3 is no prompt"
+    assert near_groups([told, f"Well, {told}"], ["one", "another"], 0.8) == [0, 0], "kinds do not matter"
 
 
 def test_a_limit_keeps_the_first_of_one_order() -> None:
