@@ -8,10 +8,11 @@ block's bytes in fp32 and what its Hessians take. --scale divides d_model, d_ff 
 
 import argparse
 import json
-import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -43,15 +44,13 @@ def main() -> None:
             config = sizes(layers, given.scale)
             write_model(Path(scratch), config)
             command = [sys.executable, "-m", "benchmarks.quantize_memory", "--one", scratch, "--kind", given.kind]
-            with subprocess.Popen(command) as child:
-                _, status, used = os.wait4(child.pid, 0)
-                child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode:
-                sys.exit(f"error: quantization ended with {child.returncode}")
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"error: quantization ended with {done.returncode}")
             block = 4 * config.d_model * (4 * config.d_model + 3 * config.d_ff)
-            found = {"layers": layers, "kind": given.kind, "peak": used.ru_maxrss * 1024, "block_fp32": block}
+            found = {"layers": layers, "kind": given.kind, "block_fp32": block}
             found |= {"hessian_fp32": 4 * config.d_ff**2, "file": (Path(scratch) / WEIGHTS_NAME).stat().st_size}
-            print(json.dumps(found | {"cpu_s": round(used.ru_utime + used.ru_stime, 1)}), flush=True)
+            print(json.dumps(found | json.loads(done.stdout.splitlines()[-1])), flush=True)
 
 
 def sizes(layers: int, scale: int) -> ModelConfig:
@@ -80,7 +79,15 @@ def quantize(model: Path, kind: Literal["rtn", "gptq", "awq"]) -> None:
     rows = torch.randint(8, config.vocab_size, TOKENS, generator=torch.Generator().manual_seed(1))
     target = model / "quantized"
     target.mkdir()
+    imports = peak()
     write_quantized(model, target, Method(bits=4, group_size=64, kind=kind), rows, model / "layers")
+    print(json.dumps({"imports": imports, "peak": peak(), "cpu_s": round(time.process_time(), 1)}))
+
+
+def peak() -> int:
+    """Return how much memory this process had at most, in bytes. What getrusage says of a child begins with what its
+    parent had."""
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
 
 
 if __name__ == "__main__":

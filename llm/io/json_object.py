@@ -13,6 +13,8 @@ def read_object(path: Path, missing: str) -> dict:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; {missing}") from error
+    except OSError as error:  # a directory, or one that may not be read
+        raise InputError(f"{path} cannot be read ({error.strerror}); copy or build it again") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); copy or build it again") from error
     if not isinstance(found, dict):

@@ -14,7 +14,7 @@ from llm.model.config import ModelConfig
 from llm.model.tensor_names import to_ours
 from llm.model.transformer import CausalLM
 
-MOST_LAYERS = 1 << 14
+MOST_LAYERS = 1 << 10  # as many as can be laid out in a few seconds
 CONFIG_NAME, WEIGHTS_NAME, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
 
@@ -100,12 +100,17 @@ def read_tensors(path: Path, dtype: torch.dtype | None = None) -> dict[str, torc
     index = path.with_name(INDEX)
     if not path.is_file() and index.is_file():
         shards = [path.with_name(name) for name in shard_names(index)]
-        return {name: tensor for shard in shards for name, tensor in read_tensors(shard, dtype).items()}
+        return {name: tensor for shard in shards for name, tensor in read_file(shard, dtype).items()}
+    return read_file(path, dtype)
+
+
+def read_file(path: Path, dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
+    """Do what read_tensors does, of one file."""
     try:
         return load_file(path) if dtype is None else converted(path, dtype)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; a model directory holds {CONFIG_NAME} and {WEIGHTS_NAME}") from error
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); build it again") from error
 
 
@@ -128,4 +133,8 @@ def shard_names(index: Path) -> list[str]:
     stated = read_object(index, "it lists the files of a model").get("weight_map")
     if not isinstance(stated, dict) or not all(isinstance(name, str) for name in stated.values()):
         raise InputError(f"{index}: it has no weight_map from tensors to files; copy or build it again")
-    return sorted(set(stated.values()))
+    names = sorted(set(stated.values()))
+    for name in names:
+        if not name.endswith(".safetensors") or Path(name).name != name or "\0" in name:
+            raise InputError(f"{index}: {name!r} is no safetensors file beside it; copy or build it again")
+    return names

@@ -65,7 +65,7 @@ def write_directory(
 def write_weights(directory: Path, config: dict, model: CausalLM, settings: PackageSettings) -> None:
     """Write the weights, in their own dtypes, by the names of config.json's family."""
     tensors = to_family(config["model_type"], model.config.n_heads, model.state_dict())
-    write_shards([tensors], directory, settings.shard_bytes)
+    write_shards(tensors.items(), directory, settings.shard_bytes)
 
 
 def state_length(tokenizer_config: Path, context_length: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 
-from llm.deploy.quantize.hessian import Hessian, product_error
+from llm.deploy.quantize.hessian import AT_ONCE, Hessian, product_error
 from llm.model.rounding import QuantizedWeight
 
 GRID = 10
@@ -39,9 +39,10 @@ def input_factors(
         factor_K = factor_K / (factor_K.max() * factor_K.min()).sqrt()
         error = 0.0
         for weight_NK in weights:
-            scaled = quantize(weight_NK * factor_K, importance_K / factor_K.square())
-            change_NK = scaled.dequantized() / factor_K - weight_NK
-            error += product_error(change_NK, h)
+            for rows in weight_NK.split(max(1, AT_ONCE // weight_NK.shape[1])):  # a row is rounded by itself
+                weight_RK = rows.float()
+                scaled = quantize(weight_RK * factor_K, importance_K / factor_K.square())
+                error += product_error(scaled.dequantized() / factor_K - weight_RK, h)
         if error < least:
             best_K, least = factor_K, error
     return best_K

@@ -33,8 +33,9 @@ def quantize_group(
     inputs: torch.Tensor | None,
     fold: Fold | None,
 ) -> Made:
-    """Quantize matrices that share their inputs [C, T, K]. fold: where factors of the inputs go, if they may be scaled;
-    `inputs` are divided by them in place."""
+    """Quantize matrices that share their inputs [C, T, K], and leave the rounded ones in the layer (none
+    without inputs, which would go through them). fold: where factors of the inputs go, if they may be scaled; `inputs`
+    are divided by them in place."""
     linears = {name: getattr(getattr(layer, part), name) for name in names}
     h = input_scale_1 = None
     if inputs is not None:
@@ -57,16 +58,25 @@ def quantize_group(
     if h is not None and method.kind == "gptq":
         correct = correction(h, method.damping, method.shrinkage)
     for name, linear in linears.items():
-        quantized, errors = quantize_matrix(linear.weight.float(), method, size, h, correct)
+        weight_NK = linear.weight.float()
+        release(linear)
+        quantized, errors = quantize_matrix(weight_NK, method, size, h, correct)
         made[f"{part}.{name}"] = replace(quantized, input_scale_1=input_scale_1), errors
+        del weight_NK
     large = h is not None and h.h_KK.nbytes > LARGE
     del h, correct
     if large:
         give_back_freed_memory()
-    for name, linear in linears.items():
+    for name, linear in linears.items() if inputs is not None else ():
         dequantized = made[f"{part}.{name}"][0].dequantized()
         linear.weight = nn.Parameter(dequantized.bfloat16() if method.half else dequantized, requires_grad=False)
     return made
+
+
+def release(*linears: nn.Linear) -> None:
+    """Let go of matrices that are not used any more."""
+    for linear in linears:
+        linear.weight = nn.Parameter(linear.weight.new_empty(0), requires_grad=False)
 
 
 def factors(
@@ -84,9 +94,10 @@ def factors(
 
     if h is None and (method.activations is None or method.smoothing == 0):
         return None
-    weights = [linear.weight.float() for linear in linears.values()]
     if h is not None:
+        weights = [linear.weight for linear in linears.values()]
         return input_factors(weights, h, x_MK.abs().mean(0), quantize)
+    weights = [linear.weight.float() for linear in linears.values()]
     if method.smoothing is None:
         return searched_smoothing(weights, x_MK, tie, quantize, method.activations == "static")
     return tie(smoothing_factors(weights, x_MK.abs().amax(0), method.smoothing))
@@ -96,19 +107,16 @@ def quantize_matrix(
     weight_NK: torch.Tensor, method: Method, size: int | None, h: Hessian | None, correct: Correction | None
 ) -> tuple[QuantizedWeight, dict[str, float]]:
     """Quantize a matrix, by GPTQ where a correction is given. Returns it with its errors."""
-    nearest = by_scales(weight_NK, method, size, None if h is None else h.importance())
-    quantized = nearest
+    quantized = by_scales(weight_NK, method, size, None if h is None else h.importance())
+    scale_NG, zero_NG = quantized.scale_NG, quantized.zero_NG
     if correct is not None:
-        q_NK = gptq(
-            weight_NK, correct, nearest.scale_NG, method.bits, zero_NG=nearest.zero_NG, first_order=method.first_order
-        ).q_NK
-        quantized = replace(nearest, q_NK=q_NK)
+        del quantized
+        quantized = gptq(weight_NK, correct, scale_NG, method.bits, zero_NG=zero_NG, first_order=method.first_order)
     if weight_NK.nbytes > LARGE:
         give_back_freed_memory()
     errors = weight_error(weight_NK, quantized)
     if h is not None:
-        plain = quantize_weight(weight_NK, method.bits, size, method.per_tensor)
-        errors |= output_errors(weight_NK, quantized, nearest, plain, h)
+        errors |= output_errors(weight_NK, quantized, method, size, h)
     return quantized, errors
 
 
@@ -127,21 +135,23 @@ def by_scales(
 
 
 def output_errors(
-    weight_NK: torch.Tensor,
-    quantized: QuantizedWeight,
-    nearest: QuantizedWeight,
-    plain: QuantizedWeight,
-    h: Hessian,
+    weight_NK: torch.Tensor, quantized: QuantizedWeight, method: Method, size: int | None, h: Hessian
 ) -> dict[str, float]:
     """Return the errors of a matrix's products with the calibration's inputs, relative and squared: its own, and those
     of rounding to nearest on its scales, and on those of the largest weights."""
-    names = {"output": quantized, "nearest_output": nearest, "absmax_output": plain}
-    kinds = {id(each): each for each in names.values()}  # rounding to nearest is its own
-    sums: torch.Tensor = torch.zeros(1 + len(kinds), dtype=torch.float64)
+    names = ["output", "nearest_output", "absmax_output"]
+    if method.kind != "gptq":
+        names.remove("nearest_output")  # is its own
+    sums: torch.Tensor = torch.zeros(1 + len(names), dtype=torch.float64)
     step = max(1, AT_ONCE // weight_NK.shape[1])
     for begin in range(0, len(weight_NK), step):
-        part_RK = weight_NK[begin : begin + step]
-        others = [each.rows(begin, begin + step).dequantized() - part_RK for each in kinds.values()]
-        sums += h.errors([part_RK, *others]).cpu()
-    found = dict(zip(kinds, (sums[1:] / sums[0].clamp(min=1e-30)).tolist(), strict=True))
-    return {name: found[id(each)] for name, each in names.items()}
+        part_RK, own = weight_NK[begin : begin + step], quantized.rows(begin, begin + step)
+        # The other levels are made of a few rows at a time: all of a matrix's would be memory.
+        nearest = rounded(part_RK, own.scale_NG, own.bits, own.zero_NG)
+        # One scale for the whole matrix is that of its largest weight.
+        plain = nearest if method.per_tensor else quantize_weight(part_RK, method.bits, size)
+        kinds = {"output": own, "nearest_output": nearest, "absmax_output": plain}
+        changes = [(kinds[name].dequantized() - part_RK).bfloat16() for name in names]
+        sums += h.errors([part_RK.bfloat16(), *changes]).cpu()
+    found = dict(zip(names, (sums[1:] / sums[0].clamp(min=1e-30)).tolist(), strict=True))
+    return {"output": found["output"], "nearest_output": found["output"]} | found

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from llm.deploy.quantize.fold import Made, into_norm, into_rows
-from llm.deploy.quantize.group import quantize_group
+from llm.deploy.quantize.group import quantize_group, release
 from llm.deploy.quantize.hessian import fast_products
 from llm.deploy.quantize.layout import Layout, stored_tensors
 from llm.deploy.quantize.lazy_weights import LazyWeights
@@ -119,7 +119,7 @@ def filled_layer(source: LazyWeights, index: int) -> Layer:
 
 
 def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibration | None) -> Made:
-    """Quantize a layer's matrices, and leave the rounded weights in it; the calibration moves behind it. Returns
+    """Quantize a layer's matrices, and let go of each when the calibration is behind it. Returns
     name -> (weight, errors)."""
     attention, mlp, made = layer.self_attn, layer.mlp, Made()
     into_ffn = [name for name in ("gate_proj", "up_proj") if hasattr(mlp, name)]
@@ -151,12 +151,16 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
     before = normed(layer.input_layernorm, x_CTD)
     made |= quantize_group(layer, "self_attn", QKV, method, size, before, fold_one)
     into = heads(before)
+    release(attention.q_proj, attention.k_proj)
     made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v)
+    release(attention.v_proj)
     x_CTD = x_CTD + run.map(attention.o_proj, into)
+    release(attention.o_proj)
     x_CTD = run.map(layer.input_layernorm, x_CTD) if layer.post else x_CTD
     before = normed(layer.post_attention_layernorm, x_CTD)
     made |= quantize_group(layer, "mlp", into_ffn, method, size, before, fold_two)
     into = inner(before)
+    release(*(getattr(mlp, name) for name in into_ffn))
     made |= quantize_group(layer, "mlp", DOWN, method, size, into, fold_up)
     x_CTD = x_CTD + run.map(mlp.down_proj, into)
     run.x_CTD = run.map(layer.post_attention_layernorm, x_CTD) if layer.post else x_CTD
@@ -206,7 +210,7 @@ def packed_sizes(files: list[Path]) -> tuple[int, int]:
     return before, after
 
 
-def read_layers(files: list[Path]) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield the tensors of one layer after the other."""
+def read_layers(files: list[Path]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors of one layer after the other, with their names."""
     for file in files:
-        yield load_file(file)
+        yield from load_file(file).items()

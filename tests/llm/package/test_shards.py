@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
 from transformers import AutoModelForCausalLM
 
 from llm.model.directory import load_model, read_tensors
-from llm.package.shards import write_shards
+from llm.package.shards import DTYPES, write_shards
 
 
 def test_shards_hold_what_one_file_does(hf_directory: Callable[..., Path], tmp_path: Path) -> None:
@@ -15,10 +16,10 @@ def test_shards_hold_what_one_file_does(hf_directory: Callable[..., Path], tmp_p
     whole, want = read_tensors(base / "model.safetensors"), load_model(base)
     one = (base / "model.safetensors").read_bytes()
     (tmp_path / "one").mkdir()
-    write_shards([whole], tmp_path / "one", 10**9)
+    write_shards(whole.items(), tmp_path / "one", 10**9)
     assert (tmp_path / "one/model.safetensors").read_bytes() == one
     (base / "model.safetensors").unlink()
-    write_shards([{name: tensor} for name, tensor in whole.items()], base, limit=40_000)
+    write_shards(whole.items(), base, limit=40_000)
     shards = sorted(base.glob("*.safetensors"))
     assert len(shards) > 2
     # A shard is at most so large, unless it is one tensor.
@@ -30,3 +31,17 @@ def test_shards_hold_what_one_file_does(hf_directory: Callable[..., Path], tmp_p
         assert torch.equal(load_model(base)(tokens), expected)
         theirs = AutoModelForCausalLM.from_pretrained(base)(tokens).logits
     assert (theirs - expected).abs().max() < 1e-5
+
+
+def test_a_file_has_the_bytes_of_the_safetensors_package(tmp_path: Path) -> None:
+    """Of every dtype, of tensors without elements, without axes, and not contiguous."""
+    tensors = {
+        f"{place}.{str(dtype).removeprefix('torch.')}": torch.arange(6).view(2, 3).T.to(dtype)
+        for dtype in DTYPES
+        for place in ("b", "a", "é")
+    }
+    tensors |= {"none": torch.zeros(0, 3), "one": torch.tensor(2.5), "last": torch.zeros(3, dtype=torch.int8)}
+    write_shards(tensors.items(), tmp_path, 10**9)
+    want = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"format": "pt"})
+    assert (tmp_path / "model.safetensors").read_bytes() == want
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]

@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakKeyDictionary, finalize
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from llm.deploy.quantize import awq, gptq, group, scales
 from llm.deploy.quantize.calibration import draw, read_calibration
 from llm.deploy.quantize.layerwise import quantize_layers
 from llm.deploy.quantize.layout import Layout
@@ -19,6 +22,7 @@ from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.calibration import CalibrationSettings
 from llm.deploy.settings.quantize import Method, QuantizeSettings
 from llm.errors import InputError
+from llm.model import rounding
 from llm.model.directory import load_config
 from llm.package.shards import write_shards
 from scripts.deploy import calibration as calibration_script
@@ -182,7 +186,7 @@ def spoiled(base: Path, name: str) -> None:
             file.write_bytes(file.read_bytes()[:-50])
             return
         case "no shard":
-            write_shards([tensors], base, 40_000)
+            write_shards(tensors.items(), base, 40_000)
             file.unlink()
             next(base.glob("model-00002*")).unlink()
             return
@@ -217,3 +221,46 @@ def test_damaged_models_are_refused_in_one_line(
     with pytest.raises(InputError, match=words) as caught:
         write_quantized(base, tmp_path / "q", Method(bits=8), None, tmp_path / "scratch")
     assert "\n" not in str(caught.value)
+
+
+class Held(TorchDispatchMode):
+    """Counts the bytes of all tensors that are made while it is on, and how many there are at most at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.seen: WeakKeyDictionary[torch.UntypedStorage, int] = WeakKeyDictionary()
+
+    def __torch_dispatch__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, (list, tuple)) else [made]:
+            if isinstance(tensor, torch.Tensor) and tensor.device.type == "cpu":
+                storage = tensor.untyped_storage()
+                if storage not in self.seen:
+                    self.seen[storage] = storage.nbytes()
+                    self.now += storage.nbytes()
+                    self.most = max(self.most, self.now)
+                    finalize(storage, self.free, storage.nbytes())
+        return made
+
+    def free(self, size: int) -> None:
+        self.now -= size
+
+
+@pytest.mark.parametrize("kind", ["rtn", "gptq", "awq"])
+def test_a_block_and_its_hessians_are_the_most_that_is_held(
+    kind: str, hf_directory: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of layers as wide as 7B's, in little: rows that are at work are few there, so here, too."""
+    for module in (group, awq, gptq, rounding):
+        monkeypatch.setattr(module, "AT_ONCE", 1 << 13)
+    monkeypatch.setattr(scales, "ROWS", 1 << 13)
+    shape = {"d_model": 256, "d_ff": 688, "n_heads": 8, "n_kv_heads": 8, "d_head": 32, "n_layers": 2}
+    base = hf_directory("base", **shape)
+    file = base / "model.safetensors"
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(file).items()}, file)
+    with Held() as held:
+        layers(base, replace(INT4, kind=kind, group_size=16), tmp_path / kind)
+    block, hessians = 4 * 256 * (4 * 256 + 3 * 688), 4 * (3 * 256**2 + 688**2)
+    assert held.most < 1.1 * (block + hessians)
+    assert not held.now

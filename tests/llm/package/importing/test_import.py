@@ -3,6 +3,7 @@ imported is refused in one line. GGUF files: test_import_gguf.py."""
 
 import json
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,9 @@ from transformers import (
 )
 
 from llm.errors import InputError
-from llm.model.directory import load_model
+from llm.model.directory import load_model, read_tensors
 from llm.package.importing.settings import ImportSettings
+from llm.package.shards import write_shards
 from llm.tokenize.open import open_tokenizer
 from scripts.package.import_model import main
 
@@ -161,6 +163,20 @@ def spoil(name: str) -> Callable[[Path], None]:
                 weights(place, lambda t: t.update({k: v.to(torch.float8_e4m3fn) for k, v in t.items()}))
             case "no tokenizer":
                 (place / "tokenizer.json").unlink()
+            case "tied":
+                config(place, tie_word_embeddings=True)
+            case "shard is gone":
+                write_shards(load_file(file).items(), place, 40_000)
+                file.unlink()
+                next(place.glob("model-00002*")).unlink()
+            case "shard is a directory":
+                write_shards(load_file(file).items(), place, 40_000)
+                file.unlink()
+                shard = next(place.glob("model-00002*"))
+                shard.unlink()
+                shard.mkdir()
+            case "template":
+                (place / "chat_template.jinja").write_bytes(b"\xff\xfe")
             case "model":
                 config(place, num_attention_heads=12, head_dim=8, num_key_value_heads=4)
 
@@ -181,6 +197,10 @@ def spoil(name: str) -> Callable[[Path], None]:
         ("float8", "its weights are quantized .torch.float8_e4m3fn"),
         ("no tokenizer", "tokenizer.json is missing"),
         ("model", "has shape"),
+        ("tied", "lm_head.weight is another matrix than the embedding"),
+        ("shard is gone", "model-00002-of-.* is missing, which model.safetensors.index.json names"),
+        ("shard is a directory", "model-00002-of-.* cannot be read as safetensors"),
+        ("template", "chat_template.jinja is not UTF-8"),
     ],
 )
 def test_damaged_directories_are_refused_in_one_line(name: str, words: str, theirs: Callable[..., Path]) -> None:
@@ -208,6 +228,13 @@ def test_damaged_directories_are_refused_in_one_line(name: str, words: str, thei
         ("tokenizer_config.json", {"chat_template": [1]}, None),
         ("tokenizer_config.json", {"chat_template": [{"name": "default", "template": 1}]}, "chat_template is int"),
         ("model.safetensors.index.json", '{"weight_map": []}', "it has no weight_map"),
+        (
+            "model.safetensors.index.json",
+            '{"weight_map": {"a": "../a.safetensors"}}',
+            "is no safetensors file beside it",
+        ),
+        ("model.safetensors.index.json", '{"weight_map": {"a": "/etc/passwd"}}', "is no safetensors file beside it"),
+        ("config.json", {"num_hidden_layers": 5000}, "5,000 layers are more than any model has"),
     ],
     ids=str,
 )
@@ -222,6 +249,55 @@ def test_damaged_settings_are_refused_in_one_line(file, change, words, theirs: C
     with pytest.raises(InputError, match=words) as caught:
         imported(path.parent)
     assert "\n" not in str(caught.value)
+
+
+def test_a_directory_in_a_file_s_place_is_refused(theirs: Callable[..., Path]) -> None:
+    place = theirs(LlamaConfig(**ROPE))
+    (place / "tokenizer_config.json").unlink()
+    (place / "tokenizer_config.json").mkdir()
+    with pytest.raises(InputError, match="tokenizer_config.json cannot be read .Is a directory"):
+        imported(place)
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "", "zip"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_damaged_archives_are_refused_in_one_line(kind: str, damage: str, theirs: Callable[..., Path], tmp_path: Path):
+    place, archive = theirs(LlamaConfig(**ROPE)), tmp_path / "model.packed"
+    if kind == "zip":
+        shutil.make_archive(str(tmp_path / "model"), "zip", place)
+        (tmp_path / "model.zip").rename(archive)
+    else:
+        with tarfile.open(archive, f"w:{kind}") as tape:
+            tape.add(place, "model")
+    data = bytearray(archive.read_bytes())
+    if damage == "flipped" and not kind:
+        pytest.skip("a tar has no checksum of what is in it; a source has its sha256")
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data if damage == "flipped" else data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"model\.packed: neither|model\.packed cannot be unpacked") as caught:
+        imported(archive)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_archive_is_refused(theirs: Callable[..., Path], tmp_path: Path):
+    shutil.make_archive(str(tmp_path / "model"), "zip", theirs(LlamaConfig(**ROPE)))
+    data = bytearray((tmp_path / "model.zip").read_bytes())
+    entry = data.find(b"PK\x01\x02")
+    while entry >= 0:
+        data[entry + 8] |= 1
+        entry = data.find(b"PK\x01\x02", entry + 4)
+    (tmp_path / "model.zip").write_bytes(data)
+    with pytest.raises(InputError, match="model.zip cannot be unpacked .*encrypted"):
+        imported(tmp_path / "model.zip")
+
+
+def test_a_sharded_model_without_a_shard_is_refused_when_it_is_loaded(hf_directory: Callable[..., Path]):
+    base = hf_directory("base")
+    write_shards(read_tensors(base / "model.safetensors").items(), base, 40_000)
+    (base / "model.safetensors").unlink()
+    next(base.glob("model-00002*")).unlink()
+    with pytest.raises(InputError, match="model-00002-of-.* is missing"):
+        load_model(base)
 
 
 def test_another_model_than_the_config_plans_with_is_refused(theirs: Callable[..., Path]) -> None:
