@@ -1,7 +1,8 @@
 """Reads reStructuredText: prose, formulas and examples stay, what only steers Sphinx goes.
 
 Targets, comments and directives without prose (toctree, autodoc, images, raw HTML, ...) are dropped with their content;
-roles keep their text, :math: becomes $...$. Nothing is included or executed. Long files are split as plain text is.
+what a manual says below a function's signature stays. Roles keep their text, :math: becomes $...$. Nothing is included
+or executed. Long files are split as plain text is.
 """
 
 import re
@@ -18,8 +19,15 @@ KEPT = re.compile(
     r"math|code|code-block|sourcecode|parsed-literal|doctest|testcode|testoutput|prompt|note|warning|tip|"
     r"hint|important|caution|danger|attention|error|admonition|seealso|topic|rubric|epigraph|pull-quote|"
     r"quote|versionadded|deprecated|versionchanged|glossary|centered|list-table|table|csv-table|dropdown|"
-    r"tab-item|tab-set|grid|card|describe|proof"
+    r"tab-item|tab-set|grid|card|describe|proof|sidebar|figure|container|compound|highlights|only|tabs|tab|"
+    r"impl-detail|deprecated-removed|versionremoved|details|toggle|grid-item|grid-item-card|"
+    # what is said of a part of a program below its signature
+    r"(?:(?:py|c|cpp|js|std):)?(?:function|class|method|attribute|data|exception|classmethod|staticmethod|property|"
+    r"decorator|decoratormethod|member|macro|type|struct|union|enum|enumerator|var|option|cmdoption|envvar|confval)|"
+    r"opcode|pdbcommand|object"
 )
+# those whose argument is no text: a language, a file, a name of a style or an output
+SILENT = re.compile(r"code|code-block|sourcecode|figure|container|only|highlights|compound|tab-set|tabs|grid")
 DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([A-Za-z][\w:.+-]*?)::(?:[ \t]+(.*))?$")
 EXPLICIT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+\S.*|[ \t]*)$")
 ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`([^`]+)`")
@@ -72,8 +80,8 @@ def without_fields(lines: list[str]) -> list[str]:
 
 
 def after_options(lines: list[str], index: int, kept: list[str], directive: re.Match) -> int:
-    """Keep a directive's argument, drop its options; its content follows as it stands."""
-    if directive[3]:
+    """Keep a directive's argument if it is text, drop its options; its content follows as it stands."""
+    if directive[3] and not SILENT.fullmatch(directive[2]):
         kept.append(directive[1] + ("    " if directive[2] == "math" else "") + directive[3])
     while index < len(lines) and FIELD.match(lines[index]) and indent(lines[index]) > len(directive[1]):
         index += 1

@@ -223,3 +223,23 @@ def test_what_is_opened_and_never_closed_hides_nothing(wikitext: str, text: str)
 def test_wikitext_of_any_kind_is_survived(wikitext: str) -> None:
     assert not set("{[") & set(mediawiki.prose("{{a}} [[b]]"))
     mediawiki.prose(wikitext)
+
+
+@pytest.mark.parametrize(
+    ("directive", "text"),
+    [
+        (".. function:: f(x, *, y)\n   :noindex:\n\n   Return the sum.", "f(x, *, y)\n\n   Return the sum."),
+        (".. py:method:: A.f()\n\n   Return it.", "A.f()\n\n   Return it."),
+        (".. option:: -v\n\n   Say more.", "-v\n\n   Say more."),
+        (".. sidebar:: Tip\n\n   Look here.", "Tip\n\n   Look here."),
+        (".. figure:: a.png\n   :alt: x\n\n   A caption.", "   A caption."),
+        (".. only:: html\n\n   On the web.", "   On the web."),
+        (".. container:: wide\n\n   Wide text.", "   Wide text."),
+        (".. tabs::\n\n   .. tab:: Linux\n\n      Use apt.", "   Linux\n\n      Use apt."),
+        (".. code-block:: python\n   :caption: x\n\n   x = 1", "   x = 1"),
+        (".. autofunction:: f\n\n.. image:: a.png\n   :alt: x", ""),
+        (".. deprecated-removed:: 3.1 3.3\n   Use g.", "3.1 3.3\n   Use g."),
+    ],
+)
+def test_what_directives_say_stays_and_what_they_name_goes(directive: str, text: str) -> None:
+    assert rst.prose(f"Before.\n\n{directive}\n\nAfter.") == f"Before.\n\n{text}\n\nAfter.".replace("\n\n\n\n", "\n\n")
