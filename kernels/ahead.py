@@ -21,7 +21,7 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba.core.dispatcher import Dispatcher
 
-from kernels import attention, decoder, int8_panels, layers, panels
+from kernels import attention, decoder, int8_panels, int8_tiles, layers, panels, tiles
 
 HOUSE = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,7 @@ def digest() -> str:
 
 
 def engine_kernels() -> Iterator[Dispatcher]:
-    for module in (attention, decoder, int8_panels, layers, panels):
+    for module in (attention, decoder, int8_panels, int8_tiles, layers, panels, tiles):
         yield from (value for value in vars(module).values() if isinstance(value, Dispatcher))
 
 
@@ -108,11 +108,19 @@ def call_all() -> None:
         address = -(-weight.ctypes.data // 64) * 64
         panels.multiply(bf16.ctypes.data, 2, 2, address, panels.PAIR_BYTES, 64, 2, 0, 0, 0, 1, bf16.ctypes.data)
         call_layers()
+    if tiles.has_tiles():
+        rows, product = np.zeros((2, 32), np.int16), np.zeros((2, 64), np.int16)
+        weight = np.zeros(tiles.STEP, np.int8)
+        tiles.multiply(rows.ctypes.data, 2, 32, weight.ctypes.data, tiles.STEP, 64, 0, 0, 0, 1, product.ctypes.data)
     if int8_panels.has_instruction():
         bytes_, weights = np.zeros((2, 4), np.uint8), int8_panels.in_panels(np.zeros((64, 4), np.int8))
         int8_panels.round_to_bytes(bf16[:, :4].copy(), one, one, False, fp32[0, :2], bytes_)
         given = fp32[0, :2], weights[0].ctypes.data, weights[1], fp32[0, :64], 64, 0, 1
         int8_panels.multiply_bytes(bytes_, *given, bf16[:, :64].copy())
+        if tiles.has_tiles("amx-int8"):
+            bytes_, weights = np.zeros((2, 64), np.uint8), int8_panels.in_panels(np.zeros((64, 64), np.int8))
+            given = fp32[0, :2], weights[0].ctypes.data, weights[1], fp32[0, :64], 64, 0, 1
+            int8_tiles.multiply_bytes(bytes_, *given, bf16[:, :64].copy())
 
 
 def call_layers() -> None:

@@ -7,13 +7,15 @@ and values together, N query heads, K key-value heads, H d_head, P blocks of the
 
 import numpy as np
 
+from kernels import tiles
 from kernels.attention import BFLOAT16, attend
 from kernels.decoder import add_and_normalise, gate, narrowed, rotate_and_store
 from kernels.jit import jit
 from kernels.panels import PANEL, multiply
 
 QKV, OUTPUT, GATE_UP, DOWN = 0, 1, 2, 3  # a layer's matrices
-ADDRESS, PANEL_BYTES, CUT, BIAS = 0, 1, 2, 3  # what is told of each; the bias is an address, or 0 for none
+ADDRESS, PANEL_BYTES, CUT, BIAS = 0, 1, 2, 3  # what is told of each; bias: an address, or 0
+BY_TILES = 0  # instead of a cut
 
 
 @jit
@@ -22,7 +24,10 @@ def times(x_RK, matrix, out_RN):
     panels = (out_RN.shape[1] + PANEL - 1) // PANEL
     x, n_rows, n_in, n_out = x_RK.ctypes.data, x_RK.shape[0], x_RK.shape[1], out_RN.shape[1]
     weight, panel_bytes, cut, bias = matrix[ADDRESS], matrix[PANEL_BYTES], matrix[CUT], matrix[BIAS]
-    multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, 0, 0, panels, out_RN.ctypes.data)
+    if cut == BY_TILES:
+        tiles.multiply(x, n_rows, n_in, weight, panel_bytes, n_out, bias, 0, 0, panels, out_RN.ctypes.data)
+    else:
+        multiply(x, n_rows, n_in, weight, panel_bytes, n_out, cut, bias, 0, 0, panels, out_RN.ctypes.data)
 
 
 @jit

@@ -4,8 +4,9 @@ matrix first, which for a few rows takes longer than the product. Matrices of th
 A kernel of ours multiplies them where they stand, faster than oneDNN at any number of rows, and adds in oneDNN's order;
 on several threads where there is enough to do. Which order that is, is found by comparing at the start; where no known
 one fits, or the processor has no such instruction, oneDNN multiplies. The bytes are those of F.linear, and no row's
-depend on the others'. oneDNN alone gives a lone row of 1,536 inputs other bytes, seldom: it gets two of it. Measured:
-docs/inference.md.
+depend on the others'. oneDNN alone gives a lone row of 1,536 inputs other bytes, seldom: it gets two of it. Where it
+would multiply tiles (AMX), in orders that differ with the number of rows, a kernel for tiles does so in one order, and
+the bytes are those of llm/inference/row_by_row.py. Measured: docs/inference.md.
 
 Legend: M rows, N outputs, K inputs, V vocabulary, D d_model.
 """
@@ -13,7 +14,6 @@ Legend: M rows, N outputs, K inputs, V vocabulary, D d_model.
 import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from llm.inference.row_by_row import PANEL, TILES, by_tiles, in_panels, over_panels, uses_tiles
 from llm.model.transformer import CausalLM
 from llm.runtime.malloc import give_back_code, give_back_freed_memory
 
 try:
-    from kernels.panels import PANEL, has_instruction, multiply, rows_of_panels
+    from kernels.panels import has_instruction, multiply, rows_of_panels
 except ImportError:  # where only torch and numpy are installed
     multiply = None  # type: ignore[assignment]
 
 CUTS = (512, 1024)  # of long inputs, in oneDNN's sums
-WORTH_A_THREAD = 2**22  # products of two numbers
 PROBED = 512  # outputs of the matrix that finds the cut
 CHECKED = 4096  # rows of an embedding at once
 
@@ -42,25 +42,38 @@ def can_reorder(weight_NK: Tensor) -> bool:
 
 
 class Matrix:
-    """A bf16 matrix [N, K] in oneDNN's own order. cut: into what parts the kernel cuts the inputs; None: it is not for
-    this matrix, and `why`. `address` and `panel_bytes` tell the kernel where it stands."""
+    """A bf16 matrix [N, K] in oneDNN's own order. cut: into what parts the kernel cuts the inputs; TILES: it stands in
+    panels of our own making, and is multiplied by tiles; None: no kernel is for this matrix, and `why`. `address` and
+    `panel_bytes` tell the kernel where it stands."""
 
     cut: int | None = None
     why = ""
 
-    def __init__(self, weight_NK: Tensor) -> None:
+    def __init__(self, weight_NK: Tensor, tiles: bool = False) -> None:
         self.n_out, self.n_in = weight_NK.shape
-        self.stored = torch.ops.mkldnn._reorder_linear_weight.default(weight_NK.detach())
-        self.address = torch.ops.mkldnn.data_ptr(self.stored)
-        self.n_panels = -(-self.n_out // 64)
-        self.panel_bytes = torch.ops.mkldnn._nbytes(self.stored) // self.n_panels
+        self.n_panels = -(-self.n_out // PANEL)
+        if tiles:
+            self.cut, self.stored = TILES, in_panels(weight_NK.detach())
+            self.address, n_bytes = self.stored.data_ptr(), self.stored.nbytes
+        else:
+            self.stored = torch.ops.mkldnn._reorder_linear_weight.default(weight_NK.detach())
+            self.address, n_bytes = torch.ops.mkldnn.data_ptr(self.stored), torch.ops.mkldnn._nbytes(self.stored)
+        self.panel_bytes = n_bytes // self.n_panels
 
     @classmethod
     def of(cls, weight_NK: Tensor) -> "Matrix":
-        """Return the matrix with the cut that gives oneDNN's bytes for it."""
-        matrix = cls(weight_NK)
-        matrix.cut, matrix.why = known_cut(matrix)
+        """Return the matrix for tiles, or with the cut that gives oneDNN's bytes for it."""
+        matrix = cls(weight_NK, uses_tiles())
+        if matrix.cut is None:
+            matrix.cut, matrix.why = known_cut(matrix)
         return matrix
+
+    def dense(self) -> Tensor:
+        """Return the matrix as it was, [N, K]."""
+        if self.cut != TILES:
+            return self.stored.to_dense()
+        words_PNK = self.stored.view(torch.int32).transpose(1, 2)
+        return words_PNK.flatten(0, 1).contiguous().view(torch.bfloat16)[: self.n_out, : self.n_in].contiguous()
 
     @property
     def has_panels(self) -> bool:
@@ -72,6 +85,8 @@ class Matrix:
         """Return x W^T + b, bf16 [M, N], rounded once; without a gradient. bias: [N], or [M, N]: of each row."""
         if self.cut is None:
             return self.by_onednn(x_MK, bias)
+        if self.cut == TILES:
+            return by_tiles(x_MK, self.address, self.panel_bytes, self.n_out, bias)
         return self.by_kernel(x_MK, bias, self.cut)
 
     def by_onednn(self, x_MK: Tensor, bias: Tensor | None) -> Tensor:
@@ -93,31 +108,6 @@ class Matrix:
         given = x_MK.data_ptr(), len(x_MK), self.n_in, self.address, self.panel_bytes, self.n_out, cut, address, step
         over_panels(lambda first, end: multiply(*given, first, end, y_MN.data_ptr()), self.n_panels, x_MK, self.n_out)
         return y_MN
-
-
-def worth_threads(x_MK: Tensor, n_out: int) -> bool:
-    """Are there so many products that handing some of them over takes less time than they do?"""
-    return x_MK.numel() * n_out >= WORTH_A_THREAD
-
-
-def over_panels(multiply_panels: Callable[[int, int], Any], n_panels: int, x_MK: Tensor, n_out: int) -> None:
-    """Multiply by all panels, of which a call takes those from the first given to before the second: on as many threads
-    as torch uses, where that is worth while."""
-    n_threads = torch.get_num_threads()
-    if n_threads == 1 or not worth_threads(x_MK, n_out):
-        multiply_panels(0, n_panels)
-        return
-    bounds = [n_panels * thread // n_threads for thread in range(n_threads + 1)]
-    pairs = zip(bounds[1:], bounds[2:], strict=False)
-    waiting = [helpers(n_threads).submit(multiply_panels, *pair) for pair in pairs]
-    multiply_panels(0, bounds[1])
-    for future in waiting:
-        future.result()
-
-
-@cache
-def helpers(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads)
 
 
 def known_cut(matrix: Matrix) -> tuple[int | None, str]:
@@ -176,7 +166,7 @@ class ReorderedLinear(nn.Module):
     def joined(cls, layers: "list[ReorderedLinear]") -> "ReorderedLinear":
         """Return one layer with the outputs of several, side by side."""
         biases = [layer.bias for layer in layers if layer.bias is not None]
-        weight_NK = torch.cat([layer.matrix.stored.to_dense() for layer in layers])
+        weight_NK = torch.cat([layer.matrix.dense() for layer in layers])
         return cls(weight_NK, torch.cat(biases) if biases else None)
 
 
@@ -191,7 +181,7 @@ class ReorderedEmbedding(nn.Module):
         """Return the tokens' rows, bf16 [..., D]."""
         x_RD = torch.empty((tokens.numel(), self.matrix.n_in), dtype=torch.bfloat16)
         n_words = self.matrix.n_panels * self.matrix.panel_bytes // 4
-        memory = (ctypes.c_int32 * n_words).from_address(self.matrix.address)
+        memory: Any = (ctypes.c_int32 * n_words).from_address(self.matrix.address)
         words_TKN = np.frombuffer(memory, np.int32).reshape(self.matrix.n_panels, -1, PANEL)
         rows_of_panels(words_TKN, tokens.flatten().numpy(), x_RD.view(torch.int32).numpy())
         return x_RD.view(*tokens.shape, -1)
@@ -270,5 +260,5 @@ def table(model: CausalLM) -> Iterator[str]:
     found = [getattr(each, "matrix", None) for each in model.modules()]
     matrices = [each for each in found if isinstance(each, Matrix)]
     for (n_out, n_in, why), count in Counter((each.n_out, each.n_in, each.why) for each in matrices).items():
-        by = f"oneDNN: {why}" if why else "the kernel for AVX512-BF16"
+        by = f"oneDNN: {why}" if why else f"the kernel for {'AMX' if uses_tiles() else 'AVX512-BF16'}"
         yield f"{count} layers of {n_out} x {n_in}, bf16: {by}"

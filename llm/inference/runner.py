@@ -18,6 +18,7 @@ from llm.inference import fused
 from llm.inference.adapters import Groups, grouped
 from llm.inference.attention import KVPool, Layout, PagedAttention, Threads, Way
 from llm.inference.fused import OneCall, can_fuse
+from llm.inference.row_by_row import row_by_row
 from llm.inference.scheduler import Step
 from llm.inference.sequence import Sequence
 from llm.model.transformer import CausalLM
@@ -50,6 +51,10 @@ class ModelRunner:
     def run(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
         """Compute a step's tokens. Returns the rows after the last norm that are `needed`, which says for each sequence
         of `step.counts` which of its tokens' rows are; in that order, [R, D]."""
+        with row_by_row(self.model.device, needed=self.multiple != 1):
+            return self.computed(step, needed)
+
+    def computed(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
         for source, target in step.copies:
             self.pool.copy(source, target)
         layout, tokens_R = self.layout(step, needed)
@@ -95,7 +100,8 @@ def logits_as_computed(model: CausalLM, x_RD: Tensor) -> Tensor:
     """Return the same in the dtype of the product."""
     multiple = getattr(getattr(model, "lm_head", None), "row_multiple", MULTIPLE)
     missing = padded(len(x_RD), multiple) - len(x_RD)
-    return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)]
+    with row_by_row(x_RD.device, needed=multiple != 1):
+        return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)]
 
 
 def rows_with_logits(sequence: Sequence, count: int) -> range:

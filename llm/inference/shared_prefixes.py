@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm.inference.attention import BLOCK, KVPool, Layout, PagedAttention, Threads, best_way
+from llm.inference.row_by_row import row_by_row
 from llm.inference.runner import output_logits, padded
 from llm.model.transformer import CausalLM
 
@@ -121,7 +122,8 @@ class Pass:
         layout = Layout(position_R, self.spans, table_SW)
         way, threads = best_way(weight.device, deterministic=True), Threads(torch.get_num_threads())
         engine = LayerByLayer(PagedAttention(model.config, pool, layout, way, threads))
-        return model.hidden(torch.from_numpy(tokens_R)[None].to(weight.device), engine=engine)[0]
+        with row_by_row(weight.device):
+            return model.hidden(torch.from_numpy(tokens_R)[None].to(weight.device), engine=engine)[0]
 
 
 class LayerByLayer:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm.inference.attention import BLOCK, KVPool, Layout, PagedAttention, Threads, best_way
+from llm.inference.row_by_row import row_by_row
 from llm.inference.runner import MULTIPLE, output_logits
 from llm.model.positions import alibi_bias
 from llm.model.transformer import CausalLM, attend
@@ -25,7 +26,8 @@ def hidden(model: CausalLM, tokens_BT: Tensor) -> Tensor:
     """Return `model.hidden(tokens_BT)` with the engine's bytes, [B, T, D]."""
     n_tokens = tokens_BT.shape[1]
     padded_BT = F.pad(tokens_BT, (0, -n_tokens % MULTIPLE))
-    return model.hidden(padded_BT, engine=FixedOrder(model, padded_BT))[:, :n_tokens]
+    with row_by_row(tokens_BT.device):
+        return model.hidden(padded_BT, engine=FixedOrder(model, padded_BT))[:, :n_tokens]
 
 
 def log_probs(model: CausalLM, tokens_BT: Tensor) -> Tensor:

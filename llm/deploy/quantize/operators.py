@@ -30,7 +30,9 @@ from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
 
 try:
+    from kernels import int8_tiles
     from kernels.int8_panels import has_instruction, in_panels, multiply_bytes, out_of_panels, round_to_bytes
+    from kernels.tiles import has_tiles
 except ImportError:  # where only torch and numpy are installed
     multiply_bytes = None  # type: ignore[assignment]
 
@@ -38,6 +40,7 @@ Products = Literal["dense", "weights", "activations"]
 Operator = Literal["int4pack", "int8pack", "vnni", "int_mm", "dense"]
 GROUPS = (32, 64, 128)
 MULTIPLE_OF_OUTPUTS = 16
+WORTH_TILES, WIDTH_OF_TILES = 16, 64  # rows from which on AMX multiplies faster; bytes of a tile's row
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def whole_numbers() -> Choice:
 
 
 class Panels:
-    """An int8 matrix as the kernel for AVX512-VNNI reads it. scale_N: of its outputs, float32."""
+    """An int8 matrix as the kernels for AVX512-VNNI and AMX read it, to the same bytes. scale_N: float32, of its
+    outputs."""
 
     def __init__(self, q_NK: np.ndarray, scale_N: np.ndarray) -> None:
         self.weight, self.away_P = in_panels(q_NK)
@@ -110,8 +114,12 @@ class Panels:
         byte_MQ, y_MN = np.empty((n_rows, self.row_bytes), np.uint8), x_MK.new_empty((n_rows, n_out))
         round_to_bytes(raw(x_MK), np.float32(HALF), np.float32(SMALLEST), fixed is not None, scale_M, byte_MQ)
         given, out = (byte_MQ, scale_M, self.address, self.away_P, self.scale_P, n_out), raw(y_MN)
-        over_panels(lambda first, end: multiply_bytes(*given, first, end, out), self.n_panels, x_MK, n_out)
+        multiply = int8_tiles.multiply_bytes if self.takes_tiles(n_rows) else multiply_bytes
+        over_panels(lambda first, end: multiply(*given, first, end, out), self.n_panels, x_MK, n_out)
         return y_MN
+
+    def takes_tiles(self, n_rows: int) -> bool:
+        return n_rows >= WORTH_TILES and self.row_bytes % WIDTH_OF_TILES == 0 and has_tiles("amx-int8")
 
 
 class QuantizedLinear(nn.Module):

@@ -14,7 +14,8 @@ from llm.deploy.quantize.operators import (
     whole_numbers,
 )
 from llm.inference.engine import Engine
-from llm.inference.reordered import Part, join, side_by_side, worth_threads
+from llm.inference.reordered import Part, join, side_by_side
+from llm.inference.row_by_row import worth_threads
 from llm.inference.runner import multiple_of
 from llm.inference.sequence import Request
 from llm.inference.training import log_probs
