@@ -207,9 +207,7 @@ def on_its_grid(model: CausalLM, settings: AdapterSettings) -> CausalLM:
 
 def optimizer_of(schedule: Schedule) -> OptimizerSettings:
     """Return AdamW on all that is trained."""
-    return OptimizerSettings(
-        "adamw", schedule.learning_rate, weight_decay=schedule.weight_decay, beta2=BETAS[1], plain=True
-    )
+    return OptimizerSettings("adamw", schedule.learning_rate, weight_decay=schedule.weight_decay, beta2=BETAS[1])
 
 
 def first_and_last(history: list[StepMetrics]) -> dict[str, float]:

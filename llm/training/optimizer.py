@@ -40,11 +40,9 @@ class Optimizer:
             {"params": decayed, "weight_decay": settings.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        self.plain = settings.plain and all(piece.tensor.is_cpu for piece in held)
+        # Fused on a CPU, too: without, its square root is one of MKL's, whose bits an AMD and an Intel do not share.
         self.parts: dict[str, torch.optim.Optimizer] = {
-            "adamw": torch.optim.AdamW(
-                groups, settings.learning_rate, (BETA1, settings.beta2), EPS, fused=not self.plain
-            )
+            "adamw": torch.optim.AdamW(groups, settings.learning_rate, (BETA1, settings.beta2), EPS, fused=True)
         }
         if matrices:
             self.parts["muon"] = muon(
@@ -60,12 +58,11 @@ class Optimizer:
 
     def norm(self) -> torch.Tensor:
         """Return the Euclidean norm of the held gradients, on their device: reading it waits for all work before it."""
-        weights = [piece.tensor for piece in self.held]
-        return plain_norm(weights) if self.plain else gradient_norm(weights)
+        return gradient_norm([piece.tensor for piece in self.held])
 
     def step(self, factor: float, norm: float) -> None:
         """Clip a gradient of this norm, update with `factor` times the peak rates, drop the gradients."""
-        scale = plain_scale(self.settings.clip_norm, norm) if self.plain else self.settings.clip_norm / (norm + 1e-6)
+        scale = self.settings.clip_norm / (norm + 1e-6)
         if scale < 1:
             torch._foreach_mul_(gradients([piece.tensor for piece in self.held]), scale)
         for name, part in self.parts.items():
@@ -116,21 +113,10 @@ def gradients(weights: list[torch.Tensor]) -> list[torch.Tensor]:
     return found
 
 
-def plain_norm(weights: list[torch.Tensor]) -> torch.Tensor:
-    """Return the norm over all gradients as torch.nn.utils.clip_grad_norm_ sums it."""
-    norms = torch._foreach_norm(gradients(weights))
-    return torch.linalg.vector_norm(torch.stack(norms))
-
-
-def plain_scale(clip_norm: float, norm: float) -> float:
-    """Return clip_norm / norm as torch.nn.utils.clip_grad_norm_ rounds it: in fp32."""
-    return (clip_norm / (torch.tensor(norm) + 1e-6)).item()
-
-
 def gradient_norm(weights: list[torch.Tensor]) -> torch.Tensor:
     """Return the Euclidean norm over all gradients, a scalar. On a CPU it is computed by rows first: a reduction over
     rows is never split between threads, so the norm does not depend on their number. On a GPU it takes few launches."""
     if not weights[0].is_cpu:
-        return plain_norm(weights)
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients(weights))))
     rows = [torch.linalg.vector_norm(gradient, dim=-1).flatten() for gradient in gradients(weights)]
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(row) for row in rows]))

@@ -24,8 +24,6 @@ class OptimizerSettings:
     """Bound of the whole gradient's norm."""
     beta2: float = key(0.95, exclusiveMinimum=0, maximum=0.9999, shown=False)
     """AdamW's decay of the squared gradient's mean; beta1 is 0.9. Small batches ask for a longer mean."""
-    plain: bool = False
-    """On a CPU, round as torch's AdamW without fusion and its clip_grad_norm_ do: adapters' bytes are of these."""
 
 
 @dataclass(frozen=True, kw_only=True)

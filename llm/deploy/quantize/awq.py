@@ -11,6 +11,7 @@ what is saved there is mostly an error that all tokens have in common, of inputs
 Legend: N outputs, K inputs.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -36,7 +37,7 @@ def input_factors(
     best_K, least = torch.ones_like(base_K), float("inf")
     for step in range(GRID + 1):
         factor_K = base_K ** (step / GRID)
-        factor_K = factor_K / (factor_K.max() * factor_K.min()).sqrt()
+        factor_K = factor_K / math.sqrt(float(factor_K.max() * factor_K.min()))
         error = 0.0
         for weight_NK in weights:
             for rows in weight_NK.split(max(1, AT_ONCE // weight_NK.shape[1])):  # a row is rounded by itself

@@ -52,7 +52,8 @@ class FSDPEngine(SingleEngine):
             held.tensor.grad = local_rows(self.sharded[held.name].grad)
         sums = torch.cat((total, self.optimizer.norm().double().square()[None]))
         dist.all_reduce(sums)
-        return self.noted(sums[:-1], sums[-1].sqrt())
+        norm = sums[-1].rsqrt().reciprocal()  # not sqrt(), which on a CPU is MKL's (llm/training/optimizer.py)
+        return self.noted(sums[:-1], norm)
 
     def update(self, factor: float, norm: float) -> None:
         super().update(factor, norm)
