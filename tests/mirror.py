@@ -68,7 +68,6 @@ ELSEWHERE = {
     "llm/pretrain/engines/megatron/*.py": "llm/pretrain/engines/megatron/test_curves.py",
     # the trainer is seen to work by what it trains
     "llm/training/engines/*.py": "llm/pretrain/engines/test_layouts.py",
-    "llm/training/settings.py": "llm/config/test_staleness.py",
     "llm/training/*.py": "llm/pretrain/test_survival.py",
     "llm/pretrain/worker.py": "llm/pretrain/test_pretrain.py",
     "llm/tokenize/documents.py": "scripts/test_tokenize.py",
