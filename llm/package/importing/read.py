@@ -36,7 +36,6 @@ def read_model(place: Path, directory: Path) -> Found:
     """Read the model at `place` and write its tokenizer to `directory`. Raises InputError, one line, for a family that
     is not known, parts that do not fit, and weights that are not finite."""
     found = from_gguf(place, directory) if place.is_file() else from_directory(place, directory)
-    check_fits(HubTokenizer(directory), found.model.config.vocab_size, place)
     for name, weight in found.model.state_dict().items():
         if not torch.isfinite(weight).all():
             raise InputError(f"{place.name}: {name} holds values that are not finite (NaN or infinite); it is damaged")
@@ -53,6 +52,7 @@ def from_directory(place: Path, directory: Path) -> Found:
         raise InputError(f"{place.name}: its weights are quantized ({', '.join(unknown)}); import the original model")
     check_tied(config, tensors, place)
     model = filled(config, tensors, place, dtypes.pop() if len(dtypes) == 1 else torch.float32)
+    check_fits(HubTokenizer(place), config.vocab_size, place)  # before it is written: that would list 2^31 ids
     settings = read_settings(place / CONFIG_FILE)
     if template := chat_template(settings, place):
         settings["chat_template"] = template
@@ -82,6 +82,7 @@ def from_gguf(place: Path, directory: Path) -> Found:
     architecture = file.values["general.architecture"]
     model = filled(config, to_ours(architecture, config, file.tensors), place, torch.float32)
     write_tokenizer(directory, fast.to_str(pretty=True), settings)
+    check_fits(HubTokenizer(directory), config.vocab_size, place)
     about = {key: str(file.values[f"general.{key}"]) for key in ("name", "organization", "license")
              if f"general.{key}" in file.values}  # fmt: skip
     return Found(model, "gguf", file.stored, about)

@@ -163,6 +163,10 @@ def spoil(name: str) -> Callable[[Path], None]:
                 weights(place, lambda t: t.update({k: v.to(torch.float8_e4m3fn) for k, v in t.items()}))
             case "no tokenizer":
                 (place / "tokenizer.json").unlink()
+            case "token ids":
+                stated = json.loads((place / "tokenizer.json").read_text())
+                stated["model"]["vocab"]["qqqq"] = 1 << 31
+                (place / "tokenizer.json").write_text(json.dumps(stated))
             case "tied":
                 config(place, tie_word_embeddings=True)
             case "shard is gone":
@@ -197,6 +201,7 @@ def spoil(name: str) -> Callable[[Path], None]:
         ("float8", "its weights are quantized .torch.float8_e4m3fn"),
         ("no tokenizer", "tokenizer.json is missing"),
         ("model", "has shape"),
+        ("token ids", "tokenizer.json has 2147483649 tokens, the model 400"),
         ("tied", "lm_head.weight is another matrix than the embedding"),
         ("shard is gone", "model-00002-of-.* is missing, which model.safetensors.index.json names"),
         ("shard is a directory", "model-00002-of-.* cannot be read as safetensors"),
