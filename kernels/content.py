@@ -266,11 +266,13 @@ def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.nd
     the cells of a table's row (if each holds one block at most) joined by " | ", <pre> unchanged."""
     n, m = len(nodes), len(blocks)
     row, item, own = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    code = np.zeros(n, dtype=np.int64)  # the <pre> around it, whose lines may be elements
     cells, filled = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     for i in range(1, n):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
         own[i] = i if KIND[tag] & BLOCK else own[up]  # the element that an inline one stands in
         row[i] = i if tag == TR else row[up]
+        code[i] = i if tag == PRE else code[up]
         item[i] = i if tag == LI else (0 if tag == TABLE else item[up])
         cells[up] += tag in (TD, TH)
     size = 0
@@ -279,7 +281,7 @@ def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.nd
         size += (blocks[b, END] - blocks[b, START] + 5) if kept[b] else 0
     add_up(nodes, filled)
     result = np.empty(size, dtype=np.uint8)
-    at, before = 0, -1
+    at, before, is_line = 0, -1, False  # is_line: the block before is one
     for b in range(m):
         if not kept[b]:
             continue
@@ -293,13 +295,19 @@ def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.nd
             result[at], result[at + 1], result[at + 2] = 32, 124, 32
             at += 3
         elif before >= 0:
-            tight = (row[node] and row[last]) or (item[node] and item[last] and item[node] != item[last])
+            tight = (
+                (row[node] and row[last])
+                or (is_line and code[node] and code[node] == code[last])
+                or (item[node] and item[last] and item[node] != item[last])
+            )
             result[at] = result[at + 1] = 10
             at += 1 if tight else 2
         if item[node] and not joined and (before < 0 or item[node] != item[last]):
             result[at], result[at + 1] = 45, 32
             at += 2
+        is_line = True
         for k in range(blocks[b, START], blocks[b, END]):
+            is_line &= text[k] != 10
             result[at] = text[k]
             at += 1
         before = b

@@ -20,6 +20,8 @@ from kernels.html_tree import (
     NODES,
     PARENT,
     STATE_FIELDS,
+    TAG_OF,
+    TOP,
     close,
     flush,
     imply,
@@ -43,6 +45,7 @@ from kernels.tags import BLOCK, CUSTOM, KIND, MUTE, RAW, TAG, TAGS, VOID, find
 
 TITLE_START, TITLE_END, IS_ARTICLE, PAGE_FIELDS = 0, 1, 2, 3
 A, BR, PRE, LISTING, TITLE, META = TAG["a"], TAG["br"], TAG["pre"], TAG["listing"], TAG["title"], TAG["meta"]
+BUTTON, H1, H6, DT, SUMMARY = TAG["button"], TAG["h1"], TAG["h6"], TAG["dt"], TAG["summary"]
 SVG, HTML, BODY, HEAD, SCRIPT, STYLE = TAG["svg"], TAG["html"], TAG["body"], TAG["head"], TAG["script"], TAG["style"]
 
 
@@ -67,6 +70,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
     nodes[0, PARENT] = -1
     s[NODES] = 1
     quotes, comments, cdata = True, True, True
+    is_xml = n > 5 and data[0] == 60 and data[1] == 63 and data[2] == 120 and data[3] == 109 and data[4] == 108  # <?xml
     i = 0
     while i < n:
         if s[BLOCKS] + 8 > len(blocks):
@@ -116,6 +120,8 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
         kind = KIND[tag]
         if tag == META and found[PUBLISHED]:
             page[IS_ARTICLE] = 1
+        if kind & RAW and found[SELF_CLOSED] and is_xml:
+            continue
         if kind & RAW:
             end = -1 if endless[tag] else raw_end(data, i, hashed)
             if end < 0:
@@ -144,13 +150,19 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             continue
         if found[SELF_CLOSED] and (not kind & BLOCK or open_tags[SVG]):
             continue
-        if tag == A and not found[HREF]:
+        if tag == A and not found[HREF] or tag == BUTTON and is_heading(stack[TAG_OF, s[TOP]]):
             tag = 0
         opened(tag, hashed, found, nodes, text, blocks, stack, open_tags, s)
         if tag == PRE and i < n and data[i] == 10:
             i += 1
     flush(text, blocks, stack, s, 0)
     return nodes[: s[NODES]], blocks[: s[BLOCKS]], text[: s[AT]], page
+
+
+@jit
+def is_heading(tag):
+    """Is a button directly in it what a reader presses to unfold the text below, and so the heading itself?"""
+    return H1 <= tag <= H6 or tag in (DT, SUMMARY)
 
 
 @jit

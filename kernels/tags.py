@@ -13,7 +13,8 @@ KINDS = {
     VOID | BLOCK | CLOSES_P: "hr",
     RAW | MUTE: "script style iframe noembed noframes textarea title",
     RAW | BLOCK | CLOSES_P: "xmp plaintext",
-    MUTE: "noscript template svg select canvas audio video datalist object applet map button progress meter",
+    MUTE: "noscript template svg select canvas audio video datalist object applet map button progress meter "
+    "annotation annotation-xml",
     BLOCK | CLOSES_P | HOLDS: "div section article main center form details fieldset hgroup header footer nav aside "
     "search blockquote",
     BLOCK

@@ -41,7 +41,8 @@ rss feedback register donate donation complementary search respond rating rating
 entry-meta post-footer entry-footer article-footer article-meta article-info post-info post-tags article-tags
 t-navbar author-bio author-box about-author sr-only visually-hidden screen-reader-text screenreader hide d-none wp-
 caption-text promo promotion nv reply logo credits newsletter secondary side left-sidebar right-sidebar reflist mw-
-editsection mw-jump-link noprint printonly no-print print-only inline-related
+editsection mw-jump-link noprint printonly no-print print-only inline-related linenos linenumber gutter
+hljs-ln-numbers rouge-gutter
 """  # whole names
 READERS = """
 comentarios commentaires commentlist comments disqus kommentare

@@ -247,3 +247,28 @@ def test_an_article_that_a_script_shows_later_stays() -> None:
 def test_cues_are_what_the_scanner_can_meet() -> None:
     """Words are of letters, pairs of two words; a name may hold more but no blank."""
     assert all(re.fullmatch(r"[a-z]+( [a-z]+)?|=[a-z0-9-]+", cue) for cue in cues())
+
+
+def test_lines_of_code_in_elements_are_lines() -> None:
+    lines = "<pre><div>def f(x):</div><div>    return x</div></pre>"
+    assert fast(f"<p>{SENTENCE}</p>{lines}").endswith("\n\ndef f(x):\n    return x")
+    numbered = (
+        f"<table><tr><td class=linenos><pre>1\n2</pre><td><pre>def f(x):\n    return x</pre></table><p>{SENTENCE}"
+    )
+    assert fast(numbered).startswith("def f(x):\n    return x\n\n")
+
+
+def test_a_heading_that_is_a_button_is_a_heading() -> None:
+    page = f"<p>{SENTENCE}</p><h3><button>What is it?</button></h3><p>{SENTENCE}</p><p><button>Buy</button></p>"
+    assert fast(page) == f"{SENTENCE.strip()}\n\nWhat is it?\n\n{SENTENCE.strip()}"
+
+
+def test_annotations_of_formulas_are_not_shown() -> None:
+    formula = "<math><semantics><mrow><mi>a</mi></mrow><annotation encoding='application/x-tex'>\\a</annotation>"
+    other = "<annotation-xml><ci>a</ci></annotation-xml></semantics></math>"
+    assert fast(f"<p>The area {formula}{other} is large. {SENTENCE}</p>") == f"The area a is large. {SENTENCE.strip()}"
+
+
+def test_elements_of_xhtml_close_themselves() -> None:
+    page = f"<head><script src=x /><title/></head><body><p>{SENTENCE}</p><script>1</script></body>"
+    assert fast(f'<?xml version="1.0"?><html>{page}</html>') == SENTENCE.strip()
