@@ -119,7 +119,12 @@ def notebook(text: str) -> str:
     try:
         book = json.loads(text)
         language = book.get("metadata", {}).get("kernelspec", {}).get("language", "python")
-        cells = [(cell["cell_type"], "".join(cell["source"]).strip("\n")) for cell in book["cells"]]
+        sheets = book["worksheets"] if "cells" not in book else [book]  # up to version 3 of the format
+        cells = [
+            (cell["cell_type"], "".join(cell["source"] if "source" in cell else cell["input"]).strip("\n"))
+            for sheet in sheets
+            for cell in sheet["cells"]
+        ]
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return ""
     kept = [f"```{language}\n{source}\n```" if kind == "code" else source for kind, source in cells if source]

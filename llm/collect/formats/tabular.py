@@ -20,8 +20,8 @@ MOST_NAMED = 20  # columns in a message
 
 
 def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
-    """Yield one document per line, streamed. A line that is no JSON object with a text in the column, is not UTF-8 or
-    is too large is counted and skipped."""
+    """Yield one document per line, streamed, or per object of a list. A line that is no JSON object with a text in the
+    column, is not UTF-8 or is too large is counted and skipped."""
     for name in names:
         with archive.open(name) as file:
             for number, line in enumerate(lines(file, archive.limits.member), 1):
@@ -32,13 +32,29 @@ def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) ->
                     continue
                 where = f"{archive.label}: {name}: line {number}"
                 try:
-                    row = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
+                    rows = rows_of(line.removeprefix(codecs.BOM_UTF8).decode())
                 except UnicodeDecodeError:
                     report.broken("not UTF-8", f"{where} is not UTF-8")
                 except (ValueError, RecursionError) as error:
                     report.broken("not JSON", f"{where} is not JSON ({error}); one object a line")
                 else:
-                    yield from document(row, column, f"{name}#{number}", where, report)
+                    for k, row in enumerate(rows, 1):
+                        part = f"{name}#{number}" if len(rows) == 1 else f"{name}#{number}.{k}"
+                        yield from document(row, column, part, where, report)
+
+
+def rows_of(line: str) -> list[object]:
+    """Return the rows of a line: one, or those of a list. A list may have a line for each of its rows, too.
+    ValueError if it is no JSON."""
+    line = line.strip().removeprefix("\x1e")  # RFC 7464
+    try:
+        row = json.loads(line)
+    except ValueError:
+        line = line.removeprefix("[").removesuffix("]").strip().removesuffix(",")
+        if not line:
+            return []
+        row = json.loads(line)
+    return row if isinstance(row, list) else [row]
 
 
 def parquet(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:

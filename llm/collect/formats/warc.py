@@ -29,6 +29,7 @@ CHUNK = 1 << 20
 BEGIN = re.compile(rb"^WARC/[01]\.\d+\r?\n", re.MULTILINE)
 BLANK = re.compile(rb"\r?\n\r?\n")
 LINE_ENDS = re.compile(rb"[\r\n]*")
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r\n")  # RFC 9112, 7.1
 LENGTH = re.compile(rb"^Content-Length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 HOLDING = re.compile(
     rb"^WARC-Type[ \t]*:[ \t]*(?:response|resource|conversion)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
@@ -81,10 +82,10 @@ def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
     try:
         parsed.parse_http(auto_decode="transfer")
         body = parsed.reader.read()
-    except OSError:  # stored without its chunks, under the header that promises them
+    except OSError:  # chunks with extensions or cut off; or none, under the header that promises them
         parsed = WarcRecord.from_bytes(record)
         parsed.parse_http(auto_decode="none")
-        body = parsed.reader.read()
+        body = unchunked(parsed.reader.read())
     headers = parsed.http_headers
     if headers is None or headers.status_code != 200:
         return "", None, b"", url
@@ -92,6 +93,20 @@ def answer(record: bytes) -> tuple[str, str | None, bytes, str]:
     for encoding in reversed(encodings):  # the last one was put around the others
         body = content(body, encoding)
     return (parsed.http_content_type or "?").lower(), parsed.http_charset, body, url
+
+
+def unchunked(body: bytes) -> bytes:
+    """Return a body without the lines that give its chunks' sizes, as far as there are any."""
+    pieces: list[bytes] = []
+    position = 0
+    while size := CHUNK_SIZE.match(body, position):
+        length = int(size[1], 16)
+        if not length:
+            return b"".join(pieces)
+        pieces.append(body[size.end() : size.end() + length])
+        position = size.end() + length
+        position += 2 * (body[position : position + 2] == b"\r\n")
+    return b"".join([*pieces, body[position:]])
 
 
 def with_crlf(record: bytes) -> bytes:

@@ -252,7 +252,7 @@ def test_parquet_without_the_column() -> None:
         (b"9" * 5000, "not JSON", "it: a.jsonl: line 2 is not JSON (Exceeds the limit"),
         (b'{"text": "x"}', "no column 'body'", "it: a.jsonl: line 2: no column 'body' (there is: text)"),
         (b'{"body": 1}', "not text", "it: a.jsonl: line 2: column 'body' is int, not text"),
-        (b"[1]", "no column 'body'", "it: a.jsonl: line 2: no column 'body' (there is: list)"),
+        (b"[1]", "no column 'body'", "it: a.jsonl: line 2: no column 'body' (there is: int)"),
         (b'{"body": "\xff"}', "not UTF-8", "it: a.jsonl: line 2 is not UTF-8"),
     ],
 )
@@ -267,3 +267,20 @@ def test_a_row_of_many_columns_makes_no_long_message() -> None:
     report, row = Report(), json.dumps({f"{i}" * 99: i for i in range(999)})
     assert list(tabular.jsonl(archive(a__jsonl=row), ["a.jsonl"], report, column="body")) == []
     assert len(report.problem) < 1000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'[{"body": "one"}, {"body": "two"}]',
+        b'[\n{"body": "one"},\n{"body": "two"}\n]\n',
+        b'[{"body": "one"},\n {"body": "two"}]',
+        b'\x1e{"body": "one"}\n\x1e{"body": "two"}\n',
+    ],
+    ids=["a list", "a line a row", "brackets beside rows", "text sequence"],
+)
+def test_json_lists_give_their_rows(data: bytes) -> None:
+    report, opened = Report(), archive(a__json=data)
+    documents = list(tabular.jsonl(opened, opened.names, report, column="body"))
+    assert [document.text for document in documents] == ["one", "two"] and not report.skipped
+    assert len({document.part for document in documents}) == 2

@@ -128,3 +128,9 @@ def test_notebooks_give_their_cells() -> None:
 
 def test_data_lines_take_linear_time() -> None:
     assert not source_code.mostly_data(["1, " * 20_000 + "?"] * 60)
+
+
+def test_notebooks_of_version_3_give_their_cells() -> None:
+    cells = [{"cell_type": "heading", "level": 1, "source": "T"}, {"cell_type": "code", "input": ["x = 1"]}]
+    book = json.dumps({"worksheets": [{"cells": cells}], "metadata": {}, "nbformat": 3})
+    assert source_code.notebook(book) == "T\n\n```python\nx = 1\n```"

@@ -193,3 +193,18 @@ def test_noise_never_breaks_it_and_other_records_survive(noise: bytes, at: float
         return
     assert len(documents) + sum(report.skipped.values()) >= 3
     assert len(documents) >= 2
+
+
+def chunked(body: bytes, extension: str = "") -> bytes:
+    pieces = [body[begin : begin + 7] for begin in range(0, len(body), 7)]
+    return b"".join(f"{len(piece):x}{extension}\r\n".encode() + piece + b"\r\n" for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("extension", ["", ";a=b", " ; a"])
+@pytest.mark.parametrize("lost", [0, 5, 40])
+def test_sizes_of_chunks_are_no_text(extension: str, lost: int) -> None:
+    """They stayed where a chunk has an extension, or where the crawler cut the answer off."""
+    body = chunked(PAGE.format(1).encode(), extension)
+    documents, report = read(record(1, body[: len(body) - lost], more="Transfer-Encoding: chunked\r\n"))
+    assert [document.text for document in documents] == ["Größe number 1 of the pages."]
+    assert not report.skipped
