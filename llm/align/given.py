@@ -9,6 +9,7 @@ such.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from llm.align.conversations import kind_of
 from llm.align.instructions import order
 from llm.align.near_prompts import near_groups
 from llm.align.rows import checked_messages, conversation, labelled, preference, prompt_of
@@ -71,7 +72,7 @@ def dealt(
         text = " ".join(texts_of(row)).strip()
         equal += text in found
         found.setdefault(text, row)
-    kinds = {asked(row): row["kind"] for row in found.values()}
+    kinds = {asked(row): kind_of(row) for row in found.values()}
     prompts = sorted(kinds)
     firsts = list(range(len(prompts)))
     if near is not None:

@@ -2,7 +2,7 @@
 
 y = x W^T + (alpha / r) x A^T B^T, with A (r, d_in) random and B (d_out, r) zero, so that a fresh adapter changes
 nothing (Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1). Layers are replaced from outside, so the
-model's own file need not know of adapters. An adapter with dropout, rank patterns or DoRA is refused.
+model's own file need not know of adapters. An adapter with rank patterns, DoRA or trained biases is refused.
 """
 
 import math
@@ -27,6 +27,7 @@ from llm.model.plus import plus
 PREFIX = "base_model.model."
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
+MOST_RANK = 2**16
 UNSUPPORTED = (
     "rank_pattern",
     "alpha_pattern",
@@ -37,6 +38,9 @@ UNSUPPORTED = (
     "trainable_token_indices",
     "target_parameters",
     "exclude_modules",
+    "layer_replication",
+    "alora_invocation_tokens",
+    "use_qalora",
 )
 
 
@@ -191,6 +195,9 @@ def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path} is missing: an adapter directory holds {CONFIG_NAME} and {WEIGHTS_NAME}")
     tensors = {name.removeprefix(PREFIX): tensor for name, tensor in read_tensors(path).items()}
+    ranks = {len(tensor) for name, tensor in tensors.items() if name.endswith(".lora_A.weight") and tensor.ndim}
+    if ranks - {config.r}:
+        raise InputError(f"{path}: rank {max(ranks - {config.r})}, but r={config.r} in {CONFIG_NAME}; copy both again")
     add_lora(model, config, seed=0)
     for name, layer in lora_layers(model).items():
         for part in ("lora_A", "lora_B"):
@@ -204,13 +211,18 @@ def load_adapter(model: nn.Module, directory: Path) -> dict[str, Tensor]:
 def read_adapter_config(directory: Path) -> LoraConfig:
     """Return the adapter's r, alpha and target_modules. Raises InputError if it is not plain LoRA."""
     path, values = directory / CONFIG_NAME, config_values(directory)
-    used = [key for key in UNSUPPORTED if values.get(key)]
+    used = [key for key in UNSUPPORTED if values.get(key)] + ["bias"] * (values.get("bias", "none") != "none")
     if values.get("peft_type") != "LORA" or used or not isinstance(values.get("target_modules"), list):
         raise InputError(f"{path}: only plain LoRA with a list of target_modules can be read, not {used or values}")
     rank, alpha, modules = values.get("r"), values.get("lora_alpha"), tuple(values["target_modules"])
+    said = f"r {rank!r}, lora_alpha {alpha!r}"
     named = all(isinstance(module, str) for module in modules)
-    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float) or not named:
-        raise InputError(f"{path}: r {rank!r}, lora_alpha {alpha!r} or target_modules are no LoRA's; copy it again")
+    if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= MOST_RANK:
+        rank = None
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+        alpha = None
+    if rank is None or alpha is None or not named:
+        raise InputError(f"{path}: {said} or target_modules are no LoRA's; copy it again")
     return LoraConfig(rank, alpha, modules, bool(values.get("use_rslora")))
 
 
@@ -226,10 +238,14 @@ def base_of(directory: Path) -> str | None:
 
 @torch.no_grad()
 def fill(parameter: nn.Parameter, tensor: Tensor | None, name: str, path: Path) -> None:
-    """Copy `tensor` into `parameter`. Raises InputError if it is missing or of another shape."""
+    """Copy `tensor` into `parameter`. Raises InputError if it is missing, of another shape, or has no finite floats."""
     if tensor is None or tensor.shape != parameter.shape:
         found = "nothing" if tensor is None else tuple(tensor.shape)
         raise InputError(
             f"{path}: {name} should be {tuple(parameter.shape)}, found {found}: was the adapter made on another model?"
+        )
+    if not tensor.is_floating_point() or not tensor.float().isfinite().all():
+        raise InputError(
+            f"{path}: {name} is {tensor.dtype}, or holds what is no finite number; train the adapter again"
         )
     parameter.copy_(tensor)

@@ -10,7 +10,9 @@ row: they check a format, so that a model of any size has something to gain.
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.abc import InspectLoader
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 
@@ -68,12 +70,12 @@ def load_rewards(names: Iterable[str], file: Path | None, seconds: float) -> dic
 def rated(rewards: Mapping[str, Reward], seconds: float, prompt: str, answer: str, row: dict) -> list[float]:
     """Return what each function says of an answer. Raises InputError, which names the function and the answer, where it
     raises, hangs, or says what is no finite number."""
-    found = []
+    found: list[float] = []
     for name, reward in rewards.items():
         where = f"reward {name}, of the answer {answer[:SHOWN]!r} to {prompt[:SHOWN]!r}"
         with blamed(where, seconds):
-            value = reward(prompt, answer, row)
-        if not isinstance(value, int | float) or not abs(value) < MOST:
+            value = reward(prompt, answer, deepcopy(row))  # the next call is told the same, whatever this one changes
+        if not isinstance(value, Real) or not abs(value) < MOST:  # numpy's numbers are Real, too
             raise InputError(f"{where}: {value!r:.40} is no finite number; mend the function")
         found.append(float(value))
     return found
@@ -94,6 +96,11 @@ def blamed(where: str, seconds: float) -> Iterator[None]:
         raise InputError(
             f"{where}: no answer after {seconds:g} s; mend the function, or raise reward_seconds"
         ) from None
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{where}: no module {error.name}; the file is read alone: put into it what stands beside it, and install "
+            "what is a package"
+        ) from error
     except (Exception, SystemExit) as error:  # whatever a user's function may raise; exit() is no success
         said = " ".join(str(error).split())
         raise InputError(f"{where}: {type(error).__name__}: {said}; mend the function") from error

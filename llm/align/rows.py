@@ -40,6 +40,8 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict]]:
             rows = pl.read_parquet(path).to_dicts()
     else:
         rows = read_jsonl(path)
+    if not rows:
+        raise InputError(f"{path} holds no row; name a file that does, or loosen what the pairs are derived by")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number}: {type(row).__name__} where an object should be")
@@ -68,7 +70,7 @@ def preference(row: dict, place: str) -> tuple[list[dict], list[dict], float]:
     """Return the conversations that end with the chosen and with the rejected answer, and the margin."""
     prompt = prompt_of(row, place)
     chosen, rejected = (answer_of(row, side, place) for side in ("chosen", "rejected"))
-    if chosen["content"] == rejected["content"]:
+    if chosen["content"].strip() == rejected["content"].strip():
         raise InputError(f"{place}: chosen and rejected are equal, so neither is preferred; leave the row out")
     margin = row.get("margin", 0.0)
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < MOST_MARGIN:

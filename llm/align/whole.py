@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from llm.align.lora import CONFIG_NAME, load_adapter, lora_layers, merge_lora
+from llm.errors import InputError
 from llm.model.directory import WEIGHTS_NAME, load_weights
 from llm.model.transformer import CausalLM
 
@@ -31,7 +32,9 @@ def take_trained(model: CausalLM, directory: Path) -> dict[str, tuple[torch.Tens
         before = {name: module.weight.detach().clone() for name, module in linear.items()}
         load_weights(model, directory / WEIGHTS_NAME)
     else:
-        load_adapter(model, directory)
+        rest = load_adapter(model, directory)
+        if rest:
+            raise InputError(f"{directory}: {min(rest)} is trained as a whole beside the adapter; merging drops it")
         before = {name: layer.base.weight.detach().clone() for name, layer in lora_layers(model).items()}
         merge_lora(model)
     weights = dict(model.named_parameters())

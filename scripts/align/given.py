@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from llm.align.conversations import kind_of
 from llm.align.given import dealt, layout_of, texts_of, usual
 from llm.align.records import parsed, write_jsonl
 from llm.align.rows import stated
@@ -38,8 +39,8 @@ def main(archive: Path, data: Path, evaluations: list[Path] | None = None, *, se
         "layout": layout_of(train[0])[0],
         "items": len(rows),
         **counts,
-        "train": {"items": len(train), "by_kind": dict(Counter(row["kind"] for row in train))},
-        "validation": {"items": len(validation), "by_kind": dict(Counter(row["kind"] for row in validation))},
+        "train": {"items": len(train), "by_kind": dict(Counter(map(kind_of, train)))},
+        "validation": {"items": len(validation), "by_kind": dict(Counter(map(kind_of, validation)))},
     } | search.metrics()
 
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from llm.align.lora import adapter_off, add_lora, load_adapter, lora_layers, merge_lora, save_adapter
 from llm.align.settings.adapter import LoraConfig
@@ -146,8 +147,38 @@ def test_bad_adapters_are_named(model, new_model, tmp_path):
         with pytest.raises(InputError, match="adapter_config.json"):
             load_adapter(new_model(), tmp_path)
     path.write_text(json.dumps(written | {"r": 5}))
-    with pytest.raises(InputError, match=r"lora_A.weight should be \(5, 32\), found \(4, 32\)"):
+    with pytest.raises(InputError, match=r"rank 4, but r=5 in adapter_config\.json"):
         load_adapter(new_model(), tmp_path)
     path.write_text(json.dumps(written | {"target_modules": ["q_proj"]}))
     with pytest.raises(InputError, match="has no layer"):
+        load_adapter(new_model(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda tensor: tensor * float("nan"), "lora_A.weight is torch.float32, or holds what is no finite number"),
+        (lambda tensor: tensor.to(torch.int8), "lora_A.weight is torch.int8, or holds what is no finite number"),
+        (lambda tensor: torch.zeros(6, tensor.shape[1]), "rank 6, but r=4 in adapter_config.json; copy both"),
+    ],
+)
+def test_an_adapter_of_no_finite_numbers_is_refused(model, new_model, tmp_path, change, line):
+    save_adapter(adapter_of(perturbed(model)), LORA, tmp_path, base="base")
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    save_file({name: change(tensor) for name, tensor in tensors.items()}, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(InputError) as error:
+        load_adapter(new_model(), tmp_path)
+    assert line in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"r": True}, {"r": 10**9}, {"lora_alpha": float("nan")}, {"lora_alpha": True}, {"bias": "all"}, {"use_qalora": 1}],
+    ids=str,
+)
+def test_a_configuration_of_another_kind_is_refused(model, new_model, tmp_path, changes):
+    save_adapter(adapter_of(perturbed(model)), LORA, tmp_path, base="base")
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(InputError, match=r"adapter_config\.json: (only plain LoRA|r )"):
         load_adapter(new_model(), tmp_path)

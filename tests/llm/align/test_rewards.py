@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from llm.align.rewards import brevity, exact, load_rewards, rated, sentence, variety
@@ -26,6 +27,22 @@ def test_a_users_file_stands_beside_them(tmp_path: Path) -> None:
     assert rated(found, 60.0, "p", "banana", {"n": 2}) == [1.5, 1.0]
     with pytest.raises(InputError, match="no function consonants; known are brevity, exact, sentence, variety, vowels"):
         load_rewards(["consonants"], file, 60.0)
+
+
+def test_numbers_of_numpy_are_numbers_and_a_row_stays_as_it_is() -> None:
+    def spends(prompt: str, answer: str, row: dict) -> np.float32:
+        return np.float32(row["left"].pop())
+
+    row = {"left": [1, 2]}
+    assert [rated({"spends": spends}, 60.0, "p", "a", row) for _ in range(3)] == [[2.0]] * 3
+    assert row == {"left": [1, 2]}
+
+
+def test_a_file_that_needs_its_neighbour_is_told_why(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("x = 1\n")
+    (tmp_path / "own.py").write_text("import neighbour\n")
+    with pytest.raises(InputError, match="no module neighbour; the file is read alone: put into it what stands beside"):
+        load_rewards(["f"], tmp_path / "own.py", 60.0)
 
 
 def hang(prompt: str, answer: str, row: dict) -> float:

@@ -62,6 +62,7 @@ def test_labelled_answers_come_alone_or_of_pairs() -> None:
         (conversation, {"prompt": [ASSISTANT], "completion": "a"}, "prompt ends with the assistant's message"),
         (preference, {"prompt": "q", "chosen": "a"}, "no rejected; the row has chosen, prompt"),
         (preference, {"prompt": "q", "chosen": "a", "rejected": "a"}, "chosen and rejected are equal"),
+        (preference, {"prompt": "q", "chosen": "a", "rejected": "a\n "}, "chosen and rejected are equal"),
         (preference, {"prompt": "q", "chosen": "a", "rejected": "b", "margin": -1}, "margin -1 is not a number of 0"),
         (
             preference,
