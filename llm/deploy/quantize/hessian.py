@@ -85,8 +85,8 @@ def whole(h_KK: torch.Tensor, order_K: torch.Tensor | None = None) -> Hessian:
 
 @contextmanager
 def fast_products(fast: bool = True) -> Iterator[None]:
-    """Let oneDNN compute fp32 products: on AMD in half the time of MKL's, where there is AMX with inputs in bf16. Or
-    MKL, if not `fast`."""
+    """Let oneDNN compute fp32 products: on AMD in half the time of MKL's, where there is AMX with inputs in bf16, which
+    those of a model in bf16 are anyway. Or MKL, if not `fast`: on Intel its bits depend on the number of threads."""
     backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     kept, backend.fp32_precision = backend.fp32_precision, "bf16" if fast else "ieee"
     try:
