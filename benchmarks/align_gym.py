@@ -6,8 +6,9 @@
 
 The task is to spell a word of three or four letters backward. A small model of bytes is first trained on the questions
 and answers of other words for so few steps that it is often wrong (kept in WORK); then it answers, and learns from the
-scores alone. No word is in two of the three sets. --jsonl writes prompts with their answers, as `align.grpo.prompts`
-takes them. Exit status 1 where a seed's held-out score does not rise by two standard errors.
+scores alone. No word is in two of the three sets. --jsonl writes sums of two digits, for a model of a run, with their
+answers, as `align.sft.data` and `align.grpo.prompts` take them. Exit status 1 where a seed's held-out score does not
+rise by two standard errors.
 """
 
 import argparse
@@ -39,6 +40,7 @@ CONFIG = ModelConfig(
 )
 LONGEST = 6  # bytes of an answer
 SHOWN, TRAINING, HELD_OUT = 3000, 1000, 64  # words
+SUMS_HELD_OUT = 40
 STEPS, BATCH, RATE, PIECE = 400, 48, 2e-3, 50
 
 
@@ -57,13 +59,10 @@ def main() -> None:
     parser.add_argument("--jsonl", type=Path)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     options = parser.parse_args()
-    score, shown, training, held_out = tasks()
     if options.jsonl:
-        options.jsonl.mkdir(parents=True, exist_ok=True)
-        for split, rows in (("train", training), ("validation", held_out)):
-            told = [{"prompt": row["question"], "answer": row["answer"]} for row in rows]
-            write_jsonl(options.jsonl / f"{split}.jsonl", told)
+        write_sums(options.jsonl)
         return
+    score, shown, training, held_out = tasks()
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     weights = options.work / "base.safetensors"
@@ -94,6 +93,21 @@ def tasks():  # noqa: ANN201
     np.random.Generator(np.random.PCG64(7)).shuffle(order)
     cuts = [SHOWN, SHOWN + TRAINING, SHOWN + TRAINING + HELD_OUT]
     return dataset.score_answer, order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] : cuts[2]]
+
+
+def write_sums(directory: Path) -> None:
+    """Write sums and differences of two digits, none in both files. A row is a conversation, for SFT, and a prompt with
+    the answer that `exact` wants."""
+    import reasoning_gym
+
+    kind = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
+    found = {
+        row["question"]: row["answer"] for row in reasoning_gym.create_dataset("chain_sum", size=3000, seed=7, **kind)
+    }
+    rows = [{"prompt": prompt, "completion": answer, "answer": answer} for prompt, answer in found.items()]
+    directory.mkdir(parents=True, exist_ok=True)
+    write_jsonl(directory / "train.jsonl", rows[SUMS_HELD_OUT:])
+    write_jsonl(directory / "validation.jsonl", rows[:SUMS_HELD_OUT])
 
 
 def ids_of(row: dict) -> list[int]:

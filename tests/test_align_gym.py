@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llm.align.conversations import read_examples
 from llm.align.prompts import read_prompts
 from tests.llm.align.conftest import ByteTokenizer
 
@@ -29,15 +30,19 @@ def benchmark(*arguments: str) -> str:
     return done.stdout
 
 
-def test_tasks_become_prompts_with_answers(tmp_path: Path) -> None:
+def test_sums_become_conversations_and_prompts_with_answers(tmp_path: Path) -> None:
     benchmark("--jsonl", str(tmp_path))
-    words = []
-    for split, n in (("train", 1000), ("validation", 64)):
+    asked = []
+    for split in ("train", "validation"):
         prompts, _ = read_prompts(tmp_path / f"{split}.jsonl", ByteTokenizer(), 100)
-        assert len(prompts) == n
-        assert all(prompt.text.endswith(prompt.row["answer"][::-1]) for prompt in prompts)
-        words.append({prompt.row["answer"].lower() for prompt in prompts})
-    assert not words[0] & words[1]
+        assert len(prompts) >= 40
+        for prompt in prompts:
+            first, sign, second, _ = prompt.text.rsplit(maxsplit=4)[1:]
+            assert int(prompt.row["answer"]) == int(first) + (1 if sign == "+" else -1) * int(second)
+        examples, left_out = read_examples(tmp_path / f"{split}.jsonl", ByteTokenizer(), 100)
+        assert (len(examples), left_out) == (len(prompts), 0)
+        asked.append({prompt.text for prompt in prompts})
+    assert not asked[0] & asked[1]
 
 
 @pytest.mark.slow
