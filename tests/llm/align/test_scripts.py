@@ -140,7 +140,7 @@ def test_a_reward_model_of_another_base_is_refused(work, judge, tmp_path):
             {"base_model_name_or_path": "../../models/dpo"},
             "trained on ../../models/dpo, the policy",
         ),
-        ("wider", {"r": 8}, "was the adapter made on another model?"),
+        ("wider", {"r": 8}, "rank 4, but r=8 in adapter_config.json"),
         ("another", {"revision": "sha256:" + "0" * 64}, "the adapter was made on a model of sha256:000000000000, "),
     ):
         shutil.copytree(judge, tmp_path / name)

@@ -126,7 +126,11 @@ def write_inputs(directory: Path, tokenizer: Path, n: int, held_out: int | None)
     base.mkdir()
     config = ModelConfig(400, d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, d_head=8, d_ff=64, context_length=256)
     (base / "config.json").write_text(json.dumps(config.to_hf()))
-    save_weights(initialise(CausalLM(config), 0), base / "model.safetensors")
+    model = initialise(CausalLM(config), 0)
+    for name, weight in model.named_parameters():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):  # they begin as zeros: no token would see another
+            torch.nn.init.normal_(weight, std=0.05, generator=torch.Generator().manual_seed(1))
+    save_weights(model, base / "model.safetensors")
     (base / "tokenizer.model").write_bytes(tokenizer.read_bytes())
 
 
