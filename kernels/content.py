@@ -14,6 +14,7 @@
 
 import numpy as np
 
+from kernels.headings import H1, H6, LABEL, drop_empty, drop_last
 from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.markup import HIDES, UNREAD
@@ -34,11 +35,10 @@ MARKED_SHARE = 0.55
 ROOT_SHARE = 0.8
 DIRECT = 400  # bytes of paragraphs of an element's own: it is no frame around another
 LINKED_LIST = 0.5
-LABEL = 40  # bytes
 MOST_LEADS = 4  # blocks of a standfirst
 ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in ["article", "main", "section", "p", "li", "pre"])
 A = TAG["a"]
-TD, TH, TR, H1, H6, DD, DT = (TAG[name] for name in ["td", "th", "tr", "h1", "h6", "dd", "dt"])
+TD, TH, TR, DD, DT = (TAG[name] for name in ["td", "th", "tr", "dd", "dt"])
 NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in ["nav", "footer", "aside", "dialog", "menu"])
 HEADER, FORM, FIGCAPTION, FIGURE, TABLE = (TAG[name] for name in ["header", "form", "figcaption", "figure", "table"])
 LISTING, XMP = TAG["listing"], TAG["xmp"]
@@ -90,9 +90,9 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
             kept[b] = not out[blocks[b, NODE]]
         return kept, h1
     lead(nodes, blocks, prose, out, inside, pictured, root, kept)
-    headings(nodes, blocks, kept)
+    drop_last(nodes, blocks, kept)
     if is_article:
-        empty_headings(nodes, blocks, kept)
+        drop_empty(nodes, blocks, kept)
         drop_repeated(nodes, blocks, text, kept)
     return kept, h1
 
@@ -224,40 +224,6 @@ def lead(nodes, blocks, prose, out, inside, pictured, root, kept):
 @jit
 def is_called_content(node):
     return node[CUES] & CONTENT or node[KIND_OF] in (ARTICLE, MAIN)
-
-
-@jit
-def headings(nodes, blocks, kept):
-    """Drop the headings at the end, with nothing below them, unless there is nothing else."""
-    last = len(blocks) - 1
-    while last >= 0 and (not kept[last] or H1 <= nodes[blocks[last, NODE], KIND_OF] <= H6):
-        last -= 1
-    if last >= 0:
-        kept[last + 1 :] = False
-
-
-@jit
-def empty_headings(nodes, blocks, kept):
-    """Drop the headings of lists of links that go: behind one stand links that are dropped, then another heading or
-    what is not within the heading's own element. Those before the first paragraph are the page's own."""
-    first = 0
-    while first < len(blocks) and not (kept[first] and not H1 <= nodes[blocks[first, NODE], KIND_OF] <= H6):
-        first += 1
-    following, gone = -1, 0  # the next kept block, and the bytes of links that go before it
-    for b in range(len(blocks) - 1, first, -1):
-        if not kept[b]:
-            gone += blocks[b, LINK]
-            continue
-        node = blocks[b, NODE]
-        if following >= 0 and gone >= LABEL and H1 <= nodes[node, KIND_OF] <= H6:
-            below, up = blocks[following, NODE], nodes[node, PARENT]
-            ends = H1 <= nodes[below, KIND_OF] <= nodes[node, KIND_OF]
-            while below > up:
-                below = nodes[below, PARENT]
-            if ends or below != up:
-                kept[b] = False
-                continue
-        following, gone = b, 0
 
 
 @jit

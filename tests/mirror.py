@@ -107,6 +107,7 @@ ELSEWHERE = {
     "kernels/splitmix.py": "kernels/test_words.py",
     "kernels/decoder.py": "llm/inference/test_fused.py",
     "kernels/content.py": "llm/collect/formats/test_html.py",
+    "kernels/headings.py": "llm/collect/formats/test_html_articles.py",
     "kernels/html_tree.py": "kernels/test_html.py",
     "kernels/page_repeats.py": "llm/collect/formats/test_html.py",
     "kernels/teasers.py": "llm/collect/formats/test_html.py",

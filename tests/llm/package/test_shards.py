@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import save
 from transformers import AutoModelForCausalLM
 
+from llm.errors import InputError
 from llm.model.directory import load_model, read_tensors
 from llm.package.shards import DTYPES, write_shards
 
@@ -45,3 +47,12 @@ def test_a_file_has_the_bytes_of_the_safetensors_package(tmp_path: Path) -> None
     want = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"format": "pt"})
     assert (tmp_path / "model.safetensors").read_bytes() == want
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_sharded_model_without_a_shard_is_refused_when_it_is_loaded(hf_directory: Callable[..., Path]):
+    base = hf_directory("base")
+    write_shards(read_tensors(base / "model.safetensors").items(), base, 40_000)
+    (base / "model.safetensors").unlink()
+    next(base.glob("model-00002*")).unlink()
+    with pytest.raises(InputError, match="model-00002-of-.* is missing"):
+        load_model(base)

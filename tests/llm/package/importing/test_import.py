@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from llm.errors import InputError
-from llm.model.directory import load_model, read_tensors
+from llm.model.directory import load_model
 from llm.package.importing.settings import ImportSettings
 from llm.package.shards import write_shards
 from llm.tokenize.open import open_tokenizer
@@ -51,25 +51,6 @@ MODEL = {"d_model": 48, "n_layers": 2, "n_heads": 6, "n_kv_heads": 2, "d_ff": 96
 def settings(**changes: object) -> ImportSettings:
     given = {"license": "MIT", "origin": "path:test", "expected": MODEL, "vocab_size": VOCAB} | changes
     return ImportSettings(**given)
-
-
-@pytest.fixture
-def theirs(tmp_path: Path, tokenizer_files: dict[str, Path]) -> Callable[..., Path]:
-    """A function: the directory that transformers saves of a random model, with a tokenizer."""
-
-    def make(config: PretrainedConfig, **how: object) -> Path:
-        torch.manual_seed(0)
-        config.bos_token_id, config.eos_token_id, config.pad_token_id = 1, 2, 3
-        model = AutoModelForCausalLM.from_config(config)
-        for weight in model.parameters():
-            torch.nn.init.normal_(weight, float(weight.ndim == 1), 0.1)
-        directory = tmp_path / "theirs"
-        model.save_pretrained(directory, **how)
-        for name in ("tokenizer", "tokenizer_config"):
-            shutil.copy(tokenizer_files[name], directory)
-        return directory
-
-    return make
 
 
 def imported(place: Path, **changes: object) -> Path:
@@ -294,15 +275,6 @@ def test_an_encrypted_archive_is_refused(theirs: Callable[..., Path], tmp_path: 
     (tmp_path / "model.zip").write_bytes(data)
     with pytest.raises(InputError, match="model.zip cannot be unpacked .*encrypted"):
         imported(tmp_path / "model.zip")
-
-
-def test_a_sharded_model_without_a_shard_is_refused_when_it_is_loaded(hf_directory: Callable[..., Path]):
-    base = hf_directory("base")
-    write_shards(read_tensors(base / "model.safetensors").items(), base, 40_000)
-    (base / "model.safetensors").unlink()
-    next(base.glob("model-00002*")).unlink()
-    with pytest.raises(InputError, match="model-00002-of-.* is missing"):
-        load_model(base)
 
 
 def test_another_model_than_the_config_plans_with_is_refused(theirs: Callable[..., Path]) -> None:
