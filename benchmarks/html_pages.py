@@ -66,7 +66,7 @@ SETS = {
     "segments": "tuned on: blogs and news, mostly German, by segments",
     "newspaper": "held out: 23 news pages in 12 languages",
     "looked_at": "tuned on: news pages of 2013, half of the sites",
-    "unseen": "held out: news pages of 2013, the sites whose hash is odd",
+    "unseen": "held out: news pages of 2013, the sites whose hash is odd (64 were looked at after that, 91 never)",
     "mediacloud": "held out: 87 news pages, agreement with trafilatura",
 }
 EXTRACTORS: dict[str, Callable[[str], str]] = {

@@ -39,9 +39,10 @@ def alike(texts: Sequence[str], least: float, compared: Callable[[np.ndarray, np
     some = np.flatnonzero(~are_empty(signed, NO_SHINGLE))
     key, member = band_keys(signed[some], BANDS, ROWS).ravel(), np.repeat(some, BANDS).astype(np.uint64)
     order = np.lexsort((member, key))
+    key, member = key[order], member[order]
     found, begin = [np.empty((0, 2), np.uint64)], 0
-    while begin < len(order):
-        pairs, begin, _ = bucket_pairs(key[order], member[order], MOST, begin, CANDIDATES)
+    while begin < len(key):
+        pairs, begin, _ = bucket_pairs(key, member, MOST, begin, CANDIDATES)
         found.append(np.unique(pairs, axis=0))
     nodes = np.unique(np.concatenate(found), axis=0).astype(np.int64)
     nodes = nodes[compared(nodes[:, 0], nodes[:, 1])]

@@ -33,15 +33,21 @@ def continuations(model: CausalLM, texts: Sequence[Text], begins: Sequence[int])
     """Return of each text the log-probabilities of its tokens from number `begin` on, in nats, fp64. begins: of each
     text, 1 or more; a text is as long as its begin or longer."""
     found: list[np.ndarray] = [np.empty(0)] * len(texts)
-    order = sorted(range(len(texts)), key=lambda index: list(texts[index]))  # texts that begin alike are neighbours
-    while order:
-        shared = Pass()
-        while order and shared.takes(texts[order[0]], begins[order[0]]):
-            shared.add(order[0], texts[order[0]], begins[order[0]])
-            del order[0]
-        for index, values in shared.log_probs(model):
-            found[index] = values
+    shared = Pass()
+    for index in sorted(range(len(texts)), key=lambda index: list(texts[index])):  # neighbours begin alike
+        if not shared.add(index, texts[index], begins[index]):
+            finish(shared, model, found)
+            shared = Pass()
+            shared.add(index, texts[index], begins[index])
+    if texts:
+        finish(shared, model, found)
     return found
+
+
+def finish(shared: "Pass", model: CausalLM, found: list[np.ndarray]) -> None:
+    """Compute a pass, and put what it gives where it belongs."""
+    for index, values in shared.log_probs(model):
+        found[index] = values
 
 
 class Pass:
@@ -67,13 +73,12 @@ class Pass:
             found.append(number)
         return found
 
-    def takes(self, text: Text, begin: int) -> bool:
-        """Is there room for a text, or nothing else?"""
-        return not self.texts or self.n_rows + len(text) - 1 - BLOCK * len(self.known(text, begin)) <= ROWS
-
-    def add(self, number: int, text: Text, begin: int) -> None:
+    def add(self, number: int, text: Text, begin: int) -> bool:
+        """Add a text, unless there is no room for it; an empty pass takes any. Returns whether it did."""
         table, n_rows = self.known(text, begin), len(text) - 1
         first = BLOCK * len(table)
+        if self.texts and self.n_rows + n_rows - first > ROWS:
+            return False
         for start in range(first, n_rows, BLOCK):
             if start + BLOCK <= n_rows:
                 key = (table[-1] if table else -1, tuple(text[start : start + BLOCK]))
@@ -87,6 +92,7 @@ class Pass:
         self.numbers.append(number)
         self.texts.append(text)
         self.n_rows = end
+        return True
 
     def log_probs(self, model: CausalLM) -> list[tuple[int, np.ndarray]]:
         """Return each text's number and log-probabilities."""

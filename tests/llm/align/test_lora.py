@@ -160,6 +160,7 @@ def test_bad_adapters_are_named(model, new_model, tmp_path):
         (lambda tensor: tensor * float("nan"), "lora_A.weight is torch.float32, or holds what is no finite number"),
         (lambda tensor: tensor.to(torch.int8), "lora_A.weight is torch.int8, or holds what is no finite number"),
         (lambda tensor: torch.zeros(6, tensor.shape[1]), "rank 6, but r=4 in adapter_config.json; copy both"),
+        (lambda tensor: torch.cat([tensor, tensor[:, :1]], 1), "was the adapter made on another model?"),
     ],
 )
 def test_an_adapter_of_no_finite_numbers_is_refused(model, new_model, tmp_path, change, line):

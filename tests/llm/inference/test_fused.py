@@ -1,6 +1,5 @@
 """The fused layers against the model's own operators, to the bit; reordered matrices against F.linear."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -104,15 +103,6 @@ def test_rotations_are_torch_s_to_the_bit(width: int) -> None:
     assert np.array_equal(stored[1].reshape(-1, kv_heads * width)[place], raw(v_RE)[:used])
     empty = np.setdiff1d(np.arange(5 * 32), place)
     assert not stored[0][empty].any()
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request) -> Iterator[int]:
-    """So many threads of torch."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 SHAPES = [(1536, 576), (576, 1536), (192, 64), (72, 24), (4096, 128), (512, 2048), (1024, 4096), (65, 33), (40, 1056)]

@@ -1,7 +1,5 @@
 """Products whose rows do not depend on each other, at multiples of 8, on whatever processor; their gradient."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,15 +10,6 @@ from llm.inference.row_by_row import by_tiles, in_panels, linear, uses_tiles
 
 def drawn(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request) -> Iterator[int]:
-    """So many threads of torch."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

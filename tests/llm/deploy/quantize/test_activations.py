@@ -93,7 +93,8 @@ def test_transformers_computes_the_same_of_int_quantized(
     tokens = drawn(9)[:4, :20]
     ours, full = logits(load_any(target), tokens), logits(load_any(base), tokens)
     assert torch.equal(logits(load_quantized(target, keep_dense=False), tokens), ours)
-    assert 0 < (ours - full).norm() < 0.12 * full.norm()
+    most = 0.12 if torch.cpu._is_amx_tile_supported() else 0.1  # H is of inputs in bf16 there
+    assert 0 < (ours - full).norm() < most * full.norm()
     theirs = AutoModelForCausalLM.from_pretrained(target, dtype=torch.float32)
     near_BT = (logits(theirs, tokens) - ours).norm(dim=-1) / ours.norm(dim=-1)
     # Equal but for where a last bit put an input on the grid's next level, for all tokens that look back at it.
