@@ -1,19 +1,21 @@
-"""Names the tensors in which a safetensors file differs from the stored original, by the files' bytes alone."""
+"""Names the tensors in which a file (safetensors, GGUF) differs from the stored original, by the files' bytes alone."""
 
-import json
-from collections.abc import Callable
+import contextlib
 from pathlib import Path
 
-SUFFIX = ".safetensors"
-LONGEST = 100 << 20  # bytes of a header, the format's own limit
+from stemma.provenance.tensor_files import METADATA, SUFFIXES, header
+
 SHOWN = 5
 LONGEST_NAME = 200  # characters
 
 
 def described(file: Path, original: Path) -> str:
     """Return the tensors of two files that differ, as the end of a sentence; "" where that cannot be told."""
-    if file.suffix != SUFFIX or not original.is_file():
+    if file.suffix not in SUFFIXES or not original.is_file():
         return ""
+    with contextlib.suppress(OSError):
+        if file.samefile(original):  # hard links, on a file system without reflinks: the store has no other bytes
+            return ": in the store too, it is one file; `stemma rebuild` tells which tensor"
     try:
         names = changed(file, original)
     except (ValueError, OSError, KeyError, TypeError):
@@ -25,11 +27,11 @@ def described(file: Path, original: Path) -> str:
 
 def changed(file: Path, original: Path) -> list[str]:
     """Return the names of tensors that only one file has, or whose type, shape or bytes differ. Raises ValueError and
-    its kin for a file that is no safetensors."""
+    its kin for a file that is neither safetensors nor GGUF. The suffix of `file` says which they are."""
+    (mine, begin), (theirs, their_begin) = header(file, file.suffix), header(original, file.suffix)
+    found = []
     with file.open("rb") as one, original.open("rb") as other:
-        (mine, begin), (theirs, their_begin) = header(one.read), header(other.read)
-        found = []
-        for name in sorted(mine.keys() | theirs.keys()):
+        for name in sorted((mine.keys() | theirs.keys()) - {METADATA}):
             if name not in mine or name not in theirs:
                 found.append(name)
                 continue
@@ -40,14 +42,3 @@ def changed(file: Path, original: Path) -> list[str]:
             if kind[0] != kind[1] or one.read(b - a) != other.read(d - c):
                 found.append(name)
     return found
-
-
-def header(read: Callable[[int], bytes]) -> tuple[dict, int]:
-    """Return the tensors' entries and where their bytes begin."""
-    size = int.from_bytes(read(8), "little")
-    if size > LONGEST:
-        raise ValueError(f"a header of {size} bytes")
-    stated = json.loads(read(size))
-    if not isinstance(stated, dict):
-        raise ValueError("a header that is no object")
-    return {name: entry for name, entry in stated.items() if name != "__metadata__"}, 8 + size

@@ -1,11 +1,10 @@
-"""Finds where two files first differ: the byte, and what that byte means in JSON, Parquet and safetensors.
+"""Finds where two files first differ: the byte, and what that byte means in JSON, Parquet, safetensors and GGUF.
 
 It compares two builds of one artifact, block by block, so a checkpoint needs no memory. Judging the difference is left
 to the reader.
 """
 
 import shutil
-import struct
 import subprocess
 from dataclasses import dataclass
 from math import prod
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from stemma.base.digest import from_json
 from stemma.base.errors import StemmaError
+from stemma.provenance.tensor_files import METADATA, SUFFIXES, header
 
 BLOCK = 1 << 20
 ROW = 16  # bytes in a row of the dump, which begins one row before the difference and ends one row after it
@@ -80,13 +80,13 @@ def hexdump(data: bytes, start: int) -> list[str]:
 
 def meaning(here: Path, there: Path) -> str | None:
     """Describe the first difference in terms of the format; None for an unknown format."""
-    readers = {".json": in_json, ".parquet": in_parquet, ".safetensors": in_safetensors}
+    readers = {".json": in_json, ".parquet": in_parquet} | dict.fromkeys(SUFFIXES, in_tensors)
     compare = readers.get(here.suffix, in_lines if is_text(here) and is_text(there) else None)
     if compare is None:
         return None
     try:
         return compare(here, there)
-    except (ValueError, KeyError, TypeError, struct.error) as error:  # a damaged file is a finding too
+    except (ValueError, KeyError, TypeError) as error:  # a damaged file is a finding too
         return f"one of them is not whole {here.suffix.lstrip('.') or 'text'}: {brief(error)}"
 
 
@@ -132,12 +132,12 @@ def in_values(one: object, other: object, place: str) -> str | None:
     return f"{place or 'the value'}: {brief(one)} here, {brief(other)} rebuilt"
 
 
-def in_safetensors(here: Path, there: Path) -> str | None:
-    """Describe the first tensor and element that differ (https://github.com/huggingface/safetensors, "Format")."""
-    (one, begin_here), (other, begin_there) = header(here), header(there)
+def in_tensors(here: Path, there: Path) -> str | None:
+    """Describe the first tensor that differs, and the first element in it (of GGUF's blocks, the byte)."""
+    (one, begin_here), (other, begin_there) = header(here, here.suffix), header(there, here.suffix)
     if found := in_values(one, other, ""):
         return f"header: {found}"
-    tensors = sorted((entry["data_offsets"], name) for name, entry in one.items() if name != "__metadata__")
+    tensors = sorted((entry["data_offsets"], name) for name, entry in one.items() if name != METADATA)
     with here.open("rb") as left, there.open("rb") as right:
         for (begin, end), name in tensors:
             left.seek(begin_here + begin)
@@ -145,21 +145,12 @@ def in_safetensors(here: Path, there: Path) -> str | None:
             bytes_here, bytes_there = left.read(end - begin), right.read(end - begin)
             if bytes_here != bytes_there:
                 shape, dtype = one[name]["shape"], one[name]["dtype"]
-                element = differing_byte(bytes_here, bytes_there) * prod(shape) // (end - begin)
-                return f"tensor {name} ({dtype} {shape}): element {element:,}"
+                place = differing_byte(bytes_here, bytes_there)
+                where = f"byte {place:,}"
+                if here.suffix != ".gguf":
+                    where = f"element {place * prod(shape) // (end - begin):,}"
+                return f"tensor {name} ({dtype} {shape}): {where}"
     return None
-
-
-def header(path: Path) -> tuple[dict, int]:
-    """Return a safetensors header, and the offset in bytes at which its data begin."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > path.stat().st_size:
-            raise ValueError("its header is longer than the file")
-        found = from_json(file.read(length))
-    if not isinstance(found, dict):
-        raise ValueError("its header is no object")
-    return found, 8 + length
 
 
 def in_parquet(here: Path, there: Path) -> str | None:

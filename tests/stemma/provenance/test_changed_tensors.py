@@ -1,8 +1,11 @@
 """A bit changed in a tensor is told by the tensor's name, by the function and by `verify`."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -18,10 +21,30 @@ def tensors() -> dict[str, np.ndarray]:
     return {f"layers.{i}.weight": random.normal(size=(4, 6)).astype(np.float32) for i in range(8)}
 
 
-@pytest.fixture
-def original(tmp_path: Path) -> Path:
-    save_file(tensors(), tmp_path / "original.safetensors")
-    return tmp_path / "original.safetensors"
+def save_gguf(found: dict[str, np.ndarray], path: Path) -> None:
+    """With values of each kind, so that a reader has to pass over them."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_rope_freq_base(10000.5)
+    writer.add_add_bos_token(True)
+    writer.add_token_list(["<s>", "a", "b" * 300])
+    writer.add_token_scores([0.0, -1.0, -2.0])
+    for name, value in found.items():
+        writer.add_tensor(name, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+SAVE: dict[str, Callable] = {".safetensors": save_file, ".gguf": save_gguf}
+
+
+@pytest.fixture(params=SAVE)
+def original(request, tmp_path: Path) -> Path:
+    """As the store has it, a name without a suffix; `file` gives it one."""
+    SAVE[request.param](tensors(), tmp_path / f"original{request.param}")
+    return tmp_path / f"original{request.param}"
 
 
 @pytest.mark.parametrize("index", [0, 3, 7])
@@ -30,10 +53,11 @@ def test_one_bit_is_told_by_its_tensor(index: int, bit: int, original: Path, tmp
     data = bytearray(original.read_bytes())
     begin = data.index(tensors()[f"layers.{index}.weight"].tobytes())
     data[begin + bit // 8] ^= 1 << bit % 8
-    file = tmp_path / "model.safetensors"
+    file = tmp_path / f"model{original.suffix}"
     file.write_bytes(data)
-    assert changed(file, original) == [f"layers.{index}.weight"]
-    assert described(file, original) == f": layers.{index}.weight"
+    stored = original.rename(tmp_path / "0123abcd")  # whose name has no suffix
+    assert changed(file, stored) == [f"layers.{index}.weight"]
+    assert described(file, stored) == f": layers.{index}.weight"
 
 
 def test_shapes_types_and_what_is_missing_are_told(original: Path, tmp_path: Path):
@@ -41,27 +65,48 @@ def test_shapes_types_and_what_is_missing_are_told(original: Path, tmp_path: Pat
     found["layers.1.weight"] = found["layers.1.weight"].reshape(6, 4)
     found["layers.2.weight"] = found["layers.2.weight"].view(np.int32)
     found["layers.9.weight"] = found.pop("layers.4.weight")
-    save_file(found, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    assert changed(tmp_path / "model.safetensors", original) == [f"layers.{i}.weight" for i in (1, 2, 4, 9)]
-    save_file({name: value + 1 for name, value in tensors().items()}, tmp_path / "model.safetensors")
-    assert described(tmp_path / "model.safetensors", original).endswith("layers.4.weight and 3 more")
+    file = tmp_path / f"model{original.suffix}"
+    SAVE[original.suffix](found, file)
+    assert changed(file, original) == [f"layers.{i}.weight" for i in (1, 2, 4, 9)]
+    SAVE[original.suffix]({name: value + 1 for name, value in tensors().items()}, file)
+    assert described(file, original).endswith("layers.4.weight and 3 more")
 
 
-@pytest.mark.parametrize("damage", [b"", b"abc", b"\xff" * 40, b"\x05\0\0\0\0\0\0\0[[[[]", b"\x02\0\0\0\0\0\0\0[]"])
+DAMAGE = [b"", b"abc", b"\xff" * 40, b"\x05\0\0\0\0\0\0\0[[[[]", b"\x02\0\0\0\0\0\0\0[]"]
+DAMAGE += [b"GGUF\3\0\0\0" + more for more in (b"", b"\xff" * 16, b"\0" * 15, b"\1" + b"\0" * 7 + b"\xff" * 60)]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_header_that_is_none(damage: bytes, original: Path, tmp_path: Path):
-    (tmp_path / "model.safetensors").write_bytes(damage)
-    assert described(tmp_path / "model.safetensors", original) == ": its header is damaged"
-    assert described(tmp_path / "model.safetensors", tmp_path / "nothing") == ""
+    file = tmp_path / f"model{original.suffix}"
+    file.write_bytes(damage)
+    assert described(file, original) == ": its header is damaged"
+    assert described(file, tmp_path / "nothing") == ""
+
+
+def test_every_third_byte_of_a_header_may_be_damaged(original: Path, tmp_path: Path):
+    """That ends in a sentence; only what stands in a GGUF beside its tensors names none."""
+    whole = original.read_bytes()
+    file = tmp_path / f"model{original.suffix}"
+    for place in range(0, whole.index(tensors()["layers.0.weight"].tobytes()), 3):
+        for value in {0, 0xFF, whole[place] ^ 1} - {whole[place]}:
+            file.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            assert described(file, original) or original.suffix == ".gguf", (place, value)
+
+
+def test_a_file_that_is_the_store_s_own_has_no_other_to_compare_with(original: Path, tmp_path: Path):
+    os.link(original, tmp_path / f"model{original.suffix}")
+    assert "`stemma rebuild`" in described(tmp_path / f"model{original.suffix}", original)
 
 
 def test_verify_names_the_tensor(built: Toy, original: Path):
-    """A safetensors file that the store, the manifest and the pointer know, and then one bit of it changed."""
-    file = built.path / "results/parts/model.safetensors"
+    """A file that the store, the manifest and the pointer know, and then one bit of it changed."""
+    file = built.path / f"results/parts/model{original.suffix}"
     data = bytearray(original.read_bytes())
     stored = built.path / "results/.store/objects" / digest.of_bytes(bytes(data))[:2] / digest.of_bytes(bytes(data))[2:]
     stored.parent.mkdir(parents=True, exist_ok=True)
     stored.write_bytes(data)
-    data[-1] ^= 1
+    data[data.index(tensors()["layers.7.weight"].tobytes())] ^= 1
     file.write_bytes(data)
     manifest = built.path / "results/parts/manifest.json"
     stated = json.loads(manifest.read_text())
@@ -70,5 +115,5 @@ def test_verify_names_the_tensor(built: Toy, original: Path):
     pointer = built.path / "results/.records/parts/manifest.json.json"
     known = json.loads(pointer.read_text())
     write(pointer, json.dumps(known | {"sha256": digest.of_bytes(manifest.read_bytes())}).encode())
-    assert "results/parts/model.safetensors was changed after it was built" in the_fault(built)
+    assert f"{file.relative_to(built.path)} was changed after it was built" in the_fault(built)
     assert ": layers.7.weight" in the_fault(built)

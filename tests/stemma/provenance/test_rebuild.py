@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 
+import gguf
 import polars
 import pytest
 from safetensors.numpy import save_file
@@ -201,6 +202,25 @@ def test_safetensors(tmp_path):
     assert found.meaning == "tensor second (F32 [4, 5]): element 11"
     assert one.read_bytes()[found.offset] != other.read_bytes()[found.offset]
     assert one.read_bytes()[: found.offset] == other.read_bytes()[: found.offset]
+
+
+def test_gguf(tmp_path):
+    import numpy
+
+    for name, value in (("a", 0), ("b", 3)):
+        writer = gguf.GGUFWriter(tmp_path / f"{name}.gguf", "llama")
+        writer.add_tensor("first", numpy.zeros((2, 32), numpy.float32))
+        second = numpy.zeros((4, 64), numpy.float32)
+        second[2, 1] = value
+        writer.add_tensor("second", gguf.quantize(second, gguf.GGMLQuantizationType.Q8_0), raw_dtype=8)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    found = first_difference(tmp_path / "a.gguf", tmp_path / "b.gguf").meaning
+    assert found == "tensor second (Q8_0 [64, 4]): byte 136"  # of 34 for each 32 numbers, the scale first
+    (tmp_path / "b.gguf").write_bytes(b"GGUF")
+    assert "not whole gguf" in first_difference(tmp_path / "a.gguf", tmp_path / "b.gguf").meaning
 
 
 def test_safetensors_whose_header_is_no_object(tmp_path):
