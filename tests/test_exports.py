@@ -1,4 +1,4 @@
-"""Every export of every family: a bit changed in any file's tensor is told by that tensor's name, as `verify` tells it."""
+"""Every export of every family: a bit changed in a tensor of it is told by that tensor's name, as `verify` tells it."""
 
 import json
 import random

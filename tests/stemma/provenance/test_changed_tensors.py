@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from stemma.base import digest
 from stemma.provenance.changed_tensors import changed, described
+from stemma.provenance.tensor_files import SUFFIXES, header
 from tests.stemma.conftest import Toy
 from tests.stemma.provenance.test_verify import the_fault, write
 
@@ -40,7 +41,7 @@ def save_gguf(found: dict[str, np.ndarray], path: Path) -> None:
 SAVE: dict[str, Callable] = {".safetensors": save_file, ".gguf": save_gguf}
 
 
-@pytest.fixture(params=SAVE)
+@pytest.fixture(params=SUFFIXES)
 def original(request, tmp_path: Path) -> Path:
     """As the store has it, a name without a suffix; `file` gives it one."""
     SAVE[request.param](tensors(), tmp_path / f"original{request.param}")
@@ -58,6 +59,15 @@ def test_one_bit_is_told_by_its_tensor(index: int, bit: int, original: Path, tmp
     stored = original.rename(tmp_path / "0123abcd")  # whose name has no suffix
     assert changed(file, stored) == [f"layers.{index}.weight"]
     assert described(file, stored) == f": layers.{index}.weight"
+
+
+def test_a_header_says_where_tensors_lie(original: Path):
+    found, begin = header(original, original.suffix)
+    data = original.read_bytes()
+    for name, value in tensors().items():
+        assert found[name]["dtype"] == "F32"
+        assert sorted(found[name]["shape"]) == [4, 6]
+        assert data[begin + found[name]["data_offsets"][0] :].startswith(value.tobytes())
 
 
 def test_shapes_types_and_what_is_missing_are_told(original: Path, tmp_path: Path):
