@@ -60,6 +60,15 @@ class KVPool:
         self.keys_LPKHB[layer][block_R, :, :, slot_R] = k_RKH.to(self.dtype)
         self.values_LPKBH[layer][block_R, :, slot_R] = v_RKH.to(self.dtype)
 
+    def gathered(self, layer: int, table_SW: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of sequences' blocks, [S, K, W * B, H]."""
+        keys_SWKHB, values_SWKBH = self.keys_LPKHB[layer][table_SW], self.values_LPKBH[layer][table_SW]
+        if self.dtype == torch.int8:
+            scales = self.scale_L2PKB[layer][:, table_SW]
+            keys_SWKHB, values_SWKBH = keys_SWKHB * scales[0][..., None, :], values_SWKBH * scales[1][..., None]
+        keys_SKWBH, values_SKWBH = keys_SWKHB.permute(0, 2, 1, 4, 3), values_SWKBH.transpose(1, 2)
+        return keys_SKWBH.flatten(2, 3).to(dtype), values_SKWBH.flatten(2, 3).to(dtype)
+
     def dense(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return a layer's keys and values as fp32."""
         keys, values = self.keys_LPKHB[layer].float(), self.values_LPKBH[layer].float()
@@ -201,11 +210,7 @@ class PagedAttention:
         table_SW = torch.from_numpy(self.layout.table_SW).to(q_RNH.device)
         q_STNH = q_RNH.new_zeros((len(table_SW), self.mask.shape[2], *q_RNH.shape[1:]))
         q_STNH[self.sequence_R, self.row_R] = q_RNH
-        keys_PKHB, values_PKBH = self.pool.keys_LPKHB[layer], self.pool.values_LPKBH[layer]
-        if self.pool.dtype == torch.int8:
-            keys_PKHB, values_PKBH = self.pool.dense(layer)
-        k_SKTH = keys_PKHB[table_SW].permute(0, 2, 1, 4, 3).flatten(2, 3).to(q_RNH.dtype)
-        v_SKTH = values_PKBH[table_SW].transpose(1, 2).flatten(2, 3).to(q_RNH.dtype)
+        k_SKTH, v_SKTH = self.pool.gathered(layer, table_SW, q_RNH.dtype)
         found_SNTH = attend(q_STNH.transpose(1, 2), k_SKTH, v_SKTH, self.mask)
         return found_SNTH.transpose(1, 2)[self.sequence_R, self.row_R]
 

@@ -149,6 +149,7 @@ class Engine:
         if self.has_work:
             raise RuntimeError("requests are running; the keys and values they have are of the old weights")
         self.blocks.forget()
+        self.runner.forget()
 
     @property
     def running(self) -> Listing[Sequence]:

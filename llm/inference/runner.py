@@ -18,6 +18,7 @@ from llm.inference import fused
 from llm.inference.adapters import Groups, grouped
 from llm.inference.attention import KVPool, Layout, PagedAttention, Threads, Way
 from llm.inference.fused import OneCall, can_fuse
+from llm.inference.recorded import RecordedSteps
 from llm.inference.row_by_row import row_by_row
 from llm.inference.scheduler import Step
 from llm.inference.sequence import Sequence
@@ -47,6 +48,7 @@ class ModelRunner:
         self.fuses = way == "kernel" and pool.dtype == torch.bfloat16 and can_fuse(model)
         self.layers = fused.prepared(model) if self.fuses else []
         self.one_call = OneCall.of(model) if self.fuses else None
+        self.recorded = RecordedSteps(model, pool) if way == "sdpa" and model.device.type == "cuda" else None
 
     def run(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
         """Compute a step's tokens. Returns the rows after the last norm that are `needed`, which says for each sequence
@@ -60,8 +62,12 @@ class ModelRunner:
         layout, tokens_R = self.layout(step, needed)
         names = [sequence.request.adapter for sequence in step.counts]
         self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
-        attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
         rows = [row for begin, end in layout.needed or () for row in range(begin, end)]
+        if self.recorded is not None and not self.groups.rows and set(step.counts.values()) == {1}:
+            found_SD = self.recorded.run(layout, tokens_R)
+            if found_SD is not None:
+                return found_SD[rows]
+        attention = PagedAttention(self.model.config, self.pool, layout, self.way, self.threads)
         if not self.fuses:
             return self.model.hidden(tokens_R[None].to(self.model.device), engine=attention)[0][rows]
         padding = rows[:1] * (padded(len(rows), self.multiple) - len(rows))
@@ -69,6 +75,11 @@ class ModelRunner:
         if self.groups.rows or len(rows) + len(padding) == len(tokens_R):
             return fused.hidden(self.model, self.layers, self.one_call, tokens_R, attention)[rows]
         return fused.hidden(self.model, self.layers, self.one_call, tokens_R, attention, rows + padding)[: len(rows)]
+
+    def forget(self) -> None:
+        """Drop what knows the weights by their place in memory."""
+        if self.recorded is not None:
+            self.recorded.forget()
 
     def layout(self, step: Step, needed: Mapping[Sequence, range]) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""
