@@ -3,36 +3,51 @@
     pip install --no-deps --target DIRECTORY -r benchmarks/gym.txt
     PYTHONPATH=DIRECTORY python -m benchmarks.align_gym --work WORK [--seeds 0 1 2]
     PYTHONPATH=DIRECTORY python -m benchmarks.align_gym --jsonl WORK
+    PYTHONPATH=DIRECTORY python -m benchmarks.align_gym --work WORK --model results/models/base
 
 The task is to spell a word of three or four letters backward. A small model of bytes is first trained on the questions
 and answers of other words for so few steps that it is often wrong (kept in WORK); then it answers, and learns from the
 scores alone. No word is in two of the three sets. --jsonl writes sums of two digits, for a model of a run, with their
-answers, as `align.sft.data` and `align.grpo.prompts` take them. Exit status 1 where a seed's held-out score does not
-rise by two standard errors.
+answers, as `align.sft.data` and `align.grpo.prompts` take them. --model: on those sums, by a model of one's own
+and what presets/reasoning-gym.yaml says, SFT once and GRPO by each seed; what is done is kept in WORK. Exit status 1
+where the mean of the held-out scores (of the words: each seed's) does not rise by two standard errors.
 """
 
 import argparse
+import json
 import math
+import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import yaml
 from safetensors.torch import load_file, save_file
 
+from llm.align.conversations import read_examples
 from llm.align.prompts import Prompt
 from llm.align.records import write_jsonl
 from llm.align.rollouts import Rollouts
-from llm.align.settings.adapter import LoraConfig, Schedule
+from llm.align.settings.adapter import AdapterSettings, LoraConfig, Schedule
 from llm.align.settings.policy import PolicySettings
-from llm.align.train_policy import PolicyJob, learn
+from llm.align.sft import SFT
+from llm.align.train_adapter import train_adapter
+from llm.align.train_policy import PolicyJob, learn, train_policy
+from llm.command import Surroundings
+from llm.io.json import write_json
 from llm.model.config import ModelConfig
+from llm.model.directory import WEIGHTS_NAME
 from llm.model.transformer import CausalLM, initialise
+from llm.package.settings import PackageSettings
 from llm.runtime.agreement import Ranks
 from llm.training.guards import Blame
 from llm.training.segment import Task
+from scripts.package.merge import main as merge
 
 BOS, EOS, PAD, USER, ASSISTANT, FIRST = 1, 2, 3, 6, 7, 8
 CONFIG = ModelConfig(
@@ -41,6 +56,7 @@ CONFIG = ModelConfig(
 LONGEST = 6  # bytes of an answer
 SHOWN, TRAINING, HELD_OUT = 3000, 1000, 64  # words
 SUMS_HELD_OUT = 40
+PRESET = Path(__file__).resolve().parents[1] / "presets/reasoning-gym.yaml"
 STEPS, BATCH, RATE, PIECE = 400, 48, 2e-3, 50
 
 
@@ -57,15 +73,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path)
     parser.add_argument("--jsonl", type=Path)
+    parser.add_argument("--model", type=Path, help="a model's directory")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     options = parser.parse_args()
     if options.jsonl:
         write_sums(options.jsonl)
         return
+    if options.model:
+        torch.set_num_threads(1)
+        sys.exit(int(not raised(options.model, options.work, options.seeds)))
     score, shown, training, held_out = tasks()
     torch.set_num_threads(1)
-    options.work.mkdir(parents=True, exist_ok=True)
-    weights = options.work / "base.safetensors"
+    weights = options.work / "base" / WEIGHTS_NAME
+    weights.parent.mkdir(parents=True, exist_ok=True)
     if not weights.is_file():
         save_file(base_of(shown), weights)
     missed = False
@@ -108,6 +128,56 @@ def write_sums(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     write_jsonl(directory / "train.jsonl", rows[SUMS_HELD_OUT:])
     write_jsonl(directory / "validation.jsonl", rows[:SUMS_HELD_OUT])
+
+
+def raised(model: Path, work: Path, seeds: Sequence[int]) -> bool:
+    """Teach a model the sums' form by SFT, and let it learn from `exact` by GRPO. Does the held-out score rise?"""
+    told = yaml.safe_load(PRESET.read_text())["align"]
+    rows, taught = work / "sums", work / "taught"
+    if not rows.is_dir():
+        write_sums(rows)
+    if not taught.is_dir():
+        settings = AdapterSettings(schedule=Schedule(**told["sft"]["schedule"]), seed=seeds[0])
+        adapter = emptied(work / "sft")
+        train_adapter(SFT, read_examples, model, rows, adapter, model.name, settings, Surroundings())
+        merge(model, adapter, emptied(work / "merging"), settings=PackageSettings())
+        (work / "merging").rename(taught)
+    gains, errors = [], []
+    for seed in seeds:
+        found, seconds = by_grpo(taught, rows, told["grpo"], seed, work / f"grpo{seed}")
+        before, after = found["reward_exact_before"], found["reward_exact"]
+        own = found["reward_exact_error_before"], found["reward_exact_error"]
+        errors.append(math.hypot(*own))
+        gains.append(after - before)
+        print(
+            f"seed {seed}: held-out answers right {before:.3f} ± {own[0]:.3f} to {after:.3f} ± {own[1]:.3f}, "
+            f"{found['kl_per_token']:.3f} nats a token, {seconds:.0f} CPU s",
+            flush=True,
+        )
+    by, own = fmean(gains), math.hypot(*errors) / len(errors)
+    apart = stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    print(f"gain {by:.3f} ± {own:.3f} by the answers, ± {apart:.3f} by how far the seeds lie apart")
+    return by > 2 * max(own, apart)
+
+
+def by_grpo(base: Path, rows: Path, told: dict, seed: int, work: Path) -> tuple[dict, float]:
+    """Return the metrics of a seed and its CPU seconds, as they stand in `work`, or learned now."""
+    file = work.with_suffix(".json")
+    if not file.is_file():
+        keys = {name: value for name, value in told.items() if name not in ("prompts", "schedule")}
+        settings = PolicySettings(algorithm="grpo", schedule=Schedule(**told["schedule"]), seed=seed, **keys)
+        began = time.process_time()
+        found = train_policy(base, rows, emptied(work), None, None, base.name, settings, Surroundings())
+        write_json(file, found | {"cpu_seconds": time.process_time() - began})
+    kept = json.loads(file.read_text())
+    return kept, kept["cpu_seconds"]
+
+
+def emptied(directory: Path) -> Path:
+    """Return a directory with nothing of a call that was cut off."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
 
 
 def ids_of(row: dict) -> list[int]:
@@ -169,8 +239,8 @@ def trained(weights: Path, score, training: list[dict], held_out: list[dict], se
     output.mkdir(parents=True)
     job = PolicyJob(
         task=Task(settings, None, "gym", Blame("grpo", "lower the rate")), output=output,
-        scratch=output.with_suffix(".scratch"), logs=None, deadline=math.inf, hang_seconds=0, base=Path(), data=Path(),
-        base_name="base", functions=None, reward=None,
+        scratch=output.with_suffix(".scratch"), logs=None, deadline=math.inf, hang_seconds=0, base=weights.parent,
+        data=Path(), base_name="base", functions=None, reward=None,
     )  # fmt: skip
     rewards = {"gym": gym, "right": right}
     rollouts = Rollouts(*prompts, settings, rewards, Bytes(), PAD, Ranks(0, 1), job.scratch / "rollouts")

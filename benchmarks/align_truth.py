@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from safetensors.torch import save_model
 
 from benchmarks.align_world import (
     CONFIG,
@@ -43,7 +44,7 @@ from llm.align.conversations import read_pairs
 from llm.align.lora import load_adapter
 from llm.align.method import Method
 from llm.align.paired import METHODS
-from llm.align.policy import answer_logits, chosen, sequences_of
+from llm.align.policy import answer_log_probs, chosen, sequences_of
 from llm.align.prompts import Prompt
 from llm.align.reward import REWARD, RewardModel, load_reward_model
 from llm.align.rollouts import Rollouts
@@ -53,6 +54,7 @@ from llm.align.settings.paired import PairedSettings
 from llm.align.settings.policy import REWARD_MODEL, PolicySettings
 from llm.align.train_adapter import ItemsJob, adapt
 from llm.align.train_policy import PolicyJob, learn
+from llm.model.directory import WEIGHTS_NAME
 from llm.model.transformer import CausalLM
 from llm.runtime.agreement import Ranks
 from llm.training.guards import Blame
@@ -119,17 +121,20 @@ def told(kind: type, steps: int, batch: int, rate: float, **more: object):  # no
     return kind(schedule=schedule, seed=0, dtype="float32", lora=LORA, max_tokens=CONFIG.context_length, **more)
 
 
-def of_job(settings: AdapterSettings, output: Path) -> dict:
+def of_job(world: World, settings: AdapterSettings, output: Path) -> dict:
     output.mkdir(parents=True)
+    base = output.with_suffix(".base")  # whose digest an adapter has
+    base.mkdir()
+    save_model(world.model(), str(base / WEIGHTS_NAME))
     blame = Blame("truth", "lower the rate")
     return {
         "task": Task(settings, None, "digest", blame), "output": output, "scratch": output.with_suffix(".scratch"),
-        "logs": None, "deadline": math.inf, "hang_seconds": 0, "base": Path(), "data": Path(), "base_name": "base",
+        "logs": None, "deadline": math.inf, "hang_seconds": 0, "base": base, "data": Path(), "base_name": "base",
     }  # fmt: skip
 
 
 def on_pairs(world: World, method: Method, settings: AdapterSettings, pairs: list[Pair], output: Path) -> None:
-    job = ItemsJob(method=method, read=read_pairs, **of_job(settings, output))
+    job = ItemsJob(method=method, read=read_pairs, **of_job(world, settings, output))
     adapt(job, CONFIG, world.model, pairs[:TRAINING], pairs[TRAINING:])
 
 
@@ -161,7 +166,7 @@ def dpo(world: World, pairs: list[Pair], output: Path) -> float:
     part = sequences_of(sides, [2] * len(sides), PAD)
     counts = [len(ids) - 2 for ids in sides]
     with torch.no_grad():
-        totals = [chosen(answer_logits(each, part), part).split(counts) for each in (model, reference)]
+        totals = [chosen(answer_log_probs(each, part), part).split(counts) for each in (model, reference)]
     implicit = [float(ours.sum() - theirs.sum()) for ours, theirs in zip(*totals, strict=True)]
     return fmean(implicit[2 * place] > implicit[2 * place + 1] for place in range(len(held_out)))
 
@@ -174,7 +179,7 @@ def trained(world: World, algorithm: str, scorer: Scorer, output: Path) -> Causa
         max_new_tokens=LONGEST, held_out=PROMPTS, normalising_prompts=PROMPTS, kl_bound=20.0, **extra,
     )  # fmt: skip
     prompts = [Prompt(ids_of(prompt), str(prompt), {}, "all") for prompt in range(PROMPTS)]
-    job = PolicyJob(functions=None, reward=None, **of_job(settings, output))
+    job = PolicyJob(functions=None, reward=None, **of_job(world, settings, output))
     scorer = Scorer(scorer.model, PAD)  # its scale is of this run
     rollouts = Rollouts(prompts, prompts, settings, {}, Symbols(), PAD, Ranks(0, 1), job.scratch / "rollouts", scorer)
     learn(job, CONFIG, world.model, rollouts)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from llm.align.batches import Example, Pair
-from llm.align.policy import answer_logits, chosen, sequences_of
+from llm.align.policy import answer_log_probs, chosen, sequences_of
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 
@@ -82,7 +82,7 @@ def exact(model: CausalLM) -> Tensor:
         begin = ids_of(prompt)
         part = sequences_of([[*begin, *answer] for answer in ANSWERS], [len(begin)] * len(ANSWERS), PAD)
         with torch.no_grad():
-            log_prob_N = chosen(answer_logits(model, part), part).double()
+            log_prob_N = chosen(answer_log_probs(model, part), part).double()
         rows.append(torch.stack([own.sum() for own in log_prob_N.split(list(map(len, ANSWERS)))]))
     log_prob_PA = torch.stack(rows)
     assert (log_prob_PA.exp().sum(1) - 1).abs().max() < 1e-4, "these are all answers"

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from benchmarks.align_parity import BOUND, CONFIG, LORA, RATE, plain_step
 from llm.align.lora import add_lora, save_adapter
-from llm.align.policy import Experience, PolicyGradient, answer_logits, chosen, sequences_of
+from llm.align.policy import Experience, PolicyGradient, answer_log_probs, chosen, sequences_of
 from llm.align.settings.adapter import Schedule
 from llm.align.settings.policy import Algorithm, PolicySettings
 from llm.align.train_adapter import BETAS, optimizer_of
@@ -98,7 +98,7 @@ def experience(model: CausalLM) -> Experience:
     texts = [torch.randint(4, 300, (5 + n,), generator=random).tolist() for n in lengths]
     sequences = sequences_of(texts, [5] * ANSWERS, CONFIG.pad_id)
     with torch.no_grad():
-        log_prob_N = chosen(answer_logits(model, sequences), sequences)
+        log_prob_N = chosen(answer_log_probs(model, sequences), sequences)
     old_N, reference_N = (log_prob_N + 0.1 * torch.randn(len(log_prob_N), generator=random) for _ in range(2))
     advantage_N = torch.randn(ANSWERS, generator=random).repeat_interleave(torch.tensor(lengths))
     seen_BK, none_N = torch.zeros(ANSWERS, 0, dtype=torch.float64), torch.zeros(0)

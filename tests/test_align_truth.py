@@ -1,8 +1,11 @@
 """benchmarks/align_world.py, the yardstick: what it calls exact is, and its control has nothing to gain."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from benchmarks import align_truth
 from benchmarks.align_truth import missing
 from benchmarks.align_world import (
     ANSWERS,
@@ -60,3 +63,11 @@ def test_a_missed_target_is_named() -> None:
     assert missing(row) == []
     worse = row | {"reward model": 0.7, "PPO share": 0.4, "GRPO by length share": 0.3}
     assert missing(worse) == ["reward model", "PPO", "GRPO by length"]
+
+
+def test_a_reward_model_of_this_world_rates_its_answers(world: World, tmp_path: Path, monkeypatch) -> None:
+    """Trained as those of the runs are, for two steps, and read again."""
+    monkeypatch.setattr(align_truth, "TRAINING", 256)
+    accuracy, scorer = align_truth.reward_model(world, pairs_of(world, 300, "noise"), tmp_path / "reward")
+    assert 0.3 < accuracy < 0.8
+    assert len(set(scorer.scores([[1, 2, 3], [1, 2, 4]]))) == 2

@@ -15,7 +15,6 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from llm.align.batches import each_tensor, padded
@@ -26,6 +25,7 @@ from llm.model.transformer import CausalLM
 from llm.training.objective import DTYPES, Objective
 
 EPS = 1e-4  # beside a standard deviation of rewards, as in TRL
+ROWS = 64  # of log-probabilities, which stay in the cache
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,14 @@ def answer_states(model: CausalLM, part: Sequences) -> Tensor:
     return hidden(model, part.tokens_BT[:, :-1])[part.mask_BT[:, 1:]]
 
 
-def answer_logits(model: CausalLM, part: Sequences) -> Tensor:
-    """Return fp32 logits [N, V] of the answers' tokens, likewise."""
-    return output_logits(model, answer_states(model, part))
+def answer_log_probs(model: CausalLM, part: Sequences) -> Tensor:
+    """Return fp32 log-probabilities [N, V] where the answers' tokens are, likewise."""
+    return output_logits(model, answer_states(model, part)).log_softmax(-1)
 
 
-def chosen(logits_NV: Tensor, part: Sequences) -> Tensor:
-    """Return the log-probabilities of the answers' tokens, [N]."""
-    return -F.cross_entropy(logits_NV, part.tokens_BT[part.mask_BT], reduction="none")
+def chosen(log_p_NV: Tensor, part: Sequences) -> Tensor:
+    """Return those of the answers' tokens, [N]."""
+    return log_p_NV.gather(1, part.tokens_BT[part.mask_BT][:, None])[:, 0]
 
 
 class PolicyGradient(Objective):
@@ -161,8 +161,8 @@ class PolicyGradient(Objective):
         settings = self.settings
         with self.products(part.tokens_BT.device):
             x_ND = answer_states(self.model, part)
-            logits_NV = output_logits(self.model, x_ND)
-        log_prob_N = chosen(logits_NV, part)
+            log_p_NV = output_logits(self.model, x_ND).log_softmax(-1)
+        log_prob_N = chosen(log_p_NV, part)
         length_B = part.mask_BT.sum(1)
         row_N = part.mask_BT.nonzero()[:, 0]
         log_ratio_N = log_prob_N - part.old_N
@@ -178,9 +178,7 @@ class PolicyGradient(Objective):
             loss_N = loss_N + settings.kl_coef * kl_N
         weight_B = self.algorithm.weights(length_B.float(), part.answers, part.targets, settings.max_new_tokens)
         with torch.no_grad():
-            log_p_NV = logits_NV.log_softmax(-1)
-            entropy_N = -(log_p_NV.exp() * log_p_NV).sum(-1)
-            of_tokens = (kl_N, entropy_N, (bound_N < free_N).float(), log_ratio_N.abs())
+            of_tokens = (kl_N, entropy(log_p_NV), (bound_N < free_N).float(), log_ratio_N.abs())
             figures = [values_N.double().sum() / part.targets for values_N in of_tokens]
         loss = (loss_N * weight_B[row_N]).sum()
         more, of_critic = self.criticised(x_ND, part, batch_size)
@@ -190,6 +188,11 @@ class PolicyGradient(Objective):
     def criticised(self, x_ND: Tensor, part: Experience, batch_size: int) -> tuple[Tensor | None, list[Tensor]]:
         """Return the part's share of a critic's loss, None without a critic, and of its figures."""
         return None, []
+
+
+def entropy(log_p_NV: Tensor) -> Tensor:
+    """Return the entropy of each row's distribution, [N]; some rows at once, whose copies stay in the cache."""
+    return torch.cat([-(some.exp() * some).sum(-1) for some in log_p_NV.split(ROWS)])
 
 
 def estimated(log_prob_N: Tensor, reference_N: Tensor) -> Tensor:

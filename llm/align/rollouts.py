@@ -17,7 +17,7 @@ import torch
 from llm.align.advantages import adapted_coef
 from llm.align.answers import Answer, distance_of, joined, overlong, padded_answers, ratio_of, seen_of
 from llm.align.lora import adapter_off
-from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, Sequences, answer_logits, chosen
+from llm.align.policy import ALGORITHMS, Experience, PolicyGradient, Sequences
 from llm.align.ppo import Ppo, credited
 from llm.align.prompts import Prompt
 from llm.align.rewards import Reward, rated
@@ -26,6 +26,7 @@ from llm.align.settings.policy import REWARD_MODEL, PolicySettings
 from llm.errors import InputError
 from llm.inference.engine import Engine
 from llm.inference.sequence import Completion, Request
+from llm.inference.shared_prefixes import continuations
 from llm.io import parquet
 from llm.model.transformer import CausalLM
 from llm.runtime.agreement import Ranks
@@ -226,17 +227,18 @@ class Rollouts:
 
     @torch.no_grad()
     def judged(self, answers: Sequence[Answer]) -> list[Answer]:
-        """Return answers with the log-probabilities of the reference, the model with its adapter off, and with what a
-        critic expects."""
+        """Return answers with the log-probabilities of the reference, the model with its adapter off, for which their
+        prompt is computed once, and with what a critic expects."""
         objective = self.objective
-        part = self.sequences(answers).to(objective.model.device)
-        counts = [len(answer.tokens) for answer in answers]
+        prompts = [self.prompts[answer.prompt].ids for answer in answers]
+        texts = [[*prompt, *answer.tokens] for prompt, answer in zip(prompts, answers, strict=True)]
         with adapter_off(objective.model), objective.products(objective.model.device):
-            log_prob_N = chosen(answer_logits(objective.model, part), part).cpu()
-        answers = [replace(a, reference=own.tolist()) for a, own in zip(answers, log_prob_N.split(counts), strict=True)]
+            found = continuations(objective.model, texts, list(map(len, prompts)))
+        answers = [replace(answer, reference=own.tolist()) for answer, own in zip(answers, found, strict=True)]
         if not isinstance(objective, Ppo):
             return answers
-        value_N = objective.expected(part).cpu()
+        value_N = objective.expected(self.sequences(answers).to(objective.model.device)).cpu()
+        counts = [len(answer.tokens) for answer in answers]
         return [replace(a, values=own.tolist()) for a, own in zip(answers, value_N.split(counts), strict=True)]
 
     def with_advantages(self, groups: list[list[Answer]]) -> list[list[Answer]]:

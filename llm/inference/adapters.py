@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm.errors import InputError
+from llm.inference.row_by_row import padded
 from llm.model.plus import plus
 from llm.model.transformer import CausalLM
 
@@ -91,15 +92,16 @@ def adapt(model: CausalLM, adapters: Mapping[str, Adapter]) -> Groups:
 
 
 def grouped(
-    names: list[str], spans: list[tuple[int, int]], multiple: int, device: torch.device
+    names: list[str], spans: list[tuple[int, int]], least: int, device: torch.device
 ) -> list[tuple[str, Tensor, int]]:
-    """Return the rows of each adapter for sequences with these adapters' names ("" for none) and spans of rows."""
+    """Return the rows of each adapter for sequences with these adapters' names ("" for none) and spans of rows. least:
+    rows of a group, padded."""
     found: dict[str, list[int]] = {}
     for name, (begin, end) in zip(names, spans, strict=True):
         if name:
             found.setdefault(name, []).extend(range(begin, end))
     rows = []
     for name, index in sorted(found.items()):
-        padded = index + [index[0]] * (-len(index) % multiple)
-        rows.append((name, torch.tensor(padded, device=device), len(index)))
+        filled = index + [index[0]] * (padded(len(index), least=least) - len(index))
+        rows.append((name, torch.tensor(filled, device=device), len(index)))
     return rows

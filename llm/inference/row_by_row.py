@@ -1,9 +1,10 @@
 """Makes a row's product with a matrix the same bytes whatever rows are beside it, where torch's product does not.
 
 On Intel's processors libraries choose the order of sums by the number of rows, beyond what padding evens out: oneDNN
-where it multiplies tiles (AMX) in bf16, MKL in fp32. There the kernel of kernels/tiles.py takes the place of the one,
-and oneDNN's product, which for two rows and more has one order, that of the other. Who needs equal bytes, the engine
-and the training pass that is to agree with it, computes within `row_by_row()`. Measured: docs/inference.md.
+where it multiplies tiles (AMX) in bf16, MKL in fp32. There the kernel of kernels/tiles.py takes the place of the one.
+MKL has one order from 16 rows on where it has one thread, so rows are filled up to `least_rows`; where it has more,
+oneDNN's product, which for two rows and more has one order, takes its place. Who needs equal bytes, the engine and the
+training pass that is to agree with it, computes within `row_by_row()`. Measured: docs/inference.md.
 
 Legend: M rows, N outputs, K inputs, P panels.
 """
@@ -28,7 +29,9 @@ except ImportError:  # where only torch and numpy are installed
 PANEL, TOGETHER = 64, 32  # outputs of a panel; inputs of a tile's row
 TILES = 0  # the "cut" of a matrix that is multiplied by tiles
 WORTH_A_THREAD = 2**22  # products of two numbers
-PROBED, PROBES = (8, 24, 64, 128), ((64, 352), (576, 1536), (2048, 2048))  # rows; outputs and inputs
+MULTIPLE = 8  # of rows, at which a product gives each the same bytes
+PROBED = (8, 16, 24, 64, 128)  # rows
+PROBES = ((64, 352), (16, 768), (576, 1536), (2048, 2048))  # outputs and inputs
 
 
 @cache
@@ -39,29 +42,48 @@ def uses_tiles() -> bool:
 
 
 @cache
-def keeps_rows(n_threads: int) -> bool:
-    """Does torch give the same fp32 rows at all multiples of 8? Found by comparing."""
+def least_of(n_threads: int) -> int:
+    """Return from how many rows on torch gives the same fp32 rows at all multiples of 8, found by comparing; 0: from
+    none."""
     generator = torch.Generator().manual_seed(0)
+    least = 0
     for n_out, n_in in PROBES:
         weight_NK, x_MK = (torch.randn((n, n_in), generator=generator) for n in (n_out, 2 * PROBED[-1]))
         expected_MN = F.linear(x_MK, weight_NK)
-        if not all(torch.equal(F.linear(x_MK[:n], weight_NK), expected_MN[:n]) for n in PROBED):
-            return False
-    return True
+        differing = [n for n in PROBED if not torch.equal(F.linear(x_MK[:n], weight_NK), expected_MN[:n])]
+        least = max([least, *differing])
+    later = [n for n in PROBED[:2] if n > least]
+    return later[0] if later else 0
+
+
+def least_rows(weight: Tensor) -> int:
+    """Return of how many rows at least torch's product with a matrix like this has to be."""
+    if not weight.is_cpu or dtype_of_products(weight) != torch.float32:
+        return MULTIPLE
+    return least_of(torch.get_num_threads()) or MULTIPLE
+
+
+def padded(n: int, multiple: int = MULTIPLE, least: int = 0) -> int:
+    """Return n, brought to a multiple and to the least."""
+    return max(least, -(-n // multiple) * multiple)
 
 
 def replaces(dtype: torch.dtype) -> bool:
     """Is torch's product of this dtype one whose rows depend on their number, and is there another?"""
     if dtype == torch.bfloat16:
         return uses_tiles()
-    return dtype == torch.float32 and torch.backends.mkldnn.is_available() and not keeps_rows(torch.get_num_threads())
+    return dtype == torch.float32 and torch.backends.mkldnn.is_available() and not least_of(torch.get_num_threads())
 
 
-def row_by_row(device: torch.device, needed: bool = True) -> AbstractContextManager[Any]:
-    """Within it F.linear on the CPU is `linear`, where that differs. needed: is F.linear called at all? Each function
-    of torch takes a microsecond longer there."""
-    needed = needed and device.type == "cpu" and any(replaces(dtype) for dtype in (torch.bfloat16, torch.float32))
+def row_by_row(weight: Tensor, needed: bool = True) -> AbstractContextManager[Any]:
+    """Within it F.linear on the CPU is `linear`, where that differs for products with matrices like this one. needed:
+    is F.linear called at all? Each function of torch takes a microsecond longer there."""
+    needed = needed and weight.is_cpu and weight.is_floating_point() and replaces(dtype_of_products(weight))
     return InTheirPlace() if needed else nullcontext()
+
+
+def dtype_of_products(weight: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
 
 
 class InTheirPlace(TorchFunctionMode):

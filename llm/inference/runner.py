@@ -1,8 +1,8 @@
 """Computes a step: puts the tokens of all its sequences into one forward pass, and returns the logits that are needed.
 
-The number of rows is padded to a multiple of 8, with which a matrix product gives each row the same bytes whatever the
-others are (docs/inference.md says where that was measured). Operators of quantized weights and reordered matrices do so
-for any number.
+The number of rows is padded to a multiple of 8, on some processors to 16 at least, with which a matrix product gives
+each row the same bytes whatever the others are (docs/inference.md says where that was measured). Operators of quantized
+weights and reordered matrices do so for any number.
 
 Legend: R rows, V vocabulary, D d_model.
 """
@@ -19,17 +19,12 @@ from llm.inference.adapters import Groups, grouped
 from llm.inference.attention import KVPool, Layout, PagedAttention, Threads, Way
 from llm.inference.fused import OneCall, can_fuse
 from llm.inference.recorded import RecordedSteps
-from llm.inference.row_by_row import row_by_row
+from llm.inference.row_by_row import MULTIPLE, least_rows, padded, row_by_row
 from llm.inference.scheduler import Step
 from llm.inference.sequence import Sequence
 from llm.model.transformer import CausalLM
 
-MULTIPLE = 8
 ROWS_OF_LOGITS = 64  # at once: those of a long prompt would fill the memory
-
-
-def padded(n: int, multiple: int = MULTIPLE) -> int:
-    return -(-n // multiple) * multiple
 
 
 def multiple_of(model: CausalLM) -> int:
@@ -45,6 +40,7 @@ class ModelRunner:
     def __init__(self, model: CausalLM, pool: KVPool, way: Way, threads: Threads, groups: Groups) -> None:
         self.model, self.pool, self.way, self.threads, self.groups = model, pool, way, threads, groups
         self.multiple = multiple_of(model)
+        self.weight = model.model.embed_tokens.weight
         self.fuses = way == "kernel" and pool.dtype == torch.bfloat16 and can_fuse(model)
         self.layers = fused.prepared(model) if self.fuses else []
         self.one_call = OneCall.of(model) if self.fuses else None
@@ -53,7 +49,7 @@ class ModelRunner:
     def run(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
         """Compute a step's tokens. Returns the rows after the last norm that are `needed`, which says for each sequence
         of `step.counts` which of its tokens' rows are; in that order, [R, D]."""
-        with row_by_row(self.model.device, needed=self.multiple != 1):
+        with row_by_row(self.weight, needed=self.multiple != 1):
             return self.computed(step, needed)
 
     def computed(self, step: Step, needed: Mapping[Sequence, range]) -> Tensor:
@@ -61,7 +57,7 @@ class ModelRunner:
             self.pool.copy(source, target)
         layout, tokens_R = self.layout(step, needed)
         names = [sequence.request.adapter for sequence in step.counts]
-        self.groups.rows = grouped(names, layout.spans, MULTIPLE, self.model.device)
+        self.groups.rows = grouped(names, layout.spans, least_rows(self.weight), self.model.device)
         rows = [row for begin, end in layout.needed or () for row in range(begin, end)]
         if self.recorded is not None and not self.groups.rows and set(step.counts.values()) == {1}:
             found_SD = self.recorded.run(layout, tokens_R)
@@ -83,7 +79,7 @@ class ModelRunner:
 
     def layout(self, step: Step, needed: Mapping[Sequence, range]) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""
-        total = padded(sum(step.counts.values()), self.multiple)
+        total = padded(sum(step.counts.values()), self.multiple, 1 if self.multiple == 1 else least_rows(self.weight))
         tokens_R, position_R = np.zeros(total, np.int64), np.zeros(total, np.int64)
         spans: list[tuple[int, int]] = []
         wanted: list[tuple[int, int]] = []
@@ -110,8 +106,10 @@ def output_logits(model: CausalLM, x_RD: Tensor) -> Tensor:
 def logits_as_computed(model: CausalLM, x_RD: Tensor) -> Tensor:
     """Return the same in the dtype of the product."""
     multiple = getattr(getattr(model, "lm_head", None), "row_multiple", MULTIPLE)
-    missing = padded(len(x_RD), multiple) - len(x_RD)
-    with row_by_row(x_RD.device, needed=multiple != 1):
+    weight = model.model.embed_tokens.weight
+    least = 0 if multiple == 1 else least_rows(weight)
+    missing = padded(len(x_RD), multiple, least) - len(x_RD)
+    with row_by_row(weight, needed=multiple != 1):
         return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)]
 
 

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm.inference.attention import BLOCK, KVPool, Layout, PagedAttention, Threads, best_way
-from llm.inference.row_by_row import row_by_row
-from llm.inference.runner import output_logits, padded
+from llm.inference.row_by_row import least_rows, padded, row_by_row
+from llm.inference.runner import output_logits
 from llm.model.transformer import CausalLM
 
 ROWS = 2048  # computed at once, unless a text alone has more
@@ -116,19 +116,19 @@ class Pass:
 
     def hidden(self, model: CausalLM) -> Tensor:
         """Return the rows after the last norm, [R, D]."""
-        tokens_R, position_R = np.zeros((2, padded(self.n_rows)), np.int64)
+        weight = model.model.embed_tokens.weight
+        tokens_R, position_R = np.zeros((2, padded(self.n_rows, least=least_rows(weight))), np.int64)
         table_SW = np.zeros((len(self.tables), max(map(len, self.tables))), np.int64)
         for place, (text, table, (first, end)) in enumerate(zip(self.texts, self.tables, self.spans, strict=True)):
             begin = len(text) - 1 - (end - first)
             tokens_R[first:end] = text[begin:-1]
             position_R[first:end] = np.arange(begin, len(text) - 1)
             table_SW[place, : len(table)] = table
-        weight = model.model.embed_tokens.weight
         pool = KVPool(replace(model.config, n_layers=1), self.n_blocks, weight.dtype, weight.device)
         layout = Layout(position_R, self.spans, table_SW)
         way, threads = best_way(weight.device, deterministic=True), Threads(torch.get_num_threads())
         engine = LayerByLayer(PagedAttention(model.config, pool, layout, way, threads))
-        with row_by_row(weight.device):
+        with row_by_row(weight):
             return model.hidden(torch.from_numpy(tokens_R)[None].to(weight.device), engine=engine)[0]
 
 

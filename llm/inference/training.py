@@ -2,8 +2,8 @@
 said, so that the ratio of a policy to itself is exactly 1.
 
 It differs from the model's plain forward pass in the order in which attention adds, and pads the tokens to a multiple
-of 8. docs/inference.md says what it costs. The engine must compute in the same dtype (under the same autocast), and
-keep keys and values in it, or in the weights' own.
+of 8, on some processors to 16 at least. docs/inference.md says what it costs. The engine must compute in the same dtype
+(under the same autocast), and keep keys and values in it, or in the weights' own.
 
 Legend: B batch, T tokens, R rows, N query heads, K key-value heads, H d_head, D d_model, V vocabulary.
 """
@@ -16,17 +16,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm.inference.attention import BLOCK, KVPool, Layout, PagedAttention, Threads, best_way
-from llm.inference.row_by_row import row_by_row
-from llm.inference.runner import MULTIPLE, output_logits
+from llm.inference.row_by_row import least_rows, padded, row_by_row
+from llm.inference.runner import output_logits
 from llm.model.positions import alibi_bias
 from llm.model.transformer import CausalLM, attend
 
 
 def hidden(model: CausalLM, tokens_BT: Tensor) -> Tensor:
     """Return `model.hidden(tokens_BT)` with the engine's bytes, [B, T, D]."""
-    n_tokens = tokens_BT.shape[1]
-    padded_BT = F.pad(tokens_BT, (0, -n_tokens % MULTIPLE))
-    with row_by_row(tokens_BT.device):
+    n_rows, n_tokens = tokens_BT.shape
+    weight = model.model.embed_tokens.weight
+    least = least_rows(weight) if n_rows == 1 else 0
+    padded_BT = F.pad(tokens_BT, (0, padded(n_tokens, least=least) - n_tokens))
+    with row_by_row(weight):
         return model.hidden(padded_BT, engine=FixedOrder(model, padded_BT))[:, :n_tokens]
 
 

@@ -25,7 +25,7 @@ from llm.deploy.quantize.model import PackedLinear, RoundedLinear
 from llm.inference import reordered
 from llm.inference.attention import raw
 from llm.inference.reordered import Matrix, can_reorder, over_panels, reorder
-from llm.inference.runner import MULTIPLE
+from llm.inference.row_by_row import MULTIPLE
 from llm.model.rounding import quantize_weight
 from llm.model.transformer import CausalLM
 

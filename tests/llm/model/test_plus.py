@@ -42,7 +42,7 @@ def test_what_is_less_than_half_a_step_is_not_lost(layer: nn.Linear) -> None:
 
 def test_nothing_added_is_the_layer_and_rows_do_not_depend_on_others(layer: nn.Linear) -> None:
     x, added = inputs(0.1)
-    with row_by_row(x.device):
+    with row_by_row(layer.weight):
         assert torch.equal(plus(layer, x, torch.zeros_like(added)), layer(x))
         whole = plus(layer, x, added)
         assert torch.equal(plus(layer, x[:8], added[:8]), whole[:8])
@@ -64,7 +64,7 @@ def test_reordered_matrices_have_these_bytes(layer: nn.Linear, bias: bool, threa
     x, added = inputs(1e-3)
     if bias:
         layer.bias = nn.Parameter(torch.randn(OUTPUTS).bfloat16())
-    with row_by_row(x.device):
+    with row_by_row(layer.weight):
         expected = plus(layer, x, added)
     reordered, before = ReorderedLinear(layer.weight, layer.bias), torch.get_num_threads()
     torch.set_num_threads(threads)
