@@ -17,7 +17,7 @@ from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 
-AT_ONCE = 1 << 20  # weights whose errors are measured at once, in fp64
+AT_ONCE = 1 << 16  # weights whose errors are measured at once, in fp64: what a core's own cache holds
 PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
 

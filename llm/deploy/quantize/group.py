@@ -40,11 +40,11 @@ def quantize_group(
     h = input_scale_1 = None
     if inputs is not None:
         x_MK = inputs.flatten(0, 1)
-        h, largest_K = hessian(x_MK) if method.kind == "awq" else None, x_MK.abs().amax(0)
+        h = hessian(x_MK) if method.kind == "awq" else None
         if fold is not None and (factor_K := factors(method, size, linears, x_MK, h, fold.tie)) is not None:
             fold.apply(factor_K)
             x_MK.div_(factor_K)
-            h, largest_K = h and h.divided(factor_K), largest_K / factor_K
+            h = h and h.divided(factor_K)
             for linear in linears.values():
                 linear.weight = nn.Parameter(linear.weight.float() * factor_K, requires_grad=False)
         if method.kind == "gptq":
@@ -52,7 +52,7 @@ def quantize_group(
         elif h is None:
             h = whole(x_MK.T @ x_MK)
         if method.activations == "static":
-            input_scale_1 = (largest_K.amax() / HALF).clamp(min=SMALLEST).view(1)
+            input_scale_1 = (x_MK.abs().amax() / HALF).clamp(min=SMALLEST).view(1)
     made = Made()
     correct = None
     if h is not None and method.kind == "gptq":
