@@ -7,7 +7,9 @@ called one at a time, in a time limit. The rewards of this file know no right an
 row: they check a format, so that a model of any size has something to gain.
 """
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,6 +23,7 @@ from llm.errors import InputError
 Reward = Callable[[str, str, dict], float]
 MOST = 1e38  # what fp32 holds
 SHOWN = 40  # characters of a text in a message
+RINGS = 3  # of the alarm, before code that catches each is given up
 SHORT = 12  # words of an answer that is as good as one that is half as long
 
 
@@ -45,7 +48,7 @@ def variety(prompt: str, answer: str, row: dict) -> float:
 def exact(prompt: str, answer: str, row: dict) -> float:
     """Is the answer the row's `answer`, but for white space around it?"""
     if not isinstance(row.get("answer"), str):
-        raise KeyError("the row has no text `answer`")
+        raise InputError("the prompt's row has no text `answer`; give it one, or take another reward")
     return float(answer.strip() == row["answer"].strip())
 
 
@@ -83,25 +86,34 @@ def rated(rewards: Mapping[str, Reward], seconds: float, prompt: str, answer: st
 
 @contextmanager
 def blamed(where: str, seconds: float) -> Iterator[None]:
-    """Make what a user's code raises, and that it has not ended after so many seconds, an InputError."""
+    """Make what a user's code raises, and that it has not ended after so many seconds, an InputError. Code that catches
+    all that is raised in it, and goes on, ends the process with that line and status 2."""
+    late = f"{where}: no answer after {seconds:g} s; mend the function, or raise reward_seconds"
+    rung: list[int] = []
 
-    def ring(*_: object) -> None:
+    def ring(number: int, _: object) -> None:
+        rung.append(number)
+        if len(rung) == RINGS:
+            print(f"error: {late}", file=sys.stderr, flush=True)
+            os._exit(2)
         raise Late
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
+        if rung:  # the code caught it, and answered after all
+            raise Late
     except Late:
-        raise InputError(
-            f"{where}: no answer after {seconds:g} s; mend the function, or raise reward_seconds"
-        ) from None
+        raise InputError(late) from None
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     except ModuleNotFoundError as error:
         raise InputError(
             f"{where}: no module {error.name}; the file is read alone: put into it what stands beside it, and install "
             "what is a package"
         ) from error
-    except (Exception, SystemExit) as error:  # whatever a user's function may raise; exit() is no success
+    except BaseException as error:  # whatever a user's function may raise: exit() is no success, asyncio has its own
         said = " ".join(str(error).split())
         raise InputError(f"{where}: {type(error).__name__}: {said}; mend the function") from error
     finally:
@@ -123,4 +135,4 @@ class OneFile(InspectLoader):
 
 
 class Late(BaseException):
-    """The time is over; no Exception, which a reward function may catch."""
+    """The time is over; no Exception, which a reward function often catches."""

@@ -1,6 +1,7 @@
 """Reward functions: what they say, and what is told of those that do not say it."""
 
 import math
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -53,6 +54,15 @@ def hang(prompt: str, answer: str, row: dict) -> float:
             continue
 
 
+def late_all_the_same(prompt: str, answer: str, row: dict) -> float:
+    """As people write it: whatever goes wrong is worth nothing."""
+    try:
+        time.sleep(60)
+    except:  # noqa: E722
+        return 0.0
+    return 1.0
+
+
 @pytest.mark.parametrize(
     ("reward", "line"),
     [
@@ -65,12 +75,16 @@ def hang(prompt: str, answer: str, row: dict) -> float:
         (lambda p, a, r: exec("raise ValueError('a\\n  b')"), "ValueError: a b; mend"),
         (lambda p, a, r: sys.exit(), "SystemExit: "),
         (lambda p, a, r: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda p, a, r: exec("raise GeneratorExit"), "GeneratorExit: "),
+        (lambda p, a, r: exec("import asyncio; raise asyncio.CancelledError"), "CancelledError: "),
+        (lambda p, a, r: exec("raise KeyboardInterrupt"), "KeyboardInterrupt: "),
         (hang, "no answer after 0.2 s"),
+        (late_all_the_same, "no answer after 0.2 s"),
     ],
 )
 def test_what_a_function_does_wrong_is_said_in_one_line(reward, line: str) -> None:
     with pytest.raises(InputError, match=rf"^reward f, of the answer 'an answer' to 'a prompt': {line}") as caught:
-        rated({"f": reward}, 0.2 if reward is hang else 60.0, "a prompt", "an answer", {})
+        rated({"f": reward}, 0.2 if reward in (hang, late_all_the_same) else 60.0, "a prompt", "an answer", {})
     assert "\n" not in str(caught.value)
 
 
@@ -84,3 +98,27 @@ def test_a_file_that_cannot_be_run_is_named(text: str, line: str, tmp_path: Path
     with pytest.raises(InputError, match=rf"own.py: {line}") as caught:
         load_rewards([], file, 0.2 if "while" in text else 60.0)
     assert "\n" not in str(caught.value)
+
+
+def test_a_function_that_catches_all_and_never_ends_is_ended() -> None:
+    code = """
+from llm.align.rewards import rated
+def mine(prompt, answer, row):
+    while True:
+        try:
+            while True:
+                pass
+        except:
+            pass
+rated({"mine": mine}, 0.1, "a prompt", "an answer", {})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: reward mine, of the answer 'an answer' to 'a prompt': no answer after 0.1 s")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_exact_says_what_the_row_lacks() -> None:
+    line = "^reward exact, of .*: the prompt's row has no text `answer`; give it one, or take another reward$"
+    with pytest.raises(InputError, match=line):
+        rated({"exact": exact}, 60.0, "a prompt", "an answer", {})
