@@ -34,9 +34,13 @@ def quantize_group(
     fold: Fold | None,
 ) -> Made:
     """Quantize matrices that share their inputs [C, T, K], and leave the rounded ones in the layer (none
-    without inputs, which would go through them). fold: where factors of the inputs go, if they may be scaled; `inputs`
-    are divided by them in place."""
+    without inputs, which would go through them). What the method keeps stays, in fp32. fold: where factors of the
+    inputs go, if they may be scaled; `inputs` are divided by them in place."""
     linears = {name: getattr(getattr(layer, part), name) for name in names}
+    if linears.keys() & set(method.keep):  # layout_for says: all or none of a group
+        for linear in linears.values():
+            linear.weight = nn.Parameter(linear.weight.float(), requires_grad=False)
+        return Made()
     h = input_scale_1 = None
     if inputs is not None:
         x_MK = inputs.flatten(0, 1)

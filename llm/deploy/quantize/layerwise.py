@@ -139,28 +139,33 @@ def quantize_layer(layer: Layer, method: Method, size: int | None, run: Calibrat
         with without(mlp, "down_proj"):
             return run.map(mlp, inputs_CTD)
 
+    def done(part: nn.Module, *names: str) -> None:
+        release(*(getattr(part, name) for name in names if name not in method.keep))
+
     # Factors fold into a norm that stands before, into rows of v, and into rows of up where there is a gate; AWQ's into
     # the second norm alone (awq.py).
     smoothed = method.activations is not None and method.kind != "awq"
     by_rows = smoothed and not method.per_tensor
     fold_one = into_norm(layer.input_layernorm) if smoothed and not layer.post else None
-    fold_v = into_rows(attention.v_proj, made, "self_attn.v_proj", attention.d_head) if by_rows else None
+    by_v = by_rows and "v_proj" not in method.keep
+    fold_v = into_rows(attention.v_proj, made, "self_attn.v_proj", attention.d_head) if by_v else None
     fold_two = None if layer.post else into_norm(layer.post_attention_layernorm)
-    fold_up = into_rows(mlp.up_proj, made, "mlp.up_proj") if by_rows and "gate_proj" in into_ffn else None
+    by_up = by_rows and "gate_proj" in into_ffn and "up_proj" not in method.keep
+    fold_up = into_rows(mlp.up_proj, made, "mlp.up_proj") if by_up else None
     x_CTD = run.x_CTD
     before = normed(layer.input_layernorm, x_CTD)
     made |= quantize_group(layer, "self_attn", QKV, method, size, before, fold_one)
     into = heads(before)
-    release(attention.q_proj, attention.k_proj)
+    done(attention, "q_proj", "k_proj")
     made |= quantize_group(layer, "self_attn", OUTPUT, method, size, into, fold_v)
-    release(attention.v_proj)
+    done(attention, "v_proj")
     x_CTD = x_CTD + run.map(attention.o_proj, into)
-    release(attention.o_proj)
+    done(attention, "o_proj")
     x_CTD = run.map(layer.input_layernorm, x_CTD) if layer.post else x_CTD
     before = normed(layer.post_attention_layernorm, x_CTD)
     made |= quantize_group(layer, "mlp", into_ffn, method, size, before, fold_two)
     into = inner(before)
-    release(*(getattr(mlp, name) for name in into_ffn))
+    done(mlp, *into_ffn)
     made |= quantize_group(layer, "mlp", DOWN, method, size, into, fold_up)
     x_CTD = x_CTD + run.map(mlp.down_proj, into)
     run.x_CTD = run.map(layer.post_attention_layernorm, x_CTD) if layer.post else x_CTD

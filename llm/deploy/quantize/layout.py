@@ -7,6 +7,7 @@
 (embeddings, lm_head, norms) stays as it was. transformers and vLLM read both. gptq_layout.py has another layout.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,13 +22,16 @@ from llm.model.rounding import QuantizedWeight
 BITS = (4, 8)
 QUANT_METHOD: Literal["compressed-tensors"] = "compressed-tensors"
 PACKED, PLAIN = "pack-quantized", "int-quantized"
+JOINED = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"})  # into one product, by vLLM and by this server
+EVERY = {"o_proj", "down_proj"}.union(*JOINED)
+KEPT = re.compile(r"re:\.\*\\\.(\w+)\$")  # what `ignore` says of a layer's last name
 
 
 @dataclass(frozen=True)
 class Layout:
     """What config.json states. group_size: None for a scale per channel or per tensor. activations: how the inputs'
     scales come about, per token at each call or once by calibration; None: inputs are not quantized. quant_method:
-    whose layout it is."""
+    whose layout it is. keep: last names of layers that are not quantized."""
 
     bits: int
     group_size: int | None = None
@@ -35,13 +39,14 @@ class Layout:
     activations: Literal["dynamic", "static"] | None = None
     symmetric: bool = True
     quant_method: Literal["compressed-tensors", "gptq"] = QUANT_METHOD
+    keep: tuple[str, ...] = ()
 
     @property
     def format(self) -> str:
         return PACKED if self.activations is None else PLAIN
 
     def config(self) -> dict:
-        """Return config.json's `quantization_config` for weights of every nn.Linear but lm_head."""
+        """Return config.json's `quantization_config` for weights of every nn.Linear but lm_head and `keep`."""
         if self.quant_method == gptq_layout.QUANT_METHOD:
             return gptq_layout.config(self.bits, self.group_size, self.symmetric)
         strategy = "tensor" if self.per_tensor else "channel" if self.group_size is None else "group"
@@ -59,7 +64,7 @@ class Layout:
             "config_groups": {"group_0": group},
             "format": self.format,
             "global_compression_ratio": None,
-            "ignore": ["lm_head"],
+            "ignore": ["lm_head", *(rf"re:.*\.{name}$" for name in self.keep)],
             "kv_cache_scheme": None,
             "quant_method": QUANT_METHOD,
             "quantization_status": "compressed",
@@ -94,7 +99,18 @@ def layout_for(method: Method, group_size: int | None) -> Layout:
         raise InputError("quantize: smoothing needs activations, and another kind than awq, which scales inputs itself")
     if whole and not (method.symmetric and method.format == QUANT_METHOD):
         raise InputError("quantize: activations and per_tensor need symmetric: true and format: compressed-tensors")
-    return Layout(method.bits, group_size, method.per_tensor, method.activations, method.symmetric, method.format)
+    for joined in JOINED:
+        if (named := joined & set(method.keep)) and named != joined:
+            raise InputError(
+                f"quantize: keep names {', '.join(sorted(named))}, but not {', '.join(sorted(joined - named))}, with "
+                "which readers join it; name all or none"
+            )
+    if method.keep and method.format == gptq_layout.QUANT_METHOD:
+        raise InputError("quantize: keep needs format: compressed-tensors")
+    if set(method.keep) >= EVERY:
+        raise InputError("quantize: keep names every layer, so nothing would be quantized")
+    whose, keep = method.format, tuple(method.keep)
+    return Layout(method.bits, group_size, method.per_tensor, method.activations, method.symmetric, whose, keep)
 
 
 def layout_of(config: dict, path: str) -> Layout:
@@ -118,6 +134,7 @@ def layout_of(config: dict, path: str) -> Layout:
         weights.get("strategy") == "tensor",
         None if inputs is None else "dynamic" if inputs.get("dynamic") else "static",
         weights["symmetric"],
+        keep=tuple(kept[1] for entry in stated.get("ignore") or () if (kept := KEPT.fullmatch(entry))),
     )
     if found.config()["config_groups"]["group_0"]["input_activations"] != inputs and inputs is not None:
         raise InputError(f"{path}: its inputs are quantized in another way; make them with `quantize`")

@@ -168,6 +168,8 @@ def load_quantized(directory: Path, *, keep_dense: bool = True, device: torch.de
     model = empty_model(ModelConfig.from_hf(config))
     tensors = read_tensors(directory / WEIGHTS_NAME)
     for name, linear in layers_to_quantize(model).items():
+        if name.rpartition(".")[2] in layout.keep:
+            continue
         made = take(layout)(tensors, name, linear, layout, keep_dense)
         if made is None:
             wanted = list(linear.weight.shape)

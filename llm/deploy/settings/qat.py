@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.grid import Grid
-from llm.settings import key
+from llm.settings import key, made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ def grid_of(quantize: dict, pretrain: dict, pretrained: bool) -> dict | None:
     name, steps = quantize["qat"]["method"], quantize["qat"]["steps"]
     if name not in quantize["methods"]:
         raise InputError(f"quantize.qat.method: {name} is not in quantize.methods: {', '.join(quantize['methods'])}")
-    method = Method(**quantize["methods"][name])
+    method = made(Method, quantize["methods"][name])
     grid = Grid(method.bits, method.group_size, method.per_tensor)
     if method.calibrated or method != Method(**asdict(grid), scales=method.scales):  # any other key changes the values
         raise InputError(

@@ -28,6 +28,10 @@ class Method:
     smoothing: float | None = key(None, minimum=0, maximum=1)
     """Before activations are rounded, how much of large inputs' size moves into weights (SmoothQuant's exponent); null:
     searched for each group of matrices that share inputs; 0: nothing."""
+    keep: tuple[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], ...] = key(
+        (), uniqueItems=True
+    )
+    """Last names of layers that stay as they are, e.g. [down_proj], which suffers most where inputs are rounded."""
     kind: Literal["rtn", "gptq", "awq"] = key("rtn")
     """rtn rounds to nearest; gptq lets later columns make up for a column's error; awq scales inputs before."""
     scales: Literal["absmax", "searched"] | None = key(None)

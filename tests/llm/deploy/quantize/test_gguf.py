@@ -83,3 +83,13 @@ def test_other_grids_are_refused(method: Method, words: str, hf_directory: Calla
     target = quantized(hf_directory("base", **SIZES), method, tmp_path)
     with pytest.raises(InputError, match=words):
         export_quantized.main(target, tmp_path / "model.gguf", name="small")
+
+
+def test_kept_layers_are_f16(hf_directory: Callable[..., Path], tmp_path: Path) -> None:
+    method = Method(bits=4, group_size=32, keep=("down_proj",))
+    target = quantized(hf_directory("base", **SIZES), method, tmp_path)
+    file = tmp_path / "model.gguf"
+    told = export_quantized.main(target, file, name="small")
+    types = {tensor.name: tensor.tensor_type.name for tensor in gguf.GGUFReader(file).tensors}
+    assert told["tensors"]["Q4_0"] == 12
+    assert types["blk.1.ffn_down.weight"] == "F16" and types["blk.1.ffn_up.weight"] == "Q4_0"
