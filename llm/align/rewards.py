@@ -16,7 +16,7 @@ from copy import deepcopy
 from importlib.abc import InspectLoader
 from numbers import Real
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, CoroutineType, ModuleType
 
 from llm.errors import InputError
 
@@ -78,6 +78,9 @@ def rated(rewards: Mapping[str, Reward], seconds: float, prompt: str, answer: st
         where = f"reward {name}, of the answer {answer[:SHOWN]!r} to {prompt[:SHOWN]!r}"
         with blamed(where, seconds):
             value = reward(prompt, answer, deepcopy(row))  # the next call is told the same, whatever this one changes
+        if isinstance(value, CoroutineType):
+            value.close()  # or else Python complains of it, after our line
+            raise InputError(f"{where}: an asynchronous function is not waited for; write def")
         if not isinstance(value, Real) or not abs(value) < MOST:  # numpy's numbers are Real, too
             raise InputError(f"{where}: {value!r:.40} is no finite number; mend the function")
         found.append(float(value))
@@ -126,6 +129,9 @@ class OneFile(InspectLoader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_source(fullname), str(self.path))  # named by what is wrong in it
 
     def get_source(self, fullname: str) -> str:
         return self.path.read_text(encoding="utf-8")

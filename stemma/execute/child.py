@@ -74,7 +74,8 @@ def run_script(sandbox: Sandbox, log: Path, target: str) -> Result:
         for line in map(sandbox.shown, child.stderr):
             file.write(line)
             file.flush()
-            last = line.strip() or last
+            if not last.startswith(ERROR) or line.startswith(ERROR):  # Python may warn of something as it ends
+                last = line.strip() or last
             if line.startswith(PROGRESS):
                 print(f"  {target}  {printable(line.removeprefix(PROGRESS).rstrip())}", file=sys.stderr, flush=True)
         reader.join()

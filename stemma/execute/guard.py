@@ -86,6 +86,8 @@ def watch(policy: dict):
             path = arguments[0]
             if isinstance(path, int) or path is None:
                 return
+            if names_no_file(path):
+                return
             path = meant(path)
             if not below(path, zones) or below(path, trees):
                 return
@@ -104,6 +106,12 @@ def watch(policy: dict):
                 )
 
     return hook
+
+
+def names_no_file(path: str | bytes | os.PathLike) -> bool:
+    """Is it what Python calls a text that came from no file? Of a syntax error there it looks for the line."""
+    name = os.fsdecode(path)
+    return name.startswith("<") and name.endswith(">") and "/" not in name and not os.path.lexists(name)
 
 
 def below(path: str, trees: tuple[str, ...]) -> bool:

@@ -54,6 +54,10 @@ def hang(prompt: str, answer: str, row: dict) -> float:
             continue
 
 
+async def awaited(prompt: str, answer: str, row: dict) -> float:
+    return 1.0
+
+
 def late_all_the_same(prompt: str, answer: str, row: dict) -> float:
     """As people write it: whatever goes wrong is worth nothing."""
     try:
@@ -78,6 +82,7 @@ def late_all_the_same(prompt: str, answer: str, row: dict) -> float:
         (lambda p, a, r: exec("raise GeneratorExit"), "GeneratorExit: "),
         (lambda p, a, r: exec("import asyncio; raise asyncio.CancelledError"), "CancelledError: "),
         (lambda p, a, r: exec("raise KeyboardInterrupt"), "KeyboardInterrupt: "),
+        (awaited, "an asynchronous function is not waited for; write def"),
         (hang, "no answer after 0.2 s"),
         (late_all_the_same, "no answer after 0.2 s"),
     ],
@@ -90,7 +95,11 @@ def test_what_a_function_does_wrong_is_said_in_one_line(reward, line: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("1 / 0\n", "ZeroDivisionError"), ("while True: pass\n", "no answer after 0.2 s"), ("def\n", "SyntaxError")],
+    [
+        ("1 / 0\n", "ZeroDivisionError"),
+        ("while True: pass\n", "no answer after 0.2 s"),
+        ("def\n", r"SyntaxError: .*own\.py, line 1"),
+    ],
 )
 def test_a_file_that_cannot_be_run_is_named(text: str, line: str, tmp_path: Path) -> None:
     file = tmp_path / "own.py"

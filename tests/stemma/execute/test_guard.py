@@ -31,6 +31,27 @@ def test_undeclared_file_of_the_repository(toy: Toy):
     assert toy.build()[-1] == ("third", "run")
 
 
+def test_a_syntax_error_in_a_text_is_no_file(toy: Toy):
+    """Python looks for a file named <unknown> then, or <string>."""
+    toy.replace(
+        "scripts/s/second.py",
+        "    joined.write",
+        "    import ast\n    for parse in (ast.parse, exec):\n        try:\n            parse('def f(:')\n"
+        "        except SyntaxError:\n            pass\n    joined.write",
+    )
+    assert toy.build()[-1] == ("third", "run")
+
+
+def test_what_is_printed_after_the_error_does_not_hide_it(toy: Toy):
+    toy.replace(
+        "scripts/s/second.py",
+        "    joined.write",
+        "    import sys\n    sys.stderr.write('error: this is wrong\\nRuntimeWarning: it was never awaited\\n')\n"
+        "    sys.exit(2)\n    joined.write",
+    )
+    assert "this is wrong (the log is" in error_of(toy)
+
+
 def test_artifact_of_another_rule(toy: Toy):
     toy.replace("scripts/s/third.py", "    final.write", "    open('results/parts/a.txt')\n    final.write")
     assert "opens results/parts/a.txt, which nobody declared" in error_of(toy)
