@@ -9,6 +9,7 @@ transformers with compressed-tensors is in this project's own environment. A rea
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,12 @@ if __name__ == "__main__":
 """
 LLAMA = """
 import json, sys, numpy, llama_cpp
+default = llama_cpp.llama_model_default_params
+def as_stored():  # repacked for AMX, any model of four or eight bits ends llama.cpp by SIGILL (version 0.3.36)
+    found = default()
+    found.use_extra_bufts = False
+    return found
+llama_cpp.llama_model_default_params = as_stored
 model = llama_cpp.Llama(sys.argv[1], n_ctx=64, logits_all=True, verbose=False, n_threads=1)
 ids = json.loads(sys.argv[2])
 model.eval(ids)
@@ -194,7 +201,7 @@ def read(
     python: Path, code: str, path: Path, ids: list[int], format_: str = "fp32", adapter: Path | None = None
 ) -> list[float] | str:
     """Return a reader's log-probabilities, of a model with an adapter where one is given, or the last line of what it
-    says. vLLM's kernels of packed weights are for bf16 on a CPU."""
+    says, or which signal ended it. vLLM's kernels of packed weights are for bf16 on a CPU."""
     code = code.replace("DTYPE", '"float32"' if format_ == "fp32" else '"bfloat16"')
     with tempfile.TemporaryDirectory() as scratch:
         script = Path(scratch) / "read.py"
@@ -203,6 +210,8 @@ def read(
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.strip().splitlines()[-1])
+    if done.returncode < 0:
+        return f"ended by {signal.Signals(-done.returncode).name}"
     errors = [line for line in done.stderr.splitlines() if "Error" in line or "error" in line]
     return (errors or done.stderr.splitlines())[-1][-300:]
 

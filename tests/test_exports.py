@@ -3,13 +3,14 @@
 import json
 import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from gguf import GGUFReader
 
-from benchmarks.exports import FAMILIES, GGUF, LLAMALIKE, METHODS, PACKED, exports
+from benchmarks.exports import FAMILIES, GGUF, LLAMALIKE, METHODS, PACKED, exports, read
 from stemma.provenance.changed_tensors import described
 
 TENSORS = 8  # of each file
@@ -50,3 +51,9 @@ def test_a_bit_of_any_export_is_told_by_its_tensor(family: str, tmp_path: Path) 
             assert described(changed, file) == f": {name}", format_
     methods = METHODS if family in LLAMALIKE else ()
     assert seen == ["fp32", *methods, *(f"gguf {kind}" for kind in GGUF), *(f"gguf of {name}" for name in PACKED)]
+
+
+def test_a_reader_that_crashes_is_not_quoted_by_its_last_warning(tmp_path: Path) -> None:
+    code = "import os, sys; print('a warning: no error', file=sys.stderr); os.kill(os.getpid(), 4)"
+    assert read(Path(sys.executable), code, tmp_path, [1]) == "ended by SIGILL"
+    assert read(Path(sys.executable), "raise ValueError('too long')", tmp_path, [1]) == "ValueError: too long"

@@ -126,9 +126,16 @@ def test_what_llama_cpp_does_not_compute_is_refused(
         write_gguf(hf_directory("base", **SIZES | changes), tmp_path / "x.gguf", kind, "x")
 
 
+# Weights stay as stored: repacked for AMX, any model of four or eight bits ends llama.cpp 0.3.36 by SIGILL.
 READ = """
 import json, sys, numpy, llama_cpp
 path, text, ids = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+default = llama_cpp.llama_model_default_params
+def as_stored():
+    found = default()
+    found.use_extra_bufts = False
+    return found
+llama_cpp.llama_model_default_params = as_stored
 model = llama_cpp.Llama(path, n_ctx=64, logits_all=True, verbose=False, n_threads=1)
 model.eval(ids)
 found = model.tokenize(text.encode(), add_bos=False, special=False)
