@@ -93,7 +93,7 @@ def as_stored():  # repacked for AMX, any model of four or eight bits ends llama
     found = default()
     found.use_extra_bufts = False
     return found
-llama_cpp.llama_model_default_params = as_stored
+llama_cpp.llama_cpp.llama_model_default_params = as_stored
 model = llama_cpp.Llama(sys.argv[1], n_ctx=64, logits_all=True, verbose=False, n_threads=1)
 ids = json.loads(sys.argv[2])
 model.eval(ids)

@@ -135,7 +135,7 @@ def as_stored():
     found = default()
     found.use_extra_bufts = False
     return found
-llama_cpp.llama_model_default_params = as_stored
+llama_cpp.llama_cpp.llama_model_default_params = as_stored
 model = llama_cpp.Llama(path, n_ctx=64, logits_all=True, verbose=False, n_threads=1)
 model.eval(ids)
 found = model.tokenize(text.encode(), add_bos=False, special=False)
