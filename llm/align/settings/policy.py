@@ -77,6 +77,11 @@ class PolicySettings(CriticKeys, PolicyKeys, AdapterSettings):
             raise InputError(
                 f"samples: {self.algorithm} compares the answers to a prompt, so it needs 2 or more, not {self.samples}"
             )
+        if self.max_new_tokens >= self.max_tokens:
+            raise InputError(
+                f"max_new_tokens: {self.max_new_tokens} leaves no room for a prompt in align.max_tokens: "
+                f"{self.max_tokens}; lower it"
+            )
         if self.overlong_tokens > self.max_new_tokens:
             raise InputError(
                 f"overlong_tokens: {self.overlong_tokens} is more than max_new_tokens: {self.max_new_tokens}; lower it"
