@@ -41,6 +41,10 @@ TOKENS = re.compile(r"\{\{|\}\}|\{\||\|\}(?!\})|\[\[|\]\]")
 CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
 DEEPEST = 40  # levels of templates, tables and links; as deep as MediaWiki goes
 NAMESPACED = re.compile(r"\s*+(?::\s*+)?(?:file|image|media|category|[a-z]{2,3}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
+QUOTATIONS = {"quote", "cquote", "blockquote", "quotation", "poem quote", "poemquote"}
+QUOTED = re.compile(r"(?:text|quote|1)[ \t\n]*+=\s*+(.*)", re.DOTALL | re.IGNORECASE)  # a parameter: what is quoted
+VARIANTS = re.compile(r"-\{([^{}]*+)\}-")  # of Chinese and other languages, for the converter of scripts
+VARIANT = re.compile(r"\s*+(?:[a-z]{2,3}(?:-[a-z]{2,8})*\s*+:|$)", re.IGNORECASE)
 ADDRESS = re.compile(r"\[(?:https?:|ftp:|//)[^\s\]]*+[^\S\n]*+")
 
 
@@ -101,7 +105,7 @@ def prose(wikitext: str) -> str:
     text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
     text = without_elements(without_closing(text))
     text = nested(PARAMETER.sub(lambda match: match[2] or "", text))
-    text = labels_of_links(text)
+    text = labels_of_links(VARIANTS.sub(variant, text))
     text = re.sub(r"'{2,5}", "", text)
     text = re.sub(r"__[A-Z]+__", "", text)
     text = re.sub(r"<br\s*/?>", "\n", text, flags=re.IGNORECASE)
@@ -150,6 +154,17 @@ def without_elements(text: str) -> str:
             if not match[3].endswith("/") and last.get(opened, 0) > match.start():
                 within = opened
     return "".join([*pieces, text[position:]])
+
+
+def variant(match: re.Match[str]) -> str:
+    """Return what -{...}- shows: the first of its variants (`zh-hans:A; zh-hant:B`), or the text that none is to change."""
+    flags, bar, text = match[1].rpartition("|")
+    if not (bar and flags.strip().isupper()) and not VARIANT.match(match[1]):
+        return match[0] if match[1].isascii() else match[1]  # -{2-methyl}- is no Chinese
+    if set(flags) & set("HTN"):  # a rule, a title, a variant's name: nothing is shown
+        return ""
+    first = next(filter(None, map(str.strip, text.split(";"))), "")
+    return VARIANT.sub("", first, count=1).strip() if VARIANT.match(first) else text.strip()
 
 
 def labels_of_links(text: str) -> str:
@@ -220,12 +235,14 @@ def resolved(opened: str, inner: str) -> str:
         return "" if NAMESPACED.match(target) else (labels[-1] if labels else target)
     if opened == "{|":
         return ""
-    name, *values = (value.strip() for value in inner.split("|"))
-    values = [value for value in values if "=" not in value]
+    name, *parameters = (value.strip() for value in inner.split("|"))
+    values = [value for value in parameters if "=" not in value]
+    if name.lower() in QUOTATIONS:
+        return next((match[1] for match in map(QUOTED.match, parameters) if match), values[0] if values else "")
     match name.lower():
         case "lang" | "nihongo" | "transl" if values:
             return values[-1] if name.lower() != "nihongo" else values[0]
-        case "nowrap" | "quote" | "cquote" | "blockquote" | "math" | "mvar" | "small" | "angbr" | "ipa" if values:
+        case "nowrap" | "math" | "mvar" | "small" | "angbr" | "ipa" if values:
             return values[0]
         case "convert" | "cvt" if len(values) >= 2:
             return f"{values[0]} {values[1]}"

@@ -212,6 +212,11 @@ def test_sections_of_links_go_wherever_they_stand() -> None:
         ("{{{name|default}}} and {{a|{{{1}}}}} on {{{2}}}", "default and on"),
         ("<nowiki>[[no]] ''x'' {{t}} &lt;b&gt;</nowiki> on <nowiki>never", "[[no]] ''x'' {{t}} <b> on never"),
         ("He said:<blockquote>Go.</blockquote>So <div>they</div><p>went</p>on", "He said:\nGo.\nSo they\n\nwent\non"),
+        ("{{blockquote|text=It is so.|author=A}} {{Quote|1=E = mc}} {{quotation|''a'' b|c}} {{cquote|x|quote=y}}",
+         "It is so. E = mc a b y"),
+        ("我用-{zh-hans:计算机;zh-hant:電腦}-写-{中国}-。-{A|zh-cn:巴士; zh-hk:公車;}--{T|zh:x}- -{R|1=2}-",
+         "我用计算机写中国。巴士 1=2"),
+        ("N-{2-methyl}-x -{zh:[[a|b]]}- -{en: -{never", "N-{2-methyl}-x b -{en: -{never"),
         ("&#" + "9" * 5000 + "; &#x41; \ue041", "\ufffd A \ue041"),
     ],
 )  # fmt: skip
