@@ -22,7 +22,10 @@ from llm.process.pii.spans import Span, outside
 BYTES = 4  # of one character, at most
 DIGITS = re.compile("[+(]*[0-9](?:.*[0-9])?")  # from the first to the last
 # What word processors and French typography put between the groups of a number -> what the patterns look for.
-SEPARATORS = {"\u00a0": " ", "\u2007": " ", "\u2009": " ", "\u202f": " ", "\u2010": "-", "\u2011": "-"}
+SEPARATORS = {
+    **dict.fromkeys("\u00a0\u2007\u2009\u202f", " "),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\ufe63\uff0d", "-"),  # hyphens, dashes as wide as a digit or an n
+}
 
 
 def without_overlap(text: str, groups: list[list[Span]]) -> list[Span]:
