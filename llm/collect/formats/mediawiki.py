@@ -157,7 +157,7 @@ def without_elements(text: str) -> str:
 
 
 def variant(match: re.Match[str]) -> str:
-    """Return what -{...}- shows: the first of its variants (`zh-hans:A; zh-hant:B`), or the text that none is to change."""
+    """Return what -{...}- shows: the first of its variants (`zh-hans:A; zh-hant:B`), or text that stays as it is."""
     flags, bar, text = match[1].rpartition("|")
     if not (bar and flags.strip().isupper()) and not VARIANT.match(match[1]):
         return match[0] if match[1].isascii() else match[1]  # -{2-methyl}- is no Chinese

@@ -28,6 +28,10 @@ MOST_LABELLING = 20
 ENDING = re.compile(r"\\end[ \t]*\{([^{}]{1,40})\}")
 
 
+class EndlessError(Exception):
+    """Raised for macros that expand into far more than the document holds, and with its name for one without end."""
+
+
 @dataclass(frozen=True)
 class Macro:
     """`body` with #1 to #9 for arguments. `kinds`: a letter for each, m in braces, o in square brackets, s a star.
@@ -154,8 +158,12 @@ def arguments(count: str | None, default: str | None) -> str:
 
 
 def define(tex: "Scanner", name: str, macro: Macro) -> None:
-    if not tex.expanding or name in PROTECTED or len(name) > 80 or (tex.learning and INTERNAL.search(macro.body)):
+    if not tex.expanding or name in PROTECTED or len(name) > 80:
         return
+    if tex.learning and INTERNAL.search(macro.body):
+        return
+    if name in tex.unexpanded:
+        macro = Macro("")
     tex.macros[name] = macro
     tex.commands[name] = expand
     short = len(macro.body) < 100 and len(tex.labelling) < MOST_LABELLING
@@ -171,6 +179,10 @@ def expand(tex: "Scanner", name: str) -> None:
     whoever wrote it there meant one."""
     macro = tex.macros[name]
     source = tex.here()
+    at = (tex.outer[0] if tex.outer else source).position
+    tex.steps, tex.before = (tex.steps + 1 if at == tex.before else 0), at
+    if tex.steps > tex.most_steps:
+        raise EndlessError(name)
     if not macro.kinds:
         source.position -= source.position > 0 and source.text[source.position - 1] in " \t"
         tex.push(macro.body)

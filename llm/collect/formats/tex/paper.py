@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm.collect.formats.tex import beamer, citations
-from llm.collect.formats.tex.scanner import EndlessError, Scanner
+from llm.collect.formats.tex.macros import EndlessError
+from llm.collect.formats.tex.scanner import Scanner
 from llm.collect.formats.tex.source import piece_with
 
+MOST_ENDLESS = 6  # macros
 BEGIN = re.compile(r"^[^%\n]*\\begin[ \t]*\{document\}", re.MULTILINE)
 SWITCH = re.compile(r"\\newif[ \t]*\\(if[A-Za-z@]+)")
 CHAPTERED = re.compile(
@@ -35,19 +37,25 @@ def short_verb(source: str) -> str:
 
 def read_paper(source: str, styles: Sequence[str] = (), bibliography: str = "") -> Paper:
     """Return the text and the title of a document. `styles`: style files of its own that it uses; `bibliography`: its
-    .bbl. A document whose macros have no end is read without expanding any."""
-    try:
-        return read_with(source, styles, bibliography, expanding=True)
-    except EndlessError:
-        return read_with(source, styles, bibliography, expanding=False)
+    .bbl. A macro that has no end (it calls itself) is not expanded; a document with several of them, or whose macros
+    make too much text, is read without expanding any."""
+    unexpanded: set[str] = set()
+    for _ in range(MOST_ENDLESS):
+        try:
+            return read_with(source, styles, bibliography, unexpanded, expanding=True)
+        except EndlessError as error:
+            if not error.args:
+                break
+            unexpanded.add(error.args[0])
+    return read_with(source, styles, bibliography, unexpanded, expanding=False)
 
 
-def read_with(source: str, styles: Sequence[str], bibliography: str, *, expanding: bool) -> Paper:
+def read_with(source: str, styles: Sequence[str], bibliography: str, unexpanded: set[str], *, expanding: bool) -> Paper:
     slides = beamer.is_of_slides(source)
     source = beamer.without_specifications(source) if slides else source
     whole = "\n".join([*styles, source])
     chaptered = CHAPTERED.search(source) is not None
-    scanner = Scanner(len(whole), SWITCH.findall(whole), chaptered=chaptered, expanding=expanding)
+    scanner = Scanner(len(whole), SWITCH.findall(whole), unexpanded, chaptered=chaptered, expanding=expanding)
     if slides:
         beamer.learn(scanner)
     for style in styles:

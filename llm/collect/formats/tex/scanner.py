@@ -7,7 +7,7 @@ proportional to the source.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from llm.collect.formats.tex import conditionals, formulas, macros, prose
@@ -21,10 +21,7 @@ COMMENT = re.compile(r"[^\n]*+\n?[ \t]*+")
 AT = re.compile(r"\\[A-Za-z]{0,40}@[A-Za-z]")  # in a macro that was written where @ was a letter
 MOST_ENDINGS = 50
 BUDGET, BUDGET_PER_CHARACTER = 100_000, 20
-
-
-class EndlessError(Exception):
-    """Raised for macros that expand into far more than the document holds."""
+FEW_STEPS, MOST_STEPS = 2_000, 20_000
 
 
 @dataclass
@@ -55,7 +52,9 @@ class Scanner:
     """A reader of sources, one after the other. What it learns of macros, environments and labels stays for the next
     one."""
 
-    def __init__(self, size: int, switches: Sequence[str], *, chaptered: bool, expanding: bool) -> None:
+    def __init__(
+        self, size: int, switches: Sequence[str], unexpanded: Collection[str] = (), *, chaptered: bool, expanding: bool
+    ) -> None:
         self.commands = dict(COMMANDS)
         self.environments: dict[str, Environment | macros.UserEnvironment] = dict(ENVIRONMENTS)
         self.macros: dict[str, macros.Macro] = {}
@@ -73,6 +72,9 @@ class Scanner:
         self.budget = BUDGET + BUDGET_PER_CHARACTER * size  # characters that macros may expand into
         self.title: str | None = None
         self.expanding, self.learning = expanding, False
+        self.unexpanded = unexpanded
+        self.steps, self.before = 0, 0  # macros expanded while the text itself was not read on, and how far it was read
+        self.most_steps = min(MOST_STEPS, FEW_STEPS + size // 4)  # a text may be a macro's argument as a whole
         self.piece = PIECE
         for name in switches:
             self.commands |= {name: conditionals.test, f"{name[2:]}true": conditionals.switch}
@@ -195,7 +197,7 @@ class Scanner:
             self.outer.append(self.source)
             self.source = Source(text, PIECE_OF_STYLE if AT.search(text) else self.piece)
         elif self.expanding:
-            raise EndlessError
+            raise macros.EndlessError
 
     def keep(self, piece: str | Callable[[], str]) -> None:
         """Write a piece as it is, past all that is done to prose."""

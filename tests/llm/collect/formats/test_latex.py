@@ -4,6 +4,7 @@ import pytest
 
 from llm.collect.documents import Report
 from llm.collect.formats import latex
+from llm.collect.formats.tex.paper import read_paper
 from tests.llm.collect.formats.test_formats import archive, extracted
 
 PAPER = r"""\documentclass{article} % a comment
@@ -143,7 +144,7 @@ def test_macros_of_the_papers_own_style_file() -> None:
 
 @pytest.mark.parametrize(
     "bomb",
-    [r"\def\a{\a\a}\a", r"\def\a{x\b}\def\b{y\a}\a", r"\newenvironment{q}{\begin{q}}{}\begin{q}",
+    [r"\def\a{\a\a}\a", r"\def\a{\b}\def\b{\a\x}\a", r"\newenvironment{q}{\begin{q}}{}\begin{q}",
      "".join(rf"\def\{a}{{{b * 99}}}" for a, b in zip("gabcde", [rf"\{x}" for x in "abcdef"], strict=True)) + r"\g"],
 )  # fmt: skip
 def test_macros_without_end_are_not_expanded(bomb: str) -> None:
@@ -267,3 +268,19 @@ def test_a_document_within_the_document_does_not_end_it() -> None:
 
 def test_the_end_of_a_line_behind_item_is_a_blank() -> None:
     assert text_of("\\begin{itemize}\n\\item\n  One\n\\item[a]\ntwo\\end{itemize}") == "- One\n\n- a: two"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"\def\x{a\x b}\newcommand{\m}{Foo}We \m{} like \x and \m.", "We Foo like and Foo."),
+        (r"\def\x{\y}\def\y{\x}\def\m{Foo}\x \m", "Foo"),
+        (r"\def\x#1{\x{#1#1}}\x{ab} end", "ab end"),
+        (
+            r"\newcommand{\m}{Foo}\newcommand{\all}[1]{#1}\all{" + r"\m{} is. " * 3000 + "}",
+            "Foo is. " * 2999 + "Foo is.",
+        ),
+    ],
+)
+def test_a_macro_without_end_is_not_expanded_others_are(source: str, text: str) -> None:
+    assert read_paper(source).text == text
