@@ -9,16 +9,19 @@
 4. Of the blocks in that element, those stay that are no list of links, no caption, no short label (on an article's
    page) and no heading without text below it; what stands between the page's <h1> and the element, if it is prose, too.
    In a gallery or a slide show all is captions, if it is not too large a share.
-5. An article's page loses teasers of other articles (kernels/teasers.py) and what it repeats (kernels/page_repeats.py).
+5. An article's page loses teasers of other articles (kernels/teasers.py), what closes it (kernels/closing.py) and what
+   it repeats (kernels/page_repeats.py).
 """
 
 import numpy as np
 
+from kernels.closing import drop_closing
 from kernels.headings import H1, H6, LABEL, drop_empty, drop_last
 from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
 from kernels.jit import jit
 from kernels.markup import HIDES, UNREAD
 from kernels.page_repeats import drop_repeated
+from kernels.running_text import is_running
 from kernels.slugs import REPLIES
 from kernels.tags import BLOCK, HOLDS, KIND, TAG
 from kernels.teasers import drop_teasers
@@ -45,11 +48,10 @@ LISTING, XMP = TAG["listing"], TAG["xmp"]
 
 
 @jit
-def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: bool) -> tuple:
+def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: bool, is_shared: bool) -> tuple:
     """Return whether each block is content, bool [n_blocks], and the number of the page's first <h1> block, or -1."""
     n, m = len(nodes), len(blocks)
-    prose, size, links = np.zeros(m), np.zeros(n), np.zeros(n)
-    mass = np.zeros(n)
+    prose, size, links, mass = np.zeros(m), np.zeros(n), np.zeros(n), np.zeros(n)
     for b in range(m):
         length, linked, node = blocks[b, END] - blocks[b, START], blocks[b, LINK], blocks[b, NODE]
         if length - linked >= (MIN_PROSE if is_article else MIN_PHRASE) and linked < MAX_LINKED * length:
@@ -57,13 +59,15 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
         mass[node] += prose[b]
         size[node] += length
         links[node] += linked
+    own = mass.copy()  # what stands in an element itself
     add_up(nodes, mass)
     add_up(nodes, size)
     add_up(nodes, links)
     sentence = in_sentences(nodes, blocks)
     out = boilerplate(nodes, mass, sentence)
     root = root_of(nodes, blocks, prose, out, is_article)
-    is_article = is_article or nodes[root, KIND_OF] == ARTICLE
+    headline = is_article or nodes[root, KIND_OF] == ARTICLE  # the page's title says it
+    is_article = headline or (is_shared and is_running(nodes, blocks, root, out))
     if is_article:
         drop_teasers(nodes, blocks, mass, root, out)
     h1 = -1
@@ -83,13 +87,15 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
     for b in range(m):
         node = blocks[b, NODE]
         if inside[node] and not (pictured[node] and is_article):
-            kept[b] = sentence[node] or is_content(blocks[b], nodes, size, links, is_article)
+            kept[b] = sentence[node] or is_content(blocks[b], nodes, size, links, own, is_article, headline)
             any_kept |= kept[b]
     if not any_kept:
         for b in range(m):
             kept[b] = not out[blocks[b, NODE]]
         return kept, h1
     lead(nodes, blocks, prose, out, inside, pictured, root, kept)
+    if is_article:
+        drop_closing(nodes, blocks, text, kept)
     drop_last(nodes, blocks, kept)
     if is_article:
         drop_empty(nodes, blocks, kept)
@@ -175,8 +181,8 @@ def root_of(nodes, blocks, prose, out, is_article):
 
 
 @jit
-def is_content(block, nodes, size, links, is_article):
-    """Is a block inside the content's element content itself?"""
+def is_content(block, nodes, size, links, own, is_article, headline):
+    """Is a block inside the content's element content itself? headline: whether an <h1> is none."""
     node = block[NODE]
     tag, up = nodes[node, KIND_OF], nodes[node, PARENT]
     length = block[END] - block[START]
@@ -188,8 +194,8 @@ def is_content(block, nodes, size, links, is_article):
     if tag == P or block[GLUED]:
         return linked < 0.5 or (linked < 0.8 and length > 80)
     if H1 <= tag <= H6:
-        return linked < 0.8 and not (is_article and tag == H1)
-    return linked < 0.5 and (length >= LABEL or not is_article)
+        return linked < 0.8 and not (headline and tag == H1)
+    return linked < 0.5 and (length >= LABEL or not is_article or own[node] >= DIRECT)  # among paragraphs without <p>
 
 
 @jit

@@ -43,8 +43,9 @@ from kernels.markup import (
 )
 from kernels.tags import BLOCK, CUSTOM, KIND, MUTE, RAW, TAG, TAGS, VOID, find
 
-TITLE_START, TITLE_END, IS_ARTICLE, PAGE_FIELDS = 0, 1, 2, 3
+TITLE_START, TITLE_END, CALLED, PAGE_FIELDS = 0, 1, 2, 3
 A, BR, PRE, LISTING, TITLE, META = TAG["a"], TAG["br"], TAG["pre"], TAG["listing"], TAG["title"], TAG["meta"]
+Q = TAG["q"]
 BUTTON, H1, H6, DT, SUMMARY = TAG["button"], TAG["h1"], TAG["h6"], TAG["dt"], TAG["summary"]
 SVG, HTML, BODY, HEAD, SCRIPT, STYLE = TAG["svg"], TAG["html"], TAG["body"], TAG["head"], TAG["script"], TAG["style"]
 
@@ -110,6 +111,8 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             tag = CUSTOM
         if closing:
             i = seek(data, i, 62) + 1
+            if tag == Q and open_tags[Q] and s[MUTED] == 0:
+                quote(text, s, open_tags[Q], 1)
             close(tag, hashed, text, blocks, stack, open_tags, s)
             continue
         begin = i
@@ -119,7 +122,7 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             i = attributes(data, begin, cues, found, quotes, tag == META)
         kind = KIND[tag]
         if tag == META and found[PUBLISHED]:
-            page[IS_ARTICLE] = 1
+            page[CALLED] = max(page[CALLED], found[PUBLISHED])
         if kind & RAW and found[SELF_CLOSED] and is_xml:
             continue
         if kind & RAW:
@@ -155,6 +158,8 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
         opened(tag, hashed, found, nodes, text, blocks, stack, open_tags, s)
         if tag == PRE and i < n and data[i] == 10:
             i += 1
+        if tag == Q and s[MUTED] == 0:
+            quote(text, s, open_tags[Q], 0)
     flush(text, blocks, stack, s, 0)
     return nodes[: s[NODES]], blocks[: s[BLOCKS]], text[: s[AT]], page
 
@@ -180,6 +185,14 @@ def write(data, start, end, text, s, verbatim, linked):
     if linked:
         s[LINKED] += at - s[AT]
     s[AT] = at
+
+
+@jit
+def quote(text, s, level, closing):
+    """Write the mark that a browser shows around <q>: “ ”, within another ‘ ’."""
+    at = s[AT]
+    text[at], text[at + 1], text[at + 2] = 0xE2, 0x80, (0x9C if level % 2 else 0x98) + closing
+    s[AT] = at + 3
 
 
 @jit

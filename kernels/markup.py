@@ -43,6 +43,7 @@ REFERENCES = table(
         for name in names.split()
     }
 )
+SHARED, AN_ARTICLE = 1, 2  # a page that tells social networks what it is, and one that calls itself an article
 HIDES, UNREAD = 1 << 8, 1 << 9  # cues: not to be seen, not to be read out (as all is that a dialog stands before)
 
 
@@ -119,12 +120,14 @@ def attributes(data, i, cues, found, quotes, is_meta):
     Negative if it does not; if `quotes` is False it ends at the first '>'."""
     n = len(data)
     found[:] = 0
-    prop, says_article = 0, False
+    prop, says_article, shared = 0, False, False
     while i < n:
         byte = data[i]
         if byte == 62:
             if is_meta and (prop == TIME or (prop == TYPE and says_article)):
-                found[PUBLISHED] = 1
+                found[PUBLISHED] = AN_ARTICLE
+            elif shared:
+                found[PUBLISHED] = SHARED
             return i + 1
         if is_space(byte) or byte == 47:
             found[SELF_CLOSED] = byte == 47
@@ -175,6 +178,8 @@ def attributes(data, i, cues, found, quotes, is_meta):
             found[CUE] |= HIDES if hides(data, start, end) else 0
         elif is_meta and what == PROPERTY:
             prop = value_hash(data, start, end)
+            shared = end > start + 2 and lower(data[start]) == 111 and lower(data[start + 1]) == 103
+            shared = shared and data[start + 2] == 58  # og:
         elif is_meta and what == CONTENT:
             says_article = value_hash(data, start, end) == ARTICLE
     return -1 if quotes else n

@@ -111,6 +111,8 @@ ELSEWHERE = {
     "kernels/html_tree.py": "kernels/test_html.py",
     "kernels/page_repeats.py": "llm/collect/formats/test_html.py",
     "kernels/teasers.py": "llm/collect/formats/test_html.py",
+    "kernels/closing.py": "llm/collect/formats/test_html_articles.py",
+    "kernels/running_text.py": "llm/collect/formats/test_html_articles.py",
     "kernels/windows.py": "llm/process/dedup/test_substrings.py",
     "kernels/*.py": "llm/tokenize/test_encoder.py",  # bpe, encode, hashmap, pretokens
 }

@@ -33,6 +33,8 @@ def scanned(markup: str) -> list[tuple[str, str, int]]:
         ("<p><a href=x>never ended</p><p>text", [("p", "never ended", 11), ("p", "text", 0)]),
         ("<div>a<p>b<div>c</div>d</div>", [("div", "a", 0), ("p", "b", 0), ("div", "c", 0), ("div", "d", 0)]),
         ("<td>a</div>b", [("td", "ab", 0)]),
+        ("<p>He: <q>a <q>b</q> c</q> d</q>", [("p", "He: “a ‘b’ c” d", 0)]),
+        ("<q><q><q></q>a<p>b", [("", "“‘“”a", 0), ("p", "b", 0)]),
     ],
 )
 def test_blocks(markup: str, blocks: list[tuple[str, str, int]]) -> None:

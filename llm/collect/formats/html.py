@@ -14,8 +14,9 @@ import numpy as np
 import trafilatura
 
 from kernels.content import choose, compose
-from kernels.html import IS_ARTICLE, TITLE_END, TITLE_START, scan
+from kernels.html import CALLED, TITLE_END, TITLE_START, scan
 from kernels.html_tree import END, START
+from kernels.markup import AN_ARTICLE, SHARED
 from kernels.slugs import add_cues_of_ids
 from llm.collect.archive import Archive
 from llm.collect.decode import texts
@@ -49,14 +50,15 @@ def extract(markup: str, extractor: str) -> Page:
         raise ValueError(f"extractor '{extractor}' is unknown; use one of {', '.join(EXTRACTORS)}")
     data = np.frombuffer(markup.encode("utf-8", "replace"), dtype=np.uint8)
     nodes, blocks, text, page = scan(data, TABLE)
-    add_cues_of_ids(nodes, blocks, text, data, bool(page[IS_ARTICLE]))
-    kept, h1 = choose(nodes, blocks, text, bool(page[IS_ARTICLE]))
+    is_article = bool(page[CALLED] == AN_ARTICLE)
+    add_cues_of_ids(nodes, blocks, text, data, is_article)
+    kept, h1 = choose(nodes, blocks, text, is_article, bool(page[CALLED] == SHARED))
     title = line(data[page[TITLE_START] : page[TITLE_END]])
     heading = line(text[blocks[h1, START] : blocks[h1, END]]) if h1 >= 0 else ""
     content = precise(markup) if extractor == "precise" else ""
     if not content:
         content = string(compose(nodes, blocks, text, kept))
-        if heading and content and not page[IS_ARTICLE] and heading not in content[:500].split("\n"):
+        if heading and content and not is_article and heading not in content[:500].split("\n"):
             content = f"{heading}\n\n{content}"  # what is marked as content often begins below it
     return Page(title or heading or None, content)
 

@@ -3,11 +3,14 @@
 import re
 
 from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html import DOMContext, HTMLTree, traverse_dom
+
+DEEPEST = 64  # lists within each other: each line of such a list is indented by as much
 
 
 def whole_text(tree: HTMLTree) -> str:
-    """Return the text without a guess at the main content; at most one blank line stands between paragraphs."""
+    """Return the text without a guess at the main content; at most one blank line stands between paragraphs. Lists
+    within more than DEEPEST others make a text without line ends: their indentation would be the square of the page."""
     text = extract_plain_text(
         tree,
         main_content=False,
@@ -15,6 +18,26 @@ def whole_text(tree: HTMLTree) -> str:
         alt_texts=False,
         form_fields=False,
         noscript=False,
-        preserve_formatting=True,
+        preserve_formatting=not is_deep(tree),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def is_deep(tree: HTMLTree) -> bool:
+    """Do lists stand within more than DEEPEST others, as resiliparse counts them? An empty one never ends for it."""
+    body = tree.body
+    if body is None or sum(len(body.get_elements_by_tag_name(tag)) for tag in ("ul", "ol")) <= DEEPEST:
+        return False
+    depth = deepest = 0
+
+    def begin(context: DOMContext) -> None:
+        nonlocal depth, deepest
+        depth += context.node.tag in ("ul", "ol")
+        deepest = max(deepest, depth)
+
+    def end(context: DOMContext) -> None:
+        nonlocal depth
+        depth -= context.node.tag in ("ul", "ol")
+
+    traverse_dom(body, begin, end)
+    return deepest > DEEPEST

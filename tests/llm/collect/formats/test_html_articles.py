@@ -144,3 +144,91 @@ def test_headlines_in_menus_and_columns_go(name: str) -> None:
         f'<div class="{name}"><p>Breakfast is served until noon, says a chain of restaurants in a statement.</p></div>'
     )
     assert "Breakfast" not in fast(f"{box}<div><p>{SENTENCE * 9}</p></div>")
+
+
+LAST = "The end of the story, which came on Wednesday."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(Reporting by A. Writer in London; Editing by B. Reader)",
+        "[This story was corrected on Thursday.]",
+        "Copyright 2013 The Agency. All rights reserved. This may not be published, broadcast or rewritten.",
+        "&copy; The Agency",
+        "&#169; 2013",
+        "© The Agency",
+        "Alle Rechte vorbehalten.",
+        "Tous droits réservés",
+        "Follow A. Writer on Twitter: @awriter.",
+        "To contact the reporter on this story: A. Writer in London at awriter@example.org",
+        "More from the paper:",
+        "<b>ALSO:</b>",
+    ],
+)
+def test_a_line_that_closes_an_article_goes(line: str) -> None:
+    assert article(f"<p>{LAST}</p></article><p></p>").endswith(LAST)
+    page = f"<article><p>{SENTENCE * 9}</p><p>{LAST}</p><p>{line}</p><p>(END)</p></article>"
+    assert fast(page).endswith(LAST)
+    assert fast(page.replace("article>", "div>")).endswith("(END)")  # a page that is no article keeps all
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The copyright of the bridge, said the mayor, who follows nobody, is not for sale.",
+        "(He laughs.) Then he went home.",
+        "(And then, in the end, he went home.)",
+        "These are the tips of Anna:",
+        "He wrote @ in place of a.",
+        "<table><tr><td>(1)</td></tr></table>",
+        "<pre>write(a@b)</pre>",
+    ],
+)
+def test_a_last_sentence_that_only_looks_like_a_closing_line_stays(line: str) -> None:
+    said = "".join(fast(f"<p>{line}</p>").split())
+    assert "".join(fast(f"<article><p>{SENTENCE * 9}</p><p>{LAST}</p><p>{line}</p></article>").split()).endswith(said)
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Related stories", "You may also like", "More from the region", "Comments", "3 Comments", "Don't miss",
+     "Lesen Sie auch", "À lire aussi", "Notícias relacionadas", "Читайте также", "相关推荐"],
+)  # fmt: skip
+@pytest.mark.parametrize("tag", ["h3", "p", "div"])
+def test_what_follows_a_label_of_other_articles_goes_with_it(label: str, tag: str) -> None:
+    below = (
+        f"<section><{tag}>{label}</{tag}><p>Another story of another bridge, told at some length here.</p></section>"
+    )
+    assert fast(f"<article><p>{SENTENCE * 9}</p><p>{LAST}</p>{below}</article>").endswith(LAST)
+    middle = fast(f"<article><p>{SENTENCE * 9}</p><{tag}>{label}</{tag}><p>{SENTENCE * 4}</p></article>")
+    assert middle.count(SENTENCE.strip()) == 13  # among the article's own paragraphs it stands over a box at most
+    first = fast(f"<article><p>{LAST}</p>{below}<p>{SENTENCE * 9}</p></article>")
+    assert "Another story" in first  # before the article's half it may be anything
+
+
+@pytest.mark.parametrize(
+    "sentence", ["More from the mayor came on Friday.", "Related works cost a million!", "Read more: a bridge of old"]
+)
+def test_a_sentence_is_no_label(sentence: str) -> None:
+    last = f"<p>{sentence}</p><p>{LAST}</p>"
+    assert fast(f"<article><p>{SENTENCE * 9}</p>{last}</article>").endswith(f"{sentence}\n\n{LAST}")
+
+
+def test_a_page_of_paragraphs_that_names_itself_to_networks_is_an_article() -> None:
+    paragraphs = f"<p>{SENTENCE}</p>" * 4 + "<div>Print</div>" + f"<p>{LAST * 3}</p><p>&copy; The Agency</p>"
+    page = '<meta property="OG:title" content=x><h1>Bridge</h1><div>{}</div>'
+    found = fast(page.format(paragraphs))
+    assert "Print" not in found and found.endswith(LAST) and found.startswith("Bridge")
+    plain = page.replace("OG:title", "og_title")
+    for kept in (
+        plain.format(paragraphs),
+        page.format(paragraphs + "<pre>x = 1</pre>"),
+        page.format("<p>a" + paragraphs[-60:]),
+    ):
+        assert "The Agency" in fast(kept)
+
+
+def test_short_lines_among_paragraphs_without_elements_of_their_own_stay() -> None:
+    lines = "<br><br>".join([SENTENCE * 3, "A bridge on sale", SENTENCE * 3])
+    assert "\n\nA bridge on sale\n\n" in fast(f"<article><div>{lines}</div></article>")

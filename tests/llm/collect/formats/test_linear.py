@@ -43,7 +43,7 @@ MARKUP = [
     "*** START OF THE PROJECT GUTENBERG ", "***", "{a", "{a}", "SPDX-License-Identifier: ", "MIT AND ", "1,",
     "0x1f, ", "abc0=", "\"", "#!", "1. ", "a.b-", "a@b.", "a@", "555-", "1234 ", "2001:", "1.2.", "DE12 ", "+49 ",
     "cancer-", "cancer ", "A. ", "Dr. ", "é", "\u3000", "\u00a0", "a\tA\tB\n", "{}\n", "[", "[1,", "{\"a\":",
-    "<page>", "<row ", "<row/>", "</page>", "{{{", "{{{a|", "{{{a}}}", "<nowiki>", "</nowiki>", "a<p>b",
+    "<ul><li>a", "<page>", "<row ", "<row/>", "</page>", "{{{", "{{{a|", "{{{a}}}", "<nowiki>", "</nowiki>", "a<p>b",
 ]  # fmt: skip
 BEGINNINGS = ["a", "==", "[[", "[http://x", "<ref", "`", "..", "chapter", "(", "#", "\n\n", ":"]  # blanks after them
 STEPS: dict[str, Callable[[str], object]] = {
