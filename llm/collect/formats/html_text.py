@@ -5,6 +5,7 @@ import re
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import DOMContext, HTMLTree, traverse_dom
 
+LISTS = ("ul", "ol")
 DEEPEST = 64  # lists within each other: each line of such a list is indented by as much
 
 
@@ -26,18 +27,18 @@ def whole_text(tree: HTMLTree) -> str:
 def is_deep(tree: HTMLTree) -> bool:
     """Do lists stand within more than DEEPEST others, as resiliparse counts them? An empty one never ends for it."""
     body = tree.body
-    if body is None or sum(len(body.get_elements_by_tag_name(tag)) for tag in ("ul", "ol")) <= DEEPEST:
+    if body is None or sum(len(body.get_elements_by_tag_name(tag)) for tag in LISTS) <= DEEPEST:
         return False
     depth = deepest = 0
 
     def begin(context: DOMContext) -> None:
         nonlocal depth, deepest
-        depth += context.node.tag in ("ul", "ol")
+        depth += context.node.tag in LISTS  # type: ignore[attr-defined]
         deepest = max(deepest, depth)
 
     def end(context: DOMContext) -> None:
         nonlocal depth
-        depth -= context.node.tag in ("ul", "ol")
+        depth -= context.node.tag in LISTS  # type: ignore[attr-defined]
 
     traverse_dom(body, begin, end)
     return deepest > DEEPEST
