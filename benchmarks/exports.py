@@ -47,6 +47,7 @@ INT4 = Method(bits=4, group_size=64)
 METHODS = {
     "int8": Method(bits=8),
     "int8, dynamic inputs": Method(bits=8, activations="dynamic"),
+    "int8, dynamic inputs, down kept": Method(bits=8, activations="dynamic", keep=("down_proj",)),
     "int8, static inputs": Method(bits=8, activations="static"),
     "int4": INT4,
     "int4 by channel": Method(bits=4),

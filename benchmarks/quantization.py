@@ -50,6 +50,9 @@ METHODS = {
     "gptq, searched, rotated": replace(INT4, kind="gptq", rotation=True),
     "int8, activations by token": Method(bits=8, activations="dynamic"),
     "int8, activations by token, rotated, gptq": Method(bits=8, activations="dynamic", kind="gptq", rotation=True),
+    "int8, activations by token, rotated, gptq, down kept": Method(
+        bits=8, activations="dynamic", kind="gptq", rotation=True, keep=("down_proj",)
+    ),
     "int8, activations by token, not smoothed": Method(bits=8, activations="dynamic", smoothing=0),
     "int8, activations static": Method(bits=8, activations="static"),
 }
