@@ -116,6 +116,8 @@ def blamed(where: str, seconds: float) -> Iterator[None]:
             f"{where}: no module {error.name}; the file is read alone: put into it what stands beside it, and install "
             "what is a package"
         ) from error
+    except KeyboardInterrupt:
+        raise  # nobody's mistake
     except BaseException as error:  # whatever a user's function may raise: exit() is no success, asyncio has its own
         said = " ".join(str(error).split())
         raise InputError(f"{where}: {type(error).__name__}: {said}; mend the function") from error

@@ -1,6 +1,7 @@
 """Reward functions: what they say, and what is told of those that do not say it."""
 
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -81,7 +82,6 @@ def late_all_the_same(prompt: str, answer: str, row: dict) -> float:
         (lambda p, a, r: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda p, a, r: exec("raise GeneratorExit"), "GeneratorExit: "),
         (lambda p, a, r: exec("import asyncio; raise asyncio.CancelledError"), "CancelledError: "),
-        (lambda p, a, r: exec("raise KeyboardInterrupt"), "KeyboardInterrupt: "),
         (awaited, "an asynchronous function is not waited for; write def"),
         (hang, "no answer after 0.2 s"),
         (late_all_the_same, "no answer after 0.2 s"),
@@ -125,6 +125,15 @@ rated({"mine": mine}, 0.1, "a prompt", "an answer", {})
     assert done.returncode == 2
     assert done.stderr.startswith("error: reward mine, of the answer 'an answer' to 'a prompt': no answer after 0.1 s")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_who_interrupts_a_run_is_not_told_to_mend_a_function() -> None:
+    def interrupted(prompt: str, answer: str, row: dict) -> float:
+        signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    with pytest.raises(KeyboardInterrupt):
+        rated({"f": interrupted}, 60.0, "a prompt", "an answer", {})
 
 
 def test_exact_says_what_the_row_lacks() -> None:
