@@ -34,9 +34,7 @@ def adapter_slice(kind, method, of="", **found):
         found["grid"] = GRID
     schedules = align["constitution"]["schedules"]
     own = {"schedule": schedules.get(method, schedules["preferences"])} if of else {}
-    settings = slice_of(kind, own, align[method], align, config, **found)
-    feasible.check_slice(f"align.{method}", kind, settings)
-    return settings
+    return slice_of(kind, own, align[method], align, config, **found)
 
 
 def served():

@@ -72,21 +72,6 @@ GELU = {"model": {"activation": "gelu"}}
             "align.given.mine.source: mine is not defined under sources",
         ),
         ({"align": {"methods": ["dpo-natral"]}}, "adapters", "'dpo-natral' .* with -natural or -natural-random or -ch"),
-        (
-            {"align": {"grpo": {"samples": 1}}},
-            "adapters",
-            "align.grpo.samples: grpo compares the answers",
-        ),
-        (
-            {"align": {"ppo": {"max_new_tokens": 128}}},
-            "adapters",
-            "align.ppo.max_new_tokens: 128 leaves no room for a prompt in align.max_tokens: 128",
-        ),
-        (
-            {"align": {"grpo": {"rewards": {"sentence": 0, "brevity": 0}}}},
-            "adapters",
-            "align.grpo.rewards: none has a weight other than 0",
-        ),
         (GELU, "adapters", "align.lora.target_modules: model.activation: gelu has no gate_proj"),
         ({"plan": {"shape": {"experts": 4}}}, "checkpoints", "trains no mixtures of experts"),
     ],

@@ -16,7 +16,6 @@ from llm.model.counts import total
 from llm.model.shape import Shape
 from llm.plan.memory import activation_bytes, state_bytes
 from llm.plan.setup import SHARDING, Setup
-from llm.settings import made
 from llm.training.engines.layout import Layout, Replicas
 
 UNTRAINED = {"experts": "mixtures of experts", "kv_rank": "latent attention", "window": "sliding windows"}
@@ -46,14 +45,6 @@ def check_adapter(method: str, align: dict) -> None:
     """Raise InputError if the replicas cannot share the method's batch evenly."""
     key = f"align.{method}.schedule.batch_size"
     Replicas(**align["parallel"]).rows_per_rank(align[method]["schedule"]["batch_size"], key)
-
-
-def check_slice(block: str, kind: type, settings: dict) -> None:
-    """Raise InputError, as the job would, if a slice's values do not go together. block: of the config."""
-    try:
-        made(kind, settings)
-    except InputError as error:
-        raise InputError(str(error) if str(error).startswith("align") else f"{block}.{error}") from error
 
 
 def check_serving(model: ModelConfig, serve: dict) -> None:
