@@ -173,6 +173,7 @@ def test_prompts_are_what_comes_before_an_answer(tokenizer, tmp_path: Path) -> N
     [
         ({"rewards": {"low": 0.0}}, "rewards: none has a weight other than 0"),
         ({"samples": 1}, "samples: grpo compares the answers to a prompt, so it needs 2 or more, not 1"),
+        ({"max_new_tokens": 400}, "max_new_tokens: 400 leaves no room for a prompt in align.max_tokens: "),
         ({"overlong_tokens": 11}, "overlong_tokens: 11 is more than max_new_tokens: 10"),
     ],
 )
