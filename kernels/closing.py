@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.html_tree import END, KIND_OF, NODE, PARENT, START
 from kernels.jit import jit
-from kernels.markup import is_letter, lower
+from kernels.markup import FNV, MASK, PRIME, is_letter, lower
 from kernels.tags import TAG, find, fnv, table
 
 LABELS = """
@@ -37,7 +37,6 @@ COLON = 58
 MOST = 8  # lines that close an article
 HALF, FOLLOWING = 0.5, 0.15  # of what is kept: before a label, and behind it
 TD, TH, PRE, LISTING, XMP = TAG["td"], TAG["th"], TAG["pre"], TAG["listing"], TAG["xmp"]
-SEED, PRIME, MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF  # of kernels.tags.fnv
 COPYRIGHT = fnv(b"copyright")
 
 
@@ -138,7 +137,7 @@ def is_closing(text, start, end):
 @jit
 def is_owned(text, start, end):
     """Does it begin with the sign of copyright, or with the word and a year, a colon or the sign?"""
-    word, k = SEED, start
+    word, k = FNV, start
     while k < end and is_letter(text[k]):
         word = (word ^ lower(text[k])) * PRIME & MASK
         k += 1
@@ -163,7 +162,7 @@ def bits_of(text, start, end, most):
         if not is_part(text[k]):
             k += 1
             continue
-        word, pair = SEED, (previous ^ 32) * PRIME & MASK
+        word, pair = FNV, (previous ^ 32) * PRIME & MASK
         while k < end and (is_part(text[k]) or text[k] == 39):
             if text[k] == 39:
                 k += 1

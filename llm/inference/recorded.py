@@ -64,9 +64,9 @@ class RecordedSteps:
         self.model, self.pool, self.record = model, pool, record or CudaGraphs()
         self.known: dict[tuple[int, int], tuple[Tensor, Compute]] = {}
         self.works = True
-        config = model.config
-        slopes = alibi_slopes(config.n_heads) if config.position == "alibi" else None
-        self.slope_N = None if slopes is None else torch.tensor(slopes, dtype=torch.float32, device=model.device)
+        self.slope_N: Tensor | None = None
+        if model.config.position == "alibi":  # here, since a recording may copy nothing to the device
+            self.slope_N = torch.tensor(alibi_slopes(model.config.n_heads), dtype=torch.float32, device=model.device)
 
     def run(self, layout: Layout, tokens_R: Tensor) -> Tensor | None:
         """Compute a step whose spans have one row each. Returns its rows after the last norm, [S, D], whose memory

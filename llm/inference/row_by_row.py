@@ -52,8 +52,7 @@ def least_of(n_threads: int) -> int:
         expected_MN = F.linear(x_MK, weight_NK)
         differing = [n for n in PROBED if not torch.equal(F.linear(x_MK[:n], weight_NK), expected_MN[:n])]
         least = max([least, *differing])
-    later = [n for n in PROBED[:2] if n > least]
-    return later[0] if later else 0
+    return next((n for n in PROBED[:2] if n > least), 0)
 
 
 def least_rows(weight: Tensor) -> int:

@@ -34,6 +34,11 @@ def multiple_of(model: CausalLM) -> int:
     return max(getattr(layer, "row_multiple", MULTIPLE) for layer in linear)
 
 
+def filled(n_rows: int, multiple: int, weight: Tensor) -> int:
+    """Return how many rows are computed for n; where any number may be (a multiple of 1), so many."""
+    return n_rows if multiple == 1 else padded(n_rows, multiple, least_rows(weight))
+
+
 class ModelRunner:
     """groups: where the adapted layers look up which rows are whose."""
 
@@ -79,7 +84,7 @@ class ModelRunner:
 
     def layout(self, step: Step, needed: Mapping[Sequence, range]) -> tuple[Layout, Tensor]:
         """Return where the rows stand, and their tokens."""
-        total = padded(sum(step.counts.values()), self.multiple, 1 if self.multiple == 1 else least_rows(self.weight))
+        total = filled(sum(step.counts.values()), self.multiple, self.weight)
         tokens_R, position_R = np.zeros(total, np.int64), np.zeros(total, np.int64)
         spans: list[tuple[int, int]] = []
         wanted: list[tuple[int, int]] = []
@@ -107,8 +112,7 @@ def logits_as_computed(model: CausalLM, x_RD: Tensor) -> Tensor:
     """Return the same in the dtype of the product."""
     multiple = getattr(getattr(model, "lm_head", None), "row_multiple", MULTIPLE)
     weight = model.model.embed_tokens.weight
-    least = 0 if multiple == 1 else least_rows(weight)
-    missing = padded(len(x_RD), multiple, least) - len(x_RD)
+    missing = filled(len(x_RD), multiple, weight) - len(x_RD)
     with row_by_row(weight, needed=multiple != 1):
         return model.logits(F.pad(x_RD, (0, 0, 0, missing)))[: len(x_RD)]
 

@@ -84,9 +84,7 @@ def watch(policy: dict):
     def hook(event: str, arguments: tuple) -> None:
         if event in ("open", "os.listdir", "os.scandir"):
             path = arguments[0]
-            if isinstance(path, int) or path is None:
-                return
-            if names_no_file(path):
+            if isinstance(path, int) or path is None or names_no_file(path):
                 return
             path = meant(path)
             if not below(path, zones) or below(path, trees):

@@ -109,8 +109,9 @@ def layout_for(method: Method, group_size: int | None) -> Layout:
         raise InputError("quantize: keep needs format: compressed-tensors")
     if set(method.keep) >= EVERY:
         raise InputError("quantize: keep names every layer, so nothing would be quantized")
-    whose, keep = method.format, tuple(method.keep)
-    return Layout(method.bits, group_size, method.per_tensor, method.activations, method.symmetric, whose, keep)
+    return Layout(
+        method.bits, group_size, method.per_tensor, method.activations, method.symmetric, method.format, method.keep
+    )
 
 
 def layout_of(config: dict, path: str) -> Layout:

@@ -12,11 +12,10 @@ from transformers import AutoModelForCausalLM
 from llm.deploy.quantize.layout import layout_for, layout_of
 from llm.deploy.quantize.model import load_any
 from llm.deploy.quantize.operators import run_quantized
-from llm.deploy.quantize.write import write_quantized
 from llm.deploy.settings.quantize import Method
 from llm.errors import InputError
 from llm.model.directory import read_config
-from tests.llm.deploy.quantize.correlated import generator
+from tests.llm.deploy.quantize.test_activations import drawn, logits, quantized
 
 INT4, W8A8 = Method(bits=4, group_size=16), Method(bits=8, activations="dynamic")
 QKV, FFN = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
@@ -33,24 +32,11 @@ METHODS = {
 }
 
 
-def quantized(base: Path, method: Method, target: Path) -> Path:
-    target.mkdir()
-    tokens = torch.randint(8, 400, (8, 32), generator=generator(3))
-    write_quantized(base, target, method, tokens, target.with_suffix(".scratch"))
-    return target
-
-
-def logits(model: torch.nn.Module, tokens_BT: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        found = model(tokens_BT)
-    return found if isinstance(found, torch.Tensor) else found.logits
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_kept_layers_are_those_of_the_model(name: str, hf_directory: Callable[..., Path], tmp_path: Path) -> None:
     method = METHODS[name]
     base = hf_directory("base")
-    target = quantized(base, method, tmp_path / "q")
+    target = quantized(base, method, tmp_path)
     stored, before = load_file(target / "model.safetensors"), load_file(base / "model.safetensors")
     config = read_config(target / "config.json")["quantization_config"]
     assert config["ignore"] == ["lm_head", *(rf"re:.*\.{kept}$" for kept in method.keep)]
@@ -66,8 +52,8 @@ def test_kept_layers_are_those_of_the_model(name: str, hf_directory: Callable[..
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "zero points"])  # which transformers cannot load
 def test_transformers_reads_them(name: str, hf_directory: Callable[..., Path], tmp_path: Path) -> None:
-    target = quantized(hf_directory("base"), METHODS[name], tmp_path / "q")
-    tokens = torch.randint(8, 400, (4, 20), generator=generator(9))
+    target = quantized(hf_directory("base"), METHODS[name], tmp_path)
+    tokens = drawn(9)[:4, :20]
     ours = logits(load_any(target), tokens)
     theirs = logits(AutoModelForCausalLM.from_pretrained(target, dtype=torch.float32), tokens)
     near_BT = (theirs - ours).norm(dim=-1) / ours.norm(dim=-1)
@@ -77,10 +63,10 @@ def test_transformers_reads_them(name: str, hf_directory: Callable[..., Path], t
 
 def test_rounding_fewer_inputs_errs_less(hf_directory: Callable[..., Path], tmp_path: Path) -> None:
     base = hf_directory("base")
-    tokens = torch.randint(8, 400, (4, 20), generator=generator(9))
+    tokens = drawn(9)[:4, :20]
     full = logits(load_any(base), tokens)
     errors = [
-        float((logits(load_any(quantized(base, method, tmp_path / name)), tokens) - full).norm())
+        float((logits(load_any(quantized(base, method, tmp_path, name)), tokens) - full).norm())
         for name, method in {"all": W8A8, "some": replace(W8A8, keep=("down_proj",))}.items()
     ]
     assert 0 < errors[1] < errors[0]
@@ -88,8 +74,8 @@ def test_rounding_fewer_inputs_errs_less(hf_directory: Callable[..., Path], tmp_
 
 @pytest.mark.parametrize("products", ["weights", "activations"])
 def test_the_server_runs_them(products, hf_directory: Callable[..., Path], tmp_path: Path) -> None:
-    target = quantized(hf_directory("base"), METHODS["w8a8"], tmp_path / "q")
-    tokens = torch.randint(8, 400, (4, 20), generator=generator(9))
+    target = quantized(hf_directory("base"), METHODS["w8a8"], tmp_path)
+    tokens = drawn(9)[:4, :20]
     near = logits(run_quantized(load_any(target), products), tokens).float()
     dense = logits(load_any(target), tokens)
     assert (near - dense).norm() < 0.1 * dense.norm()
