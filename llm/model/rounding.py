@@ -17,7 +17,6 @@ from llm.errors import InputError
 from llm.model.config import ModelConfig
 from llm.model.transformer import CausalLM
 
-AT_ONCE = 1 << 16  # weights whose errors are measured at once, in fp64: what a core's own cache holds
 PREFERRED_GROUP = 32  # inference kernels exist for groups of 32, 64 and 128
 
 
@@ -79,7 +78,7 @@ def is_finite(tensor: torch.Tensor) -> bool:
 def nearest(weight_NK: torch.Tensor, bits: int, group_size: int | None, per_tensor: bool = False) -> QuantizedWeight:
     """Do what quantize_weight does without a look at the weights, for which a GPU would have to be waited for."""
     w_NGS = weight_NK.unflatten(1, (-1, group_size or weight_NK.shape[1]))
-    largest_NG = torch.maximum(w_NGS.amax(-1), -w_NGS.amin(-1))  # without a second matrix
+    largest_NG = largest_of(w_NGS)
     largest_NG = largest_NG.amax().view(1, 1) if per_tensor else largest_NG
     return rounded(weight_NK, absmax_scales(largest_NG, bits), bits)
 
@@ -99,6 +98,11 @@ def rounded(
 def by_group(matrix_NK: torch.Tensor, scale_NG: torch.Tensor) -> torch.Tensor:
     """Return a matrix by the groups that have these scales, [N, G, S]."""
     return matrix_NK.unflatten(1, (scale_NG.shape[1], -1))
+
+
+def largest_of(w_NGS: torch.Tensor) -> torch.Tensor:
+    """Return the largest absolute value of each group, [N, G], without a second matrix."""
+    return torch.maximum(w_NGS.amax(-1), -w_NGS.amin(-1))
 
 
 def absmax_scales(largest_NG: torch.Tensor, bits: int) -> torch.Tensor:
@@ -136,36 +140,3 @@ def fitting_group_size(wanted: int | None, widths: list[int]) -> int | None:
     divisors = [size for size in range(1, min(wanted, common) + 1) if common % size == 0]
     powers = [size for size in divisors if size & (size - 1) == 0 and size >= PREFERRED_GROUP]
     return divisors[-1] if divisors[-1] == wanted or not powers else powers[-1]
-
-
-def weight_error(weight_NK: torch.Tensor, quantized: QuantizedWeight) -> dict[str, float]:
-    """Measure the approximation's error, to compare with what uniform rounding would give.
-
-    `max_in_scales` is <= 0.5 and `rms_in_scales` near 1/sqrt(12) = 0.289 by theory; `max`, `mean` are absolute errors
-    in the weight's unit; `relative` is |W - W'| / |W| in the Frobenius norm.
-    """
-    step = max(1, AT_ONCE // weight_NK.shape[1])
-    largest = largest_in_scales = total = squares = squares_in_scales = own_squares = 0.0
-    for begin in range(0, len(weight_NK), step):
-        weight_RK, part = weight_NK[begin : begin + step], quantized.rows(begin, begin + step)
-        other_RK, scale_RG = part.dequantized(), part.scale_NG
-        error_RK = (weight_RK.double() - other_RK.double()).abs()
-        in_scales_RK = error_RK / expand(scale_RG, weight_NK.shape[1]).double().abs()
-        largest = max(largest, float(error_RK.max()))
-        largest_in_scales = max(largest_in_scales, float(in_scales_RK.max()))
-        total += float(error_RK.sum())
-        squares += float(error_RK.square().sum())
-        squares_in_scales += float(in_scales_RK.square().sum())
-        own_squares += float(weight_RK.double().square().sum())
-    return {
-        "max": largest,
-        "mean": total / weight_NK.numel(),
-        "max_in_scales": largest_in_scales,
-        "rms_in_scales": math.sqrt(squares_in_scales / weight_NK.numel()),
-        "relative": math.sqrt(squares) / max(math.sqrt(own_squares), 1e-30),
-    }
-
-
-def expand(scale_NG: torch.Tensor, n_in: int) -> torch.Tensor:
-    """Expand [N, G] to [N, K]: every input's scale."""
-    return scale_NG.repeat_interleave(n_in // scale_NG.shape[1], dim=1)

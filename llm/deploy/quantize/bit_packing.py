@@ -4,22 +4,14 @@ the first in its lowest bits. layout.py says where they stand.
 
 import torch
 
-AT_ONCE = 1 << 20  # integers that are packed at once
-
 
 def pack(q_NK: torch.Tensor, bits: int) -> torch.Tensor:
     """Pack int8 [N, K] as int32 [N, ceil(K bits / 32)]; the last word's unused bits are zero."""
-    per_word = 32 // bits
-    padding = -q_NK.shape[1] % per_word
-    shifts = torch.arange(per_word, device=q_NK.device) * bits
-
-    def packed(part_RK: torch.Tensor) -> torch.Tensor:
-        unsigned_RK = torch.nn.functional.pad(part_RK.to(torch.int64) + (1 << (bits - 1)), (0, padding))
-        words = (unsigned_RK.unflatten(1, (-1, per_word)) << shifts).sum(-1)
-        return torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
-
-    rows = max(1, AT_ONCE // max(1, q_NK.shape[1]))
-    return torch.cat([packed(part) for part in q_NK.split(rows)])
+    # In uint8, adding 2^(bits-1) wraps round. Two numbers become one of twice the bits, until they fill a byte.
+    part_NK = torch.nn.functional.pad(q_NK.view(torch.uint8) + (1 << (bits - 1)), (0, -q_NK.shape[1] % (32 // bits)))
+    while bits < 8:
+        part_NK, bits = part_NK[:, 0::2] | (part_NK[:, 1::2] << bits), 2 * bits
+    return part_NK.flatten().view(torch.int32).view(len(part_NK), part_NK.shape[1] // 4)
 
 
 def unpack(packed_NW: torch.Tensor, bits: int, n_in: int) -> torch.Tensor:

@@ -132,39 +132,40 @@ def round_rows(
         end = min(begin + BLOCK, n_in)
         own = slice(begin, end)
         column_B = correct.order_K[own]
-        raw_BN, zero_BN = weight_KN[column_B], offset_GN[group_K[own]]
+        raw_BN, group_B = weight_KN[column_B], group_K[own]
         w_BN = raw_BN.clone()
         for done in spans(end, n_in):
             w_BN.addmm_(correct.feedback(done, own).T, error_KN[done])
         drift_B = first_order / correct.pivot_K[own]
-        scale_BN, back_BB = scale_GN[group_K[own]], correct.feedback(own, own)
-        q_BN, error_KN[own] = columns(w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, bits, w_BN.is_cpu)
-        q_KN[column_B] = (q_BN + zero_BN).to(torch.int8)
+        given = scale_GN, offset_GN, group_B, correct.feedback(own, own), drift_B, bits
+        q_KN[column_B], error_KN[own] = columns(w_BN, raw_BN, *given, w_BN.is_cpu)
     return q_KN.T
 
 
 def columns(
     w_BN: torch.Tensor,
     raw_BN: torch.Tensor,
-    scale_BN: torch.Tensor,
-    zero_BN: torch.Tensor,
+    scale_GN: torch.Tensor,
+    offset_GN: torch.Tensor,
+    group_B: torch.Tensor,
     back_BB: torch.Tensor,
     drift_B: torch.Tensor,
     bits: int,
     compiled: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Round the columns of a block from the last to the first. Each one's error, times its row of back_BB, goes to
-    those before it, in w_BN. drift_B: how much of what a column has made up for counts as error, too. compiled: by a
-    kernel, on a CPU. Returns levels, counted from the zero point, and errors, [B, N]."""
+    those before it, in w_BN. group_B: whose scales and zero points a column has. drift_B: how much of what a column has
+    made up for counts as error, too. compiled: by a kernel, on a CPU. Returns levels, int8, and errors, [B, N]."""
     lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    q_BN, error_BN = torch.empty_like(w_BN), torch.empty_like(w_BN)
+    q_BN, error_BN = torch.empty_like(w_BN, dtype=torch.int8), torch.empty_like(w_BN)
     if compiled:
-        arrays = (each.numpy() for each in (w_BN, raw_BN, scale_BN, zero_BN, back_BB, drift_B, q_BN, error_BN))
-        round_columns(np.float32(lowest), np.float32(highest), *arrays)
+        tensors = w_BN, raw_BN, scale_GN, offset_GN, group_B, back_BB, drift_B, q_BN, error_BN
+        round_columns(np.float32(lowest), np.float32(highest), *(each.numpy() for each in tensors))
         return q_BN, error_BN
-    low_BN, high_BN = lowest - zero_BN, highest - zero_BN
     for k in reversed(range(len(w_BN))):
-        q_BN[k] = (w_BN[k] / scale_BN[k]).round().clamp(low_BN[k], high_BN[k])
-        error_BN[k] = raw_BN[k] - q_BN[k] * scale_BN[k] - (w_BN[k] - raw_BN[k]) * drift_B[k]
+        scale_N, zero_N = scale_GN[group_B[k]], offset_GN[group_B[k]]
+        level_N = (w_BN[k] / scale_N).round().clamp(lowest - zero_N, highest - zero_N)
+        q_BN[k] = level_N + zero_N
+        error_BN[k] = raw_BN[k] - level_N * scale_N - (w_BN[k] - raw_BN[k]) * drift_B[k]
         w_BN[:k].addr_(back_BB[k, :k], error_BN[k])
     return q_BN, error_BN

@@ -11,13 +11,14 @@ from torch import nn
 
 from llm.deploy.quantize.activations import HALF, SMALLEST, searched_smoothing, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
+from llm.deploy.quantize.errors import output_errors, weight_errors
 from llm.deploy.quantize.fold import Fold, Made
 from llm.deploy.quantize.gptq import Correction, correction, gptq, rounding_order
-from llm.deploy.quantize.hessian import AT_ONCE, Hessian, hessian, whole
+from llm.deploy.quantize.hessian import Hessian, hessian, whole
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
-from llm.model.rounding import QuantizedWeight, quantize_weight, rounded, weight_error
+from llm.model.rounding import QuantizedWeight, quantize_weight, rounded
 from llm.model.transformer import Layer
 from llm.runtime.malloc import give_back_freed_memory
 
@@ -118,9 +119,9 @@ def quantize_matrix(
         quantized = gptq(weight_NK, correct, scale_NG, method.bits, zero_NG=zero_NG, first_order=method.first_order)
     if weight_NK.nbytes > LARGE:
         give_back_freed_memory()
-    errors = weight_error(weight_NK, quantized)
+    errors = weight_errors(weight_NK, quantized)
     if h is not None:
-        errors |= output_errors(weight_NK, quantized, method, size, h)
+        errors |= output_errors(weight_NK, quantized, method.per_tensor, h)
     return quantized, errors
 
 
@@ -136,26 +137,3 @@ def by_scales(
     # The bytes of rounding to nearest are those of torch's sums.
     scale_NG = searched_scales(weight_NK, method.bits, size, importance_K, compiled=method.kind != "rtn")
     return rounded(weight_NK, scale_NG, method.bits)
-
-
-def output_errors(
-    weight_NK: torch.Tensor, quantized: QuantizedWeight, method: Method, size: int | None, h: Hessian
-) -> dict[str, float]:
-    """Return the errors of a matrix's products with the calibration's inputs, relative and squared: its own, and those
-    of rounding to nearest on its scales, and on those of the largest weights."""
-    names = ["output", "nearest_output", "absmax_output"]
-    if method.kind != "gptq":
-        names.remove("nearest_output")  # is its own
-    sums: torch.Tensor = torch.zeros(1 + len(names), dtype=torch.float64)
-    step = max(1, AT_ONCE // weight_NK.shape[1])
-    for begin in range(0, len(weight_NK), step):
-        part_RK, own = weight_NK[begin : begin + step], quantized.rows(begin, begin + step)
-        # The other levels are made of a few rows at a time: all of a matrix's would be memory.
-        nearest = rounded(part_RK, own.scale_NG, own.bits, own.zero_NG)
-        # One scale for the whole matrix is that of its largest weight.
-        plain = nearest if method.per_tensor else quantize_weight(part_RK, method.bits, size)
-        kinds = {"output": own, "nearest_output": nearest, "absmax_output": plain}
-        changes = [(kinds[name].dequantized() - part_RK).bfloat16() for name in names]
-        sums += h.errors([part_RK.bfloat16(), *changes]).cpu()
-    found = dict(zip(names, (sums[1:] / sums[0].clamp(min=1e-30)).tolist(), strict=True))
-    return {"output": found["output"], "nearest_output": found["output"]} | found

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from kernels.rounding_errors import add_dots
+
 BLOCK = 256  # columns of H at once: what lies below its diagonal is what lies above
 ROWS = 1024  # positions at once: of more, oneDNN shares one sum among threads, which changes its last bit
 SPAN = 2048  # columns of one product at most: oneDNN keeps a megabyte for each shape of a product that it has met
@@ -33,27 +35,37 @@ class Hessian:
         factor_K = factor_K[self.order_K]
         return Hessian(self.h_KK / factor_K[:, None] / factor_K, self.order_K, self.diagonal_K / factor_K.square())
 
-    def errors(self, changes: list[torch.Tensor]) -> torch.Tensor:
-        """Return tr(dW H dW^T), the square error of the products with calibration inputs, of each dW, fp64. changes:
-        [N, K], their columns in the inputs' own order. In bf16, whose errors mostly average out: to about a
-        thousandth, a few hundredths where dW hardly errs on this text."""
-        # Inputs are rows here, since those are contiguous.
-        half_KN = torch.cat([change.bfloat16() for change in changes]).T.contiguous()[self.order_K]
-        error_C = torch.zeros(len(changes), dtype=torch.float64, device=half_KN.device)
-        for begin in range(0, len(half_KN), BLOCK):
+    def errors(self, half_CNK: torch.Tensor) -> torch.Tensor:
+        """Return tr(dW H dW^T), the square error of the products with calibration inputs, of each dW, fp64 [C].
+        half_CNK: bf16, contiguous, inputs in the order of H. Products are in bf16, whose errors mostly average out: to
+        about a thousandth, a few hundredths where dW hardly errs on this text."""
+        half_MK = half_CNK.flatten(0, 1)
+        error_C = torch.zeros(len(half_CNK), dtype=torch.float64, device=half_CNK.device)
+        for begin in range(0, half_MK.shape[1], BLOCK):
             own = slice(begin, begin + BLOCK)
-            for rest in spans(begin, len(half_KN)):
+            for rest in spans(begin, half_MK.shape[1]):
                 upper_BK = self.h_KK[own, rest].bfloat16()
                 if rest.start == begin:
                     upper_BK.triu_().diagonal().copy_(self.diagonal_K[own] / 2)
-                product_BCN = (upper_BK @ half_KN[rest]).mul_(half_KN[own]).unflatten(1, (len(changes), -1))
-                error_C += 2 * product_BCN.sum(-1, dtype=torch.float32).sum(0, dtype=torch.float64)
+                product_CNB = (half_MK[:, rest] @ upper_BK.T).view_as(half_CNK[..., own])
+                error_C += 2 * dots(product_CNB, half_CNK, begin)
         return error_C
 
 
+def dots(product_CNB: torch.Tensor, half_CNK: torch.Tensor, begin: int) -> torch.Tensor:
+    """Return the sums of the products of bf16 numbers, those of half_CNK from `begin` on, fp64 [C]."""
+    sum_C = torch.zeros(len(half_CNK), dtype=torch.float64, device=half_CNK.device)
+    if half_CNK.is_cpu:
+        add_dots(sum_C.numpy(), begin, *(each.view(torch.int16).numpy() for each in (product_CNB, half_CNK)))
+        return sum_C
+    product_CNB = product_CNB * half_CNK[..., begin : begin + product_CNB.shape[-1]]
+    return product_CNB.sum(-1, dtype=torch.float32).sum(-1, dtype=torch.float64)
+
+
 def product_error(change_NK: torch.Tensor, h: Hessian) -> float:
-    """Return tr(dW H dW^T) of one dW."""
-    return float(sum(h.errors([rows]) for rows in change_NK.split(max(1, AT_ONCE // change_NK.shape[1]))))
+    """Return tr(dW H dW^T) of one dW [N, K], its inputs in their own order."""
+    parts = change_NK.split(max(1, AT_ONCE // change_NK.shape[1]))
+    return float(sum(h.errors(rows.bfloat16()[None, :, h.order_K]) for rows in parts))
 
 
 def hessian(x_MK: torch.Tensor, order_K: torch.Tensor | None = None) -> Hessian:
@@ -61,11 +73,11 @@ def hessian(x_MK: torch.Tensor, order_K: torch.Tensor | None = None) -> Hessian:
     n_in = x_MK.shape[1]
     h_KK = torch.zeros(n_in, n_in, device=x_MK.device)
     for x_RK in x_MK.split(ROWS):
-        x_KR = x_RK.float().T
-        x_KR = x_KR if order_K is None else x_KR.contiguous()[order_K]
+        x_RK = x_RK.float() if order_K is None else x_RK.float().index_select(1, order_K)
         for begin in range(0, n_in, BLOCK):
+            own = slice(begin, begin + BLOCK)
             for rest in spans(begin, n_in):
-                h_KK[begin : begin + BLOCK, rest].addmm_(x_KR[begin : begin + BLOCK], x_KR[rest].T)
+                h_KK[own, rest].addmm_(x_RK[:, own].T, x_RK[:, rest])
     return whole(h_KK, order_K)
 
 

@@ -98,12 +98,13 @@ def test_columns_with_the_largest_inputs_are_rounded_first():
 
 def test_the_compiled_columns_are_those_of_torch():
     """Which rounds them on a GPU."""
-    size, random = (40, 300), generator(3)
-    w, zero = torch.randn(size, generator=random), torch.randint(-3, 3, size, generator=random).float()
-    raw, scale = w + 0.1 * torch.randn(size, generator=random), torch.rand(size, generator=random) * 0.2 + 0.1
-    back, drift = torch.randn(40, 40, generator=random) * 0.2, torch.rand(40, generator=random)
-    found = columns(w.clone(), raw, scale, zero, back, drift, 4, compiled=True)
-    expected = columns(w, raw, scale, zero, back, drift, 4, compiled=False)
+    random = generator(3)
+    w = torch.randn(42, 300, generator=random)
+    raw, scale = w + 0.1 * torch.randn(42, 300, generator=random), torch.rand(5, 300, generator=random) * 0.2 + 0.1
+    zero, group = torch.randint(-3, 3, (5, 300), generator=random).float(), torch.randint(0, 5, (42,), generator=random)
+    back, drift = torch.randn(42, 42, generator=random) * 0.2, torch.rand(42, generator=random)
+    found = columns(w.clone(), raw, scale, zero, group, back, drift, 4, compiled=True)
+    expected = columns(w, raw, scale, zero, group, back, drift, 4, compiled=False)
     assert (found[0] != expected[0]).float().mean() < 1e-3
     close = (found[0] == expected[0]).all(0)  # a tie of one column moves those after it
     assert torch.allclose(found[1][:, close], expected[1][:, close], atol=1e-4)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from llm.deploy.quantize.bit_packing import pack, unpack
+from llm.deploy.quantize.errors import weight_errors
 from llm.deploy.quantize.model import load_any, load_quantized
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.errors import InputError
 from llm.model.directory import read_config
-from llm.model.rounding import fitting_group_size, layers_to_quantize, quantize_weight, weight_error
+from llm.model.rounding import fitting_group_size, layers_to_quantize, quantize_weight
 from scripts.deploy import quantize
 from tests.llm.tokenize.write_ids import write_indexed
 
@@ -58,7 +59,7 @@ def test_no_weight_is_off_by_more_than_half_a_step(bits, group, exponent):
     generator = torch.Generator().manual_seed(exponent + 20)
     weight = torch.randn(6, 64, generator=generator) * 2.0**exponent
     weight[0, :32] = 0
-    error = weight_error(weight, quantize_weight(weight, bits, group))
+    error = weight_errors(weight, quantize_weight(weight, bits, group))
     assert error["max_in_scales"] <= 0.5 + 1e-4  # fp32 division rounds
     assert error["mean"] <= error["max"]
 
@@ -66,9 +67,9 @@ def test_no_weight_is_off_by_more_than_half_a_step(bits, group, exponent):
 def test_uniform_weights_err_as_theory_says():
     """Variance 1/12 of a step; with 4 bits a group's largest weight lies on the edge of its cell and errs by 1/2."""
     weight = torch.rand(256, 512, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    rms = weight_error(weight, quantize_weight(weight, 8, None))["rms_in_scales"]
+    rms = weight_errors(weight, quantize_weight(weight, 8, None))["rms_in_scales"]
     assert rms == pytest.approx(math.sqrt(1 / 12), rel=0.01)
-    rms = weight_error(weight, quantize_weight(weight, 4, 16))["rms_in_scales"]
+    rms = weight_errors(weight, quantize_weight(weight, 4, 16))["rms_in_scales"]
     assert rms == pytest.approx(math.sqrt(15 / 16 / 12 + 1 / 16 / 4), rel=0.01)
 
 
