@@ -134,6 +134,4 @@ def by_scales(
         return rounded(weight_NK, *make(weight_NK, method.bits, size, importance_K))
     if not method.searched:
         return quantize_weight(weight_NK, method.bits, size, method.per_tensor)
-    # The bytes of rounding to nearest are those of torch's sums.
-    scale_NG = searched_scales(weight_NK, method.bits, size, importance_K, compiled=method.kind != "rtn")
-    return rounded(weight_NK, scale_NG, method.bits)
+    return rounded(weight_NK, searched_scales(weight_NK, method.bits, size, importance_K), method.bits)

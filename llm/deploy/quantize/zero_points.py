@@ -9,9 +9,10 @@ Legend: N outputs, K inputs, G groups, S = K / G inputs of a group.
 
 import torch
 
-from llm.deploy.quantize.scales import in_parts, search
+from llm.deploy.quantize.scales import by_size, search
 from llm.model.rounding import checked
 
+AT_ONCE = 1 << 16  # weights that are searched at once: what a CPU keeps near
 STEPS = 8  # grids that reach less and less far
 STEP = 0.5  # levels by which they do
 
@@ -37,7 +38,9 @@ def searched_grid(
 ) -> Grid:
     """Return the same by search. importance_K: what an error of an input's weights counts; None: all alike."""
     checked(weight_NK, group_size)
-    parts = [search_grid(*part, bits) for part in in_parts(weight_NK, group_size, importance_K)]
+    w_NGS, h_GS = by_size(weight_NK, group_size, importance_K)
+    rows = max(1, AT_ONCE // weight_NK.shape[1]) if weight_NK.is_cpu else len(weight_NK)
+    parts = [search_grid(part_RGS, h_GS, bits) for part_RGS in w_NGS.split(rows)]
     return torch.cat([scale for scale, _ in parts]), bits, torch.cat([zero for _, zero in parts]).to(torch.int8)
 
 

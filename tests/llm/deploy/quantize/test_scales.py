@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from llm.deploy.quantize.scales import error_of, in_parts, searched_scales
+from llm.deploy.quantize.scales import by_size, error_of, search_by_torch, searched_scales
 from llm.model.rounding import quantize_weight, rounded
 from tests.llm.deploy.quantize.correlated import generator, inputs
 
@@ -38,10 +38,9 @@ def test_the_compiled_search_errs_as_torch_s_does(bits: int, size: int | None):
     n_in = 2 * (size or 101)
     weight, h_K = torch.randn(60, n_in, generator=generator(2)).bfloat16().float(), inputs(200, n_in).square().sum(0)
     weight[3] = 0
-    one, two = (searched_scales(weight, bits, size, h_K, compiled) for compiled in (False, True))
-    assert not torch.equal(one, searched_scales(weight, bits, size, None, compiled=True))
+    w_NGS, h_GS = by_size(weight, size, h_K)
+    one, two = search_by_torch(w_NGS, h_GS, bits), searched_scales(weight, bits, size, h_K)
+    assert not torch.equal(two, searched_scales(weight, bits, size))
     limits = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    whole = torch.cat([w_NGS for w_NGS, _ in in_parts(weight, size, h_K)])
-    _, h_GS = next(in_parts(weight, size, h_K))
-    errors = [error_of(whole, h_GS, scale, *limits) for scale in (one, two)]
+    errors = [error_of(w_NGS, h_GS, scale, *limits) for scale in (one, two)]
     assert torch.allclose(*errors, rtol=1e-3 if bits == 8 else 1e-5)
