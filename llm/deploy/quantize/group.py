@@ -14,7 +14,7 @@ from llm.deploy.quantize.awq import input_factors
 from llm.deploy.quantize.errors import output_errors, weight_errors
 from llm.deploy.quantize.fold import Fold, Made
 from llm.deploy.quantize.gptq import Correction, correction, gptq, rounding_order
-from llm.deploy.quantize.hessian import Hessian, hessian, whole
+from llm.deploy.quantize.hessian import Hessian, hessian
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method
@@ -55,7 +55,7 @@ def quantize_group(
         if method.kind == "gptq":
             h = hessian(x_MK, rounding_order(x_MK, method.act_order))
         elif h is None:
-            h = whole(x_MK.T @ x_MK)
+            h = hessian(x_MK)
         if method.activations == "static":
             input_scale_1 = (x_MK.abs().amax() / HALF).clamp(min=SMALLEST).view(1)
     made = Made()
