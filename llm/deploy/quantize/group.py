@@ -11,10 +11,10 @@ from torch import nn
 
 from llm.deploy.quantize.activations import HALF, SMALLEST, searched_smoothing, smoothing_factors
 from llm.deploy.quantize.awq import input_factors
-from llm.deploy.quantize.errors import output_errors, weight_errors
 from llm.deploy.quantize.fold import Fold, Made
 from llm.deploy.quantize.gptq import Correction, correction, gptq, rounding_order
 from llm.deploy.quantize.hessian import Hessian, hessian
+from llm.deploy.quantize.rounding_errors import output_errors, weight_errors
 from llm.deploy.quantize.scales import searched_scales
 from llm.deploy.quantize.zero_points import searched_grid, spanned_grid
 from llm.deploy.settings.quantize import Method

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from llm.deploy.quantize import awq, errors, gptq
+from llm.deploy.quantize import awq, gptq, rounding_errors
 from llm.deploy.quantize.calibration import draw, read_calibration
 from llm.deploy.quantize.layerwise import quantize_layers
 from llm.deploy.quantize.layout import Layout
@@ -251,7 +251,7 @@ def test_a_block_and_its_hessians_are_the_most_that_is_held(
     kind: str, hf_directory: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Of layers as wide as 7B's, in little: rows that are at work are few there, so here, too."""
-    for module in (errors, awq, gptq):
+    for module in (rounding_errors, awq, gptq):
         monkeypatch.setattr(module, "AT_ONCE", 1 << 13)
     shape = {"d_model": 256, "d_ff": 688, "n_heads": 8, "n_kv_heads": 8, "d_head": 32, "n_layers": 2}
     base = hf_directory("base", **shape)

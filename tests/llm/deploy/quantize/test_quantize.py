@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from llm.deploy.quantize.bit_packing import pack, unpack
-from llm.deploy.quantize.errors import weight_errors
 from llm.deploy.quantize.model import load_any, load_quantized
+from llm.deploy.quantize.rounding_errors import weight_errors
 from llm.deploy.settings.quantize import QuantizeSettings
 from llm.errors import InputError
 from llm.model.directory import read_config

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from llm.deploy.quantize.errors import changes, compiled_changes, output_errors, weight_errors
 from llm.deploy.quantize.hessian import hessian
+from llm.deploy.quantize.rounding_errors import changes, compiled_changes, output_errors, weight_errors
 from llm.deploy.quantize.zero_points import spanned_grid
 from llm.model.rounding import QuantizedWeight, absmax_scales, quantize_weight, rounded
 from tests.llm.deploy.quantize.correlated import generator
