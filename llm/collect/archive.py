@@ -4,37 +4,45 @@ Knows zip (wheels and EPUBs too), tar, Debian packages (`ar` of tars), plain or 
 recognised by their magic bytes, not by their names. Nothing is unpacked: a compressed tar is decompressed once into one
 anonymous temporary file, because its members are read in sorted order; everything else is read in place. Members that
 are compressed themselves (gz, dz, bz2, xz, zst) open decompressed. Refused with one clear line: names that escape the
-archive, wanted links that point out of it, devices and pipes, truncated or damaged data, and bombs (`Limits`).
+archive, wanted links that point out of it, devices and pipes, truncated or damaged data, packings that nothing here
+reads, and bombs (`Limits`, over all that is in an archive, at any depth).
 """
 
 import contextlib
 import io
 import os
-import posixpath
 import stat
-import tarfile
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from io import BufferedReader
 from pathlib import Path
+from tarfile import BLOCKSIZE
 from typing import IO
 
 from llm.collect.decompress import (
     CHUNK,
     LIMITS,
+    Account,
     Limits,
     Part,
     check_count,
-    check_total,
     checked,
     compression,
     damage_is_input_error,
     decompressed,
     pour,
 )
+from llm.collect.listing import Listing
+from llm.collect.tars import is_header, list_tar
+from llm.collect.zips import list_zip
 from llm.errors import InputError
+
+UNREAD = {
+    b"7z\xbc\xaf'\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x04\x22\x4d\x18": "lz4", b"\x1f\x9d": "compress (.Z)",
+    b"LZIP\x01": "lzip", b"MSCF\0\0\0\0": "cab",
+}  # fmt: skip
 
 
 class TooLargeError(InputError):
@@ -44,20 +52,28 @@ class TooLargeError(InputError):
 @dataclass(frozen=True)
 class Archive:
     """An archive that is open. `names`: the members' names, sorted, '/'-separated, without leading './'. `links`: names
-    of members that are links within the archive; they are not among `names`. `open(name)` gives the member's bytes,
-    decompressed."""
+    of members that are links within the archive; they are not among `names`. `twice`: names that hide an earlier member
+    of the same name. `open(name)` gives the member's bytes, decompressed. `account`: how much came out of it."""
 
     label: str
     names: list[str]
     links: list[str]
     open_raw: Callable[[str], IO[bytes]]
     limits: Limits
+    twice: Sequence[str] = ()
+    account: Account | None = None
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The names, to ask for one of them."""
+        return frozenset(self.names)
 
     def open(self, name: str) -> BufferedReader:
         """A stream whose reads raise InputError where the data is truncated, damaged or a bomb."""
         label = f"{self.label}: {name}"
         with damage_is_input_error(label):
-            return checked(decompressed(self.open_raw(name), label, self.limits), label)
+            count = partial(self.account.add, name) if self.account else lambda total: None
+            return checked(decompressed(self.open_raw(name), label, self.limits, count), label)
 
     def read(self, name: str) -> bytes:
         """Return the whole member. Raises InputError if it is larger than the limit."""
@@ -78,9 +94,11 @@ def open_archive(
     name: str = "",
     wanted: Callable[[str], bool] = lambda name: True,
     limits: Limits = LIMITS,
+    within: Account | None = None,
 ) -> Iterator[Archive]:
     """Open the archive, file or directory at `path`. `label` names it in errors; `name` is the member's name if it
-    turns out to be one plain file; only links whose name is `wanted` are an error when they point out of it."""
+    turns out to be one plain file; only links whose name is `wanted` are an error when they point out of it; `within`
+    is the account of the archive that it is a member of."""
     if not path.exists():
         raise InputError(f"{label}: {path} does not exist")
     with contextlib.ExitStack() as stack:
@@ -89,117 +107,49 @@ def open_archive(
             return
         if not path.is_file():
             raise InputError(f"{label}: {path} is neither a file nor a directory; name one that is")
+        account = Account(label, path.stat().st_size, limits, within)
         with damage_is_input_error(label):
-            archive = open_file(path, stack, label=label, name=name or path.name, wanted=wanted, limits=limits)
+            archive = open_file(path, stack, label=label, name=name or path.name, wanted=wanted, account=account)
         yield archive
 
 
 def open_file(
-    path: Path, stack: contextlib.ExitStack, *, label: str, name: str, wanted: Callable[[str], bool], limits: Limits
+    path: Path, stack: contextlib.ExitStack, *, label: str, name: str, wanted: Callable[[str], bool], account: Account
 ) -> Archive:
-    size = path.stat().st_size
+    size, limits = account.size, account.limits
     if size == 0:
         raise InputError(f"{label}: {path} is empty; fetch it again")
     file: IO[bytes] = stack.enter_context(path.open("rb"))
     head = file.read(8)
     file.seek(0)
-    if head == b"!<arch>\n":
-        file = stack.enter_context(debian_data(file, label, size, limits))
-        return open_tar(file, stack, label=label, wanted=wanted, limits=limits, size=size)
+    listing = Listing(label, size, limits)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return open_zip(file, stack, label=label, wanted=wanted, limits=limits, size=size)
-    if is_tar(decompressed(file, label, limits)):
+        list_zip(file, stack, listing)
+        account.add("", listing.total)
+    elif head == b"!<arch>\n":
+        list_tar(stack.enter_context(debian_data(file, account)), stack, listing)
+    elif is_header(decompressed(file, label, limits).read(BLOCKSIZE)):
         file.seek(0)
         if compression(head):
             plain = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
-            pour(decompressed(file, label, limits), plain, label, size, limits)
+            pour(decompressed(file, label, limits), plain, account)
             file = plain
-        return open_tar(file, stack, label=label, wanted=wanted, limits=limits, size=size)
-    return Archive(label, [name], [], lambda _: open_path(path), limits)
+        list_tar(file, stack, listing)
+    elif unread := next((kind for magic, kind in UNREAD.items() if head.startswith(magic)), ""):
+        raise InputError(
+            f"{label}: {name} is packed as {unread}, which nothing here reads; unpack it, or pack it as zip, tar, gz, "
+            "bz2, xz or zst"
+        )
+    else:
+        return Archive(label, [name], [], lambda _: open_path(path), limits, account=account)
+    listing.check_links(wanted)
+    return Archive(
+        label, sorted(listing.members), sorted(listing.links), lambda name: listing.members[name](), limits,
+        listing.twice, account,
+    )  # fmt: skip
 
 
 # ---- the kinds of archive
-
-
-def open_tar(
-    file: IO[bytes],
-    stack: contextlib.ExitStack,
-    *,
-    label: str,
-    wanted: Callable[[str], bool],
-    limits: Limits,
-    size: int,
-) -> Archive:
-    file.seek(0)
-    tar = stack.enter_context(contextlib.closing(tarfile.TarFile(fileobj=file)))
-    members: dict[str, tarfile.TarInfo] = {}
-    links: dict[str, str] = {}
-    total = 0
-    for number, member in enumerate(tar):
-        check_count(number, label, limits)
-        if member.isdir():
-            continue
-        name = safe_name(member.name, label)
-        if member.issym() or member.islnk():
-            base = posixpath.dirname(name) if member.issym() else ""
-            links[name] = posixpath.normpath(posixpath.join(base, member.linkname))
-            continue
-        if not member.isreg():
-            raise InputError(f"{label}: member '{name}' is a device or a pipe; refusing the archive")
-        total += member.size
-        check_total(total, size, label, limits)
-        members[name] = member
-    check_tar_end(file, tar.offset, label)
-    check_links(links, wanted, label)
-    return Archive(label, sorted(members), sorted(links), lambda name: required(tar.extractfile(members[name])), limits)
-
-
-def check_tar_end(file: IO[bytes], offset: int, label: str) -> None:
-    """Raise InputError unless a tar is whole. tarfile takes the end of the file, and any garbage after the first
-    member, for the end of the archive; a whole tar has a block of zeros there."""
-    file.seek(offset)
-    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise InputError(f"{label}: truncated or damaged archive (no end mark after its last member); fetch it again")
-
-
-def required(file: IO[bytes] | None) -> IO[bytes]:
-    if file is None:
-        raise tarfile.TarError("member without data")
-    return file
-
-
-def open_zip(
-    file: IO[bytes],
-    stack: contextlib.ExitStack,
-    *,
-    label: str,
-    wanted: Callable[[str], bool],
-    limits: Limits,
-    size: int,
-) -> Archive:
-    archive = stack.enter_context(zipfile.ZipFile(file))
-    members: dict[str, zipfile.ZipInfo] = {}
-    links: dict[str, str] = {}
-    total = 0
-    for number, member in enumerate(archive.infolist()):
-        check_count(number, label, limits)
-        if member.is_dir():
-            continue
-        name = safe_name(member.filename, label)
-        mode = member.external_attr >> 16
-        if member.flag_bits & 1:
-            raise InputError(f"{label}: member '{name}' is encrypted; pack the archive without a password")
-        if stat.S_ISLNK(mode):
-            target = archive.read(member).decode("utf-8", "replace") if member.file_size < 4096 else "/"
-            links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-            continue
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            raise InputError(f"{label}: member '{name}' is a device or a pipe; refusing the archive")
-        total += member.file_size
-        check_total(total, size, label, limits)
-        members[name] = member
-    check_links(links, wanted, label)
-    return Archive(label, sorted(members), sorted(links), lambda name: archive.open(members[name]), limits)
 
 
 def open_directory(path: Path, label: str, limits: Limits) -> Archive:
@@ -207,7 +157,11 @@ def open_directory(path: Path, label: str, limits: Limits) -> Archive:
     and devices are no part of it."""
     names: list[str] = []
     links: list[str] = []
-    for folder, folders, files in os.walk(path):
+
+    def unreadable(error: OSError) -> None:
+        raise InputError(f"{label}: a folder cannot be read ({error.strerror}): {str(error.filename)[-200:]}")
+
+    for folder, folders, files in os.walk(path, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             inner = Path(folder, name)
@@ -221,14 +175,17 @@ def open_directory(path: Path, label: str, limits: Limits) -> Archive:
 def open_path(path: Path) -> IO[bytes]:
     """Open a file for reading. A pipe that took a file's place is refused; waiting for its writer would take for
     ever."""
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); mend that and run again") from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise OSError(f"{path.name} is no regular file")
     return os.fdopen(number, "rb")
 
 
-def debian_data(file: IO[bytes], label: str, size: int, limits: Limits) -> IO[bytes]:
+def debian_data(file: IO[bytes], account: Account) -> IO[bytes]:
     """Return the data.tar of a Debian package (deb(5): an `ar` archive), decompressed into a temporary file."""
     file.seek(8)
     while header := file.read(60):
@@ -242,39 +199,10 @@ def debian_data(file: IO[bytes], label: str, size: int, limits: Limits) -> IO[by
             file.seek(length + length % 2, os.SEEK_CUR)
             continue
         begin = file.tell()
-        if begin + length > size:
+        if begin + length > account.size:
             raise EOFError(f"{name} ends too early")
         plain = tempfile.TemporaryFile()  # noqa: SIM115 (the caller's stack closes it)
         part = io.BufferedReader(Part(file, begin, length), CHUNK)
-        pour(decompressed(part, label, limits), plain, label, size, limits)
+        pour(decompressed(part, account.label, account.limits), plain, account)
         return plain
     raise EOFError("no data.tar in the package")
-
-
-def is_tar(file: IO[bytes]) -> bool:
-    """Is the first block a tar header with a right checksum? All tars have one, not all have the magic."""
-    block = file.read(tarfile.BLOCKSIZE)
-    if len(block) < tarfile.BLOCKSIZE or not block.strip(b"\0"):
-        return False
-    try:
-        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return False
-    return True
-
-
-# ---- checks
-
-
-def safe_name(name: str, label: str) -> str:
-    """Return the name without './'. Raises InputError if it is absolute or climbs out of the archive."""
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
-        raise InputError(f"{label}: member '{name}' escapes the archive's directory; refusing the archive")
-    return "/".join(part for part in name.split("/") if part not in ("", "."))
-
-
-def check_links(links: dict[str, str], wanted: Callable[[str], bool], label: str) -> None:
-    for name, target in sorted(links.items()):
-        if wanted(name) and (target.startswith("/") or target.split("/")[0] == ".."):
-            raise InputError(f"{label}: member '{name}' is a link out of the archive (to {target}); exclude it")

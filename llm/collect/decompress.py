@@ -11,8 +11,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Protocol
 
 from fastwarc.stream_io import ZstdReader
@@ -20,7 +21,9 @@ from fastwarc.stream_io import ZstdReader
 from llm.errors import InputError
 
 CHUNK = 1 << 20
-# what Python's decoders were seen to raise on damaged data (the last four: zipfile)
+PACKED = 1 << 14  # bytes that a decoder is given at once: what follows a stream's end is copied for each stream
+WINDOW = 1 << 30  # bytes of memory that an xz stream may ask for; `xz -9` takes 65 MiB
+# what Python's decoders were seen to raise on damaged data (from NotImplementedError on: zipfile and tarfile)
 DAMAGE = (
     EOFError,
     OSError,
@@ -33,6 +36,8 @@ DAMAGE = (
     RuntimeError,
     LookupError,
     struct.error,
+    OverflowError,
+    MemoryError,
 )
 
 
@@ -42,6 +47,21 @@ class Readable(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
     def close(self) -> None: ...
+
+
+class Decoder(Protocol):
+    """What undoes one stream of bz2 or xz."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -74,11 +94,16 @@ def damage_is_input_error(label: str) -> Iterator[None]:
 def compression(head: bytes) -> str:
     """Return gz, bz2, xz, zst or '' by the first bytes."""
     magics = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zst"}
+    if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # a frame that readers skip, RFC 8878
+        return "zst"
     return next((kind for magic, kind in magics.items() if head.startswith(magic)), "")
 
 
-def decompressed(file: IO[bytes], label: str, limits: Limits) -> IO[bytes]:
-    """Return `file`, decompressed if its first bytes say so, and cut off with an InputError where a bomb begins."""
+def decompressed(
+    file: IO[bytes], label: str, limits: Limits, count: Callable[[int], None] = lambda total: None
+) -> IO[bytes]:
+    """Return `file`, decompressed if its first bytes say so, and cut off with an InputError where a bomb begins.
+    `count` is told how many bytes came out of it so far."""
     head = file.read(6)
     file.seek(0)
     kind = compression(head)
@@ -86,7 +111,7 @@ def decompressed(file: IO[bytes], label: str, limits: Limits) -> IO[bytes]:
         return file
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    return io.BufferedReader(Guarded(unpacker(kind, file), label, size, limits), CHUNK)
+    return io.BufferedReader(Guarded(unpacker(kind, file), label, size, limits, count), CHUNK)
 
 
 def unpacker(kind: str, file: IO[bytes]) -> Readable:
@@ -95,10 +120,45 @@ def unpacker(kind: str, file: IO[bytes]) -> Readable:
         case "gz":
             return gzip.GzipFile(fileobj=file)
         case "bz2":
-            return bz2.BZ2File(file)
+            return Streams(file, bz2.BZ2Decompressor)
         case "xz":
-            return lzma.LZMAFile(file)
+            return Streams(file, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, WINDOW))
     return ZstdReader(file)
+
+
+class Streams:
+    """The streams of bz2 or xz that a file holds one after the other. Python's own readers end in silence where the
+    next stream's head is damaged, and with it all that follows: here only zeros may stand between streams."""
+
+    def __init__(self, file: IO[bytes], start: Callable[[], Decoder]) -> None:
+        self.file, self.start = file, start
+        self.decoder: Decoder | None = None
+        self.packed = b""
+
+    def read(self, size: int = CHUNK, /) -> bytes:
+        while self.decoder or self.begin():
+            assert self.decoder
+            packed = self.packed or (self.file.read(PACKED) if self.decoder.needs_input else b"")
+            if not packed and self.decoder.needs_input:
+                raise EOFError("it ends before the end of a stream")
+            data, self.packed = self.decoder.decompress(packed, size), b""
+            if self.decoder.eof:
+                self.packed, self.decoder = self.decoder.unused_data, None
+            if data:
+                return data
+        return b""
+
+    def begin(self) -> bool:
+        """Begin the next stream. Returns False at the end of the file."""
+        while not (packed := self.packed.lstrip(b"\0")):
+            self.packed = self.file.read(PACKED)
+            if not self.packed:
+                return False
+        self.packed, self.decoder = packed, self.start()
+        return True
+
+    def close(self) -> None:
+        """As Python's own readers, it leaves the file to who opened it."""
 
 
 def checked(file: IO[bytes], label: str) -> io.BufferedReader:
@@ -129,8 +189,8 @@ class Checked(io.RawIOBase):
 class Guarded(io.RawIOBase):
     """A decompressing stream that counts what comes out of it and checks the limits."""
 
-    def __init__(self, inner: Readable, label: str, size: int, limits: Limits) -> None:
-        self.inner, self.label, self.size, self.limits, self.total = inner, label, size, limits, 0
+    def __init__(self, inner: Readable, label: str, size: int, limits: Limits, count: Callable[[int], None]) -> None:
+        self.inner, self.label, self.size, self.limits, self.count, self.total = inner, label, size, limits, count, 0
 
     def readable(self) -> bool:
         return True
@@ -140,6 +200,7 @@ class Guarded(io.RawIOBase):
         buffer[: len(data)] = data
         self.total += len(data)
         check_total(self.total, self.size, self.label, self.limits)
+        self.count(self.total)
         return len(data)
 
     def close(self) -> None:
@@ -147,12 +208,35 @@ class Guarded(io.RawIOBase):
         super().close()
 
 
-def pour(source: IO[bytes], target: IO[bytes], label: str, size: int, limits: Limits) -> None:
-    """Copy all of `source`, which came from `size` packed bytes, into `target`, within the limits."""
+@dataclass
+class Account:
+    """How much came out of an archive of `size` bytes, at any depth: packed members and archives within it may each be
+    small, and many. Of what is read twice the larger reading counts."""
+
+    label: str
+    size: int
+    limits: Limits
+    within: "Account | None" = None
+    members: dict[str, int] = field(default_factory=dict)
+    total: int = 0
+
+    def add(self, name: str, total: int) -> None:
+        """Take note that `total` bytes of a member, or of all of them (name ''), were unpacked."""
+        more = total - self.members.get(name, 0)
+        if more > 0:
+            self.members[name] = total
+            self.total += more
+        check_total(self.total, self.size, self.label, self.limits)
+        if self.within is not None:
+            self.within.add(self.label, self.total)
+
+
+def pour(source: IO[bytes], target: IO[bytes], account: Account) -> None:
+    """Copy all of `source`, whose unpacking is the account's, into `target`, within the limits."""
     total = 0
     while chunk := source.read(CHUNK):
         total += len(chunk)
-        check_total(total, size, label, limits)
+        account.add("", total)
         target.write(chunk)
     target.seek(0)
 

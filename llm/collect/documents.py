@@ -31,6 +31,7 @@ SCHEMA = pl.Schema(
     }
 )
 SHARD_BYTES = 64 << 20
+MOST_BESIDE = 4  # times the texts' limit for what stands beside them
 ROW_GROUP = 8192
 PROGRESS_S = 5
 
@@ -85,6 +86,7 @@ class Writer:
     shards: int = 0
     pending: list[dict[str, str | None]] = field(default_factory=list)
     pending_bytes: int = 0
+    beside_bytes: int = 0  # of titles and addresses
     shown: float = field(default_factory=time.monotonic)
 
     def add(self, document: Document) -> None:
@@ -102,7 +104,8 @@ class Writer:
             self.report.skipped["licence refused"] += 1
             return
         self.report.licenses[license] += 1
-        if self.pending and self.pending_bytes + len(data) > self.shard_bytes:
+        full = self.pending_bytes + len(data) > self.shard_bytes or self.beside_bytes > MOST_BESIDE * self.shard_bytes
+        if self.pending and full:
             self.flush()
         title = " ".join(printable(document.title or "").split()) or None
         self.pending.append(
@@ -120,6 +123,7 @@ class Writer:
         self.documents += 1
         self.bytes += len(data)
         self.pending_bytes += len(data)
+        self.beside_bytes += len(title or "") + len(document.url or "")
         if time.monotonic() - self.shown > PROGRESS_S:
             self.shown = time.monotonic()
             progress(f"{self.source}  {self.documents:,} documents  {self.bytes / 1e6:.1f} MB")
@@ -135,7 +139,7 @@ class Writer:
             row_group_size=ROW_GROUP,
         )
         self.shards += 1
-        self.pending, self.pending_bytes = [], 0
+        self.pending, self.pending_bytes, self.beside_bytes = [], 0, 0
 
     def metrics(self) -> dict:
         return {

@@ -116,7 +116,9 @@ class Collector:
         if single and not self.recipe.include:
             names = archive.names
         links = sum(self.wanted(prefix + name) for name in archive.links)
-        self.report.skipped.update({"link": links} if links and turn[0] == 0 else {})
+        twice = sum(self.wanted(prefix + name) for name in archive.twice)
+        for reason, count in (("link", links), ("name used twice", twice)):
+            self.report.skipped.update({reason: count} if count and turn[0] == 0 else {})
         if not self.format.joined:
             names, turn = dealt(names, turn)
         self.members += len(names)
@@ -136,7 +138,7 @@ class Collector:
                     shutil.copyfileobj(packed, copy)
                 copy.flush()
                 opening = open_archive(
-                    Path(copy.name), label=label, name=file, limits=self.limits,
+                    Path(copy.name), label=label, name=file, limits=self.limits, within=outer.account,
                     wanted=lambda inside: self.wanted(f"{name}/{inside}"),
                 )  # fmt: skip
                 with opening as opened:

@@ -55,7 +55,7 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
 def body_of(archive: Archive, name: str) -> str:
     """Return the .dict or .dict.dz that belongs to an .index."""
     stem = name.removesuffix(".index")
-    found = [stem + suffix for suffix in (".dict.dz", ".dict") if stem + suffix in archive.names]
+    found = [stem + suffix for suffix in (".dict.dz", ".dict") if stem + suffix in archive.members]
     if not found:
         raise InputError(f"{archive.label}: {name} has no {stem}.dict.dz or {stem}.dict beside it")
     return found[0]

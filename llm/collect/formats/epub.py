@@ -10,7 +10,6 @@ import urllib.parse
 from collections.abc import Iterator
 
 from lxml import etree
-from resiliparse.parse.html import HTMLTree
 
 from llm.collect.archive import Archive, TooLargeError
 from llm.collect.decode import decode
@@ -35,7 +34,17 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
             report.skipped["encrypted"] += 1
             continue
         title, chapters = spine(archive, package, report)
-        texts = [text for chapter in chapters if (text := chapter_text(archive, chapter, report))]
+        texts = []
+        left = archive.limits.member
+        for chapter in chapters:
+            text = chapter_text(archive, chapter, report)
+            left -= len(text)
+            if left < 0:
+                break
+            texts += [text] if text else []
+        if left < 0:
+            report.skipped["too large"] += 1
+            continue
         yield from parts(without_gutenberg("\n\n".join(texts)), package, title)
 
 
@@ -44,13 +53,13 @@ def package_of(archive: Archive, container: str, top: str) -> str | None:
     root = xml(archive, container)
     found = root.find(".//{*}rootfile") if root is not None else None
     name = posixpath.join(top, found.get("full-path", "")) if found is not None else ""
-    return name if name in archive.names else None
+    return name if name in archive.members else None
 
 
 def encrypted(archive: Archive, top: str) -> bool:
     """Is more than the fonts encrypted?"""
     name = posixpath.join(top, "META-INF/encryption.xml")
-    root = xml(archive, name) if name in archive.names else None
+    root = xml(archive, name) if name in archive.members else None
     uris = [node.get("URI", "") for node in root.iterfind(".//{*}CipherReference")] if root is not None else []
     return any(uri.rpartition(".")[2].lower() in ("xhtml", "html", "htm", "xml", "opf") for uri in uris)
 
@@ -72,7 +81,7 @@ def spine(archive: Archive, package: str, report: Report) -> tuple[str | None, l
             continue
         href = urllib.parse.unquote(item.get("href", "").partition("#")[0])
         name = posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
-        if name not in archive.names:
+        if name not in archive.members:
             report.broken("missing chapter", f"{archive.label}: {package} names {name}, which is not in the book")
             continue
         found.append(name)
@@ -82,15 +91,10 @@ def spine(archive: Archive, package: str, report: Report) -> tuple[str | None, l
 def chapter_text(archive: Archive, name: str, report: Report) -> str:
     """Return all text of one chapter."""
     try:
-        tree = HTMLTree.parse(decode(archive.read(name), report, html=True))
+        return whole_text(decode(archive.read(name), report, html=True), LEGAL)
     except TooLargeError:
         report.skipped["too large"] += 1
         return ""
-    if tree.body is not None:
-        for selector in LEGAL:
-            for node in tree.body.query_selector_all(selector):
-                node.decompose()
-    return whole_text(tree)
 
 
 def xml(archive: Archive, name: str) -> etree._Element | None:

@@ -39,6 +39,7 @@ BLOCK = re.compile(
 )  # within a line, it would glue the words beside it together
 TOKENS = re.compile(r"\{\{|\}\}|\{\||\|\}(?!\})|\[\[|\]\]")
 CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
+MOST_ELEMENTS = 10_000  # of one revision, which has a dozen
 DEEPEST = 40  # levels of templates, tables and links; as deep as MediaWiki goes
 NAMESPACED = re.compile(r"\s*+(?::\s*+)?(?:file|image|media|category|[a-z]{2,3}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
 QUOTATIONS = {"quote", "cquote", "blockquote", "quotation", "poem quote", "poemquote"}
@@ -80,10 +81,11 @@ def pages(file: BufferedReader, where: str, limit: int, report: Report) -> Itera
 
 
 def fields_of(page: Iterator[bytes], limit: int) -> dict[str, str] | None:
-    """Return the text of each of a page's elements, of those of one name the last; None if one of them is too large."""
-    parser: ElementTree.XMLPullParser = ElementTree.XMLPullParser(("end",))
+    """Return the text of each of a page's elements, of those of one name the last; None if one of them is too large, or
+    they are too many."""
+    parser: ElementTree.XMLPullParser = ElementTree.XMLPullParser(("start", "end"))
     fields: dict[str, str] = {}
-    size = 0
+    size = events = 0
     for piece in page:
         size += len(piece)
         if size > limit:
@@ -92,10 +94,15 @@ def fields_of(page: Iterator[bytes], limit: int) -> dict[str, str] | None:
         for event in parser.read_events():
             element = event[-1]
             assert isinstance(element, ElementTree.Element)
+            events += 1
+            if event[0] == "start":
+                continue
             fields[element.tag] = element.text or ""
             if element.tag == "revision":
                 element.clear()  # a dump of all revisions has thousands in a page
-                size = 0
+                size = events = 0
+        if events > 2 * MOST_ELEMENTS:
+            return None
     parser.close()
     return fields
 

@@ -7,24 +7,30 @@ damaged size asks for is refused before it is there.
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import polars as pl
 
+from llm.collect.decompress import LIMITS, Limits, check_total
 from llm.errors import InputError
 from llm.runtime.process import die_with_parent
 
 BATCH = 4096  # rows
+ROW = 64  # bytes that a row counts for beside its texts
 MEMORY = 8 << 30  # bytes of address space, of which threads and arenas take some without using it
 PROGRAM = ("-m", __name__)
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 LENGTH = struct.Struct("<q")
 
 
@@ -37,8 +43,10 @@ def serve() -> None:
         task = json.loads(line)
         try:
             answer: dict[str, object] = {"there": copy_rows(**task)}
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, InputError) as error:
             answer = {"error": (str(error).splitlines() or [type(error).__name__])[0]}
+        except OSError as error:
+            answer = {"full" if error.errno == errno.ENOSPC else "error": str(error)}
         print(json.dumps(answer), flush=True)
 
 
@@ -47,21 +55,31 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def copy_rows(file: str, into: str, columns: list[str]) -> list[str]:
+def copy_rows(file: str, into: str, columns: list[str], limits: list[int]) -> list[str]:
     """Write batches of rows, each an Arrow stream after its length, and return the names of all of the file's columns.
-    The first of `columns` must be among them, or nothing is written."""
+    The first of `columns` must be among them, or nothing is written. Raises InputError for a bomb: `limits` are the
+    fields of Limits."""
     table = pl.scan_parquet(file, glob=False)
     there = table.collect_schema().names()
     if columns[0] not in there:
         return there
+    size, total = Path(file).stat().st_size, 0
     with Path(into).open("wb") as batches:
         kept = table.select([name for name in columns if name in there])
         for batch in kept.collect_batches(chunk_size=BATCH, maintain_order=True):
+            total += ROW * batch.height + text_bytes(batch)
+            check_total(total, size, "it", Limits(*limits))
             data = io.BytesIO()
             batch.write_ipc_stream(data)
             batches.write(LENGTH.pack(data.tell()))
             batches.write(data.getbuffer())
     return there
+
+
+def text_bytes(batch: pl.DataFrame) -> int:
+    """Return the size of all texts, those that share their bytes too."""
+    sizes = batch.select(pl.col(pl.String).str.len_bytes().cast(pl.Int64).sum())
+    return sum(sizes.row(0)) if sizes.width else 0
 
 
 class BrokenFileError(InputError):
@@ -74,21 +92,29 @@ class Reader(contextlib.AbstractContextManager):
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
 
-    def copy(self, file: Path, into: Path, columns: list[str]) -> list[str]:
+    def copy(self, file: Path, into: Path, columns: list[str], limits: Limits = LIMITS) -> list[str]:
         """Have the rows of a file's columns written to `into` for `batches`; return the names of all of its columns.
         `into` stays empty if the first of `columns` is not among them. Raises BrokenFileError if the file cannot be
         read."""
         self.process = self.process or started()
-        task = {"file": str(file), "into": str(into), "columns": columns}
+        task = {"file": str(file), "into": str(into), "columns": columns, "limits": list(astuple(limits))}
         asked, answered = self.process.stdin, self.process.stdout
         assert asked and answered  # both are pipes
         asked.write(json.dumps(task) + "\n")
         asked.flush()
         line = answered.readline()
         if not line:
-            self.__exit__()
+            with self.process as process:
+                ended = process.wait()
+            self.process = None
+            if -ended in FROM_OUTSIDE:
+                raise InputError(
+                    f"who read parquet was ended by signal {-ended}, for want of memory perhaps; run again"
+                )
             raise BrokenFileError("reading it kills the reader")
         answer = json.loads(line)
+        if "full" in answer:  # no fault of the file's
+            raise OSError(errno.ENOSPC, answer["full"], str(into))
         if "error" in answer:
             raise BrokenFileError(answer["error"].replace(str(file), "it"))
         return answer["there"]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import polars as pl
+
 from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
 from llm.collect.formats.parquet_process import BrokenFileError, Reader, batches
@@ -17,6 +19,9 @@ from llm.errors import InputError
 INCLUDE_JSONL = ["**/*.{jsonl,ndjson,json}", "**/*.{jsonl,ndjson,json}.{gz,bz2,xz,zst}"]
 INCLUDE_PARQUET = ["**/*.parquet"]
 MOST_NAMED = 20  # columns in a message
+VALUES = (b",", b"[", b"{")  # before each of them
+MOST_VALUES = 5_000_000  # in a line: each takes up to a hundred bytes of memory, of the line two
+AT_ONCE = 32 << 20  # bytes of rows of parquet in memory
 
 
 def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) -> Iterator[Document]:
@@ -25,7 +30,7 @@ def jsonl(archive: Archive, names: list[str], report: Report, *, column: str) ->
     for name in names:
         with archive.open(name) as file:
             for number, line in enumerate(lines(file, archive.limits.member), 1):
-                if line is None:
+                if line is None or (len(line) > MOST_VALUES and sum(map(line.count, VALUES)) > MOST_VALUES):
                     report.skipped["too large"] += 1
                     continue
                 if not line.strip():
@@ -68,16 +73,23 @@ def parquet(archive: Archive, names: list[str], report: Report, *, column: str) 
                 shutil.copyfileobj(file, into, 1 << 20)
             rows.write_bytes(b"")
             try:
-                there = reader.copy(copy, rows, list(dict.fromkeys((column, "title", "url"))))
+                there = reader.copy(copy, rows, list(dict.fromkeys((column, "title", "url"))), archive.limits)
             except BrokenFileError as error:
                 report.broken("broken parquet", f"{where}: not a readable parquet file ({error})")
                 continue
             if column not in there:
                 raise InputError(missing(where, column, there))
             for batch in batches(rows):
-                for row in batch.iter_rows(named=True):
+                for row in batch.iter_rows(named=True, buffer_size=rows_at_once(batch)):
                     number += 1
                     yield from document(row, column, f"{name}#{number}", where, report)
+
+
+def rows_at_once(batch: pl.DataFrame) -> int:
+    """Return how many rows to make into objects at a time: equal texts share their bytes in a batch, but not there."""
+    sizes = batch.select(pl.col(pl.String).str.len_bytes()).max()
+    longest = sum(size or 0 for size in sizes.row(0)) if sizes.width else 0
+    return max(1, min(512, AT_ONCE // (1 + longest)))
 
 
 def document(row: object, column: str, part: str, where: str, report: Report) -> Iterator[Document]:

@@ -26,7 +26,9 @@ INCLUDE = ["**/*.warc", "**/*.warc.{gz,bz2,xz,zst}"]
 LARGEST = 16 << 20  # bytes of a record, and of a page once it is decoded
 HEADER = 1 << 16
 CHUNK = 1 << 20
+PIECE = 1 << 14
 BEGIN = re.compile(rb"^WARC/[01]\.\d+\r?\n", re.MULTILINE)
+HEADER_END = re.compile(rb"\r?\n(?:\r?\n|(WARC/[01]\.\d+\r?\n))")
 BLANK = re.compile(rb"\r?\n\r?\n")
 LINE_ENDS = re.compile(rb"[\r\n]*")
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r\n")  # RFC 9112, 7.1
@@ -146,11 +148,21 @@ def is_zlib(head: bytes) -> bool:
 
 
 def inflated(body: bytes, bits: int) -> bytes:
-    unpacker = zlib.decompressobj(bits)
-    data = unpacker.decompress(body, LARGEST + 1)
-    if not unpacker.eof and len(data) <= LARGEST:
-        raise EOFError
-    return data
+    """Return what was deflated, of gzip all members, at most one byte more than LARGEST."""
+    data, rest = bytearray(), memoryview(body)
+    while True:
+        unpacker = zlib.decompressobj(bits)
+        for begin in range(0, len(rest), PIECE):  # what follows a member is copied with it
+            data += unpacker.decompress(rest[begin : begin + PIECE], LARGEST + 1 - len(data))
+            if unpacker.eof or len(data) > LARGEST:
+                break
+        if len(data) > LARGEST:
+            return bytes(data)
+        if not unpacker.eof:
+            raise EOFError
+        rest = rest[min(begin + PIECE, len(rest)) - len(unpacker.unused_data) :]
+        if rest[:2] != b"\x1f\x8b":  # the end, or what does not belong to it
+            return bytes(data)
 
 
 def is_binary(text: str) -> bool:
@@ -223,16 +235,15 @@ class Window:
     """The bytes of a stream from the current position on, as far as they were looked at."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.data = file, bytearray()
+        self.file, self.data, self.ended = file, bytearray(), False
 
     def fill(self, size: int) -> bool:
         """Have at least `size` bytes. Returns False if the stream ends before."""
-        while len(self.data) < size:
+        while len(self.data) < size and not self.ended:
             chunk = self.file.read(max(CHUNK, size - len(self.data)))
-            if not chunk:
-                return False
+            self.ended = not chunk
             self.data += chunk
-        return True
+        return len(self.data) >= size
 
     def drop(self, size: int) -> None:
         del self.data[:size]
@@ -249,12 +260,13 @@ class Window:
                 return False
 
     def header(self) -> bytes | None:
-        """Return the lines of a record's header with the blank one after it; None if none begins here."""
+        """Return the lines of a record's header with the blank one after it; None if none begins here. It ends before
+        another begins, or each of many beginnings would be looked through to the end."""
         self.fill(HEADER)
         if not BEGIN.match(self.data):
             return None
-        end = BLANK.search(self.data, 0, HEADER)
-        return bytes(self.data[: end.end()]) if end else None
+        end = HEADER_END.search(self.data, 1, HEADER)
+        return bytes(self.data[: end.end()]) if end and not end[1] else None
 
     def pass_over(self, size: int) -> bool:
         """Drop `size` bytes piece by piece. Returns False if the stream ends before."""

@@ -126,6 +126,21 @@ def test_pipes_and_sockets_in_a_directory_are_left_out(tmp_path: Path) -> None:
                 pass
 
 
+def test_what_cannot_be_read_in_a_directory_is_one_line(tmp_path: Path) -> None:
+    """A folder that could not be listed was left out in silence."""
+    (tmp_path / "a.txt").write_text("text")
+    with open_archive(tmp_path, label="it") as archive:
+        (tmp_path / "a.txt").unlink()
+        with pytest.raises(InputError, match="a.txt cannot be read"):
+            archive.read("a.txt")
+    with contextlib.chdir(tmp_path):
+        for _ in range(80):  # a path longer than the system's longest
+            Path("d" * 60).mkdir()
+            os.chdir("d" * 60)
+    with pytest.raises(InputError, match="it: a folder cannot be read"), open_archive(tmp_path, label="it"):
+        pass
+
+
 def test_a_pipe_that_took_a_files_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with open_archive(tmp_path, label="source") as archive:

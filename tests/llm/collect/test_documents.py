@@ -84,3 +84,9 @@ def test_bytes_do_not_depend_on_threads(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program, tmp_path / threads], check=True, env=environment)
     one, four = ((tmp_path / threads / "part-00000.parquet").read_bytes() for threads in ("1", "4"))
     assert one == four
+
+
+def test_titles_and_addresses_of_any_size_are_not_kept_in_memory(tmp_path: Path) -> None:
+    documents = [Document("text", "t" * 3_000, "x", url="u" * 3_000) for _ in range(8)]
+    assert write(tmp_path / "raw", documents, shard_bytes=2_000).shards == 4
+    assert [len(frame) for frame in read_documents(tmp_path / "raw")] == [2, 2, 2, 2]

@@ -1,5 +1,6 @@
 """Collecting a source: members by glob, formats by name, own files by path, and a source that yields nothing."""
 
+import io
 import json
 import subprocess
 import sys
@@ -115,3 +116,14 @@ def test_script_by_hand(tree: Path, tmp_path: Path) -> None:
     command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": "."})
     assert json.loads(done.stdout)["documents"] == 1, done.stderr
+
+
+def test_a_name_that_is_used_twice_is_counted(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "archive", "w") as tar:
+        for name, text in (("a.txt", b"old"), ("b.txt", b"other"), ("./a.txt", b"new"), ("a.bin", b""), ("a.bin", b"")):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+    metrics, documents = collected(tmp_path / "archive", tmp_path)
+    assert [document["text"] for document in documents] == ["new", "other"]
+    assert metrics["skipped"] == {"name used twice": 1}

@@ -208,3 +208,16 @@ def test_sizes_of_chunks_are_no_text(extension: str, lost: int) -> None:
     documents, report = read(record(1, body[: len(body) - lost], more="Transfer-Encoding: chunked\r\n"))
     assert [document.text for document in documents] == ["Größe number 1 of the pages."]
     assert not report.skipped
+
+
+def test_all_members_of_a_gzip_body_are_read() -> None:
+    """Browsers do; here only the first was, and the rest of the page was lost in silence."""
+    half = len(PAGE) // 2
+    page = PAGE.format(1).encode()
+    packed = gzip.compress(page[:half]) + gzip.compress(b"") + gzip.compress(page[half:])
+    more = "Content-Encoding: gzip\r\n"
+    documents, report = read(record(1, packed, more=more) + record(2, packed + b"junk", more=more))
+    assert [document.text for document in documents] == ["Größe number 1 of the pages."] * 2
+    many = gzip.compress(b"") * 3_000 + gzip.compress(page)
+    assert urls(record(1, many, more=more) + record(2, packed[:-3], more=more)) == (["1"], {"broken HTTP answer": 1})
+    assert not report.skipped
