@@ -21,6 +21,7 @@ from fastwarc.stream_io import ZstdReader
 from llm.errors import InputError
 
 CHUNK = 1 << 20
+LONGEST = 200  # characters of what a decoder says
 PACKED = 1 << 14  # bytes that a decoder is given at once: what follows a stream's end is copied for each stream
 WINDOW = 1 << 30  # bytes of memory that an xz stream may ask for; `xz -9` takes 65 MiB
 # what Python's decoders were seen to raise on damaged data (from NotImplementedError on: zipfile and tarfile)
@@ -87,7 +88,8 @@ def damage_is_input_error(label: str) -> Iterator[None]:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk, not the data
-        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        problem = problem if len(problem) <= LONGEST else f"{problem[:LONGEST]}..."  # it may hold what is damaged
         raise InputError(f"{label}: truncated or damaged archive ({problem}); fetch it again") from error
 
 

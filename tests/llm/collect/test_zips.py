@@ -36,6 +36,10 @@ def lzma_packed(data: bytes, dictionary: int = 1 << 16) -> bytes:
     return struct.pack("<BBHBI", 9, 4, 5, 0x5D, dictionary) + packer.compress(data) + packer.flush()
 
 
+# its local header says that 7,000 bytes are its name
+LONG_NAME = made((b"a.txt", TEXT, TEXT, 0, {})).replace(struct.pack("<HH", 5, 0), struct.pack("<HH", 7_000, 0), 1)
+
+
 def contents(path: Path) -> dict[str, bytes]:
     with open_archive(path, label="it") as archive:
         return {name: archive.read(name) for name in archive.names}
@@ -95,6 +99,7 @@ def test_no_more_is_unpacked_than_is_read(tmp_path: Path, method: int, size: int
         (made((b"d/" * 30_000 + b"a.txt", b"", b"", 0, {})), "a member's name has 60,005 characters"),
         (made((b"../" * 20_000, b"", b"", 0, {}), (b"../" * 20_000 + b"a", b"", b"", 0, {})), "60,001 characters"),
         (made((b"a.txt", TEXT, TEXT, 12, {})), "truncated or damaged"),
+        (LONG_NAME, "File name in directory 'a.txt' and header b'a.txtsome text"),
     ],
 )  # fmt: skip
 def test_a_directory_that_lies_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:
