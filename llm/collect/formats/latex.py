@@ -24,22 +24,36 @@ INPUT = re.compile(
 )
 PACKAGES = re.compile(r"\\(?:usepackage|RequirePackage)[ \t]*(?:\[[^\]]{0,1000}\])?[ \t]*\{([^{}]{1,1000})\}")
 MOST_STYLES = 50
+REPEATED = (
+    20  # times the sources' size (or FREE) is read in all: papers may share what they take in, but not without end
+)
+FREE = 64 << 20
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
-    """Yield one document per file that no main file takes in, or several of a long one."""
+    """Yield one document per file that no main file takes in, or several of a long one. Papers of more than is read
+    whole, and those beyond what all may take in, are counted."""
     takes: dict[str, list[str]] = {}
     mains: set[str] = set()
+    sizes: dict[str, int] = {}
     for name, source in texts(archive, names, Report()):
+        sizes[name] = len(source)
         takes[name] = [target for _, target in inputs(source)]
         mains.update([name] if MAIN.search(source) else [])
     inner = set().union(*(reached(main, takes) for main in mains))
     members = set(archive.names)
+    left = max(FREE, REPEATED * sum(sizes.values()))
     for name, source in texts(archive, [name for name in names if name not in inner], report):
         if name in mains:
+            size = sum(map(sizes.__getitem__, {name, *reached(name, takes)}))
+            left -= size
+            if left < 0 or size > archive.limits.member:
+                report.skipped["too large"] += 1
+                continue
             source = inlined(archive, source, name, name, takes, report, {name})
         source = source.replace("\r\n", "\n")
         styles = [archive_text(archive, style) for style in styles_of(source, name, members)]
+        left -= sum(map(len, styles))
         bibliography = archive_text(archive, bbl) if (bbl := f"{posixpath.splitext(name)[0]}.bbl") in members else ""
         paper = read_paper(source, styles, bibliography)
         yield from parts(paper.text, name, paper.title)

@@ -14,7 +14,7 @@ import pytest
 from llm.collect.archive import Archive
 from llm.collect.decompress import LIMITS, Limits
 from llm.collect.documents import Report
-from llm.collect.formats import epub, mediawiki, stackexchange, tabular, warc
+from llm.collect.formats import epub, latex, mediawiki, stackexchange, tabular, warc
 from llm.collect.formats.html_text import MOST_ATTRIBUTES, whole_text
 from llm.collect.formats.parquet_process import Reader
 from llm.errors import InputError
@@ -124,6 +124,29 @@ def test_beginnings_of_records_without_end() -> None:
     whole = "WARC/1.0\nWARC-Type: response\nContent-Length: 1\n\nx\n\n"
     assert_linear(read, lambda n: "WARC/1.0\n" * n + whole)
     assert len(read("WARC/1.0\n" * 99 + whole)) == 1
+
+
+# ---- papers
+
+
+def test_papers_that_take_in_the_same_without_end_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """600 of them, of one text of 500 kB, gave 300 MB."""
+    monkeypatch.setattr(latex, "FREE", 0)
+    main = "\\documentclass{a}\\usepackage{s}\\begin{document}\\input{b}\\end{document}"
+    papers = {f"m{number:03}.tex": main for number in range(100)} | {"b.tex": "word " * 9_000}
+    for more, most in (({}, 30), ({"s.sty": r"\newcommand{\a}{b}" * 3_000}, 20)):
+        report, archive = Report(), opened(papers | more)
+        names = [name for name in archive.names if name.endswith(".tex")]
+        found = len({document.part.partition("#")[0] for document in latex.documents(archive, names, report)})
+        assert (10 < found < most, report.skipped) == (True, {"too large": 100 - found})
+
+
+def test_a_paper_that_is_too_large_is_counted() -> None:
+    inputs = "".join(f"\\input{{{number}}}" for number in range(20))
+    papers = {f"{number}.tex": "word " * 100 for number in range(20)}
+    main = f"\\documentclass{{a}}\\begin{{document}}{inputs}\\end{{document}}"
+    report, archive = Report(), opened(papers | {"m.tex": main}, replace(LIMITS, member=5_000))
+    assert (list(latex.documents(archive, archive.names, report)), report.skipped) == ([], {"too large": 1})
 
 
 # ---- tables
