@@ -77,7 +77,10 @@ def evaluated(
     if base is not None:
         metrics["alignment_tax"] = tax(bits, base["validation"])
 
-    metrics["tasks"] = {task.name: asked(engine, tokenizer, task) for task in suite.tasks}
+    metrics["tasks"] = {}
+    for number, task in enumerate(suite.tasks, 1):
+        found = metrics["tasks"][task.name] = asked(engine, tokenizer, task)
+        progress(f"{settings.stage}: {task.name} {found['accuracy']['value']:.0%}  {number}/{len(suite.tasks)}")
     if suite.tasks:
         metrics["centred"] = mean_of(metrics["tasks"])
     shown = [*zip(answers[: settings.samples], questions.references, strict=False), *((one, "") for one in refusals)]
