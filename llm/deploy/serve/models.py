@@ -108,6 +108,7 @@ class Models:
                 except InputError as error:
                     self.refused[name] = InputError(f"adapter {name}: {error}")
         engine = Engine(model, self.settings, tokenizer.decode, adapters)
+        engine.warm_up()
         worker = Worker(engine, self.on_first, self.on_next, f"engine {base.name}")
         vocabulary, spelling = cache(partial(vocabulary_of, tokenizer)), Spelling(tokenizer)
         return {
