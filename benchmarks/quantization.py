@@ -150,8 +150,9 @@ def peer(python: Path, code: str, model: Path, rows: torch.Tensor, target: Path)
     with tempfile.TemporaryDirectory() as scratch:
         tokens = Path(scratch) / "tokens.npy"
         np.save(tokens, rows.numpy())
-        command = [str(python), "-c", code, str(model), str(tokens), str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [str(python.absolute()), "-c", code, *(str(path.absolute()) for path in (model, tokens, target))]
+        # There, since GPTQModel writes its log where it is called.
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"error: {python}: {done.stderr.strip()[-2000:]}")
     shutil.copy(model / "tokenizer.json", target)
