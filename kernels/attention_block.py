@@ -17,6 +17,7 @@ from kernels.vectors import (
     I32,
     I64,
     LANES,
+    ROUND,
     WHOLE,
     ZEROS,
     asked,
@@ -35,7 +36,7 @@ PARTS = range(BLOCK // LANES)
 COEFFICIENTS = 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1
 LOG2E, LN2_HIGH, LN2_LOW = 1.44269504, 0.693359375, -2.12194440e-4
 LOWEST = -87.0  # below it the result would be no normal number
-ROUND, ROUND_BITS = 12582912.0, 0x4B400000  # 1.5 * 2^23: adding it rounds to a whole number, which has the low bits
+ROUND_BITS = 0x4B400000  # of ROUND
 NEVER = FLOATS([float("-inf")] * LANES)
 
 

@@ -20,12 +20,11 @@ from kernels import panels
 from kernels.decoder import widened
 from kernels.jit import jit
 from kernels.panels import OF_INT8, PAIR_BYTES, PANEL, ROWS, adder_of_products
-from kernels.vectors import FLOATS, I32, LANES, SHORT, WHOLE, called, everywhere, pointer
+from kernels.vectors import FLOATS, I32, LANES, ROUND, SHORT, WHOLE, called, everywhere, pointer
 
 TOGETHER, OFFSET = 4, 128  # inputs of an instruction; what is added to an input
 ZERO = np.float32(0.0)
 LOWEST, HIGHEST = np.float32(-128.0), np.float32(127.0)
-ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to a whole number, ties to even, which are the low bits
 ADD_1, ADD_2, ADD_3, ADD_4 = (adder_of_products(n_rows, OF_INT8) for n_rows in range(1, ROWS + 1))
 
 

@@ -6,8 +6,8 @@ Legend: B columns of a block, N outputs, G groups of columns that share scales.
 import numpy as np
 
 from kernels.jit import jit
+from kernels.vectors import ROUND
 
-ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to a whole number, ties to even
 TILE = 256  # outputs whose columns of a block a CPU keeps near
 TOGETHER = 4  # columns whose errors go to those before them in one pass
 

@@ -6,8 +6,9 @@ K inputs, C kinds of levels.
 
 import numpy as np
 
+from kernels.decoder import narrowed
 from kernels.jit import jit, jit_sums
-from kernels.rounding import ROUND
+from kernels.vectors import ROUND
 
 ZERO = np.float32(0.0)
 
@@ -58,12 +59,11 @@ def change(w_S, scale, zero, lowest, highest, change_S):
 
 
 @jit
-def scatter(number_K, bits_K, place_K, half_K):
-    """Write numbers as bf16 (the nearest, ties to even), each in its place. bits_K: the numbers' own memory."""
-    for i in range(len(bits_K)):
-        bits_K[i] = (bits_K[i] + np.int32(0x7FFF) + ((bits_K[i] >> np.int32(16)) & np.int32(1))) >> np.int32(16)
-    for i in range(len(bits_K)):
-        half_K[place_K[i]] = np.int16(bits_K[i])
+def scatter(bits_K, place_K, short_K, half_K):
+    """Write float32, given by their bits, as bf16, each in its place. short_K: memory to work in."""
+    narrowed(bits_K, short_K)
+    for i in range(len(short_K)):
+        half_K[place_K[i]] = short_K[i]
 
 
 @jit
@@ -72,8 +72,7 @@ def write_changes(half_CRK, place_K, plain_RG, lowest, highest, w_RGS, q_RGS, sc
     and by rounding to nearest with the scales plain_RG. place_K: of each input."""
     n_groups, size = w_RGS.shape[1:]
     row_CGS = np.empty((4, n_groups, size), np.float32)
-    flat_CK = row_CGS.reshape(4, -1)
-    bits_CK = flat_CK.view(np.int32)
+    bits_CK, short_K = row_CGS.reshape(4, -1).view(np.int32), np.empty(n_groups * size, np.int16)
     for r in range(len(w_RGS)):
         for g in range(n_groups):
             w_S, q_S, scale, zero = w_RGS[r, g], q_RGS[r, g], scale_RG[r, g], np.float32(zero_RG[r, g])
@@ -84,7 +83,7 @@ def write_changes(half_CRK, place_K, plain_RG, lowest, highest, w_RGS, q_RGS, sc
             change(w_S, scale, zero, lowest, highest, row_CGS[2, g])
             change(w_S, plain_RG[r, g], ZERO, lowest, highest, row_CGS[3, g])
         for c in range(len(half_CRK)):
-            scatter(flat_CK[c], bits_CK[c], place_K, half_CRK[c, r])
+            scatter(bits_CK[c], place_K, short_K, half_CRK[c, r])
 
 
 @jit_sums

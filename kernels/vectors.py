@@ -6,6 +6,7 @@ LLVM computes what it is told, in that order, and fuses nothing; on a processor 
 one. numba frees an array after its last use by name: what is told by its address has to be named afterwards.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
@@ -13,6 +14,7 @@ LANES = 16
 I1, I8, I16, I32, I64, FLOAT = (*(ir.IntType(bits) for bits in (1, 8, 16, 32, 64)), ir.FloatType())
 FLOATS, WHOLE, SHORT, CHOSEN = (ir.VectorType(item, LANES) for item in (FLOAT, I32, I16, I1))
 ZEROS = FLOATS([0.0] * LANES)
+ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to a whole number, ties to even, which has the low bits
 ALIGNED = 4  # bytes; of what lies in numba's arrays no more is known
 
 

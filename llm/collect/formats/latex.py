@@ -24,10 +24,8 @@ INPUT = re.compile(
 )
 PACKAGES = re.compile(r"\\(?:usepackage|RequirePackage)[ \t]*(?:\[[^\]]{0,1000}\])?[ \t]*\{([^{}]{1,1000})\}")
 MOST_STYLES = 50
-REPEATED = (
-    20  # times the sources' size (or FREE) is read in all: papers may share what they take in, but not without end
-)
-FREE = 64 << 20
+# So many times the sources' size, or FREE bytes, are read in all: papers may share what they take in, not without end.
+REPEATED, FREE = 20, 64 << 20
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:

@@ -52,10 +52,8 @@ def quantize_group(
             h = h and h.divided(factor_K)
             for linear in linears.values():
                 linear.weight = nn.Parameter(linear.weight.float() * factor_K, requires_grad=False)
-        if method.kind == "gptq":
-            h = hessian(x_MK, rounding_order(x_MK, method.act_order))
-        elif h is None:
-            h = hessian(x_MK)
+        if h is None:
+            h = hessian(x_MK, rounding_order(x_MK, method.act_order) if method.kind == "gptq" else None)
         if method.activations == "static":
             input_scale_1 = (x_MK.abs().amax() / HALF).clamp(min=SMALLEST).view(1)
     made = Made()

@@ -114,16 +114,12 @@ def test_cold_equals_warm_and_says_what_was_spared(random_lm) -> None:
 
 
 def test_a_warm_engine_is_as_a_new_one(random_lm) -> None:
-    """All blocks are free, nothing is cached, and answers are the same."""
-    model = random_lm()
-    cold, warm = Engine(model), Engine(model)
+    cold, warm = map(Engine, [random_lm()] * 2)
     warm.warm_up()
-    assert not warm.has_work and not warm.sequences
-    assert warm.blocks.n_free == cold.blocks.n_free
+    assert (warm.has_work, warm.sequences, warm.blocks.n_free) == (False, {}, cold.blocks.n_free)
     request = Request(PROMPTS[0], 8, logprobs=0, temperature=1.0, seed=3)
     one, two = (engine.generate([request])[0] for engine in (cold, warm))
-    assert one.completions == two.completions
-    assert (one.cached_tokens, two.cached_tokens) == (0, 0)
+    assert (one.completions, 0, 0) == (two.completions, one.cached_tokens, two.cached_tokens)
 
 
 def test_new_weights_need_new_prefixes(random_lm) -> None:
