@@ -11,10 +11,11 @@ import numpy as np
 
 from kernels.bytes_marked import AT, mark, next_marked
 from kernels.jit import jit
+from kernels.phone_words import is_announced
 
 EMAIL, IPV6, IPV4, IBAN, CARD, SSN, PHONE = range(7)  # the order of llm.process.pii.find.KINDS
 
-DIGIT, LETTER, HEX, LOCAL, GAP, SIGN, LAST = 1, 2, 4, 8, 16, 32, 64
+DIGIT, LETTER, HEX, LOCAL, GAP, PREFIX, JOINED = 1, 2, 4, 8, 16, 32, 64
 CLASS = np.zeros(256, dtype=np.uint8)
 for members, bit in (
     (b"0123456789", DIGIT),
@@ -22,15 +23,10 @@ for members, bit in (
     (b"0123456789ABCDEFabcdef", HEX),
     (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-", LOCAL),
     (b" ()./-", GAP),
-    (b" .:=#)/", SIGN),  # between a phone number and what announces it
-    (b"LNEOXRPYMSTlneoxrpymst\xbb\xbd", LAST),  # ends a word that does: tel, phone, no, fax, nr, ..., тел, телефон
+    (b"bBfFrRuU", PREFIX),  # of a string in Python
+    (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", JOINED),  # by an apostrophe
 ):
     CLASS[list(members)] |= np.uint8(bit)
-# Three letters of each word that announces a phone number; 0: any byte. té, mó: in two bytes; ел: the Cyrillic тел.
-STEMS = np.array([[*stem] for stem in (b"tel", b"t\xc3\0", b"pho", b"fax", b"mob", b"m\xc3\0", b"cel", b"wha", b"han",
-                                       b"\xb5\xd0\xbb")], dtype=np.uint8)  # fmt: skip
-STEM_REACH = 64  # bytes before a number in which its announcement may begin
-BETWEEN = 4  # signs after it
 LOCAL_MAX = 64  # most characters before the @
 LEAST_IBAN = 11  # fewest characters after country code and check digits (Norway)
 IPV6_MAX = 40  # most bytes of an address
@@ -88,9 +84,9 @@ def email_start(data, begin, end, at):
     n = 0
     while i > begin and n <= LOCAL_MAX:
         byte = data[i - 1]
-        if CLASS[byte] & LOCAL:
+        if CLASS[byte] & LOCAL or (byte == 39 and joins(data, begin, i - 1)):
             i -= 1
-        elif 128 <= byte < 192 and i - 2 >= begin and is_latin(data[i - 2], byte):
+        elif 128 <= byte < 192 and i - 2 >= begin and is_letter(data[i - 2], byte):
             i -= 2
         else:
             break
@@ -99,9 +95,27 @@ def email_start(data, begin, end, at):
 
 
 @jit
-def is_latin(lead, byte):
-    """Is it U+00C0 to U+024F, a letter of Latin alphabets beyond ASCII?"""
-    return 0xC3 <= lead <= 0xC8 or (lead == 0xC9 and byte <= 0x8F)
+def is_letter(lead, byte):
+    """Is it U+00C0 to U+024F or U+0370 to U+052F, a letter of Latin alphabets beyond ASCII, Greek or Cyrillic?"""
+    if lead <= 0xC9:
+        return lead >= 0xC3 and (lead < 0xC9 or byte <= 0x8F)
+    return (0xCE <= lead <= 0xD3) or (lead == 0xCD and byte >= 0xB0) or (lead == 0xD4 and byte <= 0xAF)
+
+
+@jit
+def joins(data, begin, i):
+    """Does an apostrophe at i stand between two letters of ASCII, and not behind the prefix of a string of Python's?"""
+    if i == begin or not (CLASS[data[i - 1]] & JOINED and CLASS[data[i + 1]] & JOINED):
+        return False
+    first = i
+    while first > begin and i - first < 2 and CLASS[data[first - 1]] & PREFIX:
+        first -= 1
+    if first == i:
+        return True
+    before = data[first - 1] if first > begin else 0
+    if before >= 128:
+        return before < 192 and first - 2 >= begin and is_letter(data[first - 2], before)
+    return CLASS[before] & LOCAL != 0 or before == 39
 
 
 @jit
@@ -129,7 +143,7 @@ def number(data, begin, end, start, stop, document, found, n):
         n = put(found, n, document, start, CARD)
     if length == 9 or (length == 3 and (after == 32 or after == 45) and is_ssn(data, stop, end)):
         n = put(found, n, document, start, SSN)
-    if length < FIELD_MAX and (length >= 7 or CLASS[after] & GAP) and before != 47 and before != 61:
+    if length < FIELD_MAX and (length >= 7 or CLASS[after] & GAP) and before != 47:
         n = phone(data, begin, end, start, length, before, after, document, found, n)
     return n
 
@@ -143,9 +157,13 @@ def phone(data, begin, end, start, length, before, after, document, found, n):
     first, second = data[start], data[start + 1]
     in_row = before == 32 and start - 2 >= begin and CLASS[data[start - 2]] & DIGIT  # such have few forms
     alone = not in_row or after == 46 or after == 47 or 5 <= length <= 6
-    trunk = first == 48 and ((49 <= second <= 57 and alone) or (second == 48 and data[start + 2] == 49))  # 030, 001
+    trunk = first == 48 and ((49 <= second <= 57 and alone) or (second == 48 and data[start + 2] != 48))  # 030, 0049
     if before == 43:
+        if after == 41 and start - 2 >= begin and data[start - 2] == 40:  # (+49)
+            n = put(found, n, document, start - 2, PHONE)
         return put(found, n, document, start - 1, PHONE)
+    if before == 61 and not (trunk and second == 48) and not is_announced(data, begin, start):
+        return n
     if before == 40 and (after == 41 or first == 48):
         n = put(found, n, document, start - 1, PHONE)
     if is_announced(data, begin, start) or (
@@ -277,24 +295,3 @@ def digits_ahead(data, start, end):
             break
         i += 1
     return n
-
-
-@jit
-def is_announced(data, begin, start):
-    """Does a word that announces a phone number end right before `start`, but for a line's end and four signs between,
-    or one of the words after it (number, is, at, ...), and is a stem of those that announce one near?"""
-    i = start - 1
-    if i >= begin and data[i] == 10:
-        i -= 1
-    least = max(begin, i - BETWEEN)
-    while i > least and CLASS[data[i]] & SIGN:
-        i -= 1
-    if i < begin or not CLASS[data[i]] & LAST:
-        return False
-    for i in range(max(begin, start - STEM_REACH), start - 2):
-        first = data[i] | 32
-        for k in range(len(STEMS)):
-            third = STEMS[k, 2] == 0 or data[i + 2] | 32 == STEMS[k, 2] | 32
-            if third and first == STEMS[k, 0] | 32 and data[i + 1] | 32 == STEMS[k, 1] | 32:
-                return True
-    return False

@@ -47,3 +47,13 @@ def is_series(match: re.Match[str]) -> bool:
     shortened text has its end."""
     trunk = match["trunk"] if "trunk" in match.re.groupindex else None
     return trunk is not None and trunk[0] != "("
+
+
+def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:
+    """Does a cue, a pattern that ends in $, stand before the match?"""
+    return cue.search(match.string, max(0, match.start() - CONTEXT), match.start()) is not None
+
+
+def cue(words: str, between: str) -> re.Pattern[str]:
+    """Make the pattern of a cue: one of these words, then no more than `between`, then the match."""
+    return re.compile(rf"(?ai)(?<![a-z])(?:{words}){between}$")

@@ -3,7 +3,7 @@
 Every pattern begins where kernels/pii.py finds a candidate.
 
 Sources: cards ISO/IEC 7812-1, IBAN ISO 13616 and 7064 (mod 97-10), social security numbers by the SSA's rules of 2011,
-phones ITU-T E.164 and the common national spellings, addresses RFC 791, 4291 and 5321. The tables are ours:
+addresses RFC 791, 4291, 5321 and 6531; phones are in llm/process/pii/phones.py. The tables are ours:
 python-stdnum's IBANs are the same at a quarter of the speed, phonenumbers takes 13 times as long and changes every
 other week, which would make every annotation stale (docs/log.md).
 """
@@ -11,19 +11,10 @@ other week, which would make every annotation stale (docs/log.md).
 import ipaddress
 import re
 
-from llm.process.pii.kind import CONTEXT, Kind
+from llm.process.pii.kind import Kind, cue, follows
+from llm.process.pii.phones import PHONES
 
 EMAIL_REACH = 700
-
-
-def follows(cue: re.Pattern[str], match: re.Match[str]) -> bool:
-    """Does a cue, a pattern that ends in $, stand before the match?"""
-    return cue.search(match.string, max(0, match.start() - CONTEXT), match.start()) is not None
-
-
-def cue(words: str, between: str) -> re.Pattern[str]:
-    """Make the pattern of a cue: one of these words, then no more than `between`, then the match."""
-    return re.compile(rf"(?ai)(?<![a-z])(?:{words}){between}$")
 
 
 def luhn(digits: str) -> bool:
@@ -69,7 +60,7 @@ def is_public_ip(match: re.Match[str]) -> bool:
 def is_public_ipv6(match: re.Match[str]) -> bool:
     """Is it a public address with a letter or three groups? `a[2000::5]` takes every fifth element of a list. Outside
     of 2000::/3, which is what is given out today, it needs a letter and four groups, one of them of three digits:
-    times, names of hardware and fingerprints have the rest."""
+    times, names of hardware and fingerprints have the rest. Its end may be a dotted IPv4 address."""
     if not is_public_ip(match):
         return False
     if re.match("[23][0-9A-Fa-f]{3}:", match[0]):
@@ -91,39 +82,6 @@ def is_personal_email(match: re.Match[str]) -> bool:
     return not match[0].startswith("git@")  # that is a repository's address
 
 
-def is_phone(match: re.Match[str]) -> bool:
-    """Is it a phone number? An international one needs a country's code and a possible length; a national one is
-    checked by the pattern, and for its length if it begins with a trunk 0; other digits, and international ones of 7 or
-    8 digits where the country has longer ones, must be announced as a phone number. Digits of an extension do not
-    count."""
-    if not may_be_announced(match):
-        return False
-    digits = re.sub("[^0-9]", "", match["number"].replace("(0)", ""))
-    if match["plus"]:
-        if len(digits) > 15 or COUNTRY_CODE.match(digits) is None:
-            return False
-        added = match.start() == 0 or match.string[match.start() - 1] == "\n"  # a line of a diff: +6901234
-        figure = "." in match["number"] or (added and digits in match["number"])  # +67859.989 is one, too
-        of_islands = ISLAND.fullmatch(digits) is not None and not figure
-        return len(digits) >= 9 or of_islands or (len(digits) >= 7 and follows(OF_PHONES, match))
-    if match["trunk"]:
-        groups = [int(group) for group in re.findall("[0-9]+", match["number"])]
-        counts = groups == list(range(groups[0], groups[0] + len(groups)))  # 01 02 03 04 05
-        least = 8 if match["eight"] or match["number"][0] == "(" else 9
-        most = 13 if match["gap"] is None else 11
-        return least <= len(digits) <= most and not counts
-    if match["announced"]:
-        most = 15 if digits.startswith("00") else 12
-        return 7 <= len(digits) <= most
-    return True
-
-
-def may_be_announced(match: re.Match[str]) -> bool:
-    """Does a word that announces a phone stand before the match, if it needs one, and is it no date? What is no phone
-    for one of these is none with fewer digits at its end either."""
-    return match["announced"] is None or (DATE.match(match["number"]) is None and follows(OF_PHONES, match))
-
-
 SMALL = 50  # of all public addresses 1 in 700 has four numbers below this
 OF_HOSTS = re.compile(r"(?ai)(?:\b(?:ip|ipv4|addr|address|host|server|dns|ping|telnet|ssh)\b[^\n]{0,8}|//|@)$")
 OF_VERSIONS = cue("version|ver|v|release|rel|build|update|upgrade|firmware|patch|section|sec|chapter|figure|fig|table",
@@ -132,18 +90,6 @@ CARDS = "cards?|cc|visa|maestro|master ?card|jcb|amex|debit|credit|pan|karte|car
 OF_CARDS = re.compile(rf"(?ai)(?<![a-z])(?:{CARDS})(?![a-z])[^\n0-9]{{0,32}}$")
 OF_CARDS_BEHIND = re.compile(rf"(?ai)[^\n0-9]{{0,32}}?(?<![a-z])(?:{CARDS})(?![a-z])")
 OF_SSN = cue(r"ssn|ss#|social[ -]security|soc\.? ?sec\.?", r"[^\n0-9]{0,24}")
-OF_PHONES = cue(
-    r"t[eéÉ]l(?:[eé]fon[eo]?|[eé]phone)?|(?:smart|cell|tele)?phone|(?:tele)?fax|mobile?|m[oóÓ]vil|cell(?:ular)?|whatsapp"
-    r"|handy|[Тт]ел(?:ефон)?",
-    r"(?:[ -]?(?:number|no|nr|num|is|at|me at|us at)\b){0,2}[ .:=#)/]{0,4}",
-)
-DATE = re.compile(r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]")
-COUNTRY_CODE = re.compile(  # E.164; within North America as there: area and exchange begin with 2 to 9
-    "1[2-9][0-9]{2}[2-9][0-9]{6}$|7|2(?:[07]|[1-69][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])"
-    "|6(?:[0-6]|[789][0-9])|8(?:[1246]|[0578][0-9])|9(?:[0-58]|[67][0-9]|9[2-68])"
-)
-# countries whose numbers have four or five digits: Ascension, Falklands, Saint Helena, islands of the Pacific
-ISLAND = re.compile("(?:247|500|67[678]|68[2568])[0-9]{5}|(?:290|683|690)[0-9]{4,5}")
 CARD_ISSUER = re.compile(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
@@ -196,57 +142,35 @@ for form, names in IBAN_FORMS.items():
     IBAN_LENGTHS.setdefault(length_of(form), []).extend(names.split())
 
 L = "A-Za-z0-9\\u00c0-\\u024f"  # letters of Latin alphabets and digits
+M = L + "\\u0370-\\u052f"  # of Greek and Cyrillic, too: all of two bytes, of words with blanks between
 NO_DOMAIN = (  # a systemd unit's name (getty@tty1.service), a picture for dense screens (logo@2x.png), a file's ending
     "service|socket|target|timer|mount|slice|scope|device|path|png|jpe?g|gif|svg|webp|html?|css|[jt]s|py|rb|so|dll"
     "|json|ya?ml|xml|txt|md|conf|cfg|ini|log|lock|local(?:host|domain)?|internal"
 )
-DOMAIN = rf"(?:[{L}](?:[{L}-]{{0,61}}[{L}])?\.){{1,8}}(?!(?i:{NO_DOMAIN})(?![{L}-]))[A-Za-z]{{2,24}}"
-NATIONAL = (
-    r"(?:(?:00)?1[-. ]?)?"
-    r"(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ]|[2-9][0-9]{2}(?P<us>[-.])[2-9][0-9]{2}(?P=us))[0-9]{4}"
-    r"|0[17][0-9]{3} [0-9]{6}"  # United Kingdom
-    r"|0[1-9]\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}"  # France
-    r"|0[1-9][0-9]{1,3}/[0-9]{6,8}"  # Germany, Austria
-    r"|0[6-9][0-9]{4} [0-9]{5}"  # India
-    r"|\([1-9][0-9]\) ?(?!(?:19|20)[0-9]{2}-(?:19|20))(?:9?[0-9]{4}-[0-9]{4}|[2-9][0-9]{2} [0-9]{4})"  # Brazil, Chile
-    r"|\(60[1-8]\) ?[0-9]{7}"  # Colombia
-    r"|8(?: ?\([0-9]{3}\) ?|-[0-9]{3}-)(?:[0-9]{3}-[0-9]{2}-[0-9]{2}|[0-9]{3} [0-9]{4})"  # Russia, Kazakhstan
-    r"|8 \([0-9]{5}\) [0-9] [0-9]{2} [0-9]{2}|8 0[0-9]{2,3} [0-9]{2,3}-[0-9]{2}-[0-9]{2}"  # Kazakhstan, Belarus
-    r"|1[3-9][0-9](?P<cn>[ -])[0-9]{4}(?P=cn)[0-9]{4}"  # China
-)
-# A trunk 0 that is not in brackets: not within a series of numbers, nor after a byte and a colon (fc:01 1180226).
-TRUNK = (
-    r"(?<![0-9][ -])(?<![0-9a-f][0-9a-f]:)0[1-9](?:"
-    r"(?: [0-9]{7,9}|[0-9]{1,3}[ -][0-9]{6,8}"  # area and number
-    r"|[0-9]{0,2}-[0-9]{3,4} [0-9]{3,4}"  # Malaysia
-    r"|[0-9]{1,2}-[0-9]{2,3}(?: [0-9]{2}){2}|-[0-9]{3} [0-9]{3} [0-9]{2}"  # Sweden
-    r"|[0-9]{0,2} (?:15-)?[0-9]{3,4}-[0-9]{3,4}|(?P<eight> [0-9]{3} [0-9]{3}))(?![ -][0-9])"  # Argentina, Lebanon
-    r"|[0-9]{0,3}(?P<gap>[ -])[0-9]{2,5}(?:(?P=gap)[0-9]{2,4}){1,3}(?!(?P=gap)[0-9]))"  # groups with one separator
-)
-PHONE = (
-    r"(?P<plus>\+(?:1[-. ]?(?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ]?[2-9][0-9]{2}[-. ]?[0-9]{4}"
-    r"|[2-9][0-9]{0,14}(?:[ .-]?\([0-9]{1,5}\)[ .-]?[0-9]{1,12})?(?:[ ./-][0-9](?=[ ./-][0-9]))?"
-    r"(?:[ ./-](?:[0-9]{2,12}|[0-9](?=[ ./-][0-9]{2}))){0,5}))"
-    rf"|{NATIONAL}"
-    r"|(?P<trunk>\(0[1-9][0-9]{0,3}\) ?[0-9]{2,8}(?:[ -][0-9]{2,5}){0,3}"
-    r"|\(0(?:6 [0-9]{1,2}|-[1-9][0-9]{2})\) [0-9]{3} ?[0-9]{2,4}"  # Hungary, Lithuania
-    rf"|{TRUNK})"
-    r"|(?P<announced>(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{1,12}(?:[ ./-][0-9]{1,8}){0,5})"
-)
-EXTENSION = (  # after English words, a letter or a mark, RFC 3966's, or a word of Russian, Spanish, Portuguese, German
-    r"(?:,? ?(?:[xX]|[Ee]?[xX]tn?\.?|[Ee]xt(?:ensi[oó]n)?\.?|[Dд]об\.?|[Aa]nexo|[Rr]amal|[Ii]nt\.?|DW|Durchwahl)"
-    r"[: ]? ?#?|,? ?#|;ext=)[0-9]{1,6}"
+TOP = r"(?:[A-Za-z]{2,24}|[Xx][Nn]--[A-Za-z0-9-]{2,59}|[\u0370-\u052f]{2,24})"  # in ASCII, in RFC 3492's, in letters
+DOMAIN = rf"(?:[{M}](?:[{M}-]{{0,61}}[{M}])?\.){{1,8}}(?!(?i:{NO_DOMAIN})(?![{L}-])){TOP}"
+# An apostrophe joins letters (o'brien@), but not a string of Python's to its prefix (u'jane@...').
+STRING = "[bBfFrRuU]"
+BEGIN = (
+    rf"(?<![{M}._%+-])(?!{STRING}{{1,2}}')"
+    rf"(?:(?<![A-Za-z]')|(?<=(?<![{M}._%+'-]){STRING}')|(?<=(?<![{M}._%+'-]){STRING}{{2}}'))"
 )
 KINDS = (
     Kind(
         "email",
-        re.compile(rf"(?<![{L}._%+-])[{L}_%+-](?:[{L}._%+-]{{0,62}}[{L}_%+-])?@{DOMAIN}(?![{L}_(-])"),
+        re.compile(
+            rf"{BEGIN}[{M}_%+-](?:(?:[{M}._%+-]|(?<=[A-Za-z])'(?=[A-Za-z])){{0,62}}[{M}_%+-])?"
+            rf"@{DOMAIN}(?![{L}_(-])"
+        ),
         is_personal_email,
         EMAIL_REACH,
     ),
     Kind(
         "ipv6",
-        re.compile(r"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{1,33}[0-9A-Fa-f:](?![0-9A-Za-z_:]|\.[0-9])"),
+        re.compile(
+            r"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{1,33}"
+            r"(?:[0-9A-Fa-f]|::|:[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9A-Za-z_]|:[0-9A-Za-z_:]|\.[0-9])"
+        ),
         is_public_ipv6,
     ),
     Kind(
@@ -278,12 +202,5 @@ KINDS = (
         ),
         is_ssn,
     ),
-    Kind(
-        "phone",
-        re.compile(
-            rf"(?:(?<![0-9A-Za-z.+_/=-])|(?<=[/=])(?=\+))(?P<number>{PHONE})(?:{EXTENSION})?(?![0-9A-Za-z_]|[-.][0-9])"
-        ),
-        is_phone,
-        shorter=may_be_announced,
-    ),
+    PHONES,
 )

@@ -1,7 +1,18 @@
 """Each kind's forms, and what looks like one and is none. All of it is invented."""
 
 HITS = {
-    "email": ["jane.doe@example.com", "a@b.co", "first_last+tag@mail.example.co.uk", "X99@sub-domain.example.org"],
+    "email": [
+        "jane.doe@example.com",
+        "a@b.co",
+        "first_last+tag@mail.example.co.uk",
+        "X99@sub-domain.example.org",
+        "o'brien@example.com",
+        "m.o'hara-lee@b.co",
+        "иван.петров12@example.com",
+        "χρήστης@example.gr",
+        "jane@xn--e1afmkfd.xn--p1ai",
+        "jane@пример.рф",
+    ],
     "ipv4": ["68.8.8.8", "151.101.1.140", "193.99.144.80"],
     "ipv6": [
         "2001:4860:4860::8888",
@@ -11,6 +22,8 @@ HITS = {
         "a3f1:9c2d:11:7b0e:5:d4c8:ee01:9f",
         "fb1a:c2d3:e4f5:abcd:9f3e:1b2c:3d4e:5f6a",
         "1a2b:0:0:0:abc:0:0:9",
+        "2a00:1450:4001:81b:0:5:66.102.1.9",  # RFC 4291: the last two groups as an IPv4 address
+        "64:ff9b::66.102.1.9",
     ],
     "credit_card": [
         "4111111111111111",
@@ -97,6 +110,15 @@ HITS = {
         "8 (771) 000 9998",
         "8 (71234) 5 67 89",
         "8 029 491-19-11",
+        "0049 30 1234567",  # 00 in place of the plus
+        "0044 20 7946 0958",
+        "0033-1-23-45-67-89",
+        "0049 (0)30 1234567",
+        "0039 06 1234 5678",
+        "00229 01 93 37 43 78",
+        "(+49) 30 1234567",
+        "(+44)20 7946 0958",
+        "(+1) 415 555 2671",
     ],
 }
 MISSES = [
@@ -179,4 +201,13 @@ MISSES = [
     "2123 4567",  # eight digits of Hong Kong, and of anything
     "612 34 56 78",
     "8200123456789012",
+    "+394.251.960,09",  # an amount
+    "+66.4032-175.2757/",  # coordinates, ISO 6709
+    "038 0466 0927",  # numbers filled up with zeros
+    "0045 1203 3321",
+    "00 33 44 55 66 77",  # bytes
+    "0012 3456 7890",
+    "007-2834317-4773488",  # an order
+    "2a00::5:x",
+    "user@host/b'x'",
 ]

@@ -101,6 +101,10 @@ def test_edges_and_hostile_text_take_linear_time() -> None:
         "a." * 100_000 + "@b",
         "a@" + "b." * 100_000,
         "+12 " + "34 " * 100_000,
+        "0049 " * 50_000,
+        "(+49) 3" * 50_000,
+        '"phone": ' * 30_000,
+        "o'" * 100_000 + "@b.co",
     ):
         assert isinstance(spans(text), list)
 
@@ -117,6 +121,18 @@ def test_numbers_that_only_a_word_before_them_makes_personal() -> None:
         start = text.index(number)
         assert spans(text) == [Span(kind, start, start + len(number))], text
         assert spans(number) == [], number
+
+
+def test_what_a_sentence_puts_behind_an_address_is_none_of_it() -> None:
+    assert spans("from 2a00:1450:4001:81b::200e: refused") == [Span("ipv6", 5, 29)]
+    assert spans("2a00:1450:4001:81b::200e:") == [Span("ipv6", 0, 24)]
+
+
+def test_an_apostrophe_before_an_address_is_a_quote_unless_it_joins_letters() -> None:
+    for before in ("'", "u'", "rb'", "=f'", "['", "a='b' '", "'a' u'"):
+        text = f"{before}jane@example.com'"
+        assert spans(text) == [Span("email", len(before), len(text) - 1)], text
+    assert spans("the d'angelo@example.com") == [Span("email", 4, 24)]
 
 
 def test_a_match_that_is_not_valid_hides_none_that_follows() -> None:

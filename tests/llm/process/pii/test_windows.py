@@ -17,6 +17,16 @@ PIECES = [
     "TÉL no.: ",
     "тел",
     "WhatsApp\n",
+    '"phone": "',
+    "phone_number=",
+    "<phone>",
+    "电话：",
+    "Τηλ. ",
+    "هاتف ",
+    "=",
+    "o'",
+    "u'",
+    "jane",
     "00 1 0 ",
     "ssn ",
     "version ",
@@ -34,7 +44,9 @@ PIECES = [
         st.lists(
             st.one_of(
                 st.sampled_from(PIECES),
-                st.text(alphabet=st.sampled_from("aBDEZ@.:-()/+_ 0123456789é中\n*^%\u00a0\u2011\u2013"), max_size=12),
+                st.text(
+                    alphabet=st.sampled_from("aBDEZu'@.:-()/+_ 0123456789éи中\n*^%\u00a0\u2011\u2013"), max_size=12
+                ),
                 st.integers(0, 10**6).map(lambda seed: next(documents(1, seed))[0]),
             ),
             max_size=6,
