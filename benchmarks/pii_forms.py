@@ -71,25 +71,33 @@ def print_cases() -> None:
 def phones(chance: random.Random) -> Iterator[Case]:
     """phonenumbers' example of each region's fixed and mobile lines, and three with random digits, in each form."""
     import phonenumbers
-    from phonenumbers import PhoneNumberFormat, PhoneNumberType
+    from phonenumbers import PhoneNumberFormat
+
+    for example in examples():
+        for which, number in [("example", example), *(("random", other) for other in others(example, chance))]:
+            whole = phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+            forms = {
+                "international": whole,
+                "ungrouped": phonenumbers.format_number(number, PhoneNumberFormat.E164),
+                "national": phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL),
+                "extension": f"{whole}{chance.choice(EXTENSIONS)}{chance.randint(10, 9999)}",
+            }
+            if number.country_code == 1:
+                forms["001-"] = f"001-{whole[3:]}"
+            for form, written in forms.items():
+                yield in_sentence("phone", f"{which}, {form}", written, chance)
+
+
+def examples() -> Iterator:
+    """phonenumbers' example of each region's fixed and mobile lines."""
+    import phonenumbers
+    from phonenumbers import PhoneNumberType
 
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):
         for line in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE):
             example = phonenumbers.example_number_for_type(region, line)
-            if example is None:
-                continue
-            for which, number in [("example", example), *(("random", other) for other in others(example, chance))]:
-                whole = phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
-                forms = {
-                    "international": whole,
-                    "ungrouped": phonenumbers.format_number(number, PhoneNumberFormat.E164),
-                    "national": phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL),
-                    "extension": f"{whole}{chance.choice(EXTENSIONS)}{chance.randint(10, 9999)}",
-                }
-                if number.country_code == 1:
-                    forms["001-"] = f"001-{whole[3:]}"
-                for form, written in forms.items():
-                    yield in_sentence("phone", f"{which}, {form}", written, chance)
+            if example is not None:
+                yield example
 
 
 def others(example, chance: random.Random) -> Iterator:
