@@ -14,15 +14,20 @@ def table(lines: str) -> dict[str, str]:
 
 
 # What is dropped after a command, by Source.skip's letters: s a star, o a [..], p a (..), m a {..} or one command, d a
-# length without braces. Braces beyond that are text: \textcolor{red}{text} drops one.
+# length without braces, r the sizes of a rule, t `to` and a length, x a register, b `by` and a length. Braces beyond
+# that are text: \textcolor{red}{text} drops one.
 DROPPED = table(r"""
 o: linebreak nolinebreak pagebreak nopagebreak listoffigures listoftables pacs allowdisplaybreaks toprule
-o: printbibliography midrule bottomrule addlinespace tableline
+o: printbibliography midrule bottomrule addlinespace tableline printglossary printglossaries printacronyms printindex
+o: listoftodos printnomenclature printnoidxglossary printnoidxglossaries footnotemark hyperref glsresetall acresetall
 m: index glossary bibliography bibliographystyle usetikzlibrary lstset tikzset graphicspath hypersetup geometry
-m: pagestyle thispagestyle pagenumbering linespread markright hyphenation addbibresource theoremstyle newlength newif
-m: newsavebox newwrite phantom hphantom vphantom smash hypertarget href urlstyle fontfamily fontseries fontshape
+m: pagestyle thispagestyle pagenumbering linespread markright hyphenation addbibresource theoremstyle newif
+m: loadglsentries glsadd glsreset glsunset acreset acuse SetKw newsavebox newwrite newread fancyhf setstretch phantom
+m: hphantom vphantom smash hypertarget href urlstyle
+m: enlargethispage foreignquote foreigntextquote foreignblockquote hyphenquote hyphentextquote hyphenblockquote
+m: tcbset tcbuselibrary fontfamily fontseries fontshape
 m: selectlanguage foreignlanguage usepgfplotslibrary pgfplotsset mathtoolsset DeclareGraphicsExtensions includeonly
-m: AtBeginDocument AtEndDocument pgfkeys sisetup email orcid orcidID subjclass newcount newdimen newskip newtoks
+m: AtBeginDocument AtEndDocument pgfkeys sisetup email orcid orcidID subjclass newtoks
 m: newbox cline nobibliography stepcounter refstepcounter usecounter value the arabic roman Roman alph Alph fnsymbol
 m: hyperlink ccsdesc acmDOI acmISBN copyrightyear setcopyright acmYear received VignetteIndexEntry tabletypesize
 m: tablenotemark ifthenelse iftoggle ifbool ifdef ifundef ifcsdef ifblank pdfinfo pdfoutput affiliation
@@ -30,13 +35,13 @@ om: color usepackage RequirePackage documentclass documentstyle LoadClass author
 om: institution captionsetup fancyhead fancyfoot lhead rhead chead lfoot rfoot cfoot thanks correspondingauthor
 om: altaffilmark ead cortext colorbox textcolor titlerunning authorrunning shorttitle shortauthors shortauthor
 om: runningtitle runningauthor VerbatimInput includepdf includesvg rotatebox ProvidesPackage
-om: ProvidesClass NeedsTeXFormat ccsxml hyperref
-omm: rule inputminted nomenclature
-o: footnotemark
+om: ProvidesClass NeedsTeXFormat ccsxml deleted
+omm: rule inputminted nomenclature pdfbookmark fancypagestyle
 mo: newcounter scalebox
 mm: setcounter addtocounter setlength addtolength settowidth settoheight settodepth setkeys fontsize markboth
 mm: multicolumn PassOptionsToPackage PassOptionsToClass specialcomment psfrag DeclareUnicodeCharacter counterwithout
-mm: altaffiltext ifstrequal acmConference
+mm: altaffiltext ifstrequal acmConference addtocontents SetKwInOut SetKwInput SetKwData SetKwFunction SetKwComment
+mm: SetKwProg SetKwBlock SetKwArray
 mmm: addcontentsline definecolor colorlet titlespacing specialrule
 mom: newcolumntype
 smm: resizebox DeclareMathOperator
@@ -51,22 +56,35 @@ omm: fcolorbox
 ooom: parbox
 poo: makebox framebox
 p: put
+s: tcp tcc
 opm: cmidrule
+r: hrule vrule
+t: hbox vbox vtop vcenter
+xb: advance multiply divide
+x: setbox box copy unhbox unvbox unhcopy unvcopy
+xd: count dimen skip wd ht dp
 d: kern hskip vskip raise lower moveleft moveright hsize vsize parindent parskip textwidth textheight oddsidemargin
 d: evensidemargin topmargin headheight headsep footskip baselineskip columnsep tabcolsep arraycolsep mathsurround
 d: abovedisplayskip belowdisplayskip floatsep textfloatsep intextsep marginparwidth marginparsep fboxsep fboxrule
 d: leftmargin rightmargin itemsep topsep parsep leftskip rightskip hangindent penalty hyphenpenalty tolerance
 d: widowpenalty clubpenalty binoppenalty relpenalty hangafter baselinestretch labelsep partopsep emergencystretch
+d: spaceskip xspaceskip parfillskip tabskip lineskip lineskiplimit topskip splittopskip maxdepth pretolerance looseness
+d: doublehyphendemerits finalhyphendemerits adjdemerits linepenalty brokenpenalty interlinepenalty exhyphenpenalty
+d: predisplaypenalty postdisplaypenalty hfuzz vfuzz hbadness vbadness overfullrule hoffset voffset lefthyphenmin
+d: righthyphenmin paperwidth paperheight columnwidth linewidth itemindent listparindent labelwidth dblfloatsep
+d: dbltextfloatsep footnotesep bibsep unitlength columnseprule
 """)
 
 # What a document cannot define otherwise, by what is done with it (scanner.py)
 STRUCTURE = table(r"""
+register: newlength newdimen newskip newcount
 section: part chapter section subsection subsubsection paragraph subparagraph
 citation: cite citep citealp citealt citenum citeyearpar citeyear parencite autocite footcite supercite onlinecite
 citation: nocite Citep Citealt Citealp Parencite Autocite shortcite citeN citeasnoun citet Citet textcite Textcite
 citation: citeauthor Citeauthor footfullcite fullcite cites parencites autocites footcites citeA citeNP shortciteN
 reference: ref eqref pageref autoref cref Cref vref Vref labelcref
-newcommand: newcommand renewcommand providecommand DeclareRobustCommand
+newcommand: newcommand renewcommand providecommand DeclareRobustCommand newrobustcmd renewrobustcmd providerobustcmd
+newcommand: newcommandx renewcommandx providecommandx
 definition: def gdef edef xdef
 document_command: NewDocumentCommand RenewDocumentCommand ProvideDocumentCommand DeclareDocumentCommand
 newenvironment: newenvironment renewenvironment
@@ -79,7 +97,8 @@ within: numberwithin counterwithin
 inputted: input include subfile
 character: char chardef symbol
 let: let
-newtheorem: newtheorem
+newtheorem: newtheorem spnewtheorem newmdtheoremenv
+declaretheorem: declaretheorem
 begin: begin
 end: end
 item: item
@@ -95,13 +114,29 @@ at_letter: makeatletter
 at_other: makeatother
 """)
 
+# Others that have a handler, by what is done with them; a document may define them otherwise
+COMPOSED = table(r"""
+row_end: tabularnewline cr crcr
+subcaption: subfigure subfloat subcaptionbox
+quoted: enquote textquote
+range: crefrange Crefrange
+initial: lettrine IEEEPARstart PARstart
+first: texorpdfstring replaced
+picture: tikz
+quantity: SI qty si unit SIrange qtyrange numrange
+written: string
+short_verb: MakeShortVerb DeleteShortVerb DefineShortVerb UndefineShortVerb lstMakeShortInline lstDeleteShortInline
+acronym: newacronym newabbreviation acrodef newacro acro
+entry: newglossaryentry longnewglossaryentry DeclareAcronym
+""")
+
 # Commands whose names go and whose braces' text stays, so often met that they need not be found unknown
 FONTS = table(r"""
-font: textbf textit emph texttt textsc textsf textrm textsl textup textmd textnormal underline mbox hbox text uline bf
+font: textbf textit emph texttt textsc textsf textrm textsl textup textmd textnormal underline mbox text uline bf
 font: it em tt sc rm sf sl bfseries itshape ttfamily scshape rmfamily sffamily upshape slshape mdseries normalfont tiny
 font: scriptsize footnotesize small normalsize large Large LARGE huge Huge noindent indent centering raggedright
 font: maketitle tableofcontents smallskip medskip bigskip newpage clearpage hfill vfill xspace relax protect bgroup
-font: egroup leavevmode ignorespaces unskip hline null strut sloppy boldmath long global outer protected fi or
+font: egroup leavevmode ignorespaces unskip hline null strut sloppy boldmath long global outer protected fi
 """)
 SIGNS = {
     "ss": "ß", "SS": "SS", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł",
@@ -118,12 +153,27 @@ SIGNS = {
     "textexclamdown": "¡", "textquestiondown": "¿", "textsection": "§", "textparagraph": "¶", "textordfeminine": "ª",
     "textordmasculine": "º", "textvisiblespace": " ", "slash": "/", "quad": " ", "qquad": " ", "enspace": " ",
     "thinspace": " ", "space": " ", "nobreakspace": " ", "newline": "\n", "par": "\n\n", "and": "\n", "lbrack": "[",
-    "rbrack": "]", "textnumero": "№", "No": "№", "checkmark": "✓", "nodata": "...", "textonehalf": "½",
+    "rbrack": "]", "lbrace": "{", "rbrace": "}", "textbraceleft": "{", "textbraceright": "}", "or": " ", "ier": "er",
+    "iere": "re", "iers": "ers", "ieres": "res", "ieme": "e", "iemes": "es", "primo": "1°", "textelp": "[...]",
+    "guilsinglleft": "‹", "guilsinglright": "›", "quotesinglbase": "‚", "quotedblbase": "„", "textcelsius": "°C",
+    "textperthousand": "‰", "textdiv": "÷", "textlnot": "¬", "textonequarter": "¼", "textthreequarters": "¾",
+    "textonesuperior": "¹", "texttwosuperior": "²", "textthreesuperior": "³", "textcent": "¢", "textyen": "¥",
+    "textcurrency": "¤", "textbrokenbar": "¦", "textohm": "Ω", "textrightarrow": "→", "textleftarrow": "←",
+    "textuparrow": "↑", "textdownarrow": "↓", "textminus": "−", "textbardbl": "‖", "textpertenthousand": "‱",
+    "textreferencemark": "※", "textestimated": "℮", "textopenbullet": "◦", "textlangle": "〈", "textrangle": "〉",
+    "textnumero": "№", "No": "№", "checkmark": "✓", "nodata": "...", "textonehalf": "½",
+}  # fmt: skip
+# signs that the layout of prose would change
+LITERALS = {
+    "textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textasciigrave": "`", "textquotesingle": "'",
+    "textquotedbl": '"', "cs": "\\",
 }  # fmt: skip
 NAMES = {
     "LaTeX": "LaTeX", "TeX": "TeX", "LaTeXe": "LaTeX2e", "BibTeX": "BibTeX", "AmSTeX": "AmSTeX", "eg": "e.g.",
     "ie": "i.e.", "etal": "et al.", "cf": "cf.", "etc": "etc.", "wrt": "w.r.t.", "vs": "vs.", "Eg": "E.g.",
     "Ie": "I.e.", "XeTeX": "XeTeX", "LuaTeX": "LuaTeX", "pdfTeX": "pdfTeX", "pdfLaTeX": "pdfLaTeX", "MF": "METAFONT",
+    "XeLaTeX": "XeLaTeX", "LuaLaTeX": "LuaLaTeX", "ConTeXt": "ConTeXt", "eTeX": "e-TeX", "LyX": "LyX",
+    "KOMAScript": "KOMA-Script", "AmS": "AMS", "TikZ": "TikZ",
 }  # fmt: skip
 # as pseudocode packages have them, in both spellings: \If, \IF
 _STEPS = {
@@ -133,7 +183,9 @@ _STEPS = {
     "EndLoop": "\nend loop ", "Require": "\nRequire: ", "Ensure": "\nEnsure: ", "KwIn": "\nInput: ",
     "KwOut": "\nOutput: ", "KwData": "\nData: ", "KwResult": "\nResult: ", "Procedure": "\nprocedure ",
     "EndProcedure": "\nend procedure ", "Function": "\nfunction ", "EndFunction": "\nend function ",
-    "KwTo": " to ", "KwRet": "\nreturn ",
+    "KwTo": " to ", "KwRet": "\nreturn ", "ForEach": "\nfor each ", "eIf": "\nif ", "uIf": "\nif ",
+    "uElseIf": "\nelse if ", "uElse": "\nelse ", "lIf": "\nif ", "lElse": "\nelse ", "lFor": "\nfor ",
+    "lForEach": "\nfor each ", "lWhile": "\nwhile ", "Comment": " ",
 }  # fmt: skip
 STEPS = _STEPS | {name.upper(): text for name, text in _STEPS.items()}
 UNITS = {
@@ -180,9 +232,13 @@ ENVIRONMENTS = {
     **environments("verbatim", "o", "lstlisting Verbatim BVerbatim LVerbatim"),
     **environments("verbatim", "om", "minted"),
     **environments("dropped", "", "tikzpicture picture thebibliography comment filecontents pspicture psmatrix forest "
-                   "asy overpic CCSXML pgfpicture tikzcd circuitikz feynmandiagram fmffile fmfgraph"),
-    **environments("table", "om", "tabular longtable supertabular xtabular deluxetable"),
-    **environments("table", "mom", "tabular* tabularx tabulary longtabu"),
+                   "asy overpic CCSXML pgfpicture tikzcd circuitikz feynmandiagram fmffile fmfgraph dependency psgraph "
+                   "ganttchart feynman music lilypond chessboard"),
+    **environments("table", "om", "tabular longtable supertabular xtabular deluxetable mpsupertabular NiceTabular "
+                   "tblr longtblr talltblr"),
+    **environments("table", "mom", "tabular* tabularx tabulary supertabular* xtabular* NiceTabular* NiceTabularX"),
+    **environments("table", "omm", "xltabular"),
+    **environments("table", "tom", "tabu longtabu"),
     **environments("table", "", "tabbing"),
     **environments("list", "o", "itemize enumerate description compactitem compactenum compactdesc inparaenum "
                    "inparaitem asparaenum"),

@@ -24,10 +24,10 @@ BRANCH = re.compile(
 )
 STARRED, NO_VALUE = "*", "-NoValue-"  # what a macro's argument is where a star, or none, was given
 TOKEN = re.compile(r"[ \t]*+(?:\\(?:[A-Za-z@]++|.)|[^\s{}])", re.DOTALL)
+_VALUE = r"(?:\\value[ \t]*+\{[^{}\n]*+\}|\\[A-Za-z@]++|-?[\d.]++(?:pt|em|ex|cm|mm|in)?)"
 NUMBER = re.compile(
-    r"[ \t]*+(?:\\[A-Za-z@]++|-?\d++)[ \t]*+[<=>][ \t]*+(?:\\[A-Za-z@]++|-?[\d.]++(?:pt|em|ex|cm|mm|in)?)"
-    r"(?![\w\\])[ \t]?"
-    r"|[^{}\n]{0,60}?(?=\\relax|\n|\{|\})"
+    rf"[ \t]*+{_VALUE}[ \t]*+[<=>][ \t]*+{_VALUE}(?![\w\\])[ \t]?"
+    r"|[ \t]*+\\value[ \t]*+\{[^{}\n]*+\}|[^{}\n]{0,60}?(?=\\(?:relax|or)(?![A-Za-z])|\n|\{|\})"
 )
 
 

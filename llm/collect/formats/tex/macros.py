@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from llm.collect.formats.tex import conditionals
+from llm.collect.formats.tex import conditionals, prose
 from llm.collect.formats.tex.commands import STRUCTURE, Environment
 from llm.collect.formats.tex.layout import BREAK
 from llm.collect.formats.tex.source import PIECE_OF_STYLE
@@ -18,6 +18,8 @@ DEFINED = re.compile(r"[ \t]*\\([A-Za-z@]+|[^A-Za-z@\s])([^{}%]{0,200})(?=\{)")
 ARGUMENT_COUNTS = frozenset("123456789")
 PARAMETER = re.compile(r"#([#1-9])")
 SPECIFIER = re.compile(r"\{[^{}]*\}|([mosO])")
+XARG = re.compile(r"([1-9])[ \t]*=([^,]*)")  # of \newcommandx[2][1=default]
+TITLE = re.compile(r"\b(?:name|title)[ \t]*=[ \t]*\{?([^,{}\]]{1,60})")
 LET = re.compile(r"[ \t]*\\([A-Za-z@]+)[ \t]*=?[ \t]*\\([A-Za-z@]+)")
 COMMAND_END = re.compile(r"\\[A-Za-z@]{1,80}\Z")
 CHARACTER = re.compile(r"[ \t]*=?[ \t]*(?:`\\?(.)|'([0-7]{1,6})|\"([0-9A-F]{1,5})|([0-9]{1,6})) ?", re.DOTALL)
@@ -59,8 +61,13 @@ def newcommand(tex: "Scanner", command: str) -> None:
     name = NAME.fullmatch((source.read_token() or "").strip())
     count = source.read_option()
     default = source.read_option() if count is not None else None
+    optional = dict(XARG.findall(default)) if default and command.endswith("commandx") else None
     body = source.read_token()
     if name is None or body is None or (command == "providecommand" and name[1] in tex.macros):
+        return
+    if optional:
+        kinds = "".join("o" if str(place + 1) in optional else "m" for place in range(len(arguments(count, None))))
+        define(tex, name[1], Macro(body, kinds, next(iter(optional.values())).strip("{}")))
         return
     define(tex, name[1], Macro(body, arguments(count, default), default or ""))
 
@@ -218,17 +225,37 @@ def filled(tex: "Scanner", macro: Macro) -> str:
 def newtheorem(tex: "Scanner", command: str) -> None:
     r"""Learn \newtheorem{name}[shared]{Title}[within]."""
     source = tex.here()
-    source.skip("s")
+    source.skip("o" if command == "newmdtheoremenv" else "s")
     name = (source.read_group() or "").strip()
     shared = source.read_option()
     title = source.read_group()
     within = source.read_option()
+    source.skip("mm" if command == "spnewtheorem" else "")
     if not name or title is None:
         return
     tex.environments[name] = Environment("theorem", title)
     tex.theorems[name] = (shared or name).strip()
     if within and not shared:
         tex.numbers.within[name] = within.strip()
+
+
+def declaretheorem(tex: "Scanner", command: str) -> None:
+    r"""Learn \declaretheorem[name=Title, ..]{name, ..}."""
+    source = tex.here()
+    settings = source.read_option() or ""
+    names = source.read_group() or ""
+    settings += source.read_option() or ""
+    title = TITLE.search(settings)
+    for name in filter(None, map(str.strip, names.split(","))):
+        tex.environments[name] = Environment("theorem", title[1].strip() if title else name.capitalize())
+
+
+def register(tex: "Scanner", command: str) -> None:
+    r"""Learn \newlength{\x}, \newdimen\x and \newcount\x: what follows \x is its value."""
+    name = NAME.fullmatch((tex.here().read_token() or "").strip())
+    if name is not None and name[1] not in PROTECTED and tex.expanding and len(name[1]) <= 80:
+        tex.macros.pop(name[1], None)
+        tex.commands[name[1]] = prose.length
 
 
 def at_letter(tex: "Scanner", name: str) -> None:

@@ -17,7 +17,7 @@ CHAPTERED = re.compile(
 )
 GERMAN = re.compile(r"\\(?:usepackage|documentclass)(?:\[[^\]]{0,300}german[^\]]{0,300}\]|\{n?german\})")
 SHORT_VERB = re.compile(
-    r"\\(?:MakeShortVerb|DefineShortVerb)\*?(?:\[[^\]]{0,99}\])?\{?\\([|\"!+/@])\}?|\\documentclass(?:\[[^\]]{0,300}\])?\{ltxdoc\}"
+    r"\\(?:MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?(?:\[[^\]]{0,99}\])?\{?\\?([|\"!+/@])\}?|\\documentclass(?:\[[^\]]{0,300}\])?\{ltxdoc\}"
 )
 
 

@@ -6,7 +6,8 @@ Each handler is called after its command was read, with the scanner and the comm
 import re
 from typing import TYPE_CHECKING
 
-from llm.collect.formats.tex.commands import DROPPED, NAMES, SIGNS, STEPS, UNITS
+from llm.collect.formats.tex import references
+from llm.collect.formats.tex.commands import DROPPED, LITERALS, NAMES, SIGNS, STEPS, UNITS
 from llm.collect.formats.tex.layout import END_NOTE, MARKS, NOTE, ROW
 from llm.collect.formats.tex.numbers import Target
 from llm.collect.formats.tex.source import LONGEST_VERB
@@ -26,6 +27,12 @@ TECHNICAL = re.compile(
     r"|(?:[lcrXpmbS@!><*\d.\s]|\{[^{}]{0,40}\}){0,40}\|(?:[lcrXpmbS|@!><*\d.\s]|\{[^{}]{0,40}\}){0,60}"
     r"|[\w./-]{1,80}\.(?:pdf|eps|png|jpe?g|tex|bib|sty))"
 )
+SETTING = re.compile(r"[\s\w/.-]{1,60}=")
+ASSIGNED = re.compile(r"=[ \t]*+[-+]?(?:[\d.]++[ \t]*+(?:pt|em|ex|cm|mm|in|bp|pc|sp)(?![a-z])|\d++(?=[\s\\%]))")
+REFERENCES = ("ref", "refs", "Ref", "Refs")
+NO_TEXT = re.compile(
+    r"\$?(?:\\(?:bullet|cdot|circ|ast|star|diamond|triangleright|checkmark|dagger|square|blacksquare)|[^\w\\$]|\s)*\$?"
+)
 LINE_END = re.compile(r"[ \t]*+\n(?![ \t]*+\n)[ \t]*+")  # behind a command's name it is as good as a blank
 NUMERALS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 
@@ -42,12 +49,27 @@ def sign(tex: "Scanner", name: str) -> None:
     tex.out.append(SIGNS[name])
 
 
+def literal(tex: "Scanner", name: str) -> None:
+    tex.keep(LITERALS[name])
+
+
+def length(tex: "Scanner", name: str) -> None:
+    """Read past the value that a register of the document's own is given."""
+    tex.here().skip("d")
+
+
 def unit(tex: "Scanner", name: str) -> None:
     tex.out.append(UNITS[name])
 
 
 def step(tex: "Scanner", name: str) -> None:
+    """Write a step's word. What packages give in braces behind its condition is a line of its own."""
     tex.out.append(STEPS[name])
+    source = tex.here()
+    span = source.group()
+    if span and source.text.startswith("{", span[1] + 1):
+        source.position = span[0]
+        tex.groups.append(" " if name.lower() in ("procedure", "function") else "\n")
 
 
 def named(tex: "Scanner", name: str) -> None:
@@ -77,10 +99,18 @@ def unknown(tex: "Scanner", name: str) -> None:
         return
     if following[:1] == "[":
         option = source.option()
-        if option is None or not source.text.startswith("{", option[1] + 1):
+        if option is None:
+            return
+        if not source.text.startswith("{", option[1] + 1):
+            if source.text[source.position - 1] not in " \t" and SETTING.match(source.text, *option):
+                source.position = option[1] + 1
             return
         source.position = option[1] + 1
     elif following[:1] != "{":
+        if following[:1] == "=" and ASSIGNED.match(source.text, source.position):
+            source.skip("d")
+        return
+    elif name.endswith(REFERENCES) and references.of_a_class(tex):
         return
     span = past_technical(tex)
     if span and source.text.startswith("{", span[1] + 1):
@@ -126,6 +156,19 @@ def caption(tex: "Scanner", name: str) -> None:
         tex.out.append(f"{kind.capitalize()} {tex.numbers.step(kind)}: ")
 
 
+def subcaption(tex: "Scanner", name: str) -> None:
+    r"""Read \subfigure[caption]{..}, \subfloat[list][caption]{..} or \subcaptionbox{caption}{..} up to its braces."""
+    source = tex.here()
+    source.skip("s")
+    options = [option for option in (source.read_option(), source.read_option()) if option is not None]
+    text = source.read_group() if name == "subcaptionbox" else options[-1] if options else None
+    source.skip("oo" if name == "subcaptionbox" else "")
+    tex.numbers.number_part(tex.state.float or "figure")
+    if text:
+        tex.out.append("\n\n")
+        tex.push(f"{text}\n\n")
+
+
 def footnote(tex: "Scanner", name: str) -> None:
     source = tex.here()
     source.skip("o")
@@ -148,6 +191,8 @@ def item(tex: "Scanner", name: str) -> None:
     tex.out.append("\n- ")
     if label is not None:
         label = label.strip()
+        if NO_TEXT.fullmatch(label):
+            return
         tex.push(label + (" " if label.endswith((":", ".", ")")) or not label else ": "))
     elif tex.state.lists and tex.state.lists[-1] >= 0:
         tex.state.lists[-1] += 1
@@ -165,14 +210,6 @@ def label(tex: "Scanner", name: str) -> None:
     found = tex.here().read_group()
     if found is not None:
         tex.numbers.label(found)
-
-
-def reference(tex: "Scanner", name: str) -> None:
-    source = tex.here()
-    source.skip("so")
-    labels = source.read_group()
-    if labels is not None:
-        tex.keep(lambda: tex.numbers.reference(name, labels))
 
 
 def title(tex: "Scanner", name: str) -> None:
@@ -222,8 +259,8 @@ def inputted(tex: "Scanner", name: str) -> None:
         source.position = match.end()
 
 
-def row_end(tex: "Scanner") -> None:
-    r"""End a line or a table's row, after \\."""
+def row_end(tex: "Scanner", name: str) -> None:
+    r"""End a line or a table's row, after \\ or \tabularnewline."""
     source = tex.source
     match = ROW_END.match(source.text, source.position)
     assert match is not None  # it matches anything

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from llm.collect.formats.tex import conditionals, formulas, macros, prose
+from llm.collect.formats.tex import acronyms, conditionals, formulas, macros, prose
 from llm.collect.formats.tex.commands import ACCENTS, ENVIRONMENTS, FLOATS, SHORTHANDS, SYMBOLS, Environment
 from llm.collect.formats.tex.handlers import COMMANDS, Handler
 from llm.collect.formats.tex.layout import CELL, CLOSE, OPEN, finished, rows
@@ -68,6 +68,7 @@ class Scanner:
         self.tests = {*conditionals.TESTS, *switches}
         self.numbers = Numbers(chaptered)
         self.cited: dict[str, int] = {}
+        self.acronyms: dict[str, acronyms.Acronym] = {}
         self.authors: dict[str, tuple[str, str]] = {}
         self.budget = BUDGET + BUDGET_PER_CHARACTER * size  # characters that macros may expand into
         self.title: str | None = None
@@ -154,13 +155,15 @@ class Scanner:
     def symbol(self, symbol: str) -> None:
         """Read a command of one character that is no letter."""
         if symbol == "\\":
-            prose.row_end(self)
+            prose.row_end(self, symbol)
         elif symbol in ("(", "["):
             formulas.bracket(self, symbol)
         elif symbol in (">", "=") and self.counts["tabbing"]:
             self.cell(" ")
         elif symbol in self.macros:
             macros.expand(self, symbol)
+        elif symbol == ";" and self.state.float == "algorithm":
+            self.out.append("\n")
         elif symbol in ACCENTS:
             prose.accent(self, symbol)
         else:

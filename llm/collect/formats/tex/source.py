@@ -38,11 +38,16 @@ _PARENTHESES = re.compile(r"[ \t]*\([^()\n]{0,40}\)")
 _STAR = re.compile(r"[ \t]*\*")
 _LENGTH = re.compile(
     r"[ \t]*+=?[ \t]*+[-+]?[ \t]*+(?:[\d.]++[ \t]*+(?:true[ \t]*+)?(?:(?:pt|em|ex|cm|mm|in|bp|pc|sp|mu|fil+)(?![a-z])"
-    r"|\\[A-Za-z@]++)?|\\[A-Za-z@]++)?(?:[ \t]*+(?:plus|minus)[ \t]*+[\d.]++[a-z]{0,4})*+"
+    r"|\\[A-Za-z@]++)?|\\[A-Za-z@]++)?(?:[ \t]*+(?:plus|minus)[ \t]*+(?:[-+]?[\d.]++[a-z]{0,4}|\\[A-Za-z@]++))*+"
 )
+_SIZE = r"[ \t]*+(?:[-+]?[\d.]++[ \t]*+(?:true[ \t]*+)?(?:[a-z]{2}(?![a-z])|\\[A-Za-z@]++)|\\[A-Za-z@]++)"
+_RULE = re.compile(rf"(?:[ \t]*+(?:width|height|depth){_SIZE})*+")
+_TO = re.compile(rf"[ \t]*+(?:to|spread){_SIZE}")
+_REGISTER = re.compile(r"[ \t]*+(?:\\[A-Za-z@]++\d{0,5}+|\d{1,5}+)[ \t]*+=?+")
+_BY = re.compile(rf"[ \t]*+(?:by(?![a-z]))?+(?:{_LENGTH.pattern})")
 
 LONGEST_VERB = 200
-_KINDS = {"s": _STAR, "p": _PARENTHESES, "d": _LENGTH}
+_KINDS = {"s": _STAR, "p": _PARENTHESES, "d": _LENGTH, "r": _RULE, "t": _TO, "x": _REGISTER, "b": _BY}
 
 
 def closings(text: str) -> dict[int, int]:
@@ -167,7 +172,8 @@ class Source:
         return self.text[begin:end].strip()
 
     def skip(self, arguments: str) -> None:
-        """Read past arguments: s a star, o [..], p (..), m braces or a command, d a length without braces."""
+        """Read past arguments: s a star, o [..], p (..), m braces or a command, d a length without braces, r the
+        sizes of a rule, t `to` and a length, x a register, b `by` and a length."""
         for kind in arguments:
             if kind == "o":
                 self.read_option()

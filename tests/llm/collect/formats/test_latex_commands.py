@@ -1,0 +1,167 @@
+"""LaTeX: commands that were met in papers, theses and manuals of many fields, and what becomes of them."""
+
+import pytest
+
+from llm.collect.formats.tex.paper import read_paper
+
+
+def prose(source: str) -> str:
+    return read_paper(source).text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"a \textbackslash{}foo and \textbackslash bar", r"a \foo and \bar"),
+        (r"\textasciitilde/x and 2\textasciicircum3", "~/x and 2^3"),
+        (r"\textbraceleft x\textbraceright{} \lbrace y\rbrace", "{x} {y"),
+        (r"le 1\ier, la 1\iere{} et le 2\ieme{} jour", "le 1er, la 1re et le 2e jour"),
+        (r"by \LyX, \XeLaTeX, or \ConTeXt.", "by LyX, XeLaTeX, or ConTeXt."),
+        (r"\string\foo writes", r"\foo writes"),
+        (r"the class \acro{CTAN} has", "the class CTAN has"),
+    ],
+)
+def test_signs_and_names(source: str, text: str) -> None:
+    assert prose(source).startswith(text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        r"One\hrule height 2pt depth -.4pt width \textwidth two.",
+        r"One \hbox to 3cm{two}.",
+        r"One \vbox to\hsize{two}.",
+        r"One \spaceskip=.3333em plus -.1em two.",
+        r"One \unknownskip=3pt two.",
+        r"One \advance\hsize by 3pt two.",
+        r"One \multiply\count5 by 2 two.",
+        r"One \setbox0=\hbox{two}.",
+        r"One \dimen0=3pt two.",
+        r"\newlength{\own}\newdimen\other One \own=3pt \other 2cm two.",
+        r"One \enlargethispage{2\baselineskip}two.",
+        r"One \pdfbookmark[1]{Contents}{toc}two.",
+        r"One \printglossary[type=acronym,style=long] two.",
+        r"One \unknown[style=long, type=x] two.",
+        r"One \fancyhf{}two.",
+        r"One \tikz[baseline]\draw (0,0) -- (1,1); two.",
+        r"One \tikz{\node {x};}two.",
+        r"One \begin{dependency} \depedge{1}{2}{subj} \end{dependency} two.",
+    ],
+)
+def test_lengths_registers_and_pictures_are_no_text(source: str) -> None:
+    assert prose(source).split() == ["One", "two."]
+
+
+def test_an_option_in_prose_stays() -> None:
+    assert prose(r"as \other [5] and \foo[6] say, \alpha=b") == "as [5] and [6] say, =b"
+
+
+def test_rows_may_end_otherwise() -> None:
+    table = r"\begin{tabular}{ll} a & b \tabularnewline c & d \tabularnewline[2pt] e & f\cr \end{tabular}"
+    assert prose(table) == "a | b\nc | d\ne | f"
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        r"\begin{tblr}{colspec={ll}, hlines}",
+        r"\begin{longtblr}[caption={x}]{ll}",
+        r"\begin{NiceTabular}{ll}",
+        r"\begin{xltabular}{\textwidth}{lX}",
+        r"\begin{tabu} to \textwidth {lX}",
+    ],
+)
+def test_tables_of_other_packages(begin: str) -> None:
+    name = begin[7:].partition("}")[0]
+    assert prose(rf"{begin} a & b \\ c & d \end{{{name}}}") == "a | b\nc | d"
+
+
+def test_captions_of_parts() -> None:
+    figure = (
+        r"\begin{figure}\subfigure[First one.\label{a}]{\includegraphics{x}} \subfloat[list][Second one.]{\label{b}"
+        r"\includegraphics{y}} \subcaptionbox{Third one.\label{c}}[2cm]{z} \caption{All.}\label{all}\end{figure}"
+        r" See \ref{a}, \ref{b}, \ref{c} of \ref{all}."
+    )
+    assert prose(figure) == "First one.\n\nSecond one.\n\nThird one.\n\nz\n\nFigure 1: All.\n\nSee 1a, 1b, 1c of 1."
+
+
+def test_references_of_a_class_are_said() -> None:
+    source = (
+        r"\section{A}\label{s:a} \section{B}\label{s:b} See \sectionref{s:a,s:b}, section~\secref{s:b}, \nameref{s:a}"
+    )
+    assert prose(source).endswith("See Sections 1, 2, section 2, Section 1")
+    assert prose(r"\section{A}\label{s:a} \crefrange{s:a}{s:a} and \fooref{no label} \figref{other}").endswith(
+        "sections 1 to 1 and no label other"
+    )
+
+
+def test_quotations_and_initials() -> None:
+    assert prose(r"\enquote{So \emph{it} is}, \textquote[{\cite{x}}]{said}") == "“So it is”, “said”"
+    assert prose(r"\foreignquote{german}{Zitat} x") == "Zitat x"
+    assert prose(r"\lettrine[lines=2]{W}{hen} \IEEEPARstart{T}{his} is") == "When This is"
+    assert prose(r"\section{The \texorpdfstring{$\alpha$}{alpha} test}") == r"The $\alpha$ test"
+
+
+def test_the_text_of_a_link_stays() -> None:
+    assert prose(r"see \hyperref[sec:a]{the section} below") == "see the section below"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"\SI{3}{\meter\per\second} \qty{5 \pm 1}{\kg} \si{\um}", "3 m/s 5 ± 1 kg µm"),
+        (r"\SIrange{1}{2}{\km} \numrange{3}{4} \qtyrange[x=y]{1}{2}{\percent}", "1 to 2 km 3 to 4 1 to 2 %"),
+        (r"\newcommand{\unit}[1]{unit #1} \unit{a}", "unit a"),
+    ],
+)
+def test_quantities(source: str, text: str) -> None:
+    assert prose(source) == text
+
+
+def test_acronyms_are_said_as_defined() -> None:
+    source = (
+        r"\newacronym{cpu}{CPU}{central processing unit} \newglossaryentry{set}{name=Set\index{s}, description={all}}"
+        r"\DeclareAcronym{ram}{short=RAM, long={random access memory}}"
+        r"A \gls{cpu}, \glspl{cpu}, \acrlong{cpu}. \Gls{set} \ac{ram} \ac{ram} \gls{nothing}"
+    )
+    assert prose(source) == (
+        "A central processing unit (CPU), CPUs, central processing unit. Set random access memory (RAM) RAM nothing"
+    )
+    assert prose(r"\begin{acronym}[XY] \acro{nn}[NN]{neural network} \end{acronym} \ac{nn}").split("\n") == [
+        "- NN: neural network", "", "neural network (NN)",
+    ]  # fmt: skip
+
+
+def test_an_acronym_of_itself_ends() -> None:
+    assert "long" in prose(r"\newacronym{a}{\gls{a}}{\gls{a} long} \gls{a}")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"\newcommandx{\foo}[2][1=a]{x#1#2} \foo{b} \foo[c]{d}", "xab xcd"),
+        (
+            r"\spnewtheorem{hypo}{Hypothesis}{\bfseries}{\itshape} \begin{hypo} It is. \end{hypo}",
+            "Hypothesis 1. It is.",
+        ),
+        (r"\declaretheorem[name=Satz]{satz} \begin{satz} Es gilt. \end{satz}", "Satz 1. Es gilt."),
+        (r"\lstMakeShortInline[columns=x]| a |b_c| d", "a b_c d"),
+        (r"\ifcase\month\or May\or June\fi{} 2003", "May June 2003"),
+        (r"\ifodd\value{page}left\fi{} \ifnum\value{x}>1 right\fi", "left right"),
+    ],
+)
+def test_definitions(source: str, text: str) -> None:
+    assert prose(source).removeprefix("|").strip() == text
+
+
+def test_items_without_a_term() -> None:
+    assert prose(r"\begin{itemize}\item[--] one \item[$\bullet$] two \item[a)] three\end{itemize}").split("\n") == [
+        "- one", "- two", "- a) three",
+    ]  # fmt: skip
+
+
+def test_steps_of_algorithm2e() -> None:
+    source = (
+        r"\begin{algorithm} \ForEach{$x$}{ read it\; \tcp*{why} \eIf{it}{go\;}{stop\;} } \caption{It}\end{algorithm}"
+    )
+    assert prose(source) == "for each $x$\nread it\nwhy\nif it\ngo\nstop\n\nAlgorithm 1: It"
