@@ -1,9 +1,9 @@
 """LaTeX sources to text: equations are kept as they are written, the markup of prose becomes plain.
 
-A main file (\\documentclass) takes in what it \\input{}s and \\include{}s; its own style files give their macros, its
-.bbl the names that \\citet says. A file without \\begin{document} that no main file takes in is a chapter. What becomes
-of the commands is said in llm/collect/formats/tex. pylatexenc reads an
-eighteenth as fast (docs/log.md). An arXiv dump is a tar of .gz: `archives: ["**/*.gz"]`.
+A main file (\\documentclass) takes in what it \\input{}s, \\include{}s or \\import{}s, packed (.gz) or not; its own
+style files give their macros, its .bbl the names that \\citet says. A file without \\begin{document} that no main file
+takes in is a chapter. What becomes of the commands is said in llm/collect/formats/tex. pylatexenc reads an eighteenth
+as fast (docs/log.md). An arXiv dump is a tar of .gz: `archives: ["**/*.gz"]`.
 """
 
 import posixpath
@@ -20,7 +20,10 @@ INCLUDE = ["**/*.tex", "**/*.ltx", "**/*.tex.gz"]
 MAIN = re.compile(r"\\document(?:class|style)(?![A-Za-z])")
 # a comment and an escaped character come first, so that what they hold is no \input
 INPUT = re.compile(
-    r"%[^\n]*|\\(?:input|include|subfile)(?![A-Za-z])[ \t]*+(?:\{\s*+([^{}]+)\}|([\w./-]+))|\\.", re.DOTALL
+    r"%[^\n]*|\\(?:input|include|subfile|subfileinclude|loadglsentries)(?![A-Za-z])[ \t]*+"
+    r"(?:\{\s*+([^{}]+)\}|\"([^\"\n]{1,200})\"|([\w./-]+))"
+    r"|\\(?:sub)?(?:import|inputfrom|includefrom)\*?[ \t]*+\{([^{}]*+)\}[ \t]*+\{([^{}]+)\}|\\.",
+    re.DOTALL,
 )
 PACKAGES = re.compile(r"\\(?:usepackage|RequirePackage)[ \t]*(?:\[[^\]]{0,1000}\])?[ \t]*\{([^{}]{1,1000})\}")
 MOST_STYLES = 50
@@ -52,7 +55,8 @@ def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Do
         source = source.replace("\r\n", "\n")
         styles = [archive_text(archive, style) for style in styles_of(source, name, members)]
         left -= sum(map(len, styles))
-        bibliography = archive_text(archive, bbl) if (bbl := f"{posixpath.splitext(name)[0]}.bbl") in members else ""
+        bbl = f"{posixpath.splitext(name.removesuffix('.gz'))[0]}.bbl"
+        bibliography = next((archive_text(archive, found) for found in (bbl, f"{bbl}.gz") if found in members), "")
         paper = read_paper(source, styles, bibliography)
         yield from parts(paper.text, name, paper.title)
 
@@ -62,7 +66,8 @@ def styles_of(source: str, name: str, members: Collection[str]) -> list[str]:
     folder = posixpath.dirname(name)
     used = (style.strip() for packages in PACKAGES.findall(source) for style in packages.split(","))
     found = (posixpath.normpath(posixpath.join(folder, f"{style}.sty")) for style in used)
-    return list(dict.fromkeys(style for style in found if style in members))[:MOST_STYLES]
+    packed = (name for style in found for name in (style, f"{style}.gz"))
+    return list(dict.fromkeys(style for style in packed if style in members))[:MOST_STYLES]
 
 
 def archive_text(archive: Archive, name: str) -> str:
@@ -76,15 +81,17 @@ def archive_text(archive: Archive, name: str) -> str:
 def inputs(source: str) -> Iterator[tuple[re.Match, str]]:
     r"""Yield every \input that no comment hides, and what it names."""
     for match in INPUT.finditer(source):
-        target = match[1] or match[2]
+        target = match[1] or match[2] or match[3]
         if target:
             yield match, target.strip()
+        elif match[5]:
+            yield match, posixpath.join(match[4].strip(), match[5].strip())
 
 
 def resolved(target: str, name: str, main: str, known: Container[str]) -> str | None:
     """Return the member that `target` in the file `name` means: from the main file's folder, else from its own."""
     for folder in (posixpath.dirname(main), posixpath.dirname(name)):
-        for suffix in ("", ".tex"):
+        for suffix in ("", ".tex", ".tex.gz", ".gz"):
             found = posixpath.normpath(posixpath.join(folder, target + suffix))
             if found in known and found != main:
                 return found

@@ -34,15 +34,15 @@ m: tablenotemark ifthenelse iftoggle ifbool ifdef ifundef ifcsdef ifblank pdfinf
 om: color usepackage RequirePackage documentclass documentstyle LoadClass author date address affil institute
 om: institution captionsetup fancyhead fancyfoot lhead rhead chead lfoot rfoot cfoot thanks correspondingauthor
 om: altaffilmark ead cortext colorbox textcolor titlerunning authorrunning shorttitle shortauthors shortauthor
-om: runningtitle runningauthor VerbatimInput includepdf includesvg rotatebox ProvidesPackage
-om: ProvidesClass NeedsTeXFormat ccsxml deleted
+om: cellcolor rowcolor columncolor pagecolor runningtitle runningauthor VerbatimInput includepdf includesvg rotatebox
+om: ProvidesPackage ProvidesClass NeedsTeXFormat ccsxml deleted
 omm: rule inputminted nomenclature pdfbookmark fancypagestyle
 mo: newcounter scalebox
 mm: setcounter addtocounter setlength addtolength settowidth settoheight settodepth setkeys fontsize markboth
 mm: multicolumn PassOptionsToPackage PassOptionsToClass specialcomment psfrag DeclareUnicodeCharacter counterwithout
 mm: altaffiltext ifstrequal acmConference addtocontents SetKwInOut SetKwInput SetKwData SetKwFunction SetKwComment
 mm: SetKwProg SetKwBlock SetKwArray
-mmm: addcontentsline definecolor colorlet titlespacing specialrule
+mmm: rowcolors addcontentsline definecolor colorlet titlespacing specialrule
 mom: newcolumntype
 smm: resizebox DeclareMathOperator
 sm: vspace hspace
@@ -135,8 +135,8 @@ FONTS = table(r"""
 font: textbf textit emph texttt textsc textsf textrm textsl textup textmd textnormal underline mbox text uline bf
 font: it em tt sc rm sf sl bfseries itshape ttfamily scshape rmfamily sffamily upshape slshape mdseries normalfont tiny
 font: scriptsize footnotesize small normalsize large Large LARGE huge Huge noindent indent centering raggedright
-font: maketitle tableofcontents smallskip medskip bigskip newpage clearpage hfill vfill xspace relax protect bgroup
-font: egroup leavevmode ignorespaces unskip hline null strut sloppy boldmath long global outer protected fi
+font: maketitle tableofcontents hrulefill smallskip medskip bigskip newpage clearpage hfill vfill xspace relax protect
+font: bgroup egroup leavevmode ignorespaces unskip hline null strut sloppy boldmath long global outer protected fi
 """)
 SIGNS = {
     "ss": "ß", "SS": "SS", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł",

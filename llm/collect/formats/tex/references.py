@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
+from llm.collect.formats.tex.numbers import UNKNOWN
+
 if TYPE_CHECKING:
     from llm.collect.formats.tex.scanner import Scanner
 
@@ -23,7 +25,7 @@ def of_a_class(tex: "Scanner") -> bool:
     where the word stands before it. If it names no labels of the document it stays. Returns False if it is text."""
     source = tex.source
     span = source.group()
-    if span is None or not KEYS.fullmatch(source.text, *span):
+    if span is None or source.text.startswith("{", span[1] + 1) or not KEYS.fullmatch(source.text, *span):
         return False
     labels = source.text[slice(*span)]
     source.position = span[1] + 1
@@ -37,7 +39,7 @@ def with_kind(tex: "Scanner", labels: str, before: str) -> str:
     """Return what references to labels print. `before`: the word that stands before them."""
     targets = [tex.numbers.labels.get(label.strip()) for label in labels.split(",")]
     first = targets[0]
-    if first is None or None in targets:
+    if first is None or None in targets or first.number == UNKNOWN:
         return labels
     said = before != "" and first.kind.startswith("eq" if before == "eqn" else before)
     return tex.numbers.reference("labelcref" if said else "autoref", labels)

@@ -2,7 +2,10 @@
 
 import pytest
 
+from llm.collect.documents import Report
+from llm.collect.formats import latex
 from llm.collect.formats.tex.paper import read_paper
+from tests.llm.collect.formats.test_formats import archive
 
 
 def prose(source: str) -> str:
@@ -28,6 +31,9 @@ def test_signs_and_names(source: str, text: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
+        r"One \cellcolor{red}two.",
+        r"One \rowcolor[gray]{.9} two.",
+        r"One \hrulefill{} two.",
         r"One\hrule height 2pt depth -.4pt width \textwidth two.",
         r"One \hbox to 3cm{two}.",
         r"One \vbox to\hsize{two}.",
@@ -93,6 +99,7 @@ def test_references_of_a_class_are_said() -> None:
     assert prose(r"\section{A}\label{s:a} \crefrange{s:a}{s:a} and \fooref{no label} \figref{other}").endswith(
         "sections 1 to 1 and no label other"
     )
+    assert prose(r"\section{A}\label{ISO} \disref{ISO}{Camera}").endswith("ISO Camera")
 
 
 def test_quotations_and_initials() -> None:
@@ -165,3 +172,32 @@ def test_steps_of_algorithm2e() -> None:
         r"\begin{algorithm} \ForEach{$x$}{ read it\; \tcp*{why} \eIf{it}{go\;}{stop\;} } \caption{It}\end{algorithm}"
     )
     assert prose(source) == "for each $x$\nread it\nwhy\nif it\ngo\nstop\n\nAlgorithm 1: It"
+
+
+@pytest.mark.parametrize(
+    ("taken", "name"),
+    [
+        (r"\import{parts/}{one}", "parts/one__tex"),
+        (r"\subimport*{parts}{one.tex}", "parts/one__tex"),
+        (r"\subfileinclude{parts/one}", "parts/one__tex"),
+        (r'\input "parts/one"', "parts/one__tex"),
+        (r"\include{parts/one}", "parts/one__tex__gz"),
+        (r"\input{parts/one.tex}", "parts/one__tex__gz"),
+    ],
+)
+def test_a_main_file_takes_in_its_parts(taken: str, name: str) -> None:
+    main = rf"\documentclass{{article}}\begin{{document}}Zero. {taken} Two.\end{{document}}"
+    opened = archive(**{"main__tex": main, name: "One."})
+    (document,) = latex.documents(opened, opened.names, Report())
+    assert document.text == "Zero. One. Two."
+
+
+def test_packed_files_beside_a_packed_paper_count() -> None:
+    main = r"\documentclass{article}\usepackage{own}\begin{document}\citet{k} say \name{}.\end{document}"
+    files = {
+        "main__tex__gz": main,
+        "own__sty__gz": r"\newcommand{\name}{that}",
+        "main__bbl__gz": r"\bibitem[Knuth(1984)]{k}",
+    }
+    (document,) = latex.documents(archive(**files), ["main.tex.gz"], Report())
+    assert document.text == "Knuth (1984) say that."
