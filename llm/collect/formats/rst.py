@@ -38,7 +38,7 @@ SILENT = re.compile(
     r"code|code-block|sourcecode|figure|container|only|highlights|compound|tab-set|tabs|grid|div|rst-class|"
     r"ifconfig|prompt|ipython|jupyter-execute|click:(?:example|run)|doctest-(?:requires|requires-all|skip|skip-all|remote-data)"
 )
-DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([A-Za-z][\w:.+-]*?)::(?:[ \t]+(.*))?$")
+DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|]+\|[ \t]+)?([A-Za-z][\w:.+-]*?) ?::(?:[ \t]+(.*))?$")
 SUBSTITUTION = re.compile(r"^[ \t]*\.\.[ \t]+\|([^|\n]{1,60})\|[ \t]+(replace|image|unicode)::[ \t]*(.*)$")
 SUBSTITUTE = re.compile(r"\|([^\s|][^|\n]{0,59})\|(?:__?(?!\w))?")
 LONGEST_SUBSTITUTION = 300
@@ -133,15 +133,25 @@ def after_options(lines: list[str], index: int, kept: list[str], directive: re.M
             index += 1
     if not ARGUMENT.fullmatch(name) and not SILENT.fullmatch(name):
         end = after_block(lines, index - 1, margin)
-        if not any(map(is_text, lines[index:end])):
+        if not has_text(lines, index, end):
             return end
     if directive[3] and not SILENT.fullmatch(name):
         kept.append(directive[1] + ("    " if name == "math" else "") + directive[3])
     return index
 
 
-def is_text(line: str) -> bool:
-    return bool(line.strip()) and not (EXPLICIT.match(line) or FIELD.match(line))
+def has_text(lines: list[str], index: int, end: int) -> bool:
+    """Is there more in the lines than directives, their options and what is dropped with them?"""
+    while index < end:
+        line = lines[index]
+        directive = DIRECTIVE.match(line)
+        if directive and DROPPED.fullmatch(directive[2].lower()):
+            index = after_block(lines, index, len(directive[1]))
+        elif line.strip() and not EXPLICIT.match(line) and not FIELD.match(line):
+            return True
+        else:
+            index += 1
+    return False
 
 
 def after_block(lines: list[str], index: int, margin: int) -> int:

@@ -21,7 +21,8 @@ LATEX = [
     "{", "}", "[", "]", "$", "$$", "\\(", "\\[", "%", "\\\\", "&", "~", "#", "`", "\n", " ", "\t \n", "a %\n",
     "$ { ", "{$",
     *(rf"\begin{{{name}}}" for name in ("equation", "verbatim", "tabular", "itemize", "figure", "comment", "nothing")),
-    r"\verb|", r"\verb|a ", r"\item[", r"\footnote{", r"\cite[", r"\foo[", r"\foo{", r"\section{", r"\caption{", r"\\[",
+    r"\verb|", r"\verb|a ", r"\item[", r"\footnote{", r"\cite[", r"\foo[", r"\foo{", r"\section{",
+    r"\caption{", r"\\[",
     r"\end{x}", r"\begin{x}\end{y}", r"\iffalse ", r"\iftrue\else ", r"\def\a{", r"\newcommand{\a}[1]{#1}\a{",
     r"\item[\item[a]]", r"\(a ", r"\input{x} ", r"\cite{a}", r"(\cite{a}", r"\footnote{a\footnote{b}}", r"\ref{a} ",
     r"\begin{tabular}{l}a & \begin{tabular}{l}b\\", r"\def\a#1.{#1}\a", r"\label{a}", r"\'", r"\' ", r"\char`",
@@ -30,6 +31,13 @@ LATEX = [
     r"\MakeShortVerb{\|}|a ", r"\bibitem[{", r"\bibitem[a(1)]{b}", r"\usepackage{", r"\documentclass[", r"\ifnum ",
     r"\newif\ifa \ifa ", r"\IfBooleanTF{", r"\begin{lstlisting}[caption={", r"\kern1pt plus ", r"\foo{a=b,",
     r"\foo{|l|l", r"\[ \begin{x}", r"\url{", r"\url{a%", r"\url{a%b}", r"\ifnum 1<", r"\ifnum1<2 a\else b\fi",
+    r"\tikz ", r"\tikz{", r"\gls{a}", r"\newacronym{a}{b}{", r"\newacronym{a}{b}{c}\gls{a}",
+    r"\newglossaryentry{a}{name={",
+    r"\figref{a}", r"\figref{a,", r"\subfloat[a", r"\subfloat[a]{", r"\hrule height ", r"\hbox to ", r"\advance\a by ",
+    r"\setbox", r"\enquote{", r"\SI{1}{\m", r"\lettrine{a}{", r"\foo[a=", r"\foo=1",
+    r"\newlength{\a}\a=1pt ", r"\string",
+    r"\declaretheorem[name=", r"\newcommandx{\a}[1][1=", r"\cr ", r"\If{a}{b}", r"\import{a}{b} ", r"\item[",
+    r"\item[$",
 ]  # fmt: skip
 
 
@@ -44,6 +52,8 @@ MARKUP = [
     "*** START OF THE PROJECT GUTENBERG ", "***", "{a", "{a}", "SPDX-License-Identifier: ", "MIT AND ", "1,",
     "0x1f, ", "abc0=", "\"", "#!", "1. ", "a.b-", "a@b.", "a@", "555-", "1234 ", "2001:", "1.2.", "DE12 ", "+49 ",
     "cancer-", "cancer ", "A. ", "Dr. ", "é", "\u3000", "\u00a0", "a\tA\tB\n", "{}\n", "[", "[1,", "{\"a\":",
+    ".. |a| replace:: b\n", "|a|", ".. x::\n\n  a\n", ".. x::\n\n  .. y::\n", "`~a.", "`~a`", ".. _a:\n\n",
+    "\\ ", ".. [#]\n",
     "<ul><li>a", "<page>", "<row ", "<row/>", "</page>", "{{{", "{{{a|", "{{{a}}}", "<nowiki>", "</nowiki>", "a<p>b",
 ]  # fmt: skip
 BEGINNINGS = ["a", "==", "[[", "[http://x", "<ref", "`", "..", "chapter", "(", "#", "\n\n", ":"]  # blanks after them

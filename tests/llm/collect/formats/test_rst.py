@@ -5,8 +5,8 @@ import pytest
 from llm.collect.formats.rst import prose
 
 
-@pytest.mark.parametrize("name", ["Note", "WARNING", "Admonition", "SeeAlso"])
-def test_names_of_directives_may_be_capitals(name: str) -> None:
+@pytest.mark.parametrize("name", ["Note", "WARNING", "Admonition", "SeeAlso", "note "])
+def test_names_of_directives_may_be_capitals_with_a_blank_behind(name: str) -> None:
     assert prose(f".. {name}::\n   This is said.") == "   This is said."
 
 
@@ -33,6 +33,7 @@ def test_directives_that_nothing_is_known_of_keep_their_content(directive: str, 
     [
         ".. autoclass:: Foo\n   :members: a,\n      b",
         ".. autoclass:: Foo\n\n   .. automethod:: f",
+        ".. autoclass:: Foo\n\n   .. rubric:: Methods\n\n   .. autosummary::\n\n      ~Foo.f",
         ".. toctree::\n   :maxdepth: 2\n\n   a\n   b",
         ".. Image:: x.png\n   :alt: A picture of\n      something",
         ".. graphviz::\n\n   digraph { a -> b }",
