@@ -47,8 +47,9 @@ FOOTNOTE = re.compile(r"^([ \t]*)\.\.[ \t]+(?=\[[^\]]+\](?:[ \t]|$))")
 TARGET = re.compile(r"^[ \t]*(?:\.\.[ \t]+_|__[ \t]+https?://)")
 EMPTY = re.compile(r"^[ \t]*\.\.[ \t]*$")
 EXPLICIT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+\S.*|[ \t]*)$")
-ROLE = re.compile(r"(?:\\ )?:([A-Za-z][\w:+.-]{0,60}):`([^`]+)`(?:\\ )?")
-SHORTENED = re.compile(r"(?<![:`\w])`~(?:\w++\.)*+(\w++)`(?!`)")  # `~numpy.dot` in the default role
+ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`([^`]+)`(?:\\ )?")
+JOINED = re.compile(r"\\ (?=:[A-Za-z][\w:.+-]{0,60}:`)")
+SHORTENED = re.compile(r"`~(?<![:`\w]`~)(?:\w++\.)*+(\w++)`(?!`)")  # `~numpy.dot` in the default role
 LINK = re.compile(r"`([^`<]+)<[^`>]+>`__?")
 FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:(?:[ \t].*)?$")  # :class:`Foo` is a role, which may begin a sentence
 
@@ -67,8 +68,11 @@ def prose(source: str) -> str:
     index = 0
     while index < len(lines):
         line = lines[index]
-        directive = DIRECTIVE.match(line)
-        substitution = SUBSTITUTION.match(line)
+        if not line.lstrip(" ").startswith(("..", "__")):
+            kept.append(line)
+            index += 1
+            continue
+        directive, substitution = DIRECTIVE.match(line), SUBSTITUTION.match(line)
         if substitution:
             end = after_block(lines, index, indent(line))
             made[substitution[1].lower()] = substituted(substitution, lines[index + 1 : end])
@@ -88,8 +92,8 @@ def prose(source: str) -> str:
     text = "\n".join(without_fields(kept))
     if made:
         text = SUBSTITUTE.sub(lambda match: made.get(match[1].lower(), match[0]), text)
-    text = ROLE.sub(role, text)
-    text = SHORTENED.sub(r"`\1`", text)
+    text = ROLE.sub(role, JOINED.sub("", text) if "\\ :" in text else text)
+    text = SHORTENED.sub(r"`\1`", text) if "`~" in text else text
     text = LINK.sub(lambda match: match[1].rstrip() or " ", text)
     text = re.sub(r"(?<!`)`([^`\n]+)`_{1,2}", r"\1", text)
     text = "\n".join(line.rstrip(" ") for line in text.split("\n"))
