@@ -159,8 +159,8 @@ KINDS = (
     Kind(
         "email",
         re.compile(
-            rf"{BEGIN}[{M}_%+-](?:(?:[{M}._%+-]|(?<=[A-Za-z])'(?=[A-Za-z])){{0,62}}[{M}_%+-])?"
-            rf"@{DOMAIN}(?![{L}_(-])"
+            rf"{BEGIN}(?=[^@]{{1,64}}@)[{M}_%+-][{M}._%+-]{{0,63}}"
+            rf"(?:(?<=[A-Za-z])'(?=[A-Za-z])[{M}._%+-]{{0,63}}){{0,31}}(?<!\.)@{DOMAIN}(?![{L}_(-])"
         ),
         is_personal_email,
         EMAIL_REACH,
