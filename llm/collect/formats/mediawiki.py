@@ -19,6 +19,7 @@ from llm.collect.archive import Archive
 from llm.collect.documents import Document, Report
 from llm.collect.formats.character_references import unescaped
 from llm.collect.formats.records import elements
+from llm.collect.formats.wiki_templates import FRACTION, said
 
 INCLUDE = ["**/*.xml", "**/*.xml.{bz2,gz,xz,zst}", "**/*.xml-*.bz2"]
 REDIRECT = re.compile(
@@ -26,7 +27,14 @@ REDIRECT = re.compile(
 )
 CLOSING = re.compile(
     r"^==[ \t]*+(?:references|external links|see also|further reading|notes|footnotes|bibliography|sources|"
-    r"citations|notes and references|works cited|gallery)[ \t]*+==[ \t]*+$",
+    r"citations|notes and references|works cited|gallery|"
+    r"einzelnachweise|weblinks|siehe auch|literatur|références|notes et références|liens externes|voir aussi|"
+    r"bibliographie|referencias|enlaces externos|véase también|bibliografía|collegamenti esterni|voci correlate|"
+    r"altri progetti|bibliografia|referências|ligações externas|ver também|referenties|externe links?|zie ook|"
+    r"källor|externa länkar|se även|przypisy|linki zewnętrzne|zobacz też|примечания|ссылки|литература|см\. также|"
+    r"източници|външни препратки|бележки|脚注|参考文献|外部リンク|関連項目|外部链接|外部連結|参见|"
+    r"각주|외부 링크|같이 보기"
+    r")[ \t]*+==[ \t]*+$",
     re.IGNORECASE | re.MULTILINE,
 )
 SECTION = re.compile("^==(?!=)", re.MULTILINE)
@@ -41,9 +49,14 @@ TOKENS = re.compile(r"\{\{|\}\}|\{\||\|\}(?!\})|\[\[|\]\]")
 CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
 MOST_ELEMENTS = 10_000  # of one revision, which has a dozen
 DEEPEST = 40  # levels of templates, tables and links; as deep as MediaWiki goes
-NAMESPACED = re.compile(r"\s*+(?::\s*+)?(?:file|image|media|category|[a-z]{2,3}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
-QUOTATIONS = {"quote", "cquote", "blockquote", "quotation", "poem quote", "poemquote"}
-QUOTED = re.compile(r"(?:text|quote|1)[ \t\n]*+=\s*+(.*)", re.DOTALL | re.IGNORECASE)  # a parameter: what is quoted
+# pictures, categories and other languages' articles: links that are no text
+NAMESPACES = (
+    "file|image|media|category|datei|bild|kategorie|fichier|catégorie|archivo|imagen|categoría|immagine|categoria|"
+    "ficheiro|imagem|arquivo|bestand|afbeelding|fil|kategori|plik|grafika|kategoria|soubor|tiedosto|luokka|fájl|"
+    "kategória|dosya|файл|изображение|категория|картинка|категорія|зображення|датотека|категорија|ファイル|画像|"
+    "カテゴリ|文件|图像|檔案|分类|分類|파일|그림|분류|קובץ|קטגוריה|ملف|صورة|تصنيف|پرونده|رده"
+)
+NAMESPACED = re.compile(rf"\s*+(?::\s*+)?(?:{NAMESPACES}|[a-z]{{2,3}}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
 VARIANTS = re.compile(r"-\{([^{}]*+)\}-")  # of Chinese and other languages, for the converter of scripts
 VARIANT = re.compile(r"\s*+(?:[a-z]{2,3}(?:-[a-z]{2,8})*\s*+:|$)", re.IGNORECASE)
 ADDRESS = re.compile(r"\[(?:https?:|ftp:|//)[^\s\]]*+[^\S\n]*+")
@@ -112,6 +125,8 @@ def prose(wikitext: str) -> str:
     text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
     text = without_elements(without_closing(text))
     text = nested(PARAMETER.sub(lambda match: match[2] or "", text))
+    if FRACTION in text:
+        text = re.sub(f"(?<=[0-9]){FRACTION}", " ", text).replace(FRACTION, "")
     text = labels_of_links(VARIANTS.sub(variant, text))
     text = re.sub(r"'{2,5}", "", text)
     text = re.sub(r"__[A-Z]+__", "", text)
@@ -239,20 +254,7 @@ def resolved(opened: str, inner: str) -> str:
     """Return the running text of one template, table or link."""
     if opened == "[[":
         target, *labels = inner.split("|")
-        return "" if NAMESPACED.match(target) else (labels[-1] if labels else target)
+        return "" if ":" in target and NAMESPACED.match(target) else (labels[-1] if labels else target)
     if opened == "{|":
         return ""
-    name, *parameters = (value.strip() for value in inner.split("|"))
-    values = [value for value in parameters if "=" not in value]
-    if name.lower() in QUOTATIONS:
-        return next((match[1] for match in map(QUOTED.match, parameters) if match), values[0] if values else "")
-    match name.lower():
-        case "lang" | "nihongo" | "transl" if values:
-            return values[-1] if name.lower() != "nihongo" else values[0]
-        case "nowrap" | "math" | "mvar" | "small" | "angbr" | "ipa" if values:
-            return values[0]
-        case "convert" | "cvt" if len(values) >= 2:
-            return f"{values[0]} {values[1]}"
-        case "ndash" | "spaced ndash" | "snd":
-            return " – "
-    return values[0] if name.startswith("lang-") and values else ""
+    return said(inner)
