@@ -38,7 +38,7 @@ CLOSING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 SECTION = re.compile("^==(?!=)", re.MULTILINE)
-ELEMENTS = "ref|gallery|timeline|imagemap|score|hiero|math|nowiki"
+ELEMENTS = "ref|gallery|timeline|imagemap|score|hiero|math|nowiki|source|syntaxhighlight|pre"
 ELEMENT = re.compile(rf"</({ELEMENTS})\s*+>|<({ELEMENTS})\b([^<>]*+)>", re.IGNORECASE)
 PARAMETER = re.compile(r"\{\{\{([^{}|]*+)(?:\|([^{}]*+))?\}\}\}")
 BLOCK = re.compile(
@@ -59,7 +59,8 @@ NAMESPACES = (
 NAMESPACED = re.compile(rf"\s*+(?::\s*+)?(?:{NAMESPACES}|[a-z]{{2,3}}(?:-[a-z-]+)?)\s*:", re.IGNORECASE)
 VARIANTS = re.compile(r"-\{([^{}]*+)\}-")  # of Chinese and other languages, for the converter of scripts
 VARIANT = re.compile(r"\s*+(?:[a-z]{2,3}(?:-[a-z]{2,8})*\s*+:|$)", re.IGNORECASE)
-ADDRESS = re.compile(r"\[(?:https?:|ftp:|//)[^\s\]]*+[^\S\n]*+")
+NOWIKI = re.compile(r"</?nowiki\s*+/?>", re.IGNORECASE)
+ADDRESS = re.compile(r"\[(?:https?:|ftp:|mailto:|//)[^\s\]]*+[^\S\n]*+")
 
 
 def documents(archive: Archive, names: list[str], report: Report) -> Iterator[Document]:
@@ -158,17 +159,15 @@ SHOW = {hidden: character for character, hidden in HIDE.items()}
 
 
 def without_elements(text: str) -> str:
-    """Return the text without references, galleries and so on; <math> becomes TeX between dollars, <nowiki> stays
-    as it is. What never ends hides nothing."""
+    """Return the text without references, galleries and so on; <math> becomes TeX between dollars, <nowiki> and
+    programs stay as they are. What never ends hides nothing."""
     last = {match[1].lower(): match.start() for match in ELEMENT.finditer(text) if match[1]}
     pieces, position, within = [], 0, ""
     for match in ELEMENT.finditer(text):
         closed, opened = (match[1] or "").lower(), (match[2] or "").lower()
         if within and closed == within:
             inner = text[position : match.start()]
-            math = inner.strip().translate(HIDE)
-            shown = {"math": f"${math}$", "nowiki": unescaped(inner).translate(HIDE)}
-            pieces.append(shown.get(within, ""))
+            pieces.append(shown(within, inner))
             within, position = "", match.end()
         elif opened and not within:
             pieces.append(text[position : match.start()])
@@ -176,6 +175,19 @@ def without_elements(text: str) -> str:
             if not match[3].endswith("/") and last.get(opened, 0) > match.start():
                 within = opened
     return "".join([*pieces, text[position:]])
+
+
+def shown(element: str, inner: str) -> str:
+    """Return what stands for an element whose content is no wikitext, hidden from its rules."""
+    match element:
+        case "math":
+            return f"${inner.strip().translate(HIDE)}$"
+        case "nowiki":
+            return unescaped(inner).translate(HIDE)
+        case "source" | "syntaxhighlight" | "pre":
+            inner = unescaped(inner) if element == "pre" else inner
+            return NOWIKI.sub("", inner).strip("\n").translate(HIDE)
+    return ""
 
 
 def variant(match: re.Match[str]) -> str:

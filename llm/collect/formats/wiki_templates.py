@@ -11,15 +11,19 @@ QUOTED = re.compile(r"(?:text|quote|1)[ \t\n]*+=\s*+(.*)", re.DOTALL | re.IGNORE
 NUMBERED = re.compile(r"([1-9])[ \t]*+=\s*+(.*)", re.DOTALL)
 # lone surrogates, as mediawiki.py hides what the rules of wikitext would read, and the place before a fraction
 APOSTROPHE, EQUALS, FRACTION = "\ud827", "\ud83d", "\udc00"
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
-MONTHS = (*MONTHS, "December")
-QUOTATIONS = "quote cquote blockquote quotation poem_quote poemquote"
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October"]
+MONTHS += ["November", "December"]
+QUOTATIONS = "quote cquote blockquote quotation poem_quote poemquote quote_box quotebox pull_quote"
 FIRST = (
     "nowrap nobr nowr math mvar small smaller nobold nobold2 angbr ipa nihongo sup sub sc smallcaps big larger center "
     "abbr tooltip linktext keypress kbd key vanchor visible_anchor nastaliq flag flagcountry flagu tmath wikicode tt "
-    "not_a_typo typo sic ety em strong bold italic_correction gloss samp mono resx chem2 dfn var"
+    "not_a_typo typo sic ety em strong bold italic_correction gloss samp mono resx chem2 dfn var ill "
+    "interlanguage_link illm link-interwiki"
 )
-LAST = "lang transl transliteration script resize fontcolor font_color color"
+LAST = "lang langx transl transliteration script resize fontcolor font_color color"
+# of {{convert}}
+RANGES = {"-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × "}
+RANGES |= {"to(-)": "–", "and(-)": "–", "+/-": " ± ", "±": " ± ", "xx": " × ", "*": " × "}
 SHIPS = "uss hms hmas hmcs hmnzs ss rms mv ms sms ins rfa usns uscgc hmt"
 SIGNS = {
     "ndash": " – ", "spaced ndash": " – ", "snd": " – ", "mdash": "—", "mdashb": " — ", "spaced mdash": " — ",
@@ -33,7 +37,7 @@ def said(inner: str) -> str:
     """Return the text of a template. `inner`: what stands between its braces, the templates in it said already."""
     name = inner.partition("|")[0].strip().lower()
     if name not in KNOWN and not name.startswith("lang-"):
-        return ""
+        return inner.partition(":")[2].partition("|")[0].strip() if name.startswith("formatnum:") else ""
     parameters = [parameter.strip() for parameter in inner.split("|")[1:]]
     values = [value for value in parameters if "=" not in value]
     if name in QUOTING:
@@ -75,7 +79,12 @@ def joined(values: list[str], parameters: list[str]) -> str:
 
 
 def conversion(values: list[str], parameters: list[str]) -> str:
-    return f"{values[0]} {values[1]}" if len(values) >= 2 else ""
+    """Return {{convert|5|to|6|km|mi}} as it was measured."""
+    said, place = values[0], 1
+    while len(values) > place + 1 and values[place] in RANGES:
+        said += f"{RANGES[values[place]]}{values[place + 1]}"
+        place += 2
+    return f"{said} {values[place]}" if len(values) > place else ""
 
 
 def about(values: list[str], parameters: list[str]) -> str:
@@ -100,6 +109,14 @@ def value(values: list[str], parameters: list[str]) -> str:
     """Return {{val|5|u=kg}} with its unit."""
     unit = next((parameter[2:].strip() for parameter in parameters if parameter.startswith(("u=", "ul="))), "")
     return f"{values[0]} {unit.removeprefix('=')}".strip()
+
+
+def listed(values: list[str], parameters: list[str]) -> str:
+    return " · ".join(values)
+
+
+def root(values: list[str], parameters: list[str]) -> str:
+    return f"√{values[0]}"
 
 
 def power(values: list[str], parameters: list[str]) -> str:
@@ -127,6 +144,8 @@ HANDLERS: dict[str, Callable[[list[str], list[str]], str]] = {
     **dict.fromkeys(("circa", "c.", "ca."), about),
     **dict.fromkeys(("frac", "fraction", "sfrac"), fraction),
     **{name: ship(name.upper()) for name in names(SHIPS)},
+    **dict.fromkeys(("radic", "sqrt"), root),
+    "hlist": listed,
     "as of": as_of,
     "val": value,
     "e": power,

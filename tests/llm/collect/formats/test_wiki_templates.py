@@ -21,6 +21,13 @@ from llm.collect.formats.mediawiki import prose
         ("Born {{circa|1900}}, {{c.|1910|1920}}, {{circa}} 5.", "Born c. 1900, c. 1910–1920, c. 5."),
         ("{{lang|fr|chien}}, {{lang-de|Hund}} {{script|Copt|Ⲁ}} {{abbr|SR|Strike Rate}}", "chien, Hund Ⲁ SR"),
         ("{{sic|hte|the}} and {{sic}}, 7{{nbsp}}May{{snd}}June", "hte and [sic], 7 May – June"),
+        (
+            "{{convert|5|to|6|km|mi}}, {{formatnum:12345}}, {{ill|Foo|de|Fu}}, {{hlist|a|b}}",
+            "5 to 6 km, 12345, Foo, a · b",
+        ),
+        ("{{convert|3|-|4|km2}}, {{cvt|2|x|3|x|4|m}}, {{convert|60|and(-)|80|kg}}", "3–4 km2, 2 × 3 × 4 m, 60–80 kg"),
+        ("{{Quote box|quote=So it is.|source=X}}", "So it is."),
+        ("write to [mailto:a@b.c us]", "write to us"),
         ("{{convert|3|km|mi}} {{unknown|nothing}}.", "3 km."),
     ],
 )
@@ -38,3 +45,9 @@ def test_pictures_and_categories_of_other_languages_are_no_text(name: str) -> No
 @pytest.mark.parametrize("heading", ["Weblinks", "Notes et références", "Примечания", "外部リンク"])
 def test_sections_of_links_of_other_languages_go(heading: str) -> None:
     assert prose(f"Text.\n\n== {heading} ==\n* [http://x y]\n\n== Ende ==\nMehr.") == "Text.\n\nEnde\n\nMehr."
+
+
+@pytest.mark.parametrize("tag", ["source lang=python", "syntaxhighlight lang='python'", "pre"])
+def test_programs_stay_as_they_are(tag: str) -> None:
+    program = "def f(x):\n    return [[x]], {{{1}}}, '''a'''  # {{b}} &c."
+    assert prose(f"So:\n<{tag}>\n{program}\n</{tag.split()[0]}>\nThat.") == f"So:\n{program}\nThat."
