@@ -45,6 +45,13 @@ def first(tex: "Scanner", name: str) -> None:
         tex.push(text)
 
 
+def opened(tex: "Scanner", name: str) -> None:
+    r"""Read \twocolumn[what stands above both columns]."""
+    text = tex.here().read_option()
+    if text is not None:
+        tex.push(f"{text}\n\n")
+
+
 def picture(tex: "Scanner", name: str) -> None:
     r"""Read past \tikz[..]{..} or \tikz \draw ...;, within a paragraph."""
     source = tex.here()

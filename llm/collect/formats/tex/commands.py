@@ -20,6 +20,7 @@ DROPPED = table(r"""
 o: linebreak nolinebreak pagebreak nopagebreak listoffigures listoftables pacs allowdisplaybreaks toprule
 o: printbibliography midrule bottomrule addlinespace tableline printglossary printglossaries printacronyms printindex
 o: listoftodos printnomenclature printnoidxglossary printnoidxglossaries footnotemark hyperref glsresetall acresetall
+o: ccsdesc
 m: index glossary bibliography bibliographystyle usetikzlibrary lstset tikzset graphicspath hypersetup geometry
 m: pagestyle thispagestyle pagenumbering linespread markright hyphenation addbibresource theoremstyle newif
 m: loadglsentries glsadd glsreset glsunset acreset acuse SetKw newsavebox newwrite newread fancyhf setstretch phantom
@@ -29,19 +30,21 @@ m: tcbset tcbuselibrary fontfamily fontseries fontshape
 m: selectlanguage foreignlanguage usepgfplotslibrary pgfplotsset mathtoolsset DeclareGraphicsExtensions includeonly
 m: AtBeginDocument AtEndDocument pgfkeys sisetup email orcid orcidID subjclass newtoks
 m: newbox cline nobibliography stepcounter refstepcounter usecounter value the arabic roman Roman alph Alph fnsymbol
-m: hyperlink ccsdesc acmDOI acmISBN copyrightyear setcopyright acmYear received VignetteIndexEntry tabletypesize
+m: typeout message errmessage csvautotabular hyperlink acmDOI acmISBN copyrightyear setcopyright acmYear received
+m: VignetteIndexEntry tabletypesize
 m: tablenotemark ifthenelse iftoggle ifbool ifdef ifundef ifcsdef ifblank pdfinfo pdfoutput affiliation
 om: color usepackage RequirePackage documentclass documentstyle LoadClass author date address affil institute
 om: institution captionsetup fancyhead fancyfoot lhead rhead chead lfoot rfoot cfoot thanks correspondingauthor
 om: altaffilmark ead cortext colorbox textcolor titlerunning authorrunning shorttitle shortauthors shortauthor
 om: cellcolor rowcolor columncolor pagecolor runningtitle runningauthor VerbatimInput includepdf includesvg rotatebox
-om: ProvidesPackage ProvidesClass NeedsTeXFormat ccsxml deleted
+om: setlist fntext typein ProvidesPackage ProvidesClass NeedsTeXFormat ccsxml deleted
 omm: rule inputminted nomenclature pdfbookmark fancypagestyle
 mo: newcounter scalebox
 mm: setcounter addtocounter setlength addtolength settowidth settoheight settodepth setkeys fontsize markboth
 mm: multicolumn PassOptionsToPackage PassOptionsToClass specialcomment psfrag DeclareUnicodeCharacter counterwithout
 mm: altaffiltext ifstrequal acmConference addtocontents SetKwInOut SetKwInput SetKwData SetKwFunction SetKwComment
-mm: SetKwProg SetKwBlock SetKwArray
+mm: icmlsetsymbol icmlauthor icmlaffiliation icmlcorrespondingauthor PackageWarning ClassWarning DTLloaddb
+mm: pgfplotstableread SetKwProg SetKwBlock SetKwArray
 mmm: rowcolors addcontentsline definecolor colorlet titlespacing specialrule
 mom: newcolumntype
 smm: resizebox DeclareMathOperator
@@ -84,7 +87,7 @@ citation: nocite Citep Citealt Citealp Parencite Autocite shortcite citeN citeas
 citation: citeauthor Citeauthor footfullcite fullcite cites parencites autocites footcites citeA citeNP shortciteN
 reference: ref eqref pageref autoref cref Cref vref Vref labelcref
 newcommand: newcommand renewcommand providecommand DeclareRobustCommand newrobustcmd renewrobustcmd providerobustcmd
-newcommand: newcommandx renewcommandx providecommandx
+newcommand: algnewcommand algrenewcommand newcommandx renewcommandx providecommandx
 definition: def gdef edef xdef
 document_command: NewDocumentCommand RenewDocumentCommand ProvideDocumentCommand DeclareDocumentCommand
 newenvironment: newenvironment renewenvironment
@@ -116,7 +119,8 @@ at_other: makeatother
 
 # Others that have a handler, by what is done with them; a document may define them otherwise
 COMPOSED = table(r"""
-row_end: tabularnewline cr crcr
+row_end: tabularnewline cr crcr tablehead startdata tablecomments tablenotetext
+opened: twocolumn
 subcaption: subfigure subfloat subcaptionbox
 quoted: enquote textquote
 range: crefrange Crefrange
@@ -249,7 +253,8 @@ ENVIRONMENTS = {
     **environments("paragraph", "ooom", "minipage"),
     **environments("paragraph", "m", "spacing otherlanguage adjustbox hyphenrules"),
     **environments("paragraph", "mo", "multicols"),
-    **environments("paragraph", "mm", "adjustwidth textblock CJK"),
+    **environments("paragraph", "mm", "adjustwidth CJK"),
+    **environments("paragraph", "mp", "textblock"),
     **environments("paragraph", "omom", "wrapfigure wraptable"),
     **environments("paragraph", "om", "subfigure subtable floatingfigure"),
     **environments("proof", "", "proof"),

@@ -32,7 +32,7 @@ KINDS: dict[str, Handler] = {
     "section": prose.section, "caption": prose.caption, "footnote": prose.footnote, "item": prose.item,
     "label": prose.label, "reference": references.reference, "range": references.span_of_numbers,
     "row_end": prose.row_end, "register": macros.register, "subcaption": prose.subcaption, "quoted": arguments.quoted,
-    "initial": arguments.initial, "first": arguments.first, "picture": arguments.picture,
+    "initial": arguments.initial, "first": arguments.first, "picture": arguments.picture, "opened": arguments.opened,
     "quantity": arguments.quantity, "written": arguments.written, "acronym": acronyms.acronym,
     "entry": acronyms.entry, "declaretheorem": macros.declaretheorem, "title": prose.title,
     "as_it_is": prose.as_it_is, "inputted": prose.inputted, "within": prose.within, "appendix": prose.appendix,

@@ -25,7 +25,7 @@ TECHNICAL = re.compile(
     r"\s*(?:[-+]?[\d.]*[ \t]*(?:pt|em|ex|cm|mm|in|bp|pc|sp|\\(?:text|line|column|paper|h|v)(?:width|height|size))\b\s*"
     r"|[\w ./-]{1,40}=[^\s{}]{0,80},?"
     r"|(?:[lcrXpmbS@!><*\d.\s]|\{[^{}]{0,40}\}){0,40}\|(?:[lcrXpmbS|@!><*\d.\s]|\{[^{}]{0,40}\}){0,60}"
-    r"|[\w./-]{1,80}\.(?:pdf|eps|png|jpe?g|tex|bib|sty))"
+    r"|[\w./-]{1,80}\.(?:pdf|eps|png|jpe?g|svg|tex|bib|sty|csv|dat))"
 )
 SETTING = re.compile(r"[\s\w/.-]{1,60}=")
 ASSIGNED = re.compile(r"=[ \t]*+[-+]?(?:[\d.]++[ \t]*+(?:pt|em|ex|cm|mm|in|bp|pc|sp)(?![a-z])|\d++(?=[\s\\%]))")
@@ -77,6 +77,7 @@ def named(tex: "Scanner", name: str) -> None:
     source = tex.source
     source.position -= source.position > 0 and source.text[source.position - 1] in " \t"
     tex.out.append(NAMES[name])
+    source.position += NAMES[name].endswith(".") and source.text.startswith(".", source.position)
 
 
 def accent(tex: "Scanner", name: str) -> None:
@@ -267,6 +268,10 @@ def row_end(tex: "Scanner", name: str) -> None:
     source.position = match.end()
     tables = tex.state.tables
     tex.out.append("\n" if not tables else ROW if tables == 1 else " ")
+    span = source.group() if name == "tablenotetext" else None
+    if span is not None:
+        source.position = span[0]
+        tex.groups.append(" ")
 
 
 def within(tex: "Scanner", name: str) -> None:

@@ -21,6 +21,8 @@ def prose(source: str) -> str:
         (r"le 1\ier, la 1\iere{} et le 2\ieme{} jour", "le 1er, la 1re et le 2e jour"),
         (r"by \LyX, \XeLaTeX, or \ConTeXt.", "by LyX, XeLaTeX, or ConTeXt."),
         (r"\string\foo writes", r"\foo writes"),
+        (r"\ccsdesc[500]{Computing~Theory} x", "Computing Theory x"),
+        (r"Bee \etal. say, \cf. Cee, \ie that", "Bee et al. say, cf. Cee, i.e. that"),
         (r"the class \acro{CTAN} has", "the class CTAN has"),
     ],
 )
@@ -32,6 +34,13 @@ def test_signs_and_names(source: str, text: str) -> None:
     "source",
     [
         r"One \cellcolor{red}two.",
+        r"One \typeout{for the log}two.",
+        r"One \fntext[a]{b}two.",
+        r"One \icmlauthor{Ann Bee}{x}two.",
+        r"One \setlist[itemize]{nosep}two.",
+        r"One \algnewcommand{\own}[1]{\State #1}two.",
+        r"\twocolumn[One] two.",
+        r"One \begin{textblock*}{3cm}(1cm,2cm)two.\end{textblock*}",
         r"One \rowcolor[gray]{.9} two.",
         r"One \hrulefill{} two.",
         r"One\hrule height 2pt depth -.4pt width \textwidth two.",
@@ -65,6 +74,14 @@ def test_an_option_in_prose_stays() -> None:
 def test_rows_may_end_otherwise() -> None:
     table = r"\begin{tabular}{ll} a & b \tabularnewline c & d \tabularnewline[2pt] e & f\cr \end{tabular}"
     assert prose(table) == "a | b\nc | d\ne | f"
+
+
+def test_rows_of_the_tables_of_astronomers() -> None:
+    table = (
+        r"\begin{deluxetable}{ll} \tablecaption{Stars} \tablehead{\colhead{A} & \colhead{B}} \startdata a & b \\ c & d"
+        r" \enddata \tablecomments{All.} \tablenotetext{a}{Note.} \end{deluxetable}"
+    )
+    assert prose(table) == "Table 1: Stars\nA | B\na | b\nc | d\nAll.\na Note."
 
 
 @pytest.mark.parametrize(
