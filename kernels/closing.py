@@ -9,8 +9,9 @@ import numpy as np
 
 from kernels.html_tree import END, KIND_OF, NODE, PARENT, START
 from kernels.jit import jit
+from kernels.labels import bits_of, phrases
 from kernels.markup import FNV, MASK, PRIME, is_letter, lower
-from kernels.tags import TAG, find, fnv, table
+from kernels.tags import TAG, fnv
 
 LABELS = """
 related, more from, more on, more about, more of, more stories, more news, more in, more articles, more like,
@@ -40,13 +41,7 @@ TD, TH, PRE, LISTING, XMP = TAG["td"], TAG["th"], TAG["pre"], TAG["listing"], TA
 COPYRIGHT = fnv(b"copyright")
 
 
-def phrases() -> dict[str, int]:
-    """Word, or pair of words -> bits."""
-    lists = ((LABELS, LABEL), (ALONE, ONLY), (RESERVED, OWNED), (AGENCY, DESK))
-    return {**WORDS, **{" ".join(one.split()): bit for words, bit in lists for one in words.split(",")}}
-
-
-PHRASES = table({fnv(phrase.encode()): bits for phrase, bits in phrases().items()})
+PHRASES = phrases({LABELS: LABEL, ALONE: ONLY, RESERVED: OWNED, AGENCY: DESK}, WORDS)
 
 
 @jit
@@ -112,7 +107,7 @@ def is_label(text, start, end):
     for k in range(start, end - 1):
         if text[k] == COLON:  # Read more: another headline
             return False
-    found, words = bits_of(text, start, end, 2)
+    found, words = bits_of(text, start, end, 2, PHRASES)
     return bool(found & LABEL or (found & ONLY and words == 1))
 
 
@@ -125,12 +120,12 @@ def is_closing(text, start, end):
     if text[last] == 46:
         last -= 1
     if (text[start] == 40 and text[last] == 41) or (text[start] == 91 and text[last] == 93):  # (Reporting by ...)
-        found, _ = bits_of(text, start, end, 3)
+        found, _ = bits_of(text, start, end, 3, PHRASES)
         return bool(found & DESK)
     for k in range(start + 1, end - 1):
         if text[k] == 64 and is_letter(text[k - 1]) and is_letter(text[k + 1]):  # an address
             return True
-    found, _ = bits_of(text, start, end, size)
+    found, _ = bits_of(text, start, end, size, PHRASES)
     return bool(found & OWNED or found & (FOLLOW | NETWORK) == FOLLOW | NETWORK) or is_owned(text, start, end)
 
 
@@ -150,34 +145,3 @@ def is_owned(text, start, end):
     if start + 5 < end and text[start] == 38:
         return (text[start + 1] == 99 and text[start + 4] == 121) or (text[start + 3] == 54 and text[start + 4] == 57)
     return start + 1 < end and text[start] == 0xC2 and text[start + 1] == 0xA9
-
-
-@jit
-def bits_of(text, start, end, most):
-    """Return the bits of all words and pairs of words among the first `most` words, and the number of words there are;
-    apostrophes are left out."""
-    found, words, k = 0, 0, start
-    previous = 0
-    while k < end:
-        if not is_part(text[k]):
-            k += 1
-            continue
-        word, pair = FNV, (previous ^ 32) * PRIME & MASK
-        while k < end and (is_part(text[k]) or text[k] == 39):
-            if text[k] == 39:
-                k += 1
-                continue
-            byte = lower(text[k])
-            word, pair = (word ^ byte) * PRIME & MASK, (pair ^ byte) * PRIME & MASK
-            k += 1
-        words += 1
-        if words <= most:
-            found |= find(PHRASES, word) | (find(PHRASES, pair) if words > 1 else 0)
-        previous = word
-    return found, words
-
-
-@jit
-def is_part(byte):
-    """May the byte be one of a word: a letter of ASCII or of any other script?"""
-    return is_letter(byte) or byte >= 128

@@ -1,50 +1,36 @@
-"""Chooses which blocks of a page are its content, and composes them as text, from what kernels/html.py found.
+"""Chooses which blocks of a page that kernels/html.py read are its content; kernels/compose.py makes a text of them.
 
 1. `prose`: a block's bytes outside links, if it is long enough and mostly no link. An element has the prose below it.
-2. Elements that tag, class or id call boilerplate are out, unless they hold too large a share of the page's prose to be
-   that (KEPT_SHARE): a name may mean anything.
-3. From the page down: to the child with the elements that are called content, while these hold MARKED_SHARE of the
-   prose at hand, or to the child that alone holds ROOT_SHARE of it. A page that does not call itself an article counts
-   shorter blocks as prose and stops at the element that is called content: reference pages are made of short blocks.
-4. Of the blocks in that element, those stay that are no list of links, no caption, no short label (on an article's
+   A page that does not call itself an article counts shorter blocks: reference pages are made of them.
+2. What is boilerplate is out (kernels/boilerplate.py), and one element holds the content (kernels/content_root.py).
+3. Of the blocks in that element, those stay that are no list of links, no caption, no short label (on an article's
    page) and no heading without text below it; what stands between the page's <h1> and the element, if it is prose, too.
    In a gallery or a slide show all is captions, if it is not too large a share.
-5. An article's page loses teasers of other articles (kernels/teasers.py), what closes it (kernels/closing.py) and what
+4. An article's page loses teasers of other articles (kernels/teasers.py), what closes it (kernels/closing.py) and what
    it repeats (kernels/page_repeats.py).
 """
 
 import numpy as np
 
+from kernels.boilerplate import DIRECT, KEPT_SHARE, boilerplate, in_sentences, is_called_content
 from kernels.closing import drop_closing
+from kernels.content_root import root_of
 from kernels.headings import H1, H6, LABEL, drop_empty, drop_last
-from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START
+from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START, add_up
 from kernels.jit import jit
-from kernels.markup import HIDES, UNREAD
+from kernels.markup import PICTURES
 from kernels.page_repeats import drop_repeated
 from kernels.running_text import is_running
-from kernels.slugs import REPLIES
-from kernels.tags import BLOCK, HOLDS, KIND, TAG
+from kernels.tags import TAG
 from kernels.teasers import drop_teasers
 
-DROP, CONTENT, PICTURES = 1, 2, 8  # cues, and REPLIES: boilerplate, content, captions, what readers wrote
 MIN_PROSE, MIN_PHRASE = 60, 25  # bytes, on a page that calls itself an article and on another
 MAX_LINKED = 0.33  # of a block of prose
-KEPT_SHARE = 0.4
-ASIDE_SHARE = 0.6
-SENTENCES = 80  # bytes of a paragraph around a link
-REPLIES_SHARE = 0.9
-HIDDEN_ARTICLE = 600  # bytes: shorter than an article that waits for a script to show it
-MARKED_SHARE = 0.55
-ROOT_SHARE = 0.8
-DIRECT = 400  # bytes of paragraphs of an element's own: it is no frame around another
 LINKED_LIST = 0.5
 MOST_LEADS = 4  # blocks of a standfirst
-ARTICLE, MAIN, SECTION, P, LI, PRE = (TAG[name] for name in ["article", "main", "section", "p", "li", "pre"])
-A = TAG["a"]
-TD, TH, TR, DD, DT = (TAG[name] for name in ["td", "th", "tr", "dd", "dt"])
-NAV, FOOTER, ASIDE, DIALOG, MENU = (TAG[name] for name in ["nav", "footer", "aside", "dialog", "menu"])
-HEADER, FORM, FIGCAPTION, FIGURE, TABLE = (TAG[name] for name in ["header", "form", "figcaption", "figure", "table"])
-LISTING, XMP = TAG["listing"], TAG["xmp"]
+ARTICLE, P, LI, PRE, LISTING, XMP = (TAG[name] for name in ["article", "p", "li", "pre", "listing", "xmp"])
+TABLE, TD, TH, DD, DT = (TAG[name] for name in ["table", "td", "th", "dd", "dt"])
+FIGCAPTION, FIGURE = TAG["figcaption"], TAG["figure"]
 
 
 @jit
@@ -64,8 +50,8 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
     add_up(nodes, size)
     add_up(nodes, links)
     sentence = in_sentences(nodes, blocks)
-    out = boilerplate(nodes, mass, sentence)
-    root = root_of(nodes, blocks, prose, out, is_article)
+    out = boilerplate(nodes, blocks, prose, mass, sentence)
+    root = root_of(nodes, blocks, prose, out, is_article, is_shared)
     headline = is_article or nodes[root, KIND_OF] == ARTICLE  # the page's title says it
     is_article = headline or (is_shared and is_running(nodes, blocks, root, out))
     if is_article:
@@ -82,12 +68,14 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
         inside[i] |= inside[up] and not out[i]
         pictured[i] = (pictured[up] or tag in (FIGURE, FIGCAPTION)) and tag != TABLE and tag != PRE
         pictured[i] |= nodes[i, CUES] & PICTURES and mass[i] <= KEPT_SHARE * mass[root]
+    plain = plain_cells(nodes, blocks)
     kept = np.zeros(m, dtype=np.bool_)
     any_kept = False
     for b in range(m):
         node = blocks[b, NODE]
         if inside[node] and not (pictured[node] and is_article):
-            kept[b] = sentence[node] or is_content(blocks[b], nodes, size, links, own, is_article, headline)
+            kept[b] = sentence[node] or plain[nodes[node, PARENT]] > 1
+            kept[b] |= is_content(blocks[b], nodes, size, links, own, is_article, headline)
             any_kept |= kept[b]
     if not any_kept:
         for b in range(m):
@@ -104,80 +92,14 @@ def choose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, is_article: 
 
 
 @jit
-def add_up(nodes, values):
-    """Add to every element's value those of the elements below it, in place."""
-    for i in range(len(nodes) - 1, 0, -1):
-        values[nodes[i, PARENT]] += values[i]
-
-
-@jit
-def in_sentences(nodes, blocks):
-    """Return whether an element is a link with text of its own paragraph before and behind it, bool [n_nodes]: what a
-    link within a sentence is called (`popup`, `footnote`) says how it works."""
-    result, unlinked = np.zeros(len(nodes), dtype=np.bool_), np.zeros(len(nodes))
+def plain_cells(nodes, blocks):
+    """Return the number of cells without links in each row of a table, i64 [n_nodes]: with two and more it is no row of
+    links, however long the name is that it links."""
+    result = np.zeros(len(nodes), dtype=np.int64)
     for b in range(len(blocks)):
-        unlinked[blocks[b, NODE]] += blocks[b, END] - blocks[b, START] - blocks[b, LINK]
-    for b in range(1, len(blocks) - 1):
-        node = blocks[b, NODE]
-        if nodes[node, KIND_OF] == A and blocks[b, GLUED] and blocks[b + 1, GLUED]:
-            result[node] = unlinked[nodes[node, PARENT]] >= SENTENCES
+        if nodes[blocks[b, NODE], KIND_OF] in (TD, TH) and blocks[b, LINK] == 0:
+            result[nodes[blocks[b, NODE], PARENT]] += 1
     return result
-
-
-@jit
-def boilerplate(nodes, mass, sentence):
-    """Return whether an element, or one around it, is marked as boilerplate: bool [n_nodes]."""
-    out = np.zeros(len(nodes), dtype=np.bool_)
-    framed = np.zeros(len(nodes), dtype=np.bool_)  # inside an element that cannot hold the page's own header
-    for i in range(1, len(nodes)):
-        up, tag, cue = nodes[i, PARENT], nodes[i, KIND_OF], nodes[i, CUES]
-        framed[i] = framed[up] or tag in (ARTICLE, MAIN, SECTION)
-        called = cue & ((0 if sentence[i] else DROP) | HIDES | UNREAD) or tag in (NAV, FOOTER, ASIDE, DIALOG, MENU)
-        called = called or tag == FORM or (tag == HEADER and not framed[up])
-        share = REPLIES_SHARE if cue & REPLIES else (ASIDE_SHARE if tag == ASIDE else KEPT_SHARE)
-        share = 1.0 if cue & HIDES and mass[i] < HIDDEN_ARTICLE else share
-        out[i] = out[up] or ((called or cue & REPLIES) and mass[i] <= share * mass[0])
-    return out
-
-
-@jit
-def root_of(nodes, blocks, prose, out, is_article):
-    """Return the element that holds the content."""
-    n = len(nodes)
-    mass, marked = np.zeros(n), np.zeros(n)  # marked: the prose of the best element at or below that is called content
-    for b in range(len(blocks)):
-        if not out[blocks[b, NODE]]:
-            mass[blocks[b, NODE]] += prose[b]
-    add_up(nodes, mass)
-    direct = np.zeros(n)  # the prose of paragraphs that stand in an element itself
-    for b in range(len(blocks)):
-        node = blocks[b, NODE]
-        if nodes[node, KIND_OF] == P and not out[node] and not blocks[b, GLUED]:
-            direct[nodes[node, PARENT]] += prose[b]
-    heaviest, likeliest = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    for i in range(n - 1, 0, -1):
-        up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
-        if out[i] or not KIND[tag] & HOLDS or mass[i] == 0:
-            continue
-        if nodes[i, CUES] & CONTENT or tag in (ARTICLE, MAIN):
-            marked[i] = max(marked[i], mass[i])
-        if marked[i] > 0 and marked[i] >= marked[up]:
-            marked[up], likeliest[up] = marked[i], i
-        if mass[i] >= mass[heaviest[up]] or heaviest[up] == 0:
-            heaviest[up] = i
-    root = 0
-    while True:
-        child = likeliest[root]
-        if child and marked[child] >= MARKED_SHARE * mass[root]:
-            root = child
-            continue
-        child = heaviest[root]
-        if nodes[root, CUES] & CONTENT and (not is_article or direct[root] >= DIRECT):
-            return root
-        if child and mass[child] >= ROOT_SHARE * mass[root]:
-            root = child
-            continue
-        return root
 
 
 @jit
@@ -225,62 +147,3 @@ def lead(nodes, blocks, prose, out, inside, pictured, root, kept):
             found += not parts
     if found > MOST_LEADS:  # no standfirst: what else stands at the head of a page
         kept[head + 1 : start] = False
-
-
-@jit
-def is_called_content(node):
-    return node[CUES] & CONTENT or node[KIND_OF] in (ARTICLE, MAIN)
-
-
-@jit
-def compose(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Return the kept blocks as one text, u8 [n_bytes]: paragraphs separated by an empty line, "- " before list items,
-    the cells of a table's row (if each holds one block at most) joined by " | ", <pre> unchanged."""
-    n, m = len(nodes), len(blocks)
-    row, item, own = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    code = np.zeros(n, dtype=np.int64)  # the <pre> around it, whose lines may be elements
-    cells, filled = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    for i in range(1, n):
-        up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
-        own[i] = i if KIND[tag] & BLOCK else own[up]  # the element that an inline one stands in
-        row[i] = i if tag == TR else row[up]
-        code[i] = i if tag == PRE else code[up]
-        item[i] = i if tag == LI else (0 if tag == TABLE else item[up])
-        cells[up] += tag in (TD, TH)
-    size = 0
-    for b in range(m):
-        filled[blocks[b, NODE]] += kept[b] and not blocks[b, GLUED]
-        size += (blocks[b, END] - blocks[b, START] + 5) if kept[b] else 0
-    add_up(nodes, filled)
-    result = np.empty(size, dtype=np.uint8)
-    at, before, is_line = 0, -1, False  # is_line: the block before is one
-    for b in range(m):
-        if not kept[b]:
-            continue
-        node = blocks[b, NODE]
-        last = blocks[before, NODE] if before >= 0 else -1
-        joined = before >= 0 and blocks[b, GLUED] and own[node] == own[last]
-        if joined:
-            result[at] = 32
-            at += 1
-        elif before >= 0 and row[node] and row[node] == row[last] and filled[row[node]] <= cells[row[node]]:
-            result[at], result[at + 1], result[at + 2] = 32, 124, 32
-            at += 3
-        elif before >= 0:
-            tight = (
-                (row[node] and row[last])
-                or (is_line and code[node] and code[node] == code[last])
-                or (item[node] and item[last] and item[node] != item[last])
-            )
-            result[at] = result[at + 1] = 10
-            at += 1 if tight else 2
-        if item[node] and not joined and (before < 0 or item[node] != item[last]):
-            result[at], result[at + 1] = 45, 32
-            at += 2
-        is_line = True
-        for k in range(blocks[b, START], blocks[b, END]):
-            is_line &= text[k] != 10
-            result[at] = text[k]
-            at += 1
-        before = b
-    return result[:at]

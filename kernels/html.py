@@ -29,7 +29,12 @@ from kernels.html_tree import (
 )
 from kernels.jit import jit
 from kernels.markup import (
+    ALT_END,
+    ALT_START,
+    CUE,
+    FORMULA,
     FOUND_FIELDS,
+    HIDES,
     HREF,
     PUBLISHED,
     SELF_CLOSED,
@@ -45,7 +50,7 @@ from kernels.tags import BLOCK, CUSTOM, KIND, MUTE, RAW, TAG, TAGS, VOID, find
 
 TITLE_START, TITLE_END, CALLED, PAGE_FIELDS = 0, 1, 2, 3
 A, BR, PRE, LISTING, TITLE, META = TAG["a"], TAG["br"], TAG["pre"], TAG["listing"], TAG["title"], TAG["meta"]
-Q = TAG["q"]
+Q, IMG = TAG["q"], TAG["img"]
 BUTTON, H1, H6, DT, SUMMARY = TAG["button"], TAG["h1"], TAG["h6"], TAG["dt"], TAG["summary"]
 SVG, HTML, BODY, HEAD, SCRIPT, STYLE = TAG["svg"], TAG["html"], TAG["body"], TAG["head"], TAG["script"], TAG["style"]
 
@@ -146,11 +151,14 @@ def scan(data: np.ndarray, cues: np.ndarray) -> tuple:
             continue
         imply(tag, kind, text, blocks, stack, open_tags, s)
         if kind & VOID:
+            if tag == IMG and found[CUE] & FORMULA and not found[CUE] & HIDES and s[MUTED] == 0:
+                write(data, found[ALT_START], found[ALT_END], text, s, False, open_tags[A] > 0)
             if kind & BLOCK:
                 flush(text, blocks, stack, s, 0)
             continue
         if tag in (HTML, BODY, HEAD):
             continue
+        found[CUE] &= ~FORMULA
         if found[SELF_CLOSED] and (not kind & BLOCK or open_tags[SVG]):
             continue
         if tag == A and not found[HREF] or tag == BUTTON and is_heading(stack[TAG_OF, s[TOP]]):

@@ -155,3 +155,10 @@ def close(tag, hashed, text, blocks, stack, open_tags, s):
             break
     if tag == A and open_tags[A]:
         unlink(stack, open_tags, s)
+
+
+@jit
+def add_up(nodes, values):
+    """Add to every element's value those of the elements below it, in place."""
+    for i in range(len(nodes) - 1, 0, -1):
+        values[nodes[i, PARENT]] += values[i]

@@ -4,9 +4,9 @@ from kernels.jit import jit
 from kernels.tags import find, fnv, table
 
 # what `attributes` finds; an id's cue is told apart, because an id is often made from a heading
-CUE, HREF, SELF_CLOSED, PUBLISHED, ID_CUE, ID_START, ID_END, FOUND_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7
+CUE, HREF, SELF_CLOSED, PUBLISHED, ID_CUE, ID_START, ID_END, ALT_START, ALT_END, FOUND_FIELDS = range(10)
 FNV, PRIME, MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
-NO_CUE, WORDS, LINK, STYLE, HIDDEN, ARIA_HIDDEN, PROPERTY, CONTENT, ID = 0, 1, 2, 3, 4, 5, 6, 7, 8
+NO_CUE, WORDS, LINK, STYLE, HIDDEN, ARIA_HIDDEN, PROPERTY, VALUE, ID, ALT = range(10)
 KNOWN = table(
     {
         fnv(name): value
@@ -18,7 +18,8 @@ KNOWN = table(
             b"hidden": HIDDEN,
             b"aria-hidden": ARIA_HIDDEN,
             b"property name": PROPERTY,
-            b"content": CONTENT,
+            b"content": VALUE,
+            b"alt": ALT,
         }.items()
         for name in names.split()
     }
@@ -44,6 +45,9 @@ REFERENCES = table(
     }
 )
 SHARED, AN_ARTICLE = 1, 2  # a page that tells social networks what it is, and one that calls itself an article
+# cues of elements: boilerplate, content, what readers wrote (and dialogs), captions
+DROP, CONTENT, REPLIES, PICTURES = 1, 2, 4, 8
+FORMULA = 16  # an image that shows one; its alternative text is the formula
 HIDES, UNREAD = 1 << 8, 1 << 9  # cues: not to be seen, not to be read out (as all is that a dialog stands before)
 
 
@@ -116,7 +120,7 @@ def raw_end(data, i, hashed):
 
 @jit
 def attributes(data, i, cues, found, quotes, is_meta):
-    """Read a start tag's attributes from i on into `found` (columns CUE to ID_END) and return where the tag ends.
+    """Read a start tag's attributes from i on into `found` (columns CUE to ALT_END) and return where the tag ends.
     Negative if it does not; if `quotes` is False it ends at the first '>'."""
     n = len(data)
     found[:] = 0
@@ -170,6 +174,8 @@ def attributes(data, i, cues, found, quotes, is_meta):
             found[ID_START], found[ID_END] = start, end
         elif what == LINK:
             found[HREF] = 1
+        elif what == ALT:
+            found[ALT_START], found[ALT_END] = start, end
         elif what == HIDDEN:
             found[CUE] |= HIDES
         elif what == ARIA_HIDDEN:
@@ -180,7 +186,7 @@ def attributes(data, i, cues, found, quotes, is_meta):
             prop = value_hash(data, start, end)
             shared = end > start + 2 and lower(data[start]) == 111 and lower(data[start + 1]) == 103
             shared = shared and data[start + 2] == 58  # og:
-        elif is_meta and what == CONTENT:
+        elif is_meta and what == VALUE:
             says_article = value_hash(data, start, end) == ARTICLE
     return -1 if quotes else n
 

@@ -9,13 +9,12 @@ import numpy as np
 
 from kernels.html_tree import CUES, CUES_OF_ID, END, FIRST, ID_FROM, ID_TO, KIND_OF, NODE, PARENT, START
 from kernels.jit import jit
-from kernels.markup import is_letter, lower
+from kernels.markup import REPLIES, is_letter, lower
 from kernels.tags import BLOCK, KIND, TAG
 
 H1, H6, DT, CAPTION, SECTION = TAG["h1"], TAG["h6"], TAG["dt"], TAG["caption"], TAG["section"]
 LEGEND, SUMMARY = TAG["legend"], TAG["summary"]
 LONGEST = 256  # letters of a heading or an id that are compared
-REPLIES = 4  # a cue: what readers wrote
 NEAR = 4  # blocks in which a heading may begin, and elements around a block that may be the heading
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import trafilatura
 
-from kernels.content import choose, compose
+from kernels.boxes import add_cues_of_cookies, add_cues_of_labels
+from kernels.compose import compose
+from kernels.content import choose
 from kernels.html import CALLED, TITLE_END, TITLE_START, scan
 from kernels.html_tree import END, START
 from kernels.markup import AN_ARTICLE, SHARED
@@ -52,6 +54,9 @@ def extract(markup: str, extractor: str) -> Page:
     nodes, blocks, text, page = scan(data, TABLE)
     is_article = bool(page[CALLED] == AN_ARTICLE)
     add_cues_of_ids(nodes, blocks, text, data, is_article)
+    add_cues_of_labels(nodes, blocks, text)
+    if page[CALLED]:
+        add_cues_of_cookies(nodes, blocks, text)
     kept, h1 = choose(nodes, blocks, text, is_article, bool(page[CALLED] == SHARED))
     title = line(data[page[TITLE_START] : page[TITLE_END]])
     heading = line(text[blocks[h1, START] : blocks[h1, END]]) if h1 >= 0 else ""

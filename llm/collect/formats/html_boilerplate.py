@@ -2,8 +2,7 @@
 that kernels/html.py asks. They are the conventions of content management systems (WordPress, Drupal, MediaWiki,
 Sphinx, Javadoc, ...) and of news sites. No word decides alone: kernels/content.py keeps what holds most of a page."""
 
-from kernels.content import CONTENT, DROP, PICTURES
-from kernels.slugs import REPLIES
+from kernels.markup import CONTENT, DROP, FORMULA, PICTURES, REPLIES
 from kernels.tags import fnv, table
 
 WORDS = """
@@ -58,6 +57,7 @@ CONSENT = """
 onetrust cookiebot cybot didomi iubenda usercentrics cmplz cookielaw cookieconsent cookiebanner cookienotice cookiebar
 eupopup trustarc truste borlabs
 """  # dialogs of their own services: nothing else has such a name
+FORMULAS = "math tex latex mathtex mathimg mwe-math-fallback-image-inline mwe-math-fallback-image-display"  # images
 BODY = """
 article body, articlebody, entry content, post content, story body, article content, body text, post body, article
 text, story content, news content, content body, mw content, mw parser, main content, story text, entry body, page
@@ -80,6 +80,7 @@ def cues() -> dict[str, int]:
         **dict.fromkeys(pairs(REPLY), REPLIES),
         **dict.fromkeys(PICTURED.split(), PICTURES),
         **dict.fromkeys(CONSENT.split(), REPLIES),
+        **{f"={name}": FORMULA for name in FORMULAS.split()},
         **{f"={name}": REPLIES for name in ("comment", "respond", "reply")},
         **dict.fromkeys(pairs(BODY), CONTENT),
     }

@@ -126,6 +126,8 @@ DEEP = 50_000
         "<!--a>" * DEEP + "x",
         "<a b='" * (DEEP | 1) + ">x",
         "<article>" + "<div><h2><a href=1>a</a></h2>" * DEEP + "<p>x",
+        "<div><b>Related posts</b>" * DEEP + "</div>" * DEEP + "<p>x",
+        "<div>" * DEEP + "<p>9 comments</p>" * DEEP + "</div>" * DEEP + "<p>x",
     ],
 )
 def test_hostile_pages_take_linear_time(markup: str) -> None:
@@ -267,6 +269,18 @@ def test_annotations_of_formulas_are_not_shown() -> None:
     formula = "<math><semantics><mrow><mi>a</mi></mrow><annotation encoding='application/x-tex'>\\a</annotation>"
     other = "<annotation-xml><ci>a</ci></annotation-xml></semantics></math>"
     assert fast(f"<p>The area {formula}{other} is large. {SENTENCE}</p>") == f"The area a is large. {SENTENCE.strip()}"
+
+
+@pytest.mark.parametrize("name", ["latex", "tex", "math", "mwe-math-fallback-image-inline mw-invert"])
+def test_the_alternative_text_of_a_formula_is_the_formula(name: str) -> None:
+    """Pages of mathematics read `we are given objects , each of which` where a picture shows it."""
+    hidden = '<span style="display: none;"><math><mi>x</mi></math></span>'
+    image = f'<img src="/1.png" class="{name}" aria-hidden="true" alt="x_{{1}} &lt; \\dots">'
+    page = (
+        f'<p>Given are objects {hidden}{image}, each of which has <i>a</i> place.</p><p>More <img alt="no" src=1></p>'
+    )
+    assert fast(page) == "Given are objects x_{1} < \\dots, each of which has a place.\n\nMore"
+    assert "dots" not in fast(f"<p>Text {image.replace('src', 'hidden src')} goes on and on for some time.</p>")
 
 
 def test_elements_of_xhtml_close_themselves() -> None:

@@ -204,7 +204,10 @@ def test_what_follows_a_label_of_other_articles_goes_with_it(label: str, tag: st
     middle = fast(f"<article><p>{SENTENCE * 9}</p><{tag}>{label}</{tag}><p>{SENTENCE * 4}</p></article>")
     assert middle.count(SENTENCE.strip()) == 13  # among the article's own paragraphs it stands over a box at most
     first = fast(f"<article><p>{LAST}</p>{below}<p>{SENTENCE * 9}</p></article>")
-    assert "Another story" in first  # before the article's half it may be anything
+    # before the article's half it may be anything, if it is not sure (kernels/boxes.py)
+    assert ("Another story" in first) == (
+        label in ("More from the region", "Comments", "Don't miss", "Lesen Sie auch", "相关推荐")
+    )
 
 
 @pytest.mark.parametrize(
