@@ -46,6 +46,7 @@ _TO = re.compile(rf"[ \t]*+(?:to|spread){_SIZE}")
 _REGISTER = re.compile(r"[ \t]*+(?:\\[A-Za-z@]++\d{0,5}+|\d{1,5}+)[ \t]*+=?+")
 _BY = re.compile(rf"[ \t]*+(?:by(?![a-z]))?+(?:{_LENGTH.pattern})")
 
+BEFORE_BRACE, BEFORE_SQUARE = frozenset("{ \t\n%"), frozenset("[ \t\n")  # what an argument's first character may be
 LONGEST_VERB = 200
 _KINDS = {"s": _STAR, "p": _PARENTHESES, "d": _LENGTH, "r": _RULE, "t": _TO, "x": _REGISTER, "b": _BY}
 
@@ -119,11 +120,11 @@ class Source:
 
     def group(self) -> tuple[int, int] | None:
         """Return the span within the braces that come next, or None if none come or they never close."""
-        return self._span(_BRACE)
+        return self._span(_BRACE) if self.text[self.position : self.position + 1] in BEFORE_BRACE else None
 
     def option(self) -> tuple[int, int] | None:
         """Return the span within the square brackets that come next."""
-        return self._span(_SQUARE)
+        return self._span(_SQUARE) if self.text[self.position : self.position + 1] in BEFORE_SQUARE else None
 
     def _span(self, pattern: re.Pattern[str]) -> tuple[int, int] | None:
         match = pattern.match(self.text, self.position)
