@@ -76,6 +76,8 @@ class Scanner:
         self.unexpanded = unexpanded
         self.steps, self.before = 0, 0  # macros expanded while the text itself was not read on, and how far it was read
         self.most_steps = min(MOST_STEPS, FEW_STEPS + size // 4)  # a text may be a macro's argument as a whole
+        if len(unexpanded) > 1:  # a document of several that have no end is no such text
+            self.most_steps = FEW_STEPS
         self.piece = PIECE
         for name in switches:
             self.commands |= {name: conditionals.test, f"{name[2:]}true": conditionals.switch}

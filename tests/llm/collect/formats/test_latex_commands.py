@@ -218,3 +218,10 @@ def test_packed_files_beside_a_packed_paper_count() -> None:
     }
     (document,) = latex.documents(archive(**files), ["main.tex.gz"], Report())
     assert document.text == "Knuth (1984) say that."
+
+
+@pytest.mark.parametrize("padding", range(0, 16, 4))
+def test_of_macros_without_end_each_is_left_out(padding: int) -> None:
+    """Where the limit was met at one that is not what has no end, it was met there again, and none was expanded."""
+    macros = r"\newcommand{\name}{FooNet} \def\a{\c\b}\def\b{\c\a}\def\c{}"
+    assert prose(rf"{macros} Before \a{{}} after \name.{' ' * padding}").endswith("after FooNet.")
