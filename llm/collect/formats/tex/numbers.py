@@ -36,6 +36,8 @@ class Numbers:
     appendix: bool = False
     current: Target = Target(UNKNOWN, "section")
     labels: dict[str, Target] = field(default_factory=dict)
+    title: str = ""  # of the section that began last, as written
+    titles: dict[str, str] = field(default_factory=dict)  # label -> the title of its section
     within: dict[str, str] = field(default_factory=lambda: dict(WITHIN))
     values: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ class Numbers:
 
     def label(self, name: str) -> None:
         self.labels.setdefault(name.strip(), self.current)
+        self.titles.setdefault(name.strip(), self.title)
 
     def number_formula(self, name: str, content: str) -> None:
         """Count a formula's rows and note the labels in it. `name`: its environment."""

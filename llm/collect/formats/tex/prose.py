@@ -21,6 +21,7 @@ EMPTY = re.compile(r"[ \t]*+\{[ \t]*+\}")
 ESCAPED = re.compile(r"\\([%#_&~{}])")
 # an argument that is no text: a length, key=value pairs, a table's columns, a file's name
 LONGEST_TECHNICAL = 160
+LONGEST_TITLE = 200
 TECHNICAL = re.compile(
     r"\s*(?:[-+]?[\d.]*[ \t]*(?:pt|em|ex|cm|mm|in|bp|pc|sp|\\(?:text|line|column|paper|h|v)(?:width|height|size))\b\s*"
     r"|[\w ./-]{1,40}=[^\s{}]{0,80},?"
@@ -111,7 +112,7 @@ def unknown(tex: "Scanner", name: str) -> None:
         if following[:1] == "=" and ASSIGNED.match(source.text, source.position):
             source.skip("d")
         return
-    elif name.endswith(REFERENCES) and references.of_a_class(tex):
+    elif name.endswith(REFERENCES) and references.of_a_class(tex, name):
         return
     span = past_technical(tex)
     if span and source.text.startswith("{", span[1] + 1):
@@ -137,6 +138,7 @@ def section(tex: "Scanner", name: str) -> None:
     span = source.group()
     if span is None:
         return
+    tex.numbers.title = source.text[slice(*span)] if span[1] - span[0] < LONGEST_TITLE else ""
     if not starred and not name.endswith("paragraph"):
         tex.numbers.step(name, "section" if name.endswith("section") else name)
     tex.block(span)

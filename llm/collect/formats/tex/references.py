@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from llm.collect.formats.tex.scanner import Scanner
 
 KEYS = re.compile(r"[^\s\\{}$&#~,]{1,80}(?:,\s*[^\s\\{}$&#~,]{1,80}){0,20}")
+COMMANDS = re.compile(r"[\\{}$%~&#^_]")
 LAST_WORD = re.compile(r"([^\W\d_]{2,20})\.?[\s~(]{1,3}\Z")
 
 
@@ -20,7 +21,7 @@ def reference(tex: "Scanner", name: str) -> None:
         tex.keep(lambda: tex.numbers.reference(name, labels))
 
 
-def of_a_class(tex: "Scanner") -> bool:
+def of_a_class(tex: "Scanner", name: str) -> bool:
     r"""Read the argument of a command like \figureref{a,b}, which a class defines: `Figure 1`, or the number alone
     where the word stands before it. If it names no labels of the document it stays. Returns False if it is text."""
     source = tex.source
@@ -31,8 +32,15 @@ def of_a_class(tex: "Scanner") -> bool:
     source.position = span[1] + 1
     word = LAST_WORD.search("".join(tex.out[-3:])[-30:])
     before = word[1].lower().removesuffix("s") if word else ""
-    tex.keep(lambda: with_kind(tex, labels, before))
+    tex.keep(lambda: (plain_title(tex, labels) if name == "nameref" else "") or with_kind(tex, labels, before))
     return True
+
+
+def plain_title(tex: "Scanner", label: str) -> str:
+    r"""Return what \nameref prints: the title of the label's section, if it is one and has no commands in it."""
+    target, title = tex.numbers.labels.get(label.strip()), tex.numbers.titles.get(label.strip(), "")
+    section = target is not None and target.kind in ("part", "chapter", "section")
+    return " ".join(title.split()) if section and not COMMANDS.search(title) else ""
 
 
 def with_kind(tex: "Scanner", labels: str, before: str) -> str:

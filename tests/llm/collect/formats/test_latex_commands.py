@@ -110,9 +110,10 @@ def test_captions_of_parts() -> None:
 
 def test_references_of_a_class_are_said() -> None:
     source = (
-        r"\section{A}\label{s:a} \section{B}\label{s:b} See \sectionref{s:a,s:b}, section~\secref{s:b}, \nameref{s:a}"
+        r"\section{A}\label{s:a} \section{B}\label{s:b} \begin{equation}\label{e}x\end{equation}"
+        r" See \sectionref{s:a,s:b}, section~\secref{s:b}, \nameref{s:a}, \nameref{e}"
     )
-    assert prose(source).endswith("See Sections 1, 2, section 2, Section 1")
+    assert prose(source).endswith("See Sections 1, 2, section 2, A, Equation (1)")
     assert prose(r"\section{A}\label{s:a} \crefrange{s:a}{s:a} and \fooref{no label} \figref{other}").endswith(
         "sections 1 to 1 and no label other"
     )
