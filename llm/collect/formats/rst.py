@@ -50,6 +50,8 @@ EXPLICIT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+\S.*|[ \t]*)$")
 ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`([^`]+)`(?:\\ )?")
 JOINED = re.compile(r"\\ (?=:[A-Za-z][\w:.+-]{0,60}:`)")
 SHORTENED = re.compile(r"`~(?<![:`\w]`~)(?:\w++\.)*+(\w++)`(?!`)")  # `~numpy.dot` in the default role
+PLAIN = re.compile(r"^[^\s`$][^`$\n]*+$", re.MULTILINE)  # a line without literals, programs and formulas
+ESCAPED = re.compile(r"\\([*_])")
 LINK = re.compile(r"`([^`<]+)<[^`>]+>`__?")
 FIELD = re.compile(r"^[ \t]*:[A-Za-z][\w-]*:(?:[ \t].*)?$")  # :class:`Foo` is a role, which may begin a sentence
 
@@ -96,6 +98,8 @@ def prose(source: str) -> str:
     text = SHORTENED.sub(r"`\1`", text) if "`~" in text else text
     text = LINK.sub(lambda match: match[1].rstrip() or " ", text)
     text = re.sub(r"(?<!`)`([^`\n]+)`_{1,2}", r"\1", text)
+    if "\\" in text:
+        text = PLAIN.sub(lambda match: ESCAPED.sub(r"\1", match[0]), text)
     text = "\n".join(line.rstrip(" ") for line in text.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 

@@ -70,3 +70,9 @@ def test_substitutions_are_made() -> None:
 
 def test_roles_beside_words() -> None:
     assert prose(r"The :math:`n`\ th of `~numpy.linalg.norm` and\ :func:`f`.") == "The $n$th of `norm` andf."
+
+
+def test_signs_of_markup_that_are_escaped() -> None:
+    source = "numpy.full\\_like\n================\n\nOf \\*args, ``a\\_b`` and::\n\n   c\\_d"
+    assert prose(source) == "numpy.full_like\n================\n\nOf \\*args, ``a\\_b`` and::\n\n   c\\_d"
+    assert prose("It takes \\*args.") == "It takes *args."
