@@ -37,7 +37,7 @@ om: color usepackage RequirePackage documentclass documentstyle LoadClass author
 om: institution captionsetup fancyhead fancyfoot lhead rhead chead lfoot rfoot cfoot thanks correspondingauthor
 om: altaffilmark ead cortext colorbox textcolor titlerunning authorrunning shorttitle shortauthors shortauthor
 om: cellcolor rowcolor columncolor pagecolor runningtitle runningauthor VerbatimInput includepdf includesvg rotatebox
-om: setlist fntext typein ProvidesPackage ProvidesClass NeedsTeXFormat ccsxml deleted
+om: setlist typein ProvidesPackage ProvidesClass NeedsTeXFormat ccsxml deleted
 omm: rule inputminted nomenclature pdfbookmark fancypagestyle
 mo: newcounter scalebox
 mm: setcounter addtocounter setlength addtolength settowidth settoheight settodepth setkeys fontsize markboth

@@ -26,7 +26,7 @@ TECHNICAL = re.compile(
     r"\s*(?:[-+]?[\d.]*[ \t]*(?:pt|em|ex|cm|mm|in|bp|pc|sp|\\(?:text|line|column|paper|h|v)(?:width|height|size))\b\s*"
     r"|[\w ./-]{1,40}=[^\s{}]{0,80},?"
     r"|(?:[lcrXpmbS@!><*\d.\s]|\{[^{}]{0,40}\}){0,40}\|(?:[lcrXpmbS|@!><*\d.\s]|\{[^{}]{0,40}\}){0,60}"
-    r"|[\w./-]{1,80}\.(?:pdf|eps|png|jpe?g|svg|tex|bib|sty|csv|dat))"
+    r"|[\w./-]{1,80}\.(?:pdf|eps|png|jpe?g|svg))"
 )
 SETTING = re.compile(r"[\s\w/.-]{1,60}=")
 ASSIGNED = re.compile(r"=[ \t]*+[-+]?(?:[\d.]++[ \t]*+(?:pt|em|ex|cm|mm|in|bp|pc|sp)(?![a-z])|\d++(?=[\s\\%]))")

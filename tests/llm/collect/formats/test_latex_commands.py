@@ -35,7 +35,6 @@ def test_signs_and_names(source: str, text: str) -> None:
     [
         r"One \cellcolor{red}two.",
         r"One \typeout{for the log}two.",
-        r"One \fntext[a]{b}two.",
         r"One \icmlauthor{Ann Bee}{x}two.",
         r"One \setlist[itemize]{nosep}two.",
         r"One \algnewcommand{\own}[1]{\State #1}two.",
@@ -226,3 +225,7 @@ def test_of_macros_without_end_each_is_left_out(padding: int) -> None:
     """Where the limit was met at one that is not what has no end, it was met there again, and none was expanded."""
     macros = r"\newcommand{\name}{FooNet} \def\a{\c\b}\def\b{\c\a}\def\c{}"
     assert prose(rf"{macros} Before \a{{}} after \name.{' ' * padding}").endswith("after FooNet.")
+
+
+def test_a_file_in_a_sentence_is_text_and_a_picture_is_none() -> None:
+    assert prose(r"use \Rfunction{read.csv} on \file{main.tex} \picture{a.png}") == "use read.csv on main.tex"
