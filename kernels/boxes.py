@@ -49,12 +49,10 @@ def add_cues_of_labels(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray) 
     """Add the cue of what readers wrote (out of a page unless it is nearly all of it) to each element that begins with
     such a label and holds more than that. nodes, blocks and text are what kernels.html.scan made."""
     for b in range(len(blocks) - 1):
-        if not is_label(text, blocks[b, START], blocks[b, END]):
-            continue
         box = blocks[b, NODE]
         while box > 0 and nodes[box, FIRST] == b and not is_within(nodes, blocks[b + 1, NODE], box):
             box = nodes[box, PARENT]
-        if box > 0 and nodes[box, FIRST] == b:
+        if box > 0 and nodes[box, FIRST] == b and is_label(text, blocks[b, START], blocks[b, END]):
             nodes[box, CUES] |= REPLIES
 
 
@@ -107,9 +105,11 @@ def add_cues_of_cookies(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray)
 @jit
 def has_cookie(text, start, end):
     """Does the word stand in the text, in any case?"""
-    value = 0
-    for k in range(start, end):
-        value = (value << 8 | lower(text[k])) & 0xFFFFFFFFFFFF
-        if value == COOKIE:
-            return True
+    for k in range(start + 3, end - 2):
+        if text[k] | 32 == 107:  # its rarest letter
+            value = 0
+            for i in range(k - 3, k + 3):
+                value = value << 8 | lower(text[i])
+            if value == COOKIE:
+                return True
     return False
