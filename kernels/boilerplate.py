@@ -77,8 +77,7 @@ def proven(nodes, blocks, prose, within):
         is_proven = direct[i] >= DIRECT and is_called_content(nodes[i])
         below[i] = is_proven
         above[i] = above[up] + is_proven
-    for i in range(n - 1, 0, -1):
-        below[nodes[i, PARENT]] += below[i]
+    add_up(nodes, below)
     return above, below
 
 

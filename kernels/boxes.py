@@ -7,7 +7,7 @@ dialog about cookies is one of them by what it speaks of.
 
 import numpy as np
 
-from kernels.html_tree import CUES, END, FIRST, NODE, PARENT, START
+from kernels.html_tree import CUES, END, FIRST, NODE, PARENT, START, add_up, is_within
 from kernels.jit import jit
 from kernels.labels import bits_of, phrases
 from kernels.markup import DROP, REPLIES, lower
@@ -75,14 +75,6 @@ def is_label(text, start, end):
 
 
 @jit
-def is_within(nodes, node, i):
-    """Is a node the element i, or below it?"""
-    while node > i:
-        node = nodes[node, PARENT]
-    return node == i
-
-
-@jit
 def add_cues_of_cookies(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray) -> None:
     """Add the cue of boilerplate to each element near the top of the page in which half of the text speaks of cookies:
     a dialog that asks for consent. Not for pages of documentation, where cookies may be the subject."""
@@ -94,9 +86,8 @@ def add_cues_of_cookies(nodes: np.ndarray, blocks: np.ndarray, text: np.ndarray)
         length = blocks[b, END] - blocks[b, START]
         size[blocks[b, NODE]] += length
         told[blocks[b, NODE]] += length if has_cookie(text, blocks[b, START], blocks[b, END]) else 0
-    for i in range(n - 1, 0, -1):
-        size[nodes[i, PARENT]] += size[i]
-        told[nodes[i, PARENT]] += told[i]
+    add_up(nodes, size)
+    add_up(nodes, told)
     for i in range(1, n):
         if depth[i] <= SHALLOW and told[i] >= SHARE * size[i] and told[i] > 0:
             nodes[i, CUES] |= DROP

@@ -7,7 +7,7 @@ and where little follows in the same element: one may stand between paragraphs o
 
 import numpy as np
 
-from kernels.html_tree import END, KIND_OF, NODE, PARENT, START
+from kernels.html_tree import END, KIND_OF, NODE, PARENT, START, is_within
 from kernels.jit import jit
 from kernels.labels import bits_of, phrases
 from kernels.markup import FNV, MASK, PRIME, is_letter, lower
@@ -39,8 +39,6 @@ MOST = 8  # lines that close an article
 HALF, FOLLOWING = 0.5, 0.15  # of what is kept: before a label, and behind it
 TD, TH, PRE, LISTING, XMP = TAG["td"], TAG["th"], TAG["pre"], TAG["listing"], TAG["xmp"]
 COPYRIGHT = fnv(b"copyright")
-
-
 PHRASES = phrases({LABELS: LABEL, ALONE: ONLY, RESERVED: OWNED, AGENCY: DESK}, WORDS)
 
 
@@ -89,10 +87,7 @@ def reach(nodes, blocks, kept, b):
     ones from b up to it."""
     up, end, size = nodes[blocks[b, NODE], PARENT], b, 0
     while end < len(blocks):
-        node = blocks[end, NODE]
-        while node > up:
-            node = nodes[node, PARENT]
-        if node != up:
+        if not is_within(nodes, blocks[end, NODE], up):
             break
         size += (blocks[end, END] - blocks[end, START]) if kept[end] else 0
         end += 1

@@ -8,7 +8,7 @@ columns of teasers stand beside them.
 import numpy as np
 
 from kernels.boilerplate import DIRECT, is_called_content
-from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START, add_up
+from kernels.html_tree import CUES, END, GLUED, KIND_OF, LINK, NODE, PARENT, START, add_up, is_within
 from kernels.jit import jit
 from kernels.markup import CONTENT
 from kernels.tags import HOLDS, KIND, TAG
@@ -26,24 +26,24 @@ def root_of(
 ) -> int:
     """Return the number of the element that holds the content, 0 for the page. prose f64 [n_blocks]: the bytes of each
     block that count; out bool [n_nodes]: is it boilerplate?"""
-    root = frame_of(nodes, blocks, prose, out, is_article)
-    return headed(nodes, blocks, prose, out, root, is_article or is_shared)
+    n = len(nodes)
+    mass, direct = np.zeros(n), np.zeros(n)  # of all in an element, and of paragraphs that stand in the element itself
+    for b in range(len(blocks)):
+        node = blocks[b, NODE]
+        if not out[node]:
+            mass[node] += prose[b]
+            if nodes[node, KIND_OF] == P and not blocks[b, GLUED]:
+                direct[nodes[node, PARENT]] += prose[b]
+    add_up(nodes, mass)
+    root = frame_of(nodes, mass, direct, out, is_article)
+    return headed(nodes, blocks, mass, direct, out, root, is_article or is_shared)
 
 
 @jit
-def frame_of(nodes, blocks, prose, out, is_article):
+def frame_of(nodes, mass, direct, out, is_article):
     """Return the element that holds the prose."""
     n = len(nodes)
-    mass, marked = np.zeros(n), np.zeros(n)  # marked: the prose of the best element at or below that is called content
-    for b in range(len(blocks)):
-        if not out[blocks[b, NODE]]:
-            mass[blocks[b, NODE]] += prose[b]
-    add_up(nodes, mass)
-    direct = np.zeros(n)  # the prose of paragraphs that stand in an element itself
-    for b in range(len(blocks)):
-        node = blocks[b, NODE]
-        if nodes[node, KIND_OF] == P and not out[node] and not blocks[b, GLUED]:
-            direct[nodes[node, PARENT]] += prose[b]
+    marked = np.zeros(n)  # the prose of the best element at or below that is called content
     heaviest, likeliest = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     for i in range(n - 1, 0, -1):
         up, tag = nodes[i, PARENT], nodes[i, KIND_OF]
@@ -71,25 +71,18 @@ def frame_of(nodes, blocks, prose, out, is_article):
 
 
 @jit
-def headed(nodes, blocks, prose, out, root, declared):
+def headed(nodes, blocks, mass, direct, out, root, declared):
     """Return the element below `root` that holds both the page's heading and the element with the most paragraphs, if
     it has HEADED_SHARE of the prose; or root. A page that does not declare itself may be of documentation: there only
     what follows may go, and nothing of what is called content."""
-    n = len(nodes)
-    mass, direct = np.zeros(n), np.zeros(n)
     h1 = -1
     for b in range(len(blocks)):
         node = blocks[b, NODE]
-        if out[node]:
-            continue
-        mass[node] += prose[b]
-        if nodes[node, KIND_OF] == P and not blocks[b, GLUED]:
-            direct[nodes[node, PARENT]] += prose[b]
-        if h1 < 0 and nodes[node, KIND_OF] == H1:
+        if nodes[node, KIND_OF] == H1 and not out[node]:
             h1 = node
-    add_up(nodes, mass)
+            break
     best = 0
-    for i in range(1, n):
+    for i in range(1, len(nodes)):
         best = i if direct[i] > direct[best] else best
     if h1 < 0 or best == 0:
         return root
@@ -100,13 +93,11 @@ def headed(nodes, blocks, prose, out, root, declared):
             h1 = nodes[h1, PARENT]
     while nodes[best, KIND_OF] == HEADER:
         best = nodes[best, PARENT]
-    up = best
-    while up > root:
-        up = nodes[up, PARENT]
-    if up != root or mass[best] < HEADED_SHARE * mass[root]:
+    if not is_within(nodes, best, root) or mass[best] < HEADED_SHARE * mass[root]:
         return root
     if declared:
         return best
+    up = root
     while up > 0:
         if is_called_content(nodes[up]):
             return root
@@ -115,9 +106,7 @@ def headed(nodes, blocks, prose, out, root, declared):
         node = blocks[b, NODE]
         if node >= best:
             break
-        if blocks[b, END] - blocks[b, START] - blocks[b, LINK] >= PHRASE and not out[node]:
-            while node > root:
-                node = nodes[node, PARENT]
-            if node == root:
-                return root
+        unlinked = blocks[b, END] - blocks[b, START] - blocks[b, LINK]
+        if unlinked >= PHRASE and not out[node] and is_within(nodes, node, root):
+            return root
     return best

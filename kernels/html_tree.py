@@ -162,3 +162,11 @@ def add_up(nodes, values):
     """Add to every element's value those of the elements below it, in place."""
     for i in range(len(nodes) - 1, 0, -1):
         values[nodes[i, PARENT]] += values[i]
+
+
+@jit
+def is_within(nodes, node, i):
+    """Is a node the element i, or below it?"""
+    while node > i:
+        node = nodes[node, PARENT]
+    return node == i

@@ -7,7 +7,7 @@ what generators add and change.
 
 import numpy as np
 
-from kernels.html_tree import CUES, CUES_OF_ID, END, FIRST, ID_FROM, ID_TO, KIND_OF, NODE, PARENT, START
+from kernels.html_tree import CUES, CUES_OF_ID, END, FIRST, ID_FROM, ID_TO, KIND_OF, NODE, PARENT, START, is_within
 from kernels.jit import jit
 from kernels.markup import REPLIES, is_letter, lower
 from kernels.tags import BLOCK, KIND, TAG
@@ -68,10 +68,7 @@ def heading_of(i, nodes, blocks, text):
     """The number of the block with which an element begins, if that is a heading and has letters; or -1."""
     for b in range(nodes[i, FIRST], min(nodes[i, FIRST] + NEAR, len(blocks))):
         node = blocks[b, NODE]
-        inside = node
-        while inside > i:
-            inside = nodes[inside, PARENT]
-        if inside != i:
+        if not is_within(nodes, node, i):
             return -1
         for k in range(blocks[b, START], blocks[b, END]):
             if is_letter(text[k]):
